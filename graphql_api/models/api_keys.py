@@ -1,0 +1,83 @@
+"""API keys, their history, and when they end."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from graphql_api.models.base import Created, Dated, HistoryOf, Identified, Model, Versioned
+
+if TYPE_CHECKING:
+    from graphql_api.models.notifications import Notification
+    from graphql_api.models.services import Service
+    from graphql_api.models.users import User
+
+
+class ApiKeyColumns(Dated):
+    """The columns of a key and of its history."""
+
+    service_id: Mapped[UUID] = mapped_column(index=True)
+    name: Mapped[str] = mapped_column(String(255))
+    # Signed, not encrypted.
+    secret: Mapped[str] = mapped_column(String(255))
+    key_type: Mapped[str] = mapped_column(String(255))
+    # Who made this version: the last is whoever revoked the key.
+    created_by_id: Mapped[UUID]
+    # Any date here, even one to come, means that the key is revoked.
+    expiry_date: Mapped[datetime | None]
+
+
+class ApiKeyHistory(HistoryOf, ApiKeyColumns, Model):
+    """A key as it was at a version, the current one included."""
+
+    __tablename__ = "api_keys_history"
+
+
+class ApiKey(Identified, Versioned, ApiKeyColumns, Model):
+    """A secret by which a program speaks for a service."""
+
+    __tablename__ = "api_keys"
+    __table_args__ = (
+        Index(
+            "uix_service_to_key_name", "service_id", "name", unique=True, postgresql_where=text("expiry_date IS NULL")
+        ),
+        Index("ix_api_keys_service_id_created_at_id", "service_id", "created_at", "id"),
+    )
+
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
+    secret: Mapped[str] = mapped_column(String(255), unique=True)
+    key_type: Mapped[str] = mapped_column(String(255), ForeignKey("key_types.name"))
+    created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", name="fk_api_keys_created_by_id"), index=True)
+
+    service: Mapped[Service] = relationship(back_populates="api_keys", lazy="raise")
+    created_by: Mapped[User] = relationship(lazy="raise")
+    lifetime: Mapped[ApiKeyLifetime | None] = relationship(back_populates="api_key", lazy="raise")
+    notifications: Mapped[list[Notification]] = relationship(back_populates="api_key", lazy="raise")
+    versions: Mapped[list[ApiKeyHistory]] = relationship(
+        primaryjoin="ApiKey.id == foreign(ApiKeyHistory.id)",
+        order_by="ApiKeyHistory.version",
+        viewonly=True,
+        lazy="raise",
+    )
+
+    def snapshot(self) -> ApiKeyHistory:
+        """The history row of the present state, to be written with it."""
+        return self._copied_to(ApiKeyHistory)
+
+
+class ApiKeyLifetime(Created, Model):
+    """When a key ends or ended. `api_keys.expiry_date` cannot tell: whatever it holds, the key is revoked."""
+
+    __tablename__ = "api_key_lifetimes"
+
+    api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+    revoked_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+
+    api_key: Mapped[ApiKey] = relationship(back_populates="lifetime", lazy="raise")
+    revoked_by: Mapped[User | None] = relationship(lazy="raise")

@@ -1,0 +1,95 @@
+"""Jobs: one template to a list of recipients, and how far each has come."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, ForeignKey, Index, Integer, String, Text, false, text
+from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from graphql_api.models.base import Created, Dated, Identified, Model
+
+if TYPE_CHECKING:
+    from graphql_api.models.api_keys import ApiKey
+    from graphql_api.models.contact_lists import ContactList
+    from graphql_api.models.notifications import Notification
+    from graphql_api.models.services import Service
+    from graphql_api.models.templates import Template, TemplateHistory
+    from graphql_api.models.users import User
+
+
+class Job(Identified, Dated, Model):
+    """A template sent to every row of a list."""
+
+    __tablename__ = "jobs"
+    __table_args__ = (
+        Index("ix_jobs_service_id_created_at_id", "service_id", "created_at", "id"),
+        Index("ix_jobs_service_id_scheduled_for_id", "service_id", "scheduled_for", "id"),
+        Index("ix_jobs_template_id_created_at_id", "template_id", "created_at", "id"),
+    )
+
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
+    template_id: Mapped[UUID | None] = mapped_column(ForeignKey("templates.id"), index=True)
+    template_version: Mapped[int]
+    original_file_name: Mapped[str]
+    contact_list_id: Mapped[UUID | None] = mapped_column(ForeignKey("service_contact_list.id"), index=True)
+    created_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    job_status: Mapped[str] = mapped_column(String(255), ForeignKey("job_status.name"), index=True, default="pending")
+    # How many rows the list has.
+    notification_count: Mapped[int]
+    # These three are always 0: what became of the messages is counted from the messages.
+    notifications_sent: Mapped[int] = mapped_column(default=0)
+    notifications_delivered: Mapped[int] = mapped_column(default=0)
+    notifications_failed: Mapped[int] = mapped_column(default=0)
+    scheduled_for: Mapped[datetime | None] = mapped_column(index=True)
+    processing_started: Mapped[datetime | None]
+    processing_finished: Mapped[datetime | None]
+    archived: Mapped[bool] = mapped_column(default=False, server_default=false())
+
+    service: Mapped[Service] = relationship(back_populates="jobs", lazy="raise")
+    template: Mapped[Template | None] = relationship(back_populates="jobs", lazy="raise")
+    template_as_sent: Mapped[TemplateHistory | None] = relationship(
+        primaryjoin="""and_(
+            foreign(Job.template_id) == TemplateHistory.id, foreign(Job.template_version) == TemplateHistory.version
+        )""",
+        viewonly=True,
+        lazy="raise",
+    )
+    created_by: Mapped[User | None] = relationship(lazy="raise")
+    contact_list: Mapped[ContactList | None] = relationship(back_populates="jobs", lazy="raise")
+    notifications: Mapped[list[Notification]] = relationship(back_populates="job", lazy="raise")
+    run: Mapped[JobRun | None] = relationship(back_populates="job", lazy="raise")
+
+
+class JobRun(Created, Model):
+    """What the worker needs to know of a job that this server runs, and how far it has come."""
+
+    __tablename__ = "job_runs"
+    __table_args__ = (
+        CheckConstraint("error_policy IN ('all_or_nothing', 'skip_bad_rows')", name="ck_job_runs_error_policy"),
+        CheckConstraint("next_row >= 0", name="ck_job_runs_next_row"),
+    )
+
+    job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
+    # The key that made the job, if no person did.
+    api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    error_policy: Mapped[str] = mapped_column(Text, default="all_or_nothing", server_default="all_or_nothing")
+    # The sender, reply-to address or contact block of every message, resolved when the job was made.
+    reply_to_text: Mapped[str | None] = mapped_column(Text)
+    # The first row that has no message yet. It moves in the transaction that writes the messages.
+    next_row: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    # Grows each time a worker takes the job; a worker with an older number must stop.
+    fence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
+    lease_owner: Mapped[UUID | None]
+    # By the database's clock.
+    lease_until: Mapped[datetime | None]
+    # Rows of the list that get no message, counted from 0.
+    bad_rows: Mapped[list[int]] = mapped_column(
+        ARRAY(Integer), default=lambda: [], server_default=text("'{}'::integer[]")
+    )
+
+    job: Mapped[Job] = relationship(back_populates="run", lazy="raise")
+    api_key: Mapped[ApiKey | None] = relationship(lazy="raise")

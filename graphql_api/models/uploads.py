@@ -1,0 +1,35 @@
+"""Uploads: lists that were sent ahead of the job that will use them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, CheckConstraint, ForeignKey, Text
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from graphql_api.models.base import Created, Model
+
+if TYPE_CHECKING:
+    from graphql_api.models.api_keys import ApiKey
+    from graphql_api.models.users import User
+
+
+class Upload(Created, Model):
+    """A stored list, of whoever sent it: a person or a key."""
+
+    __tablename__ = "uploads"
+    __table_args__ = (CheckConstraint("num_nonnulls(user_id, api_key_id) = 1", name="ck_uploads_one_sender"),)
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
+    user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    file_name: Mapped[str | None] = mapped_column(Text)
+    byte_count: Mapped[int] = mapped_column(BigInteger)
+    # Without the heading.
+    row_count: Mapped[int]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+    user: Mapped[User | None] = relationship(lazy="raise")
+    api_key: Mapped[ApiKey | None] = relationship(lazy="raise")
