@@ -1,0 +1,1 @@
+"""What messages say: placeholders, text messages, emails and letters, as pure rules on text."""

@@ -1,0 +1,185 @@
+"""Emails: markup made into a page, into plain text and into the line that mail readers show beside the subject."""
+
+from __future__ import annotations
+
+from html import escape
+from typing import TYPE_CHECKING
+
+from graphql_api.content import markup
+from graphql_api.content.typography import tidy
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+BYTE_LIMIT = 2_000_000
+"Bytes of UTF-8 a body may have once its values are in."
+PREHEADER_LENGTH = 256
+COLUMNS = 65
+"Width of the lines drawn in plain text."
+
+_FONT = "font-family: Helvetica, Arial, sans-serif; font-size: 19px; line-height: 1.35; color: #0b0c0c;"
+_PARAGRAPH = f'<p style="margin: 0 0 20px; {_FONT}">'
+_HEADINGS = {
+    1: ("h2", "margin: 0 0 15px; padding: 10px 0 0; font-size: 27px; line-height: 1.3; font-weight: bold;"),
+    2: ("h3", "margin: 0 0 15px; padding: 10px 0 0; font-size: 19px; line-height: 1.3; font-weight: bold;"),
+}
+_LINK = "color: #1d70b8; word-wrap: break-word;"
+_PAGE = """<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="format-detection" content="telephone=no">
+<title>{title}</title>
+</head>
+<body style="margin: 0; padding: 0; background: #ffffff; {font}">
+<div style="display: none; max-height: 0; overflow: hidden;">{preheader}</div>
+<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0">
+<tr><td align="center" style="padding: 20px 10px;">
+<table role="presentation" width="100%" cellpadding="0" cellspacing="0" border="0" style="max-width: 580px;">
+<tr><td align="left">
+<main>
+{body}
+</main>
+{footer}</td></tr>
+</table>
+</td></tr>
+</table>
+</body>
+</html>
+"""
+_FOOTER = """<footer>
+<hr style="border: 0; height: 1px; background: #b1b4b6; margin: 30px 0;">
+<p style="margin: 0 0 20px; {font}"><a style="{link}" href="{url}">Unsubscribe from these emails</a></p>
+</footer>
+"""
+
+
+def page(subject: str, blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
+    """Give the whole HTML document of an email."""
+    footer = _FOOTER.format(font=_FONT, link=_LINK, url=escape(unsubscribe_url)) if unsubscribe_url else ""
+    return _PAGE.format(
+        title=escape(subject), font=_FONT, preheader=escape(preheader(blocks)), body=html(blocks), footer=footer
+    )
+
+
+def html(blocks: list[markup.Block]) -> str:
+    """Give the HTML of a body."""
+    return "\n".join(_html_block(block) for block in blocks)
+
+
+def text(blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
+    """Give the plain text of a body: headings underlined, links written out."""
+    parts = [part for block in blocks for part in _text_block(block)]
+    if unsubscribe_url:
+        parts += [_rule(), f"Unsubscribe from these emails: {unsubscribe_url}"]
+    return "\n\n".join(parts).strip()
+
+
+def preheader(blocks: list[markup.Block]) -> str:
+    """Give the beginning of a body on one line, without lines drawn and addresses of links."""
+    words: list[str] = []
+    length = 0
+    for line in _lines(blocks):
+        more = _plain(line, urls=False).split()
+        words += more
+        length += sum(map(len, more)) + len(more)
+        if length > PREHEADER_LENGTH:
+            break
+    return " ".join(words)[:PREHEADER_LENGTH]
+
+
+def _lines(blocks: Iterable[markup.Block]) -> Iterable[markup.Line]:
+    for block in blocks:
+        match block:
+            case markup.Paragraph(lines):
+                yield from lines
+            case markup.Heading(_, line):
+                yield line
+            case markup.Bullets(items) | markup.Numbers(items):
+                for item in items:
+                    yield from item
+            case markup.Inset(inner):
+                yield from _lines(inner)
+            case markup.Rule():
+                pass
+
+
+def _plain(line: markup.Line, *, urls: bool = True) -> str:
+    made = []
+    before = ""
+    for segment in line:
+        if segment.url is None:
+            made.append(tidy(segment.text, before))
+        elif segment.text == segment.url:
+            made.append(segment.url)
+        else:
+            label = tidy(segment.text, before)
+            made.append(f"{label}: {segment.url}" if urls else label)
+        before = segment.text[-1:]
+    return "".join(made)
+
+
+def _inline(line: markup.Line) -> str:
+    made = []
+    before = ""
+    for segment in line:
+        if segment.url is None:
+            made.append(escape(tidy(segment.text, before), quote=False))
+        else:
+            label = segment.text if segment.text == segment.url else tidy(segment.text, before)
+            made.append(f'<a style="{_LINK}" href="{escape(segment.url)}">{escape(label, quote=False)}</a>')
+        before = segment.text[-1:]
+    return "".join(made)
+
+
+def _broken(lines: list[markup.Line]) -> str:
+    return "<br>".join(map(_inline, lines))
+
+
+def _html_block(block: markup.Block) -> str:
+    match block:
+        case markup.Paragraph(lines):
+            return f"{_PARAGRAPH}{_broken(lines)}</p>"
+        case markup.Heading(level, line):
+            tag, style = _HEADINGS[level]
+            return f'<{tag} style="{style}">{_inline(line)}</{tag}>'
+        case markup.Rule():
+            return '<hr style="border: 0; height: 1px; background: #b1b4b6; margin: 30px 0;">'
+        case markup.Bullets(items):
+            return _html_list("ul", items)
+        case markup.Numbers(items):
+            return _html_list("ol", items)
+        case markup.Inset(blocks):
+            style = "margin: 0 0 20px; padding: 15px 0 1px 15px; border-left: 10px solid #b1b4b6;"
+            return f'<blockquote style="{style}">{html(blocks)}</blockquote>'
+
+
+def _html_list(tag: str, items: list[list[markup.Line]]) -> str:
+    rows = "".join(f'<li style="margin: 5px 0; padding: 0 0 0 5px; {_FONT}">{_broken(item)}</li>' for item in items)
+    return f'<{tag} style="margin: 0 0 20px 20px; padding: 0;">{rows}</{tag}>'
+
+
+def _rule() -> str:
+    return ("=-" * COLUMNS)[:COLUMNS]
+
+
+def _text_block(block: markup.Block) -> Iterable[str]:
+    match block:
+        case markup.Paragraph(lines):
+            yield "\n".join(map(_plain, lines))
+        case markup.Heading(level, line):
+            yield f"\n{_plain(line)}\n{('=' if level == 1 else '-') * COLUMNS}"
+        case markup.Rule():
+            yield _rule()
+        case markup.Bullets(items):
+            yield "\n".join(f"• {_item(item)}" for item in items)
+        case markup.Numbers(items):
+            yield "\n".join(f"{number}. {_item(item)}" for number, item in enumerate(items, 1))
+        case markup.Inset(blocks):
+            for inner in blocks:
+                yield from _text_block(inner)
+
+
+def _item(lines: list[markup.Line]) -> str:
+    return "\n".join(map(_plain, lines))

@@ -1,0 +1,162 @@
+"""The small markup of emails and letters, read in one pass over its lines: no rule looks back, so time is linear."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from graphql_api.content.placeholders import ZERO_WIDTH
+
+_LINE_ENDS = re.compile(r"\r\n?|\n")
+_TRIMMED = " \t\u00a0\u202f" + ZERO_WIDTH
+_RULE = re.compile(r"-{3,}+")
+_HEADING = re.compile(r"(#{1,6}+)[ \t]*+([^ \t#].*)")
+_BULLET = re.compile(r"([*•-])(?!\1)[ \t]*+(.+)")
+_NUMBER = re.compile(r"[0-9]{1,9}+\.(?![0-9])[ \t]*+(.+)")
+_LINK = re.compile(
+    r"\[([^\[\]\n]++)\]\(((?:https?://|mailto:|tel:)(?:[^\s()<>\"]|\((?:[^\s()<>\"]|\([^\s()<>\"]*+\))*+\))++)\)"
+    r"|(https?://[^\s<>\"]++)",
+    re.IGNORECASE,
+)
+_AFTER_URL = ".,:;!?\"')]"
+_DEEPEST_HEADING = 2
+
+
+class Segment(NamedTuple):
+    """A piece of a line; with an address it is a link."""
+
+    text: str
+    url: str | None = None
+
+
+Line = list[Segment]
+
+
+class Paragraph(NamedTuple):
+    """Lines with a break between them."""
+
+    lines: list[Line]
+
+
+class Heading(NamedTuple):
+    """A heading of the second level (1) or the third (2); the subject is the first."""
+
+    level: int
+    line: Line
+
+
+class Rule(NamedTuple):
+    """A line across the page."""
+
+
+class Bullets(NamedTuple):
+    """A list in no order; an item is a paragraph."""
+
+    items: list[list[Line]]
+
+
+class Numbers(NamedTuple):
+    """A list counted from one; an item is a paragraph."""
+
+    items: list[list[Line]]
+
+
+class Inset(NamedTuple):
+    """Text set apart from the rest."""
+
+    blocks: list[Block]
+
+
+Block = Paragraph | Heading | Rule | Bullets | Numbers | Inset
+
+
+def parse(text: str) -> list[Block]:
+    """Read a text whose placeholders are filled."""
+    lines = [line.strip(_TRIMMED) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
+    return _blocks(lines, insets=True)
+
+
+def segments(line: str) -> Line:
+    """Cut a line at its links."""
+    found: Line = []
+    position = 0
+    for match in _LINK.finditer(line):
+        text, url, bare = match.groups()
+        end = match.end()
+        if bare:
+            url = text = bare.rstrip(_AFTER_URL)
+            end -= len(bare) - len(url)
+        if match.start() > position:
+            found.append(Segment(line[position : match.start()]))
+        found.append(Segment(text, url))
+        position = end
+    if position < len(line):
+        found.append(Segment(line[position:]))
+    return found
+
+
+def _blocks(lines: list[str], *, insets: bool) -> list[Block]:
+    blocks: list[Block] = []
+    index = 0
+    while index < len(lines):
+        line = lines[index]
+        if not line:
+            index += 1
+        elif _RULE.fullmatch(line):
+            blocks.append(Rule())
+            index += 1
+        elif heading := _HEADING.fullmatch(line):
+            level, content = len(heading[1]), segments(heading[2].rstrip("# \t") or heading[2])
+            blocks.append(Heading(level, content) if level <= _DEEPEST_HEADING else Paragraph([content]))
+            index += 1
+        elif insets and line.startswith("^"):
+            index, inner = _inset(lines, index)
+            blocks.append(Inset(_blocks(inner, insets=False)))
+        elif _BULLET.fullmatch(line):
+            index, items = _items(lines, index, _BULLET)
+            blocks.append(Bullets(items))
+        elif _NUMBER.fullmatch(line):
+            index, items = _items(lines, index, _NUMBER)
+            blocks.append(Numbers(items))
+        else:
+            start = index
+            while index < len(lines) and lines[index] and (index == start or not _interrupts(lines[index])):
+                index += 1
+            blocks.append(Paragraph([segments(line) for line in lines[start:index]]))
+    return blocks
+
+
+def _interrupts(line: str) -> bool:
+    return line.startswith("^") or bool(_RULE.fullmatch(line) or _HEADING.fullmatch(line))
+
+
+def _inset(lines: list[str], index: int) -> tuple[int, list[str]]:
+    inner = []
+    while index < len(lines) and lines[index] and (lines[index].startswith("^") or not _interrupts(lines[index])):
+        inner.append(lines[index].removeprefix("^").strip(_TRIMMED))
+        index += 1
+    return index, inner
+
+
+def _items(lines: list[str], index: int, marker: re.Pattern[str]) -> tuple[int, list[list[Line]]]:
+    other = _NUMBER if marker is _BULLET else _BULLET
+    items: list[list[Line]] = []
+    while index < len(lines):
+        line = lines[index]
+        item = None if _RULE.fullmatch(line) else marker.fullmatch(line)
+        if item:
+            items.append([segments(item[item.lastindex or 0])])
+            index += 1
+        elif line and not _interrupts(line) and not other.fullmatch(line):
+            items[-1].append(segments(line))
+            index += 1
+        elif line:
+            break
+        else:
+            following = index
+            while following < len(lines) and not lines[following]:
+                following += 1
+            index = following
+            if following == len(lines) or _RULE.fullmatch(lines[following]) or not marker.fullmatch(lines[following]):
+                break
+    return index, items

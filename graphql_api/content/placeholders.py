@@ -1,0 +1,150 @@
+"""The ((placeholders)) of a text: finding them, and filling them with values."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping
+
+ZERO_WIDTH = "\u180e\u200b\u200c\u200d\u2060\ufeff"
+"Characters without width, which people paste without seeing them."
+
+MEANS_YES = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
+
+_PATTERN = re.compile(r"\(\(([^()]++)\)\)")
+_WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_IGNORED_IN_NAMES = dict.fromkeys(map(ord, ZERO_WIDTH + _WHITE_SPACE + "_-"))
+_WITHOUT_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH))
+
+
+class Placeholder(NamedTuple):
+    """A gap in a template, as its author sees it."""
+
+    name: str
+    "As first spelled in the template."
+    conditional: bool
+    "True for ((name??text)), whose text appears when the value means yes."
+    conditional_text: str | None
+    "What stands after the first ??; null for a plain one."
+    in_subject: bool
+
+
+class Gap(NamedTuple):
+    """One place in a text that a value fills."""
+
+    name: str
+    key: str
+    conditional_text: str | None
+    source: str
+
+
+def normalise(name: str) -> str:
+    """Give the form in which names are compared: lower case, without white space, `_` and `-`."""
+    return name.translate(_IGNORED_IN_NAMES).lower()
+
+
+def means_yes(value: object) -> bool:
+    """Tell whether a value switches a conditional on."""
+    return str(value).lower() in MEANS_YES
+
+
+def find(body: str, subject: str | None = None) -> list[Placeholder]:
+    """List the placeholders of a template, each name once, by first appearance, subject before body."""
+    found: dict[str, Placeholder] = {}
+    for source, in_subject in ((subject or "", True), (body, False)):
+        for gap in Text(source).gaps:
+            placeholder = Placeholder(gap.name, gap.conditional_text is not None, gap.conditional_text, in_subject)
+            found.setdefault(gap.key, placeholder)
+    return list(found.values())
+
+
+class Values:
+    """Values by name, whatever the case, spaces, hyphens and underscores of the name; the last of one name wins."""
+
+    __slots__ = ("by_key", "names")
+
+    def __init__(self, personalisation: Mapping[str, Any] | None = None) -> None:
+        """Take a personalisation object as the caller sent it."""
+        self.by_key: dict[str, Any] = {}
+        self.names: dict[str, str] = {}
+        for name, value in (personalisation or {}).items():
+            key = normalise(name)
+            self.by_key[key] = value
+            self.names.setdefault(key, name)
+
+    def get(self, name: str) -> Any:
+        """Find a value; None when it is missing or null."""
+        return self.by_key.get(normalise(name))
+
+    def __contains__(self, name: str) -> bool:
+        """Tell whether there is a value that is not null."""
+        return self.get(name) is not None
+
+    def unused(self, keys: Iterable[str]) -> list[str]:
+        """Name the values that none of these normalised names asks for, as the caller spelled them."""
+        wanted = set(keys)
+        return [name for key, name in self.names.items() if key not in wanted]
+
+
+def members(value: list[Any] | tuple[Any, ...]) -> list[str]:
+    """Give the members of a list value as text, blank ones dropped."""
+    texts = (str(member).translate(_WITHOUT_WIDTH).strip() for member in value if member is not None)
+    return [text for text in texts if text]
+
+
+def in_words(value: list[Any] | tuple[Any, ...]) -> str:
+    """Write a list as "a, b and c"."""
+    *firsts, last = members(value) or [""]
+    return f"{', '.join(firsts)} and {last}" if firsts else last
+
+
+def as_bullets(value: list[Any] | tuple[Any, ...]) -> str:
+    """Write a list as bullets of email markup, which need an empty line before them."""
+    texts = members(value)
+    return "\n\n" + "\n".join(f"* {text}" for text in texts) if texts else ""
+
+
+class Text:
+    """A text cut once at its placeholders, to be filled many times."""
+
+    __slots__ = ("gaps", "keys", "pieces")
+
+    def __init__(self, source: str) -> None:
+        """Cut a text."""
+        self.pieces: list[str | Gap] = []
+        self.gaps: list[Gap] = []
+        for index, part in enumerate(_PATTERN.split(source)):
+            if index % 2:
+                name, mark, conditional_text = part.partition("??")
+                gap = Gap(name, normalise(name), conditional_text if mark else None, f"(({part}))")
+                self.gaps.append(gap)
+                self.pieces.append(gap)
+            elif part:
+                self.pieces.append(part)
+        self.keys: dict[str, str] = {}
+        for gap in self.gaps:
+            self.keys.setdefault(gap.key, gap.name)
+
+    def missing(self, by_key: Mapping[str, Any]) -> dict[str, str]:
+        """Give the placeholders whose value is missing or null, normalised name to name, by first appearance."""
+        return {key: name for key, name in self.keys.items() if by_key.get(key) is None}
+
+    def fill(self, by_key: Mapping[str, Any], lists: Callable[[list[Any] | tuple[Any, ...]], str] = in_words) -> str:
+        """Put in values by normalised name; where there is none the placeholder stays as it is written."""
+        filled = []
+        for piece in self.pieces:
+            if isinstance(piece, str):
+                filled.append(piece)
+                continue
+            value = by_key.get(piece.key)
+            if value is None:
+                filled.append(piece.source)
+            elif piece.conditional_text is not None:
+                filled.append(piece.conditional_text if means_yes(value) else "")
+            elif isinstance(value, list | tuple):
+                filled.append(lists(value))
+            else:
+                filled.append(value if isinstance(value, str) else str(value))
+        return "".join(filled)

@@ -1,0 +1,49 @@
+"""Typing made into print: curly quotes, en dashes, no space before commas and full stops."""
+
+from __future__ import annotations
+
+import re
+
+_SPACED_HYPHEN = re.compile(r"(?<![ \t])[ \t]++[-\u2013\u2014]{1,3}+[ \t]++")
+_SPACE_BEFORE_PUNCTUATION = re.compile(r"(?<![ \t])[ \t]++(?=[.,])")
+_NAME_OF_SITE = re.compile(r"(?<!\S)(GOV)\.(UK)(?![/?#])", re.IGNORECASE)
+_QUOTE = re.compile(r"[\"']")
+_WORD = re.compile(r"(\s+)")
+_OPENERS = frozenset(" \t\n\u00a0([{-\u2013\u2014\u2018\u201c/")
+
+
+def tidy(text: str, before: str = "") -> str:
+    """Tidy a piece of text that stands after another and holds no link."""
+    text = _SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text))
+    return curl_quotes(_NAME_OF_SITE.sub("\\1.\u200b\\2", text), before)
+
+
+def curl_quotes(text: str, before: str = "") -> str:
+    """Curl straight quotes, except inside email addresses."""
+    if '"' not in text and "'" not in text:
+        return text
+    curled = []
+    for word in _WORD.split(text):
+        if "@" in word or not word:
+            curled.append(word)
+        else:
+            curled.append(_curl(word, before))
+        before = word[-1:] or before
+    return "".join(curled)
+
+
+def _curl(word: str, before: str) -> str:
+    made: list[str] = []
+    position = 0
+    for match in _QUOTE.finditer(word):
+        made.append(word[position : match.start()])
+        previous = (made[-1] or (made[-2] if len(made) > 1 else before))[-1:]
+        opens = not previous or previous in _OPENERS
+        following = word[match.end() : match.end() + 1]
+        if match[0] == '"':
+            made.append("\u201c" if opens else "\u201d")
+        else:
+            # '90s and 'tis aside, an apostrophe before a digit stands for what was left out.
+            made.append("\u2018" if opens and following and not following.isdigit() else "\u2019")
+        position = match.end()
+    return "".join(made) + word[position:]

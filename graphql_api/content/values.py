@@ -1,0 +1,62 @@
+"""What may be sent as personalisation: an object of names to scalars or lists of scalars."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from graphql_api.content.problems import Problem
+from graphql_api.enums import UserErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+MOST_KEYS = 1_000
+MOST_MEMBERS = 1_000
+LARGEST_NUMBER = 10**20
+
+
+def check(value: object) -> list[Problem]:
+    """Find what is wrong with a personalisation object as decoded from JSON; None is an object without values."""
+    if value is None:
+        return []
+    if not isinstance(value, dict):
+        return [Problem(UserErrorCode.INVALID, "Personalisation must be an object of names and values.")]
+    if len(value) > MOST_KEYS:
+        return [Problem(UserErrorCode.TOO_LONG, f"Personalisation can have at most {MOST_KEYS:,} values.")]
+    return [problem for name, member in value.items() for problem in _entry(name, member)]
+
+
+def is_storable(text: str) -> bool:
+    """Tell whether the database and JSON can hold a text: no NUL, no half of a surrogate pair."""
+    if "\0" in text:
+        return False
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _entry(name: object, value: object) -> Iterator[Problem]:
+    if not isinstance(name, str) or not is_storable(name):
+        yield Problem(UserErrorCode.INVALID, "A name in the personalisation has characters that cannot be stored.")
+    elif isinstance(value, list):
+        if len(value) > MOST_MEMBERS:
+            message = f"A list of values can have at most {MOST_MEMBERS:,} members."
+            yield Problem(UserErrorCode.TOO_LONG, message, (name,))
+            return
+        for index, member in enumerate(value):
+            yield from _scalar(member, (name, str(index)))
+    else:
+        yield from _scalar(value, (name,))
+
+
+def _scalar(value: object, path: tuple[str, ...]) -> Iterator[Problem]:
+    if isinstance(value, str):
+        if not is_storable(value):
+            yield Problem(UserErrorCode.INVALID, "A value has characters that cannot be stored.", path)
+    elif isinstance(value, int | float) and not isinstance(value, bool):
+        if not abs(value) < LARGEST_NUMBER:  # NaN compares as false
+            yield Problem(UserErrorCode.OUT_OF_RANGE, "A number is too large.", path)
+    elif value is not None and not isinstance(value, bool):
+        yield Problem(UserErrorCode.INVALID, "A value must be text, a number, true, false or a list of these.", path)

@@ -1,0 +1,185 @@
+"""Phone numbers: reading what people type, and what a text message to it costs."""
+
+from __future__ import annotations
+
+import re
+import string
+from typing import NamedTuple
+
+import phonenumbers
+from phonenumbers import PhoneNumberType, ValidationResult
+
+from graphql_api.content.placeholders import ZERO_WIDTH
+from graphql_api.enums import UserErrorCode
+from graphql_api.recipients.errors import RecipientError
+from graphql_api.recipients.rates import MULTIPLIERS, NUMERIC_SENDER
+
+UK = "44"
+
+
+def _uk_mobile_pattern() -> str:
+    metadata = phonenumbers.PhoneMetadata.metadata_for_region("GB")
+    if metadata is None or metadata.mobile is None:
+        message = "phonenumbers has no metadata for the United Kingdom"
+        raise RuntimeError(message)
+    return str(metadata.mobile.national_number_pattern)
+
+
+_PLAIN_UK_MOBILE = re.compile(rf"(?:0|\+?44|0044)((?:{_uk_mobile_pattern()})|7700900[0-9]{{3}})", re.ASCII)
+_DOMESTIC = re.compile(r"0[1-9]")
+_UK_MOBILE_DIGITS = 10
+_DRAMA = range(7_700_900_000, 7_700_901_000)
+_ALLOWED = frozenset(string.digits + string.whitespace + ZERO_WIDTH + "\u00a0\u202f()-+")
+_OBSCURE = dict.fromkeys(map(ord, ZERO_WIDTH + "\u00a0\u202f" + string.whitespace))
+_LONGEST = 250
+
+_LANDLINES = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.UAN})
+_ACCEPTED = _LANDLINES | {PhoneNumberType.MOBILE, PhoneNumberType.PERSONAL_NUMBER}
+
+_MESSAGES = {
+    UserErrorCode.PHONE_INVALID: "This is not a phone number that exists.",
+    UserErrorCode.PHONE_TOO_SHORT: "This phone number has too few digits.",
+    UserErrorCode.PHONE_TOO_LONG: "This phone number has too many digits.",
+    UserErrorCode.PHONE_NOT_UK_MOBILE: "This is not a UK mobile number.",
+    UserErrorCode.PHONE_UNKNOWN_CHARACTER: "A phone number can only have digits, spaces and the characters ( ) - +.",
+    UserErrorCode.UNSUPPORTED_COUNTRY: "Text messages cannot be sent to this country.",
+    UserErrorCode.INTERNATIONAL_NOT_ALLOWED: "This service cannot send text messages to other countries.",
+    UserErrorCode.LANDLINE_NOT_ALLOWED: "This service cannot send text messages to UK landlines.",
+}
+_REASONS = {
+    ValidationResult.TOO_SHORT: UserErrorCode.PHONE_TOO_SHORT,
+    ValidationResult.IS_POSSIBLE_LOCAL_ONLY: UserErrorCode.PHONE_TOO_SHORT,
+    ValidationResult.TOO_LONG: UserErrorCode.PHONE_TOO_LONG,
+    ValidationResult.INVALID_COUNTRY_CODE: UserErrorCode.UNSUPPORTED_COUNTRY,
+}
+
+
+class PhoneNumber(NamedTuple):
+    """A number that a text message can go to."""
+
+    normalised: str
+    "Digits with the country code and no plus, for example 447900900123."
+    international: bool
+    "True when it is priced as abroad, which Jersey, Guernsey and the Isle of Man are."
+    calling_code: str
+    "As in the rate table: 44, 33, 1876 ..."
+    multiplier: int
+    "UK fragments that one fragment costs."
+    country: str | None
+    "Two letters; null for numbers that belong to no country, such as those reserved for drama."
+
+    @property
+    def needs_numeric_sender(self) -> bool:
+        """True where networks refuse senders made of letters."""
+        return self.calling_code in NUMERIC_SENDER
+
+
+def read(value: str, *, international: bool = False, landlines: bool = False) -> PhoneNumber:
+    """Read a number as typed, for a service that may (or may not) text abroad and UK landlines.
+
+    Raises `RecipientError`.
+    """
+    plain = _PLAIN_UK_MOBILE.fullmatch(value) or _PLAIN_UK_MOBILE.fullmatch(value.translate(_OBSCURE))
+    if plain:
+        digits = plain[1]
+        return PhoneNumber(UK + digits, False, UK, 1, None if digits.startswith("7700900") else "GB")  # noqa: FBT003
+    return _permit(_parse(value), international=international, landlines=landlines)
+
+
+def normalise(value: str) -> str:
+    """Give the form in which numbers are stored and searched; what is no number keeps its digits alone.
+
+    Never raises, so that a part of a number can be searched for.
+    """
+    try:
+        return read(value, international=True, landlines=True).normalised
+    except RecipientError:
+        return "".join(character for character in value if character in string.digits).lstrip("0")
+
+
+def _refusal(code: UserErrorCode) -> RecipientError:
+    return RecipientError(code, _MESSAGES[code])
+
+
+def _parse(value: str) -> phonenumbers.PhoneNumber:
+    if not _ALLOWED.issuperset(value):
+        raise _refusal(UserErrorCode.PHONE_UNKNOWN_CHARACTER)
+    if len(value) > _LONGEST:
+        raise _refusal(UserErrorCode.PHONE_TOO_LONG)
+    digits = value.translate(_OBSCURE)
+    if not digits.strip("()-+"):
+        raise _refusal(UserErrorCode.PHONE_TOO_SHORT)
+    try:
+        return _possible(digits)
+    except RecipientError as first:
+        if _DOMESTIC.match(digits):
+            raise
+        # A stray nought before the plus, many leading noughts, a plus without a country code: as good as right.
+        try:
+            return _possible(digits.replace("+", "").lstrip("0"))
+        except RecipientError:
+            raise first from None
+
+
+def _possible(digits: str) -> phonenumbers.PhoneNumber:
+    try:
+        number = phonenumbers.parse(digits, "GB")
+    except phonenumbers.NumberParseException as error:
+        raise _refusal(_parse_failure(error)) from None
+    reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason != ValidationResult.IS_POSSIBLE:
+        # Spreadsheets eat the plus of numbers abroad.
+        number = _with_plus(digits) or number
+        reason = phonenumbers.is_possible_number_with_reason(number)
+    if reason != ValidationResult.IS_POSSIBLE:
+        raise _refusal(_REASONS.get(reason, UserErrorCode.PHONE_INVALID))
+    if _calling_code(number) not in MULTIPLIERS:
+        raise _refusal(UserErrorCode.UNSUPPORTED_COUNTRY)
+    if number.country_code == int(UK) and number.national_number in _DRAMA:
+        return number
+    if not phonenumbers.is_valid_number(number):
+        national = str(number.national_number)
+        short = number.country_code == int(UK) and national.startswith("7") and len(national) < _UK_MOBILE_DIGITS
+        raise _refusal(UserErrorCode.PHONE_TOO_SHORT if short else UserErrorCode.PHONE_INVALID)
+    if phonenumbers.number_type(number) not in _ACCEPTED:
+        in_uk = number.country_code == int(UK)
+        raise _refusal(UserErrorCode.PHONE_NOT_UK_MOBILE if in_uk else UserErrorCode.PHONE_INVALID)
+    return number
+
+
+def _parse_failure(error: phonenumbers.NumberParseException) -> UserErrorCode:
+    return {
+        phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: UserErrorCode.UNSUPPORTED_COUNTRY,
+        phonenumbers.NumberParseException.TOO_SHORT_AFTER_IDD: UserErrorCode.PHONE_TOO_SHORT,
+        phonenumbers.NumberParseException.TOO_SHORT_NSN: UserErrorCode.PHONE_TOO_SHORT,
+        phonenumbers.NumberParseException.TOO_LONG: UserErrorCode.PHONE_TOO_LONG,
+    }.get(error.error_type, UserErrorCode.PHONE_INVALID)
+
+
+def _with_plus(digits: str) -> phonenumbers.PhoneNumber | None:
+    try:
+        number = phonenumbers.parse(f"+{digits.lstrip('+')}")
+    except phonenumbers.NumberParseException:
+        return None
+    return number if phonenumbers.is_possible_number(number) else None
+
+
+def _calling_code(number: phonenumbers.PhoneNumber) -> str:
+    if number.country_code == 1:
+        with_area = f"1{str(number.national_number)[:3]}"
+        if with_area in MULTIPLIERS:
+            return with_area
+    return str(number.country_code)
+
+
+def _permit(number: phonenumbers.PhoneNumber, *, international: bool, landlines: bool) -> PhoneNumber:
+    code = _calling_code(number)
+    country = phonenumbers.region_code_for_number(number)
+    if code != UK:
+        if not international:
+            raise _refusal(UserErrorCode.INTERNATIONAL_NOT_ALLOWED)
+    elif not landlines and phonenumbers.number_type(number) in _LANDLINES:
+        raise _refusal(UserErrorCode.LANDLINE_NOT_ALLOWED)
+    normalised = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
+    abroad = code != UK or country not in {"GB", None}
+    return PhoneNumber(normalised, abroad, code, MULTIPLIERS[code], country)
