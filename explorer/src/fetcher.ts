@@ -16,5 +16,11 @@ export function createFetcher(settings: Settings): Fetcher {
     enableIncrementalDelivery: false,
   });
   const headers = JSON.parse(defaultHeaders(settings) || "{}") as Record<string, string>;
-  return (operation, options) => send(operation, { ...options, headers: options?.headers ?? headers });
+  return (operation, options) => send(withItsName(operation), { ...options, headers: options?.headers ?? headers });
+}
+
+/** GraphiQL learns an operation's name a moment after it is typed; until then it would send the one before. */
+function withItsName<T extends { query: string; operationName?: string | null }>(operation: T): T {
+  const { query, operationName } = operation;
+  return operationName && !query.includes(operationName) ? { ...operation, operationName: undefined } : operation;
 }
