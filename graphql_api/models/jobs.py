@@ -87,9 +87,7 @@ class JobRun(Created, Model):
     # By the database's clock.
     lease_until: Mapped[datetime | None]
     # Rows of the list that get no message, counted from 0.
-    bad_rows: Mapped[list[int]] = mapped_column(
-        ARRAY(Integer), default=lambda: [], server_default=text("'{}'::integer[]")
-    )
+    bad_rows: Mapped[list[int]] = mapped_column(ARRAY(Integer), default=list, server_default=text("'{}'::integer[]"))
 
     job: Mapped[Job] = relationship(back_populates="run", lazy="raise")
     api_key: Mapped[ApiKey | None] = relationship(lazy="raise")

@@ -95,7 +95,7 @@ class InvitedUser(Identified, Created, Model):
         ForeignKey("auth_type.name"), index=True, default="sms_auth", server_default="sms_auth"
     )
     # Ids of folders, as strings.
-    folder_permissions: Mapped[list[Any]] = mapped_column(JSONB, default=lambda: [])
+    folder_permissions: Mapped[list[Any]] = mapped_column(JSONB, default=list)
 
     service: Mapped[Service | None] = relationship(back_populates="invited_users", lazy="raise")
     user: Mapped[User] = relationship(lazy="raise")

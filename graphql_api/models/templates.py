@@ -7,8 +7,7 @@ from typing import TYPE_CHECKING
 from uuid import UUID
 
 from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
-from sqlalchemy.orm import Mapped, declared_attr, mapped_column, relationship
-from uuid_utils.compat import uuid7
+from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.base import Created, Dated, HistoryOf, Identified, Model, Versioned, utcnow
 from graphql_api.models.types import letter_language_options, template_type
@@ -41,26 +40,6 @@ class TemplateColumns(Dated):
     letter_welsh_subject: Mapped[str | None] = mapped_column(Text)
     letter_welsh_content: Mapped[str | None] = mapped_column(Text)
 
-    @declared_attr
-    def service(cls) -> Mapped[Service]:
-        """The service that wrote it."""
-        return relationship("Service", lazy="raise")
-
-    @declared_attr
-    def created_by(cls) -> Mapped[User]:
-        """Who saved it."""
-        return relationship("User", lazy="raise")
-
-    @declared_attr
-    def letter_contact(cls) -> Mapped[LetterContact | None]:
-        """The sender's address on a letter."""
-        return relationship("LetterContact", lazy="raise")
-
-    @declared_attr
-    def letter_attachment(cls) -> Mapped[LetterAttachment | None]:
-        """The pages that go out with a letter."""
-        return relationship("LetterAttachment", lazy="raise")
-
 
 def _letters_alone_have_letter_columns(table: str) -> tuple[CheckConstraint, ...]:
     return (
@@ -84,6 +63,8 @@ class TemplateHistory(HistoryOf, TemplateColumns, Model):
     __tablename__ = "templates_history"
     __table_args__ = _letters_alone_have_letter_columns(__tablename__)
 
+    service: Mapped[Service] = relationship(lazy="raise")
+    created_by: Mapped[User] = relationship(lazy="raise")
     template: Mapped[Template] = relationship(
         primaryjoin="foreign(TemplateHistory.id) == Template.id", back_populates="versions", viewonly=True, lazy="raise"
     )
@@ -103,6 +84,9 @@ class Template(Identified, Versioned, TemplateColumns, Model):
     created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", name="fk_templates_created_by_id"), index=True)
 
     service: Mapped[Service] = relationship(back_populates="templates", lazy="raise")
+    created_by: Mapped[User] = relationship(lazy="raise")
+    letter_contact: Mapped[LetterContact | None] = relationship(lazy="raise")
+    letter_attachment: Mapped[LetterAttachment | None] = relationship(lazy="raise")
     redaction: Mapped[TemplateRedaction | None] = relationship(back_populates="template", lazy="raise")
     folder_entry: Mapped[TemplateFolderEntry | None] = relationship(back_populates="template", lazy="raise")
     jobs: Mapped[list[Job]] = relationship(back_populates="template", lazy="raise")
@@ -142,19 +126,20 @@ class TemplateRedaction(Model):
     updated_by: Mapped[User] = relationship(lazy="raise")
 
 
-class TemplateFolder(Model):
+class TemplateFolder(Identified, Model):
     """A folder of templates, in a service or in another folder."""
 
     __tablename__ = "template_folder"
     __table_args__ = (UniqueConstraint("id", "service_id", name="ix_id_service_id"),)
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"))
     name: Mapped[str]
     parent_id: Mapped[UUID | None] = mapped_column(ForeignKey("template_folder.id"))
 
     service: Mapped[Service] = relationship(back_populates="template_folders", lazy="raise")
-    parent: Mapped[TemplateFolder | None] = relationship(back_populates="children", remote_side=[id], lazy="raise")
+    parent: Mapped[TemplateFolder | None] = relationship(
+        back_populates="children", remote_side="TemplateFolder.id", lazy="raise"
+    )
     children: Mapped[list[TemplateFolder]] = relationship(back_populates="parent", lazy="raise")
     entries: Mapped[list[TemplateFolderEntry]] = relationship(back_populates="folder", lazy="raise")
 

@@ -1,0 +1,27 @@
+"""Index billing counts by service and day."""
+
+from alembic import op
+
+revision = "0022"
+down_revision = "0021"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        # It waits for older transactions without blocking anybody, so it may wait as long as it takes.
+        op.execute("SET lock_timeout = 0")
+        # What a try that was broken off has left is invalid.
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_ft_billing_service_id_bst_date")
+        op.create_index(
+            "ix_ft_billing_service_id_bst_date", "ft_billing", ["service_id", "bst_date"], postgresql_concurrently=True
+        )
+        op.execute("RESET lock_timeout")
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_ft_billing_service_id_bst_date")
+        op.execute("RESET lock_timeout")
