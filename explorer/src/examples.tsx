@@ -37,7 +37,7 @@ export function createExamples({ serviceId = "", templateId = "" }: Settings): E
 
   return [
     example("Who am I?", "The signed-in person or key, and where they belong.", viewer),
-    example("A service’s dashboard", "Figures, limits, templates, jobs and messages in one request.", serviceDashboard, {
+    example("Service dashboard", "Figures, limits, templates, jobs and messages in one request.", serviceDashboard, {
       serviceId,
     }),
     example("Create an API key", "The key itself is shown this once.", createApiKey, {

@@ -1,0 +1,178 @@
+"""The explorer in a real browser, against a real server."""
+
+import json
+import os
+import time
+from typing import Any
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page, Request, expect
+
+from tests.dev_server import DevServer
+
+
+def write(page: Page, editor: str, text: str) -> None:
+    """Replace an editor's text as a person would: select everything, then type over the brackets that it closes."""
+    page.locator(f".graphiql-{editor} .monaco-editor").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.type(text)
+
+
+def paste(page: Page, editor: str, text: str) -> None:
+    """The same through the clipboard, which brings no brackets or completions along."""
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.evaluate("text => navigator.clipboard.writeText(text)", text)
+    page.locator(f".graphiql-{editor} .monaco-editor").first.click()
+    page.keyboard.press("Control+A")
+    page.keyboard.press("Control+V")
+
+
+def from_a_person(request: Request) -> bool:
+    """Whether it carries an operation other than the page's own question for the schema."""
+    return request.method == "POST" and "IntrospectionQuery" not in (request.post_data or "")
+
+
+def ask(page: Page) -> dict[str, Any]:
+    """Press the run button; answer what the server sent for it."""
+    with page.expect_response(lambda response: from_a_person(response.request)) as answer:
+        page.get_by_role("button", name="Execute query").click()
+    body: dict[str, Any] = answer.value.json()
+    return body
+
+
+def shown(page: Page) -> str:
+    """The text that the response editor shows; Monaco draws each space as a non-breaking one."""
+    return page.locator(".graphiql-response .view-lines").inner_text().replace("\u00a0", " ")
+
+
+def open_example(page: Page, title: str, operation: str) -> None:
+    page.get_by_role("button", name=title).click()
+    expect(page.get_by_role("tab", name=operation)).to_have_attribute("aria-selected", "true")
+
+
+def wait_until_shown(page: Page, text: str) -> None:
+    end = time.monotonic() + 10
+    while text not in shown(page):
+        assert time.monotonic() < end, f"{text!r} is not in {shown(page)!r}"
+        page.wait_for_timeout(50)
+
+
+def test_a_typed_query_is_answered_without_a_request_to_anywhere_else(page: Page, server: DevServer) -> None:
+    requests: list[Request] = []
+    page.on("request", lambda request: requests.append(request))  # noqa: PLW0108  # Playwright marks the function
+    page.reload()
+    page.locator(".graphiql-query-editor .view-line").first.wait_for()
+
+    write(page, "query-editor", "query Typed { serverStatus { ok } }")
+    expect(page.get_by_role("tab", name="Typed")).to_have_attribute("aria-selected", "true")
+    answer = ask(page)
+
+    assert answer == {"data": {"serverStatus": {"ok": True}}}
+    wait_until_shown(page, '"ok": true')
+    assert {urlsplit(request.url).netloc for request in requests} == {urlsplit(server.explorer_url).netloc}
+    assert requests[-1].url == server.graphql_url
+
+
+def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: DevServer) -> None:
+    with page.expect_request(from_a_person) as request:
+        answer = ask(page)
+
+    assert request.value.headers["authorization"] == f"Bearer {server.tokens['platform_admin']}"
+    assert answer["data"]["viewer"]["isPlatformAdmin"] is True
+
+
+def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServer) -> None:
+    open_example(page, "Service dashboard", "ServiceDashboard")
+
+    answer = ask(page)
+
+    assert "errors" not in answer
+    service = answer["data"]["service"]
+    assert service["templates"]["totalCount"] >= len(server.template_ids)
+    wait_until_shown(page, f'"name": "{service["name"]}"')
+    if path := os.environ.get("SCREENSHOT"):
+        page.screenshot(path=path)
+
+
+def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(page: Page) -> None:
+    open_example(page, "Create an API key", "CreateApiKey")
+    created_key = ask(page)["data"]["createApiKey"]
+    assert created_key["userErrors"] == []
+    assert created_key["key"].startswith("explorer-")
+
+    open_example(page, "Create a template", "CreateTemplate")
+    created_template = ask(page)["data"]["createTemplate"]
+    assert created_template["userErrors"] == []
+    assert [placeholder["name"] for placeholder in created_template["template"]["placeholders"]] == ["name", "day"]
+
+    open_example(page, "Create a job from a CSV file", "CreateJob")
+    created_job = ask(page)["data"]["createJob"]
+    assert created_job["userErrors"] == []
+    assert created_job["job"]["recipientCount"] == 3
+
+    open_example(page, "Watch the latest job", "LatestJob")
+    page.get_by_role("button", name="Repeat every second").click()
+    expect(page.locator(".graphiql-response .view-lines")).to_contain_text("Delivered", timeout=20_000)
+    page.get_by_role("button", name="Stop repeating").click()
+
+
+def test_the_browser_keeps_no_token_and_no_password(page: Page, server: DevServer) -> None:
+    ask(page)
+    open_example(page, "Sign in", "SignIn")
+    paste(page, "editor-tool", json.dumps({"input": {"emailAddress": "a@example.gov.uk", "password": "hunter2"}}))
+    ask(page)
+    page.wait_for_timeout(1000)
+
+    kept = page.evaluate("JSON.stringify(localStorage)")
+
+    assert "SignIn" in kept
+    assert server.tokens["platform_admin"] not in kept
+    assert "hunter2" not in kept
+
+
+def test_a_reload_keeps_the_tabs_and_their_headers(page: Page, server: DevServer) -> None:
+    open_example(page, "Find messages", "FindMessages")
+    page.wait_for_timeout(1000)
+    page.reload()
+    page.locator(".graphiql-query-editor .view-line").first.wait_for()
+    expect(page.get_by_role("tab", name="FindMessages")).to_have_attribute("aria-selected", "true")
+
+    with page.expect_request(from_a_person) as request:
+        page.get_by_role("button", name="Execute query").click()
+
+    assert request.value.headers["authorization"] == f"Bearer {server.tokens['platform_admin']}"
+
+
+def test_a_mutation_cannot_be_repeated(page: Page) -> None:
+    open_example(page, "Create an API key", "CreateApiKey")
+
+    expect(page.get_by_role("button", name="Repeat every second (queries only)")).to_be_disabled()
+
+
+def test_the_page_has_a_name_a_language_and_one_heading(page: Page) -> None:
+    assert page.title() == "Notify GraphQL"
+    assert page.locator("html").get_attribute("lang") == "en-GB"
+    assert page.get_by_role("heading", level=1).all_inner_texts() == ["Notify GraphQL"]
+
+
+@pytest.mark.parametrize("title", ["Show Documentation Explorer", "Show History", "Show GraphiQL Explorer"])
+def test_each_panel_opens(page: Page, title: str) -> None:
+    page.get_by_role("button", name=title).click()
+
+    expect(page.get_by_role("button", name=title.replace("Show", "Hide"))).to_be_visible()
+
+
+def test_every_button_says_what_it_does(page: Page) -> None:
+    nameless = "buttons => buttons.filter(b => !(b.ariaLabel || b.innerText || b.title).trim()).map(b => b.outerHTML)"
+
+    assert page.locator("button").evaluate_all(nameless) == []
+
+
+def test_the_policy_of_the_page_allows_its_own_origin_only(page: Page, server: DevServer) -> None:
+    headers = page.request.get(server.explorer_url).headers
+
+    policy = dict(part.strip().split(" ", 1) for part in headers["content-security-policy"].split(";") if part.strip())
+    assert policy["default-src"] in {"'none'", "'self'"}
+    assert policy["script-src"] == "'self'"
+    assert policy["connect-src"] == "'self'"
