@@ -4,7 +4,7 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 import alembic_postgresql_enum
@@ -42,9 +42,19 @@ def is_queue(name: str | None) -> bool:
     return name is not None and name.startswith("pgqueuer")
 
 
-def include_object(item: SchemaItem, name: str | None, kind: str, _reflected: bool, _other: SchemaItem | None) -> bool:  # noqa: FBT001 alembic calls it so
-    """Leave views and the queue's tables to migrations written by hand."""
-    return not (kind == "table" and (item.info.get("view") or is_queue(name)))
+def compared(connection: Connection) -> Callable[..., bool]:
+    """What is compared with the models: neither views nor the queue's tables, nor what else Notify has."""
+    theirs = made_by_notify(connection)
+
+    def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:  # noqa: FBT001 alembic calls it so
+        if kind != "table":
+            return True
+        return not (item.info.get("view") or is_queue(name) or (theirs and reflected and other is None))
+
+    alembic_postgresql_enum.set_configuration(
+        alembic_postgresql_enum.Config(include_name=lambda name: not is_queue(name), drop_unused_enums=not theirs)
+    )
+    return include
 
 
 def number_revisions(_context: MigrationContext, _revision: Any, directives: list[MigrationScript]) -> None:
@@ -72,6 +82,9 @@ def keep_notify(
 
 def migrate(connection: Connection) -> None:
     """Run the command that alembic was given, on a connection of its own."""
+    include_object = compared(connection)
+    # Alembic begins a transaction for each migration only if it finds none.
+    connection.rollback()
     context.configure(
         connection=connection,
         target_metadata=models.Model.metadata,
@@ -94,6 +107,8 @@ def adopt(migrations: MigrationContext) -> None:
     connection = migrations.connection
     if made_by_notify(connection) and migrations.get_current_revision() is None:
         migrations.stamp(ScriptDirectory.from_config(context.config), LAST_OF_NOTIFY)
+    if connection is not None:
+        connection.commit()
 
 
 async def migrate_patiently(connection: AsyncConnection) -> None:
@@ -146,8 +161,6 @@ async def main() -> None:
         # The lock ends with the connection.
         await migrate_patiently(connection)
 
-
-alembic_postgresql_enum.set_configuration(alembic_postgresql_enum.Config(include_name=lambda name: not is_queue(name)))
 
 if context.is_offline_mode():
     raise RuntimeError("Migrations look at the database that they change: there is no offline mode")
