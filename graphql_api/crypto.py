@@ -71,7 +71,8 @@ def _decode(text: str) -> bytes:
 
 async def hash_password(password: str) -> str:
     """An argon2id hash (19 MiB, two passes), made in a thread."""
-    return await _in_a_thread(_HASHERS.hash, password)
+    hashed: str = await _in_a_thread(_HASHERS.hash, password)
+    return hashed
 
 
 async def verify_password(password: str, hashed: str | None) -> bool:

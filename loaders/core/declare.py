@@ -1,0 +1,140 @@
+"""What a noun declares of its reads: data, from which `statements` makes SQL and `request` makes batches."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy.orm import configure_mappers
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+
+    from sqlalchemy import ColumnElement
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+    from graphql_api.models import base
+    from loaders.core.filters import Filter
+    from loaders.core.orders import Order
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Row:
+    """One row of `model` by unique columns.
+
+    `archive` names a second table to look in, whose rows lack some columns. With `implied`, whoever sees the row that
+    points here sees this one, so that no visibility is asked again.
+    """
+
+    model: type[base.Model]
+    key: tuple[Any, ...]
+    archive: type[base.Model] | None = None
+    implied: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class One:
+    """The far side of a foreign key: `local` are the attributes of the near row that hold the key of `row`."""
+
+    local: tuple[str, ...]
+    row: Row
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Many:
+    """A short, bounded list of `model` for each parent: rows whose `key` equals the parent's `local`."""
+
+    model: type[base.Model]
+    key: Any
+    local: str
+    order: Order
+    where: ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Page:
+    """Keyset pages of `model`: of the whole table (no `key`), or for each parent whose `local` equals `key`."""
+
+    model: type[base.Model]
+    key: Any | None
+    local: str | None
+    order: Order
+    orders: Mapping[str, Order] = field(default_factory=dict)
+    filters: Mapping[str, Filter] = field(default_factory=dict)
+    where: ColumnElement[bool] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Batch:
+    """SQL that is none of the others: `read(connection, actor, keys)` answers a mapping; `missing()` fills its gaps."""
+
+    read: Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
+    key: Callable[[Any], Hashable]
+    missing: Callable[[], Any]
+
+
+def row(*key: Any, archive: type[base.Model] | None = None, implied: bool = False) -> Row:
+    """One row by a unique key: `row(Template.id)`. The same declaration each time it is asked for."""
+    return _row(key, archive, implied)
+
+
+def one(relationship: Any, *, archive: type[base.Model] | None = None, implied: bool = False) -> One:
+    """The far side of a foreign key: `one(Template.service)`."""
+    pairs = _pairs(relationship)
+    return One(tuple(near for near, _ in pairs), row(*(far for _, far in pairs), archive=archive, implied=implied))
+
+
+def many(relationship: Any, order: Order, *, where: ColumnElement[bool] | None = None) -> Many:
+    """A short, bounded list per parent, whole: `many(Service.features, by(ServiceFeature.permission))`."""
+    ((local, key),) = _pairs(relationship)
+    return Many(key.parent.class_, key, local, order, where)
+
+
+def page(
+    relationship: Any,
+    order: Order,
+    *,
+    orders: Mapping[str, Order] | None = None,
+    filters: Mapping[str, Filter] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> Page:
+    """A keyset page per parent: `page(Service.templates, by(Template.name, Template.id))`."""
+    ((local, key),) = _pairs(relationship)
+    return Page(key.parent.class_, key, local, order, orders or {}, filters or {}, where)
+
+
+def pages(
+    model: type[base.Model],
+    order: Order,
+    *,
+    orders: Mapping[str, Order] | None = None,
+    filters: Mapping[str, Filter] | None = None,
+    where: ColumnElement[bool] | None = None,
+) -> Page:
+    """A keyset page over a whole table, as far as the caller sees it."""
+    return Page(model, None, None, order, orders or {}, filters or {}, where)
+
+
+def batch(
+    key: Callable[[Any], Hashable], *, missing: Callable[[], Any] = lambda: None
+) -> Callable[[Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]], Batch]:
+    """Declare an async function as a batch; `key` takes a parent row to its key."""
+    return lambda read: Batch(read, key, missing)
+
+
+@cache
+def _row(key: tuple[Any, ...], archive: type[base.Model] | None, implied: bool) -> Row:
+    return Row(key[0].parent.class_, key, archive, implied)
+
+
+def _pairs(relationship: Any) -> list[tuple[str, Any]]:
+    """Near attribute names and far attributes of a relationship, in the order of its key."""
+    configure_mappers()
+    prop = relationship.property
+    near, far = prop.parent, prop.mapper
+    return [
+        (near.get_property_by_column(local).key, getattr(far.class_, far.get_property_by_column(remote).key))
+        for local, remote in prop.local_remote_pairs
+    ]

@@ -1,0 +1,202 @@
+"""Conditions of a list: each is data, a predicate whose text depends on the value's shape alone.
+
+A filter answers three things: `shape(value)`, whatever of the value the text of the SQL depends on; `where(name, shape)`,
+the predicate with bind parameters named after the argument; and `values(name, value)`, what to bind.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+from uuid import UUID
+
+from sqlalchemy import and_, any_, bindparam, false
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from graphql_api.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import ColumnElement
+
+Values = dict[str, Any]
+
+
+class Filter(Protocol):
+    """One condition of a list."""
+
+    def shape(self, value: Any) -> Hashable:
+        """Whatever of the value the text of the SQL depends on; None where the value asks for nothing."""
+        ...
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """The predicate for values of this shape."""
+        ...
+
+    def values(self, name: str, value: Any) -> Values:
+        """What to bind."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Equals:
+    """The column equals the value; an id that is no UUID matches nothing."""
+
+    column: Any
+
+    def shape(self, value: Any) -> Hashable:
+        """One text for every value, another for a value that can match nothing."""
+        return None if value is None else "equals" if self._read(value) is not None else "nothing"
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """`column = $name`."""
+        if shape == "nothing":
+            return false()
+        result: ColumnElement[bool] = self.column == bindparam(name, type_=self.column.type)
+        return result
+
+    def values(self, name: str, value: Any) -> Values:
+        """The value itself."""
+        return {name: self._read(value)}
+
+    def _read(self, value: Any) -> Any:
+        if self.column.type.python_type is not UUID or isinstance(value, UUID):
+            return value
+        return uuid_or_none(value)
+
+
+@dataclass(frozen=True, slots=True)
+class AnyOf:
+    """The column is one of the values; `stored` translates each word into the stored values it stands for."""
+
+    column: Any
+    stored: Mapping[str, Sequence[str]] | None = None
+
+    def shape(self, value: Any) -> Hashable:
+        """One text, however many values."""
+        return None if value is None else "any"
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """`column = ANY($name)`."""
+        del shape
+        result: ColumnElement[bool] = self.column == any_(bindparam(name, type_=ARRAY(self.column.type)))
+        return result
+
+    def values(self, name: str, value: Any) -> Values:
+        """The values as they are stored."""
+        stored = self.stored
+        if stored is None:
+            return {name: [str(word) for word in value]}
+        return {name: [one for word in value for one in stored[word]]}
+
+
+@dataclass(frozen=True, slots=True)
+class Contains:
+    """The text contains the value, whatever its case; `%`, `_` and `\\` stand for themselves."""
+
+    column: Any
+    minimum: int = 1
+
+    def shape(self, value: Any) -> Hashable:
+        """One text for every value."""
+        return None if value is None else "contains"
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """`column ILIKE $name`."""
+        del shape
+        result: ColumnElement[bool] = self.column.ilike(bindparam(name), escape="\\")
+        return result
+
+    def values(self, name: str, value: Any) -> Values:
+        """The value between two wildcards."""
+        if len(value) < self.minimum:
+            raise BadRequest(f"Give {self.minimum} characters or more to look for.")
+        return {name: like(value)}
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The instant lies between `from` (included) and `to` (not included); an end left out is open."""
+
+    column: Any
+
+    def shape(self, value: Any) -> Hashable:
+        """Which ends are given."""
+        return None if value is None else (value["from"] is not None, value["to"] is not None)
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """A comparison per end."""
+        start, end = shape
+        ends = [self.column >= bindparam(f"{name}_from", type_=self.column.type)] if start else []
+        ends += [self.column < bindparam(f"{name}_to", type_=self.column.type)] if end else []
+        return and_(True, *ends)
+
+    def values(self, name: str, value: Mapping[str, datetime | None]) -> Values:
+        """Both ends."""
+        return {f"{name}_from": value["from"], f"{name}_to": value["to"]}
+
+
+@dataclass(frozen=True, slots=True)
+class Switch:
+    """A yes or no that chooses between two predicates; either may be absent."""
+
+    yes: ColumnElement[bool] | None = None
+    no: ColumnElement[bool] | None = None
+
+    def shape(self, value: Any) -> Hashable:
+        """The answer itself, where a predicate belongs to it."""
+        return value if value is not None and (self.yes if value else self.no) is not None else None
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """The predicate chosen."""
+        del name
+        chosen = self.yes if shape else self.no
+        if chosen is None:
+            raise AssertionError("a shape is only given where its predicate exists")
+        return chosen
+
+    def values(self, name: str, value: Any) -> Values:
+        """Nothing to bind."""
+        del name, value
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """Any predicate over the value: `where` makes it from a bind parameter's name, `read` makes what is bound."""
+
+    predicate: Callable[[str], ColumnElement[bool]]
+    read: Callable[[Any], Values | Any] = lambda value: value
+
+    def shape(self, value: Any) -> Hashable:
+        """One text for every value."""
+        return None if value is None else "shown"
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """The predicate."""
+        del shape
+        return self.predicate(name)
+
+    def values(self, name: str, value: Any) -> Values:
+        """What `read` makes of the value; a mapping binds names beginning with the argument's."""
+        read = self.read(value)
+        return {f"{name}_{key}": one for key, one in read.items()} if isinstance(read, dict) else {name: read}
+
+
+def like(value: str) -> str:
+    """A LIKE pattern for "contains", in which the value's own wildcards stand for themselves."""
+    escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
+    return f"%{escaped}%"
+
+
+def uuid_or_none(value: str | UUID) -> UUID | None:
+    """The UUID that a canonical text names (case does not matter), else None."""
+    if isinstance(value, UUID):
+        return value
+    try:
+        read = UUID(value)
+    except ValueError:
+        return None
+    return read if str(read) == value.lower() else None

@@ -1,0 +1,141 @@
+"""Pages: what the caller asked for, the cursor that names a place, and the slice that comes back."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Hashable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+import orjson
+
+from graphql_api.errors import BadRequest
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from loaders.core.declare import Page
+    from loaders.core.orders import Order
+
+DEFAULT_SIZE = 50
+LARGEST_SIZE = 100
+LONGEST_CURSOR = 2_000
+SMALLEST, LARGEST = -(2**31), 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """What one connection field was asked for.
+
+    `filters` holds the conditions that were given, `cursor` the sort keys of the place to go on from.
+    """
+
+    order: Order
+    size: int
+    backwards: bool = False
+    cursor: tuple[Any, ...] | None = None
+    filters: Mapping[str, Any] = field(default_factory=dict)
+
+    @classmethod
+    def read(
+        cls,
+        order: Order,
+        filters: Mapping[str, Any],
+        *,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> Arguments:
+        """Arguments of a connection as Relay names them; `BadRequest` when they make no sense."""
+        if first is not None and last is not None:
+            raise BadRequest("Give `first` or `last`, not both.")
+        if after is not None and before is not None:
+            raise BadRequest("Give `after` or `before`, not both.")
+        backwards = last is not None or (before is not None and first is None)
+        if (backwards and after is not None) or (not backwards and before is not None):
+            raise BadRequest("`first` goes with `after`, `last` with `before`.")
+        size = last if last is not None else first if first is not None else DEFAULT_SIZE
+        if not 0 <= size <= LARGEST_SIZE:
+            raise BadRequest(f"`first` and `last` take 0 to {LARGEST_SIZE}.")
+        text = before if backwards else after
+        cursor = None if text is None else read_cursor(text, order)
+        return cls(order, size, backwards, cursor, filters)
+
+    @property
+    def group(self) -> Hashable:
+        """What the pages of one statement share: everything but the parent and the place."""
+        return (
+            self.order.name,
+            self.order.descending,
+            self.size,
+            self.backwards,
+            self.cursor is not None,
+            freeze(self.filters),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Slice:
+    """A page that was read: its rows in the caller's order, and whether there are more in the direction of travel."""
+
+    page: Page
+    key: Hashable
+    arguments: Arguments
+    rows: Sequence[Any]
+    more: bool
+
+    def cursor(self, row: Any) -> str:
+        """The opaque place of one of the rows."""
+        values = [getattr(row, f"sort_{index}") for index in range(len(self.arguments.order.keys(False)))]
+        return write_cursor(values, self.arguments.order)
+
+
+def write_cursor(values: Sequence[Any], order: Order) -> str:
+    """Sort keys as opaque text."""
+    plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
+    return base64.urlsafe_b64encode(orjson.dumps([order.name, *plain])).rstrip(b"=").decode()
+
+
+def read_cursor(text: str, order: Order) -> tuple[Any, ...]:
+    """Sort keys of an opaque text; `BadRequest` for one that this order did not make."""
+    try:
+        if len(text) > LONGEST_CURSOR:
+            raise ValueError  # noqa: TRY301 - every fault of a cursor ends in the same refusal
+        padded = text + "=" * (-len(text) % 4)
+        name, *plain = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
+        kinds = [key.type.python_type for key in order.keys(order.descending)]
+        if name != order.name or len(plain) != len(kinds):
+            raise ValueError  # noqa: TRY301
+        return tuple(_read(value, kind) for value, kind in zip(plain, kinds, strict=True))
+    except (ValueError, TypeError, AttributeError) as fault:
+        raise BadRequest(
+            "The cursor is none of this list's: pass `startCursor` or `endCursor` on unchanged."
+        ) from fault
+
+
+def _read(value: Any, kind: type) -> Any:
+    if kind is datetime:
+        moment = datetime.fromisoformat(value)
+        if moment.tzinfo is not None:
+            raise ValueError
+        return moment
+    if kind is UUID:
+        return UUID(value)
+    if type(value) is not kind:
+        raise ValueError
+    if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and not SMALLEST <= value <= LARGEST):
+        raise ValueError
+    return value
+
+
+def freeze(value: Any) -> Hashable:
+    """A hashable twin of a filter's value."""
+    if isinstance(value, Mapping):
+        return tuple((key, freeze(one)) for key, one in sorted(value.items()))
+    if isinstance(value, list | tuple):
+        return tuple(freeze(one) for one in value)
+    hashable: Hashable = value
+    return hashable

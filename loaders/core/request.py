@@ -1,0 +1,176 @@
+"""The reads of one request: equal ones are done once, sibling ones in one statement."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import defaultdict
+from typing import TYPE_CHECKING, Any
+
+from aiodataloader import DataLoader
+
+from graphql_api import access
+from loaders.core import statements
+from loaders.core.paging import Arguments, Slice, freeze
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+
+    from graphql_api.actors import Actor
+    from graphql_api.database import Database
+    from loaders.core.declare import Batch, Many, One, Page, Row
+
+AT_ONCE = 4
+"""Connections that one request may hold at a time: below the pool's size, so that a wide query cannot drain it."""
+
+
+class Loaders:
+    """What one caller reads within one request; never shared, and replaced after a mutation.
+
+    With `bulk`, reads may come from a replica.
+    """
+
+    def __init__(self, database: Database, actor: Actor, *, bulk: bool = False) -> None:
+        self.database = database
+        self.actor = actor
+        self.bulk = bulk
+        self.scope = access.scope(actor)
+        self._seen_by = access.values(actor)
+        self._gate = asyncio.Semaphore(AT_ONCE)
+        self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+
+    async def row(self, row: Row, *key: Any) -> Any | None:
+        """The row with this key; None when there is none, the caller may not see it, or part of the key is null."""
+        if any(part is None for part in key):
+            return None
+        return await self._loader(row, lambda keys: self._rows(row, keys)).load(key)
+
+    async def one(self, one: One, parent: Any) -> Any | None:
+        """The row that a parent row points to."""
+        return await self.row(one.row, *(getattr(parent, name) for name in one.local))
+
+    async def many(self, many: Many, parent: Any) -> list[Any]:
+        """The whole list of a parent row."""
+        rows: list[Any] = await self._loader(many, lambda keys: self._lists(many, keys)).load(
+            getattr(parent, many.local)
+        )
+        return rows
+
+    async def batch(self, batch: Batch, parent: Any) -> Any:
+        """What a batch function answers for a parent row."""
+        return await self._loader(batch, lambda keys: self._batch(batch, keys)).load(batch.key(parent))
+
+    async def slice(self, page: Page, key: Any, arguments: Arguments) -> Slice:
+        """One page; `key` is the parent's, None for a list of the whole table."""
+        loader = self._loader((page, arguments.group), lambda keys: self._slices(page, arguments, keys))
+        found: Slice = await loader.load((key, arguments.cursor))
+        return found
+
+    async def total(self, page: Page, key: Any, filters: Mapping[str, Any]) -> int:
+        """How many rows the whole list has."""
+        loader = self._loader((page, "total", freeze(filters)), lambda keys: self._totals(page, filters, keys))
+        total: int = await loader.load(key)
+        return total
+
+    async def behind(self, found: Slice) -> bool:
+        """Whether there is anything on the near side of the place from which a page went on."""
+        page, arguments = found.page, found.arguments
+        if arguments.cursor is None:
+            return False
+        loader = self._loader((page, "behind", arguments.group), lambda keys: self._behind(page, arguments, keys))
+        answer: bool = await loader.load((found.key, arguments.cursor))
+        return answer
+
+    def _loader(
+        self, group: Hashable, read: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
+    ) -> DataLoader[Any, Any]:
+        if group not in self._loaders:
+            self._loaders[group] = DataLoader(batch_load_fn=read)
+        return self._loaders[group]
+
+    async def _fetch(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        async with self._gate, self.database.reading(bulk=self.bulk) as connection:
+            return (await connection.execute(statement, {**self._seen_by, **values})).all()
+
+    async def _rows(self, row: Row, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
+        names = [key.key for key in row.key]
+        values = {f"key_{index}": [key[index] for key in keys] for index in range(len(names))}
+        found: dict[tuple[Any, ...], Any] = {}
+        for one in await self._fetch(statements.by_key(row, self.scope), values):
+            found.setdefault(tuple(getattr(one, name) for name in names), one)
+        return [found.get(key) for key in keys]
+
+    async def _lists(self, many: Many, keys: Sequence[Any]) -> list[Any]:
+        found = defaultdict(list)
+        for one in await self._fetch(statements.lists(many, self.scope), {"key_0": list(keys)}):
+            found[getattr(one, many.key.key)].append(one)
+        return [found[key] for key in keys]
+
+    async def _batch(self, batch: Batch, keys: Sequence[Any]) -> list[Any]:
+        async with self._gate, self.database.reading(bulk=self.bulk) as connection:
+            found = await batch.read(connection, self.actor, keys)
+        return [found[key] if key in found else batch.missing() for key in keys]
+
+    async def _slices(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
+        shapes = statements.shapes_of(page, arguments.filters)
+        statement = statements.slices(
+            page,
+            self.scope,
+            arguments.order,
+            arguments.size,
+            shapes,
+            backwards=arguments.backwards,
+            onwards=arguments.cursor is not None,
+        )
+        values = statements.values_of(page, arguments.filters, shapes)
+        if page.key is None:
+            # Without parents the places differ by statement, not by row: a root list is asked for one place at a time.
+            groups = [await self._fetch(statement, values | _place(cursor)) for _, cursor in keys]
+        else:
+            groups = [[] for _ in keys]
+            for one in await self._fetch(statement, values | _places(keys)):
+                groups[one.ordinal - 1].append(one)
+        return [
+            _slice(
+                page,
+                key,
+                Arguments(arguments.order, arguments.size, arguments.backwards, cursor, arguments.filters),
+                rows,
+            )
+            for (key, cursor), rows in zip(keys, groups, strict=True)
+        ]
+
+    async def _behind(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
+        shapes = statements.shapes_of(page, arguments.filters)
+        statement = statements.behind(page, self.scope, arguments.order, shapes, backwards=arguments.backwards)
+        values = statements.values_of(page, arguments.filters, shapes)
+        if page.key is None:
+            return [(await self._fetch(statement, values | _place(cursor)))[0].found for _, cursor in keys]
+        found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys))}
+        return [found[index + 1] for index in range(len(keys))]
+
+    async def _totals(self, page: Page, filters: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
+        shapes = statements.shapes_of(page, filters)
+        statement = statements.totals(page, self.scope, shapes)
+        values = statements.values_of(page, filters, shapes)
+        if page.key is None:
+            return [(await self._fetch(statement, values))[0].total]
+        found = {one.key: one.total for one in await self._fetch(statement, values | {"key_0": list(keys)})}
+        return [found.get(key, 0) for key in keys]
+
+
+def _place(cursor: tuple[Any, ...] | None) -> dict[str, Any]:
+    return {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
+
+
+def _places(keys: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+    """Parents, and the places to go on from, as arrays of equal length."""
+    depth = len(keys[0][1] or ())
+    arrays = {f"cursor_{index}": [cursor[index] for _, cursor in keys] for index in range(depth)}
+    return {"key_0": [key for key, _ in keys], **arrays}
+
+
+def _slice(page: Page, key: Any, arguments: Arguments, rows: Sequence[Any]) -> Slice:
+    kept = rows[: arguments.size]
+    if arguments.backwards:
+        kept = list(reversed(kept))
+    return Slice(page, key, arguments, kept, len(rows) > arguments.size)

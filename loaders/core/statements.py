@@ -1,0 +1,218 @@
+"""Declarations become SQL: Core statements that select labelled columns, for one scope of visibility.
+
+The text of a statement depends on the declaration, the scope and the shape of the arguments, never on how many parents
+a batch has or on any value; so each is built once and kept.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import (
+    ColumnElement,
+    Select,
+    and_,
+    any_,
+    bindparam,
+    case,
+    column,
+    exists,
+    func,
+    inspect,
+    literal_column,
+    null,
+    select,
+    true,
+    tuple_,
+    union_all,
+)
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from graphql_api import access
+
+if TYPE_CHECKING:
+    from collections.abc import Hashable, Mapping
+
+    from graphql_api.models import base
+    from loaders.core.declare import Many, Page, Row
+    from loaders.core.orders import Order
+
+ORDINAL = "ordinal"
+Shapes = tuple[tuple[str, "Hashable"], ...]
+
+
+@lru_cache(maxsize=512)
+def readable(model: type[base.Model]) -> tuple[str, ...]:
+    """Names of the attributes of a table that a read selects: all but the deferred ones, such as password hashes."""
+    return tuple(attribute.key for attribute in inspect(model).column_attrs if not attribute.deferred)
+
+
+@lru_cache(maxsize=2_048)
+def by_key(row: Row, scope: access.Scope) -> Any:
+    """Rows by their unique keys, bound as the arrays `key_0`, `key_1` ...; the archive's after the table's own."""
+    own = _selected_by_key(row, row.model, scope, readable(row.model))
+    if row.archive is None:
+        return own
+    return union_all(own, _selected_by_key(row, row.archive, scope, readable(row.model)))
+
+
+@lru_cache(maxsize=512)
+def lists(many: Many, scope: access.Scope) -> Select[Any]:
+    """Every parent's list, bound as the array `key_0`, in the list's order."""
+    statement = (
+        select(*_columns(many.model, scope, readable(many.model)))
+        .where(many.key == any_(_array("key_0", many.key)))
+        .order_by(*_directed(many.order, many.order.descending))
+    )
+    if many.where is not None:
+        statement = statement.where(many.where)
+    return _seen(statement, many.model, scope)
+
+
+@lru_cache(maxsize=4_096)
+def slices(
+    page: Page, scope: access.Scope, order: Order, size: int, shapes: Shapes, *, backwards: bool, onwards: bool
+) -> Select[Any]:
+    """A page for every parent, one row more than asked for, nearest to the cursor first.
+
+    Binds the arrays `key_0`, and `cursor_0`, `cursor_1` ... where the page goes `onwards` from a place.
+    """
+    descending = order.descending != backwards
+    keys = order.keys(order.descending)
+    wanted = _conditions(
+        select(
+            *_columns(page.model, scope, readable(page.model)),
+            *(key.label(f"sort_{index}") for index, key in enumerate(keys)),
+        ),
+        page,
+        scope,
+        shapes,
+    )
+    # A page size is part of the text: PostgreSQL plans for an unknown limit badly.
+    limit: Any = literal_column(str(size + 1))
+    ordered = wanted.order_by(*_directed(order, descending)).limit(limit)
+    if page.key is None:
+        return ordered.where(_beyond(keys, _bound(keys), descending)) if onwards else ordered
+    parents = _parents(page, keys, onwards=onwards)
+    ordered = ordered.where(page.key == parents.c.key)
+    if onwards:
+        places = tuple(parents.c[f"cursor_{index}"] for index in range(len(keys)))
+        ordered = ordered.where(_beyond(keys, places, descending))
+    item = ordered.lateral("item")
+    sorts = [item.c[f"sort_{index}"] for index in range(len(keys))]
+    return (
+        select(parents.c.ordinal, *item.c)
+        .select_from(parents.join(item, true()))
+        .order_by(parents.c.ordinal, *(sort.desc() if descending else sort.asc() for sort in sorts))
+    )
+
+
+@lru_cache(maxsize=2_048)
+def behind(page: Page, scope: access.Scope, order: Order, shapes: Shapes, *, backwards: bool) -> Select[Any]:
+    """For every parent and cursor, whether anything lies on the near side of it, the cursor's own place included."""
+    descending = order.descending != backwards
+    keys = order.keys(order.descending)
+    wanted = _conditions(select(literal_column("1")), page, scope, shapes)
+    if page.key is None:
+        return select(exists(wanted.where(_beyond(keys, _bound(keys), not descending, included=True))).label("found"))
+    parents = _parents(page, keys, onwards=True)
+    places = tuple(parents.c[f"cursor_{index}"] for index in range(len(keys)))
+    near = wanted.where(page.key == parents.c.key, _beyond(keys, places, not descending, included=True))
+    return select(parents.c.ordinal, exists(near.correlate(parents)).label("found")).select_from(parents)
+
+
+@lru_cache(maxsize=1_024)
+def totals(page: Page, scope: access.Scope, shapes: Shapes) -> Select[Any]:
+    """How many there are: of the whole list, or for every parent bound in the array `key_0`."""
+    if page.key is None:
+        return _conditions(select(func.count().label("total")).select_from(page.model), page, scope, shapes)
+    counted = select(page.key.label("key"), func.count().label("total"))
+    counted = counted.where(page.key == any_(_array("key_0", page.key))).group_by(page.key)
+    return _conditions(counted, page, scope, shapes)
+
+
+def shapes_of(page: Page, filters: Mapping[str, Any]) -> Shapes:
+    """Which filters ask for something, and what of their values the text depends on."""
+    found = ((name, page.filters[name].shape(value)) for name, value in sorted(filters.items()))
+    return tuple((name, shape) for name, shape in found if shape is not None)
+
+
+def values_of(page: Page, filters: Mapping[str, Any], shapes: Shapes) -> dict[str, Any]:
+    """What those filters bind."""
+    bound: dict[str, Any] = {}
+    for name, _ in shapes:
+        bound |= page.filters[name].values(name, filters[name])
+    return bound
+
+
+def _selected_by_key(row: Row, model: type[base.Model], scope: access.Scope, names: tuple[str, ...]) -> Select[Any]:
+    keys = [getattr(model, key.key) for key in row.key]
+    arrays = [_array(f"key_{index}", key) for index, key in enumerate(row.key)]
+    if len(keys) == 1:
+        found: ColumnElement[bool] = keys[0] == any_(arrays[0])
+    else:
+        wanted = func.unnest(*arrays).table_valued(*(column(key.key, key.type) for key in keys), name="wanted")
+        found = tuple_(*keys).in_(select(*wanted.c))
+    statement = select(*_columns(model, scope, names, like=row.model)).where(found)
+    return statement if row.implied else _seen(statement, model, scope)
+
+
+def _columns(
+    model: type[base.Model], scope: access.Scope, names: tuple[str, ...], like: type[base.Model] | None = None
+) -> list[Any]:
+    """The columns by attribute name: null where the table lacks one, or where the scope may not see its value."""
+    result: list[Any] = []
+    for name in names:
+        attribute = getattr(model, name, None)
+        if attribute is None:
+            result.append(null().cast(getattr(like, name).type).label(name))
+            continue
+        guard = access.guard(attribute, scope)
+        result.append((attribute if guard is None else case((guard, attribute))).label(name))
+    return result
+
+
+def _seen(statement: Select[Any], model: type[base.Model], scope: access.Scope) -> Select[Any]:
+    predicate = access.visible(model, scope)
+    return statement if predicate is None else statement.where(predicate)
+
+
+def _conditions(statement: Select[Any], page: Page, scope: access.Scope, shapes: Shapes) -> Select[Any]:
+    statement = _seen(statement, page.model, scope)
+    if page.where is not None:
+        statement = statement.where(page.where)
+    return statement.where(*(page.filters[name].where(name, shape) for name, shape in shapes))
+
+
+def _parents(page: Page, keys: tuple[Any, ...], *, onwards: bool) -> Any:
+    """The batch's parents, and the places to go on from, as a table."""
+    key: Any = page.key
+    arrays = [_array("key_0", key)]
+    columns: list[Any] = [column("key", key.type)]
+    if onwards:
+        arrays += [_array(f"cursor_{index}", one) for index, one in enumerate(keys)]
+        columns += [column(f"cursor_{index}", one.type) for index, one in enumerate(keys)]
+    return func.unnest(*arrays).table_valued(*columns, with_ordinality=ORDINAL, name="parent").render_derived()
+
+
+def _array(name: str, like: Any) -> Any:
+    return bindparam(name, type_=ARRAY(like.type))
+
+
+def _bound(keys: tuple[Any, ...]) -> tuple[Any, ...]:
+    return tuple(bindparam(f"cursor_{index}", type_=key.type) for index, key in enumerate(keys))
+
+
+def _beyond(
+    keys: tuple[Any, ...], places: tuple[Any, ...], descending: bool, *, included: bool = False
+) -> ColumnElement[bool]:
+    """One row-value comparison: the only spelling that an index serves however deep the page."""
+    here, there = tuple_(*keys), tuple_(*places)
+    if included:
+        return and_(here <= there if descending else here >= there)
+    return and_(here < there if descending else here > there)
+
+
+def _directed(order: Order, descending: bool) -> list[Any]:
+    return [key.desc() if descending else key.asc() for key in order.keys(order.descending)]
