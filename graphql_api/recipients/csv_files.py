@@ -1,0 +1,233 @@
+"""CSV files as people's spreadsheets write them: one record at a time, refused with the place of the fault."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from typing import TYPE_CHECKING
+
+from graphql_api.enums import UserErrorCode
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+MOST_BYTES = 10 * 1024 * 1024
+MOST_COLUMNS = 1_000
+LONGEST_CELL = 131_072
+"Characters."
+
+_NOT_TEXT = (
+    (b"PK\x03\x04", "The file is a spreadsheet or an archive. Save it as CSV."),
+    (b"\xd0\xcf\x11\xe0", "The file is an old spreadsheet. Save it as CSV."),
+    (b"\x1f\x8b", "The file is an archive. Send the CSV file itself."),
+    (b"7z\xbc\xaf", "The file is an archive. Send the CSV file itself."),
+    (b"BZh", "The file is an archive. Send the CSV file itself."),
+    (b"\xfd7zXZ", "The file is an archive. Send the CSV file itself."),
+    (b"Rar!", "The file is an archive. Send the CSV file itself."),
+    (b"%PDF", "The file is a PDF. Save the list as CSV."),
+    (b"\xff\xfe", "The file is in UTF-16. Save it as CSV in UTF-8."),
+    (b"\xfe\xff", "The file is in UTF-16. Save it as CSV in UTF-8."),
+    (b"\x00\x00\xfe\xff", "The file is in UTF-32. Save it as CSV in UTF-8."),
+)
+_CHUNK = 1 << 16
+
+
+class FileError(ValueError):
+    """A file that cannot be read as a list, and where: records from 0 after the headers (-1 is the headers)."""
+
+    def __init__(self, code: UserErrorCode, message: str, *, row: int | None = None, column: int | None = None) -> None:
+        """Take the stable reason, the sentence and the place, both counted from 0."""
+        place = "" if row is None else f" (in the headers{_column(column)})" if row < 0 else _place(row, column)
+        super().__init__(message + place)
+        self.code = code
+        self.message = message + place
+        self.row = row
+        self.column = column
+
+
+def _column(column: int | None) -> str:
+    return "" if column is None else f", column {column + 1}"
+
+
+def _place(row: int, column: int | None) -> str:
+    return f" (in row {row + 1}{_column(column)})"
+
+
+def records(data: bytes | str) -> Iterator[list[str]]:
+    """Read the records of a file, the headers first; an empty line is an empty record, a break in a cell a newline.
+
+    Raises `FileError` at the first fault; faults of the whole file (its size, its alphabet) come before any record.
+    """
+    content = _bytes(data)
+    _check_size(content)
+    _check_alphabet(content)
+    return _records(content)
+
+
+def _bytes(data: bytes | str) -> bytes:
+    if isinstance(data, bytes):
+        return data
+    try:
+        return data.encode()
+    except UnicodeEncodeError as error:
+        prefix = data[: error.start].encode()
+        raise _unreadable("The file has half of a character that needs two halves.", prefix) from None
+
+
+def _check_size(content: bytes) -> None:
+    if len(content) > MOST_BYTES:
+        message = f"The file is larger than {MOST_BYTES // 1024 // 1024} MB."
+        raise FileError(UserErrorCode.FILE_TOO_LARGE, message)
+
+
+def _check_alphabet(content: bytes) -> None:
+    for signature, message in _NOT_TEXT:
+        if content.startswith(signature):
+            raise FileError(UserErrorCode.FILE_UNREADABLE, message)
+    nul = content.find(b"\0")
+    if nul >= 0:
+        if _looks_16_bit(content[:_CHUNK]):
+            raise FileError(UserErrorCode.FILE_UNREADABLE, "The file is in UTF-16. Save it as CSV in UTF-8.")
+        raise _unreadable("The file has a character that cannot be stored.", content[:nul])
+    fault = _first_fault(content)
+    if fault is not None:
+        raise _unreadable("The file is not in UTF-8. Save it as CSV in UTF-8.", content[:fault])
+
+
+def _looks_16_bit(start: bytes) -> bool:
+    half = len(start) // 2
+    return max(start[0::2].count(0), start[1::2].count(0)) * 2 > half
+
+
+def _first_fault(content: bytes) -> int | None:
+    """Find the first byte that is not UTF-8, without a second copy of the file in memory."""
+    start = 0
+    while start < len(content):
+        end = min(start + _CHUNK, len(content))
+        while end < len(content) and content[end] & 0xC0 == 0x80:  # noqa: PLR2004 - never cut a character in two
+            end += 1
+            if end - start > _CHUNK + 4:
+                break
+        try:
+            content[start:end].decode()
+        except UnicodeDecodeError as error:
+            return start + error.start
+        start = end
+    return None
+
+
+def _unreadable(message: str, before: bytes) -> FileError:
+    """Tell where a fault is by reading what stands before it."""
+    row, column = -2, 0
+    try:
+        for record in _records(before):
+            row, column = row + 1, max(len(record) - 1, 0)
+    except FileError as error:
+        row, column = error.row or 0, error.column or 0
+    if before.endswith((b"\n", b"\r")):
+        row, column = row + 1, 0
+    row = max(row, -1)
+    return FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=column)
+
+
+class _TooManyColumns(Exception):
+    pass
+
+
+class _Scanner:
+    """Counts the cells of one record as the reader would, without keeping them."""
+
+    def __init__(self, delimiter: str) -> None:
+        self.marks = re.compile(f'["{delimiter}]')
+        self.column = 0
+        self.length = 0
+        self.quoted = False
+        self.literal = False
+
+    def feed(self, line: str) -> None:
+        """Go on with the next line; stops at a cell that is too long and at a column too many."""
+        start, closed = 0, -1
+        for match in self.marks.finditer(line):
+            if match[0] == '"':
+                if self.quoted:
+                    self.quoted, closed = False, match.end()
+                elif match.start() == closed:
+                    self.quoted = True
+                elif not self.literal:
+                    self.quoted = not line[start : match.start()].strip(" ")
+                self.literal = True
+            elif not self.quoted:
+                if self.length + match.start() - start > LONGEST_CELL or self.column >= MOST_COLUMNS:
+                    return
+                self.column, self.length, self.literal, start = self.column + 1, 0, False, match.end()
+        self.length += len(line) - start
+
+
+class _Lines:
+    """The lines of a file, watched: where the reader stands in a record, and whether it asked past the end."""
+
+    def __init__(self, source: Iterable[str], delimiter: str) -> None:
+        self.source = iter(source)
+        self.delimiter = delimiter
+        self.ended = False
+        self.begin()
+
+    def begin(self) -> None:
+        """Start a record."""
+        self.record: list[str] = []
+        self.delimiters = 0
+        self.scanner: _Scanner | None = None
+
+    def __iter__(self) -> _Lines:
+        return self
+
+    def __next__(self) -> str:
+        try:
+            line = next(self.source)
+        except StopIteration:
+            self.ended = True
+            raise
+        self.record.append(line)
+        if self.scanner:
+            self.scanner.feed(line)
+        else:
+            self.delimiters += line.count(self.delimiter)
+        if self.delimiters >= MOST_COLUMNS and self.column() >= MOST_COLUMNS:
+            raise _TooManyColumns
+        return line
+
+    def column(self) -> int:
+        """Tell the column that the lines read so far of this record end in, or that is too long."""
+        if not self.scanner:
+            self.scanner = _Scanner(self.delimiter)
+            for line in self.record:
+                self.scanner.feed(line)
+        return self.scanner.column
+
+
+def _records(content: bytes) -> Iterator[list[str]]:
+    first = content[:_CHUNK].splitlines()[:1]
+    delimiter = "\t" if first and b"\t" in first[0] and b"," not in first[0] else ","
+    lines = _Lines(io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace", newline=""), delimiter)
+    reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
+    row = -1
+    while True:
+        try:
+            record = next(reader)
+        except StopIteration:
+            return
+        except _TooManyColumns:
+            message = f"The file has more than {MOST_COLUMNS:,} columns."
+            raise FileError(UserErrorCode.FILE_TOO_LARGE, message, row=row, column=MOST_COLUMNS) from None
+        except csv.Error:
+            message = f"A cell has more than {LONGEST_CELL:,} characters. Is a quotation mark left open?"
+            raise FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=lines.column()) from None
+        if lines.ended:
+            message = "A quotation mark is left open."
+            raise FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=len(record) - 1)
+        if len(lines.record) > 1:
+            record = [cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell for cell in record]
+        lines.begin()
+        yield record
+        row += 1

@@ -1,0 +1,350 @@
+"""Lists of recipients: a CSV file checked row by row against what its template needs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+
+from graphql_api.content.placeholders import ZERO_WIDTH, Placeholder, normalise
+from graphql_api.enums import Channel, UserErrorCode
+from graphql_api.recipients import csv_files, email_addresses, phone_numbers, postal_addresses
+from graphql_api.recipients.errors import RecipientError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator, Mapping
+
+    from graphql_api.content.messages import Inspection
+    from graphql_api.content.sms import SmsCount
+    from graphql_api.recipients.phone_numbers import PhoneNumber
+    from graphql_api.recipients.postal_addresses import PostalAddress
+
+MOST_ROWS = 100_000
+MOST_LINES = 2 * MOST_ROWS
+"Rows with the empty ones."
+LONGEST_REFERENCE = 1_000
+REFERENCE = "reference"
+
+ADDRESS_COLUMNS = (*(f"addressline{number}" for number in range(1, 8)), "postcode")
+RECIPIENT_COLUMNS = {
+    Channel.SMS: ("phonenumber",),
+    Channel.EMAIL: ("emailaddress",),
+    Channel.LETTER: ADDRESS_COLUMNS,
+}
+"Normalised names of the columns that say whom a row is for."
+_SHOWN = {Channel.SMS: "phone number", Channel.EMAIL: "email address", Channel.LETTER: "address line 1 ... postcode"}
+_FEWEST_ADDRESS_COLUMNS = 3
+_TRIMMED = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH
+
+
+class Inspector(Protocol):
+    """What a template must do for its list: `content.messages.Template` does."""
+
+    def inspect(self, by_key: Mapping[str, Any]) -> Inspection:
+        """Find why a message from these values would be refused."""
+
+
+class Permits(NamedTuple):
+    """What the service may do."""
+
+    international_sms: bool = False
+    landlines: bool = False
+    international_letters: bool = False
+
+
+class ListProblem(NamedTuple):
+    """One thing wrong with a list as a whole."""
+
+    code: UserErrorCode
+    message: str
+    columns: tuple[str, ...] = ()
+    "Headers it is about."
+    row: int | None = None
+    "Where the file cannot be read: rows from 0, -1 for the headers."
+    column: int | None = None
+
+
+class RowProblem(NamedTuple):
+    """One thing wrong with one row."""
+
+    row: int
+    "From 0, headers not counted."
+    column: str | None
+    "Header as written; null for the row as a whole."
+    code: UserErrorCode
+    message: str
+
+
+class Row(NamedTuple):
+    """One row of a list."""
+
+    number: int
+    "From 0, headers not counted."
+    recipient: str
+    "As typed; an address has its lines joined by newlines."
+    normalised: str | None
+    "As stored for search; null when the recipient is wrong."
+    personalisation: dict[str, Any]
+    """Values of recipient columns and placeholders by normalised name, as jobs store them; empty cells are null, and a
+    right address has its printed lines as `address_line_1` ..."""
+    cells: dict[str, Any]
+    "All values by header as written."
+    extra: list[str]
+    "Cells beyond the headers."
+    reference: str | None
+    phone_number: PhoneNumber | None
+    postal_address: PostalAddress | None
+    sms: SmsCount | None
+    "Of the message, when a template was given."
+    problems: list[RowProblem]
+
+
+class _Column(NamedTuple):
+    name: str
+    key: str
+    positions: tuple[int, ...]
+
+
+class RecipientList:
+    """A list read as one goes over it; each pass reads the file again."""
+
+    def __init__(
+        self,
+        data: bytes | str,
+        channel: Channel,
+        placeholders: Iterable[Placeholder | str],
+        *,
+        template: Inspector | None = None,
+        permits: Permits = Permits(),  # noqa: B008 - immutable
+    ) -> None:
+        """Read the headers and what the whole file tells."""
+        self.channel = channel
+        self.template = template
+        self.permits = permits
+        self.row_count = 0
+        "Rows read so far; complete after a whole pass."
+        self.problems: list[ListProblem] = []
+        "Of the list as a whole; complete after a whole pass."
+        self._data = data
+        self._needed: dict[str, str] = {}
+        for placeholder in placeholders:
+            name = placeholder if isinstance(placeholder, str) else placeholder.name
+            self._needed.setdefault(normalise(name), name)
+        self._headers: list[str] = []
+        self._unreadable = False
+        self._read_headers()
+
+    def _read_headers(self) -> None:
+        try:
+            self._headers = [_trim(cell) for cell in _first_full(csv_files.records(self._data))]
+        except csv_files.FileError as error:
+            self._refuse(error)
+        while self._headers and not self._headers[-1]:
+            self._headers.pop()
+        places: dict[str, list[int]] = {}
+        for position, header in enumerate(self._headers):
+            if header:
+                places.setdefault(normalise(header), []).append(position)
+        self._columns = {
+            key: _Column(self._headers[positions[0]], key, tuple(positions)) for key, positions in places.items()
+        }
+        self._recipient_keys = [key for key in RECIPIENT_COLUMNS[self.channel] if key in self._columns]
+        self._kept = [
+            column for key, column in self._columns.items() if key in self._recipient_keys or key in self._needed
+        ]
+        self._reference = None if REFERENCE in self._recipient_keys else self._columns.get(REFERENCE)
+        if not self.problems:
+            self._check_headers()
+
+    def _check_headers(self) -> None:
+        if not self._headers:
+            self.problems.append(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
+            return
+        enough = _FEWEST_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
+        if len(self._recipient_keys) < enough:
+            message = f"The list needs a column called ‘{_SHOWN[self.channel]}’."  # noqa: RUF001
+            self.problems.append(ListProblem(UserErrorCode.MISSING_RECIPIENT_COLUMN, message))
+        for key in self._recipient_keys:
+            if len(self._columns[key].positions) > 1:
+                name = self._columns[key].name
+                message = f"The list has more than one column called ‘{name}’."  # noqa: RUF001
+                self.problems.append(ListProblem(UserErrorCode.DUPLICATE_RECIPIENT_COLUMN, message, (name,)))
+        if missing := self._missing_placeholders():
+            message = f"The list lacks columns that the template needs: {', '.join(missing)}."
+            self.problems.append(ListProblem(UserErrorCode.MISSING_PLACEHOLDER_COLUMN, message, tuple(missing)))
+
+    @property
+    def columns(self) -> list[str]:
+        """Headers found, as written."""
+        return list(self._headers)
+
+    @property
+    def recipient_columns(self) -> list[str]:
+        """Headers used for the recipient."""
+        return [self._columns[key].name for key in self._recipient_keys]
+
+    @property
+    def unused_columns(self) -> list[str]:
+        """Headers used neither for the recipient, nor for a placeholder, nor as the reference."""
+        used = {*self._recipient_keys, *self._needed, REFERENCE}
+        return [column.name for key, column in self._columns.items() if key not in used]
+
+    @property
+    def missing_columns(self) -> list[str]:
+        """Headers that the template needs and the list lacks, the recipient's first."""
+        enough = _FEWEST_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
+        recipient = [] if len(self._recipient_keys) >= enough else [_SHOWN[self.channel]]
+        return [*recipient, *self._missing_placeholders()]
+
+    def _missing_placeholders(self) -> list[str]:
+        own = RECIPIENT_COLUMNS[self.channel]
+        return [name for key, name in self._needed.items() if key not in self._columns and key not in own]
+
+    def __iter__(self) -> Iterator[Row]:
+        """Read and check every row; stops at the first fault of the file, which is then among `problems`."""
+        return self.rows()
+
+    def rows(self, start: int = 0) -> Iterator[Row]:
+        """Read and check the rows from a number on."""
+        self.row_count = 0
+        if self._unreadable or not self._headers:
+            return
+        try:
+            for number, cells in self._numbered():
+                self.row_count = number + 1
+                if number >= start:
+                    yield self._row(number, cells)
+        except csv_files.FileError as error:
+            self._refuse(error)
+            return
+        if not self.row_count:
+            self._add(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
+
+    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
+        records = csv_files.records(self._data)
+        _first_full(records)
+        number = empty = 0
+        for line, cells in enumerate(records):
+            full = any(map(_trim, cells))
+            if line >= MOST_LINES or (full and number + empty >= MOST_ROWS):
+                message = f"The list has more than {MOST_ROWS:,} rows."
+                raise csv_files.FileError(UserErrorCode.TOO_MANY_ROWS, message)
+            if not full:
+                empty += 1
+                continue
+            # Empty rows count only when another row follows them.
+            for _ in range(empty):
+                yield number, []
+                number += 1
+            yield number, cells
+            number, empty = number + 1, 0
+
+    def _add(self, problem: ListProblem) -> None:
+        if problem not in self.problems:
+            self.problems.append(problem)
+
+    def _refuse(self, error: csv_files.FileError) -> None:
+        self._unreadable = True
+        self._add(ListProblem(error.code, error.message, row=error.row, column=error.column))
+
+    def _row(self, number: int, cells: list[str]) -> Row:
+        trimmed = [cell.strip(_TRIMMED) for cell in cells]
+        width = len(self._headers)
+        extra = [cell for cell in trimmed[width:] if cell]
+        trimmed += [""] * (width - len(trimmed))
+        personalisation = {column.key: _value(column, trimmed) for column in self._kept}
+        problems: list[RowProblem] = []
+        recipient, normalised, phone_number, address = self._recipient(number, personalisation, problems)
+        for column in self._kept:
+            if personalisation[column.key] is None and column.key in self._needed:
+                message = f"There is no value for (({self._needed[column.key]}))."
+                problems.append(RowProblem(number, column.name, UserErrorCode.MISSING_PERSONALISATION, message))
+        sms = None
+        if self.template:
+            inspection = self.template.inspect(personalisation)
+            sms = inspection.sms
+            problems += [
+                RowProblem(number, None, problem.code, problem.message)
+                for problem in inspection.problems
+                if problem.code is not UserErrorCode.MISSING_PERSONALISATION
+            ]
+        if address:
+            personalisation = {key: value for key, value in personalisation.items() if key not in ADDRESS_COLUMNS}
+            personalisation |= address.personalisation
+        reference = _value(self._reference, trimmed) if self._reference else None
+        if reference and len(reference) > LONGEST_REFERENCE:
+            message = f"A reference can have at most {LONGEST_REFERENCE:,} characters."
+            problems.append(RowProblem(number, REFERENCE, UserErrorCode.TOO_LONG, message))
+        return Row(
+            number,
+            recipient,
+            normalised,
+            personalisation,
+            {column.name: _value(column, trimmed) for column in self._columns.values()},
+            extra,
+            reference,
+            phone_number,
+            address,
+            sms,
+            problems,
+        )
+
+    def _recipient(
+        self, number: int, personalisation: dict[str, Any], problems: list[RowProblem]
+    ) -> tuple[str, str | None, PhoneNumber | None, PostalAddress | None]:
+        if self.channel is Channel.LETTER:
+            lines = [personalisation.get(key) or "" for key in ADDRESS_COLUMNS]
+            typed = "\n".join(line for line in lines if line)
+        else:
+            typed = personalisation.get(RECIPIENT_COLUMNS[self.channel][0]) or ""
+        column = self.recipient_columns[0] if len(self._recipient_keys) == 1 else None
+        if not self._recipient_keys:
+            return typed, None, None, None
+        if not typed:
+            problems.append(RowProblem(number, column, UserErrorCode.REQUIRED, "The recipient is missing."))
+            return typed, None, None, None
+        try:
+            if self.channel is Channel.SMS:
+                phone_number = phone_numbers.read(
+                    typed, international=self.permits.international_sms, landlines=self.permits.landlines
+                )
+                return typed, phone_number.normalised, phone_number, None
+            if self.channel is Channel.EMAIL:
+                return typed, email_addresses.read(typed), None, None
+            address = postal_addresses.read(lines, international=self.permits.international_letters)
+        except RecipientError as error:
+            problems.append(RowProblem(number, column, error.code, error.message))
+            return typed, None, None, None
+        return typed, address.normalised, None, address
+
+
+class _TooManyRows(Exception):
+    pass
+
+
+def open_list(
+    data: bytes | str,
+    channel: Channel,
+    placeholders: Iterable[Placeholder | str],
+    *,
+    template: Inspector | None = None,
+    permits: Permits = Permits(),  # noqa: B008 - immutable
+) -> RecipientList:
+    """Open a list: its headers are read at once, its rows as one goes over it. Never raises for what a file holds."""
+    return RecipientList(data, channel, placeholders, template=template, permits=permits)
+
+
+def _trim(cell: str) -> str:
+    return cell.strip(_TRIMMED)
+
+
+def _first_full(records: Iterator[list[str]]) -> list[str]:
+    for record in records:
+        if any(map(_trim, record)):
+            return record
+    return []
+
+
+def _value(column: _Column, cells: list[str]) -> Any:
+    """Give the value of a column; of a name that stands more than once, the list of those that are not empty."""
+    if len(column.positions) == 1:
+        return cells[column.positions[0]] or None
+    return [cell for position in column.positions if (cell := cells[position])] or None
