@@ -1,0 +1,23 @@
+import type { TypedDocumentNode } from "@graphql-typed-document-node/core";
+import { print } from "graphql";
+
+declare const process: { readonly env: Readonly<Record<string, string>> };
+
+export const { GRAPHQL_URL = "", TOKEN = "", SERVICE_ID = "" } = process.env;
+
+/** Posts one operation; its answer has the type that the generator gave the document. */
+export async function ask<Result, Variables>(
+  document: TypedDocumentNode<Result, Variables>,
+  variables: Variables,
+): Promise<Result> {
+  const response = await fetch(GRAPHQL_URL, {
+    method: "POST",
+    headers: { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` },
+    body: JSON.stringify({ query: print(document), variables }),
+  });
+  const { data, errors } = (await response.json()) as { data: Result; errors?: unknown };
+  if (errors) {
+    throw new Error(JSON.stringify(errors));
+  }
+  return data;
+}

@@ -1,0 +1,62 @@
+"""Other people's tools, installed as their lock file says, and a real server for them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.dev_server import DevServer, running
+
+HERE = Path(__file__).parent
+PACKAGES = HERE / "node_modules"
+
+
+@pytest.fixture(scope="session")
+def tools() -> Path:
+    """The folder of the installed tools; installs them once, and again when the lock file is newer."""
+    npm = shutil.which("npm")
+    if npm is None:
+        pytest.skip("There is no npm: install Node 20.19 or newer.")
+    installed = PACKAGES / ".package-lock.json"
+    if not installed.exists() or installed.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=HERE, check=True)
+        installed.touch()
+    return PACKAGES / ".bin"
+
+
+@pytest.fixture(scope="session")
+def server(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:  # noqa: ARG001  # skip first
+    """A development server with demo data."""
+    with running(tmp_path_factory.mktemp("server") / "data") as server:
+        yield server
+
+
+@pytest.fixture
+def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
+    """Copy a client of this folder to where it may generate and build what it likes, and answer its path."""
+
+    def copy(name: str) -> Path:
+        (tmp_path / "node_modules").symlink_to(tools.parent)
+        return shutil.copytree(HERE / name, tmp_path / name)
+
+    return copy
+
+
+@pytest.fixture
+def command(server: DevServer) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Run a program of a client, which finds the server in its environment; fail with its output when it fails."""
+    environment = os.environ | {
+        "GRAPHQL_URL": server.graphql_url,
+        "TOKEN": server.tokens["platform_admin"],
+        "SERVICE_ID": server.service_id,
+    }
+
+    def run(folder: Path, *words: str | Path) -> "subprocess.CompletedProcess[str]":
+        done = subprocess.run(words, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done
+
+    return run
