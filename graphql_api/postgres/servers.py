@@ -1,0 +1,192 @@
+"""A running server: started or shared, stopped by its owner, ended by its watchdog."""
+
+import contextlib
+import fcntl
+import signal
+import socket
+import subprocess
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Any, Self
+
+from graphql_api.postgres.binaries import PostgresError, find_binaries, surroundings
+from graphql_api.postgres.clusters import DATABASE, USER, Cluster, reachable, reason, until
+
+HOST = "127.0.0.1"
+
+SETTINGS = {
+    "listen_addresses": HOST,
+    "unix_socket_directories": "",  # no path to be too long for a socket, and no second way in
+    "timezone": "UTC",
+    "log_timezone": "UTC",
+    "log_checkpoints": "off",
+    "log_error_verbosity": "terse",  # details and statements hold people's data
+    "log_min_error_statement": "panic",
+}
+FORGETFUL = {
+    "fsync": "off",
+    "synchronous_commit": "off",
+    "full_page_writes": "off",
+    "wal_level": "minimal",
+    "max_wal_senders": "0",
+}
+PASSING = ("Address already in use", "pre-existing shared memory block")
+"""What PostgreSQL says of obstacles that go away: a free port taken meanwhile, a killed server's last processes."""
+
+GATE = 'read -r go && exec "$@"'
+WATCHDOG = 'read -r end; kill -INT "$1"'
+
+
+def start(
+    data_dir: Path,
+    *,
+    durable: bool = True,
+    port: int | None = None,
+    bindir: Path | None = None,
+    settings: Mapping[str, str] | None = None,
+    timeout: float = 60,
+) -> "Server":
+    """Start, or share, the server whose data live in `data_dir`, and answer when it takes connections.
+
+    The folder and an empty database `notify` are made when missing. `durable=False` is fast and may lose the data when
+    the machine crashes. Without `port` a free one is taken. `timeout` is in seconds. A server that another live process
+    owns is shared as it is, and stops with its owner.
+    """
+    cluster = Cluster(data_dir.absolute())
+    options = {**SETTINGS, **({} if durable else FORGETFUL), **(settings or {})}
+    with contextlib.ExitStack() as undo:
+        try:
+            cluster.data_dir.mkdir(parents=True, exist_ok=True)
+            lock = undo.enter_context((cluster.data_dir / "lock").open("a"))
+            if shared := _shared(cluster, lock, timeout):
+                return Server(cluster.data_dir, shared, cluster.password())
+            programs = cluster.prepare(bindir or find_binaries(), durable=durable)
+            chosen, child = _launch(cluster, programs, options, port, timeout)
+            undo.callback(child.stop)
+            server = Server(cluster.data_dir, chosen, cluster.password(), child, lock)
+        except OSError as error:
+            why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            raise PostgresError(f"The database cannot live in {cluster.data_dir} ({why}): set DATA_DIR.") from error
+        undo.pop_all()
+    return server
+
+
+@dataclass
+class Server:
+    """A running PostgreSQL on loopback; leaving its context stops it, unless another process owns it."""
+
+    data_dir: Path
+    port: int
+    _password: str = field(repr=False)
+    _child: "_Child | None" = field(default=None, repr=False)
+    _lock: IO[str] | None = field(default=None, repr=False)
+
+    def url(self, database: str = DATABASE) -> str:
+        """Answer the address of a database, with its password, as ``postgresql://``."""
+        return f"postgresql://{USER}:{self._password}@{HOST}:{self.port}/{database}"
+
+    def stop(self) -> None:
+        """Disconnect every client and stop the server; nothing happens when another process owns it."""
+        if self._child is not None:
+            self._child.stop()
+        if self._lock is not None:
+            self._lock.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.stop()
+
+
+@dataclass
+class _Child:
+    """The server's process, and the watchdog that ends it when we die."""
+
+    process: subprocess.Popen[bytes]
+    watchdog: subprocess.Popen[bytes]
+
+    def stop(self, timeout: float = 30) -> None:
+        for way in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, at once, and at last by force
+            self.process.send_signal(way)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self.process.wait(timeout)
+                break
+        self.watchdog.kill()  # after the server, so that dying halfway through leaves it on guard
+        self.watchdog.communicate()
+
+
+def _shared(cluster: Cluster, lock: IO[str], timeout: float) -> int | None:
+    """Answer the port of another process's ready server; or None, being the owner now, with any leftover ended."""
+    for _ in until(timeout):
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            ready = cluster.ready()
+            if ready and ready[0] == cluster.postmaster():
+                return ready[1]
+        else:
+            cluster.end_leftover(timeout)
+            return None
+    raise PostgresError(f"Another process holds {lock.name}, but its PostgreSQL was not ready in {timeout:g} seconds.")
+
+
+def _launch(
+    cluster: Cluster, programs: Path, options: Mapping[str, str], port: int | None, timeout: float
+) -> tuple[int, _Child]:
+    """Start the server and wait until it is ready; again, when what stood in its way will pass."""
+    log = cluster.data_dir / "log"
+    for _ in until(timeout):
+        chosen = _free_port(port)
+        child = _spawn(cluster, [str(programs / "postgres")], {**options, "port": str(chosen)}, log)
+        try:
+            if _wait(cluster, child, timeout):
+                return chosen, child
+        except BaseException:
+            child.stop()
+            raise
+        child.stop()
+        said = log.read_text(errors="replace")
+        if not any(obstacle in said for obstacle in PASSING):
+            break
+    raise PostgresError(f"PostgreSQL did not start in {cluster.data_dir}: {reason(log.read_text(errors='replace'))}")
+
+
+def _spawn(cluster: Cluster, command: list[str], options: Mapping[str, str], log: Path) -> _Child:
+    """Start the server behind a gate that opens when its watchdog is on guard, so that no moment is unguarded."""
+    common: dict[str, Any] = {"stdin": subprocess.PIPE, **surroundings(cluster.account)}
+    with reachable(cluster.path, cluster.account) as (name, descriptors), log.open("wb") as output:
+        gate = ["/bin/sh", "-c", GATE, "gate", *command, "-D", name, *(f"--{k}={v}" for k, v in options.items())]
+        process = subprocess.Popen(gate, pass_fds=descriptors, stdout=output, stderr=output, **common)  # noqa: S603
+    watchdog = subprocess.Popen(["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)], **common)  # noqa: S603
+    if process.stdin is not None:
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
+            pipe.write(b"go\n")
+    return _Child(process, watchdog)
+
+
+def _wait(cluster: Cluster, child: _Child, timeout: float) -> bool:
+    """Wait until the server is ready; False when it ended instead."""
+    for _ in until(timeout):
+        if child.process.poll() is not None:
+            return False
+        ready = cluster.ready()
+        if ready and ready[0] == child.process.pid:
+            return True
+    raise PostgresError(f"PostgreSQL was not ready in {timeout:g} seconds: see {cluster.data_dir / 'log'}.")
+
+
+def _free_port(wanted: int | None) -> int:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, wanted or 0))
+        except OSError as error:
+            raise PostgresError(
+                f"PostgreSQL cannot have port {wanted} of {HOST} ({error.strerror}): choose another, or none."
+            ) from error
+        return int(probe.getsockname()[1])
