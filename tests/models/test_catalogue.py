@@ -1,0 +1,113 @@
+"""The migrated database has Notify's tables, column for column and name for name, in `notify_catalogue.json`."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import pytest
+import pytest_asyncio
+
+from graphql_api import migrate
+from tests.models.databases import connected, scratch
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    import asyncpg
+
+CATALOGUE = json.loads((Path(__file__).parent / "notify_catalogue.json").read_text())
+
+COLUMNS = """
+SELECT attname, format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
+    || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '')
+FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+"""
+CONSTRAINTS = """
+SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint
+WHERE conrelid = $1::regclass AND contype IN ('p', 'f', 'u', 'c') AND convalidated
+"""
+INDEXES = """
+SELECT relname, CASE WHEN indisunique THEN 'unique ' ELSE '' END
+    || split_part(pg_get_indexdef(indexrelid), ' USING ', 2)
+FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indrelid = $1::regclass AND indisvalid
+"""
+STATISTICS = "SELECT stxname, pg_get_statisticsobjdef(oid) FROM pg_statistic_ext WHERE stxrelid = $1::regclass"
+LETTER_RATES = """
+SELECT concat_ws(' ', to_char(start_date, $1), coalesce(to_char(end_date, $1), 'None'), sheet_count, rate,
+    initcap(crown::text), post_class)
+FROM letter_rates
+"""
+ROWS = {
+    "organisation_types": "SELECT name || ' ' || coalesce(initcap(is_crown::text), 'None') FROM organisation_types",
+    "rates": """SELECT concat_ws(' ', to_char(valid_from, 'YYYY-MM-DD"T"HH24:MI:SS'), rate, notification_type)
+        FROM rates""",
+    "default_annual_allowance": """SELECT concat_ws(' ', valid_from_financial_year_start, notification_type,
+        coalesce(organisation_type, 'None'), allowance) FROM default_annual_allowance""",
+}
+
+
+@pytest_asyncio.fixture(scope="module")
+async def database(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to a database that has every migration."""
+    async with scratch(postgres_url) as url:
+        await migrate.upgrade(url)
+        async with connected(url) as connection:
+            yield connection
+
+
+async def described(database: asyncpg.Connection, question: str, table: str) -> dict[str, str]:
+    return {name: text.replace("public.", "") for name, text in await database.fetch(question, table)}
+
+
+def meaning(statistics: str) -> tuple[str, frozenset[str]]:
+    """Of extended statistics, the kind and the columns: PostgreSQL lists these as they stand in the table."""
+    kind, columns = re.search(r"\((\w+)\) ON ([\w, ]+?)(?: FROM .*)?$", statistics).groups()  # type: ignore[union-attr]
+    return kind, frozenset(columns.split(", "))
+
+
+@pytest.mark.parametrize("table", CATALOGUE["tables"])
+async def test_a_table_of_notify_is_what_it_is_there(database: asyncpg.Connection, table: str) -> None:
+    theirs: dict[str, Any] = CATALOGUE["tables"][table]
+    indexes = await described(database, INDEXES, table)
+    statistics = await described(database, STATISTICS, table)
+
+    assert await described(database, COLUMNS, table) == theirs["columns"]
+    assert await described(database, CONSTRAINTS, table) == theirs.get("constraints", {})
+    assert {name: indexes.get(name) for name in theirs.get("indexes", {})} == theirs.get("indexes", {})
+    assert {name: meaning(text) for name, text in statistics.items()} == {
+        name: meaning(text) for name, text in theirs.get("statistics", {}).items()
+    }
+
+
+@pytest.mark.parametrize("name", CATALOGUE["enums"])
+async def test_an_enum_of_notify_has_the_same_labels_in_the_same_order(database: asyncpg.Connection, name: str) -> None:
+    labels = await database.fetch(
+        "SELECT enumlabel FROM pg_enum WHERE enumtypid = $1::regtype ORDER BY enumsortorder", name
+    )
+
+    assert [label for (label,) in labels] == CATALOGUE["enums"][name]
+
+
+async def test_the_view_of_all_messages_has_the_same_columns(database: asyncpg.Connection) -> None:
+    columns = await described(database, COLUMNS, "notifications_all_time_view")
+
+    assert list(columns) == CATALOGUE["view"]
+
+
+@pytest.mark.parametrize("table", [name for name in CATALOGUE["rows"] if name != "letter_rates"])
+async def test_a_table_of_permitted_words_or_prices_has_notifys_rows(database: asyncpg.Connection, table: str) -> None:
+    rows = await database.fetch(ROWS.get(table, f"SELECT name FROM {table}"))
+
+    assert sorted(text for (text,) in rows) == CATALOGUE["rows"][table]
+
+
+async def test_letters_cost_what_they_cost_in_notify(database: asyncpg.Connection) -> None:
+    rows = sorted(text for (text,) in await database.fetch(LETTER_RATES, 'YYYY-MM-DD"T"HH24:MI:SS'))
+
+    assert len(rows) == CATALOGUE["rows"]["letter_rates"]["count"]
+    assert hashlib.sha256("\n".join(rows).encode()).hexdigest() == CATALOGUE["rows"]["letter_rates"]["sha256"]
