@@ -46,7 +46,7 @@ def compared(connection: Connection) -> Callable[..., bool]:
     """What is compared with the models: neither views nor the queue's tables, nor what else Notify has."""
     theirs = made_by_notify(connection)
 
-    def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:  # noqa: FBT001 alembic calls it so
+    def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
         if kind != "table":
             return True
         return not (item.info.get("view") or is_queue(name) or (theirs and reflected and other is None))
