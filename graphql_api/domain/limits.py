@@ -5,8 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Date, bindparam, func, select, text
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import select, text
 
 from graphql_api import models
 from graphql_api.enums import Channel, KeyType
@@ -184,22 +183,15 @@ async def release(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int],
     await tx.flush()
 
 
-_INSERT = insert(models.DailyUsage)
-_ADD = (
-    _INSERT.from_select(
-        ["service_id", "day", "kind", "count"],
-        select(
-            bindparam("service_id", type_=models.DailyUsage.service_id.type),
-            bindparam("day", type_=Date),
-            func.unnest(bindparam("kinds", type_=ARRAY(models.DailyUsage.kind.type))),
-            func.unnest(bindparam("counts", type_=ARRAY(models.DailyUsage.count.type))),
-        ),
-    )
-    .on_conflict_do_update(
-        index_elements=["service_id", "day", "kind"],
-        set_={"count": models.DailyUsage.count + _INSERT.excluded.count},
-    )
-    .returning(models.DailyUsage.kind, models.DailyUsage.count)
+_ADD = text(
+    """
+    INSERT INTO daily_usage AS usage (service_id, day, kind, count)
+    SELECT :service_id, :day, kind, count
+    FROM unnest(CAST(:kinds AS text[]), CAST(:counts AS int[])) WITH ORDINALITY AS added (kind, count, place)
+    ORDER BY place
+    ON CONFLICT (service_id, day, kind) DO UPDATE SET count = usage.count + excluded.count
+    RETURNING kind, count
+    """
 )
 
 
