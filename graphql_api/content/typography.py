@@ -7,6 +7,7 @@ import re
 _SPACED_HYPHEN = re.compile(r"(?<![ \t])[ \t]++[-\u2013\u2014]{1,3}+[ \t]++")
 _SPACE_BEFORE_PUNCTUATION = re.compile(r"(?<![ \t])[ \t]++(?=[.,])")
 _NAME_OF_SITE = re.compile(r"(?<!\S)(GOV)\.(UK)(?![/?#])", re.IGNORECASE)
+_TIDIED = re.compile(r"[-\u2013\u2014.,\"']")
 _QUOTE = re.compile(r"[\"']")
 _WORD = re.compile(r"(\s+)")
 _OPENERS = frozenset(" \t\n\u00a0([{-\u2013\u2014\u2018\u201c/")
@@ -14,6 +15,8 @@ _OPENERS = frozenset(" \t\n\u00a0([{-\u2013\u2014\u2018\u201c/")
 
 def tidy(text: str, before: str = "") -> str:
     """Tidy a piece of text that stands after another and holds no link."""
+    if not _TIDIED.search(text):
+        return text
     text = _SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text))
     return curl_quotes(_NAME_OF_SITE.sub("\\1.\u200b\\2", text), before)
 

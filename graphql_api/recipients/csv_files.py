@@ -34,24 +34,19 @@ _CHUNK = 1 << 16
 
 
 class FileError(ValueError):
-    """A file that cannot be read as a list, and where: records from 0 after the headers (-1 is the headers)."""
+    """A file that cannot be read as a list, and where: records from 0 after the headers, which are -1; columns from 0.
+
+    The message counts as spreadsheets do: the headers are row 1.
+    """
 
     def __init__(self, code: UserErrorCode, message: str, *, row: int | None = None, column: int | None = None) -> None:
-        """Take the stable reason, the sentence and the place, both counted from 0."""
-        place = "" if row is None else f" (in the headers{_column(column)})" if row < 0 else _place(row, column)
-        super().__init__(message + place)
+        """Take the stable reason, the sentence and the place."""
+        place = "" if row is None else f"Row {row + 2}, column {(column or 0) + 1}: "
+        self.message = f"{place}{message}"
+        super().__init__(self.message)
         self.code = code
-        self.message = message + place
         self.row = row
         self.column = column
-
-
-def _column(column: int | None) -> str:
-    return "" if column is None else f", column {column + 1}"
-
-
-def _place(row: int, column: int | None) -> str:
-    return f" (in row {row + 1}{_column(column)})"
 
 
 def records(data: bytes | str) -> Iterator[list[str]]:

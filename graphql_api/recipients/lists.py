@@ -148,7 +148,9 @@ class RecipientList:
         }
         self._recipient_keys = [key for key in RECIPIENT_COLUMNS[self.channel] if key in self._columns]
         self._kept = [
-            column for key, column in self._columns.items() if key in self._recipient_keys or key in self._needed
+            column._replace(positions=column.positions[:1]) if key in self._recipient_keys else column
+            for key, column in self._columns.items()
+            if key in self._recipient_keys or key in self._needed
         ]
         self._reference = None if REFERENCE in self._recipient_keys else self._columns.get(REFERENCE)
         if not self.problems:

@@ -82,7 +82,7 @@ def read(value: str, *, international: bool = False, landlines: bool = False) ->
     plain = _PLAIN_UK_MOBILE.fullmatch(value) or _PLAIN_UK_MOBILE.fullmatch(value.translate(_OBSCURE))
     if plain:
         digits = plain[1]
-        return PhoneNumber(UK + digits, False, UK, 1, None if digits.startswith("7700900") else "GB")  # noqa: FBT003
+        return PhoneNumber(UK + digits, False, UK, 1, None if digits.startswith("7700900") else "GB")
     return _permit(_parse(value), international=international, landlines=landlines)
 
 

@@ -1,0 +1,72 @@
+"""Time: a text made to hurt costs no more than its length."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import pytest
+
+from graphql_api.content import markup, sms, typography
+from graphql_api.content.emails import html, text
+from graphql_api.content.placeholders import Text, find
+from graphql_api.recipients import countries, email_addresses, phone_numbers, postal_addresses
+from graphql_api.recipients.errors import RecipientError
+
+SIZE = 50_000
+UNITS = [
+    "(", "((", "((a", "((a??", "))((", "a", " ", "  .", " .", " ,x", "\n", "\n ", " - ", "-", "--- ",
+    "[", "[a](", "[a](http://", "[a](http://(", "[a](http://((a)", "http://", "http://a.", "http://.",
+    "*", "* ", "* a\n", "* a\n\n", "1.", "1. a\n", "1", "^", "^ ", "^ a\n", "#", "# ", "# a #", "# a\n",
+    "'", '"', "'a", "@", "a@", "a.", "a-", "a@a.", "a@-", "GOV.UK", " GOV.UK", "ŵ", "e\u0301", "👍", "\u200b", "€",
+    "0", "+", "+44", "()", "bfpo ", "no fixed ", "\t", "\r", "\u2028",
+]  # fmt: skip
+
+
+def _recipient(read: Callable[[str], object]) -> Callable[[str], object]:
+    def attempt(value: str) -> None:
+        with suppress(RecipientError):
+            read(value)
+
+    return attempt
+
+
+RULES: dict[str, Callable[[str], object]] = {
+    "placeholders": lambda value: (find(value), Text(value).fill({"a": "x"})),
+    "text message": lambda value: sms.measure(value, "Service"),
+    "markup": markup.parse,
+    "page": lambda value: html(markup.parse(value[: SIZE // 2])),
+    "plain text": lambda value: text(markup.parse(value[: SIZE // 2])),
+    "typography": typography.tidy,
+    "phone number": _recipient(phone_numbers.read),
+    "email address": _recipient(email_addresses.read),
+    "postal address": _recipient(lambda value: postal_addresses.read(["a", "b", value])),
+    "lines of an address": _recipient(lambda value: postal_addresses.read(value.replace(" ", "\n"))),
+    "country": countries.normalise,
+}
+BUDGET = 0.05
+"Seconds of processor time for 50 kB."
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_no_text_is_slow(rule: str) -> None:
+    slow = {}
+    for unit in UNITS:
+        for attack in ((unit * SIZE)[:SIZE], (unit * SIZE)[:SIZE] + "\0", "x" + (unit * SIZE)[:SIZE]):
+            spent = _fastest(RULES[rule], attack)
+            if spent > BUDGET:
+                slow[unit] = spent
+
+    assert slow == {}
+
+
+def _fastest(rule: Callable[[str], object], attack: str) -> float:
+    spent = float("inf")
+    for _ in range(3):
+        began = time.process_time()
+        rule(attack)
+        spent = min(spent, time.process_time() - began)
+        if spent <= BUDGET:
+            break
+    return spent

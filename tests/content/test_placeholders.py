@@ -1,0 +1,111 @@
+"""Placeholders: which ones a template has, and what stands in their place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.content.placeholders import Placeholder, Text, Values, as_bullets, find, in_words, means_yes, normalise
+
+
+def test_a_template_lists_its_placeholders_by_first_appearance_subject_before_body() -> None:
+    assert find("((b)) ((a)) ((c??yes))", "About ((a))") == [
+        Placeholder("a", conditional=False, conditional_text=None, in_subject=True),
+        Placeholder("b", conditional=False, conditional_text=None, in_subject=False),
+        Placeholder("c", conditional=True, conditional_text="yes", in_subject=False),
+    ]
+
+
+def test_a_name_counts_once_in_its_first_spelling() -> None:
+    assert [each.name for each in find("((First Name)) ((first_name)) ((FIRST-NAME??x))")] == ["First Name"]
+
+
+def test_a_conditional_is_split_at_its_first_question_marks() -> None:
+    assert find("((a??b??c))")[0].conditional_text == "b??c"
+
+
+@pytest.mark.parametrize("text", ["(a)", "((a)", "(a))", "(())", "((a(b)))", "((a)b))", "( (a) )"])
+def test_brackets_that_do_not_close_or_that_nest_are_plain_text(text: str) -> None:
+    assert find(text) == []
+    assert Text(text).fill({"a": "x", "b": "x"}) == text
+
+
+def test_a_third_bracket_stays_outside() -> None:
+    assert Text("(((a)))").fill({"a": "x"}) == "(x)"
+
+
+@pytest.mark.parametrize(
+    "name", ["first_name", "FIRST-NAME", " First Name ", "f i r s t name", "first\u00a0name\u200b"]
+)
+def test_names_match_whatever_their_case_spaces_hyphens_and_underscores(name: str) -> None:
+    assert normalise(name) == "firstname"
+
+
+@pytest.mark.parametrize("value", ["yes", "Y", "TRUE", "t", "1", "include", "Show", True, 1])
+def test_some_words_mean_yes(value: object) -> None:
+    assert means_yes(value)
+    assert Text("a((b??c))").fill({"b": value}) == "ac"
+
+
+@pytest.mark.parametrize("value", ["no", "", "2", "yes ", "on", False, 0, "false", [], ["yes"]])
+def test_every_other_word_means_no(value: object) -> None:
+    assert not means_yes(value)
+    assert Text("a((b??c))").fill({"b": value}) == "a"
+
+
+def test_null_is_missing_and_empty_is_given() -> None:
+    text = Text("((a))((b))((c??d))")
+
+    assert text.missing({"a": None, "b": ""}) == {"a": "a", "c": "c"}
+    assert text.fill({"a": None, "b": ""}) == "((a))((c??d))"
+
+
+@pytest.mark.parametrize(
+    ("value", "words", "bullets"),
+    [
+        ([], "", ""),
+        ([None, " ", "\u200b"], "", ""),
+        (["a"], "a", "\n\n* a"),
+        (["a", "b"], "a and b", "\n\n* a\n* b"),
+        (["a", None, " b ", 3], "a, b and 3", "\n\n* a\n* b\n* 3"),
+    ],
+)
+def test_a_list_becomes_words_or_bullets_without_its_blank_members(
+    value: list[object], words: str, bullets: str
+) -> None:
+    assert in_words(value) == words
+    assert as_bullets(value) == bullets
+
+
+@pytest.mark.parametrize(("value", "shown"), [(1, "1"), (1.5, "1.5"), (True, "True"), ("((b))", "((b))"), ("", "")])
+def test_values_are_shown_as_they_are_and_never_filled_again(value: object, shown: str) -> None:
+    assert Text("<((a))>").fill({"a": value, "b": "no"}) == f"<{shown}>"
+
+
+def test_values_find_their_names_and_tell_the_rest() -> None:
+    values = Values({"First Name": "Zoë", "other-one": 1, "nothing": None})
+
+    assert values.get("first_name") == "Zoë"
+    assert "OTHERONE" in values
+    assert "nothing" not in values
+    assert values.unused(["firstname"]) == ["other-one", "nothing"]
+
+
+def test_of_two_values_with_one_name_the_last_wins() -> None:
+    assert Values({"a b": 1, "A_B": 2}).get("ab") == 2
+
+
+@given(st.text())
+def test_a_text_without_values_stays_as_it_is_written(text: str) -> None:
+    assert Text(text).fill({}) == text
+
+
+@given(st.lists(st.text(alphabet="ab()?", max_size=8), max_size=8).map("".join))
+def test_every_placeholder_found_can_be_filled(text: str) -> None:
+    cut = Text(text)
+
+    filled = cut.fill(dict.fromkeys(cut.keys, ""))
+
+    assert len(filled) == len(text) - sum(len(gap.source) for gap in cut.gaps)
+    assert cut.missing(dict.fromkeys(cut.keys, "")) == {}

@@ -1,0 +1,163 @@
+# ruff: noqa: RUF001 - characters that look alike are what these tests are about
+"""Text messages: white space, alphabets and fragments."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.content import sms
+from graphql_api.content.sms import ReplacedCharacter, count, measure
+from graphql_api.enums import SmsEncoding
+
+
+@pytest.mark.parametrize(
+    ("length", "fragments"),
+    [
+        (0, 1),
+        (1, 1),
+        (160, 1),
+        (161, 2),
+        (306, 2),
+        (307, 3),
+        (459, 3),
+        (460, 4),
+        (612, 4),
+        (765, 5),
+        (766, 6),
+        (918, 6),
+    ],
+)
+def test_seven_bit_fragments(length: int, fragments: int) -> None:
+    found = count("a" * length)
+
+    assert (found.character_count, found.fragment_count) == (length, fragments)
+    assert found.encoding is SmsEncoding.GSM7
+
+
+@pytest.mark.parametrize(
+    ("length", "fragments"),
+    [(1, 1), (70, 1), (71, 2), (134, 2), (135, 3), (201, 3), (202, 4), (918, 14)],
+)
+def test_sixteen_bit_fragments(length: int, fragments: int) -> None:
+    found = count("ŵ" * length)
+
+    assert (found.character_count, found.fragment_count) == (length, fragments)
+    assert found.encoding is SmsEncoding.UCS2
+
+
+@pytest.mark.parametrize("character", list("^{}\\[~]|€"))
+def test_extension_characters_take_two_places_but_count_once(character: str) -> None:
+    assert count(character * 80)[:4] == (80, 918, SmsEncoding.GSM7, 1)
+    assert count(character * 81)[:4] == (81, 918, SmsEncoding.GSM7, 2)
+    assert count("a" * 159 + character).fragment_count == 2
+
+
+def test_extension_characters_take_one_place_in_the_wide_alphabet() -> None:
+    assert count("ŵ" + "€" * 69).fragment_count == 1
+
+
+@pytest.mark.parametrize("letter", list("ŵŷẃẁẅỳÿŴŶẂẀẄỲŸÝáâêëíîïóôúûýÁÂÊËÍÎÏÓÔÚÛÀÈÌÒÙ"))
+def test_a_letter_of_welsh_outside_the_alphabet_is_kept_and_makes_the_message_wide(letter: str) -> None:
+    text, found = measure(f"a{letter}b")
+
+    assert text == f"a{letter}b"
+    assert found == (3, 918, SmsEncoding.UCS2, 1, ())
+
+
+@pytest.mark.parametrize("letter", list("àäéèìòöùüÄÉÖÜñÑøØåÅæÆßÇ£$¥@_§¿¡ΔΦΓΛΩΠΨΣΘΞ¤"))
+def test_a_letter_of_the_alphabet_is_kept(letter: str) -> None:
+    assert measure(letter) == (letter, (1, 918, SmsEncoding.GSM7, 1, ()))
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("ç", "c"), ("ł", "l"), ("ő", "o"), ("Š", "S"), ("ế", "e"), ("đ", "d"), ("ž", "z"),
+        ("–", "-"), ("—", "-"), ("‑", "-"), ("−", "-"),
+        ("‘", "'"), ("’", "'"), ("‚", "'"), ("`", "'"), ("“", '"'), ("”", '"'), ("„", '"'),
+        ("…", "..."),
+        ("漢", "?"), ("👍", "?"), ("₿", "?"), ("ж", "?"), ("½", "?"),
+    ],
+)  # fmt: skip
+def test_other_characters_become_the_nearest_plain_ones(written: str, sent: str) -> None:
+    assert measure(f"a{written}b") == (
+        f"a{sent}b",
+        (2 + len(sent), 918, SmsEncoding.GSM7, 1, (ReplacedCharacter(written, sent),)),
+    )
+
+
+def test_an_emoji_does_not_make_a_message_wide() -> None:
+    assert measure("Well done 👍🏽!")[0] == "Well done ??!"
+    assert count("👍" * 160)[:4] == (160, 918, SmsEncoding.GSM7, 1)
+
+
+@pytest.mark.parametrize("hidden", list("\u180e\u200b\u200c\u200d\u2060\ufeff\u00ad\u0301\ufe0f"))
+def test_characters_without_width_go_without_a_trace(hidden: str) -> None:
+    assert measure(f"x{hidden}z") == ("xz", (2, 918, SmsEncoding.GSM7, 1, ()))
+
+
+def test_a_letter_typed_as_two_characters_counts_as_one() -> None:
+    assert measure("Zoe\u0308") == ("Zoë", (3, 918, SmsEncoding.UCS2, 1, ()))
+    assert measure("e\u0301") == ("é", (1, 918, SmsEncoding.GSM7, 1, ()))
+
+
+def test_each_replaced_character_is_named_once() -> None:
+    assert count("“a” “b” 👍👍").replaced_characters == (
+        ReplacedCharacter("“", '"'),
+        ReplacedCharacter("”", '"'),
+        ReplacedCharacter("👍", "?"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("written", "sent"),
+    [
+        ("a  b   c", "a b c"),
+        ("a\tb\u00a0c\u202fd\u2003e", "a b c d e"),
+        ("a\n\n\n\nb", "a\n\nb"),
+        ("a\n \n \nb", "a\n\nb"),
+        ("a\r\nb\rc", "a\nb\nc"),
+        ("  a  \n  b  ", "a\nb"),
+        ("\n\na\n\n", "a"),
+        ("a , b .", "a, b."),
+        ("a   . b", "a. b"),
+        ("a\n. b", "a\n. b"),
+        (" ", ""),
+    ],
+)
+def test_white_space_is_tidied(written: str, sent: str) -> None:
+    assert measure(written)[0] == sent
+
+
+def test_the_prefix_counts_in_fragments_but_not_in_characters() -> None:
+    text, found = measure("a" * 160, "My service")
+
+    assert text == "My service: " + "a" * 160
+    assert (found.character_count, found.fragment_count) == (160, 2)
+
+
+def test_a_welsh_letter_in_the_prefix_makes_the_message_wide() -> None:
+    assert count("a", "Cyngor y Tŷ").encoding is SmsEncoding.UCS2
+
+
+def test_the_prefix_is_written_in_the_alphabet_too() -> None:
+    assert measure(". a", "Łódź – service")[0] == "Lódz - service:. a"
+
+
+@given(st.text(max_size=200), st.none() | st.text(max_size=20))
+def test_only_the_alphabet_is_sent(text: str, prefix: str | None) -> None:
+    sent, found = measure(text, prefix)
+
+    assert set(sent) <= sms.BASIC | sms.EXTENSION | sms.WELSH
+    assert (found.encoding is SmsEncoding.UCS2) == bool(sms.WELSH & set(sent))
+    assert "  " not in sent
+    assert "\n\n\n" not in sent
+
+
+@given(st.text(max_size=200))
+def test_what_is_sent_would_be_sent_again_unchanged(text: str) -> None:
+    sent, found = measure(text)
+
+    assert measure(sent) == (sent, found._replace(replaced_characters=()))

@@ -1,0 +1,165 @@
+"""Phone numbers: what people type, whom a service may text, and what it costs."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from graphql_api.enums import UserErrorCode
+from graphql_api.recipients.errors import RecipientError
+from graphql_api.recipients.phone_numbers import PhoneNumber, normalise, read
+from graphql_api.recipients.rates import MULTIPLIERS, NUMERIC_SENDER
+
+
+def refusal(value: str, *, international: bool = True, landlines: bool = True) -> UserErrorCode:
+    with pytest.raises(RecipientError) as refused:
+        read(value, international=international, landlines=landlines)
+    assert value not in refused.value.message or not value
+    return refused.value.code
+
+
+@pytest.mark.parametrize(
+    "typed",
+    [
+        "07900900123", "07900 900 123", "(07900) 900-123", " 07900900123\n", "07900\u00a0900\u200b123", "7900900123",
+        "447900900123", "+447900900123", "+44 7900 900123", "+44 (0)7900 900123", "+4407900900123", "00447900900123",
+        "0044 (0)7900 900123", "0+447900900123", "+07900900123", "00007900900123",
+        "0000007900900123", "0+44(0)7900900123",
+    ],
+)  # fmt: skip
+def test_a_uk_mobile_is_read_however_it_is_typed(typed: str) -> None:
+    assert read(typed) == PhoneNumber(
+        "447900900123", international=False, calling_code="44", multiplier=1, country="GB"
+    )
+
+
+@pytest.mark.parametrize("typed", ["07700900000", "+447700900999", "07700 900 123", "0+447700900123"])
+def test_numbers_reserved_for_drama_pass(typed: str) -> None:
+    number = read(typed)
+
+    assert number.normalised.startswith("447700900")
+    assert (number.international, number.calling_code, number.multiplier) == (False, "44", 1)
+
+
+def test_numbers_beside_the_reserved_ones_do_not() -> None:
+    assert refusal("07700901000") is UserErrorCode.PHONE_INVALID
+
+
+@pytest.mark.parametrize(
+    ("typed", "normalised", "code", "multiplier", "country"),
+    [
+        ("+33 6 12 34 56 78", "33612345678", "33", 2, "FR"),
+        ("0033612345678", "33612345678", "33", 2, "FR"),
+        ("33612345678", "33612345678", "33", 2, "FR"),
+        ("+1 202-555-0123", "12025550123", "1", 1, "US"),
+        ("12025550123", "12025550123", "1", 1, "US"),
+        ("+1 876 555 1234", "18765551234", "1876", 3, "JM"),
+        ("+49 1512 3456789", "4915123456789", "49", 4, "DE"),
+        ("+353 85 012 3456", "353850123456", "353", 3, "IE"),
+    ],
+)
+def test_numbers_abroad_need_permission_and_have_a_price(
+    typed: str, normalised: str, code: str, multiplier: int, country: str
+) -> None:
+    assert read(typed, international=True) == PhoneNumber(
+        normalised, international=True, calling_code=code, multiplier=multiplier, country=country
+    )
+    assert refusal(typed, international=False) is UserErrorCode.INTERNATIONAL_NOT_ALLOWED
+
+
+@pytest.mark.parametrize(("typed", "country"), [("07797 721234", "JE"), ("07781 123456", "GG"), ("07624 412345", "IM")])
+def test_the_crown_dependencies_need_no_permission_but_are_priced_as_abroad(typed: str, country: str) -> None:
+    number = read(typed)
+
+    assert (number.international, number.calling_code, number.country) == (True, "44", country)
+
+
+@pytest.mark.parametrize("typed", ["020 7946 0000", "0300 123 4567", "01624 612345"])
+def test_landlines_need_permission(typed: str) -> None:
+    assert read(typed, landlines=True).calling_code == "44"
+    assert refusal(typed, landlines=False) is UserErrorCode.LANDLINE_NOT_ALLOWED
+
+
+def test_personal_numbers_pass() -> None:
+    assert read("07012 345678").normalised == "447012345678"
+
+
+@pytest.mark.parametrize(
+    ("typed", "code"),
+    [
+        ("", UserErrorCode.PHONE_TOO_SHORT),
+        ("+", UserErrorCode.PHONE_TOO_SHORT),
+        ("999", UserErrorCode.PHONE_TOO_SHORT),
+        ("0790090012", UserErrorCode.PHONE_TOO_SHORT),
+        ("079009001234", UserErrorCode.PHONE_TOO_LONG),
+        ("+4479009001234", UserErrorCode.PHONE_TOO_LONG),
+        ("0" * 251, UserErrorCode.PHONE_TOO_LONG),
+        ("07900a00123", UserErrorCode.PHONE_UNKNOWN_CHARACTER),
+        ("07900900123 ext 4", UserErrorCode.PHONE_UNKNOWN_CHARACTER),
+        ("07900.900.123", UserErrorCode.PHONE_UNKNOWN_CHARACTER),
+        ("0\u0667900900123", UserErrorCode.PHONE_UNKNOWN_CHARACTER),
+        ("07900\0900123", UserErrorCode.PHONE_UNKNOWN_CHARACTER),
+        ("0906 123 4567", UserErrorCode.PHONE_NOT_UK_MOBILE),
+        ("0800 111 1111", UserErrorCode.PHONE_NOT_UK_MOBILE),
+        ("+999 123 4567", UserErrorCode.UNSUPPORTED_COUNTRY),
+        ("+247 40123", UserErrorCode.UNSUPPORTED_COUNTRY),
+        ("06000 123456", UserErrorCode.PHONE_INVALID),
+        ("+33 0 00 00 00 00", UserErrorCode.PHONE_INVALID),
+    ],
+)
+def test_what_is_no_number_is_refused_for_its_reason(typed: str, code: UserErrorCode) -> None:
+    assert refusal(typed) is code
+
+
+def test_search_normalises_as_storage_does() -> None:
+    assert normalise("07900 900123") == "447900900123"
+    assert normalise("+33 6 12 34 56 78") == "33612345678"
+    assert normalise("0900123") == "900123"
+    assert normalise("Zoë") == ""
+
+
+def attempt(typed: str) -> PhoneNumber | RecipientError:
+    try:
+        return read(typed, international=True, landlines=True)
+    except RecipientError as refused:
+        return refused
+
+
+@given(st.text(alphabet="0123456789+()- \u200b", max_size=20))
+def test_every_number_read_is_read_the_same_from_its_stored_form(typed: str) -> None:
+    number = attempt(typed)
+
+    if isinstance(number, PhoneNumber):
+        assert number.normalised.isdigit()
+        assert attempt(f"+{number.normalised}") == number
+
+
+@given(st.text(max_size=40))
+def test_any_text_is_read_or_refused(typed: str) -> None:
+    number = attempt(typed)
+
+    if isinstance(number, PhoneNumber):
+        assert number.normalised.isascii()
+    else:
+        assert number.code.startswith(("PHONE_", "UNSUPPORTED_"))
+
+
+def test_the_rate_table_is_whole() -> None:
+    assert len(MULTIPLIERS) == 220
+    assert set(MULTIPLIERS.values()) == {1, 2, 3, 4}
+    assert NUMERIC_SENDER.issubset(MULTIPLIERS)
+    assert read("+1 202 555 0123", international=True).needs_numeric_sender
+    assert not read("07900900123").needs_numeric_sender
+
+
+def test_plain_uk_numbers_are_read_at_100_000_a_second() -> None:
+    numbers = [f"07900{index:06d}" for index in range(20_000)]
+    began = time.process_time()
+
+    normalised = [read(number).normalised for number in numbers]
+
+    assert time.process_time() - began < 0.2
+    assert normalised == [f"447900{index:06d}" for index in range(20_000)]
