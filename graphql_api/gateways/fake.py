@@ -1,0 +1,49 @@
+"""A provider that sends nothing: what becomes of a message is told by its recipient."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from graphql_api.enums import NotificationStatus
+from graphql_api.gateways.base import Handed
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from graphql_api.gateways.base import Outgoing
+
+OUTCOMES = {
+    "447700900001": NotificationStatus.DELIVERED,
+    "447700900002": NotificationStatus.PERMANENT_FAILURE,
+    "447700900003": NotificationStatus.TEMPORARY_FAILURE,
+    "delivered@simulator.notify": NotificationStatus.DELIVERED,
+    "perm-fail@simulator.notify": NotificationStatus.PERMANENT_FAILURE,
+    "temp-fail@simulator.notify": NotificationStatus.TEMPORARY_FAILURE,
+}
+"""Recipients whose messages come to a certain end; those of all others are delivered."""
+
+
+class FakeGateway:
+    """Takes every message at once, and tells what became of it a moment later."""
+
+    name = "fake"
+    concurrency = 100
+
+    def __init__(self, *, receipt_after: float = 0.2, log: Path | None = None) -> None:
+        """`receipt_after` is in seconds; `log` is a file that gets a line, id and channel, for each message taken."""
+        self.receipt_after = receipt_after
+        self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+
+    async def send(self, message: Outgoing) -> Handed:
+        """Take a message; its reference is made from its id, so that a second time changes nothing."""
+        if self._log is not None:
+            os.write(self._log, f"{message.id} {message.channel}\n".encode())
+        outcome = OUTCOMES.get(message.recipient, NotificationStatus.DELIVERED)
+        return Handed(self.name, f"fake-{message.id}", outcome, self.receipt_after)
+
+    async def close(self) -> None:
+        """Close the log."""
+        if self._log is not None:
+            os.close(self._log)
+            self._log = None

@@ -1,0 +1,149 @@
+"""Emails by SMTP, to a relay: it takes responsibility for a message, and tells nothing more of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from email.errors import MessageError
+from email.headerregistry import Address
+from email.message import EmailMessage
+from email.policy import SMTP as SMTP_LINES
+from email.utils import format_datetime, localtime
+from typing import TYPE_CHECKING, Self
+from urllib.parse import unquote, urlsplit
+
+import aiosmtplib
+
+from graphql_api.enums import NotificationStatus
+from graphql_api.gateways.base import Handed, TryAgain
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+    from urllib.parse import SplitResult
+
+    from graphql_api.gateways.base import Outgoing
+    from graphql_api.settings import Settings
+
+PERMANENT = 500
+"""SMTP answers from here on are final."""
+
+
+class SmtpGateway:
+    """Hands emails to one relay, over a few connections that are kept open.
+
+    A relay accepts, refuses the recipient for good, or asks to come back; acceptance is the last that is heard, and
+    counts as delivered. The Message-ID is made from the message's id, so that a second copy can be told from a second
+    message; relays do not, hence a hand-over whose answer was lost may send twice.
+    """
+
+    name = "smtp"
+
+    def __init__(self, url: str, domain: str, *, concurrency: int = 8, timeout: float = 20) -> None:
+        """`url` is `smtp://` (encrypted where the relay offers it) or `smtps://`, with user and password in it if any.
+
+        `domain` is what follows the @ in addresses of ours; `timeout` is in seconds, for each command.
+        """
+        self.concurrency = concurrency
+        self._relay: SplitResult = urlsplit(url)
+        if self._relay.scheme not in {"smtp", "smtps"} or not self._relay.hostname:
+            raise ValueError("SMTP_URL is not like smtp://user:password@host:587.")
+        self._domain = domain
+        self._timeout = timeout
+        self._idle: list[aiosmtplib.SMTP] = []
+        self._places = asyncio.Semaphore(concurrency)
+
+    @classmethod
+    def connect(cls, settings: Settings) -> Self:
+        """A gateway to the relay of the settings; no connection is made before it is needed."""
+        if settings.smtp_url is None:
+            raise ValueError(
+                "Set SMTP_URL, such as smtp://user:password@host:587, or EMAIL_GATEWAY to another gateway."
+            )
+        return cls(settings.smtp_url.get_secret_value(), settings.email_domain)
+
+    async def send(self, message: Outgoing) -> Handed:
+        """Hand an email over. Raises `TryAgain` when the relay is away or busy, or does not know us."""
+        reference = f"{message.id}@{self._domain}"
+        try:
+            email = self._email(message, reference)
+        except (ValueError, IndexError, MessageError):
+            # No email can be addressed to this.
+            return Handed(self.name, reference, NotificationStatus.PERMANENT_FAILURE)
+        outcome = NotificationStatus.DELIVERED
+        try:
+            async with self._connection() as relay:
+                await relay.send_message(email)
+        except aiosmtplib.SMTPRecipientsRefused as error:
+            code = error.recipients[0].code
+            if code < PERMANENT:
+                raise TryAgain(f"smtp {code}") from error
+            outcome = NotificationStatus.PERMANENT_FAILURE
+        except aiosmtplib.SMTPDataError as error:
+            if error.code < PERMANENT:
+                raise TryAgain(f"smtp {error.code}") from error
+            outcome = NotificationStatus.TECHNICAL_FAILURE
+        except aiosmtplib.SMTPResponseException as error:
+            raise TryAgain(f"smtp {error.code}") from error
+        except aiosmtplib.SMTPNotSupported as error:
+            raise TryAgain("smtp not supported") from error
+        except (aiosmtplib.SMTPException, OSError) as error:
+            raise TryAgain("smtp connection") from error
+        return Handed(self.name, reference, outcome)
+
+    async def close(self) -> None:
+        """Say goodbye on every connection."""
+        while self._idle:
+            with contextlib.suppress(aiosmtplib.SMTPException, OSError):
+                await self._idle.pop().quit()
+
+    def _email(self, message: Outgoing, reference: str) -> EmailMessage:
+        email = EmailMessage(policy=SMTP_LINES)
+        local_part = message.from_local_part or "notifications"
+        email["From"] = Address(_one_line(message.from_name or ""), local_part, self._domain)
+        email["To"] = Address(addr_spec=message.recipient)
+        email["Subject"] = _one_line(message.subject or "")
+        email["Date"] = format_datetime(localtime())
+        email["Message-ID"] = f"<{reference}>"
+        if message.reply_to:
+            email["Reply-To"] = Address(addr_spec=message.reply_to)
+        if message.unsubscribe_url:
+            email["List-Unsubscribe"] = f"<{_one_line(message.unsubscribe_url)}>"
+            email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
+        email.set_content(message.text)
+        if message.html is not None:
+            email.add_alternative(message.html, subtype="html")
+        return email
+
+    @contextlib.asynccontextmanager
+    async def _connection(self) -> AsyncIterator[aiosmtplib.SMTP]:
+        """A connection for one message, open; given back unless something went wrong with it."""
+        async with self._places:
+            relay = self._idle.pop() if self._idle else self._client()
+            try:
+                if not relay.is_connected:
+                    await relay.connect()
+                yield relay
+            except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError):
+                # An answer, not a fault: the client has begun afresh.
+                self._idle.append(relay)
+                raise
+            except BaseException:
+                relay.close()
+                raise
+            self._idle.append(relay)
+
+    def _client(self) -> aiosmtplib.SMTP:
+        relay = self._relay
+        return aiosmtplib.SMTP(
+            hostname=relay.hostname,
+            port=relay.port,
+            username=unquote(relay.username) if relay.username else None,
+            password=unquote(relay.password) if relay.password else None,
+            use_tls=relay.scheme == "smtps",
+            local_hostname=self._domain,
+            timeout=self._timeout,
+        )
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())
