@@ -1,0 +1,70 @@
+"""Free allowances: how many text fragments a service need not pay for in a financial year."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import case, select
+from sqlalchemy.dialects.postgresql import insert
+from uuid_utils.compat import uuid7
+
+from graphql_api import london, models
+from graphql_api.enums import Channel, OrganisationType
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+
+async def usual(tx: AsyncSession, organisation_type: str | None, year: int) -> int:
+    """The allowance of a kind of body in a financial year: the latest figure set by then, else that of other bodies."""
+    allowance = models.DefaultAnnualAllowance
+    wanted = [organisation_type or OrganisationType.OTHER, OrganisationType.OTHER]
+    found = await tx.scalar(
+        select(allowance.allowance)
+        .where(
+            allowance.notification_type == Channel.SMS,
+            allowance.organisation_type.in_(wanted),
+            allowance.valid_from_financial_year_start <= year,
+        )
+        .order_by(
+            case((allowance.organisation_type == wanted[0], 0), else_=1),
+            allowance.valid_from_financial_year_start.desc(),
+        )
+        .limit(1)
+    )
+    return found or 0
+
+
+async def reset(tx: AsyncSession, service_ids: Sequence[UUID], organisation_type: str | None) -> None:
+    """Give services this year's usual allowance of a kind of body; those that sent very much last year get none."""
+    if not service_ids:
+        return
+    year = london.financial_year(london.today())
+    limit = await usual(tx, organisation_type, year)
+    now = models.utcnow()
+    statement = insert(models.AnnualBilling).values(
+        [
+            {
+                "id": uuid7(),
+                "service_id": service_id,
+                "financial_year_start": year,
+                "free_sms_fragment_limit": limit,
+                "created_at": now,
+            }
+            for service_id in service_ids
+        ]
+    )
+    high_volume = models.AnnualBilling.high_volume_service_last_year
+    await tx.execute(
+        statement.on_conflict_do_update(
+            constraint="uix_service_id_financial_year_start",
+            set_={
+                "free_sms_fragment_limit": case((high_volume, 0), else_=statement.excluded.free_sms_fragment_limit),
+                "has_custom_allowance": False,
+                "updated_at": now,
+            },
+        )
+    )

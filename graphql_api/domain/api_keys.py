@@ -1,0 +1,116 @@
+"""API keys: secrets by which programs speak for a service; shown once, stopped for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+from uuid import uuid4
+
+from sqlalchemy import select
+
+from graphql_api import access, models
+from graphql_api.content import names
+from graphql_api.domain import checks, versions
+from graphql_api.domain.states import LIVE, TRIAL, require_active
+from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
+from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.crypto import Signer
+
+
+class NewKey(NamedTuple):
+    """A key's record, and the text that clients take: `<name>-<service id>-<secret>`."""
+
+    row: models.ApiKey
+    text: str
+
+
+async def create(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    signer: Signer,
+    service_id: UUID,
+    name: str,
+    type: KeyType,  # noqa: A002 - the contract's word
+    expires_at: datetime | None = None,
+) -> NewKey:
+    """Make a key; its secret is kept signed, and is not told again. `expires_at` is naive UTC."""
+    service = await access.find(tx, actor, models.Service, service_id, "service_id")
+    actor.require(ServicePermission.MANAGE_API_KEYS, service.id, "service_id")
+    user_id = actor.require_person()
+    require_active(service)
+    refuse([*_wrong(service, name, type, expires_at), *await _taken(tx, service_id, name)])
+    secret = str(uuid4())
+    key = models.ApiKey(
+        service_id=service_id,
+        name=name.strip(),
+        secret=signer.sign(secret),
+        key_type=type,
+        created_by_id=user_id,
+        expiry_date=None,
+    )
+    tx.add_all([key, key.snapshot()])
+    await tx.flush()
+    if expires_at is not None:
+        tx.add(models.ApiKeyLifetime(api_key_id=key.id, expires_at=expires_at))
+        await tx.flush()
+    return NewKey(key, f"{names.label(key.name)}-{service_id}-{secret}")
+
+
+async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.ApiKey:
+    """Stop a key for good; a second call changes nothing."""
+    key = await access.find(tx, actor, models.ApiKey, api_key_id, "api_key_id", lock=True)
+    if not actor.platform_wide:
+        actor.require(ServicePermission.MANAGE_API_KEYS, key.service_id, "api_key_id")
+    if key.expiry_date is None:
+        expire(tx, actor, key, await tx.get(models.ApiKeyLifetime, key.id))
+        await tx.flush()
+    return key
+
+
+def expire(tx: AsyncSession, actor: Actor, key: models.ApiKey, lifetime: models.ApiKeyLifetime | None) -> None:
+    """Give a key its last version, with the present moment as its end; who made the key stays on record."""
+    now = models.utcnow()
+    key.expiry_date = now
+    history = versions.raised(key, now)
+    history.created_by_id = actor.user_id or key.created_by_id
+    tx.add(history)
+    if lifetime is None:
+        lifetime = models.ApiKeyLifetime(api_key_id=key.id)
+        tx.add(lifetime)
+    lifetime.revoked_at = now
+    lifetime.revoked_by_id = actor.user_id
+
+
+def _wrong(
+    service: models.Service, name: str, key_type: KeyType, expires_at: datetime | None
+) -> Iterator[Invalid | IllegalState]:
+    yield from checks.label(name, "name")
+    if key_type is KeyType.LIVE and service.restricted:
+        yield IllegalState(
+            "A service in trial cannot have a live key: make a team or a test key.",
+            "type",
+            current=TRIAL,
+            allowed=[LIVE],
+            code=UserErrorCode.SERVICE_IN_TRIAL_MODE,
+        )
+    if expires_at is not None and expires_at <= models.utcnow():
+        yield Invalid("Choose a time to come.", "expires_at", code=UserErrorCode.OUT_OF_RANGE)
+
+
+async def _taken(tx: AsyncSession, service_id: UUID, name: str) -> list[DomainError]:
+    if "\0" in name:
+        return []
+    row = models.ApiKey
+    holder = await tx.scalar(
+        select(row).where(row.service_id == service_id, row.name == name.strip(), row.expiry_date.is_(None))
+    )
+    return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)] if holder else []

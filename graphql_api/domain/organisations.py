@@ -1,0 +1,276 @@
+"""Organisations: the public bodies that own services; platform admins look after them."""
+
+from __future__ import annotations
+
+import re
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import any_, bindparam, column, delete, exists, func, select, table
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from graphql_api import access, models
+from graphql_api.domain import allowances, brandings, checks, versions
+from graphql_api.domain.billing_details import details_of, wrong_details
+from graphql_api.enums import OrganisationFeature, UserErrorCode
+from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.enums import OrganisationType
+
+ACTIVE, ARCHIVED = "ACTIVE", "ARCHIVED"
+PLAIN = ("can_approve_own_go_live_requests", "request_to_go_live_notes", "notes")
+_DOMAIN = re.compile(r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+_INVITATIONS = table("invited_organisation_users", column("organisation_id"), column("status"))
+
+
+async def create(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    name: str,
+    type: OrganisationType,  # noqa: A002 - the contract's word
+    crown: bool | None = None,
+    domains: Sequence[str] | None = None,
+    agreement_signed: bool | None = None,
+) -> models.Organisation:
+    """Add an organisation, with the NHS's branding if it belongs to it."""
+    actor.require_platform_admin()
+    wanted = _as_stored(domains or ())
+    refuse(
+        [
+            *checks.name(name, "name"),
+            *_wrong_domains(wanted),
+            *await _taken_name(tx, name.strip()),
+            *await _taken_domains(tx, wanted, None),
+        ]
+    )
+    organisation = models.Organisation(
+        name=name.strip(),
+        organisation_type=type,
+        crown=await crown_of(tx, type, crown),
+        agreement_signed=agreement_signed,
+    )
+    if type in brandings.NHS_TYPES:
+        organisation.email_branding_id, organisation.letter_branding_id = await brandings.nhs(tx)
+    tx.add(organisation)
+    await tx.flush()
+    tx.add_all(models.OrganisationDomain(domain=domain, organisation_id=organisation.id) for domain in wanted)
+    await tx.flush()
+    return organisation
+
+
+async def update(
+    tx: AsyncSession, actor: Actor, *, organisation_id: UUID, changes: Mapping[str, Any]
+) -> models.Organisation:
+    """Change what is given; a new type, and crown, reach its services, and a new type their free allowance."""
+    actor.require_platform_admin()
+    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    require_active(organisation)
+    domains = _as_stored(changes["domains"] or ()) if "domains" in changes else None
+    refuse([*_wrong(changes), *await _taken(tx, organisation, changes, domains)])
+    values = {name: changes[name] for name in PLAIN if name in changes}
+    if "name" in changes:
+        values["name"] = changes["name"].strip()
+    if "billing_details" in changes:
+        values |= details_of(changes["billing_details"])
+    values |= await _kind(tx, organisation, changes)
+    kind_before = organisation.organisation_type
+    if versions.change(organisation, values):
+        organisation.updated_at = models.utcnow()
+    if domains is not None:
+        await _replace_domains(tx, organisation.id, domains)
+    if "features" in changes:
+        await _replace_features(tx, organisation.id, changes["features"] or ())
+    await tx.flush()
+    if "type" in changes or "crown" in changes:
+        await _reach_services(tx, organisation, new_kind=organisation.organisation_type != kind_before)
+    return organisation
+
+
+async def archive(tx: AsyncSession, actor: Actor, *, organisation_id: UUID) -> models.Organisation:
+    """Close an organisation that nobody uses any more; a second call changes nothing."""
+    actor.require_platform_admin()
+    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    if not organisation.active:
+        return organisation
+    refuse(list(await _uses(tx, organisation_id)))
+    await tx.execute(
+        delete(models.OrganisationDomain).where(models.OrganisationDomain.organisation_id == organisation_id)
+    )
+    organisation.updated_at = models.utcnow()
+    organisation.name = checks.archived_name(organisation.name, organisation.updated_at)
+    organisation.active = False
+    organisation.email_branding_id = organisation.letter_branding_id = None
+    await tx.flush()
+    return organisation
+
+
+def require_active(organisation: models.Organisation) -> None:
+    """Refuse to change anything of an organisation that is archived."""
+    if not organisation.active:
+        message = "The organisation is archived."
+        raise IllegalState(message, "organisation_id", current=ARCHIVED, allowed=[ACTIVE])
+
+
+async def of_address(tx: AsyncSession, email_address: str) -> models.Organisation | None:
+    """The organisation that owns the domain of an address: the longest of its domains that fits."""
+    labels = email_address.rpartition("@")[2].lower().split(".")
+    suffixes = [".".join(labels[start:]) for start in range(len(labels))]
+    domain = models.OrganisationDomain
+    found: models.Organisation | None = await tx.scalar(
+        select(models.Organisation)
+        .join(domain, domain.organisation_id == models.Organisation.id)
+        .where(domain.domain == any_(bindparam("suffixes", suffixes, ARRAY(domain.domain.type))))
+        .where(models.Organisation.active)
+        .order_by(func.length(domain.domain).desc())
+        .limit(1)
+    )
+    return found
+
+
+async def crown_of(tx: AsyncSession, organisation_type: str | None, otherwise: bool | None) -> bool | None:
+    """Whether a body is the Crown's: as its type says, `otherwise` where the type leaves it open."""
+    kind = models.OrganisationType
+    implied = await tx.scalar(select(kind.is_crown).where(kind.name == organisation_type))
+    return otherwise if implied is None else implied
+
+
+def _as_stored(domains: Sequence[str]) -> list[str]:
+    """In lower case, each once."""
+    return list(dict.fromkeys(domain.strip().lower() for domain in domains))
+
+
+def _wrong(changes: Mapping[str, Any]) -> Iterator[Invalid]:
+    if "name" in changes:
+        yield from checks.name(changes["name"], "name")
+    for name in ("type", "can_approve_own_go_live_requests"):
+        if name in changes:
+            yield from checks.given(changes[name], name)
+    for name in ("request_to_go_live_notes", "notes"):
+        yield from checks.text(changes.get(name), name, longest=None)
+    yield from _wrong_domains(_as_stored(changes.get("domains") or ()))
+    yield from wrong_details(changes.get("billing_details"))
+
+
+def _wrong_domains(domains: Sequence[str]) -> Iterator[Invalid]:
+    for index, domain in enumerate(domains):
+        if not _DOMAIN.match(domain):
+            yield Invalid("Enter an email domain without @, such as example.gov.uk.", "domains", str(index))
+
+
+async def _taken(
+    tx: AsyncSession, organisation: models.Organisation, changes: Mapping[str, Any], domains: Sequence[str] | None
+) -> list[DomainError]:
+    problems: list[DomainError] = []
+    name = (changes.get("name") or "").strip()
+    if name and name != organisation.name:
+        problems += await _taken_name(tx, name)
+    return problems + await _taken_domains(tx, domains or (), organisation.id)
+
+
+async def _taken_name(tx: AsyncSession, name: str) -> list[DomainError]:
+    if "\0" in name:
+        return []
+    holder = await tx.scalar(select(models.Organisation).where(models.Organisation.name == name))
+    return [AlreadyExists("Another organisation has this name.", "name", existing=holder)] if holder else []
+
+
+async def _taken_domains(tx: AsyncSession, domains: Sequence[str], own_id: UUID | None) -> list[DomainError]:
+    wanted = [domain for domain in domains if _DOMAIN.match(domain)]
+    if not wanted:
+        return []
+    domain = models.OrganisationDomain
+    found = await tx.execute(
+        select(domain.domain, models.Organisation)
+        .join(models.Organisation, models.Organisation.id == domain.organisation_id)
+        .where(domain.domain.in_(wanted))
+    )
+    holders = {name: holder for name, holder in found.tuples() if holder.id != own_id}
+    return [
+        AlreadyExists(f"{name} belongs to another organisation.", "domains", str(index), existing=holders[name])
+        for index, name in enumerate(domains)
+        if name in holders
+    ]
+
+
+async def _kind(tx: AsyncSession, organisation: models.Organisation, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """Columns that a new type or crown decides; a body that becomes the NHS's gets its branding where it has none."""
+    if "type" not in changes and "crown" not in changes:
+        return {}
+    kind = changes.get("type", organisation.organisation_type)
+    values: dict[str, Any] = {
+        "organisation_type": kind,
+        "crown": await crown_of(tx, kind, changes.get("crown", organisation.crown)),
+    }
+    if "type" in changes and kind in brandings.NHS_TYPES:
+        email, letter = await brandings.nhs(tx)
+        values["email_branding_id"] = organisation.email_branding_id or email
+        values["letter_branding_id"] = organisation.letter_branding_id or letter
+    return values
+
+
+async def _reach_services(tx: AsyncSession, organisation: models.Organisation, *, new_kind: bool) -> None:
+    services = await tx.scalars(
+        select(models.Service)
+        .where(models.Service.organisation_id == organisation.id)
+        .order_by(models.Service.id)
+        .with_for_update()
+    )
+    values = {"organisation_type": organisation.organisation_type, "crown": organisation.crown}
+    service_ids = []
+    for service in services:
+        service_ids.append(service.id)
+        if versions.change(service, values):
+            tx.add(versions.raised(service))
+    await tx.flush()
+    if new_kind:
+        await allowances.reset(tx, service_ids, organisation.organisation_type)
+
+
+async def _replace_domains(tx: AsyncSession, organisation_id: UUID, domains: Sequence[str]) -> None:
+    row = models.OrganisationDomain
+    present = set(await tx.scalars(select(row.domain).where(row.organisation_id == organisation_id)))
+    gone = present.difference(domains)
+    if gone:
+        await tx.execute(delete(row).where(row.organisation_id == organisation_id, row.domain.in_(gone)))
+    tx.add_all(row(domain=domain, organisation_id=organisation_id) for domain in domains if domain not in present)
+
+
+async def _replace_features(tx: AsyncSession, organisation_id: UUID, features: Sequence[OrganisationFeature]) -> None:
+    row = models.OrganisationFeature
+    present = set(await tx.scalars(select(row.permission).where(row.organisation_id == organisation_id)))
+    gone = present.difference(features)
+    if gone:
+        await tx.execute(delete(row).where(row.organisation_id == organisation_id, row.permission.in_(gone)))
+    tx.add_all(row(organisation_id=organisation_id, permission=feature) for feature in sorted({*features} - present))
+
+
+async def _uses(tx: AsyncSession, organisation_id: UUID) -> Iterator[Invalid]:
+    """What still depends on an organisation: active services, members, people asked to join."""
+    service, member = models.Service, models.OrganisationMembership
+    found = (
+        await tx.execute(
+            select(
+                exists().where(service.organisation_id == organisation_id, service.active),
+                exists().where(member.organisation_id == organisation_id),
+                func.to_regclass(_INVITATIONS.name).is_not(None),
+            )
+        )
+    ).one()
+    services, members, invites = found
+    # Invitations to organisations are a table of Notify's that only a database shared with it has.
+    asked = invites and await tx.scalar(
+        select(exists().where(_INVITATIONS.c.organisation_id == organisation_id, _INVITATIONS.c.status == "pending"))
+    )
+    reasons = {"active services": services, "members": members, "pending invitations": asked}
+    return (
+        Invalid(f"The organisation still has {what}.", "organisation_id", code=UserErrorCode.IN_USE)
+        for what, there_are in reasons.items()
+        if there_are
+    )

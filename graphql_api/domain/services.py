@@ -1,0 +1,261 @@
+"""Services: a team begins one in trial, changes its settings, and closes it for good."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import or_, select
+from sqlalchemy import update as updated
+
+from graphql_api import access, models
+from graphql_api.actors import PLATFORM_ADMIN
+from graphql_api.content import names
+from graphql_api.domain import allowances, api_keys, brandings, checks, organisations, versions
+from graphql_api.domain.billing_details import details_of, wrong_details
+from graphql_api.domain.states import require_active
+from graphql_api.enums import JobStatus, OrganisationType, ServiceFeature, ServicePermission, UserErrorCode
+from graphql_api.errors import AlreadyExists, DomainError, Forbidden, Invalid, NotFound, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+
+TRIAL_LIMITS = {"email_message_limit": 50, "sms_message_limit": 50, "letter_message_limit": 50}
+TRIAL_LIMIT_ABROAD = 100
+WITHOUT_TEXTS_IN_TRIAL = frozenset({OrganisationType.NHS_GP, OrganisationType.NHS_NOTIFY})
+FEATURES = (
+    ServiceFeature.EMAIL,
+    ServiceFeature.SMS,
+    ServiceFeature.LETTER,
+    ServiceFeature.INTERNATIONAL_SMS,
+    ServiceFeature.INTERNATIONAL_LETTERS,
+)
+"""What is switched on for a new service."""
+
+SMS_SENDER = "GOVUK"
+"""Whom texts of a new service come from."""
+
+FOR_ADMINS = ("organisation_type", "notes", "billing_details")
+PLAIN = ("prefix_sms", "confirmed_email_sender_name", "confirmed_unique", "consent_to_research", "notes")
+_VOLUMES = ("sms", "email", "letter")
+_LARGEST = 2**31 - 1
+
+
+async def create(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    name: str,
+    organisation_id: UUID | None = None,
+    organisation_type: OrganisationType | None = None,
+) -> models.Service:
+    """Begin a service in trial, with its creator as a member who may do everything.
+
+    Without an organisation given, it belongs to the one that owns the domain of the creator's address.
+    """
+    user = await tx.get_one(models.User, actor.require_person())
+    organisation = await _owner(tx, actor, user, organisation_id)
+    refuse([*checks.name(name, "name"), *await _taken(tx, actor, name, None)])
+    kind = organisation.organisation_type if organisation else organisation_type
+    service = models.Service(
+        name=name.strip(),
+        **_addressed(name, None),
+        **TRIAL_LIMITS | ({"sms_message_limit": 0} if kind in WITHOUT_TEXTS_IN_TRIAL else {}),
+        international_sms_message_limit=TRIAL_LIMIT_ABROAD,
+        organisation_id=organisation.id if organisation else None,
+        organisation_type=kind,
+        crown=await organisations.crown_of(tx, kind, organisation.crown if organisation else None),
+        created_by_id=user.id,
+        count_as_live=not user.platform_admin,
+    )
+    tx.add(service)
+    await tx.flush()
+    tx.add_all(
+        [
+            service.snapshot(),
+            models.ServiceMembership(user_id=user.id, service_id=service.id),
+            models.SmsSender(service_id=service.id, sms_sender=SMS_SENDER),
+            *(models.ServiceFeature(service_id=service.id, permission=feature) for feature in FEATURES),
+            *(
+                models.ServiceMemberPermission(service_id=service.id, user_id=user.id, permission=permission)
+                for permission in ServicePermission
+            ),
+            *await _brands(tx, service, organisation, user),
+        ]
+    )
+    await tx.flush()
+    await allowances.reset(tx, [service.id], kind)
+    return service
+
+
+async def update(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    service_id: UUID,
+    changes: Mapping[str, Any],
+    expected_version: int | None = None,
+) -> models.Service:
+    """Change the settings that are given; a change that changes nothing makes no version."""
+    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
+    if not actor.platform_wide and any(field in changes for field in FOR_ADMINS):
+        raise Forbidden(PLATFORM_ADMIN)
+    require_active(service)
+    versions.expect(service, expected_version)
+    problems: list[DomainError] = [*_wrong(changes)]
+    if changes.get("name"):
+        problems += await _taken(tx, actor, changes["name"], service)
+    refuse(problems)
+    kind_before = service.organisation_type
+    if versions.change(service, await _values(tx, service, changes)):
+        tx.add(versions.raised(service))
+        await tx.flush()
+        if service.organisation_type != kind_before:
+            await allowances.reset(tx, [service.id], service.organisation_type)
+    return service
+
+
+async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models.Service:
+    """Close a service: its keys stop, its templates are archived, its scheduled jobs are cancelled, its name is free.
+
+    A second call changes nothing. A live service is closed by platform admins only.
+    """
+    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
+    if not service.restricted and not actor.platform_wide:
+        raise Forbidden(PLATFORM_ADMIN, "Only a platform admin may archive a live service.")
+    if not service.active:
+        return service
+    now = models.utcnow()
+    name = checks.archived_name(service.name, now)
+    versions.change(service, {"name": name, "active": False, **_addressed(name, None)})
+    tx.add(versions.raised(service, now))
+    await _archive_templates(tx, service.id)
+    await _expire_keys(tx, actor, service.id)
+    await tx.execute(
+        updated(models.Job)
+        .where(models.Job.service_id == service.id, models.Job.job_status == JobStatus.SCHEDULED)
+        .values(job_status=JobStatus.CANCELLED, updated_at=now)
+    )
+    await tx.flush()
+    return service
+
+
+async def _owner(
+    tx: AsyncSession, actor: Actor, user: models.User, organisation_id: UUID | None
+) -> models.Organisation | None:
+    """The organisation of a new service; one that is named must be the creator's, unless a platform admin names it."""
+    by_domain = await organisations.of_address(tx, user.email_address)
+    if organisation_id is None or (by_domain and by_domain.id == organisation_id):
+        return by_domain
+    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id")
+    if not actor.platform_wide and organisation_id not in actor.organisation_ids:
+        raise Forbidden(PLATFORM_ADMIN, "Only its members and platform admins may add a service to an organisation.")
+    organisations.require_active(organisation)
+    return organisation
+
+
+async def _brands(
+    tx: AsyncSession, service: models.Service, organisation: models.Organisation | None, user: models.User
+) -> list[models.Model]:
+    """The branding of the organisation, else the NHS's for a service of the NHS."""
+    email: UUID | None = None
+    letter: UUID | None = None
+    if organisation:
+        email, letter = organisation.email_branding_id, organisation.letter_branding_id
+    elif service.organisation_type in brandings.NHS_TYPES or brandings.is_nhs_address(user.email_address):
+        email, letter = await brandings.nhs(tx)
+    rows: list[models.Model] = []
+    if email:
+        rows.append(models.ServiceEmailBranding(service_id=service.id, email_branding_id=email))
+    if letter:
+        rows.append(models.ServiceLetterBranding(service_id=service.id, letter_branding_id=letter))
+    return rows
+
+
+def _addressed(name: str, sender_name: str | None) -> dict[str, str]:
+    """What follows from a service's name: its form in which it is unique, and the address that its emails come from."""
+    return {
+        "normalised_service_name": names.local_part(name),
+        "email_sender_local_part": names.local_part(sender_name or name)[: checks.LONGEST],
+    }
+
+
+async def _taken(tx: AsyncSession, actor: Actor, name: str, own: models.Service | None) -> list[DomainError]:
+    """Another service with the name, or one that the same address would belong to."""
+    if "\0" in name:
+        return []
+    row = models.Service
+    found = select(row.id).where(or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name)))
+    holder_id = await tx.scalar(found.where(row.id != own.id) if own else found)
+    if holder_id is None:
+        return []
+    try:
+        holder = await access.find(tx, actor, models.Service, holder_id)
+    except NotFound:
+        holder = None
+    return [AlreadyExists("Another service has this name, or nearly.", "name", existing=holder)]
+
+
+def _wrong(changes: Mapping[str, Any]) -> Iterator[Invalid]:
+    if "name" in changes:
+        yield from checks.name(changes["name"], "name")
+    if changes.get("custom_email_sender_name") is not None:
+        yield from checks.name(changes["custom_email_sender_name"], "custom_email_sender_name")
+    yield from checks.text(changes.get("contact_link"), "contact_link")
+    yield from checks.text(changes.get("notes"), "notes", longest=None)
+    for name in ("prefix_sms", "confirmed_unique"):
+        if name in changes:
+            yield from checks.given(changes[name], name)
+    for name, volume in (changes.get("volumes") or {}).items():
+        if volume is not None and not 0 <= volume <= _LARGEST:
+            yield Invalid("Enter a number from 0.", "volumes", name, code=UserErrorCode.OUT_OF_RANGE)
+    yield from wrong_details(changes.get("billing_details"))
+
+
+async def _values(tx: AsyncSession, service: models.Service, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The columns that the changes come to; a new name is not yet said to be unique, a sender name set is confirmed."""
+    values: dict[str, Any] = {}
+    if "name" in changes:
+        values["name"] = changes["name"].strip()
+        if values["name"] != service.name:
+            values["confirmed_unique"] = False
+    if "custom_email_sender_name" in changes:
+        values["custom_email_sender_name"] = (changes["custom_email_sender_name"] or "").strip() or None
+        values["confirmed_email_sender_name"] = True
+    if "name" in changes or "custom_email_sender_name" in changes:
+        sender_name = values.get("custom_email_sender_name", service.custom_email_sender_name)
+        values |= _addressed(values.get("name", service.name), sender_name)
+    if "contact_link" in changes:
+        values["contact_link"] = (changes["contact_link"] or "").strip() or None
+    if "volumes" in changes:
+        values |= {f"volume_{name}": (changes["volumes"] or {}).get(name) for name in _VOLUMES}
+    if "billing_details" in changes:
+        values |= details_of(changes["billing_details"])
+    if "organisation_type" in changes:
+        kind = changes["organisation_type"]
+        values |= {"organisation_type": kind, "crown": await organisations.crown_of(tx, kind, service.crown)}
+    return values | {name: changes[name] for name in PLAIN if name in changes}
+
+
+async def _archive_templates(tx: AsyncSession, service_id: UUID) -> None:
+    row = models.Template
+    for template in await tx.scalars(select(row).where(row.service_id == service_id, row.archived.is_(False))):
+        template.archived = True
+        tx.add(versions.raised(template))
+
+
+async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
+    key, lifetime = models.ApiKey, models.ApiKeyLifetime
+    found = await tx.execute(
+        select(key, lifetime)
+        .outerjoin(lifetime, lifetime.api_key_id == key.id)
+        .where(key.service_id == service_id, key.expiry_date.is_(None))
+    )
+    for live_key, its_lifetime in found.tuples():
+        api_keys.expire(tx, actor, live_key, its_lifetime)

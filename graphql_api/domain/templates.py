@@ -1,0 +1,263 @@
+"""Templates: every save that changes something is a version, and past messages keep the version they were made from."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import delete, select
+
+from graphql_api import access, models
+from graphql_api.content import messages
+from graphql_api.domain import checks, idempotency, versions
+from graphql_api.domain.states import require_active
+from graphql_api.enums import Channel, LengthUnit, LetterLanguages, Postage, ServicePermission, UserErrorCode
+from graphql_api.errors import DomainError, IllegalState, Invalid, MessageTooLong, refuse
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.content.problems import Problem
+
+CURRENT, ARCHIVED = "CURRENT", "ARCHIVED"
+UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
+
+COLUMNS = {
+    "subject": "subject",
+    "body": "content",
+    "has_unsubscribe_link": "has_unsubscribe_link",
+    "postage": "postage",
+    "languages": "letter_languages",
+    "welsh_subject": "letter_welsh_subject",
+    "welsh_body": "letter_welsh_content",
+}
+"""Columns by the names of the arguments."""
+
+_CAN_BE_CLEARED = ("welsh_subject", "welsh_body")
+_NEW: dict[Channel, dict[str, Any]] = {
+    Channel.EMAIL: {"has_unsubscribe_link": False},
+    Channel.SMS: {},
+    Channel.LETTER: {"postage": Postage.SECOND, "languages": LetterLanguages.ENGLISH},
+}
+"""What a new template has where nobody says otherwise."""
+
+
+_CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
+_LANGUAGES: dict[str, LetterLanguages] = {languages.value: languages for languages in LetterLanguages}
+_NAMES = {
+    Channel.EMAIL: "an email template",
+    Channel.SMS: "a text message template",
+    Channel.LETTER: "a letter template",
+}
+
+
+class Saved(NamedTuple):
+    """A template after a save: whether anything differed, and which placeholders came and went."""
+
+    template: models.Template
+    changed: bool
+    placeholders_added: list[str]
+    placeholders_removed: list[str]
+
+
+async def create(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    service_id: UUID,
+    name: str,
+    channel: Channel,
+    content: Mapping[str, Any],
+    idempotency_key: str | None = None,
+) -> models.Template:
+    """Add a template to a service, with its first version; `content` holds the fields of its channel."""
+    service = await access.find(tx, actor, models.Service, service_id, "service_id")
+    actor.require(ServicePermission.MANAGE_TEMPLATES, service.id, "service_id")
+    user_id = actor.require_person()
+    asked = {"service_id": service_id, "name": name, "channel": channel, "content": content}
+    call = await idempotency.begin(tx, actor, "createTemplate", idempotency_key, asked)
+    if call.answer is not None:
+        return await tx.get_one(models.Template, UUID(call.answer["id"]))
+    require_active(service)
+    fields = _tidy({**_NEW[channel], **content})
+    refuse([*await _unavailable(tx, service_id, channel), *_wrong(channel, name, fields)])
+    template = models.Template(
+        service_id=service_id,
+        name=name.strip(),
+        template_type=channel,
+        created_by_id=user_id,
+        **{COLUMNS[field]: value for field, value in fields.items()},
+    )
+    tx.add_all([template, template.snapshot()])
+    await tx.flush()
+    tx.add(models.TemplateRedaction(template_id=template.id, updated_by_id=user_id))
+    await tx.flush()
+    await call.finish(tx, {"id": str(template.id)})
+    return template
+
+
+async def update(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    template_id: UUID,
+    changes: Mapping[str, Any],
+    channel: Channel | None = None,
+    expected_version: int | None = None,
+) -> Saved:
+    """Save a new version; `changes` holds the name and the fields of the template's `channel` that are given."""
+    template, service, user_id = await _of(tx, actor, template_id)
+    require_active(service, "template_id")
+    _require_current(template)
+    versions.expect(template, expected_version)
+    own = _CHANNELS[template.template_type]
+    if channel not in {None, own}:
+        message = f"This is {_NAMES[own]}: its channel cannot change."
+        raise Invalid(message, "content", str(channel), code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
+    given = _tidy({field: value for field, value in changes.items() if field in COLUMNS})
+    name = changes.get("name", template.name)
+    fields = _merged(template, given)
+    refuse(
+        [
+            *await _unavailable(tx, service.id, own),
+            *_cleared(own, given),
+            *_wrong(own, name, fields),
+        ]
+    )
+    before = placeholders_of(template)
+    values = {"name": name.strip()} | {COLUMNS[field]: value for field, value in fields.items()}
+    if not versions.change(template, values):
+        return Saved(template, False, [], [])
+    template.created_by_id = user_id
+    tx.add(versions.raised(template))
+    await tx.flush()
+    after = placeholders_of(template)
+    return Saved(
+        template,
+        True,
+        [name for key, name in after.items() if key not in before],
+        [name for key, name in before.items() if key not in after],
+    )
+
+
+async def archive(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models.Template:
+    """Take a template out of use and out of its folder, as a version; a second call changes nothing."""
+    template, service, user_id = await _of(tx, actor, template_id)
+    if template.archived:
+        return template
+    require_active(service, "template_id")
+    template.archived = True
+    template.created_by_id = user_id
+    tx.add(versions.raised(template))
+    await tx.execute(delete(models.TemplateFolderEntry).where(models.TemplateFolderEntry.template_id == template_id))
+    await tx.flush()
+    return template
+
+
+async def redact(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models.Template:
+    """Hide the personalisation of a template's messages, past ones too, for good; it makes no version."""
+    template, _, user_id = await _of(tx, actor, template_id)
+    redaction = await tx.get(models.TemplateRedaction, template_id)
+    if redaction is None:
+        redaction = models.TemplateRedaction(template_id=template_id)
+        tx.add(redaction)
+    if not redaction.redact_personalisation:
+        redaction.redact_personalisation = True
+        redaction.updated_by_id = user_id
+        await tx.flush()
+    return template
+
+
+def placeholders_of(template: models.Template) -> dict[str, str]:
+    """Names of a template's placeholders as it spells them, by the form in which they are compared."""
+    return messages.Template(
+        _CHANNELS[template.template_type],
+        subject=template.subject,
+        body=template.content,
+        welsh_subject=template.letter_welsh_subject,
+        welsh_body=template.letter_welsh_content,
+    ).keys
+
+
+async def _of(tx: AsyncSession, actor: Actor, template_id: UUID) -> tuple[models.Template, models.Service, UUID]:
+    """A template to be changed, its service, and who changes it."""
+    template = await access.find(tx, actor, models.Template, template_id, "template_id", lock=True)
+    actor.require(ServicePermission.MANAGE_TEMPLATES, template.service_id, "template_id")
+    return template, await tx.get_one(models.Service, template.service_id), actor.require_person()
+
+
+def _require_current(template: models.Template) -> None:
+    if template.archived:
+        raise IllegalState(
+            "The template is archived.",
+            "template_id",
+            current=ARCHIVED,
+            allowed=[CURRENT],
+            code=UserErrorCode.TEMPLATE_ARCHIVED,
+        )
+
+
+async def _unavailable(tx: AsyncSession, service_id: UUID, channel: Channel) -> list[DomainError]:
+    """The channel has to be one of the service's features."""
+    row = models.ServiceFeature
+    found = await tx.scalar(select(row.permission).where(row.service_id == service_id, row.permission == channel))
+    if found:
+        return []
+    message = "The service cannot send messages of this kind: switch the channel on first."
+    return [Invalid(message, "content", channel, code=UserErrorCode.CHANNEL_NOT_ENABLED)]
+
+
+def _tidy(fields: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        field: value.strip() if field.endswith("subject") and value is not None else value
+        for field, value in fields.items()
+    }
+
+
+def _merged(template: models.Template, given: Mapping[str, Any]) -> dict[str, Any]:
+    """Every field of the template's channel, as it will be; English alone leaves no Welsh behind."""
+    fields: dict[str, Any] = {field: getattr(template, column) for field, column in COLUMNS.items()}
+    fields.update(given)
+    if given.get("languages") is LetterLanguages.ENGLISH:
+        fields |= {field: given.get(field) for field in _CAN_BE_CLEARED}
+    return fields
+
+
+def _cleared(channel: Channel, given: Mapping[str, Any]) -> Iterator[Invalid]:
+    """Fields that may be changed, not cleared; of texts the content rules tell that they are needed."""
+    for field in ("has_unsubscribe_link", "postage", "languages"):
+        if field in given:
+            yield from checks.given(given[field], "content", channel, field)
+
+
+def _wrong(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Iterator[DomainError]:
+    found = messages.check_template(
+        channel,
+        (name or "").strip(),
+        fields.get("subject"),
+        fields.get("body") or "",
+        languages=_LANGUAGES.get(fields.get("languages") or "", LetterLanguages.ENGLISH),
+        welsh_subject=fields.get("welsh_subject"),
+        welsh_body=fields.get("welsh_body"),
+    )
+    for problem in found:
+        path = problem.path if problem.path == ("name",) else ("content", channel, *problem.path)
+        yield _told(problem, path)
+    if fields.get("postage") and fields["postage"] not in UK_POSTAGE:
+        message = "Choose first class, second class or economy: the others follow from the address."
+        yield Invalid(message, "content", channel, "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)
+
+
+def _told(problem: Problem, path: tuple[str, ...]) -> DomainError:
+    if problem.code is UserErrorCode.MESSAGE_TOO_LONG:
+        return MessageTooLong(
+            problem.message,
+            *path,
+            length=problem.length or 0,
+            limit=problem.limit or 0,
+            unit=problem.unit or LengthUnit.CHARACTERS,
+        )
+    return Invalid(problem.message, *path, code=problem.code)

@@ -1,0 +1,29 @@
+"""London's calendar: days, and the financial years that start on 1 April, as instants of the database's clock (UTC)."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime, time
+from zoneinfo import ZoneInfo
+
+ZONE = ZoneInfo("Europe/London")
+_APRIL = 4
+
+
+def today() -> date:
+    """The present day in London."""
+    return datetime.now(ZONE).date()
+
+
+def midnight(day: date) -> datetime:
+    """The instant at which a day begins in London, as naive UTC."""
+    return datetime.combine(day, time(), ZONE).astimezone(UTC).replace(tzinfo=None)
+
+
+def day_of(moment: datetime) -> date:
+    """The London day of an instant in naive UTC."""
+    return moment.replace(tzinfo=UTC).astimezone(ZONE).date()
+
+
+def financial_year(day: date) -> int:
+    """The financial year of a day, by the calendar year in which it starts."""
+    return day.year if day.month >= _APRIL else day.year - 1
