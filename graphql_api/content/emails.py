@@ -6,7 +6,7 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from graphql_api.content import markup
-from graphql_api.content.typography import tidy
+from graphql_api.content.typography import tidy, unlink
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -110,11 +110,11 @@ def _plain(line: markup.Line, *, urls: bool = True) -> str:
     before = ""
     for segment in line:
         if segment.url is None:
-            made.append(tidy(segment.text, before))
+            made.append(unlink(tidy(segment.text, before)))
         elif segment.text == segment.url:
             made.append(segment.url)
         else:
-            label = tidy(segment.text, before)
+            label = unlink(tidy(segment.text, before))
             made.append(f"{label}: {segment.url}" if urls else label)
         before = segment.text[-1:]
     return "".join(made)
@@ -125,9 +125,9 @@ def _inline(line: markup.Line) -> str:
     before = ""
     for segment in line:
         if segment.url is None:
-            made.append(escape(tidy(segment.text, before), quote=False))
+            made.append(escape(unlink(tidy(segment.text, before)), quote=False))
         else:
-            label = segment.text if segment.text == segment.url else tidy(segment.text, before)
+            label = segment.text if segment.text == segment.url else unlink(tidy(segment.text, before))
             made.append(f'<a style="{_LINK}" href="{escape(segment.url)}">{escape(label, quote=False)}</a>')
         before = segment.text[-1:]
     return "".join(made)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql_api.content import emails, letters, markup, sms, typography
-from graphql_api.content.placeholders import ZERO_WIDTH, Text, Values, as_bullets
+from graphql_api.content.placeholders import RECIPIENT_COLUMNS, ZERO_WIDTH, Text, Values, as_bullets
 from graphql_api.content.problems import Problem
 from graphql_api.content.values import is_storable
 from graphql_api.enums import Channel, LengthUnit, LetterLanguages, UserErrorCode
@@ -33,6 +33,7 @@ class Rendered:
     preheader: str | None
     missing_placeholders: list[str]
     unused_personalisation: list[str]
+    "Names that no placeholder asks for; those that say whom it is for, as the rows of a list have, are not among them."
     sms: sms.SmsCount | None
     problems: list[Problem]
     "Why a send would refuse it."
@@ -124,7 +125,7 @@ class Template:
             html=html,
             preheader=preheader,
             missing_placeholders=[] if hidden else missing,
-            unused_personalisation=[] if hidden else values.unused(self.keys),
+            unused_personalisation=[] if hidden else values.unused({*self.keys, *RECIPIENT_COLUMNS[self.channel]}),
             sms=inspection.sms,
             problems=[] if hidden else inspection.problems,
         )

@@ -5,11 +5,21 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from graphql_api.enums import Channel
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
 ZERO_WIDTH = "\u180e\u200b\u200c\u200d\u2060\ufeff"
 "Characters without width, which people paste without seeing them."
+
+ADDRESS_COLUMNS = (*(f"addressline{number}" for number in range(1, 8)), "postcode")
+RECIPIENT_COLUMNS = {
+    Channel.SMS: ("phonenumber",),
+    Channel.EMAIL: ("emailaddress",),
+    Channel.LETTER: ADDRESS_COLUMNS,
+}
+"Normalised names under which the values of a list's row say whom it is for; they can be placeholders too."
 
 MEANS_YES = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
 

@@ -17,8 +17,12 @@ def tidy(text: str, before: str = "") -> str:
     """Tidy a piece of text that stands after another and holds no link."""
     if not _TIDIED.search(text):
         return text
-    text = _SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text))
-    return curl_quotes(_NAME_OF_SITE.sub("\\1.\u200b\\2", text), before)
+    return curl_quotes(_SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text)), before)
+
+
+def unlink(text: str) -> str:
+    """Keep mail readers from making a link of GOV.UK, by a space without width."""
+    return _NAME_OF_SITE.sub("\\1.\u200b\\2", text) if "." in text else text
 
 
 def curl_quotes(text: str, before: str = "") -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from graphql_api.content.placeholders import ZERO_WIDTH, Placeholder, normalise
+from graphql_api.content.placeholders import ADDRESS_COLUMNS, RECIPIENT_COLUMNS, ZERO_WIDTH, Placeholder, normalise
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.recipients import csv_files, email_addresses, phone_numbers, postal_addresses
 from graphql_api.recipients.errors import RecipientError
@@ -23,13 +23,6 @@ MOST_LINES = 2 * MOST_ROWS
 LONGEST_REFERENCE = 1_000
 REFERENCE = "reference"
 
-ADDRESS_COLUMNS = (*(f"addressline{number}" for number in range(1, 8)), "postcode")
-RECIPIENT_COLUMNS = {
-    Channel.SMS: ("phonenumber",),
-    Channel.EMAIL: ("emailaddress",),
-    Channel.LETTER: ADDRESS_COLUMNS,
-}
-"Normalised names of the columns that say whom a row is for."
 _SHOWN = {Channel.SMS: "phone number", Channel.EMAIL: "email address", Channel.LETTER: "address line 1 ... postcode"}
 _FEWEST_ADDRESS_COLUMNS = 3
 _TRIMMED = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH

@@ -110,13 +110,19 @@ def test_markup_in_a_value_works_and_html_in_it_does_not() -> None:
         ("a - b -- c — d", "a – b – c – d"),
         ("well-known -5", "well-known -5"),
         ("a , b .", "a, b."),
-        ("GOV.UK gov.uk/x GOV.UK? www.gov.uk", "GOV.\u200bUK gov.uk/x GOV.UK? www.gov.uk"),
         ("\"'a'\"", "“‘a’”"),
         ('6"', "6”"),
     ],
 )
 def test_typing_becomes_print(typed: str, tidied: str) -> None:
     assert tidy(typed) == tidied
+
+
+def test_the_name_of_the_site_is_kept_from_becoming_a_link() -> None:
+    made = render(Channel.EMAIL, subject="GOV.UK", body="GOV.UK gov.uk/x GOV.UK? www.gov.uk gov.uk", personalisation={})
+
+    assert made.subject == "GOV.UK"
+    assert made.text == "GOV.\u200bUK gov.uk/x GOV.UK? www.gov.uk gov.\u200buk"
 
 
 def test_links_are_never_tidied() -> None:

@@ -105,6 +105,18 @@ def test_a_message_of_which_nothing_is_left_is_refused(channel: Channel, value: 
     assert codes(made.problems) == [UserErrorCode.MESSAGE_EMPTY]
 
 
+def test_the_values_that_say_whom_it_is_for_are_not_called_unused() -> None:
+    values = {"phonenumber": "1", "email address": "2", "address_line_1": "3", "x": "4"}
+
+    assert [
+        render(channel, subject="s", body="b", personalisation=values).unused_personalisation for channel in Channel
+    ] == [
+        ["phonenumber", "address_line_1", "x"],
+        ["email address", "address_line_1", "x"],
+        ["phonenumber", "email address", "x"],
+    ]
+
+
 def test_several_problems_are_told_together() -> None:
     made = render(Channel.SMS, subject=None, body="((a))((b))", personalisation={"a": "x" * 1000})
 
