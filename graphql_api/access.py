@@ -276,7 +276,8 @@ def _for_admins(seen_by: Scope) -> Predicate | None:
 
 def _for_oneself(seen_by: Scope) -> Predicate | None:
     if seen_by.kind is Kind.PERSON:
-        return models.User.id == _one("actor_user")
+        oneself: Predicate = models.User.id == _one("actor_user")
+        return oneself
     return _for_admins(seen_by)
 
 

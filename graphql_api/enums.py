@@ -11,7 +11,7 @@ class Word(StrEnum):
 
     description: str
 
-    def __new__(cls, value: str, description: str) -> Self:
+    def __new__(cls, value: str, description: str = "") -> Self:
         """Keep the sentence that explains the word beside it."""
         member = str.__new__(cls, value)
         member._value_ = value

@@ -1,7 +1,8 @@
 """Conditions of a list: each is data, a predicate whose text depends on the value's shape alone.
 
-A filter answers three things: `shape(value)`, whatever of the value the text of the SQL depends on; `where(name, shape)`,
-the predicate with bind parameters named after the argument; and `values(name, value)`, what to bind.
+A filter answers three things: `shape(value)`, whatever of the value the text of the SQL depends on;
+`where(name, shape)`, the predicate with bind parameters named after the argument;
+`values(name, value)`, what to bind.
 """
 
 from __future__ import annotations
@@ -94,7 +95,7 @@ class AnyOf:
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """The text contains the value, whatever its case; `%`, `_` and `\\` stand for themselves."""
+    """The text contains the value, whatever its case; LIKE's wildcards stand for themselves."""
 
     column: Any
     minimum: int = 1

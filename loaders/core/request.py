@@ -48,6 +48,12 @@ class Loaders:
         """The row that a parent row points to."""
         return await self.row(one.row, *(getattr(parent, name) for name in one.local))
 
+    async def kind(self, rows: tuple[Row, ...], key: Any) -> int | None:
+        """Which of several tables holds the row with this id: its place in `rows`; None when the caller sees none."""
+        loader = self._loader(rows, lambda keys: self._kinds(rows, keys))
+        found: int | None = await loader.load(key)
+        return found
+
     async def many(self, many: Many, parent: Any) -> list[Any]:
         """The whole list of a parent row."""
         rows: list[Any] = await self._loader(many, lambda keys: self._lists(many, keys)).load(
@@ -97,6 +103,11 @@ class Loaders:
         found: dict[tuple[Any, ...], Any] = {}
         for one in await self._fetch(statements.by_key(row, self.scope), values):
             found.setdefault(tuple(getattr(one, name) for name in names), one)
+        return [found.get(key) for key in keys]
+
+    async def _kinds(self, rows: tuple[Row, ...], keys: Sequence[Any]) -> list[Any]:
+        statement = statements.kinds(rows, self.scope)
+        found = {one.id: one.kind for one in await self._fetch(statement, {"key_0": list(keys)})}
         return [found.get(key) for key in keys]
 
     async def _lists(self, many: Many, keys: Sequence[Any]) -> list[Any]:

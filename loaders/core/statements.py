@@ -43,7 +43,7 @@ Shapes = tuple[tuple[str, "Hashable"], ...]
 
 
 @lru_cache(maxsize=512)
-def readable(model: type[base.Model]) -> tuple[str, ...]:
+def readable(model: Any) -> tuple[str, ...]:
     """Names of the attributes of a table that a read selects: all but the deferred ones, such as password hashes."""
     return tuple(attribute.key for attribute in inspect(model).column_attrs if not attribute.deferred)
 
@@ -57,8 +57,26 @@ def by_key(row: Row, scope: access.Scope) -> Any:
     return union_all(own, _selected_by_key(row, row.archive, scope, readable(row.model)))
 
 
+@lru_cache(maxsize=64)
+def kinds(rows: tuple[Row, ...], scope: access.Scope) -> Any:
+    """Which of several tables holds each id of the array `key_0`: its place in `rows`, and the id."""
+    tables = [(index, model) for index, row in enumerate(rows) for model in (row.model, row.archive) if model]
+    return union_all(
+        *(
+            _seen(
+                select(literal_column(str(index)).label("kind"), model.id.label("id")).where(  # type: ignore[attr-defined]
+                    model.id == any_(_array("key_0", model.id))  # type: ignore[attr-defined]
+                ),
+                model,
+                scope,
+            )
+            for index, model in tables
+        )
+    )
+
+
 @lru_cache(maxsize=512)
-def lists(many: Many, scope: access.Scope) -> Select[Any]:
+def lists(many: Many, scope: access.Scope) -> Any:
     """Every parent's list, bound as the array `key_0`, in the list's order."""
     statement = (
         select(*_columns(many.model, scope, readable(many.model)))
@@ -173,7 +191,7 @@ def _columns(
     return result
 
 
-def _seen(statement: Select[Any], model: type[base.Model], scope: access.Scope) -> Select[Any]:
+def _seen(statement: Any, model: type[base.Model], scope: access.Scope) -> Any:
     predicate = access.visible(model, scope)
     return statement if predicate is None else statement.where(predicate)
 

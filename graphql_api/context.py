@@ -1,0 +1,47 @@
+"""What a resolver can reach: the caller, the reads of the request, and a transaction for a change."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from loaders.core import Loaders
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.crypto import Signer
+    from graphql_api.database import Database
+    from graphql_api.settings import Settings
+    from graphql_api.storage import Store
+
+
+@dataclass(slots=True)
+class Context:
+    """One operation of one caller. Its loaders are its own, and new ones after each change."""
+
+    actor: Actor
+    database: Database
+    settings: Settings
+    signer: Signer
+    store: Store
+    loaders: Loaders = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Begin with loaders that have read nothing."""
+        self.read_anew()
+
+    def read_anew(self) -> None:
+        """Forget what was read, so that what follows sees the change."""
+        self.loaders = Loaders(self.database, self.actor)
+
+    @asynccontextmanager
+    async def transaction(self) -> AsyncIterator[AsyncSession]:
+        """A session that commits at the end; whatever is read afterwards is read anew."""
+        async with self.database.transaction() as session:
+            yield session
+        self.read_anew()

@@ -1,0 +1,79 @@
+"""Connections as Relay defines them, over keyset pages; each part costs a statement only when it is asked for."""
+
+from typing import Any, Generic, TypeVar
+
+import strawberry
+
+from loaders.core import Arguments, Page, Slice
+from schema.core.info import Info
+
+T = TypeVar("T")
+
+
+@strawberry.type(description="Where one page of a connection begins and ends.")
+class PageInfo:
+    """Where one page begins and ends."""
+
+    slice: strawberry.Private[Slice]
+
+    @strawberry.field(description="True when there is more after `endCursor`.")
+    async def has_next_page(self, info: Info) -> bool:
+        """Forwards it was seen, backwards it is looked up."""
+        return await info.context.loaders.behind(self.slice) if self.slice.arguments.backwards else self.slice.more
+
+    @strawberry.field(description="True when there is more before `startCursor`.")
+    async def has_previous_page(self, info: Info) -> bool:
+        """Backwards it was seen, forwards it is looked up."""
+        return self.slice.more if self.slice.arguments.backwards else await info.context.loaders.behind(self.slice)
+
+    @strawberry.field(description="Cursor of the first edge; null on an empty page.")
+    def start_cursor(self) -> str | None:
+        """The first row's place."""
+        return self.slice.cursor(self.slice.rows[0]) if self.slice.rows else None
+
+    @strawberry.field(description="Cursor of the last edge; null on an empty page.")
+    def end_cursor(self) -> str | None:
+        """The last row's place."""
+        return self.slice.cursor(self.slice.rows[-1]) if self.slice.rows else None
+
+
+@strawberry.type(description="One object in a page.")
+class Edge(Generic[T]):
+    """One object in a page."""
+
+    cursor: str = strawberry.field(description="Opaque place in the list, for `after` and `before`.")
+    node: T = strawberry.field(description="The object.")
+
+
+@strawberry.type(description="A page of a list.")
+class Connection(Generic[T]):
+    """A page that is read when one of its rows is asked for, and counted when the count is."""
+
+    page: strawberry.Private[Page]
+    key: strawberry.Private[Any]
+    arguments: strawberry.Private[Arguments]
+    entity: strawberry.Private[Any]
+
+    @strawberry.field(description="The page, with a cursor for each.")
+    async def edges(self, info: Info) -> list[Edge[T]]:
+        """The rows with their places."""
+        slice_ = await self._slice(info)
+        return [Edge(cursor=slice_.cursor(row), node=self.entity.of(row)) for row in slice_.rows]
+
+    @strawberry.field(description="The page without cursors.")
+    async def nodes(self, info: Info) -> list[T]:
+        """The rows alone."""
+        return [self.entity.of(row) for row in (await self._slice(info)).rows]
+
+    @strawberry.field(description="Where the page begins and ends.")
+    async def page_info(self, info: Info) -> PageInfo:
+        """The page's ends."""
+        return PageInfo(slice=await self._slice(info))
+
+    @strawberry.field(description="Size of the whole list; counted only when asked for.")
+    async def total_count(self, info: Info) -> int:
+        """The size of the whole list."""
+        return await info.context.loaders.total(self.page, self.key, self.arguments.filters)
+
+    async def _slice(self, info: Info) -> Slice:
+        return await info.context.loaders.slice(self.page, self.key, self.arguments)

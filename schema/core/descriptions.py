@@ -1,0 +1,49 @@
+"""Descriptions of the schema are docstrings: of a class, and under each of its attributes."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import sys
+from functools import lru_cache
+from itertools import pairwise
+from typing import Any
+
+
+def of_class(cls: type[Any]) -> str | None:
+    """The class's own docstring, as one paragraph."""
+    text = cls.__dict__.get("__doc__")
+    return _flat(text) if text else None
+
+
+def of_attributes(cls: type[Any]) -> dict[str, str]:
+    """The string that stands right under each annotated attribute, by the attribute's name."""
+    path = getattr(sys.modules.get(cls.__module__), "__file__", None)
+    return _of_module(path).get(cls.__qualname__, {}) if path else {}
+
+
+def of_function(function: Any) -> str | None:
+    """A function's docstring, as one paragraph."""
+    return _flat(function.__doc__) if function.__doc__ else None
+
+
+@lru_cache(maxsize=256)
+def _of_module(path: str) -> dict[str, dict[str, str]]:
+    with open(path, encoding="utf-8") as source:  # noqa: PTH123 - a module's own file, read once at import
+        tree = ast.parse(source.read())
+    return {node.name: _of_body(node.body) for node in tree.body if isinstance(node, ast.ClassDef)}
+
+
+def _of_body(body: list[ast.stmt]) -> dict[str, str]:
+    found = {}
+    for statement, following in pairwise(body):
+        match statement, following:
+            case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text))):
+                found[name] = _flat(text)
+            case _:
+                pass
+    return found
+
+
+def _flat(text: str) -> str:
+    return " ".join(inspect.cleandoc(text).split())

@@ -1,0 +1,144 @@
+"""Entities: types whose fields are columns and edges of a model, checked when the module is imported.
+
+What a class does not annotate is not exposed, so that secrets need no deny-list. An entity's object holds its row and
+nothing else; `fields` keeps the declarations, for whoever wants to compile them instead of resolving them.
+"""
+
+import dataclasses
+import inspect
+from collections.abc import Callable
+from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
+
+import strawberry
+
+from graphql_api.context import Context
+from loaders.core import Row, readable, row
+from schema.core import descriptions, resolvers
+from schema.core.fields import Column, Computed, Edges, Found, Looked, ToMany, ToOne
+from schema.core.types import describe
+
+T = TypeVar("T")
+DECLARATIONS = Column | Computed | Edges | Found | Looked | ToMany | ToOne
+
+
+class Entity:
+    """What every entity has: its model, its declarations, and of each object the row."""
+
+    model: ClassVar[type[Any]]
+    by_id: ClassVar[Row]
+    service: ClassVar[str | None]
+    fields: ClassVar[dict[str, Any]]
+    row: strawberry.Private[Any]
+
+    @classmethod
+    def of(cls, row: Any) -> Any:
+        """The object of a row."""
+        made = object.__new__(cls)
+        made.row = row
+        return made
+
+    @classmethod
+    async def read(cls, context: Context, *key: Any) -> Any:
+        """The object with this key, read anew as the caller sees it; None when they see none."""
+        found = await context.loaders.row(cls.by_id, *key)
+        return None if found is None else cls.of(found)
+
+
+_ENTITIES: dict[type[Any], type[Entity]] = {}
+
+
+def entities() -> dict[type[Any], type[Entity]]:
+    """Every entity, by its model."""
+    return _ENTITIES
+
+
+def entity_of(model: type[Any]) -> type[Entity]:
+    """The entity of a model."""
+    return _ENTITIES[model]
+
+
+def of(row: Any, model: type[Any]) -> Any:
+    """The object of a row of a model; None for no row."""
+    return None if row is None else _ENTITIES[model].of(row)
+
+
+@dataclass_transform(kw_only_default=True)
+def entity(
+    model: type[Any], *, by_id: Row | None = None, service: str | None = "service_id", name: str | None = None
+) -> Callable[[type[T]], type[T]]:
+    """Make a type of a model's columns and of what the class declares beside them.
+
+    `service` names the attribute that holds the service in which permissions are asked for; `by_id` how one is found.
+    """
+
+    def decorate(cls: type[T]) -> type[T]:
+        names = set(readable(cast(Any, model)))
+        declared: dict[str, Any] = {}
+        for field in _own_annotations(cls):
+            value = cls.__dict__.get(field, Column(field))
+            if isinstance(value, Column):
+                _check(
+                    value.name in names,
+                    f"{cls.__name__}.{field}: {model.__name__} has no readable column {value.name!r}",
+                )
+            if isinstance(value, DECLARATIONS):
+                declared[field] = value
+        made: Any = _make(cls, declared, name)
+        made.model, made.service, made.fields = model, service if service in names else None, declared
+        if "id" in names:
+            made.by_id = by_id or row(model.id)
+        _ENTITIES[model] = made
+        return cast(type[T], made)
+
+    return decorate
+
+
+@dataclass_transform(kw_only_default=True)
+def root(cls: type[T]) -> type[T]:
+    """A part of Query: connections over whole tables, and entities by id."""
+    declared = {
+        field: value for field in _own_annotations(cls) if isinstance(value := cls.__dict__.get(field), DECLARATIONS)
+    }
+    made: Any = _make(cls, declared, None)
+    made.fields = declared
+    return cast(type[T], made)
+
+
+@dataclass_transform(kw_only_default=True)
+def interface(cls: type[T]) -> type[T]:
+    """An interface; the docstrings of the class and under its attributes become descriptions."""
+    describe(cls)
+    return strawberry.interface(cls, description=descriptions.of_class(cls))
+
+
+def _own_annotations(cls: type[Any]) -> dict[str, Any]:
+    return {name: value for name, value in inspect.get_annotations(cls).items() if not name.startswith("_")}
+
+
+def _make(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
+    texts = descriptions.of_attributes(cls)
+    annotations = inspect.get_annotations(cls)
+    readers: dict[str, property] = {}
+    for field, value in declared.items():
+        reader = resolvers.reader(value)
+        if reader is None:
+            resolve = resolvers.resolver(field, value, annotations[field])
+            setattr(cls, field, strawberry.field(resolver=resolve, description=texts.get(field)))
+        else:
+            readers[field] = property(reader)
+            setattr(cls, field, strawberry.field(description=texts.get(field)))
+    describe(cls)
+    made = strawberry.type(cls, name=name, description=descriptions.of_class(cls))
+    for field, read in readers.items():
+        setattr(made, field, read)
+    return made
+
+
+def _check(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise TypeError(otherwise)
+
+
+def is_entity(kind: Any) -> bool:
+    """Whether a type is made of rows."""
+    return isinstance(kind, type) and issubclass(kind, Entity) and dataclasses.is_dataclass(kind)

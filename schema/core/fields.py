@@ -1,0 +1,134 @@
+"""The words by which an entity declares a field: each is data until `entity` makes a Strawberry field of it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from graphql_api.enums import ServicePermission
+    from loaders.core import Batch, Many, One, Page, Row
+
+Needs = tuple["ServicePermission", ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the row, under another name."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Computed:
+    """A pure function of columns of the row; `along` are to-one edges whose rows come after the columns' values.
+
+    With `context`, the function takes the request's context before all else.
+    """
+
+    names: tuple[str, ...]
+    via: Callable[..., Any]
+    along: tuple[One, ...] = ()
+    context: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class ToOne:
+    """Another entity: the far side of a foreign key."""
+
+    loader: One
+
+
+@dataclass(frozen=True, slots=True)
+class ToMany:
+    """A short list; `via` makes a value of each row, an entity where it is left out."""
+
+    loader: Many
+    via: Callable[[Any], Any] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Edges:
+    """A connection: a keyset page of another entity, with the filter and order inputs that it takes."""
+
+    loader: Page
+    filter: type[Any] | None = None
+    order: type[Any] | None = None
+    needs: Needs = ()
+    people_only: bool = False
+    admins_only: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a batch function answers for the row; `via` makes the field's value of it."""
+
+    loader: Batch
+    via: Callable[..., Any] | None = None
+    needs: Needs = ()
+    context: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """A root field that takes an id: the entity with that id, null when the caller sees none."""
+
+    loader: Row
+
+
+def column(attribute: Any) -> Any:
+    """A column under another name: `trial: bool = column(models.Service.restricted)`."""
+    return Column(attribute.key)
+
+
+def computed(*attributes: Any, via: Callable[..., Any], along: tuple[One, ...] = (), context: bool = False) -> Any:
+    """A function of the row: `status_text: str = computed(models.Notification.status, via=text_of)`."""
+    return Computed(tuple(attribute.key for attribute in attributes), via, along, context)
+
+
+def one(loader: One) -> Any:
+    """Another entity: `service: refs.Service = one(loaders.templates.service)`."""
+    return ToOne(loader)
+
+
+def many(loader: Many, via: Callable[[Any], Any] | None = None) -> Any:
+    """A short list: `features: list[ServiceFeature] = many(loaders.services.features, via=...)`."""
+    return ToMany(loader, via)
+
+
+def edge(
+    loader: Page,
+    *,
+    filter: type[Any] | None = None,
+    order: type[Any] | None = None,
+    needs: ServicePermission | Needs = (),
+    people_only: bool = False,
+    admins_only: bool = False,
+) -> Any:
+    """A connection: `templates: Connection[refs.Template] | None = edge(loaders.services.templates)`.
+
+    `needs` are permissions in the row's service of which the caller must have one.
+    """
+    return Edges(loader, filter, order, _needs(needs), people_only, admins_only)
+
+
+def lookup(
+    loader: Batch,
+    via: Callable[..., Any] | None = None,
+    *,
+    needs: ServicePermission | Needs = (),
+    context: bool = False,
+) -> Any:
+    """What a batch function answers: `progress: JobProgress = lookup(loaders.jobs.progress, via=...)`."""
+    return Looked(loader, via, _needs(needs), context)
+
+
+def found(loader: Row) -> Any:
+    """A root field by id: `template: Template | None = found(loaders.templates.by_id)`."""
+    return Found(loader)
+
+
+def _needs(needs: ServicePermission | Needs) -> Needs:
+    return needs if isinstance(needs, tuple) else (needs,)

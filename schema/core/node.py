@@ -1,0 +1,49 @@
+"""`node` and `nodes`: whichever object has a UUID, as far as the caller sees it."""
+
+import asyncio
+from typing import Any
+
+import strawberry
+
+from graphql_api.errors import BadRequest, Unauthenticated
+from loaders.core.filters import uuid_or_none
+from schema.core.entity import entities, interface
+from schema.core.info import Info
+
+MOST_IDS = 100
+
+
+@interface
+class Node:
+    """An object with a row of its own, which `node(id:)` finds again."""
+
+    id: strawberry.ID
+    """UUID of the row."""
+
+
+@strawberry.type
+class NodeQueries:
+    """The part of Query that finds objects of any type."""
+
+    @strawberry.field(description="Whichever object has this UUID; null when none has or the caller may not see it.")
+    async def node(self, info: Info, id: strawberry.ID) -> Node | None:
+        """One object."""
+        return await _find(info, id)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="The same for up to 100 ids, in the order asked for.")
+    async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
+        """Several objects, in two statements and one for each type that occurs."""
+        if len(ids) > MOST_IDS:
+            raise BadRequest(f"`nodes` takes {MOST_IDS} ids at most.")
+        return list(await asyncio.gather(*(_find(info, one) for one in ids)))
+
+
+async def _find(info: Info, id: str) -> Any:
+    if not info.context.actor.signed_in:
+        raise Unauthenticated
+    key = uuid_or_none(id)
+    if key is None:
+        return None
+    kinds = [kind for kind in entities().values() if issubclass(kind, Node)]
+    index = await info.context.loaders.kind(tuple(kind.by_id for kind in kinds), key)
+    return None if index is None else await kinds[index].read(info.context, key)

@@ -1,0 +1,112 @@
+"""Scalars that refuse what the database could not keep, before it is asked."""
+
+import math
+import re
+from datetime import UTC, date, datetime
+from decimal import Decimal, InvalidOperation
+from typing import Any, NewType
+
+import strawberry
+from strawberry.types.scalar import ScalarDefinition
+
+from graphql_api.errors import BadRequest
+
+JSON = NewType("JSON", object)
+
+EARLIEST, LATEST = datetime(1900, 1, 1), datetime(9000, 1, 1)  # noqa: DTZ001 - naive UTC, as the database
+DEEPEST = 16
+_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
+
+
+def _write_instant(value: datetime) -> str:
+    return value.isoformat() + "Z"
+
+
+def _read_instant(value: Any) -> datetime:
+    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+        raise BadRequest("A DateTime is ISO 8601 with its offset from UTC, such as 2026-04-01T09:30:00Z.")
+    try:
+        moment = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
+    except (ValueError, OverflowError) as fault:
+        raise BadRequest("There is no such date or time.") from fault
+    if not EARLIEST <= moment <= LATEST:
+        raise BadRequest("The year is out of range.")
+    return moment
+
+
+def _read_day(value: Any) -> date:
+    if not isinstance(value, str) or not _DAY.fullmatch(value):
+        raise BadRequest("A Date is YYYY-MM-DD.")
+    try:
+        day = date.fromisoformat(value)
+    except ValueError as fault:
+        raise BadRequest("There is no such date.") from fault
+    if not EARLIEST.date() <= day <= LATEST.date():
+        raise BadRequest("The year is out of range.")
+    return day
+
+
+def _read_decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
+        raise BadRequest("A Decimal is digits with an optional point, such as 0.0240.")
+    try:
+        return Decimal(str(value))
+    except InvalidOperation as fault:
+        raise BadRequest("This is no decimal number.") from fault
+
+
+def _read_json(value: Any) -> Any:
+    _check_json(value, 0)
+    return value
+
+
+def _check_json(value: Any, depth: int) -> None:
+    if depth > DEEPEST:
+        raise BadRequest(f"JSON values may be nested {DEEPEST} deep.")
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, float) and not math.isfinite(value):
+        raise BadRequest("JSON has no infinities.")
+    elif isinstance(value, dict):
+        for key, one in value.items():
+            check_text(key)
+            _check_json(one, depth + 1)
+    elif isinstance(value, list):
+        for one in value:
+            _check_json(one, depth + 1)
+
+
+def check_text(value: str) -> None:
+    """Refuse what PostgreSQL's text cannot hold: NUL and lone surrogates."""
+    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
+        raise BadRequest("Text may not hold the character NUL or half a surrogate pair.")
+
+
+SCALARS: dict[object, ScalarDefinition] = {
+    JSON: strawberry.scalar(
+        name="JSON",
+        description="Any JSON value, used where the keys are the caller's own, as in personalisation.",
+        serialize=lambda value: value,
+        parse_value=_read_json,
+    ),
+    datetime: strawberry.scalar(
+        name="DateTime",
+        description="Instant in UTC, ISO 8601.",
+        serialize=_write_instant,
+        parse_value=_read_instant,
+    ),
+    date: strawberry.scalar(
+        name="Date",
+        description="Calendar day, YYYY-MM-DD; a London day wherever it bounds a statistic or a bill.",
+        serialize=date.isoformat,
+        parse_value=_read_day,
+    ),
+    Decimal: strawberry.scalar(
+        name="Decimal",
+        description="Exact decimal number, carried as a string.",
+        serialize=str,
+        parse_value=_read_decimal,
+    ),
+}

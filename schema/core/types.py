@@ -1,0 +1,30 @@
+"""Plain types: values that are no rows, described by their docstrings."""
+
+from typing import Any, TypeVar, dataclass_transform
+
+import strawberry
+
+from schema.core import descriptions
+
+T = TypeVar("T")
+
+
+@dataclass_transform(kw_only_default=True)
+def plain(cls: type[T]) -> type[T]:
+    """A type made of values; the docstrings of the class and under its attributes become descriptions."""
+    describe(cls)
+    return strawberry.type(cls, description=descriptions.of_class(cls))
+
+
+def describe(cls: type[Any]) -> None:
+    """Put the docstrings under annotated attributes into Strawberry fields, keeping defaults."""
+    for name, text in descriptions.of_attributes(cls).items():
+        present = cls.__dict__.get(name, strawberry.UNSET)
+        if present is strawberry.UNSET and name not in cls.__dict__:
+            setattr(cls, name, strawberry.field(description=text))
+        elif hasattr(present, "base_resolver"):
+            present.description = present.description or text
+        elif isinstance(present, list):
+            setattr(cls, name, strawberry.field(default_factory=lambda value=present: list(value), description=text))
+        else:
+            setattr(cls, name, strawberry.field(default=present, description=text))
