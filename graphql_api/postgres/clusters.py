@@ -25,6 +25,7 @@ DATABASE = "notify"
 LINUX = sys.platform.startswith("linux")
 CTYPE = "UTF-8" if sys.platform == "darwin" else "C.UTF-8"
 POLL = 0.01  # seconds
+NO_PID = str(2**31 - 1)
 
 log = logging.getLogger(__name__)
 
@@ -52,6 +53,8 @@ class Cluster:
     def prepare(self, bindir: Path, *, durable: bool) -> Path:
         """Make the cluster when there is none, and answer binaries that its account can run."""
         chosen, version = binaries.runnable(bindir, self.data_dir, self.account)
+        for unfinished in self.data_dir.glob("cluster-*"):
+            shutil.rmtree(unfinished, ignore_errors=True)  # its initdb may still be at work; the next start sees to it
         if not self.path.exists():
             self._create(chosen, durable=durable)
         made_by = int((self.path / "PG_VERSION").read_text())
@@ -64,8 +67,6 @@ class Cluster:
 
     def _create(self, bindir: Path, *, durable: bool) -> None:
         """Make the cluster and its database beside its final place, then move it there: never half a cluster."""
-        for unfinished in self.data_dir.glob("cluster-*"):
-            shutil.rmtree(unfinished, ignore_errors=True)
         fresh = Path(tempfile.mkdtemp(prefix="cluster-", dir=self.data_dir))
         account = self.account
         password = secrets.token_urlsafe(24)
@@ -123,13 +124,17 @@ class Cluster:
         return None
 
     def end_leftover(self, timeout: float) -> None:
-        """End the server that nobody owns any more, and drop a pid file that names a stranger."""
+        """End the server that nobody owns any more, and see that a pid file without a server stops no new one."""
         pid = self.postmaster()
-        if pid is None:
-            if _exists(next(iter(self.pid_file()), "")):  # PostgreSQL would take it for a server, and refuse
-                (self.path / "postmaster.pid").unlink()
-            return
-        log.warning("ending the PostgreSQL %s that was left over in %s", pid, self.data_dir)
+        if pid is not None:
+            log.warning("ending the PostgreSQL %s that was left over in %s", pid, self.data_dir)
+            self._end(pid, timeout)
+        lines = self.pid_file()
+        if lines and _exists(lines[0]):  # a stranger, or a zombie: PostgreSQL would take it for a server, and refuse
+            path = self.path / "postmaster.pid"  # not unlinked, as it tells which shared memory must be free
+            path.write_text("\n".join([NO_PID, *lines[1:], ""]))
+
+    def _end(self, pid: int, timeout: float) -> None:
         for way in (signal.SIGINT, signal.SIGQUIT):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, way)

@@ -50,9 +50,9 @@ def start(
 ) -> "Server":
     """Start, or share, the server whose data live in `data_dir`, and answer when it takes connections.
 
-    The folder and an empty database `notify` are made when missing. `durable=False` is fast and may lose the data when
-    the machine crashes. Without `port` a free one is taken. `timeout` is in seconds. A server that another live process
-    owns is shared as it is, and stops with its owner.
+    The folder and an empty database `notify` are made when missing. `durable=False` is fast, and loses the latest
+    changes when the server is killed and everything when the machine crashes. Without `port` a free one is taken.
+    `timeout` is in seconds. A server that another live process owns is shared as it is, and stops with its owner.
     """
     cluster = Cluster(data_dir.absolute())
     options = {**SETTINGS, **({} if durable else FORGETFUL), **(settings or {})}

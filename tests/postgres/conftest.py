@@ -1,0 +1,33 @@
+"""A data folder of each PostgreSQL that is here."""
+
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from graphql_api import postgres
+from tests.postgres.programs import BINARIES, ask
+
+
+@pytest.fixture(scope="module", params=BINARIES)
+def bindir(request: pytest.FixtureRequest) -> Path:
+    folder = BINARIES[request.param]
+    if folder is None or not (folder / "initdb").exists():
+        pytest.skip(f"no PostgreSQL of the kind {request.param} is installed")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(bindir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder whose server has run once and holds one row."""
+    place = tmp_path_factory.mktemp("made") / "data"
+    with postgres.start(place, bindir=bindir, durable=False) as server:
+        ask(server.url(), "CREATE TABLE kept AS SELECT 'still here' AS word")
+    return place
+
+
+@pytest.fixture
+def data_dir(made: Path, tmp_path: Path) -> Path:
+    """A copy of that folder for one test."""
+    subprocess.run(["/bin/cp", "-a", made, tmp_path / "data"], check=True)
+    return tmp_path / "data"
