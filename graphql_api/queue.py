@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import TYPE_CHECKING, cast
@@ -13,11 +14,9 @@ from pgqueuer.ports.driver import Driver
 from graphql_api.models.base import utcnow
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-JSON = bool | int | float | str | None | list["JSON"] | dict[str, "JSON"]
+JSON = bool | int | float | str | None | Sequence["JSON"] | Mapping[str, "JSON"]
 """What a payload is made of: ids and words, never anything personal."""
 
 
@@ -31,7 +30,7 @@ class Task(StrEnum):
     """`{"notification_ids"}`: hand messages to their gateways, those of them that still wait for it."""
 
     RECEIVE = "receive receipts"
-    """`{"receipts": [[notification id, status], ...]}`: record what became of messages."""
+    """`{"receipts": {status: [notification id, ...]}}`: record what became of messages."""
 
     PLATFORM_MESSAGE = "platform message"
     """`{"kind", "user_id", ...}`: a message of the platform to a person, such as a code to sign in with."""
