@@ -143,8 +143,8 @@ class Within:
 class Switch:
     """A yes or no that chooses between two predicates; either may be absent."""
 
-    yes: ColumnElement[bool] | None = None
-    no: ColumnElement[bool] | None = None
+    yes: Any = None
+    no: Any = None
 
     def shape(self, value: Any) -> Hashable:
         """The answer itself, where a predicate belongs to it."""
@@ -153,9 +153,7 @@ class Switch:
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
         """The predicate chosen."""
         del name
-        chosen = self.yes if shape else self.no
-        if chosen is None:
-            raise AssertionError("a shape is only given where its predicate exists")
+        chosen: ColumnElement[bool] = self.yes if shape else self.no
         return chosen
 
     def values(self, name: str, value: Any) -> Values:

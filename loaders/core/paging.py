@@ -96,7 +96,7 @@ class Slice:
 def write_cursor(values: Sequence[Any], order: Order) -> str:
     """Sort keys as opaque text."""
     plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
-    return base64.urlsafe_b64encode(orjson.dumps([order.name, *plain])).rstrip(b"=").decode()
+    return base64.urlsafe_b64encode(orjson.dumps([order.name, *plain], default=str)).rstrip(b"=").decode()
 
 
 def read_cursor(text: str, order: Order) -> tuple[Any, ...]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aiodataloader import DataLoader
@@ -42,7 +43,7 @@ class Loaders:
         """The row with this key; None when there is none, the caller may not see it, or part of the key is null."""
         if any(part is None for part in key):
             return None
-        return await self._loader(row, lambda keys: self._rows(row, keys)).load(key)
+        return await self._loader(row, partial(self._rows, row)).load(key)
 
     async def one(self, one: One, parent: Any) -> Any | None:
         """The row that a parent row points to."""
@@ -50,31 +51,29 @@ class Loaders:
 
     async def kind(self, rows: tuple[Row, ...], key: Any) -> int | None:
         """Which of several tables holds the row with this id: its place in `rows`; None when the caller sees none."""
-        loader = self._loader(rows, lambda keys: self._kinds(rows, keys))
+        loader = self._loader(rows, partial(self._kinds, rows))
         found: int | None = await loader.load(key)
         return found
 
     async def many(self, many: Many, parent: Any) -> list[Any]:
         """The whole list of a parent row."""
-        rows: list[Any] = await self._loader(many, lambda keys: self._lists(many, keys)).load(
-            getattr(parent, many.local)
-        )
+        rows: list[Any] = await self._loader(many, partial(self._lists, many)).load(getattr(parent, many.local))
         return rows
 
     async def batch(self, batch: Batch, parent: Any) -> Any:
         """What a batch function answers for a parent row."""
-        return await self._loader(batch, lambda keys: self._batch(batch, keys)).load(batch.key(parent))
+        return await self._loader(batch, partial(self._batch, batch)).load(batch.key(parent))
 
     async def slice(self, page: Page, key: Any, arguments: Arguments) -> Slice:
         """One page; `key` is the parent's, None for a list of the whole table."""
-        loader = self._loader((page, arguments.group), lambda keys: self._slices(page, arguments, keys))
+        loader = self._loader((page, arguments.group), partial(self._slices, page, arguments))
         found: Slice = await loader.load((key, arguments.cursor))
         return found
 
     async def total(self, page: Page, key: Any, filters: Mapping[str, Any]) -> int:
         """How many rows the whole list has."""
-        loader = self._loader((page, "total", freeze(filters)), lambda keys: self._totals(page, filters, keys))
-        total: int = await loader.load(key)
+        loader = self._loader((page, "total", freeze(filters)), partial(self._totals, page, filters))
+        total: int = await loader.load((key,))
         return total
 
     async def behind(self, found: Slice) -> bool:
@@ -82,7 +81,7 @@ class Loaders:
         page, arguments = found.page, found.arguments
         if arguments.cursor is None:
             return False
-        loader = self._loader((page, "behind", arguments.group), lambda keys: self._behind(page, arguments, keys))
+        loader = self._loader((page, "behind", arguments.group), partial(self._behind, page, arguments))
         answer: bool = await loader.load((found.key, arguments.cursor))
         return answer
 
@@ -159,14 +158,16 @@ class Loaders:
         found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys))}
         return [found[index + 1] for index in range(len(keys))]
 
-    async def _totals(self, page: Page, filters: Mapping[str, Any], keys: Sequence[Any]) -> list[Any]:
+    async def _totals(self, page: Page, filters: Mapping[str, Any], keys: Sequence[tuple[Any]]) -> list[Any]:
         shapes = statements.shapes_of(page, filters)
         statement = statements.totals(page, self.scope, shapes)
         values = statements.values_of(page, filters, shapes)
         if page.key is None:
             return [(await self._fetch(statement, values))[0].total]
-        found = {one.key: one.total for one in await self._fetch(statement, values | {"key_0": list(keys)})}
-        return [found.get(key, 0) for key in keys]
+        found = {
+            one.key: one.total for one in await self._fetch(statement, values | {"key_0": [key for (key,) in keys]})
+        }
+        return [found.get(key, 0) for (key,) in keys]
 
 
 def _place(cursor: tuple[Any, ...] | None) -> dict[str, Any]:

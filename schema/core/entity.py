@@ -74,7 +74,7 @@ def entity(
     def decorate(cls: type[T]) -> type[T]:
         names = set(readable(cast(Any, model)))
         declared: dict[str, Any] = {}
-        for field in _own_annotations(cls):
+        for field in {**_inherited(cls), **_own_annotations(cls)}:
             value = cls.__dict__.get(field, Column(field))
             if isinstance(value, Column):
                 _check(
@@ -115,6 +115,12 @@ def _own_annotations(cls: type[Any]) -> dict[str, Any]:
     return {name: value for name, value in inspect.get_annotations(cls).items() if not name.startswith("_")}
 
 
+def _inherited(cls: type[Any]) -> dict[str, Any]:
+    """Annotations of the interfaces: the columns among them need not be said again."""
+    interfaces = [base for base in cls.__mro__[1:] if base is not Entity]
+    return {name: kind for base in interfaces for name, kind in _own_annotations(base).items()}
+
+
 def _make(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
     texts = descriptions.of_attributes(cls)
     annotations = inspect.get_annotations(cls)
@@ -124,8 +130,9 @@ def _make(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
         if reader is None:
             resolve = resolvers.resolver(field, value, annotations[field])
             setattr(cls, field, strawberry.field(resolver=resolve, description=texts.get(field)))
-        else:
-            readers[field] = property(reader)
+            continue
+        readers[field] = property(reader)
+        if field in annotations:
             setattr(cls, field, strawberry.field(description=texts.get(field)))
     describe(cls)
     made = strawberry.type(cls, name=name, description=descriptions.of_class(cls))
