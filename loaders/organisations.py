@@ -1,0 +1,59 @@
+"""Reads of organisations."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import func, select
+
+from graphql_api.models import Organisation, OrganisationDomain, OrganisationFeature, Service
+from loaders.core import AnyOf, Contains, Equals, Switch, batch, by, many, one, page, pages, row
+from loaders.core.orders import preferring
+from loaders.services import FILTERS, ORDERS
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+
+by_id = row(Organisation.id)
+by_name = by(Organisation.name, Organisation.id)
+
+organisations = pages(
+    Organisation,
+    by_name,
+    orders={"name": by_name, "created_at": by(Organisation.created_at, Organisation.id)},
+    filters={
+        "name_contains": Contains(Organisation.name),
+        "types": AnyOf(Organisation.organisation_type),
+        "active": Equals(Organisation.active),
+        "agreement_signed": Switch(
+            yes=Organisation.agreement_signed.is_(True), no=Organisation.agreement_signed.is_not(True)
+        ),
+    },
+)
+services = page(
+    Organisation.services, preferring(Service.active, Service.name, Service.id), orders=ORDERS, filters=FILTERS
+)
+domains = many(Organisation.domains, by(OrganisationDomain.domain))
+features = many(Organisation.features, by(OrganisationFeature.permission))
+agreement_signed_by = one(Organisation.agreement_signed_by)
+
+
+@batch(key=lambda organisation: organisation.id, missing=lambda: 0)
+async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
+    """Live services that count as live: a figure of the organisation's, which counts those that one cannot see too."""
+    del actor
+    found = await connection.execute(
+        select(Service.organisation_id, func.count())
+        .where(
+            Service.organisation_id.in_(keys),
+            Service.active,
+            Service.restricted.is_(False),
+            Service.count_as_live,
+        )
+        .group_by(Service.organisation_id)
+    )
+    return dict(found.tuples().all())

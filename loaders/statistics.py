@@ -1,0 +1,91 @@
+"""Counts of messages over a run of London days: the nightly facts, and live messages from where those end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Date, Uuid, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from loaders.core import batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+
+
+class Wanted(NamedTuple):
+    """A service and a run of days, both ends included."""
+
+    service_id: UUID
+    first: date
+    last: date
+
+
+class Count(NamedTuple):
+    """Messages of a channel in a status, both as stored."""
+
+    channel: str
+    status: str
+    messages: int
+
+
+# Facts are made each night for the days before; where that has not happened yet, messages are counted themselves.
+# Test keys count nowhere.
+_COUNTS = text(
+    """
+    WITH wanted AS (
+        SELECT * FROM unnest(:services, :firsts, :lasts) WITH ORDINALITY AS wanted(service_id, first, last, ordinal)
+    ), live AS (
+        SELECT LEAST(
+            COALESCE((SELECT max(bst_date) + 1 FROM ft_notification_status), '-infinity'),
+            (now() AT TIME ZONE 'Europe/London')::date
+        ) AS since
+    )
+    SELECT ordinal, channel, status, sum(messages)::bigint AS messages
+    FROM wanted CROSS JOIN live CROSS JOIN LATERAL (
+        SELECT fact.notification_type AS channel, fact.notification_status AS status,
+            sum(fact.notification_count) AS messages
+        FROM ft_notification_status AS fact
+        WHERE fact.service_id = wanted.service_id AND fact.key_type <> 'test'
+            AND fact.bst_date >= wanted.first AND fact.bst_date <= wanted.last AND fact.bst_date < live.since
+        GROUP BY 1, 2
+        UNION ALL
+        SELECT message.notification_type::text, message.notification_status, count(*)
+        FROM notifications AS message
+        WHERE message.service_id = wanted.service_id AND message.key_type <> 'test'
+            AND message.created_at >=
+                GREATEST(wanted.first, live.since)::timestamp AT TIME ZONE 'Europe/London' AT TIME ZONE 'UTC'
+            AND message.created_at <
+                (wanted.last + 1)::timestamp AT TIME ZONE 'Europe/London' AT TIME ZONE 'UTC'
+        GROUP BY 1, 2
+    ) AS counted
+    GROUP BY ordinal, channel, status
+    ORDER BY ordinal, channel, status
+    """
+).bindparams(
+    bindparam("services", type_=ARRAY(Uuid())),
+    bindparam("firsts", type_=ARRAY(Date())),
+    bindparam("lasts", type_=ARRAY(Date())),
+)
+
+
+def _wanted(wanted: Wanted) -> Wanted:
+    return wanted
+
+
+@batch(key=_wanted, missing=list)
+async def by_status(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, list[Count]]:
+    """What became of services' messages, by channel and status."""
+    del actor
+    services, firsts, lasts = zip(*keys, strict=True)
+    values: dict[str, Any] = {"services": list(services), "firsts": list(firsts), "lasts": list(lasts)}
+    found: dict[Wanted, list[Count]] = {}
+    for ordinal, channel, status, count in await connection.execute(_COUNTS, values):
+        found.setdefault(keys[ordinal - 1], []).append(Count(channel, status, count))
+    return found

@@ -1,0 +1,15 @@
+"""Reads of templates and their versions."""
+
+from graphql_api.models import Template, TemplateHistory
+from loaders.core import by, one, page, row
+
+by_id = row(Template.id)
+service = one(Template.service)
+saved_by = one(Template.created_by)
+redaction = one(Template.redaction)
+version = row(TemplateHistory.id, TemplateHistory.version)
+versions = page(Template.versions, by(TemplateHistory.version, descending=True))
+
+version_service = one(TemplateHistory.service)
+version_saved_by = one(TemplateHistory.created_by)
+version_template = one(TemplateHistory.template)
