@@ -274,7 +274,8 @@ _DUE = text(
     UPDATE jobs SET job_status = 'pending', updated_at = {_NOW}
     WHERE id IN (
         SELECT jobs.id FROM jobs JOIN job_runs ON job_runs.job_id = jobs.id
-        WHERE jobs.job_status = 'scheduled' AND jobs.scheduled_for <= {_NOW} LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
+        WHERE jobs.job_status = 'scheduled' AND jobs.scheduled_for <= {_NOW}
+        LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
     RETURNING id
     """  # noqa: S608 - made of constants
