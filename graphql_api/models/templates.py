@@ -76,7 +76,7 @@ class Template(Identified, Versioned, TemplateColumns, Model):
     __tablename__ = "templates"
     __table_args__ = (
         *_letters_alone_have_letter_columns(__tablename__),
-        Index("ix_templates_service_id_name_id", "service_id", "name", "id"),
+        Index("ix_templates_service_id_name_template_type_id", "service_id", "name", "template_type", "id"),
         Index("ix_templates_service_id_created_at_id", "service_id", "created_at", "id"),
         Index("ix_templates_service_id_updated_at_id", "service_id", "updated_at", "id"),
     )
