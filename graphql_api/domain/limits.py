@@ -133,7 +133,7 @@ def used_today(service_id: UUID) -> Select[str, int]:
 
 async def used(tx: AsyncSession, service_id: UUID) -> dict[str, int]:
     """What has been counted today, by kind; a kind without any is left out."""
-    return dict((await tx.execute(used_today(service_id))).tuples().all())
+    return dict((await tx.execute(used_today(service_id))).all())
 
 
 def check(
@@ -198,7 +198,7 @@ _ADD = text(
 async def _add(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int]) -> dict[str, int]:
     """Add to the counts of today, in the order given, and answer the new ones."""
     values = {"service_id": service_id, "day": today(), "kinds": list(counts), "counts": list(counts.values())}
-    return dict((await tx.execute(_ADD, values)).tuples().all())
+    return dict((await tx.execute(_ADD, values)).all())
 
 
 def _exceeded(kind: str, limit: int, used: int, requested: int) -> DailyLimitExceeded:

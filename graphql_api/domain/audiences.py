@@ -1,0 +1,84 @@
+"""Whom a caller may send to: anyone, or the team, or the team and the guest list."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import select, union_all
+
+from graphql_api import models
+from graphql_api.enums import Channel, KeyType, RecipientNotAllowedReason, UserState
+from graphql_api.errors import RecipientNotAllowed
+from graphql_api.recipients import email_addresses, phone_numbers
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+_GUESTS = {Channel.SMS: "mobile", Channel.EMAIL: "email"}
+_MESSAGES = {
+    RecipientNotAllowedReason.TRIAL_MODE: "A service in trial can send to its own team{guests} only.",
+    RecipientNotAllowedReason.TEAM_KEY: "A team key can send to the service's team and guest list only.",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Audience:
+    """Those who may be sent to: everyone where there is no `reason`, else `allowed`, in normalised form."""
+
+    reason: RecipientNotAllowedReason | None = None
+    allowed: frozenset[str] = frozenset()
+    with_guests: bool = False
+
+    def __contains__(self, normalised: object) -> bool:
+        """Tell whether a recipient may be sent to."""
+        return self.reason is None or normalised in self.allowed
+
+    def refusal(self, *path: str) -> RecipientNotAllowed:
+        """What to say of a recipient who may not."""
+        reason = self.reason or RecipientNotAllowedReason.TRIAL_MODE
+        guests = " and guest list" if self.with_guests else ""
+        return RecipientNotAllowed(_MESSAGES[reason].format(guests=guests), *path, reason=reason)
+
+
+EVERYONE = Audience()
+
+
+async def of(tx: AsyncSession, service: models.Service, channel: Channel, key_type: KeyType | None) -> Audience:
+    """Whom a kind of key may send to, or a person (no `key_type`); one statement where that is not everyone.
+
+    Letters need no list: a service in trial and a team key cannot send them at all.
+    """
+    if key_type is KeyType.TEST or channel is Channel.LETTER:
+        return EVERYONE
+    if key_type is KeyType.TEAM:
+        reason = RecipientNotAllowedReason.TEAM_KEY
+    elif service.restricted:
+        reason = RecipientNotAllowedReason.TRIAL_MODE
+    else:
+        return EVERYONE
+    with_guests = key_type is not None
+    read = phone_numbers.normalise if channel is Channel.SMS else email_addresses.normalise
+    found = await _recipients(tx, service.id, channel, with_guests=with_guests)
+    return Audience(reason, frozenset(read(one) for one in found), with_guests)
+
+
+async def _recipients(tx: AsyncSession, service_id: UUID, channel: Channel, *, with_guests: bool) -> list[str]:
+    column = models.User.mobile_number if channel is Channel.SMS else models.User.email_address
+    team = (
+        select(column.label("recipient"))
+        .join(models.ServiceMembership, models.ServiceMembership.user_id == models.User.id)
+        .where(
+            models.ServiceMembership.service_id == service_id,
+            models.User.state == UserState.ACTIVE.value,
+            column.is_not(None),
+        )
+    )
+    if not with_guests:
+        return [recipient for recipient in (await tx.execute(team)).scalars() if recipient]
+    guests = select(models.GuestListEntry.recipient).where(
+        models.GuestListEntry.service_id == service_id, models.GuestListEntry.recipient_type == _GUESTS[channel]
+    )
+    return [recipient for recipient in (await tx.execute(union_all(team, guests))).scalars() if recipient]

@@ -1,0 +1,329 @@
+"""Messages: sending one, and sending many of one template at once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from graphql_api import access, models
+from graphql_api.content import values
+from graphql_api.content.placeholders import Values
+from graphql_api.domain import idempotency, limits, notification_rows, refusals, sendings
+from graphql_api.domain.notification_rows import Recipient
+from graphql_api.enums import Channel, UserErrorCode
+from graphql_api.errors import DomainError, Invalid, refuse
+from graphql_api.queue import Task, enqueue
+from graphql_api.recipients import email_addresses, phone_numbers, postal_addresses
+from graphql_api.recipients.errors import RecipientError
+from graphql_api.recipients.lists import LONGEST_REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.crypto import Signer
+    from graphql_api.domain.sendings import Prepared
+    from graphql_api.enums import Postage
+
+MOST_AT_ONCE = 250
+
+SMOKE_TESTS = frozenset(
+    {
+        "447700900000",
+        "447700900111",
+        "447700900222",
+        "simulate-delivered@notifications.service.gov.uk",
+        "simulate-delivered-2@notifications.service.gov.uk",
+        "simulate-delivered-3@notifications.service.gov.uk",
+    }
+)
+"""Recipients that clients test themselves with: a message to one passes every check, is answered, and never stored."""
+
+_FIELDS = {"email_address": Channel.EMAIL, "phone_number": Channel.SMS, "postal_address": Channel.LETTER}
+_RECIPIENT_KEYS = {Channel.EMAIL: "emailaddress", Channel.SMS: "phonenumber"}
+_WANTED = {Channel.EMAIL: "an email address", Channel.SMS: "a phone number", Channel.LETTER: "a postal address"}
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What became of one message of many."""
+
+    index: int
+    notification: models.Notification | None = None
+    errors: list[DomainError] = field(default_factory=list)
+
+
+class _Checked(NamedTuple):
+    """One message that passed every check but the day's limits."""
+
+    recipient: Recipient
+    counts: dict[str, int]
+
+    @property
+    def smoke_test(self) -> bool:
+        return self.recipient.normalised in SMOKE_TESTS
+
+
+async def send(  # noqa: PLR0913 - the fields of the input
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    signer: Signer,
+    template_id: UUID,
+    recipient: Mapping[str, Any],
+    service_id: UUID | None = None,
+    personalisation: Any = None,
+    reference: str | None = None,
+    postage: Postage | None = None,
+    idempotency_key: str | None = None,
+) -> models.Notification:
+    """Send one message: it is stored, counted, and its delivery promised, or refused with every problem at once.
+
+    A key's own service is taken where none is named. `recipient` holds one of `email_address`, `phone_number` and
+    `postal_address` ({"lines": [...]}). Call `limits.spend` first, in a transaction of its own. What is answered for a
+    smoke-test recipient is not in the database.
+    """
+    arguments = {
+        "service_id": service_id or actor.key_service_id,
+        "template_id": template_id,
+        "recipient": recipient,
+        "personalisation": personalisation,
+        "reference": reference,
+        "postage": postage,
+    }
+    call = await idempotency.begin(tx, actor, "sendNotification", idempotency_key, arguments)
+    if call.answer and call.answer["stored"]:
+        return await access.find(tx, actor, models.Notification, UUID(call.answer["notification_id"]))
+    prepared = await sendings.prepare(tx, actor, service_id=service_id, template_id=template_id)
+    spent = limits.check(prepared.service, {prepared.channel.value: 1}, prepared.used, prepared.key_type)
+    checked, problems = _check(
+        prepared, recipient=recipient, personalisation=personalisation, reference=reference, postage=postage
+    )
+    refuse([*spent, *problems])
+    if checked is None:
+        raise AssertionError("a message without problems has been checked")
+    made = notification_rows.one(
+        prepared.sending(actor, postage=postage),
+        checked.recipient,
+        signer,
+        notification_id=UUID(call.answer["notification_id"]) if call.answer else uuid7(),
+    )
+    if checked.smoke_test:
+        notification = await _unstored(tx, made)
+    else:
+        await limits.take(tx, prepared.service, checked.counts, prepared.key_type)
+        await _store(tx, [made])
+        notification = models.Notification(**made)
+    if call.answer is None:
+        await call.finish(tx, {"notification_id": str(made["id"]), "stored": not checked.smoke_test})
+    return notification
+
+
+async def send_many(
+    tx: AsyncSession,
+    actor: Actor,
+    *,
+    signer: Signer,
+    template_id: UUID,
+    items: Sequence[Mapping[str, Any]],
+    service_id: UUID | None = None,
+    idempotency_key: str | None = None,
+) -> list[Result]:
+    """Send up to 250 messages of one template, each accepted or refused by itself; results stand in the items' order.
+
+    An item holds `recipient`, and may hold `personalisation` and `reference`, as for `send`. Raises what concerns the
+    call as a whole. Messages are accepted in order, up to the day's limit.
+    """
+    if not items:
+        raise Invalid("Give at least one message.", "items", code=UserErrorCode.REQUIRED)
+    if len(items) > MOST_AT_ONCE:
+        message = f"Send at most {MOST_AT_ONCE} messages at once."
+        raise Invalid(message, "items", code=UserErrorCode.TOO_MANY_ROWS)
+    arguments = {
+        "service_id": service_id or actor.key_service_id,
+        "template_id": template_id,
+        "items": items,
+    }
+    call = await idempotency.begin(tx, actor, "sendNotifications", idempotency_key, arguments)
+    prepared = await sendings.prepare(tx, actor, service_id=service_id, template_id=template_id)
+    if call.answer:
+        return await _again(tx, actor, prepared, signer, items, call.answer["results"])
+    left = await limits.reserve(tx, prepared.service, _kinds(prepared), prepared.key_type)
+    sending = prepared.sending(actor)
+    taken: Counter[str] = Counter()
+    results, rows = [], []
+    for index, item in enumerate(items):
+        path = ("items", str(index))
+        checked, problems = _check(prepared, **item)
+        over = _over(prepared, checked, left, taken) if checked else []
+        if checked is None or over:
+            results.append(Result(index, errors=[problem.under(*path) for problem in [*problems, *over]]))
+            continue
+        row = notification_rows.one(sending, checked.recipient, signer, notification_id=uuid7())
+        if checked.smoke_test:
+            results.append(Result(index, await _unstored(tx, row)))
+            continue
+        taken.update(checked.counts)
+        rows.append(row)
+        results.append(Result(index, models.Notification(**row)))
+    await limits.take(tx, prepared.service, taken, prepared.key_type)
+    await _store(tx, rows)
+    await call.finish(tx, {"results": [_kept(result) for result in results]})
+    return results
+
+
+def _check(
+    prepared: Prepared,
+    *,
+    recipient: Mapping[str, Any],
+    personalisation: Any = None,
+    reference: str | None = None,
+    postage: Postage | None = None,
+) -> tuple[_Checked | None, list[DomainError]]:
+    """Everything that one message can be refused for, in the order in which it is to be shown."""
+    problems: list[DomainError] = []
+    if reference is not None and len(reference) > LONGEST_REFERENCE:
+        message = f"A reference can have at most {LONGEST_REFERENCE:,} characters."
+        problems.append(Invalid(message, "reference", code=UserErrorCode.TOO_LONG))
+    elif reference is not None and not values.is_storable(reference):
+        problems.append(Invalid("The reference has characters that cannot be stored.", "reference"))
+    malformed = values.check(personalisation)
+    problems += [refusals.of_content(problem, "personalisation") for problem in malformed]
+    given: dict[str, Any] = {} if malformed or personalisation is None else dict(personalisation)
+    try:
+        read = _recipient(prepared, recipient, postage)
+    except DomainError as refusal:
+        # The content can be judged all the same, but for a letter's, which the address fills in.
+        if not malformed and prepared.channel is not Channel.LETTER:
+            problems += _content(prepared, given, recipient)[0]
+        return None, [*problems, refusal]
+    if read.normalised not in prepared.audience:
+        problems.append(prepared.audience.refusal("recipient"))
+    if not malformed:
+        wrong, given = _content(prepared, given, recipient, read)
+        problems += wrong
+    if problems:
+        return None, problems
+    international = bool(read.phone_number and read.phone_number.international)
+    counts = limits.counted(prepared.channel, 1, int(international))
+    return _Checked(read._replace(personalisation=given, reference=reference), counts), []
+
+
+def _content(
+    prepared: Prepared, given: dict[str, Any], recipient: Mapping[str, Any], read: Recipient | None = None
+) -> tuple[list[DomainError], dict[str, Any]]:
+    """What is wrong with the message, and its values with those that the recipient fills in."""
+    filled = dict(given)
+    by_key = Values(given).by_key
+    if read is not None and read.postal_address:
+        filled |= read.postal_address.personalisation
+    elif (key := _RECIPIENT_KEYS.get(prepared.channel)) in prepared.content.keys and by_key.get(key) is None:
+        filled[key] = next(iter(recipient.values()), "")
+    inspection = prepared.content.inspect(Values(filled).by_key)
+    return [refusals.of_content(problem) for problem in inspection.problems], filled
+
+
+def _recipient(prepared: Prepared, recipient: Mapping[str, Any], postage: Postage | None) -> Recipient:
+    """The recipient as read by the rules of its channel; raises what is wrong with it."""
+    ((name, value),) = recipient.items()
+    path: tuple[str, ...] = ("recipient", name)
+    if _FIELDS[name] is not prepared.channel:
+        message = f"The template needs {_WANTED[prepared.channel]}."
+        raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
+    if postage is not None and prepared.channel is not Channel.LETTER:
+        raise Invalid("Only letters have postage.", "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)
+    permits = prepared.permits
+    try:
+        if prepared.channel is Channel.EMAIL:
+            return Recipient(value, email_addresses.read(value), {})
+        if prepared.channel is Channel.SMS:
+            number = phone_numbers.read(value, international=permits.international_sms, landlines=permits.landlines)
+            return Recipient(value, number.normalised, {}, phone_number=number)
+        lines = value["lines"]
+        path = (*path, "lines")
+        if not all(map(values.is_storable, lines)):
+            message = "The address has characters that cannot be stored."
+            raise Invalid(message, *path, code=UserErrorCode.ADDRESS_INVALID_CHARACTERS)
+        address = postal_addresses.read(lines, international=permits.international_letters)
+        if postage is not None:
+            path = ("postage",)
+            address.postage(postage)
+    except RecipientError as error:
+        raise refusals.of_recipient(error, *path) from error
+    return Recipient("\n".join(address.lines), address.normalised, {}, postal_address=address)
+
+
+def _kinds(prepared: Prepared) -> list[str]:
+    """The day's counts that messages of a channel can add to."""
+    return list(limits.counted(prepared.channel, 1, 1))
+
+
+def _over(
+    prepared: Prepared, checked: _Checked, left: Mapping[str, int], taken: Mapping[str, int]
+) -> list[DomainError]:
+    """Which of the day's limits one more message would pass."""
+    if checked.smoke_test or all(taken.get(kind, 0) + count <= left[kind] for kind, count in checked.counts.items()):
+        return []
+    used = {
+        kind: limits.limit_of(prepared.service, kind, prepared.key_type) - left[kind] + taken.get(kind, 0)
+        for kind in left
+    }
+    return list(limits.check(prepared.service, checked.counts, used, prepared.key_type))
+
+
+async def _store(tx: AsyncSession, rows: Sequence[notification_rows.Values]) -> None:
+    """Write messages, and promise their delivery."""
+    if rows:
+        await notification_rows.write(tx, rows)
+        await enqueue(tx, Task.DELIVER, {"notification_ids": [str(row["id"]) for row in rows]})
+
+
+async def _unstored(tx: AsyncSession, row: notification_rows.Values) -> models.Notification:
+    """The message to a smoke-test recipient, which is only answered; what its template redacts is not."""
+    redaction = await tx.get(models.TemplateRedaction, row["template_id"])
+    if redaction is not None and redaction.redact_personalisation:
+        row = row | {"personalisation": None}
+    return models.Notification(**row)
+
+
+def _kept(result: Result) -> dict[str, Any]:
+    """A result as JSON; of a smoke-test message only that it was accepted."""
+    if result.notification is None:
+        return {"errors": [refusals.to_json(error) for error in result.errors]}
+    smoke_test = result.notification.normalised_to in SMOKE_TESTS
+    return {"notification_id": str(result.notification.id), "stored": not smoke_test}
+
+
+async def _again(
+    tx: AsyncSession,
+    actor: Actor,
+    prepared: Prepared,
+    signer: Signer,
+    items: Sequence[Mapping[str, Any]],
+    kept: Sequence[Mapping[str, Any]],
+) -> list[Result]:
+    """Results as the first call answered them, the messages as they are now."""
+    results = []
+    for index, (item, one) in enumerate(zip(items, kept, strict=True)):
+        if "errors" in one:
+            results.append(Result(index, errors=[refusals.from_json(error) for error in one["errors"]]))
+            continue
+        notification_id = UUID(one["notification_id"])
+        if one["stored"]:
+            results.append(Result(index, await access.find(tx, actor, models.Notification, notification_id)))
+            continue
+        checked, problems = _check(prepared, **item)
+        if checked:
+            row = notification_rows.one(
+                prepared.sending(actor), checked.recipient, signer, notification_id=notification_id
+            )
+            results.append(Result(index, await _unstored(tx, row)))
+        else:
+            results.append(Result(index, errors=[problem.under("items", str(index)) for problem in problems]))
+    return results

@@ -1,0 +1,174 @@
+"""What is known before anything is sent: may they, the service, the template, the sender, the limits, the audience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select
+
+from graphql_api import access, models
+from graphql_api.content import messages
+from graphql_api.domain import audiences, limits, senders
+from graphql_api.domain.notification_rows import Sending
+from graphql_api.enums import Channel, KeyType, Postage, ServiceFeature, ServicePermission, UserErrorCode
+from graphql_api.errors import IllegalState, Invalid, NotFound
+from graphql_api.recipients.lists import Permits
+
+if TYPE_CHECKING:
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.domain.audiences import Audience
+
+PERMISSIONS = {
+    Channel.SMS: ServicePermission.SEND_TEXTS,
+    Channel.EMAIL: ServicePermission.SEND_EMAILS,
+    Channel.LETTER: ServicePermission.SEND_LETTERS,
+}
+CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
+_NAMES = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel.LETTER: "letters"}
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that checks and writes of one call need to know, read once."""
+
+    service: models.Service
+    template: models.Template
+    channel: Channel
+    key_type: KeyType
+    "The kind of key that messages count as; LIVE for a person's."
+    features: frozenset[str]
+    used: dict[str, int]
+    "Counted today, by kind."
+    sender: str | None
+    audience: Audience
+    content: messages.Template
+
+    @property
+    def permits(self) -> Permits:
+        """What the service may do with recipients."""
+        return Permits(
+            international_sms=ServiceFeature.INTERNATIONAL_SMS in self.features,
+            landlines=ServiceFeature.SMS_TO_UK_LANDLINES in self.features,
+            international_letters=ServiceFeature.INTERNATIONAL_LETTERS in self.features,
+        )
+
+    def sending(self, actor: Actor, *, postage: Postage | None = None) -> Sending:
+        """What the rows of single messages have in common."""
+        return Sending(
+            service_id=self.service.id,
+            template_id=self.template.id,
+            template_version=self.template.version,
+            channel=self.channel,
+            created_at=models.utcnow(),
+            key_type=self.key_type,
+            api_key_id=actor.api_key_id,
+            created_by_id=None if actor.api_key_id else actor.user_id,
+            reply_to_text=self.sender,
+            postage=postage or (Postage(self.template.postage) if self.template.postage else None),
+        )
+
+
+async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, template_id: UUID) -> Prepared:
+    """Find what a send is made of, in three statements (four where not everyone may be sent to), and refuse at once.
+
+    A refusal here leaves nothing else to check: no such service or template, closed, no permission, a channel that is
+    off, letters where they cannot be sent.
+    """
+    service_id = service_id or actor.key_service_id
+    if service_id is None:
+        raise Invalid("Say which service sends.", "service_id", code=UserErrorCode.REQUIRED)
+    service = await access.find(tx, actor, models.Service, service_id, "service_id")
+    template = await access.find(tx, actor, models.Template, template_id, "template_id")
+    if template.service_id != service.id:
+        # Another service's template, which the caller may well see: for this service there is none.
+        raise NotFound(template_id, "template_id")
+    channel = CHANNELS[template.template_type]
+    actor.require(PERMISSIONS[channel], service.id, "service_id")
+    if not service.active:
+        raise IllegalState(
+            "The service is closed.",
+            "service_id",
+            current="ARCHIVED",
+            allowed=["TRIAL", "LIVE"],
+            code=UserErrorCode.SERVICE_ARCHIVED,
+        )
+    key_type = actor.key_type or KeyType.LIVE
+    features, used, sender = await _facts(tx, service, template)
+    _check(service, template, channel, actor.key_type, features)
+    return Prepared(
+        service=service,
+        template=template,
+        channel=channel,
+        key_type=key_type,
+        features=features,
+        used=used,
+        sender=sender,
+        audience=await audiences.of(tx, service, channel, actor.key_type),
+        content=content_of(service, template),
+    )
+
+
+def content_of(service: models.Service, template: models.Template | models.TemplateHistory) -> messages.Template:
+    """A template cut at its placeholders, with the service's name in front where its texts begin with that."""
+    return messages.Template(
+        CHANNELS[template.template_type],
+        subject=template.subject,
+        body=template.content,
+        prefix=service.name if service.prefix_sms else None,
+        welsh_subject=template.letter_welsh_subject,
+        welsh_body=template.letter_welsh_content,
+    )
+
+
+async def _facts(
+    tx: AsyncSession, service: models.Service, template: models.Template
+) -> tuple[frozenset[str], dict[str, int], str | None]:
+    """Features, today's counts and the default sender, in one statement."""
+    used = limits.used_today(service.id).subquery()
+    statement = select(
+        select(func.array_agg(models.ServiceFeature.permission))
+        .where(models.ServiceFeature.service_id == service.id)
+        .scalar_subquery(),
+        select(func.jsonb_object_agg(used.c.kind, used.c["count"])).scalar_subquery(),
+        senders.default(template.template_type, service.id, template.service_letter_contact_id),
+    )
+    features, counts, sender = (await tx.execute(statement)).one()
+    return frozenset(features or ()), counts or {}, sender
+
+
+def _check(
+    service: models.Service,
+    template: models.Template,
+    channel: Channel,
+    key_type: KeyType | None,
+    features: frozenset[str],
+) -> None:
+    if channel.value not in features:
+        message = f"The service cannot send {_NAMES[channel]}: they are not switched on."
+        raise Invalid(message, "template_id", code=UserErrorCode.CHANNEL_NOT_ENABLED)
+    if template.archived:
+        raise IllegalState(
+            "The template has been archived.",
+            "template_id",
+            current="ARCHIVED",
+            allowed=["ACTIVE"],
+            code=UserErrorCode.TEMPLATE_ARCHIVED,
+        )
+    if channel is not Channel.LETTER:
+        return
+    if key_type is KeyType.TEAM:
+        message = "A team key cannot send letters."
+        raise Invalid(message, "template_id", code=UserErrorCode.KEY_TYPE_NOT_ALLOWED)
+    if service.restricted and key_type is not KeyType.TEST:
+        raise IllegalState(
+            "A service in trial cannot send letters.",
+            "template_id",
+            current="TRIAL",
+            allowed=["LIVE"],
+            code=UserErrorCode.SERVICE_IN_TRIAL_MODE,
+        )

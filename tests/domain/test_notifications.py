@@ -1,0 +1,608 @@
+"""Sending messages: who may, to whom, with what, and what is written."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import limits, notifications
+from graphql_api.enums import Channel, KeyType, Postage, ServicePermission, UserErrorCode
+from graphql_api.errors import DomainError, Forbidden, NotFound, Problems, Unauthenticated
+from tests.builders import Builders, key, person, stranger
+from tests.conftest import Statements
+
+ZOE = {"phone_number": "07700 900123"}
+
+
+class Sender:
+    """Sends as the schema does, and looks at what was written."""
+
+    def __init__(self, database: Database, signer: Signer) -> None:
+        self.database = database
+        self.signer = signer
+
+    async def send(self, actor: Actor, template: models.Template, **arguments: Any) -> models.Notification:
+        """One message, to Zoë where it is not said to whom."""
+        arguments = {
+            "recipient": ZOE,
+            "personalisation": {"name": "Zoë"},
+            "service_id": template.service_id,
+        } | arguments
+        async with self.database.transaction() as tx:
+            return await notifications.send(tx, actor, signer=self.signer, template_id=template.id, **given)
+
+    async def send_many(self, actor: Actor, template: models.Template, *items: dict[str, Any], **arguments: Any) -> Any:
+        """Many messages."""
+        async with self.database.transaction() as tx:
+            return await notifications.send_many(
+                tx,
+                actor,
+                signer=self.signer,
+                service_id=template.service_id,
+                template_id=template.id,
+                items=items,
+                **arguments,
+            )
+
+    async def refused(
+        self, actor: Actor, template: models.Template, **arguments: Any
+    ) -> list[tuple[str, tuple[str, ...]]]:
+        """Codes and paths of a refusal, which leaves nothing behind."""
+        with pytest.raises(DomainError) as refusal:
+            await self.send(actor, template, **arguments)
+        assert await self.written() == []
+        assert await self.tasks() == []
+        assert await self.used(template.service_id) == {}
+        problems = refusal.value.problems if isinstance(refusal.value, Problems) else [refusal.value]
+        return [(problem.code.name, problem.path) for problem in problems]
+
+    async def written(self) -> list[Any]:
+        """Every message, in the order of its making."""
+        async with self.database.reading() as connection:
+            return list(
+                (
+                    await connection.execute(
+                        text("SELECT *, _personalisation AS personalisation FROM notifications ORDER BY id")
+                    )
+                ).all()
+            )
+
+    async def tasks(self) -> list[tuple[str, str]]:
+        """What the worker is asked to do."""
+        async with self.database.reading() as connection:
+            rows = await connection.execute(text("SELECT entrypoint, payload FROM pgqueuer ORDER BY id"))
+            return [(row.entrypoint, row.payload.decode()) for row in rows]
+
+    async def used(self, service_id: UUID) -> dict[str, int]:
+        """The day's counts."""
+        async with self.database.transaction() as tx:
+            return {kind: count for kind, count in (await limits.used(tx, service_id)).items() if count}
+
+
+@pytest.fixture
+def sender(database: Database, signer: Signer) -> Sender:
+    return Sender(database, signer)
+
+
+async def test_a_text_is_stored_counted_and_promised_to_the_worker(
+    make: Builders, sender: Sender, signer: Signer
+) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    user = await make.member(service)
+
+    sent = await sender.send(
+        person(user, service),
+        template,
+        recipient={"phone_number": " 07700\u200b 900123 "},
+        personalisation={"Name": "Zoë", "extra": [1, "two"]},
+        reference="ref-1",
+    )
+
+    (row,) = await sender.written()
+    assert row.id == sent.id
+    assert (row.to, row.normalised_to) == ("07700 900123", "447700900123")
+    assert (row.service_id, row.template_id, row.template_version) == (service.id, template.id, 1)
+    assert (row.notification_type, row.notification_status, row.key_type) == ("sms", "created", "normal")
+    assert (row.created_by_id, row.api_key_id, row.job_id, row.job_row_number) == (user.id, None, None, None)
+    assert (row.client_reference, row.reference, row.reply_to_text) == ("ref-1", None, "GOVUK")
+    assert (row.international, row.phone_prefix, row.rate_multiplier) == (False, "44", 1)
+    assert (row.billable_units, row.postage, row.updated_at, row.sent_at) == (0, None, None, None)
+    assert signer.unsign(row.personalisation) == {"Name": "Zoë", "extra": [1, "two"]}
+    assert await sender.tasks() == [("deliver notifications", f'{{"notification_ids":["{sent.id}"]}}')]
+    assert await sender.used(service.id) == {"sms": 1}
+
+
+async def test_a_send_takes_six_statements_besides_its_token(
+    make: Builders, sender: Sender, statements: Statements
+) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    user = await make.member(service)
+    await sender.send(person(user, service), template)
+
+    with statements(6):
+        await sender.send(person(user, service), template)
+
+
+async def test_an_email_has_the_reply_address_of_the_service(make: Builders, sender: Sender, signer: Signer) -> None:
+    service = await make.service()
+    await make.add(models.EmailReplyToAddress(service_id=service.id, email_address="replies@example.gov.uk"))
+    template = await make.template(service, Channel.EMAIL)
+    api_key = await make.api_key(service)
+
+    await sender.send(
+        key(api_key),
+        template,
+        service_id=None,
+        recipient={"email_address": "Zoe@Example.COM "},
+        personalisation={"name": "Zoë", "thing": "form"},
+    )
+
+    (row,) = await sender.written()
+    assert (row.to, row.normalised_to) == ("Zoe@Example.COM", "zoe@example.com")
+    assert (row.notification_type, row.key_type, row.api_key_id, row.created_by_id) == (
+        "email",
+        "normal",
+        api_key.id,
+        None,
+    )
+    assert row.reply_to_text == "replies@example.gov.uk"
+    assert (row.international, row.phone_prefix, row.rate_multiplier) == (False, None, None)
+    assert signer.unsign(row.personalisation) == {"name": "Zoë", "thing": "form"}
+
+
+async def test_a_letter_keeps_its_address_and_the_contact_of_its_template(
+    make: Builders, sender: Sender, signer: Signer
+) -> None:
+    service = await make.service()
+    contact = models.LetterContact(service_id=service.id, contact_block="Office\n1 Road")
+    await make.add(contact)
+    template = await make.template(
+        service, Channel.LETTER, service_letter_contact_id=contact.id, content="Dear ((address line 1))", subject="Tax"
+    )
+    user = await make.member(service)
+    lines = ["A. Person", "1 Street", "sw1a1aa"]
+
+    await sender.send(
+        person(user, service), template, recipient={"postal_address": {"lines": lines}}, personalisation=None
+    )
+    await sender.send(
+        person(user, service),
+        template,
+        recipient={"postal_address": {"lines": ["A. Person", "1 Straße", "Germany"]}},
+        personalisation=None,
+        postage=Postage.FIRST,
+    )
+
+    home, abroad = await sender.written()
+    assert (home.to, home.normalised_to) == ("A. Person\n1 Street\nSW1A 1AA", "a.person1streetsw1a1aa")
+    assert (home.postage, home.international, home.reply_to_text) == ("second", False, "Office\n1 Road")
+    assert len(home.reference) == 16
+    assert signer.unsign(home.personalisation) == {
+        "address_line_1": "A. Person",
+        "address_line_2": "1 Street",
+        "address_line_3": "SW1A 1AA",
+    }
+    assert (abroad.postage, abroad.international) == ("europe", True)
+    assert await sender.used(service.id) == {"letter": 2}
+
+
+@pytest.mark.parametrize("lines", [["A. Person", "1 Street", "SW1A 1AA"]])
+async def test_postage_abroad_is_for_addresses_abroad(make: Builders, sender: Sender, lines: list[str]) -> None:
+    service = await make.service()
+    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
+    user = await make.member(service)
+
+    assert await sender.refused(
+        person(user, service), template, recipient={"postal_address": {"lines": lines}}, postage=Postage.EUROPE
+    ) == [("POSTAGE_NOT_ALLOWED", ("postage",))]
+
+
+async def test_every_problem_is_told_at_once(make: Builders, sender: Sender) -> None:
+    service = await make.service()
+    template = await make.template(service, content="((name)) ((place)) " + "x" * 918)
+    user = await make.member(service)
+
+    assert await sender.refused(
+        person(user, service),
+        template,
+        recipient={"phone_number": "0770090012x"},
+        personalisation={"name": None},
+        reference="r" * 1001,
+    ) == [
+        ("TOO_LONG", ("reference",)),
+        ("MISSING_PERSONALISATION", ("personalisation",)),
+        ("MESSAGE_TOO_LONG", ()),
+        ("PHONE_UNKNOWN_CHARACTER", ("recipient", "phone_number")),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("personalisation", "problem"),
+    [
+        ([], ("INVALID", ("personalisation",))),
+        ({"name": {"a": 1}}, ("INVALID", ("personalisation", "name"))),
+        ({"name": 10**20}, ("OUT_OF_RANGE", ("personalisation", "name"))),
+        ({"name": ["a", None, ["b"]]}, ("INVALID", ("personalisation", "name", "2"))),
+        ({str(index): "" for index in range(1001)}, ("TOO_LONG", ("personalisation",))),
+        ({"name": ""}, ("MESSAGE_EMPTY", ())),
+    ],
+)
+async def test_personalisation_must_be_what_a_template_can_use(
+    make: Builders, sender: Sender, personalisation: Any, problem: tuple[str, tuple[str, ...]]
+) -> None:
+    service = await make.service()
+    template = await make.template(service, content="((name))")
+    user = await make.member(service)
+
+    assert await sender.refused(person(user, service), template, personalisation=personalisation) == [problem]
+
+
+@pytest.mark.parametrize(
+    ("recipient", "code"),
+    [
+        ({"phone_number": "077009001"}, "PHONE_TOO_SHORT"),
+        ({"phone_number": "0770090012345"}, "PHONE_TOO_LONG"),
+        ({"phone_number": "020 7946 0123"}, "LANDLINE_NOT_ALLOWED"),
+        ({"email_address": "a@example.com"}, "TEMPLATE_CHANNEL_MISMATCH"),
+        ({"postal_address": {"lines": []}}, "TEMPLATE_CHANNEL_MISMATCH"),
+    ],
+)
+async def test_a_recipient_must_suit_the_template(
+    make: Builders, sender: Sender, recipient: dict[str, Any], code: str
+) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    user = await make.member(service)
+
+    (name,) = recipient
+    assert await sender.refused(person(user, service), template, recipient=recipient) == [(code, ("recipient", name))]
+
+
+async def test_a_number_abroad_needs_the_feature_and_counts_twice(make: Builders, sender: Sender) -> None:
+    domestic, service = await make.service(features=["sms"]), await make.service()
+    without = await make.template(domestic)
+    template = await make.template(service)
+    paris = {"phone_number": "+33 6 12 34 56 78"}
+
+    assert await sender.refused(person(await make.user(), domestic), without, recipient=paris) == [
+        ("INTERNATIONAL_NOT_ALLOWED", ("recipient", "phone_number"))
+    ]
+
+    await sender.send(person(await make.member(service), service), template, recipient=paris)
+    (row,) = await sender.written()
+    assert (row.normalised_to, row.international, row.phone_prefix, row.rate_multiplier) == (
+        "33612345678",
+        True,
+        "33",
+        2,
+    )
+    assert await sender.used(service.id) == {"sms": 1, "international_sms": 1}
+
+
+async def test_the_daily_limit_is_told_with_its_figures(make: Builders, sender: Sender) -> None:
+    service = await make.service(sms_message_limit=1)
+    template = await make.template(service)
+    user = await make.member(service)
+    await sender.send(person(user, service), template)
+
+    with pytest.raises(DomainError) as refusal:
+        await sender.send(person(user, service), template)
+
+    figures = vars(refusal.value)
+    assert figures["code"] is UserErrorCode.DAILY_LIMIT_EXCEEDED
+    assert (figures["channel"], figures["international"]) == (Channel.SMS, False)
+    assert (figures["limit"], figures["used"], figures["requested"]) == (1, 1, 1)
+    assert figures["resets_at"] == limits.resets_at()
+    assert len(await sender.written()) == 1
+    assert await sender.used(service.id) == {"sms": 1}
+
+
+async def test_the_limit_abroad_refuses_what_the_channel_would_still_take(make: Builders, sender: Sender) -> None:
+    service = await make.service(international_sms_message_limit=0)
+    template = await make.template(service)
+    user = await make.member(service)
+
+    assert await sender.refused(person(user, service), template, recipient={"phone_number": "+33612345678"}) == [
+        ("DAILY_LIMIT_EXCEEDED", ())
+    ]
+    await sender.send(person(user, service), template)
+
+
+async def test_test_keys_are_not_counted_but_held_to_live_limits_in_trial(make: Builders, sender: Sender) -> None:
+    service = await make.service(restricted=True, sms_message_limit=0)
+    template = await make.template(service)
+    test_key = key(await make.api_key(service, KeyType.TEST))
+
+    await sender.send(test_key, template)
+
+    (row,) = await sender.written()
+    assert row.key_type == "test"
+    assert await sender.used(service.id) == {}
+
+
+async def test_a_test_key_of_a_live_service_is_held_to_its_limit(make: Builders, sender: Sender) -> None:
+    service = await make.service(sms_message_limit=0)
+    template = await make.template(service)
+    test_key = key(await make.api_key(service, KeyType.TEST))
+
+    assert await sender.refused(test_key, template) == [("DAILY_LIMIT_EXCEEDED", ())]
+
+
+WHO = {
+    "a person": None,
+    "a live key": KeyType.LIVE,
+    "a team key": KeyType.TEAM,
+    "a test key": KeyType.TEST,
+}
+
+
+@pytest.mark.parametrize(
+    ("restricted", "who", "to", "allowed"),
+    [
+        (False, "a person", "anyone", True),
+        (False, "a live key", "anyone", True),
+        (False, "a team key", "anyone", False),
+        (False, "a team key", "team", True),
+        (False, "a team key", "guest", True),
+        (False, "a test key", "anyone", True),
+        (True, "a person", "anyone", False),
+        (True, "a person", "team", True),
+        (True, "a person", "guest", False),
+        (True, "a live key", "anyone", False),
+        (True, "a live key", "team", True),
+        (True, "a live key", "guest", True),
+        (True, "a team key", "anyone", False),
+        (True, "a team key", "team", True),
+        (True, "a team key", "guest", True),
+        (True, "a test key", "anyone", True),
+    ],
+)
+@pytest.mark.parametrize("channel", [Channel.SMS, Channel.EMAIL])
+async def test_who_may_be_sent_to(
+    make: Builders, sender: Sender, channel: Channel, restricted: bool, who: str, to: str, allowed: bool
+) -> None:
+    service = await make.service(restricted=restricted)
+    template = await make.template(service, channel, content="Hello", subject=None if channel is Channel.SMS else "Hi")
+    user = await make.user(mobile_number="+447700900112", email_address="Team.Member@example.gov.uk")
+    await make.member(service, user=user)
+    await make.add(
+        models.GuestListEntry(service_id=service.id, recipient_type="mobile", recipient="07700 900555"),
+        models.GuestListEntry(service_id=service.id, recipient_type="email", recipient="guest@example.com"),
+    )
+    recipients = {
+        Channel.SMS: {"anyone": "07700900123", "team": "07700900112", "guest": "+44 7700 900555"},
+        Channel.EMAIL: {"anyone": "a@example.com", "team": "team.member@EXAMPLE.gov.uk", "guest": "Guest@example.com"},
+    }
+    field = "phone_number" if channel is Channel.SMS else "email_address"
+    recipient = {field: recipients[channel][to]}
+    key_type = WHO[who]
+    actor = person(user, service) if key_type is None else key(await make.api_key(service, key_type))
+
+    if allowed:
+        await sender.send(actor, template, recipient=recipient)
+    else:
+        assert await sender.refused(actor, template, recipient=recipient) == [("RECIPIENT_NOT_ALLOWED", ("recipient",))]
+
+
+@pytest.mark.parametrize(
+    ("restricted", "who", "codes"),
+    [
+        (False, "a person", []),
+        (False, "a live key", []),
+        (False, "a team key", ["KEY_TYPE_NOT_ALLOWED"]),
+        (False, "a test key", []),
+        (True, "a person", ["SERVICE_IN_TRIAL_MODE"]),
+        (True, "a live key", ["SERVICE_IN_TRIAL_MODE"]),
+        (True, "a team key", ["KEY_TYPE_NOT_ALLOWED"]),
+        (True, "a test key", []),
+    ],
+)
+async def test_who_may_send_letters(
+    make: Builders, sender: Sender, restricted: bool, who: str, codes: list[str]
+) -> None:
+    service = await make.service(restricted=restricted)
+    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
+    key_type = WHO[who]
+    user = await make.member(service)
+    actor = person(user, service) if key_type is None else key(await make.api_key(service, key_type))
+    recipient = {"postal_address": {"lines": ["A. Person", "1 Street", "SW1A 1AA"]}}
+
+    if codes:
+        assert await sender.refused(actor, template, recipient=recipient) == [(codes[0], ("template_id",))]
+    else:
+        await sender.send(actor, template, recipient=recipient)
+        assert [row.notification_type for row in await sender.written()] == ["letter"]
+
+
+async def test_a_channel_must_be_switched_on(make: Builders, sender: Sender) -> None:
+    service = await make.service(features=["email"])
+    template = await make.template(service)
+    user = await make.member(service)
+
+    assert await sender.refused(person(user, service), template) == [("CHANNEL_NOT_ENABLED", ("template_id",))]
+
+
+async def test_an_archived_template_or_service_sends_nothing(make: Builders, sender: Sender) -> None:
+    service, closed = await make.service(), await make.service(active=False)
+    archived, orphan = await make.template(service, archived=True), await make.template(closed)
+    user = await make.member(service)
+    actor = person(user, service, closed)
+
+    assert await sender.refused(actor, archived) == [("TEMPLATE_ARCHIVED", ("template_id",))]
+    assert await sender.refused(actor, orphan) == [("SERVICE_ARCHIVED", ("service_id",))]
+
+
+async def test_another_services_template_is_not_found(make: Builders, sender: Sender) -> None:
+    service, other = await make.service(), await make.service()
+    template = await make.template(other)
+    actor = person(await make.user(), service, other)
+
+    assert await sender.refused(actor, template, service_id=service.id) == [("NOT_FOUND", ("template_id",))]
+
+
+async def test_a_stranger_cannot_tell_that_the_service_exists(make: Builders, sender: Sender) -> None:
+    template = await make.template(await make.service())
+
+    with pytest.raises(NotFound) as refusal:
+        await sender.send(stranger(), template)
+    assert refusal.value.path == ("service_id",)
+    with pytest.raises(NotFound) as unknown:
+        await sender.send(stranger(), template, service_id=uuid4())
+    assert unknown.value.path == ("service_id",)
+    with pytest.raises(Unauthenticated):
+        await sender.send(Actor.anonymous(), template)
+
+
+async def test_each_channel_needs_its_own_permission(make: Builders, sender: Sender) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    user = await make.member(service)
+
+    with pytest.raises(Forbidden) as refusal:
+        await sender.send(person(user, service, may=[ServicePermission.SEND_EMAILS]), template)
+    assert refusal.value.extensions["requiredPermission"] == "SEND_TEXTS"
+    await sender.send(person(user, service, may=[ServicePermission.SEND_TEXTS]), template)
+
+
+async def test_a_person_says_which_service_sends(make: Builders, sender: Sender) -> None:
+    service = await make.service()
+    template = await make.template(service)
+
+    assert await sender.refused(person(await make.user(), service), template, service_id=None) == [
+        ("REQUIRED", ("service_id",))
+    ]
+
+
+@pytest.mark.parametrize("number", ["07700900000", "+44 7700 900111", "447700900222"])
+async def test_a_smoke_test_number_is_accepted_and_never_stored(make: Builders, sender: Sender, number: str) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    user = await make.member(service)
+
+    sent = await sender.send(person(user, service), template, recipient={"phone_number": number})
+
+    assert (sent.status, sent.to) == ("created", number)
+    assert await sender.written() == []
+    assert await sender.tasks() == []
+    assert await sender.used(service.id) == {}
+
+
+async def test_a_smoke_test_address_is_accepted_and_never_stored(make: Builders, sender: Sender) -> None:
+    service = await make.service()
+    template = await make.template(service, Channel.EMAIL, content="Hello", subject="Hi")
+    user = await make.member(service)
+    address = {"email_address": "simulate-delivered-2@notifications.service.gov.uk"}
+
+    first = await sender.send(person(user, service), template, recipient=address, idempotency_key="k")
+    again = await sender.send(person(user, service), template, recipient=address, idempotency_key="k")
+
+    assert first.id == again.id
+    assert await sender.written() == []
+
+
+async def test_the_same_key_sends_once(make: Builders, sender: Sender) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+
+    first = await sender.send(actor, template, idempotency_key="once")
+    again = await sender.send(actor, template, idempotency_key="once")
+
+    assert first.id == again.id
+    assert [row.id for row in await sender.written()] == [first.id]
+    assert await sender.used(service.id) == {"sms": 1}
+    with pytest.raises(DomainError) as refusal:
+        await sender.send(actor, template, idempotency_key="once", reference="another")
+    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+
+
+async def test_many_are_accepted_or_refused_one_by_one(make: Builders, sender: Sender) -> None:
+    service = await make.service(sms_message_limit=2)
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+    hello = {"name": "x"}
+
+    results = await sender.send_many(
+        actor,
+        template,
+        {"recipient": ZOE, "personalisation": hello, "reference": "a"},
+        {"recipient": {"phone_number": "x"}},
+        {"recipient": {"phone_number": "07700900000"}, "personalisation": hello},
+        {"recipient": ZOE, "personalisation": hello},
+        {"recipient": ZOE, "personalisation": hello},
+    )
+
+    assert [result.index for result in results] == [0, 1, 2, 3, 4]
+    assert [[(error.code.name, error.path) for error in result.errors] for result in results] == [
+        [],
+        [
+            ("MISSING_PERSONALISATION", ("items", "1", "personalisation")),
+            ("PHONE_UNKNOWN_CHARACTER", ("items", "1", "recipient", "phone_number")),
+        ],
+        [],
+        [],
+        [("DAILY_LIMIT_EXCEEDED", ("items", "4"))],
+    ]
+    assert (results[4].errors[0].used, results[4].errors[0].limit, results[4].errors[0].requested) == (2, 2, 1)
+    rows = await sender.written()
+    assert [row.id for row in rows] == [results[0].notification.id, results[3].notification.id]
+    assert [row.client_reference for row in rows] == ["a", None]
+    assert await sender.used(service.id) == {"sms": 2}
+    assert await sender.tasks() == [
+        ("deliver notifications", f'{{"notification_ids":["{rows[0].id}","{rows[1].id}"]}}')
+    ]
+
+
+async def test_many_cost_as_many_statements_as_one(make: Builders, sender: Sender, statements: Statements) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+    item = {"recipient": ZOE, "personalisation": {"name": "x"}}
+    await sender.send_many(actor, template, item)
+
+    with statements(7):
+        results = await sender.send_many(actor, template, *[item] * 250)
+    assert len({result.notification.id for result in results}) == 250
+    assert len(await sender.written()) == 251
+
+
+async def test_many_with_one_key_are_answered_again_word_for_word(make: Builders, sender: Sender) -> None:
+    service = await make.service(sms_message_limit=1)
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+    items = (
+        {"recipient": ZOE, "personalisation": {"name": "x"}},
+        {"recipient": {"phone_number": "x"}},
+        {"recipient": {"phone_number": "07700900111"}, "personalisation": {"name": "x"}},
+        {"recipient": ZOE, "personalisation": {"name": "y"}},
+    )
+
+    first = await sender.send_many(actor, template, *items, idempotency_key="k")
+    again = await sender.send_many(actor, template, *items, idempotency_key="k")
+
+    assert [result.notification and result.notification.id for result in again] == [
+        result.notification and result.notification.id for result in first
+    ]
+    assert [[(type(error), vars(error)) for error in result.errors] for result in again] == [
+        [(type(error), vars(error)) for error in result.errors] for result in first
+    ]
+    assert len(await sender.written()) == 1
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, "REQUIRED"), (251, "TOO_MANY_ROWS")])
+async def test_many_are_one_to_250(make: Builders, sender: Sender, count: int, code: str) -> None:
+    template = await make.template(await make.service())
+
+    with pytest.raises(DomainError) as refusal:
+        await sender.send_many(stranger(), template, *[{"recipient": ZOE}] * count)
+
+    assert (refusal.value.code.name, refusal.value.path) == (code, ("items",))
