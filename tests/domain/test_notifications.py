@@ -30,7 +30,7 @@ class Sender:
 
     async def send(self, actor: Actor, template: models.Template, **arguments: Any) -> models.Notification:
         """One message, to Zoë where it is not said to whom."""
-        arguments = {
+        given: dict[str, Any] = {
             "recipient": ZOE,
             "personalisation": {"name": "Zoë"},
             "service_id": template.service_id,
