@@ -129,10 +129,12 @@ class Cluster:
         if pid is not None:
             log.warning("ending the PostgreSQL %s that was left over in %s", pid, self.data_dir)
             self._end(pid, timeout)
+        path = self.path / "postmaster.pid"
         lines = self.pid_file()
-        if lines and _exists(lines[0]):  # a stranger, or a zombie: PostgreSQL would take it for a server, and refuse
-            path = self.path / "postmaster.pid"  # not unlinked, as it tells which shared memory must be free
-            path.write_text("\n".join([NO_PID, *lines[1:], ""]))
+        if not lines or not lines[0].isdigit():  # cut off before its first word
+            path.unlink(missing_ok=True)
+        elif _exists(lines[0]):  # a stranger, or a zombie: PostgreSQL would take it for a server, and refuse
+            path.write_text("\n".join([NO_PID, *lines[1:], ""]))  # kept, as it tells which shared memory must be free
 
     def _end(self, pid: int, timeout: float) -> None:
         for way in (signal.SIGINT, signal.SIGQUIT):

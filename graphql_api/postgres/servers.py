@@ -32,8 +32,8 @@ FORGETFUL = {
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-PASSING = ("Address already in use", "pre-existing shared memory block")
-"""What PostgreSQL says of obstacles that go away: a free port taken meanwhile, a killed server's last processes."""
+PASSING = ("Address already in use", "pre-existing shared memory block", 'lock file "postmaster.pid"')
+"""What PostgreSQL says of obstacles that go away: a free port taken meanwhile, the end of an owner's killed server."""
 
 GATE = 'read -r go && exec "$@"'
 WATCHDOG = 'read -r end; kill -INT "$1"'
@@ -153,6 +153,7 @@ def _launch(
         said = log.read_text(errors="replace")
         if not any(obstacle in said for obstacle in PASSING):
             break
+        cluster.end_leftover(timeout)
     raise PostgresError(f"PostgreSQL did not start in {cluster.data_dir}: {reason(log.read_text(errors='replace'))}")
 
 

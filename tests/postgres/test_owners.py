@@ -123,6 +123,14 @@ def test_a_pid_file_that_names_a_stranger_harms_nobody(bindir: Path, data_dir: P
             stranger.kill()
 
 
+@pytest.mark.parametrize("said", ["", "\n", "12"])
+def test_a_pid_file_cut_short_is_no_obstacle(bindir: Path, data_dir: Path, said: str) -> None:
+    (data_dir / "cluster" / "postmaster.pid").write_text(said)
+
+    with postgres.start(data_dir, bindir=bindir) as server:
+        assert ask(server.url(), "SELECT word FROM kept") == "still here"
+
+
 @needs_proc
 def test_a_second_process_shares_the_server_of_the_first(bindir: Path, data_dir: Path) -> None:
     with owner(data_dir, bindir) as process:
