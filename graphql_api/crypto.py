@@ -19,7 +19,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 BCRYPT_BYTES = 72
-_HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), BcryptHasher(rounds=10)))
+_CODES = BcryptHasher(rounds=10)
+_HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), _CODES))
 _HASHING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
 
 
@@ -72,6 +73,12 @@ def _decode(text: str) -> bytes:
 async def hash_password(password: str) -> str:
     """An argon2id hash (19 MiB, two passes), made in a thread."""
     hashed: str = await _in_a_thread(_HASHERS.hash, password)
+    return hashed
+
+
+async def hash_code(code: str) -> str:
+    """A bcrypt hash as Notify makes them of the codes that it sends, made in a thread."""
+    hashed: str = await _in_a_thread(_CODES.hash, code)
     return hashed
 
 

@@ -1,0 +1,147 @@
+"""Members of a service: who they are, what they may do there, and who must remain."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import delete, exists, select
+
+from graphql_api import access, models
+from graphql_api.domain import email_domains
+from graphql_api.enums import ServicePermission, ServiceStatus, UserErrorCode
+from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound
+
+if TYPE_CHECKING:
+    from collections.abc import Collection
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+
+WHO_MUST_REMAIN = ServicePermission.MANAGE_SETTINGS
+"""What those can do of whom a service needs some with a government address."""
+
+
+async def put(
+    tx: AsyncSession, actor: Actor, *, service_id: UUID, user_id: UUID, permissions: Collection[ServicePermission]
+) -> models.ServiceMembership:
+    """Add a person to a service, or replace what they may do there."""
+    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
+    _require_open(service)
+    user = await access.find(tx, actor, models.User, user_id, "user_id")
+    wanted = set(permissions)
+    _forbid_raising_oneself(actor, service_id, user_id, wanted)
+    if user.state != "active":
+        message = "Only people who can sign in can be members."
+        raise IllegalState(message, "user_id", current=user.state.upper(), allowed=["ACTIVE"])
+    held = models.ServiceMemberPermission
+    membership = await _membership(tx, service_id, user_id)
+    if membership is None:
+        membership = models.ServiceMembership(user_id=user_id, service_id=service_id)
+        tx.add(membership)
+        before: set[str] = set()
+    else:
+        if WHO_MUST_REMAIN not in wanted:
+            await _require_managers(tx, service, user_id)
+        before = set(
+            await tx.scalars(select(held.permission).where(held.service_id == service_id, held.user_id == user_id))
+        )
+    await tx.execute(
+        delete(held).where(
+            held.service_id == service_id,
+            held.user_id == user_id,
+            held.permission.not_in([one.value for one in wanted]),
+        )
+    )
+    tx.add_all(
+        held(service_id=service_id, user_id=user_id, permission=one.value)
+        for one in ServicePermission
+        if one in wanted and one.value not in before
+    )
+    await tx.flush()
+    return membership
+
+
+async def remove(tx: AsyncSession, actor: Actor, *, service_id: UUID, user_id: UUID) -> models.Service:
+    """Take a person out of a service; members may take themselves out."""
+    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    if actor.user_id != user_id:
+        actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
+    _require_open(service)
+    membership = await _membership(tx, service_id, user_id)
+    if membership is None:
+        raise NotFound(user_id, "user_id")
+    await _require_someone(tx, service_id, user_id)
+    await _require_managers(tx, service, user_id)
+    for table in (models.FolderPermission, models.ServiceMemberPermission):
+        await tx.execute(delete(table).where(table.service_id == service_id, table.user_id == user_id))
+    await tx.delete(membership)
+    await tx.flush()
+    return service
+
+
+def _require_open(service: models.Service) -> None:
+    if not service.active:
+        raise IllegalState(
+            "The service is archived.",
+            "service_id",
+            current=ServiceStatus.ARCHIVED.name,
+            allowed=[ServiceStatus.TRIAL.name, ServiceStatus.LIVE.name],
+            code=UserErrorCode.SERVICE_ARCHIVED,
+        )
+
+
+def _forbid_raising_oneself(
+    actor: Actor, service_id: UUID, user_id: UUID, wanted: Collection[ServicePermission]
+) -> None:
+    """Nobody gives themselves more than they have; platform admins may join any service."""
+    if user_id != actor.user_id or actor.platform_wide:
+        return
+    for permission in ServicePermission:
+        if permission in wanted and not actor.may(permission, service_id):
+            raise Forbidden(permission.name, "You cannot give yourself a permission that you do not have.")
+
+
+async def _membership(tx: AsyncSession, service_id: UUID, user_id: UUID) -> models.ServiceMembership | None:
+    return await tx.get(models.ServiceMembership, (user_id, service_id))
+
+
+async def _require_someone(tx: AsyncSession, service_id: UUID, leaving: UUID) -> None:
+    """Refuse when no active member would be left."""
+    member, user = models.ServiceMembership, models.User
+    others = exists().where(
+        member.service_id == service_id,
+        member.user_id != leaving,
+        user.id == member.user_id,
+        user.state == "active",
+    )
+    if not await tx.scalar(select(others)):
+        message = "A service needs at least one member: add somebody else before this one leaves."
+        raise Invalid(message, "user_id", code=UserErrorCode.LAST_ADMINISTRATOR)
+
+
+async def _require_managers(tx: AsyncSession, service: models.Service, leaving: UUID) -> None:
+    """Refuse when one of the last people goes, or loses the permission, who can change settings.
+
+    One with a government address must remain, two once the service is live or has asked to be. Whoever is not one of
+    them can always go.
+    """
+    member, held, user = models.ServiceMembership, models.ServiceMemberPermission, models.User
+    managers = await tx.execute(
+        select(user.id, user.email_address)
+        .join(member, member.user_id == user.id)
+        .join(held, (held.user_id == user.id) & (held.service_id == member.service_id))
+        .where(member.service_id == service.id, held.permission == WHO_MUST_REMAIN.value, user.state == "active")
+    )
+    addresses = {row.id: row.email_address for row in managers}
+    if leaving not in addresses:
+        return
+    government = await email_domains.of_government(tx, addresses.values())
+    remaining = [one for one, address in addresses.items() if one != leaving and address in government]
+    needed = 1 if service.restricted and not service.has_active_go_live_request else 2
+    if addresses[leaving] in government and len(remaining) < needed:
+        people = "one person" if needed == 1 else "two people"
+        message = f"The service needs {people} with a government email address who can change its settings."
+        raise Invalid(message, "user_id", code=UserErrorCode.LAST_ADMINISTRATOR)

@@ -1,0 +1,118 @@
+"""What the platform itself writes to people: codes and links to sign in with, and news of their own account.
+
+A message waits in the queue sealed, for it holds what must be read by its recipient alone, and is sent by the worker.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+import structlog
+
+from graphql_api import tokens
+from graphql_api.enums import Channel
+from graphql_api.gateways import Outgoing
+from graphql_api.queue import Task, enqueue
+from graphql_api.recipients import phone_numbers
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.crypto import Signer
+    from graphql_api.gateways import Gateways
+    from graphql_api.settings import Settings
+
+PRIORITY = 10
+"""Somebody waits for these: they go before messages of services."""
+PURPOSE = "platform message"
+SENDER = "GOVUK"
+_LOG = structlog.get_logger(__name__)
+
+
+class Kind(StrEnum):
+    """What the platform has to say."""
+
+    SIGN_IN_CODE = "sign in code"
+    SIGN_IN_LINK = "sign in link"
+    CONFIRM_ADDRESS = "confirm address"
+    ADDRESS_REGISTERED = "address registered"
+    DETAILS_CHANGED = "details changed"
+
+
+TEXTS = {
+    Kind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and tell it to nobody.",
+    Kind.SIGN_IN_LINK: """Finish signing in to Notify
+
+Dear {name},
+
+here is what you need to finish signing in. It works once, within 30 minutes:
+
+{token}
+
+If you are not signing in, somebody knows your password: please change it.
+""",
+    Kind.CONFIRM_ADDRESS: """Confirm your email address for Notify
+
+Dear {name},
+
+here is what you need to confirm that this address is yours. It works for an hour:
+
+{token}
+
+If you have not registered with Notify, leave it: nothing will happen.
+""",
+    Kind.ADDRESS_REGISTERED: """You have a Notify account already
+
+Dear {name},
+
+somebody asked to register this address with Notify, but it has an account: sign in with that.
+
+If it was not you, there is nothing to do.
+""",
+    Kind.DETAILS_CHANGED: """Your Notify account was changed
+
+Dear {name},
+
+{by} changed these of your details in Notify: {what}.
+
+If that is wrong, ask whoever manages your team.
+""",
+}
+"""The text of a code, and of each email after its subject."""
+
+
+async def send(tx: AsyncSession, signer: Signer, kind: Kind, user_id: UUID, to: str, **values: str) -> None:
+    """Promise a message in the caller's transaction; `to` is an email address, for a code a phone number."""
+    sealed = tokens.seal(signer, PURPOSE, {"to": to, **values})
+    payload = {"id": str(uuid4()), "kind": kind.value, "user_id": str(user_id), "sealed": sealed}
+    await enqueue(tx, Task.PLATFORM_MESSAGE, payload, priority=PRIORITY)
+
+
+def read(payload: Mapping[str, Any], signer: Signer) -> Outgoing:
+    """The message that a task's payload holds; raises `tokens.Broken` when our keys have changed since."""
+    kind = Kind(payload["kind"])
+    values = tokens.unseal(signer, PURPOSE, payload["sealed"])
+    by_text = kind is Kind.SIGN_IN_CODE
+    subject, text = ("", TEXTS[kind]) if by_text else TEXTS[kind].split("\n\n", 1)
+    return Outgoing(
+        id=UUID(payload["id"]),
+        channel=Channel.SMS if by_text else Channel.EMAIL,
+        recipient=phone_numbers.normalise(values["to"]) if by_text else values["to"],
+        text=text.format(**values),
+        subject=subject or None,
+        sender=SENDER if by_text else None,
+        from_name=None if by_text else "Notify",
+        from_local_part=None if by_text else "notify",
+    )
+
+
+async def deliver(payload: Mapping[str, Any], *, signer: Signer, gateways: Gateways, settings: Settings) -> None:
+    """Hand a message to its gateway; on a developer's machine it is printed too. Raises `gateways.TryAgain`."""
+    message = read(payload, signer)
+    if settings.development:
+        _LOG.info("platform message", to=message.recipient, subject=message.subject, text=message.text)
+    await gateways.send(message)
