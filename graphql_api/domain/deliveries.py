@@ -58,7 +58,7 @@ class Claim(NamedTuple):
     messages: Sequence[Row[Any]]
     """Columns of `notifications`, with `attempts` (this one included) and `last_error` of the delivery."""
     elsewhere: list[UUID]
-    """Messages that wait as well, but are claimed by another worker, or have a time to wait for."""
+    """Messages that wait as well, but are claimed by another worker."""
 
 
 class Sent(NamedTuple):
@@ -108,7 +108,8 @@ _CLAIMED = text(
     SELECT message.id, message.notification_type, message."to", message.normalised_to, message.service_id,
         message.template_id, message.template_version, message.key_type, message._personalisation AS personalisation,
         message.reply_to_text, message.unsubscribe_link, message.international,
-        delivery.attempts, delivery.last_error, coalesce(delivery.lease_owner = :owner, false) AS mine
+        delivery.attempts, delivery.last_error, coalesce(delivery.lease_owner = :owner, false) AS mine,
+        coalesce(delivery.lease_until > timezone('utc', clock_timestamp()), false) AS leased
     FROM notifications AS message LEFT JOIN deliveries AS delivery ON delivery.notification_id = message.id
     WHERE message.id = ANY(CAST(:ids AS uuid[])) AND message.notification_status = 'created'
     """
@@ -126,7 +127,7 @@ async def claim(tx: AsyncSession, actor: Actor, ids: Iterable[UUID], *, owner: U
     if gone := claimed - {message.id for message in mine}:
         # Sent, or cancelled, since the first statement looked.
         await tx.execute(_LET_GO, {"ids": list(gone), "owner": owner})
-    return Claim(mine, [message.id for message in waiting if not message.mine])
+    return Claim(mine, [message.id for message in waiting if message.leased and not message.mine])
 
 
 _RENEW = text(

@@ -177,10 +177,10 @@ async def _hold(tx: AsyncSession, run: Run, *, row: int, next_row: int, lease: f
         raise Superseded
 
 
-async def renew(tx: AsyncSession, actor: Actor, run: Run, *, lease: float) -> None:
-    """Hold on to a job while nothing is written. Raises `Superseded`."""
+async def renew(tx: AsyncSession, actor: Actor, run: Run, *, row: int, lease: float) -> None:
+    """Hold on to a job that has come to `row`, while nothing is written. Raises `Superseded`."""
     actor.require_platform_admin()
-    await _hold(tx, run, row=run.next_row, next_row=run.next_row, lease=lease)
+    await _hold(tx, run, row=row, next_row=row, lease=lease)
 
 
 async def begin(tx: AsyncSession, actor: Actor, run: Run, *, messages: int, abroad: int, lease: float) -> bool:

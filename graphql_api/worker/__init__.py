@@ -1,0 +1,5 @@
+"""What happens after a request: jobs become messages, messages reach providers, and what is overdue is seen to."""
+
+from graphql_api.worker.queue import run
+
+__all__ = ["run"]

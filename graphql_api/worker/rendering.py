@@ -1,0 +1,98 @@
+"""A message's row becomes what leaves."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import select, tuple_
+
+from graphql_api import models
+from graphql_api.content.placeholders import Values
+from graphql_api.domain import sendings
+from graphql_api.enums import Channel, KeyType
+from graphql_api.gateways import Outgoing
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from uuid import UUID
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.content import messages
+    from graphql_api.crypto import Signer
+
+
+class Rendered(NamedTuple):
+    """A message ready to go, and the units that an attempt to send it costs."""
+
+    outgoing: Outgoing
+    billable_units: int
+
+
+class _Origin(NamedTuple):
+    service: models.Service
+    template: models.TemplateHistory
+    content: messages.Template
+
+
+class Renderer:
+    """Renders messages of a few services and templates, which are read and cut once."""
+
+    def __init__(self, signer: Signer, origins: dict[tuple[UUID, UUID, int], _Origin]) -> None:
+        self._signer = signer
+        self._origins = origins
+
+    @classmethod
+    async def load(cls, tx: AsyncSession, signer: Signer, claimed: Iterable[Row[Any]]) -> Renderer:
+        """Read what these messages (columns of `notifications`) are made of, in two statements."""
+        wanted = {(row.service_id, row.template_id, row.template_version) for row in claimed}
+        if not wanted:
+            return cls(signer, {})
+        service_ids = {service_id for service_id, _, _ in wanted}
+        services = {
+            service.id: service
+            for service in await tx.scalars(select(models.Service).where(models.Service.id.in_(service_ids)))
+        }
+        history = models.TemplateHistory
+        versions = {(template_id, version) for _, template_id, version in wanted}
+        templates = {
+            (template.id, template.version): template
+            for template in await tx.scalars(select(history).where(tuple_(history.id, history.version).in_(versions)))
+        }
+        origins = {}
+        for service_id, template_id, version in wanted:
+            service, template = services[service_id], templates[template_id, version]
+            content = sendings.content_of(service, template)
+            origins[service_id, template_id, version] = _Origin(service, template, content)
+        return cls(signer, origins)
+
+    def render(self, row: Row[Any]) -> Rendered:
+        """Make one message."""
+        service, template, content = self._origins[row.service_id, row.template_id, row.template_version]
+        personalisation = self._signer.unsign(row.personalisation) if row.personalisation else {}
+        test = row.key_type == KeyType.TEST.value
+        if row.notification_type == Channel.SMS:
+            text, count = content.text_message(Values(personalisation).by_key)
+            outgoing = Outgoing(row.id, Channel.SMS, row.normalised_to, text, sender=row.reply_to_text, test=test)
+            return Rendered(outgoing, count.fragment_count)
+        if row.notification_type == Channel.LETTER:
+            letter = content.render(personalisation)
+            outgoing = Outgoing(row.id, Channel.LETTER, row.to, letter.text, subject=letter.subject, test=test)
+            return Rendered(outgoing, 1)
+        in_body = row.unsubscribe_link if template.has_unsubscribe_link else None
+        email = content.render(personalisation, unsubscribe_url=in_body)
+        outgoing = Outgoing(
+            row.id,
+            Channel.EMAIL,
+            row.normalised_to,
+            email.text,
+            subject=email.subject,
+            html=email.html,
+            from_name=service.custom_email_sender_name or service.name,
+            from_local_part=service.email_sender_local_part,
+            reply_to=row.reply_to_text,
+            unsubscribe_url=row.unsubscribe_link,
+            test=test,
+        )
+        return Rendered(outgoing, 0)

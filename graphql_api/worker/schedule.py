@@ -1,0 +1,70 @@
+"""What is seen to by the clock: every entry may run late, twice or side by side, and changes nothing then."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import structlog
+
+from graphql_api.domain import deliveries, idempotency, job_runs
+
+if TYPE_CHECKING:
+    from collections.abc import Awaitable, Callable
+
+    from graphql_api.worker.work import Work
+
+log = structlog.get_logger(__name__)
+
+
+async def start_due_jobs(work: Work) -> None:
+    """Start scheduled jobs whose time has come."""
+    async with work.database.transaction() as tx:
+        started = await job_runs.start_due(tx, work.actor)
+    if started:
+        log.info("scheduled jobs started", count=len(started))
+
+
+async def see_to_jobs(work: Work) -> None:
+    """Mark jobs complete, and resume those that have stopped part-way."""
+    async with work.database.transaction() as tx:
+        await job_runs.complete(tx, work.actor)
+        stuck = await job_runs.restart_stuck(tx, work.actor)
+    if stuck.unfinished or stuck.missing_rows:
+        log.warning("jobs resumed", unfinished=len(stuck.unfinished), missing_rows=len(stuck.missing_rows))
+
+
+async def queue_overdue_messages(work: Work) -> None:
+    """Queue messages again that nobody took."""
+    async with work.database.transaction() as tx:
+        count = await deliveries.queue_overdue(tx, work.actor, pace=work.settings.pace)
+    if count:
+        log.warning("overdue messages queued", count=count)
+
+
+async def give_up_on_silent_messages(work: Work) -> None:
+    """Let messages fail of which nothing has been heard for days."""
+    total = 0
+    while not work.stopping.is_set():
+        async with work.database.transaction() as tx:
+            count = await deliveries.give_up_on_silent(tx, work.actor, pace=work.settings.pace)
+        total += count
+        if not count:
+            break
+    if total:
+        log.info("silent messages failed", count=total)
+
+
+async def forget_idempotency_keys(work: Work) -> None:
+    """Delete the keys of requests that are too old to be repeated."""
+    async with work.database.transaction() as tx:
+        await idempotency.forget(tx)
+
+
+SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
+    "start due jobs": ("* * * * *", start_due_jobs),
+    "see to jobs": ("* * * * *", see_to_jobs),
+    "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
+    "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
+    "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
+}
+"""What runs when (UTC), in one worker at a time."""

@@ -1,0 +1,49 @@
+"""What every task works with."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.gateways import FakeGateway, Gateways
+from graphql_api.storage import Store
+from graphql_api.worker.settings import WorkerSettings
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from graphql_api.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """The worker's connections to everything; it acts as the platform itself."""
+
+    settings: WorkerSettings
+    database: Database
+    store: Store
+    gateways: Gateways
+    signer: Signer
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    """Set when the worker is to end: a long task then stops where it can be resumed."""
+    actor: Actor = field(default_factory=Actor.system)
+
+
+@asynccontextmanager
+async def connected(settings: Settings, stopping: asyncio.Event | None = None) -> AsyncIterator[Work]:
+    """Everything that tasks need, by the settings; let go at the end."""
+    settings = WorkerSettings.of(settings)
+    fake = FakeGateway(receipt_after=settings.fake_gateway_receipt_after, log=settings.fake_gateway_log)
+    signer = Signer(tuple(settings.secret_keys), settings.salt)
+    gateways = Gateways.connect(settings, fake)
+    database = Database.connect(settings)
+    try:
+        yield Work(settings, database, Store.connect(settings), gateways, signer, stopping or asyncio.Event())
+    finally:
+        await gateways.close()
+        await database.close()
