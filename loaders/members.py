@@ -1,0 +1,72 @@
+"""Reads of a service's members."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import ColumnElement, any_, bindparam, column, func, select, tuple_
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from graphql_api.enums import ServicePermission
+from graphql_api.models import Service, ServiceMemberPermission, ServiceMembership, User
+from loaders.core import Shown, batch, by, one, page
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+
+service = one(ServiceMembership.service, implied=True)
+user = one(ServiceMembership.user, implied=True)
+
+
+def _having_all(name: str) -> ColumnElement[bool]:
+    """The member has every permission of an array without repetitions."""
+    held = ServiceMemberPermission
+    wanted: Any = bindparam(name, type_=ARRAY(held.permission.type))
+    found = (
+        select(func.count())
+        .select_from(held)
+        .where(
+            held.user_id == ServiceMembership.user_id,
+            held.service_id == ServiceMembership.service_id,
+            held.permission == any_(wanted),
+        )
+        .correlate(ServiceMembership)
+        .scalar_subquery()
+    )
+    result: ColumnElement[bool] = found == func.cardinality(wanted)
+    return result
+
+
+of_service = page(
+    Service.memberships,
+    by(ServiceMembership.user_id),
+    filters={"has_permissions": Shown(_having_all, lambda words: sorted({word.value for word in words}))},
+    where=ServiceMembership.user_id.in_(select(User.id).where(User.state == "active").correlate(None)),
+)
+
+
+@batch(key=lambda membership: (membership.user_id, membership.service_id), missing=list)
+async def permissions(
+    connection: AsyncConnection, actor: Actor, keys: Sequence[tuple[UUID, UUID]]
+) -> Mapping[tuple[UUID, UUID], list[ServicePermission]]:
+    """What members may do, in the order of the vocabulary; whoever sees a membership sees it."""
+    del actor
+    held = ServiceMemberPermission
+    members = func.unnest(
+        bindparam("users", type_=ARRAY(held.user_id.type)), bindparam("services", type_=ARRAY(held.service_id.type))
+    ).table_valued(column("user_id", held.user_id.type), column("service_id", held.service_id.type), name="member")
+    rows = await connection.execute(
+        select(held.user_id, held.service_id, held.permission).where(
+            tuple_(held.user_id, held.service_id).in_(select(*members.c))
+        ),
+        {"users": [user_id for user_id, _ in keys], "services": [service_id for _, service_id in keys]},
+    )
+    words: dict[Any, set[str]] = {}
+    for user_id, service_id, word in rows:
+        words.setdefault((user_id, service_id), set()).add(word)
+    return {key: [one for one in ServicePermission if one.value in found] for key, found in words.items()}

@@ -1,0 +1,93 @@
+"""Members of services, and what they may do there."""
+
+import strawberry
+
+import loaders.members
+from graphql_api import models
+from graphql_api.domain import members
+from graphql_api.enums import ServicePermission
+from schema import refs
+from schema.core import Entity, Info, Input, entity, entity_of, input_type, lookup, mutation, one, payload
+
+
+@entity(models.ServiceMembership)
+class ServiceMembership(Entity):
+    """A person's place in a service."""
+
+    service: refs.Service = one(loaders.members.service)
+    """The service."""
+    user: refs.User = one(loaders.members.user)
+    """The person."""
+    permissions: list[ServicePermission] = lookup(loaders.members.permissions)
+    """What they may do there."""
+
+
+@input_type
+class ServiceMemberFilter(Input):
+    """Which members to list; every condition given must hold."""
+
+    has_permissions: list[ServicePermission] | None = None
+    """Having all of these."""
+
+
+@input_type
+class SetServiceMemberInput(Input):
+    """Arguments of `setServiceMember`."""
+
+    service_id: strawberry.ID
+    """The service."""
+    user_id: strawberry.ID
+    """The person."""
+    permissions: list[ServicePermission]
+    """Replaces the whole set."""
+
+
+@payload
+class SetServiceMemberPayload:
+    """Answer of `setServiceMember`."""
+
+    membership: ServiceMembership | None
+    """Their place in it."""
+
+
+@input_type
+class RemoveServiceMemberInput(Input):
+    """Arguments of `removeServiceMember`."""
+
+    service_id: strawberry.ID
+    """The service."""
+    user_id: strawberry.ID
+    """The person."""
+
+
+@payload
+class RemoveServiceMemberPayload:
+    """Answer of `removeServiceMember`."""
+
+    service: refs.Service | None
+    """The service."""
+    removed_user_id: strawberry.ID | None
+    """The person."""
+
+
+@strawberry.type
+class MemberMutations:
+    """What changes who belongs to a service."""
+
+    @mutation
+    async def set_service_member(self, info: Info, input: SetServiceMemberInput) -> SetServiceMemberPayload:
+        """Add a person to a service, or change what they may do there."""
+        context = info.context
+        async with context.transaction() as tx:
+            membership = await members.put(tx, context.actor, **input.values())
+        return SetServiceMemberPayload(membership=ServiceMembership.of(membership))
+
+    @mutation
+    async def remove_service_member(self, info: Info, input: RemoveServiceMemberInput) -> RemoveServiceMemberPayload:
+        """Take a person out of a service; members may take themselves out."""
+        context = info.context
+        async with context.transaction() as tx:
+            service = await members.remove(tx, context.actor, **input.values())
+        return RemoveServiceMemberPayload(
+            service=await entity_of(models.Service).read(context, service.id), removed_user_id=input.user_id
+        )

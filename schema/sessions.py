@@ -1,0 +1,112 @@
+"""Signing in, in two steps, and out."""
+
+from dataclasses import replace
+from datetime import datetime
+
+import strawberry
+
+from graphql_api import auth
+from graphql_api.domain import sessions
+from schema.challenges import SignInChallenge
+from schema.core import Info, Input, input_type, mutation, one_of, payload, plain
+from schema.users import User
+
+
+@plain
+class Session:
+    """A person's sign-in."""
+
+    token: str
+    """Bearer token for the Authorization header and for websocket connection parameters."""
+    expires_at: datetime
+    """20 hours on; for platform admins also after 30 minutes without use."""
+    user: User
+    """The person."""
+
+
+@input_type
+class SignInInput(Input):
+    """Arguments of `signIn`."""
+
+    email_address: str
+    """Address."""
+    password: str
+    """Password."""
+
+
+@payload
+class SignInPayload:
+    """Answer of `signIn`."""
+
+    challenge: SignInChallenge | None
+    """What is still to be proved."""
+
+
+@one_of
+class SignInProofInput(Input):
+    """Proof of who one is."""
+
+    sms_code: strawberry.Maybe[str]
+    """Five digits sent by text message."""
+    email_token: strawberry.Maybe[str]
+    """Token of the emailed link."""
+
+
+@input_type
+class CompleteSignInInput(Input):
+    """Arguments of `completeSignIn`."""
+
+    challenge_token: str
+    """Token of the challenge."""
+    proof: SignInProofInput
+    """The proof."""
+
+
+@payload
+class CompleteSignInPayload:
+    """Answer of `completeSignIn`."""
+
+    session: Session | None
+    """The session."""
+
+
+@payload
+class SignOutPayload:
+    """Answer of `signOut`."""
+
+    ok: bool = False
+    """True when there is no session any more."""
+
+
+@strawberry.type
+class SessionMutations:
+    """What begins and ends sessions."""
+
+    @mutation
+    async def sign_in(self, info: Info, input: SignInInput) -> SignInPayload:
+        """First step of signing in; never tells whether the address or the password was wrong."""
+        context = info.context
+        challenge = await sessions.sign_in(context.transaction, signer=context.signer, **input.values())
+        return SignInPayload(challenge=SignInChallenge.of(challenge))
+
+    @mutation
+    async def complete_sign_in(self, info: Info, input: CompleteSignInInput) -> CompleteSignInPayload:
+        """Second step of signing in; ends the person's other sessions."""
+        context = info.context
+        signed_in = await sessions.complete_sign_in(context.transaction, signer=context.signer, **input.values())
+        actor = await auth.person_actor(context.database, signed_in.user.id)
+        if actor is not None:
+            # The answer is read as the person who has just signed in.
+            context.actor = replace(actor, session_id=signed_in.session.id)
+            context.read_anew()
+        user = await User.read(context, signed_in.user.id)
+        return CompleteSignInPayload(
+            session=Session(token=signed_in.token, expires_at=signed_in.session.expires_at, user=user)
+        )
+
+    @mutation
+    async def sign_out(self, info: Info) -> SignOutPayload:
+        """End the caller's session."""
+        async with info.context.transaction() as tx:
+            await sessions.sign_out(tx, info.context.actor)
+        return SignOutPayload(ok=True)

@@ -1,0 +1,230 @@
+"""People: who they are, and what of them can be changed."""
+
+from datetime import datetime
+
+import strawberry
+
+import loaders.users
+from graphql_api import models
+from graphql_api.domain import users
+from graphql_api.enums import AuthType, SortDirection, UserOrderField, UserState
+from graphql_api.errors import Unauthenticated
+from graphql_api.recipients import email_addresses
+from schema import refs
+from schema.challenges import SignInChallenge
+from schema.core import (
+    Connection,
+    Entity,
+    Info,
+    Input,
+    Node,
+    column,
+    edge,
+    entity,
+    found,
+    input_type,
+    mutation,
+    payload,
+    root,
+)
+from schema.ranges import DateTimeRangeInput
+
+
+@entity(models.User)
+class User(Entity, Node):
+    """A person who signs in."""
+
+    name: str
+    """Full name."""
+    email_address: str
+    """Address, unique whatever its case."""
+    phone_number: str | None = column(models.User.mobile_number)
+    """
+    Mobile number; null except to the person, to those with MANAGE_USERS in a shared service, and to platform admins.
+    """
+    state: UserState
+    """Whether they can sign in."""
+    auth_type: AuthType
+    """How they prove who they are after the password."""
+    is_platform_admin: bool = column(models.User.platform_admin)
+    """True for a person who looks after the whole platform; no mutation grants it."""
+    created_at: datetime
+    """When they registered."""
+    updated_at: datetime | None
+    """When the record last changed; null except to the person and platform admins."""
+    last_logged_in_at: datetime | None = column(models.User.logged_in_at)
+    """When they last signed in; null except to the person and platform admins."""
+    failed_login_count: int | None
+    """Failures since the last success, ten of which lock; null except to the person and platform admins."""
+    password_changed_at: datetime | None
+    """When the password last changed; null except to the person and platform admins."""
+    email_address_validated_at: datetime | None = column(models.User.email_access_validated_at)
+    """When they last proved the address, needed every 90 days; null except to the person and platform admins."""
+    take_part_in_research: bool | None
+    """Whether they may be asked to take part in research; null except to the person and platform admins."""
+    receives_new_features_email: bool | None
+    """Whether they want news by email; null except to the person and platform admins."""
+    service_memberships: Connection[refs.ServiceMembership] | None = edge(loaders.users.service_memberships)
+    """Services they belong to, as far as the caller may see them."""
+
+
+@input_type
+class UserFilter(Input):
+    """Which people to list; every condition given must hold."""
+
+    email_address_contains: str | None = None
+    """Part of the address, whatever its case."""
+    name_contains: str | None = None
+    """Part of the name, whatever its case."""
+    states: list[UserState] | None = None
+    """Any of these."""
+    platform_admin: bool | None = None
+    """Whether they are platform admins."""
+    take_part_in_research: bool | None = None
+    """Whether they may be asked to take part in research."""
+    created_at: DateTimeRangeInput | None = None
+    """Registered in this time."""
+    last_logged_in_at: DateTimeRangeInput | None = None
+    """Last signed in in this time."""
+
+
+@input_type
+class UserOrder(Input):
+    """How to order people."""
+
+    field: UserOrderField
+    """What to order by."""
+    direction: SortDirection = SortDirection.ASC
+    """Direction."""
+
+
+@root
+class UserQueries:
+    """People, as the caller sees them."""
+
+    user: User | None = found(loaders.users.by_id)
+    """One person."""
+    users: Connection[User] | None = edge(loaders.users.users, filter=UserFilter, order=UserOrder, admins_only=True)
+    """Everyone; platform admins only."""
+
+    @strawberry.field(
+        description="The person with exactly this address, whatever its case; platform admins only, except for oneself."
+    )
+    async def user_by_email_address(self, info: Info, email_address: str) -> User | None:
+        """Somebody by their address; for anyone else's than one's own, platform admins only."""
+        context, address = info.context, email_addresses.normalise(email_address)
+        if not context.actor.signed_in:
+            raise Unauthenticated
+        if context.actor.user_id is not None and not context.actor.platform_wide:
+            oneself: User | None = await User.read(context, context.actor.user_id)
+            if oneself is not None and oneself.email_address == address:
+                return oneself
+        context.actor.require_platform_admin()
+        row = await context.loaders.row(loaders.users.by_email_address, address)
+        return None if row is None else User.of(row)
+
+
+@input_type
+class RegisterUserInput(Input):
+    """Arguments of `registerUser`."""
+
+    name: str
+    """Full name."""
+    email_address: str
+    """Government address, or any address with an invitation."""
+    phone_number: str | None = None
+    """Mobile number; needed to sign in by text message."""
+    password: str
+    """Eight characters or more, not a common one."""
+    auth_type: AuthType | None = AuthType.SMS
+    """How they will prove who they are."""
+
+
+@payload
+class RegisterUserPayload:
+    """Answer of `registerUser`."""
+
+    ok: bool = False
+    """True when an email was sent, to confirm or to say that the address is registered."""
+    challenge: SignInChallenge | None = None
+    """Next step, when an invitation proved the address; otherwise follow the emailed link."""
+
+
+@input_type
+class VerifyEmailAddressInput(Input):
+    """Arguments of `verifyEmailAddress`."""
+
+    token: str
+    """Token of the link."""
+
+
+@payload
+class VerifyEmailAddressPayload:
+    """Answer of `verifyEmailAddress`."""
+
+    user: User | None
+    """The person."""
+    challenge: SignInChallenge | None = None
+    """Next step for someone who is not signed in."""
+
+
+@input_type
+class UpdateUserInput(Input):
+    """Arguments of `updateUser`; what is left out stays as it is."""
+
+    user_id: strawberry.ID | None = None
+    """The caller when left out."""
+    name: str | None = None
+    """Full name."""
+    email_address: str | None = None
+    """
+    Another person's new address, by those with MANAGE_USERS in a shared service; for one's own use
+    `requestEmailAddressChange`.
+    """
+    phone_number: str | None = None
+    """Mobile number; null clears it, unless they sign in by text message."""
+    auth_type: AuthType | None = None
+    """How they prove who they are."""
+    take_part_in_research: bool | None = None
+    """Whether they may be asked to take part in research."""
+    receives_new_features_email: bool | None = None
+    """Whether they want news by email."""
+
+
+@payload
+class UpdateUserPayload:
+    """Answer of `updateUser`."""
+
+    user: User | None
+    """The person."""
+
+
+@strawberry.type
+class UserMutations:
+    """What changes people."""
+
+    @mutation
+    async def register_user(self, info: Info, input: RegisterUserInput) -> RegisterUserPayload:
+        """Register; the answer is the same whether or not the address is known."""
+        context = info.context
+        await users.register(context.transaction, signer=context.signer, **input.values())
+        return RegisterUserPayload(ok=True)
+
+    @mutation
+    async def verify_email_address(self, info: Info, input: VerifyEmailAddressInput) -> VerifyEmailAddressPayload:
+        """Prove an address by the emailed link, good for one hour: after registering, or every 90 days."""
+        context = info.context
+        user, challenge = await users.confirm_address(context.transaction, token=input.token, signer=context.signer)
+        return VerifyEmailAddressPayload(
+            user=await User.read(context, user.id),
+            challenge=None if challenge is None else SignInChallenge.of(challenge),
+        )
+
+    @mutation
+    async def update_user(self, info: Info, input: UpdateUserInput) -> UpdateUserPayload:
+        """Change a person's details; someone whose address or number another person changes is told."""
+        context, changes = info.context, input.values()
+        user_id = changes.pop("user_id", None)
+        async with context.transaction() as tx:
+            user = await users.update(tx, context.actor, user_id=user_id, changes=changes, signer=context.signer)
+        return UpdateUserPayload(user=await User.read(context, user.id))
