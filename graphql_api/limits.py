@@ -1,7 +1,171 @@
-"""What a document may cost, decided before it runs."""
+"""What a document and its variables may cost, decided before they run, whichever way they came in."""
 
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+from graphql import (
+    GraphQLError,
+    GraphQLSyntaxError,
+    parse,
+    specified_rules,
+    validate,
+)
 from strawberry.extensions import SchemaExtension
+from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
+from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
+
+from graphql_api.costs import Measure
+from graphql_api.errors import Forbidden, QueryTooComplex, Refusal, Unauthenticated
+from graphql_api.values import check_text, check_variables
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import Any
+
+    from graphql import DocumentNode, GraphQLSchema
+
+BYTES = 100_000
+TOKENS = 2_000
+ERRORS = 5
+"""Errors of a document that are told at once."""
+REMEMBERED = 100
+"""Documents that are kept parsed; the largest that is allowed takes about a megabyte."""
+
+RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+
+
+@dataclass(slots=True)
+class Known:
+    """A document that was parsed, and what has been found out about it since."""
+
+    document: DocumentNode
+    errors: list[GraphQLError] | None = None
+    affordable: bool = False
+    """Whether it is within the limits with any variables."""
+    introspects: bool = False
+
+
+@dataclass(slots=True)
+class Documents:
+    """The latest documents of a schema by their text, so that a client's own few are parsed and validated once."""
+
+    schema: GraphQLSchema
+    _known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
+
+    def read(self, text: str) -> Known:
+        """Parse a document; raises GraphQLError where it is none."""
+        known = self._known.get(text)
+        if known is None:
+            known = Known(_parsed(text))
+            self._known[text] = known
+            if len(self._known) > REMEMBERED:
+                self._known.popitem(last=False)
+        else:
+            self._known.move_to_end(text)
+        return known
+
+    def check(self, known: Known, variables: dict[str, Any]) -> None:
+        """Refuse a document that costs too much with these variables."""
+        if not known.affordable:
+            measure = Measure(self.schema, variables)
+            measure.document(known.document)
+            known.affordable = not measure.sized
+            known.introspects = measure.introspects
+
+    def validate(self, known: Known) -> list[GraphQLError]:
+        """What is wrong with a document that is affordable."""
+        if known.errors is None:
+            known.errors = validate(self.schema, known.document, RULES, max_errors=ERRORS)
+        return list(known.errors)
+
+
+def _parsed(text: str) -> DocumentNode:
+    try:
+        return parse(text, max_tokens=TOKENS)
+    except GraphQLSyntaxError as error:
+        if f"more than {TOKENS} tokens" in error.message:
+            raise QueryTooComplex(f"A document may have {TOKENS:,} tokens at most.") from error
+        if "nested too deeply" in error.message:
+            raise QueryTooComplex("The document is nested too deep.") from error
+        raise
+    except RecursionError as error:
+        raise QueryTooComplex("The document is nested too deep.") from error
+
+
+@lru_cache(maxsize=4)
+def documents_of(schema: GraphQLSchema) -> Documents:
+    """The documents of a schema; a process has one."""
+    return Documents(schema)
 
 
 class Limits(SchemaExtension):
-    """Refuses documents that are over budget."""
+    """Refuses documents that are over budget, and reads and validates the others once for all.
+
+    It presets `pre_execution_errors` and raises nothing: what an extension raises never reaches a WebSocket's client.
+    """
+
+    known: Known | None = None
+
+    def on_parse(self) -> Iterator[None]:
+        """Read, measure, and set either the document or what is wrong with it."""
+        context = self.execution_context
+        try:
+            self.known = self._read()
+        except Refusal as refusal:
+            self._refuse(GraphQLError(refusal.message, original_error=refusal))
+        except GraphQLError as error:
+            self._refuse(error)
+        else:
+            if self.known:
+                context.graphql_document = self.known.document
+        yield
+
+    def on_validate(self) -> Iterator[None]:
+        """Validate, unless the document is refused already."""
+        context = self.execution_context
+        if self.known and not context.pre_execution_errors:
+            context.pre_execution_errors = self._documents.validate(self.known)
+        yield
+
+    @property
+    def _documents(self) -> Documents:
+        return documents_of(self.execution_context.schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+
+    def _read(self) -> Known | None:
+        context = self.execution_context
+        if not context.query:
+            return None
+        if len(context.query) > BYTES or len(context.query.encode(errors="replace")) > BYTES:
+            raise QueryTooComplex(f"A document may have {BYTES:,} bytes at most.")
+        check_text(context.query)
+        known = self._documents.read(context.query)
+        variables = context.variables or {}
+        check_variables(variables)
+        self._documents.check(known, variables)
+        if known.introspects:
+            may_introspect(context.context)
+        return known
+
+    def _refuse(self, error: GraphQLError) -> None:
+        context = self.execution_context
+        # Something must stand for the document, or Strawberry would parse what was refused; it is not executed.
+        context.graphql_document = _NOTHING
+        context._provided_operation_name = None  # noqa: SLF001 - the stand-in has no operation of that name
+        context.pre_execution_errors = [error]
+
+
+def may_introspect(context: Any) -> None:
+    """Refuse to show the schema to those who may not see it; `context` is None where nobody asks, as in a test."""
+    if context is None or context.settings.development:
+        return
+    if context.settings.introspection == "nobody":
+        raise Forbidden("INTROSPECTION", "This server does not show its schema: read it in the documentation.")
+    if context.settings.introspection == "signed-in" and not context.actor.signed_in:
+        raise Unauthenticated("Sign in to read the schema.")
+
+
+_NOTHING = parse("{ __typename }")

@@ -4,7 +4,7 @@ import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.limits import Limits
-from graphql_api.masking import Masking
+from graphql_api.masking import Schema
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import errors
 from schema.core import SCALARS, NodeQueries
@@ -15,11 +15,11 @@ class Query(NodeQueries):
     """Every noun's reads."""
 
 
-schema = strawberry.Schema(
+schema = Schema(
     query=Query,
     types=[kind for kind, _ in errors.TYPES.values()],
     config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[Limits, Masking],
+    extensions=[Limits],
 )
 
 __all__ = ["schema"]
