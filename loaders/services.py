@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import case, func, or_, select
 
@@ -84,16 +84,32 @@ templates = page(
 )
 
 
-@batch(key=lambda service: service.id, missing=dict)
-async def used_today(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, dict[str, int]]:
-    """What services have sent today (UTC), by kind; a kind without any is left out."""
+class Allowed(NamedTuple):
+    """How many messages of a kind a service may send a day, and how many it has sent today (UTC)."""
+
+    kind: str
+    limit: int
+    used: int
+
+
+_LIMITS = {
+    "email": Service.email_message_limit,
+    "sms": Service.sms_message_limit,
+    "letter": Service.letter_message_limit,
+    "international_sms": Service.international_sms_message_limit,
+}
+
+
+@batch(key=lambda service: service.id, missing=list)
+async def daily_limits(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, list[Allowed]]:
+    """Limits and today's use of services: one for each channel, then texts abroad."""
     del actor
-    found = await connection.execute(
-        select(DailyUsage.service_id, DailyUsage.kind, DailyUsage.count).where(
-            DailyUsage.service_id.in_(keys), DailyUsage.day == datetime.now(UTC).date()
-        )
-    )
-    used: dict[Any, dict[str, int]] = {}
-    for service_id, kind, count in found.tuples():
-        used.setdefault(service_id, {})[kind] = count
-    return used
+    today = (DailyUsage.service_id == Service.id) & (DailyUsage.day == datetime.now(UTC).date())
+    used = select(func.jsonb_object_agg(DailyUsage.kind, DailyUsage.count)).where(today).scalar_subquery()
+    found = await connection.execute(select(Service.id, used, *_LIMITS.values()).where(Service.id.in_(keys)))
+    return {
+        service_id: [
+            Allowed(kind, limit, (counts or {}).get(kind, 0)) for kind, limit in zip(_LIMITS, limits, strict=True)
+        ]
+        for service_id, counts, *limits in found
+    }

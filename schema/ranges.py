@@ -29,7 +29,7 @@ class DateRangeInput(Input):
 
 @input_type
 class DateTimeRangeInput(Input):
-    """A run of time; an end left out is open."""
+    """A stretch of time; an end left out is open."""
 
     from_: datetime | None = strawberry.field(name="from", default=None)
     """Lower bound, included."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import json
+import zlib
 from typing import TYPE_CHECKING, NamedTuple
 from uuid import uuid4
 
@@ -23,6 +26,9 @@ if TYPE_CHECKING:
 
     from graphql_api.actors import Actor
     from graphql_api.crypto import Signer
+
+PREFIX = 8
+"""Characters of a secret that are shown."""
 
 
 class NewKey(NamedTuple):
@@ -88,6 +94,14 @@ def expire(tx: AsyncSession, actor: Actor, key: models.ApiKey, lifetime: models.
         tx.add(lifetime)
     lifetime.revoked_at = now
     lifetime.revoked_by_id = actor.user_id
+
+
+def prefix_of(signed: str) -> str:
+    """The first eight characters of a secret as it is stored, to tell keys apart; proves nothing."""
+    text = signed.rpartition(".")[0]
+    raw = base64.urlsafe_b64decode(text.lstrip(".") + "=" * (-len(text.lstrip(".")) % 4))
+    secret: str = json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
+    return secret[:PREFIX]
 
 
 def _wrong(

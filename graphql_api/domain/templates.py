@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 from uuid import UUID
 
@@ -9,10 +10,10 @@ from sqlalchemy import delete, select
 
 from graphql_api import access, models
 from graphql_api.content import messages
-from graphql_api.domain import checks, idempotency, versions
+from graphql_api.domain import checks, idempotency, refusals, versions
 from graphql_api.domain.states import require_active
-from graphql_api.enums import Channel, LengthUnit, LetterLanguages, Postage, ServicePermission, UserErrorCode
-from graphql_api.errors import DomainError, IllegalState, Invalid, MessageTooLong, refuse
+from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
+from graphql_api.errors import DomainError, IllegalState, Invalid, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.actors import Actor
-    from graphql_api.content.problems import Problem
 
 CURRENT, ARCHIVED = "CURRENT", "ARCHIVED"
 UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
@@ -82,7 +82,7 @@ async def create(
     if call.answer is not None:
         return await tx.get_one(models.Template, UUID(call.answer["id"]))
     require_active(service)
-    fields = _tidy({**_NEW[channel], **content})
+    fields = _tidy(_NEW[channel] | {field: value for field, value in content.items() if value is not None})
     refuse([*await _unavailable(tx, service_id, channel), *_wrong(channel, name, fields)])
     template = models.Template(
         service_id=service_id,
@@ -245,19 +245,7 @@ def _wrong(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Ite
     )
     for problem in found:
         path = problem.path if problem.path == ("name",) else ("content", channel, *problem.path)
-        yield _told(problem, path)
+        yield refusals.of_content(replace(problem, path=path))
     if fields.get("postage") and fields["postage"] not in UK_POSTAGE:
         message = "Choose first class, second class or economy: the others follow from the address."
         yield Invalid(message, "content", channel, "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)
-
-
-def _told(problem: Problem, path: tuple[str, ...]) -> DomainError:
-    if problem.code is UserErrorCode.MESSAGE_TOO_LONG:
-        return MessageTooLong(
-            problem.message,
-            *path,
-            length=problem.length or 0,
-            limit=problem.limit or 0,
-            unit=problem.unit or LengthUnit.CHARACTERS,
-        )
-    return Invalid(problem.message, *path, code=problem.code)

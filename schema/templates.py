@@ -1,0 +1,333 @@
+"""Templates and their versions: what GraphQL says of them, and how teams change them."""
+
+from datetime import datetime
+from typing import Any
+
+import strawberry
+
+from graphql_api import models
+from graphql_api.content import messages
+from graphql_api.domain import templates as domain
+from graphql_api.enums import Channel, SortDirection, TemplateOrderField
+from loaders import services
+from loaders import templates as loaders
+from loaders.core.filters import uuid_or_none
+from schema import refs
+from schema.core import (
+    JSON,
+    Connection,
+    Entity,
+    Info,
+    Input,
+    Node,
+    column,
+    computed,
+    edge,
+    entity,
+    found,
+    input_type,
+    mutation,
+    of,
+    one,
+    payload,
+    root,
+)
+from schema.messages import RenderedMessage, personalisation_of
+from schema.template_contents import (
+    CHANNELS,
+    EMAIL,
+    LETTER,
+    PLACEHOLDERS,
+    SAVED_AT,
+    SAVED_BY,
+    SMS,
+    EmailTemplateDetails,
+    LetterTemplateDetails,
+    Placeholder,
+    SmsTemplateDetails,
+    TemplateContent,
+    TemplateContentInput,
+    TemplateContentPatchInput,
+    prefix_of,
+)
+
+
+@entity(models.TemplateHistory, by_id=loaders.version)
+class TemplateVersion(Entity, TemplateContent):
+    """A template as it was after one change."""
+
+    id: strawberry.ID = computed(models.TemplateHistory.id, models.TemplateHistory.version, via="{}:{}".format)
+    """Template's UUID, a colon and the version; not for `node(id:)`."""
+    version: int
+    """Version number."""
+    name: str
+    """Name, up to 255 characters."""
+    channel: Channel = column(models.TemplateHistory.template_type)
+    """Channel; a template never changes it."""
+    subject: str | None
+    """Subject of an email, heading of a letter; null for a text message."""
+    body: str = column(models.TemplateHistory.content)
+    """Body."""
+    placeholders: list[Placeholder] = PLACEHOLDERS
+    """In order of first appearance, subject before body."""
+    email: EmailTemplateDetails | None = EMAIL
+    """What only email templates have."""
+    sms: SmsTemplateDetails | None = SMS
+    """What only text message templates have."""
+    letter: LetterTemplateDetails | None = LETTER
+    """What only letter templates have."""
+    saved_by: refs.User | None = SAVED_BY
+    """Who saved this version; null where the caller may not see them."""
+    saved_at: datetime = SAVED_AT
+    """When this version was saved."""
+    template: refs.Template = one(loaders.version_template)
+    """The template, as it is now."""
+    archived: bool
+    """True where this version is the one that archived it."""
+
+
+@entity(models.Template)
+class Template(Entity, Node, TemplateContent):
+    """A message to send many times, with ((placeholders)); its content is that of the current version."""
+
+    id: strawberry.ID
+    """UUID of the row."""
+    version: int
+    """Version number."""
+    name: str
+    """Name, up to 255 characters."""
+    channel: Channel = column(models.Template.template_type)
+    """Channel; a template never changes it."""
+    subject: str | None
+    """Subject of an email, heading of a letter; null for a text message."""
+    body: str = column(models.Template.content)
+    """Body."""
+    placeholders: list[Placeholder] = PLACEHOLDERS
+    """In order of first appearance, subject before body."""
+    email: EmailTemplateDetails | None = EMAIL
+    """What only email templates have."""
+    sms: SmsTemplateDetails | None = SMS
+    """What only text message templates have."""
+    letter: LetterTemplateDetails | None = LETTER
+    """What only letter templates have."""
+    saved_by: refs.User | None = SAVED_BY
+    """Who saved this version; null where the caller may not see them."""
+    saved_at: datetime = SAVED_AT
+    """When this version was saved."""
+    service: refs.Service = one(loaders.service)
+    """Owner."""
+    archived: bool
+    """True once archived; it can still be read."""
+    redact_personalisation: bool = computed(
+        via=lambda redaction: redaction is not None and redaction.redact_personalisation, along=(loaders.redaction,)
+    )
+    """Once true, personalisation is hidden wherever messages are shown, for every version, for good."""
+    created_at: datetime
+    """When the first version was made."""
+    updated_at: datetime | None
+    """When it last changed."""
+    versions: Connection[refs.TemplateVersion] | None = edge(loaders.versions)
+    """Its history, newest first, the current version included."""
+
+    @strawberry.field(description="Who made the first version.")
+    async def created_by(self, info: Info) -> refs.User | None:
+        """The person, as far as the caller sees them."""
+        first = await info.context.loaders.row(loaders.version, self.row.id, 1)
+        person = first and await info.context.loaders.one(loaders.saved_by, first)
+        return of(person, models.User)  # type: ignore[no-any-return]
+
+    @strawberry.field(description="One version; null when there is none with this number.")
+    async def at_version(self, info: Info, version: int) -> refs.TemplateVersion | None:
+        """The version with this number."""
+        return await TemplateVersion.read(info.context, self.row.id, version)  # type: ignore[no-any-return]
+
+
+@input_type
+class TemplateFilter(Input):
+    """Which templates to list; every condition given must hold."""
+
+    channels: list[Channel] | None = None
+    """Any of these."""
+    name_contains: str | None = None
+    """Part of the name, whatever its case."""
+    archived: bool | None = False
+    """Archived ones instead of current ones; null means both."""
+
+
+@input_type
+class TemplateOrder(Input):
+    """How to order templates."""
+
+    field: TemplateOrderField
+    """What to order by."""
+    direction: SortDirection = SortDirection.ASC
+    """Direction."""
+
+
+@input_type
+class PreviewTemplateInput(Input):
+    """Content to render without saving."""
+
+    service_id: strawberry.ID
+    """Service, for its name and features."""
+    content: TemplateContentInput
+    """What it says."""
+    personalisation: JSON | None = None
+    """Values for placeholders."""
+
+
+@root
+class TemplateQueries:
+    """The part of Query that reads templates."""
+
+    template: refs.Template | None = found(loaders.by_id)
+    """One template, archived or not."""
+
+    @strawberry.field(description="Render template content that has not been saved, for an editor's preview.")
+    async def preview_template(self, info: Info, input: PreviewTemplateInput) -> RenderedMessage | None:
+        """The message that the content and the values make; null for a service that the caller does not see."""
+        service = await info.context.loaders.row(services.by_id, uuid_or_none(input.service_id))
+        if service is None:
+            return None
+        ((channel, fields),) = input.content.values().items()
+        template = messages.Template(
+            CHANNELS[channel],
+            subject=fields.get("subject"),
+            body=fields["body"],
+            prefix=prefix_of(service),
+            welsh_subject=fields.get("welsh_subject"),
+            welsh_body=fields.get("welsh_body"),
+        )
+        values = personalisation_of(input.personalisation or None)
+        return RenderedMessage.of(template.render(values), info.context, "input")
+
+
+@input_type
+class CreateTemplateInput(Input):
+    """Arguments of `createTemplate`."""
+
+    service_id: strawberry.ID
+    """The service."""
+    name: str
+    """Up to 255 characters."""
+    content: TemplateContentInput
+    """What it says; the channel is the one given."""
+    idempotency_key: str | None = None
+    """Up to 255 characters; for 24 hours the same key with the same arguments gives the first result again."""
+
+
+@payload
+class CreateTemplatePayload:
+    """Answer of `createTemplate`."""
+
+    template: refs.Template | None
+    """The template."""
+
+
+@input_type
+class UpdateTemplateInput(Input):
+    """Arguments of `updateTemplate`."""
+
+    template_id: strawberry.ID
+    """The template."""
+    expected_version: int | None = None
+    """Refused with VERSION_CONFLICT when the template has moved on."""
+    name: str | None = None
+    """Up to 255 characters."""
+    content: TemplateContentPatchInput | None = None
+    """What to change; must be of the template's own channel."""
+
+
+@payload
+class UpdateTemplatePayload:
+    """Answer of `updateTemplate`."""
+
+    template: refs.Template | None
+    """The template."""
+    changed: bool = False
+    """False when nothing differed."""
+    placeholders_added: list[str] = []  # noqa: RUF012 - a default, which Strawberry copies
+    """Placeholders that senders must now supply."""
+    placeholders_removed: list[str] = []  # noqa: RUF012 - a default, which Strawberry copies
+    """Placeholders that are gone."""
+
+
+@input_type
+class ArchiveTemplateInput(Input):
+    """Arguments of `archiveTemplate`."""
+
+    template_id: strawberry.ID
+    """The template."""
+
+
+@payload
+class ArchiveTemplatePayload:
+    """Answer of `archiveTemplate`."""
+
+    template: refs.Template | None
+    """The template."""
+
+
+@input_type
+class RedactTemplateInput(Input):
+    """Arguments of `redactTemplate`."""
+
+    template_id: strawberry.ID
+    """The template."""
+
+
+@payload
+class RedactTemplatePayload:
+    """Answer of `redactTemplate`."""
+
+    template: refs.Template | None
+    """The template."""
+
+
+@strawberry.type
+class TemplateMutations:
+    """The part of Mutation that changes templates."""
+
+    @mutation
+    async def create_template(self, info: Info, input: CreateTemplateInput) -> CreateTemplatePayload:
+        """Add a template; its channel, one of the service's features, never changes."""
+        values = input.values()
+        ((channel, content),) = values.pop("content").items()
+        async with info.context.transaction() as tx:
+            row = await domain.create(tx, info.context.actor, channel=CHANNELS[channel], content=content, **values)
+        return CreateTemplatePayload(template=await Template.read(info.context, row.id))
+
+    @mutation
+    async def update_template(self, info: Info, input: UpdateTemplateInput) -> UpdateTemplatePayload:
+        """Save a new version of a template; a save that changes nothing makes none."""
+        values = input.values()
+        content: dict[str, Any] = values.pop("content", None) or {}
+        async with info.context.transaction() as tx:
+            saved = await domain.update(
+                tx,
+                info.context.actor,
+                template_id=values.pop("template_id"),
+                expected_version=values.pop("expected_version", None),
+                channel=next((CHANNELS[channel] for channel in content), None),
+                changes=values | next(iter(content.values()), {}),
+            )
+        return UpdateTemplatePayload(
+            template=await Template.read(info.context, saved.template.id),
+            changed=saved.changed,
+            placeholders_added=saved.placeholders_added,
+            placeholders_removed=saved.placeholders_removed,
+        )
+
+    @mutation
+    async def archive_template(self, info: Info, input: ArchiveTemplateInput) -> ArchiveTemplatePayload:
+        """Archive a template; takes it out of its folder and makes a version."""
+        async with info.context.transaction() as tx:
+            row = await domain.archive(tx, info.context.actor, **input.values())
+        return ArchiveTemplatePayload(template=await Template.read(info.context, row.id))
+
+    @mutation
+    async def redact_template(self, info: Info, input: RedactTemplateInput) -> RedactTemplatePayload:
+        """Hide personalisation of a template's messages for good."""
+        async with info.context.transaction() as tx:
+            row = await domain.redact(tx, info.context.actor, **input.values())
+        return RedactTemplatePayload(template=await Template.read(info.context, row.id))
