@@ -1,0 +1,61 @@
+"""What is declared becomes GraphQL, and what is declared wrongly fails when it is imported."""
+
+import pytest
+import strawberry
+
+from graphql_api import models
+from schema.core import Entity, entities, entity
+from schema.core.inputs import Input, input_type, one_of
+
+
+def test_a_field_that_is_no_column_fails_at_import() -> None:
+    with pytest.raises(TypeError, match=r"Wrong\.colour: Template has no readable column 'colour'"):
+
+        @entity(models.Template)
+        class Wrong(Entity):
+            colour: str
+
+
+def test_a_password_is_no_readable_column() -> None:
+    with pytest.raises(TypeError, match="no readable column 'password'"):
+
+        @entity(models.User)
+        class Leak(Entity):
+            password: str
+
+
+def test_every_readable_thing_is_declared_as_data() -> None:
+    import schema  # noqa: F401, PLC0415 - entities register when they are imported
+
+    for kind in entities().values():
+        assert all(declared is not None for declared in kind.fields.values())
+
+
+@input_type
+class Address(Input):
+    """Where."""
+
+    town_id: strawberry.ID
+    postcode: str | None = None
+
+
+@one_of
+class Way(Input):
+    """One way or the other."""
+
+    by_post: strawberry.Maybe[Address]
+    by_name: strawberry.Maybe[str]
+
+
+def test_what_was_left_out_is_left_out() -> None:
+    assert Address(town_id=strawberry.ID("11111111-1111-4111-8111-111111111111")).values().keys() == {"town_id"}
+
+
+def test_null_is_kept_for_it_clears() -> None:
+    address = Address(town_id=strawberry.ID("11111111-1111-4111-8111-111111111111"), postcode=None)
+
+    assert address.values()["postcode"] is None
+
+
+def test_of_several_members_the_one_that_was_given_is_there() -> None:
+    assert Way(by_name=strawberry.Some("x"), by_post=None).values() == {"by_name": "x"}
