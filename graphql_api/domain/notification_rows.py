@@ -36,7 +36,6 @@ INVALID_PREFIX = "+44"
 _OBSCURE = dict.fromkeys(map(ord, ZERO_WIDTH + "\u00a0\u202f"))
 _REFERENCE_LETTERS = string.ascii_uppercase + string.digits
 _ABROAD = frozenset({Postage.EUROPE.value, Postage.REST_OF_WORLD.value})
-_ADDRESS_KEYS = frozenset({*(f"addressline{number}" for number in range(1, 8)), "postcode"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,17 +89,8 @@ def of_job(
     made = []
     for row in rows:
         broken = bool(row.problems) or (failed is not None and failed(row))
-        personalisation = {key: value for key, value in row.personalisation.items() if key not in _ADDRESS_KEYS}
-        if sending.channel is not Channel.LETTER:
-            personalisation = row.personalisation
-        elif row.postal_address:
-            personalisation |= row.postal_address.personalisation
-        else:
-            lines = (row.personalisation.get(key) for key in sorted(_ADDRESS_KEYS))
-            given = (line for line in lines if line)
-            personalisation |= {f"address_line_{number}": line for number, line in enumerate(given, 1)}
         recipient = Recipient(
-            row.recipient, row.normalised, personalisation, row.reference, row.phone_number, row.postal_address
+            row.recipient, row.normalised, row.personalisation, row.reference, row.phone_number, row.postal_address
         )
         values = one(sending, recipient, sign, notification_id=job_notification_id(sending.job_id, row.number))
         values["job_row_number"] = row.number

@@ -11,6 +11,7 @@ from graphql_api import access, models
 from graphql_api.content import messages
 from graphql_api.domain import audiences, limits, senders
 from graphql_api.domain.notification_rows import Sending
+from graphql_api.domain.states import require_active
 from graphql_api.enums import Channel, KeyType, Postage, ServiceFeature, ServicePermission, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, NotFound
 from graphql_api.recipients.lists import Permits
@@ -89,14 +90,7 @@ async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, te
         raise NotFound(template_id, "template_id")
     channel = CHANNELS[template.template_type]
     actor.require(PERMISSIONS[channel], service.id, "service_id")
-    if not service.active:
-        raise IllegalState(
-            "The service is closed.",
-            "service_id",
-            current="ARCHIVED",
-            allowed=["TRIAL", "LIVE"],
-            code=UserErrorCode.SERVICE_ARCHIVED,
-        )
+    require_active(service)
     key_type = actor.key_type or KeyType.LIVE
     features, used, sender = await _facts(tx, service, template)
     _check(service, template, channel, actor.key_type, features)
@@ -156,7 +150,7 @@ def _check(
             "The template has been archived.",
             "template_id",
             current="ARCHIVED",
-            allowed=["ACTIVE"],
+            allowed=["CURRENT"],
             code=UserErrorCode.TEMPLATE_ARCHIVED,
         )
     if channel is not Channel.LETTER:

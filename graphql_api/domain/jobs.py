@@ -1,0 +1,179 @@
+"""Jobs: one template sent to a list of recipients, checked whole before anything is written."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+from uuid import UUID
+
+from uuid_utils.compat import uuid7
+
+from graphql_api import access, models
+from graphql_api.domain import idempotency, job_runs, limits, recipients, sendings
+from graphql_api.domain.states import require_active
+from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
+from graphql_api.errors import IllegalState, Invalid, RecipientListRefused
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from datetime import datetime
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.domain.recipients import Plan, RecipientCheck, Transaction
+    from graphql_api.storage import Store
+
+FURTHEST_AHEAD = timedelta(days=7)
+_MUTATION = "createJob"
+_STORED_POLICIES = {ErrorPolicy.SEND_NOTHING: "all_or_nothing", ErrorPolicy.SEND_GOOD_ROWS: "skip_bad_rows"}
+_STATUSES = {status.value: status for status in JobStatus}
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What is asked of `create`: a key's own service where none is named, and a start at once where no time is."""
+
+    template_id: UUID
+    source: Mapping[str, Any]
+    "As `recipient_sources.find` takes it."
+    service_id: UUID | None = None
+    schedule: Mapping[str, datetime] | None = None
+    "`at` is naive UTC."
+    error_policy: ErrorPolicy = ErrorPolicy.SEND_NOTHING
+    idempotency_key: str | None = None
+
+    @property
+    def scheduled_for(self) -> datetime | None:
+        """When to start; None for at once."""
+        return self.schedule["at"] if self.schedule else None
+
+
+class Cancelled(NamedTuple):
+    """A job that was cancelled, and how many of its letters with it."""
+
+    job: models.Job
+    notification_count: int = 0
+
+
+async def create(transaction: Transaction, actor: Actor, store: Store, request: Request) -> models.Job:
+    """Check a list, keep it, and promise its processing; what is refused leaves nothing.
+
+    It opens transactions of its own, for none is held while a long list is read: one for the token, one for what the
+    check needs, and one that writes the job, its run and its task together. The list is stored before that, and thrown
+    away if it comes to nothing.
+    """
+    if service_id := request.service_id or actor.key_service_id:
+        async with transaction() as tx:
+            await limits.spend(tx, actor, service_id)
+    asked = {name: value for name, value in asdict(request).items() if name != "idempotency_key"}
+    async with transaction() as tx:
+        call = await idempotency.find(tx, actor, _MUTATION, request.idempotency_key, asked)
+        if call.answer:
+            return await access.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
+        _check_schedule(request.scheduled_for)
+        plan = await recipients.prepare(
+            tx, actor, service_id=request.service_id, template_id=request.template_id, source=request.source
+        )
+    data = await plan.source.read(store)
+    checked = await recipients.examine(plan, data)
+    _check_list(plan, checked, request.error_policy)
+    job_id = uuid7()
+    path = job_runs.list_path(plan.prepared.service.id, job_id)
+    await store.put(path, data if isinstance(data, bytes) else data.encode())
+    try:
+        async with transaction() as tx:
+            job = await _write(tx, actor, request, plan, checked, job_id, asked)
+    except BaseException:
+        await store.delete(path)
+        raise
+    if job.id != job_id:  # the same call, at the same time, was faster
+        await store.delete(path)
+    return job
+
+
+async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> Cancelled:
+    """Stop a job that has not begun: a scheduled one."""
+    job = await access.find(tx, actor, models.Job, job_id, "job_id", lock=True)
+    template = await tx.get_one(models.Template, job.template_id)
+    actor.require(sendings.PERMISSIONS[sendings.CHANNELS[template.template_type]], job.service_id, "job_id")
+    if job.job_status != JobStatus.SCHEDULED:
+        raise IllegalState(
+            "Only a job that waits for its time can be cancelled.",
+            "job_id",
+            current=_STATUSES[job.job_status].name,
+            allowed=[JobStatus.SCHEDULED.name],
+        )
+    job.job_status = JobStatus.CANCELLED.value
+    await tx.flush()
+    return Cancelled(job)
+
+
+def _check_schedule(at: datetime | None) -> None:
+    if at is None:
+        return
+    now = models.utcnow()
+    if at <= now:
+        message = "The time to send has gone by."
+        raise Invalid(message, "schedule", "at", code=UserErrorCode.SCHEDULED_TIME_IN_PAST)
+    if at > now + FURTHEST_AHEAD:
+        message = f"The time to send can be at most {FURTHEST_AHEAD.days} days ahead."
+        raise Invalid(message, "schedule", "at", code=UserErrorCode.SCHEDULED_TIME_TOO_FAR_AHEAD)
+
+
+def _check_list(plan: Plan, checked: RecipientCheck, policy: ErrorPolicy) -> None:
+    """Refuse a list for what is wrong with it as a whole, and for bad rows unless some are good and may go alone."""
+    some_good = checked.rows_with_errors_count < checked.row_count
+    if not checked.problems and policy is ErrorPolicy.SEND_GOOD_ROWS and some_good:
+        return
+    why = recipients.summary(checked)
+    if why:
+        message, code = why
+        raise RecipientListRefused(message, *plan.source.path, code=code, check=checked)
+
+
+async def _write(
+    tx: AsyncSession,
+    actor: Actor,
+    request: Request,
+    plan: Plan,
+    checked: RecipientCheck,
+    job_id: UUID,
+    asked: Mapping[str, Any],
+) -> models.Job:
+    """The job, what the worker needs to know of it, and the worker's task; or the job of the same call before."""
+    call = await idempotency.begin(tx, actor, _MUTATION, request.idempotency_key, asked)
+    if call.answer:
+        return await access.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
+    prepared = plan.prepared
+    # It may have been closed while the list was read.
+    require_active(await access.find(tx, actor, models.Service, prepared.service.id, "service_id"))
+    at = request.scheduled_for
+    job = models.Job(
+        id=job_id,
+        service_id=prepared.service.id,
+        template_id=prepared.template.id,
+        template_version=prepared.template.version,
+        original_file_name=plan.source.file_name or "",
+        contact_list_id=plan.source.contact_list_id,
+        created_by_id=None if actor.api_key_id else actor.user_id,
+        job_status=(JobStatus.SCHEDULED if at else JobStatus.PENDING).value,
+        notification_count=checked.row_count,
+        scheduled_for=at,
+    )
+    tx.add(job)
+    await tx.flush()
+    tx.add(
+        models.JobRun(
+            job_id=job.id,
+            api_key_id=actor.api_key_id,
+            error_policy=_STORED_POLICIES[request.error_policy],
+            reply_to_text=prepared.sender,
+            bad_rows=checked.refused_rows,
+        )
+    )
+    await tx.flush()
+    await job_runs.queue(tx, job.id, due=at)
+    await call.finish(tx, {"job_id": str(job.id)})
+    return job

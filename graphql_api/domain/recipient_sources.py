@@ -1,0 +1,194 @@
+"""Where a list of recipients comes from: text in the call, rows, an upload, or a list that the service keeps."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from graphql_api import access, models
+from graphql_api.content import values
+from graphql_api.content.placeholders import RECIPIENT_COLUMNS, normalise
+from graphql_api.domain import refusals
+from graphql_api.enums import Channel, UserErrorCode
+from graphql_api.errors import DomainError, Invalid, NotFound, refuse
+from graphql_api.recipients.lists import REFERENCE
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+    from graphql_api.domain.sendings import Prepared
+    from graphql_api.storage import Store
+
+MOST_ROWS = 250
+LONGEST_FILE_NAME = 255
+
+_FIELDS = {"email_address": Channel.EMAIL, "phone_number": Channel.SMS, "postal_address": Channel.LETTER}
+_HEADERS = {
+    Channel.EMAIL: ["email address"],
+    Channel.SMS: ["phone number"],
+    Channel.LETTER: [f"address line {number}" for number in range(1, 8)],
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A list, or where it is stored."""
+
+    path: tuple[str, ...]
+    "Of the argument that it came by."
+    file_name: str | None
+    "None where the rows came with the call."
+    content: str | bytes | None = None
+    stored: str | None = None
+    "Path in the object store."
+    contact_list_id: UUID | None = None
+
+    async def read(self, store: Store) -> str | bytes:
+        """The list itself."""
+        if self.content is not None:
+            return self.content
+        try:
+            return await store.get(self.stored or "")
+        except FileNotFoundError as error:
+            raise Invalid("The stored list is gone.", *self.path, code=UserErrorCode.FILE_UNREADABLE) from error
+
+
+def upload_path(upload_id: UUID) -> str:
+    """Where an upload is kept in the object store."""
+    return f"uploads/{upload_id}.csv"
+
+
+def contact_list_path(service_id: UUID, contact_list_id: UUID) -> str:
+    """Where a list that a service keeps is kept in the object store."""
+    return f"service-{service_id}-notify/contact-lists/{contact_list_id}.csv"
+
+
+async def find(tx: AsyncSession, actor: Actor, prepared: Prepared, source: Mapping[str, Any]) -> Source:
+    """Find a list: `source` holds `csv` ({"file_name", "content"}), `rows`, `upload_id` or `contact_list_id`."""
+    ((kind, value),) = source.items()
+    path = ("source", kind)
+    if kind == "csv":
+        check_file_name(value["file_name"], *path, "file_name")
+        return Source(path, value["file_name"], content=value["content"])
+    if kind == "rows":
+        return Source(path, None, content=_as_csv(prepared.channel, value))
+    if kind == "upload_id":
+        upload = await access.find(tx, actor, models.Upload, value, *path)
+        if upload.expires_at <= models.utcnow() or not _is_makers(actor, upload):
+            raise NotFound(value, *path)
+        return Source(path, upload.file_name, stored=upload_path(upload.id))
+    kept = await access.find(tx, actor, models.ContactList, value, *path)
+    if kept.archived or kept.service_id != prepared.service.id:
+        raise NotFound(value, *path)
+    if kept.template_type != prepared.channel:
+        message = "The list is for another channel than the template."
+        raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
+    stored = contact_list_path(kept.service_id, kept.id)
+    return Source(path, kept.original_file_name, stored=stored, contact_list_id=kept.id)
+
+
+def _is_makers(actor: Actor, upload: models.Upload) -> bool:
+    """Whether the upload is the caller's own, whoever else may see it."""
+    if actor.api_key_id is not None:
+        return upload.api_key_id == actor.api_key_id
+    return upload.user_id is not None and upload.user_id == actor.user_id
+
+
+def check_file_name(name: str, *path: str) -> None:
+    """Refuse a name that cannot be kept."""
+    if len(name) > LONGEST_FILE_NAME:
+        message = f"A file's name can have at most {LONGEST_FILE_NAME} characters."
+        raise Invalid(message, *path, code=UserErrorCode.TOO_LONG)
+    if not values.is_storable(name):
+        raise Invalid("The file's name has characters that cannot be stored.", *path)
+
+
+def _as_csv(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as the file that a job keeps; raises what no file could hold."""
+    if not rows:
+        raise Invalid("Give at least one row.", "source", "rows", code=UserErrorCode.FILE_EMPTY)
+    if len(rows) > MOST_ROWS:
+        message = f"Give at most {MOST_ROWS} rows; send longer lists as a file."
+        raise Invalid(message, "source", "rows", code=UserErrorCode.TOO_MANY_ROWS)
+    refuse(
+        [
+            problem.under("source", "rows", str(index))
+            for index, row in enumerate(rows)
+            for problem in _check(channel, row)
+        ]
+    )
+    names, widths = _columns(channel, rows)
+    headers = [*_HEADERS[channel], *(name for key, name in names.items() for _ in range(widths[key])), REFERENCE]
+    written = io.StringIO()
+    writer = csv.writer(written)
+    writer.writerow(headers)
+    for row in rows:
+        given = {normalise(name): value for name, value in (row.get("personalisation") or {}).items()}
+        reference = row.get("reference")
+        if reference is None:
+            reference = given.get(REFERENCE)
+        cells = [cell for key in names for cell in _cells(given.get(key), widths[key])]
+        writer.writerow([*_recipient(channel, row["recipient"]), *cells, _text(reference)])
+    return written.getvalue()
+
+
+def _check(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
+    ((field, recipient),) = row["recipient"].items()
+    if _FIELDS[field] is not channel:
+        message = "The recipient is for another channel than the template."
+        yield Invalid(message, "recipient", field, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
+    elif not all(map(values.is_storable, recipient["lines"] if field == "postal_address" else [recipient])):
+        yield Invalid("The recipient has characters that cannot be stored.", "recipient", field)
+    personalisation = row.get("personalisation")
+    malformed = values.check(personalisation)
+    yield from (refusals.of_content(problem, "personalisation") for problem in malformed)
+    reference = row.get("reference")
+    if reference is None:
+        return
+    if not values.is_storable(reference):
+        yield Invalid("The reference has characters that cannot be stored.", "reference")
+    elif not malformed and any(
+        normalise(name) == REFERENCE and value != reference for name, value in (personalisation or {}).items()
+    ):
+        yield Invalid("The reference and the value of ((reference)) must be the same in a list.", "reference")
+
+
+def _columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, int]]:
+    """Names of the values by normalised name, and how many columns each takes: a list takes two or more."""
+    names: dict[str, str] = {}
+    widths: dict[str, int] = {}
+    for row in rows:
+        for name, value in (row.get("personalisation") or {}).items():
+            key = normalise(name)
+            if not key or key == REFERENCE or key in RECIPIENT_COLUMNS[channel]:
+                continue
+            names.setdefault(key, name)
+            # One column would make a list of one a plain value.
+            width = max(len(value), 2) if isinstance(value, list) else 1
+            widths[key] = max(widths.get(key, 1), width)
+    return names, widths
+
+
+def _recipient(channel: Channel, recipient: Mapping[str, Any]) -> list[str]:
+    if channel is not Channel.LETTER:
+        return list(recipient.values())
+    lines = recipient["postal_address"]["lines"]
+    width = len(_HEADERS[channel])
+    # More lines than an address may have stay in the last cell, where the check of the address finds them.
+    cells = [*lines[: width - 1], "\n".join(lines[width - 1 :])]
+    return [*cells, *[""] * (width - len(cells))]
+
+
+def _cells(value: Any, width: int) -> list[str]:
+    members = value if isinstance(value, list) else [value]
+    return [*map(_text, members), *[""] * (width - len(members))]
+
+
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)
