@@ -1,0 +1,212 @@
+"""A database of its own for tests of the worker, which commits, listens and is killed, and jobs to run on it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest_asyncio
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from graphql_api import migrate, models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import job_runs
+from graphql_api.enums import Channel
+from graphql_api.gateways import FakeGateway, Gateway, Gateways
+from graphql_api.settings import asyncpg_url
+from graphql_api.storage import Store
+from graphql_api.worker import run
+from graphql_api.worker.settings import WorkerSettings
+from graphql_api.worker.work import Work
+from tests.builders import Builders
+
+SYSTEM = Actor.system()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def worker_url(postgres_url: str) -> AsyncIterator[str]:
+    """A migrated database for workers; dropped at the end."""
+    name = f"test_worker_{uuid4().hex[:12]}"
+    engine = create_async_engine(asyncpg_url(postgres_url), isolation_level="AUTOCOMMIT")
+    async with engine.connect() as administrator:
+        await administrator.execute(text(f'CREATE DATABASE "{name}"'))
+    url = asyncpg_url(postgres_url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
+    await migrate.upgrade(url)
+    yield url
+    async with engine.connect() as administrator:
+        await administrator.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
+    await engine.dispose()
+
+
+@pytest_asyncio.fixture
+async def rig(worker_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A worker's surroundings, with an empty queue."""
+    settings = WorkerSettings.model_validate(
+        {
+            "environment": "test",
+            "data_dir": tmp_path,
+            "database_url": worker_url,
+            "secret_key": ["test-secret-key"],
+            "dangerous_salt": "test-salt",
+            "fake_gateway_receipt_after": 0.1,
+            "fake_gateway_log": tmp_path / "sent",
+        }
+    )
+    database = Database.connect(settings)
+    rig = Rig(settings, database, Signer(tuple(settings.secret_keys), settings.salt), Store.connect(settings))
+    await rig.execute("TRUNCATE pgqueuer, pgqueuer_log, deliveries")
+    yield rig
+    await database.close()
+
+
+@dataclass
+class Rig:
+    """What a worker works on."""
+
+    settings: WorkerSettings
+    database: Database
+    signer: Signer
+    store: Store
+
+    @property
+    def make(self) -> Builders:
+        """Rows, whatever is not said about them invented; names never repeat."""
+        return _Unique(self.database, self.signer)
+
+    def work(self, *, settings: Mapping[str, Any] | None = None, **gateways: Gateway) -> Work:
+        """What tasks are called with; gateways by the channel's name, the fake one for the rest."""
+        changed = self.settings.model_copy(update=dict(settings or {}))
+        fake = FakeGateway(receipt_after=changed.fake_gateway_receipt_after, log=changed.fake_gateway_log)
+        chosen = {Channel[name.upper()]: gateway for name, gateway in gateways.items()}
+        return Work(changed, self.database, self.store, Gateways(chosen, fake), self.signer)
+
+    @asynccontextmanager
+    async def worker(self, **changes: Any) -> AsyncIterator[asyncio.Event]:
+        """A worker in this process, for as long as the block runs; the event ends it."""
+        stop = asyncio.Event()
+        running = asyncio.create_task(run(self.settings.model_copy(update=changes), stop=stop))
+        try:
+            yield stop
+        finally:
+            stop.set()
+            await asyncio.wait_for(running, 20)
+
+    async def job(
+        self, template: models.Template, csv: str, *, rows: int, run: Mapping[str, Any] | None = None, **values: Any
+    ) -> models.Job:
+        """A job as `createJob` leaves it: its row, its run, its list, and its task."""
+        job = await self.make.job(
+            template, **{"job_status": "pending", "notification_count": rows, "processing_started": None} | values
+        )
+        await self.store.put(job_runs.list_path(job.service_id, job.id), csv.encode())
+        async with self.database.transaction() as tx:
+            tx.add(models.JobRun(job_id=job.id, **run or {}))
+            await tx.flush()
+            await job_runs.queue(tx, job.id, due=job.scheduled_for)
+        return job
+
+    async def waiting(self, template: models.Template, count: int = 1, **values: Any) -> list[UUID]:
+        """Messages that wait to be sent, as a single send leaves them, but not queued."""
+        return [
+            (
+                await self.make.notification(
+                    template,
+                    **{"status": "created", "billable_units": 0, "personalisation": {"name": "Jo", "thing": "bill"}}
+                    | values,
+                )
+            ).id
+            for _ in range(count)
+        ]
+
+    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+        """What a statement answers."""
+        async with self.database.reading() as connection:
+            return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
+
+    async def value(self, statement: str, **values: Any) -> Any:
+        """The one value that a statement answers."""
+        (row,) = await self.rows(statement, **values)
+        (value,) = row.values()
+        return value
+
+    async def execute(self, statement: str, **values: Any) -> None:
+        """Change the database behind the worker's back."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text(statement), values)
+
+    async def notification(self, notification_id: UUID) -> dict[str, Any]:
+        """A message, by column."""
+        (row,) = await self.rows("SELECT * FROM notifications WHERE id = :id", id=notification_id)
+        return row
+
+    async def statuses(self, job_id: UUID) -> dict[str, int]:
+        """How many messages of a job have which status."""
+        found = await self.rows(
+            "SELECT notification_status, count(*) AS n FROM notifications WHERE job_id = :id GROUP BY 1", id=job_id
+        )
+        return {row["notification_status"]: row["n"] for row in found}
+
+    async def job_status(self, job_id: UUID) -> str:
+        """Where a job stands."""
+        return str(await self.value("SELECT job_status FROM jobs WHERE id = :id", id=job_id))
+
+    async def queued(self) -> list[tuple[str, str]]:
+        """Tasks of the queue, and how they stand."""
+        found = await self.rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
+        return [(row["entrypoint"], row["status"]) for row in found]
+
+    async def until(self, holds: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
+        """Wait until something holds."""
+        async with asyncio.timeout(seconds):
+            while not await holds():  # noqa: ASYNC110 - what it waits for is in the database
+                await asyncio.sleep(0.05)
+
+    def sent(self) -> list[UUID]:
+        """What the fake gateway was handed, in order."""
+        log = self.settings.fake_gateway_log
+        assert log is not None
+        with suppress(FileNotFoundError):
+            return [UUID(line.split()[0]) for line in log.read_text().splitlines()]
+        return []
+
+    def environment(self) -> dict[str, str]:
+        """What a worker process of its own needs to be told."""
+        settings = self.settings
+        assert settings.database_url is not None
+        return os.environ | {
+            "ENVIRONMENT": "test",
+            "DATA_DIR": str(settings.data_dir),
+            "DATABASE_URL": settings.database_url.get_secret_value(),
+            "SECRET_KEY": "test-secret-key",
+            "DANGEROUS_SALT": "test-salt",
+            "FAKE_GATEWAY_LOG": str(settings.fake_gateway_log),
+            "FAKE_GATEWAY_RECEIPT_AFTER": "0.1",
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+        }
+
+
+class _Unique(Builders):
+    """Builders whose rows are kept, so that what must be unique is random."""
+
+    async def user(self, **values: Any) -> models.User:
+        """A person who can sign in."""
+        return await super().user(**{"email_address": f"{uuid4()}@example.gov.uk"} | values)
+
+    async def service(self, *, features: Iterable[str] = ("email", "sms", "letter"), **values: Any) -> models.Service:
+        """A live service."""
+        name = str(uuid4())
+        return await super().service(features=features, **{"name": name, "normalised_service_name": name} | values)
+
+
+def texts(count: int, *, first: int = 0) -> str:
+    """A list of as many people, each with a phone number and a name."""
+    return "phone number,name\n" + "".join(f"07{n + 700_000_000:09},Person {n}\n" for n in range(first, first + count))

@@ -1,0 +1,336 @@
+"""Messages reach their providers: each once, in time order, whatever providers and workers do."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from itertools import pairwise
+from uuid import UUID, uuid4
+
+import pytest
+
+from graphql_api.domain import deliveries
+from graphql_api.domain.deliveries import Failed, Pace, Sent
+from graphql_api.enums import Channel, KeyType, NotificationStatus
+from graphql_api.gateways import Handed, Outgoing, TryAgain
+from graphql_api.models import utcnow
+from graphql_api.worker import notifications
+from tests.worker.rigs import SYSTEM, Rig
+
+PACE = Pace()
+
+
+class Recording:
+    """A gateway that does as it is told, and keeps what it was handed."""
+
+    name = "recording"
+    concurrency = 10
+
+    def __init__(self, *faults: Exception | None, outcome: NotificationStatus | None = None) -> None:
+        self.faults = list(faults)
+        self.outcome = outcome
+        self.sent: list[Outgoing] = []
+
+    async def send(self, message: Outgoing) -> Handed:
+        """Take a message, or fail as told."""
+        self.sent.append(message)
+        if self.faults and (fault := self.faults.pop(0)):
+            raise fault
+        return Handed(self.name, f"r-{message.id}", self.outcome)
+
+    async def close(self) -> None:
+        """Nothing to let go."""
+
+
+async def _sms(rig: Rig, count: int = 1, **values: object) -> list[UUID]:
+    template = await rig.make.template(await rig.make.service(name=f"Vaccines {uuid4()}"))
+    return await rig.waiting(template, count, **values)
+
+
+def _payload(ids: list[UUID]) -> dict[str, list[str]]:
+    return {"notification_ids": [str(one) for one in ids]}
+
+
+async def test_a_text_is_rendered_handed_over_and_recorded(rig: Rig) -> None:
+    service = await rig.make.service(prefix_sms=True)
+    template = await rig.make.template(service, content="Hello ((name)), ^")
+    (one,) = await rig.waiting(template, reply_to_text="VACCINES")
+    gateway = Recording()
+
+    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+
+    assert gateway.sent == [
+        Outgoing(one, Channel.SMS, "447700900123", f"{service.name}: Hello Jo, ^", sender="VACCINES")
+    ]
+    row = await rig.notification(one)
+    assert (row["notification_status"], row["sent_by"], row["reference"]) == ("sending", "recording", f"r-{one}")
+    assert row["billable_units"] == 1
+    assert row["created_at"] <= row["sent_at"] == row["updated_at"]
+    assert await rig.value("SELECT count(*) FROM deliveries") == 0
+
+
+async def test_an_email_goes_in_both_forms_with_its_senders_name(rig: Rig) -> None:
+    service = await rig.make.service(custom_email_sender_name="Vaccines", email_sender_local_part="vaccines")
+    template = await rig.make.template(service, Channel.EMAIL, content="# Hello ((name))", subject="Your ((thing))")
+    (one,) = await rig.waiting(
+        template, reply_to_text="help@example.gov.uk", unsubscribe_link="https://example.gov.uk/u"
+    )
+    gateway = Recording()
+
+    await notifications.deliver(rig.work(email=gateway), _payload([one]))
+
+    (email,) = gateway.sent
+    assert (email.recipient, email.subject, email.reply_to) == (
+        "someone@example.com",
+        "Your bill",
+        "help@example.gov.uk",
+    )
+    assert (email.from_name, email.from_local_part) == ("Vaccines", "vaccines")
+    assert email.unsubscribe_url == "https://example.gov.uk/u"
+    assert "Hello Jo" in email.text
+    assert "Hello Jo</h2>" in (email.html or "")
+    assert (await rig.notification(one))["billable_units"] == 0
+
+
+async def test_a_test_keys_message_goes_to_the_fake_gateway_whatever_the_channels_is(rig: Rig) -> None:
+    (one,) = await _sms(rig, key_type=KeyType.TEST.value)
+    gateway = Recording()
+
+    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+
+    assert gateway.sent == []
+    assert rig.sent() == [one]
+    assert (await rig.notification(one))["sent_by"] == "fake"
+
+
+@pytest.mark.parametrize(
+    ("recipient", "status"),
+    [
+        ("447700900001", "delivered"),
+        ("447700900002", "permanent-failure"),
+        ("447700900003", "temporary-failure"),
+        ("447700900999", "delivered"),
+    ],
+)
+async def test_the_recipient_tells_the_outcome_and_it_comes_after_sending(
+    rig: Rig, recipient: str, status: str
+) -> None:
+    (one,) = await _sms(rig, normalised_to=recipient)
+    async with rig.database.transaction() as tx:
+        await deliveries.queue(tx, [one])
+    seen: list[tuple[str, object]] = []
+
+    async def ended() -> bool:
+        row = await rig.notification(one)
+        if not seen or seen[-1][0] != row["notification_status"]:
+            seen.append((row["notification_status"], row["updated_at"] or row["created_at"]))
+        return bool(row["notification_status"] == status)
+
+    async with rig.worker(fake_gateway_receipt_after=0.5):
+        await rig.until(ended)
+
+    assert [name for name, _ in seen][-2:] == ["sending", status]
+    assert all(earlier < later for (_, earlier), (_, later) in pairwise(seen))  # type: ignore[operator]
+
+
+async def test_a_text_abroad_is_sent_and_may_never_be_confirmed(rig: Rig) -> None:
+    (one,) = await _sms(rig, international=True, normalised_to="33612345678")
+
+    await notifications.deliver(rig.work(sms=Recording()), _payload([one]))
+
+    assert (await rig.notification(one))["notification_status"] == "sent"
+
+
+async def test_an_outcome_known_at_once_is_recorded_at_once(rig: Rig) -> None:
+    (one,) = await _sms(rig)
+
+    gateway = Recording(outcome=NotificationStatus.PERMANENT_FAILURE)
+    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+
+    assert (await rig.notification(one))["notification_status"] == "permanent-failure"
+    assert await rig.queued() == []
+
+
+async def test_a_task_run_twice_sends_once(rig: Rig) -> None:
+    ids = await _sms(rig, 3)
+    gateway = Recording()
+    work = rig.work(sms=gateway)
+
+    await asyncio.gather(*(notifications.deliver(work, _payload(ids)) for _ in range(4)))
+    await notifications.deliver(work, _payload(ids))
+
+    assert sorted(message.id for message in gateway.sent) == sorted(ids)
+
+
+async def test_a_message_that_was_cancelled_meanwhile_is_not_sent(rig: Rig) -> None:
+    one, other = await _sms(rig, 2)
+    await rig.execute("UPDATE notifications SET notification_status = 'cancelled' WHERE id = :id", id=one)
+    gateway = Recording()
+
+    await notifications.deliver(rig.work(sms=gateway), _payload([one, other]))
+
+    assert [message.id for message in gateway.sent] == [other]
+
+
+async def test_a_text_that_could_not_go_is_tried_again_at_once_and_then_every_five_minutes(rig: Rig) -> None:
+    (one,) = await _sms(rig)
+    gateway = Recording(TryAgain("503"), TryAgain("timeout"))
+    work = rig.work(sms=gateway)
+    waits = []
+    for attempt in (1, 2):
+        await notifications.deliver(work, _payload([one]))
+        (delivery,) = await rig.rows("SELECT * FROM deliveries")
+        assert (delivery["attempts"], delivery["lease_owner"]) == (attempt, None)
+        assert delivery["last_error"] == ("503", "timeout")[attempt - 1]
+        waits.append(await rig.value("SELECT max(execute_after - created)::text FROM pgqueuer"))
+        await rig.execute("TRUNCATE pgqueuer")
+    row = await rig.notification(one)
+    assert (row["notification_status"], row["billable_units"]) == ("created", 1)
+    assert waits[0] == "00:00:00"
+    assert waits[1].startswith(("00:04:59.9", "00:05:00"))
+
+    await notifications.deliver(work, _payload([one]))
+    assert len(gateway.sent) == 2  # its time has not come
+
+    await rig.execute("UPDATE deliveries SET next_attempt_at = now() - interval '1 second'")
+    await notifications.deliver(work, _payload([one]))
+    assert (await rig.notification(one))["notification_status"] == "sending"
+
+
+async def test_retries_used_up_are_a_technical_failure(rig: Rig) -> None:
+    (one,) = await _sms(rig)
+    work = rig.work(
+        settings={"delivery_retries": 2, "delivery_retry_after": 0},
+        sms=(gateway := Recording(*(TryAgain("503") for _ in range(9)))),
+    )
+    for _ in range(5):
+        await notifications.deliver(work, _payload([one]))
+
+    assert len(gateway.sent) == 3
+    row = await rig.notification(one)
+    assert (row["notification_status"], row["billable_units"], row["sent_at"]) == ("technical-failure", 1, None)
+    assert await rig.value("SELECT count(*) FROM deliveries") == 0
+
+
+async def test_one_message_that_cannot_be_rendered_keeps_no_other(rig: Rig) -> None:
+    broken, *good = await _sms(rig, 5)
+    await rig.execute("UPDATE notifications SET _personalisation = 'forged' WHERE id = :id", id=broken)
+    gateway = Recording()
+
+    await notifications.deliver(rig.work(sms=gateway), _payload([broken, *good]))
+
+    assert sorted(message.id for message in gateway.sent) == sorted(good)
+    assert (await rig.notification(broken))["notification_status"] == "created"
+    assert await rig.value("SELECT last_error FROM deliveries") == "fault BadSignature"
+
+
+async def test_what_another_worker_holds_is_left_alone_and_asked_for_again(rig: Rig) -> None:
+    (one,) = await _sms(rig)
+    async with rig.database.transaction() as tx:
+        claim = await deliveries.claim(tx, SYSTEM, [one], owner=uuid4(), lease=60)
+    assert [message.id for message in claim.messages] == [one]
+    gateway = Recording()
+
+    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+
+    assert gateway.sent == []
+    assert await rig.queued() == [("deliver notifications", "queued")]
+
+
+async def test_a_claim_that_ran_out_passes_on_and_its_old_owner_changes_nothing(rig: Rig) -> None:
+    (one,) = await _sms(rig)
+    slow, quick = uuid4(), uuid4()
+    async with rig.database.transaction() as tx:
+        await deliveries.claim(tx, SYSTEM, [one], owner=slow, lease=0)
+    await asyncio.sleep(0.01)
+    async with rig.database.transaction() as tx:
+        (message,) = (await deliveries.claim(tx, SYSTEM, [one], owner=quick, lease=60)).messages
+    assert (message.attempts, message.last_error) == (2, "abandoned")
+
+    sent = Sent(one, "slow", "s", 1, utcnow())
+    failure = Failed(one, Channel.SMS, 99, 1, "503")
+    async with rig.database.transaction() as tx:
+        assert await deliveries.record_sent(tx, SYSTEM, [sent], owner=slow) == set()
+        await deliveries.record_failed(tx, SYSTEM, [failure], owner=slow, pace=PACE)
+    assert (await rig.notification(one))["notification_status"] == "created"
+
+    async with rig.database.transaction() as tx:
+        assert await deliveries.record_sent(tx, SYSTEM, [sent._replace(provider="quick")], owner=quick) == {one}
+    assert (await rig.notification(one))["sent_by"] == "quick"
+
+
+async def test_a_slow_gateway_keeps_its_claim(rig: Rig) -> None:
+    (one,) = await _sms(rig)
+
+    class Slow(Recording):
+        async def send(self, message: Outgoing) -> Handed:
+            await asyncio.sleep(1)
+            return await super().send(message)
+
+    gateway = Slow()
+    work = rig.work(settings={"worker_lease": 0.3}, sms=gateway)
+    first = asyncio.create_task(notifications.deliver(work, _payload([one])))
+    await asyncio.sleep(0.6)
+    await notifications.deliver(work, _payload([one]))
+    await first
+
+    assert [message.id for message in gateway.sent] == [one]
+    assert (await rig.notification(one))["notification_status"] == "sending"
+
+
+@pytest.mark.parametrize("status", NotificationStatus)
+async def test_a_receipt_changes_what_is_still_open(rig: Rig, status: NotificationStatus) -> None:
+    (one,) = await _sms(rig, status=status.value)
+    open_ones = {"created", "sending", "pending", "sent", "pending-virus-check"}
+
+    async with rig.database.transaction() as tx:
+        changed = await deliveries.receive(tx, SYSTEM, {one: NotificationStatus.TEMPORARY_FAILURE})
+
+    row = await rig.notification(one)
+    if status.value in open_ones:
+        assert (changed, row["notification_status"]) == ({one}, "temporary-failure")
+        assert row["updated_at"] is not None
+    else:
+        assert (changed, row["notification_status"]) == (set(), status.value)
+
+
+async def test_receipts_in_any_order_and_number_leave_the_first_final_one(rig: Rig) -> None:
+    (one,) = await _sms(rig, status="sending")
+    news = ["pending", "delivered", "permanent-failure", "delivered", "pending"]
+
+    for status in news:
+        await notifications.receive(rig.work(), {"receipts": {status: [str(one)]}})
+
+    assert (await rig.notification(one))["notification_status"] == "delivered"
+
+
+async def test_overdue_messages_are_queued_again_and_the_young_are_not(rig: Rig) -> None:
+    await rig.execute("UPDATE notifications SET notification_status = 'delivered'")
+    hours = timedelta(hours=1)
+    (old,) = await _sms(rig, created_at=utcnow() - 2 * hours)
+    (young,) = await _sms(rig, created_at=utcnow())
+    (held,) = await _sms(rig, created_at=utcnow() - 2 * hours)
+    async with rig.database.transaction() as tx:
+        await deliveries.claim(tx, SYSTEM, [held], owner=uuid4(), lease=60)
+
+    async with rig.database.transaction() as tx:
+        assert await deliveries.queue_overdue(tx, SYSTEM, pace=PACE) == 1
+
+    payload = await rig.value("SELECT convert_from(payload, 'UTF8') FROM pgqueuer")
+    assert payload == f'{{"notification_ids":["{old}"]}}'
+    assert str(young) not in payload
+
+
+async def test_three_days_of_silence_are_a_temporary_failure(rig: Rig) -> None:
+    await rig.execute("UPDATE notifications SET notification_status = 'delivered'")
+    days = timedelta(days=1)
+    (silent,) = await _sms(rig, status="sending", created_at=utcnow() - 3 * days - days / 24)
+    (pending,) = await _sms(rig, status="pending", created_at=utcnow() - 4 * days)
+    (recent,) = await _sms(rig, status="sending", created_at=utcnow() - 2 * days)
+    (abroad,) = await _sms(rig, status="sent", created_at=utcnow() - 4 * days)
+
+    async with rig.database.transaction() as tx:
+        assert await deliveries.give_up_on_silent(tx, SYSTEM, pace=PACE) == 2
+
+    found = [(await rig.notification(one))["notification_status"] for one in (silent, pending, recent, abroad)]
+    assert found == ["temporary-failure", "temporary-failure", "sending", "sent"]
