@@ -1,0 +1,61 @@
+"""Tokens made by hand, well and badly, as no library would make them."""
+
+from __future__ import annotations
+
+import base64
+import hmac
+import json
+import time
+from typing import Any
+
+import pytest
+
+from graphql_api import auth
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.errors import Unauthenticated
+from graphql_api.settings import Settings
+
+
+class Door:
+    """The door that tokens are brought to."""
+
+    def __init__(self, database: Database, settings: Settings, signer: Signer) -> None:
+        self.database, self.settings, self.signer = database, settings, signer
+
+    async def __call__(self, token: str | None, acting_user: str | None = None, **other: Any) -> Actor:
+        """Whoever the token belongs to."""
+        known: dict[str, Any] = {"database": self.database, "settings": self.settings, "signer": self.signer}
+        return await auth.actor_of(token, acting_user, **known | other)
+
+    async def refusal(self, token: str, acting_user: str | None = None, **other: Any) -> str:
+        """What the door says to a token that it refuses."""
+        with pytest.raises(Unauthenticated) as refused:
+            await self(token, acting_user, **other)
+        return refused.value.message
+
+
+def b64(data: bytes) -> str:
+    """URL-safe base64 without padding."""
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def sealed(header: bytes, payload: bytes, secret: str, digest: str = "sha256") -> str:
+    """A token of these very bytes."""
+    text = f"{b64(header)}.{b64(payload)}"
+    return f"{text}.{b64(hmac.digest(secret.encode(), text.encode(), digest))}"
+
+
+def jwt(issuer: Any, secret: str, *, header: dict[str, Any] | None = None, **claims: Any) -> str:
+    """A token as the official clients make it, but for what is told; a claim that is `...` is left out."""
+    whole = {"iss": issuer, "iat": int(time.time())} | claims
+    payload = {name: value for name, value in whole.items() if value is not ...}
+    headers = {"typ": "JWT", "alg": "HS256"} | (header or {})
+    return sealed(json.dumps(headers).encode(), json.dumps(payload).encode(), secret)
+
+
+def unsigned(issuer: str, algorithm: str) -> str:
+    """A token without a signature, that says which algorithm it does without."""
+    header = b64(json.dumps({"alg": algorithm}).encode())
+    return f"{header}.{b64(json.dumps({'iss': issuer, 'iat': int(time.time())}).encode())}."
