@@ -56,4 +56,4 @@ async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Se
         )
         .group_by(Service.organisation_id)
     )
-    return dict(found.tuples().all())
+    return dict(found.all())

@@ -20,8 +20,8 @@ from graphql_api.enums import (
     SortDirection,
 )
 from graphql_api.errors import Forbidden
+from loaders import members, statistics
 from loaders import services as loaders
-from loaders import statistics
 from schema import refs
 from schema.api_keys import ApiKeyFilter
 from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_of
@@ -45,6 +45,7 @@ from schema.core import (
     plain,
     root,
 )
+from schema.members import ServiceMemberFilter
 from schema.ranges import DateRangeInput
 from schema.statistics import NotificationStatistics, days_of
 from schema.templates import TemplateFilter, TemplateOrder
@@ -180,6 +181,10 @@ class Service(Entity, Node):
     """Sends allowed a minute, for each kind of API key."""
     daily_limits: list[DailyLimit] = lookup(loaders.daily_limits, via=_daily_limits)
     """Limit and use today, one per channel and one for text messages abroad."""
+    members: Connection[refs.ServiceMembership] | None = edge(
+        members.of_service, filter=ServiceMemberFilter, people_only=True
+    )
+    """Active members; not for API keys."""
     api_keys: Connection[refs.ApiKey] | None = edge(
         loaders.api_keys, filter=ApiKeyFilter, needs=ServicePermission.MANAGE_API_KEYS
     )

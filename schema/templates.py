@@ -213,7 +213,7 @@ class CreateTemplateInput(Input):
     content: TemplateContentInput
     """What it says; the channel is the one given."""
     idempotency_key: str | None = None
-    """Up to 255 characters; for 24 hours the same key with the same arguments gives the first result again."""
+    """As for `sendNotification`."""
 
 
 @payload

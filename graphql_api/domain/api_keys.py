@@ -12,7 +12,8 @@ from sqlalchemy import select
 
 from graphql_api import access, models
 from graphql_api.content import names
-from graphql_api.domain import checks, versions
+from graphql_api.content.values import is_storable
+from graphql_api.domain import checks, holders, versions
 from graphql_api.domain.states import LIVE, TRIAL, require_active
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
@@ -53,7 +54,7 @@ async def create(
     actor.require(ServicePermission.MANAGE_API_KEYS, service.id, "service_id")
     user_id = actor.require_person()
     require_active(service)
-    refuse([*_wrong(service, name, type, expires_at), *await _taken(tx, service_id, name)])
+    refuse([*_wrong(service, name, type, expires_at), *await _taken(tx, actor, service_id, name)])
     secret = str(uuid4())
     key = models.ApiKey(
         service_id=service_id,
@@ -120,11 +121,14 @@ def _wrong(
         yield Invalid("Choose a time to come.", "expires_at", code=UserErrorCode.OUT_OF_RANGE)
 
 
-async def _taken(tx: AsyncSession, service_id: UUID, name: str) -> list[DomainError]:
-    if "\0" in name:
+async def _taken(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[DomainError]:
+    if not is_storable(name):
         return []
     row = models.ApiKey
-    holder = await tx.scalar(
-        select(row).where(row.service_id == service_id, row.name == name.strip(), row.expiry_date.is_(None))
+    holder_id = await tx.scalar(
+        select(row.id).where(row.service_id == service_id, row.name == name.strip(), row.expiry_date.is_(None))
     )
-    return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)] if holder else []
+    if holder_id is None:
+        return []
+    holder = await holders.seen(tx, actor, row, holder_id)
+    return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)]

@@ -24,7 +24,7 @@ async def nhs(tx: AsyncSession) -> tuple[UUID | None, UUID | None]:
     """Ids of the NHS's email and letter branding, each None where this database has no such row."""
     email = select(models.EmailBranding.id).where(models.EmailBranding.id == NHS_EMAIL_BRANDING).scalar_subquery()
     letter = select(models.LetterBranding.id).where(models.LetterBranding.id == NHS_LETTER_BRANDING).scalar_subquery()
-    return (await tx.execute(select(email, letter))).tuples().one()
+    return (await tx.execute(select(email, letter))).one()
 
 
 def is_nhs_address(email_address: str) -> bool:

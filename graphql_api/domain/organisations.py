@@ -9,7 +9,8 @@ from sqlalchemy import any_, bindparam, column, delete, exists, func, select, ta
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import access, models
-from graphql_api.domain import allowances, brandings, checks, versions
+from graphql_api.content.values import is_storable
+from graphql_api.domain import allowances, brandings, checks, holders, versions
 from graphql_api.domain.billing_details import details_of, wrong_details
 from graphql_api.enums import OrganisationFeature, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
@@ -46,8 +47,8 @@ async def create(
         [
             *checks.name(name, "name"),
             *_wrong_domains(wanted),
-            *await _taken_name(tx, name.strip()),
-            *await _taken_domains(tx, wanted, None),
+            *await _taken_name(tx, actor, name.strip()),
+            *await _taken_domains(tx, actor, wanted, None),
         ]
     )
     organisation = models.Organisation(
@@ -73,7 +74,7 @@ async def update(
     organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
     require_active(organisation)
     domains = _as_stored(changes["domains"] or ()) if "domains" in changes else None
-    refuse([*_wrong(changes), *await _taken(tx, organisation, changes, domains)])
+    refuse([*_wrong(changes), *await _taken(tx, actor, organisation, changes, domains)])
     values = {name: changes[name] for name in PLAIN if name in changes}
     if "name" in changes:
         values["name"] = changes["name"].strip()
@@ -165,37 +166,44 @@ def _wrong_domains(domains: Sequence[str]) -> Iterator[Invalid]:
 
 
 async def _taken(
-    tx: AsyncSession, organisation: models.Organisation, changes: Mapping[str, Any], domains: Sequence[str] | None
+    tx: AsyncSession,
+    actor: Actor,
+    organisation: models.Organisation,
+    changes: Mapping[str, Any],
+    domains: Sequence[str] | None,
 ) -> list[DomainError]:
     problems: list[DomainError] = []
     name = (changes.get("name") or "").strip()
     if name and name != organisation.name:
-        problems += await _taken_name(tx, name)
-    return problems + await _taken_domains(tx, domains or (), organisation.id)
+        problems += await _taken_name(tx, actor, name)
+    return problems + await _taken_domains(tx, actor, domains or (), organisation.id)
 
 
-async def _taken_name(tx: AsyncSession, name: str) -> list[DomainError]:
-    if "\0" in name:
+async def _taken_name(tx: AsyncSession, actor: Actor, name: str) -> list[DomainError]:
+    if not is_storable(name):
         return []
-    holder = await tx.scalar(select(models.Organisation).where(models.Organisation.name == name))
-    return [AlreadyExists("Another organisation has this name.", "name", existing=holder)] if holder else []
+    row = models.Organisation
+    holder_id = await tx.scalar(select(row.id).where(row.name == name))
+    if holder_id is None:
+        return []
+    holder = await holders.seen(tx, actor, row, holder_id)
+    return [AlreadyExists("Another organisation has this name.", "name", existing=holder)]
 
 
-async def _taken_domains(tx: AsyncSession, domains: Sequence[str], own_id: UUID | None) -> list[DomainError]:
+async def _taken_domains(
+    tx: AsyncSession, actor: Actor, domains: Sequence[str], own_id: UUID | None
+) -> list[DomainError]:
     wanted = [domain for domain in domains if _DOMAIN.match(domain)]
     if not wanted:
         return []
-    domain = models.OrganisationDomain
-    found = await tx.execute(
-        select(domain.domain, models.Organisation)
-        .join(models.Organisation, models.Organisation.id == domain.organisation_id)
-        .where(domain.domain.in_(wanted))
-    )
-    holders = {name: holder for name, holder in found.tuples() if holder.id != own_id}
+    row = models.OrganisationDomain
+    found = await tx.execute(select(row.domain, row.organisation_id).where(row.domain.in_(wanted)))
+    taken = {domain: holder_id for domain, holder_id in found if holder_id != own_id}
+    rows = {holder_id: await holders.seen(tx, actor, models.Organisation, holder_id) for holder_id in {*taken.values()}}
     return [
-        AlreadyExists(f"{name} belongs to another organisation.", "domains", str(index), existing=holders[name])
-        for index, name in enumerate(domains)
-        if name in holders
+        AlreadyExists(f"{domain} belongs to another organisation.", "domains", str(index), existing=rows[taken[domain]])
+        for index, domain in enumerate(domains)
+        if domain in taken
     ]
 
 

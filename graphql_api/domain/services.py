@@ -10,11 +10,12 @@ from sqlalchemy import update as updated
 from graphql_api import access, models
 from graphql_api.actors import PLATFORM_ADMIN
 from graphql_api.content import names
-from graphql_api.domain import allowances, api_keys, brandings, checks, organisations, versions
+from graphql_api.content.values import is_storable
+from graphql_api.domain import allowances, api_keys, brandings, checks, holders, organisations, versions
 from graphql_api.domain.billing_details import details_of, wrong_details
 from graphql_api.domain.states import require_active
 from graphql_api.enums import JobStatus, OrganisationType, ServiceFeature, ServicePermission, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, Forbidden, Invalid, NotFound, refuse
+from graphql_api.errors import AlreadyExists, DomainError, Forbidden, Invalid, refuse
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -188,17 +189,14 @@ def _addressed(name: str, sender_name: str | None) -> dict[str, str]:
 
 async def _taken(tx: AsyncSession, actor: Actor, name: str, own: models.Service | None) -> list[DomainError]:
     """Another service with the name, or one that the same address would belong to."""
-    if "\0" in name:
+    if not is_storable(name):
         return []
     row = models.Service
     found = select(row.id).where(or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name)))
     holder_id = await tx.scalar(found.where(row.id != own.id) if own else found)
     if holder_id is None:
         return []
-    try:
-        holder = await access.find(tx, actor, models.Service, holder_id)
-    except NotFound:
-        holder = None
+    holder = await holders.seen(tx, actor, row, holder_id)
     return [AlreadyExists("Another service has this name, or nearly.", "name", existing=holder)]
 
 
@@ -257,5 +255,5 @@ async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None
         .outerjoin(lifetime, lifetime.api_key_id == key.id)
         .where(key.service_id == service_id, key.expiry_date.is_(None))
     )
-    for live_key, its_lifetime in found.tuples():
+    for live_key, its_lifetime in found:
         api_keys.expire(tx, actor, live_key, its_lifetime)
