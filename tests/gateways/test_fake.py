@@ -1,0 +1,57 @@
+"""The fake gateway: what becomes of a message is told by its recipient."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from uuid import UUID
+
+import pytest
+
+from graphql_api.enums import Channel, NotificationStatus
+from graphql_api.gateways import FakeGateway, Gateways, Handed, Outgoing, SmtpGateway
+from graphql_api.settings import Settings
+
+ONE = UUID("6ce466d0-fd6a-11e5-82f5-e0accb9d11a6")
+
+
+@pytest.mark.parametrize(
+    ("channel", "recipient", "outcome"),
+    [
+        (Channel.SMS, "447700900001", NotificationStatus.DELIVERED),
+        (Channel.SMS, "447700900002", NotificationStatus.PERMANENT_FAILURE),
+        (Channel.SMS, "447700900003", NotificationStatus.TEMPORARY_FAILURE),
+        (Channel.SMS, "447900900123", NotificationStatus.DELIVERED),
+        (Channel.EMAIL, "delivered@simulator.notify", NotificationStatus.DELIVERED),
+        (Channel.EMAIL, "perm-fail@simulator.notify", NotificationStatus.PERMANENT_FAILURE),
+        (Channel.EMAIL, "temp-fail@simulator.notify", NotificationStatus.TEMPORARY_FAILURE),
+        (Channel.EMAIL, "someone@example.com", NotificationStatus.DELIVERED),
+    ],
+)
+async def test_the_recipient_tells_the_outcome(channel: Channel, recipient: str, outcome: NotificationStatus) -> None:
+    handed = await FakeGateway(receipt_after=0.5).send(Outgoing(ONE, channel, recipient, "Hello"))
+
+    assert handed == Handed("fake", f"fake-{ONE}", outcome, 0.5)
+
+
+async def test_every_message_taken_is_a_line_of_the_log(tmp_path: Path) -> None:
+    gateway = FakeGateway(log=tmp_path / "sent")
+    for channel in (Channel.SMS, Channel.EMAIL):
+        await gateway.send(Outgoing(ONE, channel, "447900900123", "Hello"))
+    await gateway.close()
+
+    assert (tmp_path / "sent").read_text() == f"{ONE} sms\n{ONE} email\n"
+
+
+def test_each_channel_has_its_gateway_and_test_keys_have_the_fake_one() -> None:
+    gateways = Gateways.connect(Settings.model_validate({"email_gateway": "smtp", "smtp_url": "smtp://127.0.0.1:1"}))
+
+    assert isinstance(gateways.of(Channel.EMAIL), SmtpGateway)
+    assert gateways.of(Channel.EMAIL, test=True) is gateways.fake
+    assert gateways.of(Channel.SMS) is gateways.fake
+    assert gateways.of(Channel.LETTER) is gateways.fake
+
+
+@pytest.mark.parametrize("url", [None, "127.0.0.1:25", "http://127.0.0.1", "smtp://"])
+def test_a_relay_that_cannot_be_found_is_told_at_the_start(url: str | None) -> None:
+    with pytest.raises(ValueError, match="SMTP_URL"):
+        Gateways.connect(Settings.model_validate({"email_gateway": "smtp", "smtp_url": url}))
