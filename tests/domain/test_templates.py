@@ -1,0 +1,387 @@
+"""Templates: what can be saved, when that makes a version, and what stays for good."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import select
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.database import Database
+from graphql_api.domain import templates
+from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
+from graphql_api.errors import (
+    DomainError,
+    Forbidden,
+    IdempotencyConflict,
+    IllegalState,
+    Invalid,
+    MessageTooLong,
+    NotFound,
+    VersionConflict,
+)
+from tests.builders import Builders, key, person, platform_admin, stranger
+
+TEXT = {"body": "Hello ((name))"}
+EMAIL = {"subject": " Your ((thing)) ", "body": "Hello ((name))"}
+MAY = ServicePermission.MANAGE_TEMPLATES
+
+
+class Templates:
+    """Writes templates as the schema does."""
+
+    def __init__(self, database: Database) -> None:
+        self.database = database
+
+    async def create(
+        self, actor: Actor, service: models.Service, channel: Channel = Channel.SMS, **values: Any
+    ) -> models.Template:
+        given = {"name": "Reminder", "content": TEXT} | values
+        async with self.database.transaction() as tx:
+            return await templates.create(tx, actor, service_id=service.id, channel=channel, **given)
+
+    async def update(
+        self,
+        actor: Actor,
+        template: models.Template,
+        channel: Channel | None = None,
+        expected_version: int | None = None,
+        **changes: Any,
+    ) -> templates.Saved:
+        async with self.database.transaction() as tx:
+            return await templates.update(
+                tx,
+                actor,
+                template_id=template.id,
+                channel=channel,
+                expected_version=expected_version,
+                changes=changes,
+            )
+
+    async def archive(self, actor: Actor, template: models.Template) -> models.Template:
+        async with self.database.transaction() as tx:
+            return await templates.archive(tx, actor, template_id=template.id)
+
+    async def redact(self, actor: Actor, template: models.Template) -> models.Template:
+        async with self.database.transaction() as tx:
+            return await templates.redact(tx, actor, template_id=template.id)
+
+    async def rows(self, *columns: Any) -> list[Any]:
+        async with self.database.transaction() as tx:
+            return list(await tx.execute(select(*columns).order_by(*columns)))
+
+    async def versions(self, *columns: Any) -> list[Any]:
+        return await self.rows(models.TemplateHistory.version, *columns)
+
+
+@pytest.fixture
+def our(database: Database) -> Templates:
+    return Templates(database)
+
+
+@pytest.fixture
+async def service(make: Builders) -> models.Service:
+    return await make.service()
+
+
+@pytest.fixture
+async def member(make: Builders, service: models.Service) -> Actor:
+    return person(await make.member(service), service)
+
+
+async def test_a_template_begins_with_its_first_version(our: Templates, service: models.Service, member: Actor) -> None:
+    made = await our.create(member, service, Channel.EMAIL, name=" Reminder ", content=EMAIL)
+
+    assert (made.name, made.subject, made.content, made.has_unsubscribe_link, made.version) == (
+        "Reminder",
+        "Your ((thing))",
+        "Hello ((name))",
+        False,
+        1,
+    )
+    row, redaction = models.TemplateHistory, models.TemplateRedaction
+    assert await our.rows(row.id, row.version, row.subject, row.created_by_id) == [
+        (made.id, 1, "Your ((thing))", member.user_id)
+    ]
+    assert await our.rows(redaction.template_id, redaction.redact_personalisation) == [(made.id, False)]
+
+
+async def test_a_letter_goes_second_class_and_in_english(
+    our: Templates, service: models.Service, member: Actor
+) -> None:
+    made = await our.create(member, service, Channel.LETTER, content={**EMAIL, "postage": None, "languages": None})
+
+    assert (made.postage, made.letter_languages) == ("second", "english")
+
+
+async def test_a_letter_may_be_in_two_languages(our: Templates, service: models.Service, member: Actor) -> None:
+    welsh = {"languages": LetterLanguages.WELSH_THEN_ENGLISH, "welsh_subject": "Helo", "welsh_body": "((enw))"}
+    made = await our.create(member, service, Channel.LETTER, content=EMAIL | welsh)
+    assert templates.placeholders_of(made) == {"thing": "thing", "name": "name", "enw": "enw"}
+
+    saved = await our.update(member, made, Channel.LETTER, languages=LetterLanguages.ENGLISH)
+
+    assert (saved.template.letter_welsh_subject, saved.template.letter_welsh_content) == (None, None)
+    assert saved.placeholders_removed == ["enw"]
+
+
+@pytest.mark.parametrize(
+    ("channel", "values", "expected"),
+    [
+        (Channel.SMS, {"content": {"body": " "}}, [(UserErrorCode.REQUIRED, ("content", "sms", "body"))]),
+        (
+            Channel.EMAIL,
+            {"name": "", "content": {"subject": "", "body": ""}},
+            [
+                (UserErrorCode.REQUIRED, ("name",)),
+                (UserErrorCode.REQUIRED, ("content", "email", "subject")),
+                (UserErrorCode.REQUIRED, ("content", "email", "body")),
+            ],
+        ),
+        (
+            Channel.LETTER,
+            {"content": EMAIL | {"postage": Postage.EUROPE, "languages": LetterLanguages.WELSH_THEN_ENGLISH}},
+            [
+                (UserErrorCode.REQUIRED, ("content", "letter", "welshSubject")),
+                (UserErrorCode.REQUIRED, ("content", "letter", "welshBody")),
+                (UserErrorCode.POSTAGE_NOT_ALLOWED, ("content", "letter", "postage")),
+            ],
+        ),
+        (Channel.SMS, {"name": "x" * 256}, [(UserErrorCode.TOO_LONG, ("name",))]),
+    ],
+)
+async def test_what_cannot_be_sent_cannot_be_saved(
+    our: Templates,
+    service: models.Service,
+    member: Actor,
+    channel: Channel,
+    values: dict[str, Any],
+    expected: list[tuple[UserErrorCode, tuple[str, ...]]],
+) -> None:
+    with pytest.raises(DomainError) as refusal:
+        await our.create(member, service, channel, **values)
+
+    problems = getattr(refusal.value, "problems", [refusal.value])
+    assert [(one.code, one.path) for one in problems] == expected
+    assert await our.rows(models.Template.id) == []
+
+
+async def test_a_text_over_918_characters_cannot_be_saved(
+    our: Templates, service: models.Service, member: Actor
+) -> None:
+    with pytest.raises(MessageTooLong) as refusal:
+        await our.create(member, service, content={"body": "a" * 919})
+
+    assert (refusal.value.length, refusal.value.limit, refusal.value.path) == (919, 918, ("content", "sms", "body"))
+    assert (await our.create(member, service, content={"body": "a" * 918})).version == 1
+
+
+async def test_the_channel_must_be_switched_on(our: Templates, make: Builders) -> None:
+    service = await make.service(features=["email"])
+    actor = person(await make.member(service), service)
+    with pytest.raises(Invalid) as refusal:
+        await our.create(actor, service)
+    assert (refusal.value.code, refusal.value.path) == (UserErrorCode.CHANNEL_NOT_ENABLED, ("content", "sms"))
+
+    old = await make.template(service)
+    with pytest.raises(Invalid) as update:
+        await our.update(actor, old, name="Newer")
+    assert update.value.code is UserErrorCode.CHANNEL_NOT_ENABLED
+
+
+async def test_writing_one_takes_the_permission(our: Templates, make: Builders, service: models.Service) -> None:
+    template = await make.template(service)
+    lesser = person(await make.member(service), service, may=set(ServicePermission) - {MAY})
+    for actor in (lesser, key(await make.api_key(service))):
+        with pytest.raises(Forbidden):
+            await our.create(actor, service)
+        with pytest.raises(Forbidden):
+            await our.update(actor, template, name="Mine")
+        with pytest.raises(Forbidden):
+            await our.archive(actor, template)
+        with pytest.raises(Forbidden):
+            await our.redact(actor, template)
+    for refused in (our.create(stranger(), service), our.update(stranger(), template, name="Mine")):
+        with pytest.raises(NotFound):
+            await refused
+
+    assert await our.rows(models.Template.name, models.Template.version) == [(template.name, 1)]
+    assert (await our.create(platform_admin(await make.user()), service)).version == 1
+
+
+async def test_a_save_makes_a_version_by_whoever_saved(our: Templates, make: Builders, service: models.Service) -> None:
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+
+    saved = await our.update(actor, template, Channel.SMS, name="Newer", body="Bye ((name)) of ((Town))")
+
+    assert (saved.changed, saved.placeholders_added, saved.placeholders_removed) == (True, ["Town"], [])
+    assert (saved.template.version, saved.template.created_by_id) == (2, actor.user_id)
+    row = models.TemplateHistory
+    assert await our.versions(row.name, row.content, row.created_by_id, row.created_at, row.updated_at) == [
+        (1, template.name, "Hello ((name))", template.created_by_id, template.created_at, None),
+        (2, "Newer", "Bye ((name)) of ((Town))", actor.user_id, template.created_at, saved.template.updated_at),
+    ]
+
+
+async def test_saving_no_change_makes_no_version(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service, Channel.LETTER)
+
+    saved = await our.update(
+        member,
+        template,
+        Channel.LETTER,
+        name=f" {template.name}",
+        subject=template.subject,
+        postage=Postage.SECOND,
+        languages=LetterLanguages.ENGLISH,
+    )
+
+    assert (saved.changed, saved.template.version, saved.template.updated_at) == (False, 1, None)
+    assert await our.versions() == [(1,)]
+
+
+async def test_it_cannot_be_saved_over_somebody_elses_version(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service)
+    await our.update(member, template, name="Newer", expected_version=1)
+
+    with pytest.raises(VersionConflict) as refusal:
+        await our.update(member, template, name="Newest", expected_version=1)
+
+    assert (refusal.value.expected_version, refusal.value.current_version) == (1, 2)
+
+
+async def test_its_channel_never_changes(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service)
+    with pytest.raises(Invalid) as refusal:
+        await our.update(member, template, Channel.EMAIL, body="Hello")
+
+    assert (refusal.value.code, refusal.value.path) == (
+        UserErrorCode.TEMPLATE_CHANNEL_MISMATCH,
+        ("content", "email"),
+    )
+
+
+async def test_what_a_template_needs_cannot_be_cleared(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service, Channel.EMAIL)
+    with pytest.raises(DomainError) as refusal:
+        await our.update(member, template, Channel.EMAIL, name=None, subject=None, has_unsubscribe_link=None)
+
+    assert [(one.code, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+        (UserErrorCode.REQUIRED, ("content", "email", "has_unsubscribe_link")),
+        (UserErrorCode.REQUIRED, ("name",)),
+        (UserErrorCode.REQUIRED, ("content", "email", "subject")),
+    ]
+
+
+async def test_archiving_takes_it_out_of_its_folder(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service)
+    folder = models.TemplateFolder(service_id=service.id, name="Old")
+    await make.add(
+        folder,
+        models.FolderPermission(user_id=member.user_id, template_folder_id=folder.id, service_id=service.id),
+        models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id),
+    )
+
+    archived = await our.archive(member, template)
+
+    assert (archived.archived, archived.version) == (True, 2)
+    assert await our.versions(models.TemplateHistory.archived) == [(1, False), (2, True)]
+    assert await our.rows(models.TemplateFolderEntry.template_id) == []
+    assert (await our.archive(member, template)).version == 2
+    with pytest.raises(IllegalState) as refusal:
+        await our.update(member, template, name="Newer")
+    assert refusal.value.code is UserErrorCode.TEMPLATE_ARCHIVED
+
+
+async def test_one_in_a_folder_that_they_cannot_open_is_not_there(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service)
+    folder = models.TemplateFolder(service_id=service.id, name="Secret")
+    await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
+
+    with pytest.raises(NotFound) as refusal:
+        await our.archive(member, template)
+
+    assert refusal.value.path == ("template_id",)
+
+
+async def test_redacting_is_for_good_and_makes_no_version(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service)
+    assert (await our.redact(member, template)).version == 1
+    row = models.TemplateRedaction
+    first = await our.rows(row.redact_personalisation, row.updated_by_id, row.updated_at)
+    assert [(redacted, by) for redacted, by, _ in first] == [(True, member.user_id)]
+
+    await our.redact(person(await make.member(service), service), template)
+
+    assert await our.rows(row.redact_personalisation, row.updated_by_id, row.updated_at) == first
+    assert await our.versions() == [(1,)]
+
+
+async def test_an_old_template_without_the_row_can_be_redacted_too(
+    our: Templates, make: Builders, service: models.Service, member: Actor
+) -> None:
+    old = models.Template(
+        service_id=service.id, name="Old", template_type="sms", content="Hi", created_by_id=member.user_id
+    )
+    await make.add(old, old.snapshot())
+
+    await our.redact(member, old)
+
+    row = models.TemplateRedaction
+    assert await our.rows(row.template_id, row.redact_personalisation) == [(old.id, True)]
+
+
+async def test_the_same_key_makes_one_template(our: Templates, service: models.Service, member: Actor) -> None:
+    first = await our.create(member, service, idempotency_key="k")
+    again = await our.create(member, service, idempotency_key="k")
+    assert again.id == first.id
+
+    with pytest.raises(IdempotencyConflict) as refusal:
+        await our.create(member, service, idempotency_key="k", name="Another")
+
+    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+    assert await our.rows(models.Template.id) == [(first.id,)]
+    assert await our.versions() == [(1,)]
+
+
+async def test_a_refusal_gives_the_key_back(our: Templates, service: models.Service, member: Actor) -> None:
+    with pytest.raises(Invalid):
+        await our.create(member, service, idempotency_key="k", content={"body": ""})
+
+    assert (await our.create(member, service, idempotency_key="k")).version == 1
+
+
+async def test_an_archived_service_gets_no_templates(our: Templates, make: Builders) -> None:
+    service = await make.service(active=False)
+    actor = person(await make.member(service), service)
+    template = await make.template(service)
+    for refused in (our.create(actor, service), our.update(actor, template, name="Newer")):
+        with pytest.raises(IllegalState) as refusal:
+            await refused
+        assert refusal.value.code is UserErrorCode.SERVICE_ARCHIVED
+
+
+async def test_one_that_never_was_is_not_found(our: Templates, member: Actor) -> None:
+    missing = models.Template(id=uuid4())
+    with pytest.raises(NotFound) as refusal:
+        await our.update(member, missing, name="Newer")
+
+    assert refusal.value.missing_id == str(missing.id)
