@@ -1,0 +1,25 @@
+"""What the platform has promised to send, as a worker would read it."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING
+
+from sqlalchemy import text
+
+from graphql_api.domain import platform_messages
+from graphql_api.queue import Task
+
+if TYPE_CHECKING:
+    from graphql_api.crypto import Signer
+    from graphql_api.database import Database
+    from graphql_api.gateways import Outgoing
+
+
+async def promised(database: Database, signer: Signer) -> list[Outgoing]:
+    """Every message that waits, in the order in which they were promised."""
+    async with database.reading() as connection:
+        payloads = await connection.scalars(
+            text("SELECT payload FROM pgqueuer WHERE entrypoint = :task ORDER BY id"), {"task": Task.PLATFORM_MESSAGE}
+        )
+        return [platform_messages.read(json.loads(payload), signer) for payload in payloads]
