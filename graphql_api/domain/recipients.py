@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
     from graphql_api.actors import Actor
+    from graphql_api.content.messages import Rendered
     from graphql_api.domain.recipient_sources import Source
     from graphql_api.domain.sendings import Prepared
     from graphql_api.recipients.lists import RecipientList, Row
@@ -57,9 +58,12 @@ class Plan:
 
 @dataclass(slots=True)
 class RecipientCheck:
-    """What a list of recipients looks like against one template."""
+    """What a list of recipients looks like against one template.
 
-    prepared: Prepared
+    Without what was `prepared`, it tells why the list was not even read.
+    """
+
+    prepared: Prepared | None = None
     problems: list[DomainError] = field(default_factory=list)
     "What is wrong with the list as a whole."
     columns: list[str] = field(default_factory=list)
@@ -83,6 +87,12 @@ class RecipientCheck:
     def valid(self) -> bool:
         """Whether a job made from the list would be accepted."""
         return not self.problems and not self.rows_with_errors_count
+
+    def render(self, row: Row) -> Rendered:
+        """A row of the sample as it would be sent."""
+        if self.prepared is None:
+            raise ValueError("A list that was not read has no rows.")
+        return self.prepared.content.render(row.personalisation)
 
 
 async def check(

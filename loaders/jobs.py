@@ -1,0 +1,104 @@
+"""Reads of jobs, and how far each has come."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import func, select
+
+from graphql_api import statuses
+from graphql_api.enums import JobStatus, NotificationStatusGroup
+from graphql_api.models import Job, JobRun, NotificationAllTime, Service, Template
+from loaders.core import AnyOf, Equals, Filter, Switch, Within, batch, by, last_if_null, newest, one, page, row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+
+FILTERS: dict[str, Filter] = {
+    "statuses": AnyOf(Job.job_status),
+    "template_id": Equals(Job.template_id),
+    "created_at": Within(Job.created_at),
+    "archived": Switch(yes=Job.archived.is_(True), no=Job.archived.is_(False)),
+}
+_ORDERS = {
+    "created_at": by(Job.created_at, Job.id),
+    "scheduled_for": last_if_null(Job.scheduled_for, Job.id),
+    "processing_started_at": last_if_null(Job.processing_started, Job.id),
+}
+
+by_id = row(Job.id)
+of_service = page(Service.jobs, newest(Job), orders=_ORDERS, filters=FILTERS)
+of_template = page(Template.jobs, newest(Job), orders=_ORDERS, filters=FILTERS)
+
+service = one(Job.service)
+# Whoever sees a job sees what it sends, though its template may lie in a folder that is closed to them.
+template = one(Job.template, implied=True)
+template_version = one(Job.template_as_sent, implied=True)
+created_by = one(Job.created_by)
+run = one(Job.run)
+made_with = one(JobRun.api_key)
+
+
+class Progress(NamedTuple):
+    """How the messages of a job stand."""
+
+    total: int
+    created: int
+    in_progress: int
+    delivered: int
+    failed: int
+    cancelled: int
+    ended: bool
+    "No message will be made any more, whatever the total says."
+
+    @property
+    def finished(self) -> int:
+        """Rows whose message has come to its end."""
+        return self.delivered + self.failed + self.cancelled
+
+    @property
+    def fraction_complete(self) -> float:
+        """Share of rows that have, from 0 to 1; a list without rows is complete."""
+        return min(self.finished / self.total, 1.0) if self.total else 1.0
+
+    @property
+    def is_final(self) -> bool:
+        """Whether no count can change again."""
+        return not self.in_progress and (self.ended or self.created >= self.total)
+
+
+_ENDED = frozenset({JobStatus.CANCELLED.value, JobStatus.SENDING_LIMITS_EXCEEDED.value})
+
+
+@batch(key=lambda job: (job.id, job.notification_count, job.job_status))
+async def progress(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Progress]:
+    """Counts by group of status, of messages past their retention too, in one snapshot."""
+    del actor
+    message = NotificationAllTime
+    counts: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
+    for job_id, status, count in await connection.execute(
+        select(message.job_id, message.status, func.count())
+        .where(message.job_id.in_({key[0] for key in keys}))
+        .group_by(message.job_id, message.status)
+    ):
+        if status is not None:
+            counts[job_id][statuses.group_of(status)] += count
+    return {(job_id, total, status): _progress(total, status, counts[job_id]) for job_id, total, status in keys}
+
+
+def _progress(total: int, status: str, counts: Mapping[NotificationStatusGroup, int]) -> Progress:
+    return Progress(
+        total=total,
+        created=sum(counts.values()),
+        in_progress=counts.get(NotificationStatusGroup.IN_PROGRESS, 0),
+        delivered=counts.get(NotificationStatusGroup.DELIVERED, 0),
+        failed=counts.get(NotificationStatusGroup.FAILED, 0),
+        cancelled=counts.get(NotificationStatusGroup.CANCELLED, 0),
+        ended=status in _ENDED,
+    )

@@ -1,0 +1,532 @@
+"""Messages: what GraphQL says of them, and how they are sent."""
+
+import asyncio
+from datetime import date, datetime
+from decimal import Decimal
+from typing import Any, Self
+from uuid import UUID
+
+import strawberry
+
+from graphql_api import letter_days, models, prices, statuses
+from graphql_api.content import messages
+from graphql_api.context import Context
+from graphql_api.domain import limits
+from graphql_api.domain import notifications as domain
+from graphql_api.enums import (
+    Channel,
+    KeyType,
+    NotificationOrderField,
+    NotificationStatus,
+    NotificationStatusGroup,
+    Postage,
+    SortDirection,
+)
+from loaders import notifications as loaders
+from schema import refs
+from schema.core import (
+    JSON,
+    Entity,
+    Info,
+    Input,
+    Node,
+    column,
+    computed,
+    entity,
+    found,
+    input_type,
+    lookup,
+    mutation,
+    one,
+    one_of,
+    payload,
+    plain,
+    root,
+)
+from schema.errors import UserError, user_errors
+from schema.messages import RenderedMessage
+from schema.money import Money
+from schema.ranges import DateRange, DateTimeRangeInput
+from schema.template_contents import CHANNELS, prefix_of
+
+_POSTAGES = {postage.value: postage for postage in Postage}
+
+
+@plain
+class EmailDetails:
+    """What only emails have."""
+
+    reply_to_address: str | None
+    """Where replies go; null once erased."""
+    one_click_unsubscribe_url: str | None
+    """Link in its header; null once erased."""
+    file_count: int
+    """Files sent with it as links."""
+
+
+@plain
+class SmsDetails:
+    """What only text messages have."""
+
+    sender: str | None
+    """Name or number it comes from; null once erased."""
+    fragment_count: int | None
+    """Fragments billed; null until handed over."""
+    international: bool
+    """True for a number outside the UK."""
+    calling_code: str | None
+    """Calling code of the country, without +."""
+    rate_multiplier: Decimal | None
+    """How many UK units a fragment costs."""
+
+
+@plain
+class LetterDetails:
+    """What only letters have."""
+
+    contact_block: str | None
+    """Sender's address; null for none or once erased."""
+    address_lines: list[str] | None
+    """Recipient's address; null once erased."""
+    postage: Postage
+    """Class of post."""
+    sheet_count: int | None
+    """Sheets billed; null until counted."""
+    print_deadline: datetime | None
+    """From then on it can no longer be cancelled."""
+    estimated_delivery: DateRange | None
+    """Days on which it should arrive."""
+    validation_problems: list[str]
+    """Rules that its address or PDF broke."""
+
+
+@plain
+class NotificationCost:
+    """What one message costs."""
+
+    total: Money | None
+    """Units at the rate of the day, without the yearly free allowance; null until ready."""
+    unit_rate: Money | None
+    """Price of one unit; null until ready."""
+    billable_units: int | None
+    """Fragments times the country's multiplier, or sheets; null until ready."""
+    ready: bool
+    """False until it is handed to a provider or, for a letter, its sheets are known."""
+
+    @classmethod
+    def of(cls, cost: prices.Cost) -> Self:
+        """The cost, with its currency."""
+        return cls(
+            total=Money.of(cost.total),
+            unit_rate=Money.of(cost.unit_rate),
+            billable_units=cost.units,
+            ready=cost.ready,
+        )
+
+
+_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
+    Channel.EMAIL: {
+        NotificationStatus.TEMPORARY_FAILURE: "Inbox not accepting messages right now",
+        NotificationStatus.PERMANENT_FAILURE: "No such email address",
+        NotificationStatus.SENT: "Delivered",
+    },
+    Channel.SMS: {
+        NotificationStatus.TEMPORARY_FAILURE: "Phone not accepting messages right now",
+        NotificationStatus.PERMANENT_FAILURE: "Not delivered",
+        NotificationStatus.SENT: "Sent to an international number",
+    },
+    Channel.LETTER: {
+        NotificationStatus.CREATED: "Accepted",
+        NotificationStatus.SENDING: "Accepted",
+        NotificationStatus.DELIVERED: "Received",
+        NotificationStatus.RETURNED_LETTER: "Returned",
+        NotificationStatus.PERMANENT_FAILURE: "Could not be printed",
+        NotificationStatus.TEMPORARY_FAILURE: "Could not be printed right now",
+    },
+}
+_TEXTS_OF_ALL = {
+    NotificationStatus.CREATED: "Waiting to be sent",
+    NotificationStatus.SENDING: "Sending",
+    NotificationStatus.PENDING: "Sending",
+    NotificationStatus.DELIVERED: "Delivered",
+    NotificationStatus.SENT: "Sent",
+    NotificationStatus.TECHNICAL_FAILURE: "Technical failure",
+    NotificationStatus.VALIDATION_FAILED: "Validation failed",
+    NotificationStatus.PENDING_VIRUS_CHECK: "Waiting for a virus check",
+    NotificationStatus.VIRUS_SCAN_FAILED: "Virus found",
+    NotificationStatus.CANCELLED: "Cancelled",
+    NotificationStatus.RETURNED_LETTER: "Returned",
+}
+
+
+def status_text(channel: str, stored: str) -> str:
+    """A status in words that suit the channel and a screen."""
+    status = statuses.status_of(stored)
+    return _TEXTS[CHANNELS[channel]].get(status) or _TEXTS_OF_ALL[status]
+
+
+def is_final(stored: str) -> bool:
+    """Whether the status cannot change again by itself."""
+    return statuses.group_of(stored) is not NotificationStatusGroup.IN_PROGRESS
+
+
+def _completed_at(stored: str, updated_at: datetime | None) -> datetime | None:
+    return updated_at if is_final(stored) else None
+
+
+def _personalisation(context: Context, signed: str | None) -> Any:
+    return None if signed is None else context.signer.unsign(signed)
+
+
+def _content(
+    context: Context, to: str | None, signed: str | None, unsubscribe_url: str | None, template: Any, service: Any
+) -> RenderedMessage | None:
+    """The message as sent; a message without personalisation is one whose template redacts it."""
+    if to is None or template is None:
+        return None
+    text = messages.Template(
+        CHANNELS[template.template_type],
+        subject=template.subject,
+        body=template.content,
+        prefix=prefix_of(service),
+        welsh_subject=template.letter_welsh_subject,
+        welsh_body=template.letter_welsh_content,
+    )
+    values = _personalisation(context, signed)
+    return RenderedMessage.of(text.render(values, hidden=signed is None, unsubscribe_url=unsubscribe_url), context)
+
+
+def _email(channel: str, reply_to: str | None, unsubscribe_url: str | None, files: int | None) -> EmailDetails | None:
+    if channel != Channel.EMAIL:
+        return None
+    return EmailDetails(reply_to_address=reply_to, one_click_unsubscribe_url=unsubscribe_url, file_count=files or 0)
+
+
+def _sms(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
+    if channel != Channel.SMS:
+        return None
+    sender, units, international, prefix, multiplier = columns
+    waiting = stored == NotificationStatus.CREATED and not units
+    return SmsDetails(
+        sender=sender,
+        fragment_count=None if waiting else units,
+        international=bool(international),
+        calling_code=prefix.lstrip("+") if prefix else None,
+        rate_multiplier=multiplier,
+    )
+
+
+def _letter(channel: str, to: str | None, *columns: Any) -> LetterDetails | None:
+    if channel != Channel.LETTER:
+        return None
+    contact, stored_postage, sheets, created_at = columns
+    postage = _POSTAGES.get(stored_postage, Postage.SECOND)
+    first, last = letter_days.delivery(created_at, postage)
+    return LetterDetails(
+        contact_block=contact,
+        address_lines=None if to is None else to.split("\n"),
+        postage=postage,
+        sheet_count=sheets or None,
+        print_deadline=letter_days.print_deadline(created_at),
+        estimated_delivery=_days(first, last),
+        validation_problems=[],
+    )
+
+
+def _days(first: date, last: date) -> DateRange:
+    return DateRange(from_=first, to=last)
+
+
+@entity(models.Notification, by_id=loaders.by_id)
+class Notification(Entity, Node):
+    """One message to one recipient."""
+
+    id: strawberry.ID
+    """UUID of the row."""
+    service: refs.Service = one(loaders.service)
+    """Sender's service."""
+    channel: Channel = column(models.Notification.notification_type)
+    """Channel."""
+    status: NotificationStatus = computed(models.Notification.status, via=statuses.status_of)
+    """Where it stands."""
+    status_text: str = computed(models.Notification.notification_type, models.Notification.status, via=status_text)
+    """The same in words that suit the channel and a screen."""
+    status_group: NotificationStatusGroup = computed(models.Notification.status, via=statuses.group_of)
+    """Group the status counts in."""
+    is_final: bool = computed(models.Notification.status, via=is_final)
+    """True when the status cannot change again by itself."""
+    recipient: str | None = column(models.Notification.to)
+    """As given by the sender; null once erased."""
+    reference: str | None = column(models.Notification.client_reference)
+    """The caller's own reference; kept when the rest is erased."""
+    template: refs.Template = one(loaders.template)
+    """Template, as it is now."""
+    template_version: refs.TemplateVersion = one(loaders.template_version)
+    """Template as it was when this was sent."""
+    personalisation: JSON | None = computed(models.Notification.personalisation, via=_personalisation, context=True)
+    """Values sent; null once erased or where the template redacts them."""
+    content: RenderedMessage | None = computed(
+        models.Notification.to,
+        models.Notification.personalisation,
+        models.Notification.unsubscribe_link,
+        via=_content,
+        along=(loaders.template_version, loaders.service),
+        context=True,
+    )
+    """The message as sent, values hidden where the template redacts them; null once erased."""
+    key_type: KeyType
+    """Kind of key it counts as; LIVE for a person's."""
+    api_key: refs.ApiKey | None = one(loaders.api_key)
+    """Key it was sent with; null for a person's and for one the caller may not see."""
+    created_by: refs.User | None = one(loaders.created_by)
+    """Person who sent it; null for a key's."""
+    job: refs.Job | None = one(loaders.job)
+    """Job it came from."""
+    job_row_number: int | None
+    """Row in the job's list, counted from 0."""
+    provider: str | None = column(models.Notification.sent_by)
+    """Identifier of the company it was handed to, such as mmg, firetext, ses or dvla."""
+    created_at: datetime
+    """When it was accepted."""
+    sent_at: datetime | None
+    """When it was handed over."""
+    updated_at: datetime | None
+    """When its status last changed."""
+    completed_at: datetime | None = computed(
+        models.Notification.status, models.Notification.updated_at, via=_completed_at
+    )
+    """When its status became final."""
+    cost: NotificationCost = lookup(loaders.cost, via=NotificationCost.of)
+    """What it costs."""
+    email: EmailDetails | None = computed(
+        models.Notification.notification_type,
+        models.Notification.reply_to_text,
+        models.Notification.unsubscribe_link,
+        models.Notification.document_download_count,
+        via=_email,
+    )
+    """What only emails have."""
+    sms: SmsDetails | None = computed(
+        models.Notification.notification_type,
+        models.Notification.status,
+        models.Notification.reply_to_text,
+        models.Notification.billable_units,
+        models.Notification.international,
+        models.Notification.phone_prefix,
+        models.Notification.rate_multiplier,
+        via=_sms,
+    )
+    """What only text messages have."""
+    letter: LetterDetails | None = computed(
+        models.Notification.notification_type,
+        models.Notification.to,
+        models.Notification.reply_to_text,
+        models.Notification.postage,
+        models.Notification.billable_units,
+        models.Notification.created_at,
+        via=_letter,
+    )
+    """What only letters have."""
+
+
+@input_type
+class NotificationFilter(Input):
+    """Which messages to list; every condition given must hold."""
+
+    channels: list[Channel] | None = None
+    """Any of these."""
+    statuses: list[NotificationStatus] | None = None
+    """Any of these."""
+    status_groups: list[NotificationStatusGroup] | None = None
+    """Any of these."""
+    key_types: list[KeyType] | None = None
+    """Any of these; all that the caller may see when left out."""
+    template_id: strawberry.ID | None = None
+    """Made from this template."""
+    job_id: strawberry.ID | None = None
+    """From this job."""
+    api_key_id: strawberry.ID | None = None
+    """Sent with this key."""
+    created_by_id: strawberry.ID | None = None
+    """Sent by this person."""
+    reference: str | None = None
+    """Exactly this reference."""
+    search: str | None = None
+    """Part of a recipient or reference, three characters or more; recipients are normalised before matching."""
+    include_jobs: bool | None = True
+    """False leaves out messages that came from a job."""
+    include_one_off: bool | None = True
+    """False leaves out messages that a person sent one by one."""
+    created_at: DateTimeRangeInput | None = None
+    """Accepted in this time."""
+
+
+@input_type
+class NotificationOrder(Input):
+    """How to order messages."""
+
+    field: NotificationOrderField
+    """What to order by."""
+    direction: SortDirection = SortDirection.DESC
+    """Direction."""
+
+
+@root
+class NotificationQueries:
+    """The part of Query that reads messages."""
+
+    notification: refs.Notification | None = found(loaders.by_id)
+    """One message, also after its personal data have been erased."""
+
+
+@input_type
+class PostalAddressInput(Input):
+    """A postal address."""
+
+    lines: list[str]
+    """Three to seven; the last is a UK postcode or, where allowed, a country."""
+
+
+@one_of
+class RecipientInput(Input):
+    """Whom to send to; must suit the template's channel."""
+
+    email_address: strawberry.Maybe[str]
+    """For an email."""
+    phone_number: strawberry.Maybe[str]
+    """For a text message."""
+    postal_address: strawberry.Maybe[PostalAddressInput]
+    """For a letter."""
+
+
+@input_type
+class SendNotificationInput(Input):
+    """Arguments of `sendNotification`."""
+
+    service_id: strawberry.ID | None = None
+    """Needed from a person; an API key's own service is taken."""
+    template_id: strawberry.ID
+    """The template."""
+    recipient: RecipientInput
+    """Whom to send to."""
+    personalisation: JSON | None = None
+    """Object of placeholder name to string, number, boolean or list of strings; names match whatever their case,
+    spaces, hyphens and underscores.
+    """
+    reference: str | None = None
+    """The caller's own reference, up to 1,000 characters, not unique."""
+    postage: Postage | None = None
+    """Letters only; the template's own when left out."""
+    idempotency_key: str | None = None
+    """Up to 255 characters; for 24 hours the same key with the same arguments gives the first result and sends
+    nothing.
+    """
+
+
+@payload
+class SendNotificationPayload:
+    """Answer of `sendNotification`."""
+
+    notification: refs.Notification | None
+    """The message."""
+
+
+@input_type
+class SendNotificationItemInput(Input):
+    """One message of many."""
+
+    recipient: RecipientInput
+    """Whom to send to."""
+    personalisation: JSON | None = None
+    """As for `sendNotification`."""
+    reference: str | None = None
+    """The caller's own reference."""
+
+
+@input_type
+class SendNotificationsInput(Input):
+    """Arguments of `sendNotifications`."""
+
+    service_id: strawberry.ID | None = None
+    """Needed from a person; an API key's own service is taken."""
+    template_id: strawberry.ID
+    """The template."""
+    items: list[SendNotificationItemInput]
+    """One per message."""
+    idempotency_key: str | None = None
+    """As for `sendNotification`, for the call as a whole."""
+
+
+@plain
+class SendNotificationResult:
+    """What became of one message of many."""
+
+    index: int
+    """Place in `items`, counted from 0."""
+    notification: refs.Notification | None
+    """The message; null when refused."""
+    errors: list[UserError]
+    """Why it was refused."""
+
+
+@payload
+class SendNotificationsPayload:
+    """Answer of `sendNotifications`."""
+
+    results: list[SendNotificationResult] = []  # noqa: RUF012 - the decorator makes a fresh one each time
+    """One per item, in the same order; empty when the call as a whole is refused."""
+    accepted_count: int = 0
+    """Messages accepted."""
+    rejected_count: int = 0
+    """Messages refused."""
+
+
+async def spend(context: Context, service_id: UUID | None) -> None:
+    """Take the token of a sending call, for good, before it is known whether it will be refused."""
+    service_id = service_id or context.actor.key_service_id
+    if service_id is not None:
+        async with context.transaction() as tx:
+            await limits.spend(tx, context.actor, service_id)
+
+
+async def _read(context: Context, row: models.Notification | None) -> Any:
+    """The message as the caller sees it; one that was only answered, not stored, as it was answered."""
+    if row is None:
+        return None
+    return await Notification.read(context, row.id) or Notification.of(row)
+
+
+@strawberry.type
+class NotificationMutations:
+    """The part of Mutation that sends messages."""
+
+    @mutation
+    async def send_notification(self, info: Info, input: SendNotificationInput) -> SendNotificationPayload:
+        """Send one message."""
+        context, values = info.context, input.values()
+        await spend(context, values.get("service_id"))
+        async with context.transaction() as tx:
+            row = await domain.send(tx, context.actor, signer=context.signer, **values)
+        return SendNotificationPayload(notification=await _read(context, row))
+
+    @mutation
+    async def send_notifications(self, info: Info, input: SendNotificationsInput) -> SendNotificationsPayload:
+        """Send up to 250 messages of one template, each accepted or refused by itself."""
+        context, values = info.context, input.values()
+        await spend(context, values.get("service_id"))
+        async with context.transaction() as tx:
+            results = await domain.send_many(tx, context.actor, signer=context.signer, **values)
+        notifications = await asyncio.gather(*(_read(context, result.notification) for result in results))
+        accepted = sum(result.notification is not None for result in results)
+        return SendNotificationsPayload(
+            results=[
+                SendNotificationResult(
+                    index=result.index,
+                    notification=notification,
+                    errors=[entry for error in result.errors for entry in user_errors(error, context)],
+                )
+                for result, notification in zip(results, notifications, strict=True)
+            ],
+            accepted_count=accepted,
+            rejected_count=len(results) - accepted,
+        )
