@@ -1,0 +1,319 @@
+"""Members: who may add, change and remove them, and who must remain."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import select, text
+
+from graphql_api import models
+from graphql_api.actors import Actor, Kind
+from graphql_api.database import Database
+from graphql_api.domain import members
+from graphql_api.enums import ServicePermission, UserErrorCode
+from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound, Unauthenticated
+from tests.builders import EVERY_PERMISSION, Builders, key, person, platform_admin, stranger
+
+VIEW = {ServicePermission.VIEW_ACTIVITY}
+MANAGE = {ServicePermission.MANAGE_USERS, ServicePermission.MANAGE_SETTINGS}
+NEEDS_TWO = "The service needs two people with a government email address who can change its settings."
+NEEDS_ONE = "The service needs one person with a government email address who can change its settings."
+
+
+class Team:
+    """A service, and what becomes of its members."""
+
+    def __init__(self, database: Database, service: models.Service) -> None:
+        self.database, self.service = database, service
+
+    async def put(self, actor: Actor, user: models.User | UUID, *permissions: ServicePermission) -> Any:
+        """Add somebody, or change what they may do."""
+        user_id = user if isinstance(user, UUID) else user.id
+        async with self.database.transaction() as tx:
+            return await members.put(
+                tx, actor, service_id=self.service.id, user_id=user_id, permissions=list(permissions)
+            )
+
+    async def remove(self, actor: Actor, user: models.User | UUID) -> models.Service:
+        """Take somebody out."""
+        user_id = user if isinstance(user, UUID) else user.id
+        async with self.database.transaction() as tx:
+            return await members.remove(tx, actor, service_id=self.service.id, user_id=user_id)
+
+    async def now(self) -> dict[UUID, set[str]]:
+        """Who is in it, and what they may do."""
+        async with self.database.reading() as connection:
+            member, held = models.ServiceMembership, models.ServiceMemberPermission
+            found: dict[UUID, set[str]] = {
+                user_id: set()
+                for user_id in await connection.scalars(
+                    select(member.user_id).where(member.service_id == self.service.id)
+                )
+            }
+            for user_id, word in await connection.execute(
+                select(held.user_id, held.permission).where(held.service_id == self.service.id)
+            ):
+                found[user_id].add(word)
+            return found
+
+
+@pytest.fixture
+async def team(database: Database, make: Builders) -> Team:
+    """A service in trial."""
+    return Team(database, await make.service(restricted=True))
+
+
+@pytest.fixture
+async def live(database: Database, make: Builders) -> Team:
+    """A live service."""
+    return Team(database, await make.service(restricted=False))
+
+
+async def refused(waiting: Any) -> tuple[UserErrorCode, tuple[str, ...], str]:
+    """A refusal that a person can do something about."""
+    with pytest.raises(Invalid) as refusal:
+        await waiting
+    return refusal.value.code, refusal.value.path, refusal.value.message
+
+
+async def test_a_manager_adds_somebody_they_know(team: Team, make: Builders) -> None:
+    manager = await make.member(team.service)
+    other = await make.service()
+    colleague = await make.member(other)
+    actor = person(manager, team.service, other)
+
+    membership = await team.put(actor, colleague, ServicePermission.SEND_TEXTS, ServicePermission.VIEW_ACTIVITY)
+
+    assert (membership.user_id, membership.service_id) == (colleague.id, team.service.id)
+    assert (await team.now())[colleague.id] == {"send_texts", "view_activity"}
+
+
+async def test_permissions_are_replaced_whole(team: Team, make: Builders) -> None:
+    manager = await make.member(team.service)
+    colleague = await make.member(team.service, {ServicePermission.SEND_TEXTS, ServicePermission.VIEW_ACTIVITY})
+
+    await team.put(
+        person(manager, team.service), colleague, ServicePermission.VIEW_ACTIVITY, ServicePermission.SEND_EMAILS
+    )
+    assert (await team.now())[colleague.id] == {"view_activity", "send_emails"}
+
+    await team.put(person(manager, team.service), colleague)
+    assert (await team.now())[colleague.id] == set()
+
+
+async def test_a_permission_that_is_named_twice_is_held_once(team: Team, make: Builders) -> None:
+    manager, colleague = await make.member(team.service), await make.member(team.service, ())
+
+    await team.put(person(manager, team.service), colleague, *VIEW, *VIEW)
+
+    assert (await team.now())[colleague.id] == {"view_activity"}
+
+
+async def test_other_services_of_a_person_stay_as_they_are(team: Team, make: Builders, database: Database) -> None:
+    manager, other = await make.member(team.service), await make.service()
+    colleague = await make.member(team.service, user=await make.member(other))
+
+    await team.put(person(manager, team.service), colleague)
+    await team.remove(person(manager, team.service), colleague)
+
+    assert {colleague.id: {one.value for one in EVERY_PERMISSION}} == await Team(database, other).now()
+
+
+async def test_nobody_gives_themselves_more(team: Team, make: Builders) -> None:
+    manager = await make.member(team.service, MANAGE | VIEW)
+    await make.member(team.service)
+    actor = person(manager, team.service, may=MANAGE | VIEW)
+
+    with pytest.raises(Forbidden) as refusal:
+        await team.put(actor, manager, *MANAGE, ServicePermission.MANAGE_API_KEYS)
+
+    assert refusal.value.extensions["requiredPermission"] == "MANAGE_API_KEYS"
+    assert (await team.now())[manager.id] == {one.value for one in MANAGE | VIEW}
+    await team.put(actor, manager, ServicePermission.VIEW_ACTIVITY)
+    assert (await team.now())[manager.id] == {"view_activity"}
+
+
+async def test_a_platform_admin_joins_any_service(team: Team, make: Builders) -> None:
+    admin = await make.user(platform_admin=True)
+
+    await team.put(platform_admin(admin), admin, ServicePermission.SEND_TEXTS)
+
+    assert await team.now() == {admin.id: {"send_texts"}}
+
+
+async def test_managing_people_needs_its_permission(team: Team, make: Builders) -> None:
+    member, colleague = await make.member(team.service), await make.member(team.service, VIEW)
+    actor = person(member, team.service, may=EVERY_PERMISSION - {ServicePermission.MANAGE_USERS})
+
+    for attempt in (team.put(actor, colleague), team.remove(actor, colleague), team.put(actor, member)):
+        with pytest.raises(Forbidden) as refusal:
+            await attempt
+        assert refusal.value.extensions["requiredPermission"] == "MANAGE_USERS"
+    assert (await team.now())[colleague.id] == {"view_activity"}
+
+
+async def test_keys_and_strangers_change_no_members(team: Team, make: Builders) -> None:
+    colleague = await make.member(team.service)
+    api_key = await make.api_key(team.service)
+
+    for attempt in (team.put(key(api_key), colleague), team.remove(key(api_key), colleague)):
+        with pytest.raises(Forbidden):
+            await attempt
+    for attempt in (team.put(stranger(), colleague), team.remove(stranger(), colleague)):
+        with pytest.raises(NotFound) as refusal:
+            await attempt
+        assert (refusal.value.missing_id, refusal.value.path) == (str(team.service.id), ("service_id",))
+    for attempt in (team.put(Actor.anonymous(), colleague), team.remove(Actor.anonymous(), colleague)):
+        with pytest.raises(Unauthenticated):
+            await attempt
+
+
+async def test_a_person_whom_the_manager_does_not_see_does_not_exist(team: Team, make: Builders) -> None:
+    manager, unknown = await make.member(team.service), await make.user()
+
+    for user_id in (unknown.id, uuid4()):
+        with pytest.raises(NotFound) as refusal:
+            await team.put(person(manager, team.service), user_id, *VIEW)
+        assert (refusal.value.missing_id, refusal.value.path) == (str(user_id), ("user_id",))
+
+
+@pytest.mark.parametrize("state", ["pending", "inactive"])
+async def test_only_people_who_can_sign_in_become_members(team: Team, make: Builders, state: str) -> None:
+    user = await make.user(state=state)
+
+    with pytest.raises(IllegalState) as refusal:
+        await team.put(platform_admin(await make.user()), user, *VIEW)
+
+    assert (refusal.value.current_state, refusal.value.allowed_states) == (state.upper(), ["ACTIVE"])
+    assert await team.now() == {}
+
+
+async def test_an_archived_service_keeps_its_members(team: Team, make: Builders, database: Database) -> None:
+    member = await make.member(team.service)
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE services SET active = false WHERE id = :id"), {"id": team.service.id})
+    admin = platform_admin(await make.user())
+
+    for attempt in (team.put(admin, member), team.remove(admin, member)):
+        with pytest.raises(IllegalState) as refusal:
+            await attempt
+        assert refusal.value.code is UserErrorCode.SERVICE_ARCHIVED
+        assert (refusal.value.current_state, refusal.value.allowed_states) == ("ARCHIVED", ["TRIAL", "LIVE"])
+
+
+async def test_removing_takes_permissions_and_folders_too(team: Team, make: Builders, database: Database) -> None:
+    manager, colleague = await make.member(team.service), await make.member(team.service)
+    folder = models.TemplateFolder(service_id=team.service.id, name="Letters")
+    await make.add(
+        folder,
+        models.FolderPermission(user_id=colleague.id, service_id=team.service.id, template_folder_id=folder.id),
+    )
+
+    service = await team.remove(person(manager, team.service), colleague)
+
+    assert service.id == team.service.id
+    assert await team.now() == {manager.id: {one.value for one in EVERY_PERMISSION}}
+    async with database.reading() as connection:
+        assert (await connection.execute(select(models.FolderPermission.user_id))).all() == []
+
+
+async def test_members_take_themselves_out(team: Team, make: Builders) -> None:
+    manager, member = await make.member(team.service), await make.member(team.service, ())
+
+    await team.remove(person(member, team.service, may=()), member)
+
+    assert list(await team.now()) == [manager.id]
+
+
+async def test_who_is_no_member_cannot_be_removed(team: Team, make: Builders) -> None:
+    manager, other = await make.member(team.service), await make.user()
+
+    for user_id in (other.id, uuid4()):
+        with pytest.raises(NotFound) as refusal:
+            await team.remove(person(manager, team.service), user_id)
+        assert (refusal.value.missing_id, refusal.value.path) == (str(user_id), ("user_id",))
+
+
+async def test_somebody_must_remain(team: Team, make: Builders) -> None:
+    only = await make.member(team.service, VIEW)
+    await make.member(team.service, user=await make.user(state="inactive"))
+
+    expected = (
+        UserErrorCode.LAST_ADMINISTRATOR,
+        ("user_id",),
+        "A service needs at least one member: add somebody else before this one leaves.",
+    )
+    assert await refused(team.remove(person(only, team.service), only)) == expected
+    assert len(await team.now()) == 2
+
+
+async def test_in_trial_one_government_manager_must_remain(team: Team, make: Builders) -> None:
+    first = await make.member(team.service, MANAGE)
+    await make.member(team.service, VIEW)
+    await make.member(team.service, MANAGE, await make.user(email_address="s@supplier.example.com"))
+    await make.member(team.service, MANAGE, await make.user(state="inactive"))
+    actor = person(first, team.service, may=MANAGE)
+    expected = (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_ONE)
+
+    assert await refused(team.remove(actor, first)) == expected
+    assert await refused(team.put(actor, first, ServicePermission.MANAGE_USERS)) == expected
+    assert (await team.now())[first.id] == {"manage_users", "manage_settings"}
+
+    second = await make.member(team.service, MANAGE)
+    await team.put(actor, first, ServicePermission.MANAGE_USERS)
+    assert await refused(team.remove(actor, second)) == expected
+
+
+async def test_live_two_government_managers_must_remain(live: Team, make: Builders) -> None:
+    first, second = await make.member(live.service, MANAGE), await make.member(live.service, MANAGE)
+    actor = person(first, live.service, may=MANAGE)
+
+    assert await refused(live.remove(actor, second)) == (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_TWO)
+
+    await make.member(live.service, MANAGE)
+    await live.remove(actor, second)
+    assert second.id not in await live.now()
+
+
+async def test_asking_to_go_live_needs_two_as_well(database: Database, make: Builders) -> None:
+    team = Team(database, await make.service(restricted=True, has_active_go_live_request=True))
+    first, second = await make.member(team.service, MANAGE), await make.member(team.service, MANAGE)
+
+    actor = person(first, team.service, may=MANAGE)
+    assert await refused(team.remove(actor, second)) == (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_TWO)
+
+
+async def test_people_of_an_organisation_that_we_know_count_as_government(team: Team, make: Builders) -> None:
+    organisation = await make.organisation()
+    await make.add(models.OrganisationDomain(domain="museum.example", organisation_id=organisation.id))
+    first = await make.member(team.service, MANAGE)
+    await make.member(team.service, MANAGE, await make.user(email_address="ada@prints.museum.example"))
+
+    await team.remove(person(first, team.service, may=MANAGE), first)
+
+    assert first.id not in await team.now()
+
+
+async def test_whoever_is_not_needed_can_go(live: Team, make: Builders) -> None:
+    manager = await make.member(live.service, MANAGE)
+    viewer = await make.member(live.service, VIEW)
+    supplier = await make.member(live.service, MANAGE, await make.user(email_address="s@supplier.example.com"))
+    actor = person(manager, live.service, may=MANAGE)
+
+    await live.remove(actor, viewer)
+    await live.remove(actor, supplier)
+
+    assert list(await live.now()) == [manager.id]
+
+
+async def test_a_member_of_the_organisation_may_not_manage_its_services(database: Database, make: Builders) -> None:
+    organisation = await make.organisation()
+    team = Team(database, await make.service(organisation_id=organisation.id))
+    member = await make.member(team.service)
+    actor = Actor(Kind.PERSON, user_id=(await make.user()).id, organisation_ids=frozenset({organisation.id}))
+
+    for attempt in (team.put(actor, member), team.remove(actor, member)):
+        with pytest.raises(Forbidden):
+            await attempt
