@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from functools import cached_property
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -55,7 +56,7 @@ class Settings(BaseSettings):
     platform_service_id: str | None = None
 
     git_commit: str | None = None
-    built_at: str | None = None
+    built_at: datetime | None = None
 
     @field_validator("secret_key", mode="before")
     @classmethod

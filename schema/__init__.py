@@ -7,16 +7,55 @@ from graphql_api.limits import Limits
 from graphql_api.masking import Schema
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import errors
+from schema.api_keys import ApiKeyMutations
 from schema.core import SCALARS, NodeQueries
+from schema.jobs import JobMutations, JobQueries
+from schema.members import MemberMutations
+from schema.notifications import NotificationMutations, NotificationQueries
+from schema.organisations import OrganisationMutations, OrganisationQueries
+from schema.recipients import RecipientQueries
+from schema.server import ServerQueries
+from schema.services import ServiceMutations, ServiceQueries
+from schema.sessions import SessionMutations
+from schema.templates import TemplateMutations, TemplateQueries
+from schema.users import UserMutations, UserQueries
+from schema.viewer import ViewerQueries
 
 
 @strawberry.type(description="Reading. Root fields are nullable, so that an error in one leaves the others' data.")
-class Query(NodeQueries):
+class Query(
+    JobQueries,
+    NodeQueries,
+    NotificationQueries,
+    OrganisationQueries,
+    RecipientQueries,
+    ServerQueries,
+    ServiceQueries,
+    TemplateQueries,
+    UserQueries,
+    ViewerQueries,
+):
     """Every noun's reads."""
+
+
+@strawberry.type(description="Writing. Fields run in order; each is a transaction of its own.")
+class Mutation(
+    ApiKeyMutations,
+    JobMutations,
+    MemberMutations,
+    NotificationMutations,
+    OrganisationMutations,
+    ServiceMutations,
+    SessionMutations,
+    TemplateMutations,
+    UserMutations,
+):
+    """Every noun's changes."""
 
 
 schema = Schema(
     query=Query,
+    mutation=Mutation,
     types=[kind for kind, _ in errors.TYPES.values()],
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[Limits],

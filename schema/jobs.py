@@ -7,7 +7,7 @@ import strawberry
 
 from graphql_api import models
 from graphql_api.domain import jobs as domain
-from graphql_api.enums import Channel, ErrorPolicy, JobOrderField, JobStatus, SortDirection
+from graphql_api.enums import Channel, ErrorPolicy, JobOrderField, JobStatus, ServicePermission, SortDirection
 from loaders import jobs as loaders
 from loaders import notifications
 from schema import refs
@@ -125,6 +125,15 @@ class Job(Entity, Node):
         run = await reads.one(loaders.run, self.row)
         key = run and await reads.one(loaders.made_with, run)
         return of(key, models.ApiKey)  # type: ignore[no-any-return]
+
+
+SEES_JOBS = (
+    ServicePermission.VIEW_ACTIVITY,
+    ServicePermission.SEND_TEXTS,
+    ServicePermission.SEND_EMAILS,
+    ServicePermission.SEND_LETTERS,
+)
+"""Permissions of which one is enough to list a service's jobs."""
 
 
 @input_type

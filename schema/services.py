@@ -20,7 +20,7 @@ from graphql_api.enums import (
     SortDirection,
 )
 from graphql_api.errors import Forbidden
-from loaders import members, statistics
+from loaders import jobs, members, notifications, statistics
 from loaders import services as loaders
 from schema import refs
 from schema.api_keys import ApiKeyFilter
@@ -45,7 +45,9 @@ from schema.core import (
     plain,
     root,
 )
+from schema.jobs import SEES_JOBS, JobFilter, JobOrder
 from schema.members import ServiceMemberFilter
+from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateRangeInput
 from schema.statistics import NotificationStatistics, days_of
 from schema.templates import TemplateFilter, TemplateOrder
@@ -191,6 +193,15 @@ class Service(Entity, Node):
     """Live keys and those revoked in the last seven days; needs MANAGE_API_KEYS."""
     templates: Connection[refs.Template] | None = edge(loaders.templates, filter=TemplateFilter, order=TemplateOrder)
     """Templates in folders the caller may open; by name when no order is given."""
+    notifications: Connection[refs.Notification] | None = edge(
+        notifications.of_service,
+        filter=NotificationFilter,
+        order=NotificationOrder,
+        needs=ServicePermission.VIEW_ACTIVITY,
+    )
+    """Its messages, latest first; needs VIEW_ACTIVITY; a key sees those made with its own type of key."""
+    jobs: Connection[refs.Job] | None = edge(jobs.of_service, filter=JobFilter, order=JobOrder, needs=SEES_JOBS)
+    """Its jobs, latest first; needs VIEW_ACTIVITY or a sending permission."""
 
     @strawberry.field(description="Counts over a run of days, today when left out; needs VIEW_ACTIVITY.")
     async def statistics(self, info: Info, range: DateRangeInput | None = None) -> NotificationStatistics | None:

@@ -8,8 +8,8 @@ import strawberry
 from graphql_api import models
 from graphql_api.content import messages
 from graphql_api.domain import templates as domain
-from graphql_api.enums import Channel, SortDirection, TemplateOrderField
-from loaders import services
+from graphql_api.enums import Channel, ServicePermission, SortDirection, TemplateOrderField
+from loaders import jobs, notifications, services
 from loaders import templates as loaders
 from loaders.core.filters import uuid_or_none
 from schema import refs
@@ -32,7 +32,9 @@ from schema.core import (
     payload,
     root,
 )
+from schema.jobs import SEES_JOBS, JobFilter, JobOrder
 from schema.messages import RenderedMessage, personalisation_of
+from schema.notifications import NotificationFilter, NotificationOrder
 from schema.template_contents import (
     CHANNELS,
     EMAIL,
@@ -128,6 +130,15 @@ class Template(Entity, Node, TemplateContent):
     """When it last changed."""
     versions: Connection[refs.TemplateVersion] | None = edge(loaders.versions)
     """Its history, newest first, the current version included."""
+    notifications: Connection[refs.Notification] | None = edge(
+        notifications.of_template,
+        filter=NotificationFilter,
+        order=NotificationOrder,
+        needs=ServicePermission.VIEW_ACTIVITY,
+    )
+    """Messages made from any version, latest first; read as `Service.notifications`."""
+    jobs: Connection[refs.Job] | None = edge(jobs.of_template, filter=JobFilter, order=JobOrder, needs=SEES_JOBS)
+    """Jobs made from any version, latest first; read as `Service.jobs`."""
 
     @strawberry.field(description="Who made the first version.")
     async def created_by(self, info: Info) -> refs.User | None:
