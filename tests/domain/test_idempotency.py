@@ -1,0 +1,196 @@
+"""Requests repeated with the same key."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from typing import Any
+from uuid import uuid4
+
+import pytest
+from sqlalchemy import delete, text, update
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from graphql_api import models
+from graphql_api.actors import Actor, Kind
+from graphql_api.database import Database
+from graphql_api.domain import idempotency
+from graphql_api.enums import UserErrorCode
+from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated
+from tests.builders import stranger
+
+ARGUMENTS = {"name": "a", "content": {"b": [1, None, "x"]}}
+
+
+async def call(
+    database: Database, actor: Actor, key: str | None, arguments: dict[str, Any] = ARGUMENTS, answer: str = "first"
+) -> dict[str, Any] | None:
+    """One mutation, which answers what it kept, or what the first call had."""
+    async with database.transaction() as tx:
+        made = await idempotency.begin(tx, actor, "createTemplate", key, arguments)
+        if made.answer is not None:
+            return made.answer
+        await made.finish(tx, {"id": answer})
+        return None
+
+
+async def refused_call(database: Database, actor: Actor, key: str, begun: asyncio.Event | None = None) -> None:
+    """A mutation that is refused after it has claimed its key."""
+    async with database.transaction() as tx:
+        await idempotency.begin(tx, actor, "createTemplate", key, ARGUMENTS)
+        if begun is not None:
+            begun.set()
+            await asyncio.sleep(0.1)
+        raise Invalid("No.")
+
+
+@pytest.fixture
+async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
+    """A database whose transactions are real ones, for calls at the same time; the keys go afterwards."""
+    database = Database(engine)
+    yield database
+    async with database.transaction() as tx:
+        await tx.execute(delete(models.IdempotencyKey))
+
+
+async def test_the_first_answer_is_given_again(database: Database) -> None:
+    actor = stranger()
+
+    assert await call(database, actor, "k") is None
+    assert await call(database, actor, "k", answer="second") == {"id": "first"}
+    assert await call(database, actor, "k", {"content": {"b": [1, None, "x"]}, "name": "a"}) == {"id": "first"}
+
+
+async def test_without_a_key_nothing_is_kept(database: Database) -> None:
+    actor = stranger()
+
+    assert await call(database, actor, None) is None
+    assert await call(database, actor, None) is None
+    async with database.reading() as connection:
+        assert (await connection.execute(text("SELECT count(*) FROM idempotency_keys"))).scalar() == 0
+
+
+async def test_everybody_has_keys_of_their_own(database: Database) -> None:
+    key = Actor(Kind.KEY, api_key_id=uuid4())
+
+    assert await call(database, stranger(), "k") is None
+    assert await call(database, stranger(), "k") is None
+    assert await call(database, key, "k") is None
+    with pytest.raises(Unauthenticated):
+        await call(database, Actor.anonymous(), "k")
+
+
+@pytest.mark.parametrize("arguments", [{"name": "b"}, {"name": "a", "content": {"b": [1, None, "X"]}}, {}])
+async def test_a_key_belongs_to_its_arguments(database: Database, arguments: dict[str, Any]) -> None:
+    actor = stranger()
+    await call(database, actor, "k")
+
+    with pytest.raises(IdempotencyConflict) as refusal:
+        await call(database, actor, "k", arguments)
+
+    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+    assert models.utcnow() - refusal.value.first_used_at < timedelta(minutes=1)
+
+
+async def test_a_key_belongs_to_its_mutation(database: Database) -> None:
+    actor = stranger()
+    await call(database, actor, "k")
+
+    with pytest.raises(IdempotencyConflict):
+        async with database.transaction() as tx:
+            await idempotency.begin(tx, actor, "createJob", "k", ARGUMENTS)
+
+
+async def test_a_refusal_keeps_nothing(database: Database) -> None:
+    actor = stranger()
+
+    with pytest.raises(Invalid):
+        await refused_call(database, actor, "k")
+
+    assert await call(database, actor, "k", {"other": 1}) is None
+
+
+async def test_a_key_lasts_a_day(database: Database) -> None:
+    actor = stranger()
+    await call(database, actor, "old")
+    await call(database, actor, "new")
+    async with database.transaction() as tx:
+        await tx.execute(
+            update(models.IdempotencyKey)
+            .where(models.IdempotencyKey.key == "old")
+            .values(created_at=models.utcnow() - timedelta(hours=24, seconds=1))
+        )
+        assert (await idempotency.find(tx, actor, "createTemplate", "old", ARGUMENTS)).answer is None
+
+    assert await call(database, actor, "old", {"other": 1}) is None
+    assert await call(database, actor, "new") == {"id": "first"}
+
+
+async def test_old_keys_are_forgotten(database: Database) -> None:
+    await call(database, stranger(), "old")
+    async with database.transaction() as tx:
+        await tx.execute(update(models.IdempotencyKey).values(created_at=models.utcnow() - timedelta(hours=25)))
+    await call(database, stranger(), "new")
+
+    async with database.transaction() as tx:
+        assert await idempotency.forget(tx) == 1
+        assert await idempotency.forget(tx) == 0
+
+
+@pytest.mark.parametrize(
+    ("key", "code"), [("", "REQUIRED"), ("k" * 256, "TOO_LONG"), ("a\0b", "INVALID"), ("\ud800", "INVALID")]
+)
+async def test_a_key_must_be_one_that_can_be_kept(database: Database, key: str, code: str) -> None:
+    with pytest.raises(Invalid) as refusal:
+        await call(database, stranger(), key)
+    assert (refusal.value.code.name, refusal.value.path) == (code, ("idempotency_key",))
+
+
+async def test_a_second_call_waits_for_the_first(committed: Database) -> None:
+    actor = stranger()
+
+    async with committed.transaction() as tx:
+        made = await idempotency.begin(tx, actor, "createTemplate", "k", ARGUMENTS)
+        second = asyncio.create_task(call(committed, actor, "k"))
+        await asyncio.sleep(0.1)
+        assert not second.done()
+        await made.finish(tx, {"id": "first"})
+
+    assert await second == {"id": "first"}
+
+
+async def test_a_second_call_goes_on_when_the_first_was_refused(committed: Database) -> None:
+    actor, begun = stranger(), asyncio.Event()
+
+    first = asyncio.create_task(refused_call(committed, actor, "k", begun))
+    await begun.wait()
+    second = asyncio.create_task(call(committed, actor, "k"))
+
+    with pytest.raises(Invalid):
+        await first
+    assert await second is None
+
+
+async def test_a_second_call_that_has_waited_long_enough_is_told_so(committed: Database) -> None:
+    actor = stranger()
+
+    async def impatient() -> None:
+        async with committed.transaction() as tx:
+            await tx.execute(text("SET LOCAL lock_timeout = '50ms'"))
+            await idempotency.begin(tx, actor, "createTemplate", "k", ARGUMENTS)
+
+    async with committed.transaction() as tx:
+        await idempotency.begin(tx, actor, "createTemplate", "k", ARGUMENTS)
+        with pytest.raises(IdempotencyConflict) as refusal:
+            await impatient()
+        await tx.rollback()
+
+    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS
+
+
+def test_any_json_has_a_fingerprint() -> None:
+    values = {"big": 10**19, "bytes": b"x", "id": uuid4(), "set": {"b", "a"}, "at": models.utcnow(), "bad": "\ud800"}
+
+    assert idempotency.fingerprint_of("m", values) == idempotency.fingerprint_of("m", dict(reversed(values.items())))
+    assert idempotency.fingerprint_of("m", {"a": 1}) != idempotency.fingerprint_of("m", {"a": "1"})

@@ -1,0 +1,192 @@
+"""How fast and how much a service may send."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import limits
+from graphql_api.enums import KeyType
+from graphql_api.errors import DailyLimitExceeded, RateLimited
+from tests.builders import Builders, key, person, stranger
+
+
+async def spend(database: Database, actor: Actor, service_id: UUID, times: int = 1) -> None:
+    for _ in range(times):
+        async with database.transaction() as tx:
+            await limits.spend(tx, actor, service_id)
+
+
+async def tokens(database: Database, service_id: UUID) -> dict[str, float]:
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            text("SELECT key_type, tokens FROM rate_buckets WHERE service_id = :id"), {"id": service_id}
+        )
+        return {row.key_type: row.tokens for row in rows}
+
+
+async def age(database: Database, seconds: float) -> None:
+    """Let time go by for every bucket."""
+    async with database.transaction() as tx:
+        await tx.execute(
+            text("UPDATE rate_buckets SET refilled_at = refilled_at - CAST(:by AS interval)"),
+            {"by": timedelta(seconds=seconds)},
+        )
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
+def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
+    assert limits.burst(rate) == burst
+
+
+async def test_the_burst_is_spent_and_then_refused(make: Builders, database: Database) -> None:
+    service = await make.service(rate_limit=6)
+    actor = person(await make.member(service), service)
+
+    await spend(database, actor, service.id, times=3)
+    with pytest.raises(RateLimited) as refusal:
+        await spend(database, actor, service.id)
+
+    assert (refusal.value.limit, refusal.value.window_seconds) == (6, 60)
+    assert 9 < refusal.value.retry_after_seconds <= 10
+
+
+async def test_the_bucket_fills_again_at_the_rate_and_no_higher_than_its_brim(
+    make: Builders, database: Database
+) -> None:
+    service = await make.service(rate_limit=6)
+    actor = person(await make.member(service), service)
+    await spend(database, actor, service.id, times=3)
+
+    await age(database, 10)
+    await spend(database, actor, service.id)
+    with pytest.raises(RateLimited):
+        await spend(database, actor, service.id)
+    await age(database, 3600)
+    await spend(database, actor, service.id)
+
+    assert await tokens(database, service.id) == {"normal": pytest.approx(2, abs=0.05)}
+
+
+async def test_each_kind_of_key_has_a_bucket_and_people_share_that_of_live_keys(
+    make: Builders, database: Database
+) -> None:
+    service = await make.service(rate_limit=30)
+    live, team, test = [key(await make.api_key(service, key_type)) for key_type in KeyType]
+    actor = person(await make.member(service), service)
+
+    for caller in (live, actor, team, test):
+        await spend(database, caller, service.id)
+
+    assert await tokens(database, service.id) == {
+        "normal": pytest.approx(9, abs=0.1),
+        "team": pytest.approx(10, abs=0.1),
+        "test": pytest.approx(10, abs=0.1),
+    }
+
+
+async def test_who_has_no_tie_to_a_service_spends_nothing_of_it(make: Builders, database: Database) -> None:
+    service = await make.service()
+
+    await spend(database, stranger(), service.id)
+    await spend(database, stranger(), uuid4())
+
+    assert await tokens(database, service.id) == {}
+
+
+async def test_a_rate_of_nothing_lets_one_through(make: Builders, database: Database) -> None:
+    service = await make.service(rate_limit=0)
+    actor = person(await make.member(service), service)
+    await spend(database, actor, service.id)
+
+    with pytest.raises(RateLimited) as refusal:
+        await spend(database, actor, service.id)
+    assert refusal.value.retry_after_seconds == 60
+
+
+async def test_takes_add_up_and_a_refused_one_takes_nothing(make: Builders, database: Database) -> None:
+    service = await make.service(sms_message_limit=10)
+
+    async with database.transaction() as tx:
+        await limits.take(tx, service, {"sms": 7, "international_sms": 2})
+    with pytest.raises(DailyLimitExceeded) as refusal:
+        async with database.transaction() as tx:
+            await limits.take(tx, service, {"sms": 4})
+    async with database.transaction() as tx:
+        await limits.take(tx, service, {"sms": 3})
+        used = await limits.used(tx, service.id)
+
+    assert (refusal.value.used, refusal.value.requested, refusal.value.limit) == (7, 4, 10)
+    assert used == {"sms": 10, "international_sms": 2}
+
+
+async def test_what_is_left_is_locked_until_it_is_taken(make: Builders, database: Database) -> None:
+    service = await make.service(sms_message_limit=10)
+
+    async with database.transaction() as tx:
+        await limits.take(tx, service, {"sms": 4})
+        assert await limits.reserve(tx, service, ["sms", "international_sms"]) == {"international_sms": 100, "sms": 6}
+
+
+async def test_cancelled_letters_are_given_back_to_their_day(make: Builders, database: Database) -> None:
+    service = await make.service()
+    async with database.transaction() as tx:
+        await limits.take(tx, service, {"letter": 5})
+
+    async with database.transaction() as tx:
+        await limits.release(tx, service.id, {"letter": 2}, limits.today())
+        await limits.release(tx, service.id, {"letter": 2}, limits.today() - timedelta(days=1))
+        assert await limits.used(tx, service.id) == {"letter": 3}
+        await limits.release(tx, service.id, {"letter": 9}, limits.today())
+        assert await limits.used(tx, service.id) == {"letter": 0}
+
+
+async def test_yesterdays_messages_do_not_count(make: Builders, database: Database) -> None:
+    service = await make.service(sms_message_limit=1)
+    yesterday = limits.today() - timedelta(days=1)
+    await make.add(models.DailyUsage(service_id=service.id, day=yesterday, kind="sms", count=1))
+
+    async with database.transaction() as tx:
+        await limits.take(tx, service, {"sms": 1})
+        assert await limits.used(tx, service.id) == {"sms": 1}
+
+
+@pytest.fixture
+async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
+    """A database whose transactions are real ones, for callers at the same time; what they leave goes afterwards."""
+    database = Database(engine)
+    yield database
+    tables = "rate_buckets, daily_usage, service_permissions, service_sms_senders, services, services_history, users"
+    async with database.transaction() as tx:
+        await tx.execute(text(f"TRUNCATE {tables} CASCADE"))
+
+
+async def test_callers_at_once_never_pass_the_limits_together(committed: Database, signer: Signer) -> None:
+    make = Builders(committed, signer)
+    service = await make.service(sms_message_limit=5, rate_limit=12)
+    actor = person(await make.user(), service)
+
+    async def send() -> str:
+        try:
+            await spend(committed, actor, service.id)
+            async with committed.transaction() as tx:
+                await limits.take(tx, service, {"sms": 2, "international_sms": 1})
+        except (RateLimited, DailyLimitExceeded) as refusal:
+            return refusal.code.name
+        return "SENT"
+
+    answers = await asyncio.gather(*(send() for _ in range(8)))
+
+    assert sorted(answers) == ["DAILY_LIMIT_EXCEEDED"] * 3 + ["RATE_LIMITED"] * 3 + ["SENT"] * 2
+    async with committed.transaction() as tx:
+        assert await limits.used(tx, service.id) == {"sms": 4, "international_sms": 2}
