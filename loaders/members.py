@@ -57,9 +57,13 @@ async def permissions(
     """What members may do, in the order of the vocabulary; whoever sees a membership sees it."""
     del actor
     held = ServiceMemberPermission
-    members = func.unnest(
-        bindparam("users", type_=ARRAY(held.user_id.type)), bindparam("services", type_=ARRAY(held.service_id.type))
-    ).table_valued(column("user_id", held.user_id.type), column("service_id", held.service_id.type), name="member")
+    members = (
+        func.unnest(
+            bindparam("users", type_=ARRAY(held.user_id.type)), bindparam("services", type_=ARRAY(held.service_id.type))
+        )
+        .table_valued(column("user_id", held.user_id.type), column("service_id", held.service_id.type), name="member")
+        .render_derived()
+    )
     rows = await connection.execute(
         select(held.user_id, held.service_id, held.permission).where(
             tuple_(held.user_id, held.service_id).in_(select(*members.c))

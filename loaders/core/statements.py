@@ -170,7 +170,8 @@ def _selected_by_key(row: Row, model: type[base.Model], scope: access.Scope, nam
     if len(keys) == 1:
         found: ColumnElement[bool] = keys[0] == any_(arrays[0])
     else:
-        wanted = func.unnest(*arrays).table_valued(*(column(key.key, key.type) for key in keys), name="wanted")
+        columns = (column(key.key, key.type) for key in keys)
+        wanted = func.unnest(*arrays).table_valued(*columns, name="wanted").render_derived()
         found = tuple_(*keys).in_(select(*wanted.c))
     statement = select(*_columns(model, scope, names, like=row.model)).where(found)
     return statement if row.implied else _seen(statement, model, scope)
