@@ -1,0 +1,86 @@
+"""Answers over HTTP: JSON bytes, the status that goes with them, and errors in GraphQL's own shape."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from starlette.responses import Response
+
+from graphql_api.errors import Refusal, Unauthenticated, Unavailable
+from graphql_api.masking import INTERNAL
+from graphql_api.requests import GRAPHQL, JSON, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from strawberry.types import ExecutionResult
+
+RETRY = {"retry-after": "1"}
+CHALLENGE = {"www-authenticate": "Bearer"}
+_STATUSES = {Unauthenticated.code: 401, Unavailable.code: 503, INTERNAL: 500, "FORBIDDEN": 403, "RATE_LIMITED": 429}
+
+
+def encode(value: Any) -> bytes:
+    """JSON in UTF-8; slower for the values of a database that orjson cannot write, such as integers over 64 bits."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value, separators=(",", ":")).encode()
+
+
+def body_of(result: ExecutionResult) -> dict[str, Any]:
+    """The answer of an operation; one that was refused before it ran has no `data` at all."""
+    body: dict[str, Any] = {} if refused(result) else {"data": result.data}
+    if result.errors:
+        body["errors"] = [error.formatted for error in result.errors]
+    if result.extensions:
+        body["extensions"] = result.extensions
+    return body
+
+
+def refused(result: ExecutionResult) -> bool:
+    """Whether an operation never ran: no data, and no error that points into them."""
+    return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors or ())
+
+
+def answer(result: ExecutionResult, media_type: str) -> Response:
+    """A result in one of our types: 200, unless it was refused before it ran.
+
+    Then it is 400 for the GraphQL type, and 200 for plain JSON, whose clients read errors only there; a fault of ours
+    is one for both.
+    """
+    status = 200
+    if refused(result):
+        codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
+        if codes & {INTERNAL, Unavailable.code}:
+            status = 500 if INTERNAL in codes else 503
+        elif media_type == GRAPHQL:
+            status = 400
+    return respond(body_of(result), status, media_type, RETRY if status == 503 else None)  # noqa: PLR2004 - its name is a number
+
+
+def reject(rejected: Rejected, media_type: str = JSON) -> Response:
+    """A request that never became an operation."""
+    return respond(_errors(rejected.message, {"code": rejected.code}), rejected.status, media_type, rejected.headers)
+
+
+def refuse(refusal: Refusal, media_type: str = JSON) -> Response:
+    """A caller who is not let in, or a server that cannot tell just now."""
+    status = _STATUSES.get(refusal.code, 400)
+    headers = {401: CHALLENGE, 503: RETRY}.get(status)
+    return respond(_errors(refusal.message, refusal.extensions), status, media_type, headers)
+
+
+def respond(
+    body: Mapping[str, Any], status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None
+) -> Response:
+    """JSON of a type, which nobody keeps."""
+    kind = f"{media_type}; charset=utf-8"
+    common = {"content-type": kind, "cache-control": "no-store", "vary": "Accept, Authorization"}
+    return Response(encode(body), status, {**common, **(headers or {})})
+
+
+def _errors(message: str, extensions: Mapping[str, Any]) -> dict[str, Any]:
+    return {"errors": [{"message": message, "extensions": dict(extensions)}]}

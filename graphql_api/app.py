@@ -1,0 +1,194 @@
+"""The ASGI application: routes, what every request and answer has, start and end. Everything meets here."""
+
+from __future__ import annotations
+
+import gc
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+
+import structlog
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+from starlette.applications import Starlette
+from starlette.datastructures import MutableHeaders
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.cors import CORSMiddleware
+from starlette.responses import Response
+from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
+
+from graphql_api import answers, explorer, masking, uploads
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.errors import Refusal
+from graphql_api.http import ACTING_USER, Endpoint, Server
+from graphql_api.metrics import Metrics
+from graphql_api.requests import PREFLIGHTED, Rejected
+from graphql_api.settings import Settings
+from graphql_api.sockets import Sockets
+from graphql_api.storage import Store
+from schema import schema
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from starlette.requests import Request
+    from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+CORS_SECONDS = 600
+YEAR = 31_536_000
+SECURITY = {
+    "x-content-type-options": "nosniff",
+    "x-frame-options": "DENY",
+    "referrer-policy": "no-referrer",
+    "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
+    "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
+}
+"""Headers of every answer that does not set its own."""
+
+
+def create(
+    settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None
+) -> Starlette:
+    """The application by the settings, which are the environment's unless given.
+
+    Raises ValueError where a setting is missing; a database that is away is found out by the requests.
+    """
+    settings = settings or Settings()
+    signer = Signer(tuple(settings.secret_keys), settings.salt)
+    database = database or Database.connect(settings)
+    metrics = Metrics(database)
+    server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics)
+
+    @asynccontextmanager
+    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+        # What is there now stays; the collector need not walk it at each growing answer.
+        gc.collect()
+        gc.freeze()
+        gc.set_threshold(50_000, 20, 50)
+        yield
+        await database.close()
+
+    middleware = [Middleware(Shell, settings=settings)]
+    if settings.cors_origins:
+        middleware.append(
+            Middleware(
+                CORSMiddleware,
+                allow_origins=settings.cors_origins,
+                allow_methods=["GET", "POST"],
+                allow_headers=["content-type", ACTING_USER, *PREFLIGHTED],
+                expose_headers=["retry-after", "x-request-id"],
+                max_age=CORS_SECONDS,
+            )
+        )
+    app = Starlette(
+        routes=_routes(server), middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: _plain}
+    )
+    app.router.redirect_slashes = False
+    app.state.server = server
+    return app
+
+
+def _routes(server: Server) -> list[BaseRoute]:
+    routes: list[BaseRoute] = [
+        Route("/graphql", Endpoint(server)),
+        WebSocketRoute("/graphql", Sockets(server)),
+        Route("/uploads", _uploads, methods=["POST"]),
+        Route("/_status", _status, methods=["GET"]),
+        Route("/metrics", _metrics, methods=["GET"]),
+    ]
+    if server.settings.development:
+        routes += [Route("/", explorer.page, methods=["GET"]), Mount("/assets", explorer.assets())]
+    return routes
+
+
+async def _uploads(request: Request) -> Response:
+    server: Server = request.app.state.server
+    try:
+        actor = await server.actor_of(request.headers)
+    except Refusal as refusal:
+        return answers.refuse(refusal)
+    return await uploads.receive(
+        request, actor=actor, database=server.database, store=server.store, settings=server.settings
+    )
+
+
+async def _status(request: Request) -> Response:
+    """What runs here, and with `?simple` no more; 503 while the database is away."""
+    server: Server = request.app.state.server
+    told: dict[str, Any] = {
+        "status": "ok",
+        "gitCommit": server.settings.git_commit,
+        "builtAt": server.settings.built_at,
+    }
+    if "simple" in request.query_params:
+        return answers.respond(told, 200)
+    try:
+        told["databaseRevision"] = await _revision(server.database)
+    except (Refusal, SQLAlchemyError, OSError):
+        return answers.respond({**told, "status": "error", "message": "The database is away."}, 503)
+    return answers.respond(told, 200)
+
+
+async def _revision(database: Database) -> str | None:
+    """The revision of the database's tables; None where our migrations have not been."""
+    async with database.reading() as connection:
+        there = await connection.scalar(text("SELECT to_regclass('graphql_api_version') IS NOT NULL"))
+        found = await connection.scalar(text("SELECT version_num FROM graphql_api_version")) if there else None
+    return None if found is None else str(found)
+
+
+async def _metrics(request: Request) -> Response:
+    server: Server = request.app.state.server
+    return Response(server.metrics.text(), media_type="text/plain; version=1.0.0; charset=utf-8")
+
+
+async def _plain(request: Request, error: Exception) -> Response:
+    """An address or a method that is not there."""
+    del request
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
+    code = "NOT_FOUND" if error.status_code == 404 else "BAD_REQUEST"  # noqa: PLR2004 - its name is a number
+    return answers.reject(Rejected(error.status_code, error.detail, code=code, **headers))
+
+
+class Shell:
+    """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
+
+    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+        """Stand around an application."""
+        self._app = app
+        self._headers = dict(SECURITY)
+        if settings.environment == "production":
+            self._headers["strict-transport-security"] = f"max-age={YEAR}; includeSubDomains"
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass a request on."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        request_id = masking.new_id()
+        structlog.contextvars.clear_contextvars()
+        structlog.contextvars.bind_contextvars(request_id=request_id)
+        begun = False
+
+        async def protected(message: Message) -> None:
+            nonlocal begun
+            if message["type"] == "http.response.start":
+                begun = True
+                headers = MutableHeaders(scope=message)
+                headers["x-request-id"] = request_id
+                for name, value in self._headers.items():
+                    headers.setdefault(name, value)
+            await send(message)
+
+        try:
+            await self._app(scope, receive, protected)
+        except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
+            masking.fault(fault)
+            if not begun:
+                extensions = {"code": masking.INTERNAL, "requestId": request_id}
+                body = {"errors": [{"message": masking.APOLOGY, "extensions": extensions}]}
+                await answers.respond(body, 500)(scope, receive, protected)

@@ -1,0 +1,173 @@
+"""GraphQL over HTTP, as its specification has it: POST and GET in two media types, and events."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import Response, StreamingResponse
+from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
+from strawberry.types.graphql import OperationType
+
+from graphql_api import answers, requests
+from graphql_api.auth import actor_of
+from graphql_api.context import Context
+from graphql_api.errors import Refusal, Unavailable
+from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from starlette.types import Receive, Scope, Send
+    from strawberry.types import ExecutionResult
+
+    from graphql_api.actors import Actor
+    from graphql_api.crypto import Signer
+    from graphql_api.database import Database
+    from graphql_api.masking import Schema
+    from graphql_api.metrics import Metrics
+    from graphql_api.settings import Settings
+    from graphql_api.storage import Store
+
+ACTING_USER = "x-notify-user-id"
+KEEP_ALIVE = 12.0
+"""Seconds of silence after which a stream says that it is still there."""
+
+GET_TYPES = frozenset({OperationType.QUERY})
+POST_TYPES = frozenset({OperationType.QUERY, OperationType.MUTATION})
+STREAM_TYPES = frozenset(OperationType)
+
+
+@dataclass(frozen=True, slots=True)
+class Server:
+    """What answers operations: the schema, and what its resolvers can reach."""
+
+    schema: Schema
+    database: Database
+    settings: Settings
+    signer: Signer
+    store: Store
+    metrics: Metrics
+
+    async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
+        """Whoever a token belongs to; raises `Unauthenticated`."""
+        return await actor_of(token, acting_user, database=self.database, settings=self.settings, signer=self.signer)
+
+    async def actor_of(self, headers: Mapping[str, str]) -> Actor:
+        """Whoever sends a request."""
+        return await self.actor(requests.bearer(headers), headers.get(ACTING_USER))
+
+    def context(self, actor: Actor) -> Context:
+        """What one operation of a caller can reach."""
+        return Context(actor, self.database, self.settings, self.signer, self.store)
+
+    async def execute(self, operation: Operation, actor: Actor, types: frozenset[OperationType]) -> ExecutionResult:
+        """Run a query or a mutation, within the time that a request has.
+
+        Raises `Unavailable` after that time, CannotGetOperationTypeError, and InvalidOperationTypeError.
+        """
+        began = time.perf_counter()
+        outcome = "refused"
+        try:
+            async with asyncio.timeout(self.settings.request_timeout):
+                result = await self.schema.execute(
+                    operation.query,
+                    variable_values=operation.variables,
+                    context_value=self.context(actor),
+                    operation_name=operation.name,
+                    allowed_operation_types=types,
+                )
+            if not answers.refused(result):
+                outcome = "errors" if result.errors else "ok"
+        except TimeoutError as error:
+            raise Unavailable("The answer took too long: ask for less, or try again.") from error
+        finally:
+            name = operation.name if actor.signed_in else None
+            self.metrics.answered(name, outcome, time.perf_counter() - began)
+        return result
+
+
+class Endpoint:
+    """The ASGI application of `/graphql` for HTTP."""
+
+    def __init__(self, server: Server) -> None:
+        """Answer with this server."""
+        self._server = server
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer one request; one whose sender is gone is dropped."""
+        request = Request(scope, receive)
+        try:
+            response = await self._respond(request)
+        except ClientDisconnect:
+            return
+        await response(scope, receive, send)
+
+    async def _respond(self, request: Request) -> Response:
+        media_type = JSON
+        settings = self._server.settings
+        try:
+            media_type = requests.media_type(request.headers.get("accept"))
+            if len(request.headers.getlist("authorization")) > 1:
+                raise Rejected(400, "Send one header Authorization.")  # noqa: TRY301 - rejected as all others are
+            operation = await requests.read(request, most=settings.max_body_bytes, seconds=settings.request_timeout)
+            actor = await self._server.actor_of(request.headers)
+            if media_type == EVENTS:
+                return await self._stream(operation, actor)
+            return await self._once(operation, actor, media_type, is_get=request.method == "GET")
+        except Rejected as rejected:
+            self._server.metrics.rejected(rejected.status)
+            return answers.reject(rejected, JSON if media_type == EVENTS else media_type)
+        except Refusal as refusal:
+            return answers.refuse(refusal, JSON if media_type == EVENTS else media_type)
+
+    async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> Response:
+        bad = 400 if media_type == GRAPHQL else 200
+        try:
+            result = await self._server.execute(operation, actor, GET_TYPES if is_get else POST_TYPES)
+        except CannotGetOperationTypeError as error:
+            raise Rejected(bad, "The document has no operation of this name.") from error
+        except InvalidOperationTypeError as error:
+            if error.operation_type is OperationType.MUTATION:
+                raise Rejected(405, "Send a mutation by POST.", allow="POST") from error
+            raise Rejected(bad, f"Subscribe over a WebSocket, or with Accept: {EVENTS}.") from error
+        return answers.answer(result, media_type)
+
+    async def _stream(self, operation: Operation, actor: Actor) -> Response:
+        """Events as graphql-sse's distinct connections have them, unless the operation is refused before the first."""
+        results: Any = await self._server.schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=self._server.context(actor),
+            operation_name=operation.name,
+            allowed_operation_types=STREAM_TYPES,
+        )
+        first = await anext(results, None)
+        if first is not None and answers.refused(first):
+            await results.aclose()
+            return answers.answer(first, GRAPHQL)
+        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
+        return StreamingResponse(_events(first, results), media_type=EVENTS, headers=headers)
+
+
+async def _events(first: ExecutionResult | None, results: Any) -> AsyncIterator[bytes]:
+    """Each result as an event, a comment in silence, and a last event."""
+    async with aclosing(results):
+        following: asyncio.Future[Any] | None = None
+        try:
+            result = first
+            while result is not None:
+                yield b"event: next\ndata: " + answers.encode(answers.body_of(result)) + b"\n\n"
+                following = asyncio.ensure_future(anext(results, None))
+                while not (await asyncio.wait({following}, timeout=KEEP_ALIVE))[0]:
+                    yield b":\n\n"
+                result = following.result()
+        finally:
+            if following is not None and not following.done():
+                following.cancel()
+                await asyncio.wait({following})
+    yield b"event: complete\ndata:\n\n"

@@ -1,0 +1,191 @@
+"""An HTTP request becomes a GraphQL operation, or is rejected: read so strictly that nobody reads it differently."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import re
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graphql_api.errors import BadRequest
+from graphql_api.values import DIGITS, check_text
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from starlette.requests import Request
+
+GRAPHQL, JSON, EVENTS = "application/graphql-response+json", "application/json", "text/event-stream"
+PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
+"""Headers that a page of another origin cannot send unasked: a query by GET needs one of them."""
+BOM = b"\xef\xbb\xbf"
+
+_CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*("utf-8"|utf-8))?\s*', re.IGNORECASE)
+_RANGE = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)\s*((?:;[^;,]*)*)\s*", re.ASCII)
+_QUALITY = re.compile(r";\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)", re.ASCII | re.IGNORECASE)
+
+
+class Rejected(Exception):
+    """The request never became an operation; told with an HTTP status, and as a GraphQL error with a code."""
+
+    def __init__(self, status: int, message: str, *, code: str = BadRequest.code, **headers: str) -> None:
+        """Say what is wrong; headers by their names, with underscores for hyphens."""
+        super().__init__(message)
+        self.status = status
+        self.message = message
+        self.code = code
+        self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """A document, the name of the operation in it, and its variables."""
+
+    query: str
+    name: str | None = None
+    variables: dict[str, Any] = field(default_factory=dict)
+
+
+def media_type(accept: str | None) -> str:
+    """What to answer in, by the header Accept; raises `Rejected` where none of ours will do.
+
+    The newer GraphQL type is chosen where it is named and ranks as high as JSON. Events are chosen only where no JSON
+    will do: some clients list them with every query.
+    """
+    if accept is None or not accept.strip():
+        return JSON
+    ranges: dict[str, float] = {}
+    for one in accept.split(","):
+        if match := _RANGE.fullmatch(one):
+            quality = _QUALITY.search(match[2])
+            ranges[match[1].lower()] = float(quality[1]) if quality else 1.0
+
+    def rank(kind: str) -> float:
+        return next((ranges[one] for one in (kind, kind.partition("/")[0] + "/*", "*/*") if one in ranges), 0.0)
+
+    if ranges.get(GRAPHQL, 0) > 0 and ranges[GRAPHQL] >= rank(JSON):
+        return GRAPHQL
+    if rank(JSON) > 0:
+        return JSON
+    if rank(GRAPHQL) > 0:
+        return GRAPHQL
+    if rank(EVENTS) > 0:
+        return EVENTS
+    raise Rejected(406, f"This API answers in {GRAPHQL}, {JSON} or {EVENTS}.")
+
+
+async def read(request: Request, *, most: int, seconds: float) -> Operation:
+    """The operation of a POST, or of a GET; raises `Rejected` where there is none."""
+    if request.method == "GET":
+        return operation_of(_of_query_string(request))
+    if request.method != "POST":
+        raise Rejected(405, "Send an operation by POST, or a query by GET.", allow="GET, POST")
+    check_headers(request, _CONTENT_TYPE, "application/json, in UTF-8")
+    return operation_of(decode(await body_of(request, most=most, seconds=seconds)))
+
+
+def check_headers(request: Request, content_type: re.Pattern[str], wanted: str) -> None:
+    """Refuse a body of another type, and one that is compressed."""
+    if not content_type.fullmatch(request.headers.get("content-type", "").strip()):
+        raise Rejected(415, f"The body must be {wanted}.", accept_post=JSON)
+    if "content-encoding" in request.headers:
+        raise Rejected(415, "The body must not be compressed.", accept_encoding="identity")
+
+
+async def body_of(request: Request, *, most: int, seconds: float) -> bytes:
+    """The body, counted while it is read: at most so many bytes, whole within so many seconds."""
+    length = request.headers.get("content-length", "0")
+    too_large = Rejected(413, f"The body may have {most:,} bytes at most.", connection="close")
+    if not length.isdigit() or int(length[:20]) > most:
+        raise too_large
+    body = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            async for piece in request.stream():
+                body += piece
+                if len(body) > most:
+                    raise too_large
+    except TimeoutError as error:
+        raise Rejected(408, "The body did not arrive in time.", connection="close") from error
+    return bytes(body)
+
+
+def decode(body: bytes | str) -> Any:
+    """The value of a JSON text that has one reading only; raises `Rejected`."""
+    try:
+        if isinstance(body, bytes):
+            if body.startswith(BOM):
+                raise Rejected(400, "The body is JSON in UTF-8 without a byte order mark.")
+            body = body.decode("utf-8")
+        return json.loads(
+            body, object_pairs_hook=_once, parse_int=_integer, parse_float=_float, parse_constant=_constant
+        )
+    except (ValueError, RecursionError) as error:
+        raise Rejected(400, "The body is not JSON that this API takes.") from error
+
+
+def operation_of(body: Any) -> Operation:
+    """The operation of a decoded body; raises `Rejected` where it has another shape."""
+    if not isinstance(body, dict):
+        raise Rejected(400, "The body must be one JSON object.")
+    query, name = body.get("query"), body.get("operationName")
+    if not isinstance(query, str) or not query:
+        raise Rejected(400, "`query` must be the text of a GraphQL document.")
+    if not isinstance(name, str | None):
+        raise Rejected(400, "`operationName` must be a text or null.")
+    for member in ("variables", "extensions"):
+        if not isinstance(body.get(member), dict | None):
+            raise Rejected(400, f"`{member}` must be an object or null.")
+    try:
+        check_text(query)
+        check_text(name or "")
+    except BadRequest as error:
+        raise Rejected(400, error.message) from error
+    return Operation(query, name or None, body.get("variables") or {})
+
+
+def _of_query_string(request: Request) -> Mapping[str, Any]:
+    if not any(name in request.headers for name in PREFLIGHTED):
+        raise Rejected(400, "A query by GET needs a header that pages of other origins cannot send, such as "
+                            "GraphQL-Require-Preflight: 1.")  # fmt: skip
+    found: dict[str, Any] = {}
+    for name, value in request.query_params.multi_items():
+        if name in found:
+            raise Rejected(400, "Each parameter may be given once.")
+        found[name] = decode(value) if name in {"variables", "extensions"} and value else value
+    return {name: value for name, value in found.items() if value != ""}
+
+
+def bearer(headers: Mapping[str, str]) -> str | None:
+    """The token of the header Authorization; None where there is none, and "" where it is of another scheme."""
+    value = headers.get("authorization")
+    if value is None:
+        return None
+    scheme, _, token = value.strip().partition(" ")
+    return token.strip() if scheme.lower() == "bearer" else ""
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise Rejected(400, "An object of the body has the same name twice.")
+    return found
+
+
+def _integer(digits: str) -> int:
+    if len(digits) > DIGITS:
+        raise Rejected(400, "A number of the body has too many digits.")
+    return int(digits)
+
+
+def _float(digits: str) -> float:
+    value = float(digits)
+    if not math.isfinite(value):
+        raise Rejected(400, "A number of the body is out of range.")
+    return value
+
+
+def _constant(name: str) -> Any:
+    raise Rejected(400, f"{name} is not JSON.")

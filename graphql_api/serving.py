@@ -1,0 +1,81 @@
+"""The server process: a socket to listen on, and uvicorn as we want it."""
+
+from __future__ import annotations
+
+import errno
+import socket
+from typing import TYPE_CHECKING, Any
+
+import uvicorn
+from uvicorn.supervisors import Multiprocess
+
+from graphql_api import app, logs
+from graphql_api.complaints import Complaint
+from graphql_api.settings import Settings
+
+if TYPE_CHECKING:
+    from starlette.applications import Starlette
+
+LONGEST_FRAME = 65_536
+"""Bytes of a WebSocket's frame."""
+GRACE = 10
+"""Seconds that requests have to end when the server is told to stop."""
+KEEP_ALIVE = 65
+"""Seconds that a silent connection stays open: longer than load balancers keep theirs."""
+BACKLOG = 2_048
+
+
+def from_environment() -> Starlette:
+    """The application of a process of its own, which has its own logs."""
+    settings = Settings()
+    logs.configure(readable=settings.development)
+    return app.create(settings)
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """A socket on the address; raises `Complaint`, which tells what to do."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        if error.errno == errno.EADDRINUSE:
+            raise Complaint(
+                f"Port {port} of {host} is taken: stop what listens there, or set PORT to another."
+            ) from error
+        why = error.strerror or str(error)
+        raise Complaint(f"The server cannot listen on {host}, port {port} ({why}).") from error
+    except OverflowError as error:
+        listener.close()
+        raise Complaint(f"PORT is {port}, which is none: it goes from 0 to 65535.") from error
+    listener.set_inheritable(True)
+    return listener
+
+
+def configuration(*, workers: int = 1, application: Any = "graphql_api.serving:from_environment") -> uvicorn.Config:
+    """What uvicorn is told."""
+    return uvicorn.Config(
+        application,
+        factory=isinstance(application, str),
+        workers=workers,
+        lifespan="on",
+        ws="websockets-sansio",
+        ws_max_size=LONGEST_FRAME,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        timeout_keep_alive=KEEP_ALIVE,
+        timeout_graceful_shutdown=GRACE,
+    )
+
+
+def serve(listener: socket.socket, *, workers: int) -> None:
+    """Serve until SIGTERM or SIGINT, in this process or in several."""
+    config = configuration(workers=workers)
+    if workers == 1:
+        uvicorn.Server(config).run(sockets=[listener])
+    else:
+        Multiprocess(config, sockets=[listener]).run()
