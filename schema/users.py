@@ -170,7 +170,7 @@ class VerifyEmailAddressPayload:
 
 @input_type
 class UpdateUserInput(Input):
-    """Arguments of `updateUser`; what is left out stays as it is."""
+    """Arguments of `updateUser`."""
 
     user_id: strawberry.ID | None = None
     """The caller when left out."""

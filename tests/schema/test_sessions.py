@@ -1,0 +1,169 @@
+"""Signing in and out through GraphQL, and who is asking."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+import pytest
+
+from graphql_api import auth, crypto, models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.enums import ServicePermission
+from graphql_api.errors import Unauthenticated
+from graphql_api.settings import Settings
+from tests.builders import Builders, key, person, platform_admin
+from tests.conftest import Ask, Statements
+from tests.platform_messages import promised
+
+SIGN_IN = """mutation ($input: SignInInput!) { signIn(input: $input) {
+    challenge { token method sentTo } userErrors { __typename code path message }
+} }"""
+COMPLETE = """mutation ($input: CompleteSignInInput!) { completeSignIn(input: $input) {
+    session { token user { name failedLoginCount serviceMemberships { nodes { service { name } permissions } } } }
+    userErrors { __typename code path message }
+} }"""
+SIGN_OUT = "mutation { signOut { ok userErrors { code } } }"
+VIEWER = """query ($id: ID!) { viewer {
+    user { name } apiKey { name } service { name } isPlatformAdmin permissions(serviceId: $id)
+} }"""
+PASSWORD = "password-correct-horse"
+
+
+@pytest.fixture
+async def ada(make: Builders) -> models.User:
+    return await make.user(
+        name="Ada",
+        email_address="ada@example.gov.uk",
+        mobile_number="07700900123",
+        password=await crypto.hash_password(PASSWORD),
+    )
+
+
+async def test_from_a_password_to_a_session_and_out_again(
+    ask: Ask, make: Builders, ada: models.User, database: Database, settings: Settings, signer: Signer
+) -> None:
+    await make.member(await make.service(name="Licences"), {ServicePermission.VIEW_ACTIVITY}, ada)
+
+    signed = await ask(SIGN_IN, input={"emailAddress": "ADA@example.gov.uk", "password": PASSWORD})
+    challenge = signed.field["challenge"]
+    assert (challenge["method"], challenge["sentTo"], signed.user_errors) == ("SMS", "********123", [])
+
+    code = (await promised(database, signer))[0].text[:5]
+    completed = await ask(COMPLETE, input={"challengeToken": challenge["token"], "proof": {"smsCode": code}})
+    token = completed.field["session"].pop("token")
+    assert completed.field == {
+        "session": {
+            "user": {
+                "name": "Ada",
+                "failedLoginCount": 0,
+                "serviceMemberships": {"nodes": [{"service": {"name": "Licences"}, "permissions": ["VIEW_ACTIVITY"]}]},
+            }
+        },
+        "userErrors": [],
+    }
+
+    async def actor() -> Actor:
+        return await auth.actor_of(token, None, database=database, settings=settings, signer=signer)
+
+    assert (await ask(SIGN_OUT, by=await actor())).field == {"ok": True, "userErrors": []}
+    with pytest.raises(Unauthenticated):
+        await actor()
+
+
+async def test_what_is_wrong_says_no_more_than_it_must(ask: Ask, ada: models.User) -> None:
+    expected = {
+        "challenge": None,
+        "userErrors": [
+            {
+                "__typename": "ValidationError",
+                "code": "CREDENTIALS_WRONG",
+                "path": ["input"],
+                "message": "The email address or the password is wrong.",
+            }
+        ],
+    }
+
+    for address in (ada.email_address, "nobody@example.gov.uk"):
+        assert (await ask(SIGN_IN, input={"emailAddress": address, "password": "wrong"})).field == expected
+
+
+async def test_a_wrong_code_says_where(ask: Ask, ada: models.User) -> None:
+    signed = await ask(SIGN_IN, input={"emailAddress": ada.email_address, "password": PASSWORD})
+    token = signed.field["challenge"]["token"]
+
+    answer = await ask(COMPLETE, input={"challengeToken": token, "proof": {"smsCode": "11111"}})
+
+    assert answer.field == {
+        "session": None,
+        "userErrors": [
+            {
+                "__typename": "ValidationError",
+                "code": "CODE_WRONG",
+                "path": ["input", "proof", "smsCode"],
+                "message": "This is not the code that we sent.",
+            }
+        ],
+    }
+
+
+@pytest.mark.parametrize("proof", [{}, {"smsCode": None}, {"smsCode": "12345", "emailToken": "x"}])
+async def test_a_proof_is_exactly_one(ask: Ask, proof: dict[str, str | None]) -> None:
+    answer = await ask(COMPLETE, input={"challengeToken": "x", "proof": proof})
+
+    assert (answer.data, answer.codes) == (None, ["BAD_REQUEST"])
+
+
+async def test_nobody_cannot_sign_out(ask: Ask, make: Builders) -> None:
+    api_key = await make.api_key(await make.service())
+
+    assert (await ask(SIGN_OUT)).codes == ["UNAUTHENTICATED"]
+    assert (await ask(SIGN_OUT, by=key(api_key))).codes == ["FORBIDDEN"]
+
+
+async def test_a_viewer_is_a_person(ask: Ask, make: Builders, ada: models.User, statements: Statements) -> None:
+    service = await make.service()
+    actor = person(ada, service, may={ServicePermission.MANAGE_USERS, ServicePermission.SEND_EMAILS})
+
+    with statements(1):
+        answer = await ask(VIEWER, by=actor, id=str(service.id))
+
+    assert answer.field == {
+        "user": {"name": "Ada"},
+        "apiKey": None,
+        "service": None,
+        "isPlatformAdmin": False,
+        "permissions": ["SEND_EMAILS", "MANAGE_USERS"],
+    }
+    for other in (str(uuid4()), "nonsense"):
+        assert (await ask(VIEWER, by=actor, id=other)).field["permissions"] == []
+
+
+async def test_or_an_api_key(ask: Ask, make: Builders, statements: Statements) -> None:
+    service = await make.service(name="Licences")
+    api_key = await make.api_key(service, name="Robot")
+
+    with statements(2):
+        answer = await ask(VIEWER, by=key(api_key), id=str(service.id))
+
+    assert answer.field == {
+        "user": None,
+        "apiKey": {"name": "Robot"},
+        "service": {"name": "Licences"},
+        "isPlatformAdmin": False,
+        "permissions": [],
+    }
+
+
+async def test_a_platform_admin_may_all_but_what_needs_membership(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+
+    answer = await ask(VIEWER, by=platform_admin(await make.user()), id=str(service.id))
+
+    assert answer.field["isPlatformAdmin"] is True
+    assert answer.field["permissions"] == ["VIEW_ACTIVITY", "MANAGE_TEMPLATES", "MANAGE_SETTINGS", "MANAGE_USERS"]
+
+
+async def test_or_nobody(ask: Ask) -> None:
+    assert (await ask(VIEWER, id=str(uuid4()))).field is None
