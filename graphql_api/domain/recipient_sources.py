@@ -14,6 +14,7 @@ from graphql_api.domain import refusals
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.errors import DomainError, Invalid, NotFound, refuse
 from graphql_api.recipients.lists import REFERENCE
+from graphql_api.recipients.postal_addresses import MOST_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -145,6 +146,9 @@ def _check(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
         yield Invalid(message, "recipient", field, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     elif not all(map(values.is_storable, recipient["lines"] if field == "postal_address" else [recipient])):
         yield Invalid("The recipient has characters that cannot be stored.", "recipient", field)
+    elif field == "postal_address" and len(_lines(recipient)) > MOST_LINES:
+        message = f"An address can have at most {MOST_LINES} lines."
+        yield Invalid(message, "recipient", field, "lines", code=UserErrorCode.ADDRESS_TOO_MANY_LINES)
     personalisation = row.get("personalisation")
     malformed = values.check(personalisation)
     yield from (refusals.of_content(problem, "personalisation") for problem in malformed)
@@ -178,11 +182,12 @@ def _columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[
 def _recipient(channel: Channel, recipient: Mapping[str, Any]) -> list[str]:
     if channel is not Channel.LETTER:
         return list(recipient.values())
-    lines = recipient["postal_address"]["lines"]
-    width = len(_HEADERS[channel])
-    # More lines than an address may have stay in the last cell, where the check of the address finds them.
-    cells = [*lines[: width - 1], "\n".join(lines[width - 1 :])]
-    return [*cells, *[""] * (width - len(cells))]
+    lines = _lines(recipient["postal_address"])
+    return [*lines, *[""] * (len(_HEADERS[channel]) - len(lines))]
+
+
+def _lines(address: Mapping[str, Any]) -> list[str]:
+    return [line for line in address["lines"] if line.strip()]
 
 
 def _cells(value: Any, width: int) -> list[str]:

@@ -224,12 +224,15 @@ async def _already_sent(tx: AsyncSession, prepared: Prepared, source: Source) ->
 
 
 def summary(found: RecipientCheck) -> tuple[str, UserErrorCode] | None:
-    """Why a job would refuse the list, in a sentence and a code; None where it would not."""
+    """Why a job would refuse the list, in a sentence and a code; None where it would not.
+
+    The sentence counts rows as spreadsheets do: the headers are row 1.
+    """
     if found.problems:
         return " ".join(problem.message for problem in found.problems), found.problems[0].code
     if found.rows_with_errors_count:
         rows = "1 row has" if found.rows_with_errors_count == 1 else f"{found.rows_with_errors_count:,} rows have"
         first = found.row_errors[0]
         column = f", column ‘{first.column}’" if first.column else ""  # noqa: RUF001
-        return f"{rows} problems. Row {first.row + 1}{column}: {first.message}", first.code
+        return f"{rows} problems. Row {first.row + 2}{column}: {first.message}", first.code
     return None

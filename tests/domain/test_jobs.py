@@ -1,0 +1,579 @@
+"""Making jobs of lists: what is checked before anything is written, and what is written then."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import jobs, recipient_sources, recipients
+from graphql_api.enums import Channel, ErrorPolicy, KeyType, ServicePermission, UserErrorCode
+from graphql_api.errors import (
+    DailyLimitExceeded,
+    DomainError,
+    Forbidden,
+    NotFound,
+    Problems,
+    RecipientListRefused,
+    Unauthenticated,
+)
+from graphql_api.storage import Store
+from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.conftest import Statements
+
+GOOD = "phone number,name\n07700900001,Zoë\n07700900002,Åsa 🎉\n"
+
+
+def csv(content: str, file_name: str = "people.csv") -> dict[str, Any]:
+    return {"csv": {"file_name": file_name, "content": content}}
+
+
+class Desk:
+    """Makes jobs as the schema does, and looks at what is there."""
+
+    def __init__(self, database: Database, store: Store, folder: Path) -> None:
+        self.database = database
+        self.store = store
+        self.folder = folder
+
+    async def create(self, actor: Actor, template: models.Template, source: Any = None, **request: Any) -> models.Job:
+        given: dict[str, Any] = {"service_id": template.service_id} | request
+        asked = jobs.Request(template_id=template.id, source=source or csv(GOOD), **given)
+        return await jobs.create(self.database.transaction, actor, self.store, asked)
+
+    async def refused(self, actor: Actor, template: models.Template, source: Any = None, **request: Any) -> DomainError:
+        """The refusal of a job, which leaves nothing behind."""
+        before = await self.rows(), self.files()
+        with pytest.raises(DomainError) as refusal:
+            await self.create(actor, template, source, **request)
+        assert (await self.rows(), self.files()) == before
+        return refusal.value
+
+    async def check(self, actor: Actor, template: models.Template, source: Any = None) -> recipients.RecipientCheck:
+        before = await self.rows(), self.files()
+        found = await recipients.check(
+            self.database.transaction,
+            actor,
+            self.store,
+            service_id=template.service_id,
+            template_id=template.id,
+            source=source or csv(GOOD),
+        )
+        assert (await self.rows(), self.files()) == before
+        return found
+
+    async def rows(self) -> list[int]:
+        """How many rows the tables have that a job writes to, buckets of tokens aside."""
+        tables = ("jobs", "job_runs", "pgqueuer", "idempotency_keys", "daily_usage", "notifications")
+        async with self.database.reading() as connection:
+            return [(await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() for table in tables]
+
+    def files(self) -> list[str]:
+        """Files in the object store."""
+        objects = self.folder / "objects"
+        return sorted(str(path.relative_to(objects)) for path in objects.rglob("*") if path.is_file())
+
+    async def tasks(self) -> list[tuple[str, str, timedelta]]:
+        """What the worker is asked to do, and how long after the asking."""
+        statement = "SELECT entrypoint, payload, execute_after - created AS wait FROM pgqueuer ORDER BY id"
+        async with self.database.reading() as connection:
+            rows = await connection.execute(text(statement))
+            return [(row.entrypoint, row.payload.decode(), row.wait) for row in rows]
+
+    async def run_of(self, job: models.Job) -> models.JobRun:
+        async with self.database.transaction() as tx:
+            return await tx.get_one(models.JobRun, job.id)
+
+
+@pytest.fixture
+def desk(database: Database, store: Store, tmp_path: Path) -> Desk:
+    return Desk(database, store, tmp_path)
+
+
+@pytest.fixture
+async def service(make: Builders) -> models.Service:
+    return await make.service()
+
+
+@pytest.fixture
+async def template(make: Builders, service: models.Service) -> models.Template:
+    return await make.template(service)
+
+
+@pytest.fixture
+async def actor(make: Builders, service: models.Service) -> Actor:
+    return person(await make.member(service), service)
+
+
+async def test_a_job_its_file_and_its_task_are_written_together(
+    desk: Desk, template: models.Template, actor: Actor
+) -> None:
+    job = await desk.create(actor, template)
+
+    assert (job.service_id, job.template_id, job.template_version) == (template.service_id, template.id, 1)
+    assert (job.original_file_name, job.notification_count, job.job_status) == ("people.csv", 2, "pending")
+    assert (job.created_by_id, job.scheduled_for, job.processing_started, job.contact_list_id) == (
+        actor.user_id,
+        None,
+        None,
+        None,
+    )
+    run = await desk.run_of(job)
+    assert (run.api_key_id, run.error_policy, run.reply_to_text, run.next_row, run.bad_rows) == (
+        None,
+        "all_or_nothing",
+        "GOVUK",
+        0,
+        [],
+    )
+    path = f"service-{template.service_id}-notify/{job.id}.csv"
+    assert desk.files() == [path]
+    assert (await desk.store.get(path)).decode() == GOOD
+    assert await desk.tasks() == [("process job", f'{{"job_id":"{job.id}"}}', timedelta())]
+
+
+async def test_a_key_makes_a_job_of_its_own_service(make: Builders, desk: Desk, template: models.Template) -> None:
+    async with desk.database.transaction() as tx:
+        service = await tx.get_one(models.Service, template.service_id)
+    api_key = await make.api_key(service)
+
+    job = await desk.create(key(api_key), template, service_id=None)
+
+    assert job.created_by_id is None
+    assert (await desk.run_of(job)).api_key_id == api_key.id
+
+
+async def test_a_job_can_wait_for_its_time(desk: Desk, template: models.Template, actor: Actor) -> None:
+    at = models.utcnow() + timedelta(hours=3)
+
+    job = await desk.create(actor, template, schedule={"at": at})
+
+    assert (job.job_status, job.scheduled_for) == ("scheduled", at)
+    ((_, _, wait),) = await desk.tasks()
+    assert timedelta(hours=2, minutes=59) < wait <= timedelta(hours=3)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "code"),
+    [
+        (timedelta(seconds=-1), "SCHEDULED_TIME_IN_PAST"),
+        (timedelta(days=7, minutes=1), "SCHEDULED_TIME_TOO_FAR_AHEAD"),
+    ],
+)
+async def test_the_time_is_within_a_week(
+    desk: Desk, template: models.Template, actor: Actor, ahead: timedelta, code: str
+) -> None:
+    refusal = await desk.refused(actor, template, schedule={"at": models.utcnow() + ahead})
+
+    assert (refusal.code.name, refusal.path) == (code, ("schedule", "at"))
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "message"),
+    [
+        ("", "FILE_EMPTY", "The list has no rows."),
+        ("phone number,name\n\n,\n", "FILE_EMPTY", "The list has no rows."),
+        ("name\nZoë\n", "MISSING_RECIPIENT_COLUMN", "The list needs a column called \u2018phone number\u2019."),
+        (
+            "phone number\n07700900001\n",
+            "MISSING_PLACEHOLDER_COLUMN",
+            "The list lacks columns that the template needs: name.",
+        ),
+        (
+            "phone number,Phone_Number,name\n07700900001,07700900001,x\n",
+            "DUPLICATE_RECIPIENT_COLUMN",
+            "The list has more than one column called \u2018phone number\u2019.",
+        ),
+        (
+            'phone number,name\n07700900001,"Zoë\n',
+            "FILE_UNREADABLE",
+            "Row 2, column 2: A quotation mark is left open.",
+        ),
+        (
+            "phone number,name\n07700900001,x\n0770090000,y\n",
+            "PHONE_TOO_SHORT",
+            "1 row has problems. Row 3, column \u2018phone number\u2019: This phone number has too few digits.",
+        ),
+        (
+            "phone number,name\n,x\n07700900001,\n",
+            "REQUIRED",
+            "2 rows have problems. Row 2, column \u2018phone number\u2019: The recipient is missing.",
+        ),
+    ],
+)
+async def test_a_list_with_a_fault_writes_nothing(
+    desk: Desk, template: models.Template, actor: Actor, content: str, code: str, message: str
+) -> None:
+    refusal = await desk.refused(actor, template, csv(content))
+
+    assert isinstance(refusal, RecipientListRefused)
+    assert (refusal.code.name, refusal.message, refusal.path) == (code, message, ("source", "csv"))
+
+
+async def test_errors_name_row_and_column(desk: Desk, template: models.Template, actor: Actor) -> None:
+    content = "name,phone number,reference\nZoë,07700900001,\n,0770090000x,\nx,07700900002," + "r" * 1001 + "\n"
+
+    refusal = await desk.refused(actor, template, csv(content))
+
+    assert isinstance(refusal, RecipientListRefused)
+    found = refusal.check
+    assert [(one.row, one.column, one.code.name) for one in found.row_errors] == [
+        (1, "phone number", "PHONE_UNKNOWN_CHARACTER"),
+        (1, "name", "MISSING_PERSONALISATION"),
+        (2, "reference", "TOO_LONG"),
+    ]
+    assert (found.row_count, found.rows_with_errors_count, found.problems, found.valid) == (3, 2, [], False)
+
+
+async def test_problems_of_twenty_rows_are_told(desk: Desk, template: models.Template, actor: Actor) -> None:
+    refusal = await desk.refused(actor, template, csv("phone number,name\n" + "x,\n" * 30))
+
+    assert isinstance(refusal, RecipientListRefused)
+    assert refusal.check.rows_with_errors_count == 30
+    assert sorted({one.row for one in refusal.check.row_errors}) == list(range(20))
+    assert len(refusal.check.row_errors) == 40
+
+
+async def test_good_rows_may_go_without_the_bad(desk: Desk, template: models.Template, actor: Actor) -> None:
+    content = "phone number,name\nx,x\n07700900001,y\n"
+
+    job = await desk.create(actor, template, csv(content), error_policy=ErrorPolicy.SEND_GOOD_ROWS)
+
+    assert job.notification_count == 2
+    run = await desk.run_of(job)
+    assert (run.error_policy, run.bad_rows) == ("skip_bad_rows", [])
+
+
+async def test_a_list_without_a_good_row_is_refused_all_the_same(
+    desk: Desk, template: models.Template, actor: Actor
+) -> None:
+    refusal = await desk.refused(
+        actor, template, csv("phone number,name\nx,x\n"), error_policy=ErrorPolicy.SEND_GOOD_ROWS
+    )
+
+    assert refusal.code is UserErrorCode.PHONE_UNKNOWN_CHARACTER
+
+
+async def test_a_fault_of_the_whole_list_stops_the_good_rows_too(
+    desk: Desk, template: models.Template, actor: Actor
+) -> None:
+    refusal = await desk.refused(
+        actor, template, csv("phone number\n07700900001\n"), error_policy=ErrorPolicy.SEND_GOOD_ROWS
+    )
+
+    assert refusal.code is UserErrorCode.MISSING_PLACEHOLDER_COLUMN
+
+
+async def test_rows_outside_the_team_are_bad_rows_of_a_trial(make: Builders, desk: Desk) -> None:
+    service = await make.service(restricted=True)
+    template = await make.template(service)
+    user = await make.member(service, user=await make.user(mobile_number="07700900001"))
+    await make.add(models.GuestListEntry(service_id=service.id, recipient_type="mobile", recipient="07700900002"))
+    caller = person(user, service)
+
+    refusal = await desk.refused(caller, template)
+    job = await desk.create(caller, template, error_policy=ErrorPolicy.SEND_GOOD_ROWS)
+
+    assert isinstance(refusal, RecipientListRefused)
+    assert [(one.row, one.column, one.code.name, one.message) for one in refusal.check.row_errors] == [
+        (1, "phone number", "RECIPIENT_NOT_ALLOWED", "A service in trial can send to its own team only.")
+    ]
+    assert (await desk.run_of(job)).bad_rows == [1]
+    assert (await desk.create(key(await make.api_key(service, KeyType.TEAM)), template)).notification_count == 2
+
+
+async def test_a_list_over_the_days_limit_is_refused_with_its_figures(make: Builders, desk: Desk) -> None:
+    service = await make.service(sms_message_limit=1, international_sms_message_limit=0)
+    template = await make.template(service)
+    caller = person(await make.member(service), service)
+
+    refusal = await desk.refused(caller, template, csv("phone number,name\n07700900001,x\n+33612345678,y\n"))
+
+    assert isinstance(refusal, RecipientListRefused)
+    assert refusal.code is UserErrorCode.DAILY_LIMIT_EXCEEDED
+    abroad, all_texts = refusal.check.problems
+    assert isinstance(abroad, DailyLimitExceeded)
+    assert isinstance(all_texts, DailyLimitExceeded)
+    assert (abroad.international, abroad.limit, abroad.requested) == (True, 0, 1)
+    assert (all_texts.international, all_texts.limit, all_texts.requested) == (False, 1, 2)
+    assert refusal.check.remaining_today == 1
+
+
+async def test_letters_cannot_be_sent_to_a_list_in_trial(make: Builders, desk: Desk) -> None:
+    service = await make.service(restricted=True)
+    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
+    caller = person(await make.member(service), service)
+
+    refusal = await desk.refused(caller, template, csv("address line 1,address line 2,postcode\nA,B,SW1A 1AA\n"))
+
+    assert refusal.code is UserErrorCode.SERVICE_IN_TRIAL_MODE
+
+
+async def test_who_may_make_jobs(
+    make: Builders, desk: Desk, service: models.Service, template: models.Template
+) -> None:
+    user = await make.member(service)
+
+    with pytest.raises(Unauthenticated):
+        await desk.create(Actor.anonymous(), template)
+    with pytest.raises(Forbidden) as refusal:
+        await desk.create(person(user, service, may=[ServicePermission.VIEW_ACTIVITY]), template)
+    assert refusal.value.extensions["requiredPermission"] == "SEND_TEXTS"
+    with pytest.raises(Forbidden):
+        await desk.create(platform_admin(user), template)
+    assert (await desk.refused(stranger(), template)).path == ("service_id",)
+    assert desk.files() == []
+
+
+async def test_the_same_key_makes_one_job(desk: Desk, template: models.Template, actor: Actor) -> None:
+    at = models.utcnow() + timedelta(days=1)
+
+    first = await desk.create(actor, template, schedule={"at": at}, idempotency_key="once")
+    again = await desk.create(actor, template, schedule={"at": at}, idempotency_key="once")
+
+    assert first.id == again.id
+    assert len(desk.files()) == 1
+    refusal = await desk.refused(actor, template, csv(GOOD + "07700900003,z\n"), idempotency_key="once")
+    assert refusal.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+
+
+async def test_the_same_key_at_the_same_time_makes_one_job(
+    engine: AsyncEngine, signer: Signer, store: Store, tmp_path: Path
+) -> None:
+    desk = Desk(Database(engine), store, tmp_path)
+    make = Builders(desk.database, signer)
+    service = await make.service()
+    template = await make.template(service)
+    caller = person(await make.member(service), service)
+    try:
+        made = await asyncio.gather(*(desk.create(caller, template, idempotency_key="k") for _ in range(4)))
+        assert len({job.id for job in made}) == 1
+        assert desk.files() == [f"service-{service.id}-notify/{made[0].id}.csv"]
+        assert (await desk.rows())[:4] == [1, 1, 1, 1]
+    finally:
+        async with desk.database.transaction() as tx:
+            await tx.execute(text("TRUNCATE services, users, services_history, pgqueuer, idempotency_keys CASCADE"))
+
+
+async def test_only_a_scheduled_job_can_be_cancelled(
+    make: Builders, desk: Desk, service: models.Service, template: models.Template, actor: Actor
+) -> None:
+    waiting = await desk.create(actor, template, schedule={"at": models.utcnow() + timedelta(days=1)})
+    begun = await desk.create(actor, template)
+    onlooker = person(await make.member(service), service, may=[ServicePermission.VIEW_ACTIVITY])
+
+    async def cancel(who: Actor, job_id: UUID) -> jobs.Cancelled:
+        async with desk.database.transaction() as tx:
+            return await jobs.cancel(tx, who, job_id=job_id)
+
+    with pytest.raises(Forbidden):
+        await cancel(onlooker, waiting.id)
+    with pytest.raises(NotFound) as hidden:
+        await cancel(stranger(), waiting.id)
+    assert hidden.value.path == ("job_id",)
+    with pytest.raises(NotFound):
+        await cancel(actor, uuid4())
+    cancelled = await cancel(actor, waiting.id)
+    assert (cancelled.job.job_status, cancelled.notification_count) == ("cancelled", 0)
+    for job, state in ((waiting, "CANCELLED"), (begun, "PENDING")):
+        with pytest.raises(DomainError) as refusal:
+            await cancel(actor, job.id)
+        assert vars(refusal.value) | {"message": ""} == {
+            "message": "",
+            "code": UserErrorCode.ILLEGAL_STATE,
+            "path": ("job_id",),
+            "current_state": state,
+            "allowed_states": ["SCHEDULED"],
+        }
+
+
+async def test_rows_of_the_call_become_a_file(
+    make: Builders, desk: Desk, service: models.Service, actor: Actor
+) -> None:
+    template = await make.template(service, content="((name)) ((items)) ((show??yes))")
+    rows = [
+        {
+            "recipient": {"phone_number": "07700900001"},
+            "personalisation": {"Name": 'Zoë "Z", x\ny', "items": ["a"], "show": True, "phone_number": "ignored"},
+            "reference": "r1",
+        },
+        {"recipient": {"phone_number": "07700900002"}, "personalisation": {"name": 12, "items": "b", "show": False}},
+    ]
+
+    job = await desk.create(actor, template, {"rows": rows})
+    found = await desk.check(actor, template, {"rows": rows})
+
+    assert (job.original_file_name, job.notification_count) == ("", 2)
+    assert (await desk.store.get(f"service-{service.id}-notify/{job.id}.csv")).decode() == (
+        "phone number,Name,items,items,show,reference\r\n"
+        '07700900001,"Zoë ""Z"", x\ny",a,,True,r1\r\n'
+        "07700900002,12,b,,False,\r\n"
+    )
+    assert [(row.recipient, row.reference) for row in found.sample] == [("07700900001", "r1"), ("07700900002", None)]
+    assert found.sample[0].personalisation == {
+        "phonenumber": "07700900001",
+        "name": 'Zoë "Z", x\ny',
+        "items": ["a"],
+        "show": "True",
+    }
+
+
+async def test_rows_of_letters_become_address_columns(
+    make: Builders, desk: Desk, service: models.Service, actor: Actor
+) -> None:
+    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
+    rows = [
+        {"recipient": {"postal_address": {"lines": ["A", "B", "SW1A 1AA"]}}},
+        {"recipient": {"postal_address": {"lines": ["A", "B", "C", "D", "E", "F", "Nowhere"]}}},
+    ]
+
+    found = await desk.check(actor, template, {"rows": rows})
+
+    assert [(one.row, one.code.name) for one in found.row_errors] == [(1, "ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY")]
+    assert (found.total_units, found.estimated_cost) == (1, Decimal("0.73"))
+
+
+async def test_an_address_of_more_lines_than_columns_is_refused(
+    make: Builders, desk: Desk, service: models.Service, actor: Actor
+) -> None:
+    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
+    lines = ["A", "B", "C", "D", "E", "F", "G", "SW1A 1AA"]
+
+    refusal = await desk.refused(actor, template, {"rows": [{"recipient": {"postal_address": {"lines": lines}}}]})
+
+    assert (refusal.code.name, refusal.path) == (
+        "ADDRESS_TOO_MANY_LINES",
+        ("source", "rows", "0", "recipient", "postal_address", "lines"),
+    )
+
+
+@pytest.mark.parametrize(
+    ("rows", "problems"),
+    [
+        ([], [("FILE_EMPTY", ("source", "rows"))]),
+        ([{"recipient": {"phone_number": "1"}}] * 251, [("TOO_MANY_ROWS", ("source", "rows"))]),
+        (
+            [
+                {"recipient": {"email_address": "a@example.com"}},
+                {"recipient": {"phone_number": "1"}, "personalisation": {"a": {}}},
+                {"recipient": {"phone_number": "1"}, "personalisation": {"Reference": "x"}, "reference": "y"},
+            ],
+            [
+                ("TEMPLATE_CHANNEL_MISMATCH", ("source", "rows", "0", "recipient", "email_address")),
+                ("INVALID", ("source", "rows", "1", "personalisation", "a")),
+                ("INVALID", ("source", "rows", "2", "reference")),
+            ],
+        ),
+    ],
+)
+async def test_rows_must_be_such_that_a_file_can_hold(
+    desk: Desk, template: models.Template, actor: Actor, rows: Any, problems: list[tuple[str, tuple[str, ...]]]
+) -> None:
+    refusal = await desk.refused(actor, template, {"rows": rows})
+
+    found = refusal.problems if isinstance(refusal, Problems) else [refusal]
+    assert [(one.code.name, one.path) for one in found] == problems
+
+
+async def test_a_kept_list_of_the_service_can_be_sent_to(
+    make: Builders, desk: Desk, service: models.Service, template: models.Template, actor: Actor
+) -> None:
+    values: dict[str, Any] = {"service_id": service.id, "original_file_name": "team.csv", "row_count": 2}
+    kept = models.ContactList(**values, template_type="sms")
+    emails = models.ContactList(**values, template_type="email")
+    archived = models.ContactList(**values, template_type="sms", archived=True)
+    lost = models.ContactList(**values, template_type="sms")
+    other = models.ContactList(**values | {"service_id": (await make.service()).id}, template_type="sms")
+    await make.add(kept, emails, archived, lost, other)
+    await desk.store.put(recipient_sources.contact_list_path(service.id, kept.id), GOOD.encode())
+
+    job = await desk.create(actor, template, {"contact_list_id": kept.id})
+
+    assert (job.contact_list_id, job.original_file_name, job.notification_count) == (kept.id, "team.csv", 2)
+    path = ("source", "contact_list_id")
+    for one, code in (
+        (emails, "TEMPLATE_CHANNEL_MISMATCH"),
+        (archived, "NOT_FOUND"),
+        (other, "NOT_FOUND"),
+        (lost, "FILE_UNREADABLE"),
+    ):
+        refusal = await desk.refused(actor, template, {"contact_list_id": one.id})
+        assert (refusal.code.name, refusal.path) == (code, path)
+
+
+async def test_a_check_tells_what_a_job_would_be_and_cost(desk: Desk, template: models.Template, actor: Actor) -> None:
+    content = (
+        "Name,phone number,Extra,reference\n"
+        + "".join(f"Zoë {row},0770090{row:04},x,r{row}\n" for row in range(10))
+        + f"{'x' * 160},+33612345678,,\nx,+44 7700 900000,,\n"
+    )
+
+    found = await desk.check(actor, template, csv(content))
+
+    assert (found.valid, found.problems, found.row_errors) == (True, [], [])
+    assert found.columns == ["Name", "phone number", "Extra", "reference"]
+    assert (found.recipient_columns, found.unused_columns, found.missing_columns) == (["phone number"], ["Extra"], [])
+    assert (found.row_count, found.rows_with_errors_count) == (12, 0)
+    assert (found.international_count, found.duplicate_recipient_count) == (1, 1)
+    # Eleven of one fragment at home, two fragments to France at twice the price.
+    assert (found.total_units, found.estimated_cost) == (15, Decimal("0.360"))
+    assert found.remaining_today == 250_000
+    assert [row.number for row in found.sample] == list(range(10))
+    assert found.sample[3].cells == {"Name": "Zoë 3", "phone number": "07700900003", "Extra": "x", "reference": "r3"}
+    assert found.render(found.sample[3]).text.endswith(": Hello Zoë 3")
+    assert found.already_sent is None
+
+
+async def test_a_list_that_was_sent_today_is_recognised(desk: Desk, template: models.Template, actor: Actor) -> None:
+    job = await desk.create(actor, template)
+
+    assert (await desk.check(actor, template)).already_sent == job.id
+    assert (await desk.check(actor, template, csv(GOOD, "other.csv"))).already_sent is None
+    async with desk.database.transaction() as tx:
+        await tx.execute(text("UPDATE jobs SET job_status = 'cancelled'"))
+    assert (await desk.check(actor, template)).already_sent is None
+
+
+async def test_ten_thousand_rows_of_a_windows_spreadsheet_become_a_job(
+    make: Builders, desk: Desk, service: models.Service, actor: Actor, statements: Statements
+) -> None:
+    template = await make.template(service, Channel.EMAIL, content="Dear ((full name)),\n\n((note))", subject="Hi")
+    names = [
+        "Zoë Ångström",
+        "Łukasz O\u2019Neil",
+        "Nguyễn Văn A",
+        "李雷",
+        "🎉 Party",
+        "Siân ap Dŵr",
+        'Ann "Annie" Smith',
+    ]
+    lines = ["\ufeffEmail Address,full_name,NOTE"]
+    for row in range(10_000):
+        name = names[row % len(names)].replace('"', '""')
+        lines.append(f'person.{row}@example.com,"{name}","Line one,\r\nline two of {row}"')
+    content = "\r\n".join(lines) + "\r\n\r\n"
+
+    with statements(10):
+        job = await desk.create(actor, template, csv(content))
+    found = await desk.check(actor, template, csv(content))
+
+    assert job.notification_count == 10_000
+    assert await desk.store.get(f"service-{service.id}-notify/{job.id}.csv") == content.encode()
+    assert (found.row_count, found.duplicate_recipient_count, found.valid) == (10_000, 0, True)
+    assert found.sample[6].personalisation == {
+        "emailaddress": "person.6@example.com",
+        "fullname": 'Ann "Annie" Smith',
+        "note": "Line one,\nline two of 6",
+    }
+    assert found.estimated_cost == 0
