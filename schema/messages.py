@@ -77,7 +77,15 @@ class RenderedMessage:
 
     @classmethod
     def of(cls, rendered: messages.Rendered, context: Context, *prefix: str) -> Self:
-        """The message with its problems, whose paths begin with `prefix`, an argument's name."""
+        """The message with its problems, whose paths begin with `prefix` where that is the name of an argument."""
+        entries = [
+            entry
+            for problem in rendered.problems
+            for entry in user_errors(refusals.of_content(problem), context, *prefix)
+        ]
+        if not prefix:
+            for entry in entries:
+                entry.path = (entry.path or [])[1:]
         return cls(
             channel=rendered.channel,
             subject=rendered.subject,
@@ -87,11 +95,7 @@ class RenderedMessage:
             missing_placeholders=rendered.missing_placeholders,
             unused_personalisation=rendered.unused_personalisation,
             sms=SmsCount.of(rendered.sms) if rendered.sms else None,
-            errors=[
-                entry
-                for problem in rendered.problems
-                for entry in user_errors(refusals.of_content(problem), context, *prefix)
-            ],
+            errors=entries,
         )
 
 

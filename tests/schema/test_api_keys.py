@@ -1,0 +1,144 @@
+"""API keys in GraphQL: the key is told once, its record shows no secret."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from graphql_api import models
+from graphql_api.enums import KeyType, ServicePermission
+from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.conftest import Ask, Statements
+
+FIELDS = """id name type prefix version createdAt expiresAt revokedAt
+    service { id } createdBy { id } revokedBy { id }"""
+ONE = f"query ($id: ID!) {{ node(id: $id) {{ ... on ApiKey {{ {FIELDS} }} }} }}"
+CREATE = f"""mutation ($input: CreateApiKeyInput!) {{ createApiKey(input: $input) {{
+    apiKey {{ {FIELDS} }} key
+    userErrors {{ __typename code path ... on IllegalStateError {{ currentState allowedStates }} }}
+}} }}"""
+REVOKE = f"""mutation ($input: RevokeApiKeyInput!) {{ revokeApiKey(input: $input) {{
+    apiKey {{ {FIELDS} }} userErrors {{ __typename code path }}
+}} }}"""
+
+
+async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    user = await make.member(service)
+    end = (models.utcnow() + timedelta(days=1)).replace(microsecond=0)
+
+    made = (
+        await ask(
+            CREATE,
+            by=person(user, service),
+            input={
+                "serviceId": str(service.id),
+                "name": "Our Key",
+                "type": "LIVE",
+                "expiresAt": f"{end.isoformat()}+00:00",
+            },
+        )
+    ).field
+
+    record, text = made["apiKey"], made["key"]
+    assert text[:-36] == f"our_key-{service.id}-"
+    assert record == {
+        "id": record["id"],
+        "name": "Our Key",
+        "type": "LIVE",
+        "prefix": text[-36:-28],
+        "version": 1,
+        "createdAt": record["createdAt"],
+        "expiresAt": f"{end.isoformat()}Z",
+        "revokedAt": None,
+        "service": {"id": str(service.id)},
+        "createdBy": {"id": str(user.id)},
+        "revokedBy": None,
+    }
+    assert made["userErrors"] == []
+    assert (await ask(ONE, by=person(user, service), id=record["id"])).field == record
+
+
+async def test_no_field_of_a_key_is_its_secret(ask: Ask) -> None:
+    fields = (await ask('{ __type(name: "ApiKey") { fields { name } } }', by=stranger())).field["fields"]
+
+    assert {field["name"] for field in fields} == {
+        "id",
+        "name",
+        "type",
+        "service",
+        "prefix",
+        "createdBy",
+        "createdAt",
+        "expiresAt",
+        "revokedAt",
+        "revokedBy",
+        "version",
+    }
+
+
+async def test_in_trial_there_is_no_live_key(ask: Ask, make: Builders) -> None:
+    service = await make.service(restricted=True)
+    refused = await ask(
+        CREATE,
+        by=person(await make.member(service), service),
+        input={"serviceId": str(service.id), "name": "Ours", "type": "LIVE"},
+    )
+
+    assert refused.user_errors == [
+        {
+            "__typename": "IllegalStateError",
+            "code": "SERVICE_IN_TRIAL_MODE",
+            "path": ["input", "type"],
+            "currentState": "TRIAL",
+            "allowedStates": ["LIVE"],
+        }
+    ]
+
+
+async def test_revoking_twice_moves_nothing(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    row = await make.api_key(service, KeyType.TEAM)
+    user = await make.member(service)
+
+    first = (await ask(REVOKE, by=person(user, service), input={"apiKeyId": str(row.id)})).field["apiKey"]
+    assert (first["version"], first["revokedBy"]) == (2, {"id": str(user.id)})
+    assert first["revokedAt"] == first["expiresAt"] is not None
+    other = person(await make.member(service), service)
+    assert (await ask(REVOKE, by=other, input={"apiKeyId": str(row.id)})).field["apiKey"] == first
+
+
+async def test_a_key_sees_itself_and_no_other(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    mine, other = await make.api_key(service), await make.api_key(service)
+    document = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { name } } }"
+
+    found = await ask(document, by=key(mine), ids=[str(other.id), str(mine.id)])
+
+    assert found.field == [None, {"name": mine.name}]
+
+
+async def test_members_without_the_permission_do_not_see_keys(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    row = await make.api_key(service)
+    lesser = person(
+        await make.member(service), service, may=set(ServicePermission) - {ServicePermission.MANAGE_API_KEYS}
+    )
+
+    assert (await ask(ONE, by=lesser, id=str(row.id))).field is None
+    refused = await ask(REVOKE, by=lesser, input={"apiKeyId": str(row.id)})
+    assert refused.user_errors == [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "apiKeyId"]}]
+    wanted: dict[str, Any] = {"serviceId": str(service.id), "name": "Ours", "type": "TEST"}
+    assert (await ask(CREATE, by=lesser, input=wanted)).codes == ["FORBIDDEN"]
+    assert (await ask(CREATE, by=platform_admin(await make.user()), input=wanted)).codes == ["FORBIDDEN"]
+
+
+async def test_what_keys_cost_does_not_depend_on_their_number(ask: Ask, make: Builders, statements: Statements) -> None:
+    service = await make.service()
+    actor = person(await make.member(service), service)
+    document = f"query ($id: ID!) {{ service(id: $id) {{ apiKeys {{ nodes {{ {FIELDS} }} }} }} }}"
+    for _ in range(2):
+        row = await make.api_key(service)
+        await make.add(models.ApiKeyLifetime(api_key_id=row.id, revoked_by_id=actor.user_id))
+        with statements(5):
+            assert (await ask(document, by=actor, id=str(service.id))).errors == []
