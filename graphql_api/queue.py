@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, cast
 import orjson
 from pgqueuer.adapters.persistence.queries import Queries
 from pgqueuer.ports.driver import Driver
+from sqlalchemy import text
 
 from graphql_api.models.base import utcnow
 
@@ -92,3 +93,38 @@ async def enqueue_all(
         [f"{task} {dedupe}" if dedupe else None for dedupe in dedupes or [None] * count],
         on_conflict="skip",
     )
+
+
+_RUN_HELD = text(
+    """
+    UPDATE pgqueuer SET status = 'queued', attempts = 0, dedupe_key = NULL, queue_manager_id = NULL,
+        execute_after = now(), updated = now()
+    WHERE id IN (
+        SELECT id FROM pgqueuer
+        WHERE status = 'failed' AND entrypoint <> :except
+            AND updated < now() - interval '1 hour' AND created > now() - interval '3 days'
+        LIMIT 1000 FOR UPDATE SKIP LOCKED
+    )
+    RETURNING id
+    """
+)
+_FORGET = text(
+    """
+    DELETE FROM pgqueuer_log
+    WHERE id IN (SELECT id FROM pgqueuer_log WHERE created < now() - interval '7 days' LIMIT 10000)
+    RETURNING id
+    """
+)
+
+
+async def run_held(tx: AsyncSession) -> int:
+    """Give tasks that failed, and were held, another chance each hour for three days; answers how many.
+
+    Those that nobody would be glad of so late, messages of the platform, stay held.
+    """
+    return len((await tx.execute(_RUN_HELD, {"except": Task.PLATFORM_MESSAGE.value})).all())
+
+
+async def forget_runs(tx: AsyncSession) -> int:
+    """Delete the log of tasks that ran more than a week ago, ten thousand lines at a time; answers how many."""
+    return len((await tx.execute(_FORGET)).all())

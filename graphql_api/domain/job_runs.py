@@ -29,9 +29,13 @@ if TYPE_CHECKING:
 CHUNK = 1_000
 """Rows that become messages in one transaction."""
 
+ALL_OR_NOTHING = "all_or_nothing"
+"""The error policy, as stored, under which a list with a bad row makes no job."""
+
 LOCK = {"key_share": True}
 """`FOR NO KEY UPDATE`: whoever writes a job's messages needs the job's row to stay, not to stay the same."""
 
+EARLY = timedelta(seconds=1)
 STUCK_AFTER = timedelta(minutes=30)
 MISSING_AFTER = timedelta(minutes=10)
 MOST_RUNS = 10
@@ -58,7 +62,9 @@ class Run:
     next_row: int
     row_count: int
     bad_rows: frozenset[int]
-    """Rows that were found bad when the job was made, whatever the list alone tells; counted from 0."""
+    """Rows, counted from 0, that may not be sent whatever the list itself tells: found when the job was made."""
+    all_good: bool
+    """Whether no row of the list had a fault of its own then."""
     begun: bool
     """Whether the limits have been checked."""
     sending: Sending
@@ -84,7 +90,7 @@ _TAKE = text(
     f"""
     UPDATE job_runs SET fence = fence + 1, lease_owner = :owner, lease_until = {_NOW} + CAST(:lease AS interval)
     WHERE job_id = :job_id AND (lease_until IS NULL OR lease_until < {_NOW})
-    RETURNING fence, next_row, bad_rows, reply_to_text, api_key_id
+    RETURNING fence, next_row, bad_rows, error_policy, reply_to_text, api_key_id
     """  # noqa: S608 - made of constants
 )
 
@@ -122,6 +128,7 @@ async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lea
         next_row=taken.next_row,
         row_count=job.notification_count,
         bad_rows=frozenset(taken.bad_rows),
+        all_good=taken.error_policy == ALL_OR_NOTHING,
         begun=begun,
         sending=Sending(
             service_id=job.service_id,
@@ -146,7 +153,8 @@ _POSTAGE = {postage.value: postage for postage in Postage}
 
 def _runnable(job: models.Job) -> bool:
     if job.job_status == JobStatus.SCHEDULED:
-        return job.scheduled_for is not None and job.scheduled_for <= utcnow()
+        # The queue reckons from the beginning of the transaction that promised the task, so it comes a moment early.
+        return job.scheduled_for is not None and job.scheduled_for <= utcnow() + EARLY
     return job.job_status in {JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.ERROR}
 
 

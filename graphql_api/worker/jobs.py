@@ -69,12 +69,15 @@ class _Process:
 
     async def _begin(self, data: bytes) -> bool:
         run = self._run
-        abroad = 0
-        if run.sending.channel is Channel.SMS and run.permits.international_sms:
-            async for rows in self._chunks(data, 0, inspect=False):
-                abroad += sum(row.phone_number is not None and row.phone_number.international for row in rows)
+        messages, abroad = run.row_count - len(run.bad_rows), 0
+        texts_abroad = run.sending.channel is Channel.SMS and run.permits.international_sms
+        if texts_abroad or not run.all_good:
+            messages = 0
+            async for rows in self._chunks(data, 0, inspect=not run.all_good):
+                good = [row for row in rows if not row.problems and row.number not in run.bad_rows]
+                messages += len(good)
+                abroad += sum(row.phone_number is not None and row.phone_number.international for row in good)
         async with self._work.database.transaction() as tx:
-            messages = run.row_count - len(run.bad_rows)
             return await job_runs.begin(tx, self._work.actor, run, messages=messages, abroad=abroad, lease=self._lease)
 
     async def _write_rows(self, data: bytes) -> bool:

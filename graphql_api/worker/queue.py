@@ -12,6 +12,7 @@ import dataclasses
 import functools
 import logging
 import signal
+import sys
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +20,10 @@ import asyncpg
 import orjson
 import structlog
 from pgqueuer import PgQueuer
-from pgqueuer.core.executors import DatabaseRetryEntrypointExecutor
+from pgqueuer.core.executors import EntrypointExecutor
 from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 
+from graphql_api.errors import Unavailable
 from graphql_api.queue import Task
 from graphql_api.worker import jobs, notifications
 from graphql_api.worker.faults import described
@@ -48,6 +50,9 @@ HEARTBEAT = timedelta(seconds=5)
 
 AGAIN = 3
 """How often a task that fails is run again, before it is held."""
+
+PAUSE = timedelta(seconds=1)
+"""Before it is run again for the first time; the next pause is twice as long."""
 
 RECONNECT = 1.0
 """Seconds before a lost database is looked for again."""
@@ -80,18 +85,27 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
 
 
 async def _serve(work: Work) -> None:
-    """Run tasks over one pool of connections, until told to stop or the pool is lost."""
+    """Run tasks over one pool of connections, until told to stop or a connection is lost."""
     url = work.settings.primary.set(drivername="postgresql").render_as_string(hide_password=False)
+    lost = asyncio.Event()
+
+    async def watch(connection: asyncpg.Connection) -> None:
+        connection.add_termination_listener(lambda _: lost.set())
+
     async with asyncpg.create_pool(
         url,
         min_size=2,
         max_size=4,
+        max_inactive_connection_lifetime=0,
+        max_queries=sys.maxsize,
         timeout=work.settings.database_connect_timeout,
+        init=watch,
         server_settings={"application_name": "notify-graphql worker", "timezone": "UTC", "jit": "off"},
     ) as pool:
         queue = PgQueuer.from_asyncpg_pool(pool)
         register(queue, work)
-        ending = asyncio.create_task(_pass_on(work.stopping, queue.shutdown))
+        # A lost connection may be the one that listens: begin again, rather than hear nothing.
+        ending = [asyncio.create_task(_pass_on(event, queue.shutdown)) for event in (work.stopping, lost)]
         try:
             await queue.run(
                 batch_size=max(work.settings.worker_tasks // 2, 1),
@@ -101,23 +115,33 @@ async def _serve(work: Work) -> None:
                 shutdown_on_listener_failure=True,
             )
         finally:
-            ending.cancel()
+            for task in ending:
+                task.cancel()
 
 
 def register(queue: PgQueuer, work: Work) -> None:
     """Tell the queue what to do with each task, and what to do when."""
     for task, function in TASKS.items():
         executor = functools.partial(_Executor, task=task)
-        queue.entrypoint(task, on_failure="hold", executor_factory=executor)(_taking(work, function))
+        queue.entrypoint(task, on_failure="hold", executor_factory=executor)(_taking(work, task, function))
     for name, (expression, action) in SCHEDULE.items():
         queue.schedule(name, expression)(_at_times(work, name, action))
 
 
 def _taking(
-    work: Work, function: Callable[[Work, Mapping[str, Any]], Awaitable[None]]
+    work: Work, name: Task, function: Callable[[Work, Mapping[str, Any]], Awaitable[None]]
 ) -> Callable[[Job], Awaitable[None]]:
     async def take(job: Job) -> None:
-        await function(work, orjson.loads(job.payload or b"{}"))
+        while True:
+            try:
+                return await function(work, orjson.loads(job.payload or b"{}"))
+            except Unavailable as error:
+                # Not the task's fault, and nothing could be said of it to the queue either.
+                if work.stopping.is_set():
+                    raise
+                log.warning("task waits for the database", task=name.value, queue_id=job.id, **described(error))
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(work.stopping.wait(), RECONNECT)
 
     return take
 
@@ -139,11 +163,10 @@ class TaskFailed(Exception):
 
 
 @dataclasses.dataclass
-class _Executor(DatabaseRetryEntrypointExecutor):
-    """Runs a task again after 1, 2 and 4 seconds, and says nothing of an error but its kind and place."""
+class _Executor(EntrypointExecutor):
+    """Runs a task that fails again, and says nothing of an error but its kind and place."""
 
     task: str = ""
-    max_attempts: int = AGAIN
 
     async def execute(self, job: Job, context: Context) -> None:  # noqa: ARG002 - tasks know their work
         """Run the task."""
@@ -151,12 +174,11 @@ class _Executor(DatabaseRetryEntrypointExecutor):
             await self.parameters.func(job)  # type: ignore[call-arg]
         except Exception as error:  # noqa: BLE001 - told and raised again without what it quotes
             what = described(error)
-            held = job.attempts >= self.max_attempts
+            held = job.attempts >= AGAIN
             log.error("task failed", task=self.task, queue_id=job.id, attempt=job.attempts + 1, held=held, **what)  # noqa: TRY400
             if held:
                 raise TaskFailed(what["error"]) from None
-            delay = self.initial_delay * self.backoff_multiplier**job.attempts
-            raise RetryRequested(delay=delay, reason=what["error"]) from None
+            raise RetryRequested(delay=PAUSE * 2**job.attempts, reason=what["error"]) from None
 
 
 async def _pass_on(stopping: asyncio.Event, shutdown: asyncio.Event) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from graphql_api.domain import deliveries, idempotency, job_runs
+from graphql_api.queue import forget_runs, run_held
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -60,11 +61,29 @@ async def forget_idempotency_keys(work: Work) -> None:
         await idempotency.forget(tx)
 
 
+async def run_held_tasks(work: Work) -> None:
+    """Give tasks another chance that had failed."""
+    async with work.database.transaction() as tx:
+        count = await run_held(tx)
+    if count:
+        log.warning("held tasks queued", count=count)
+
+
+async def forget_old_runs(work: Work) -> None:
+    """Delete the log of the queue's old tasks."""
+    while not work.stopping.is_set():
+        async with work.database.transaction() as tx:
+            if not await forget_runs(tx):
+                break
+
+
 SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "start due jobs": ("* * * * *", start_due_jobs),
     "see to jobs": ("* * * * *", see_to_jobs),
     "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
     "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
+    "run held tasks": ("*/10 * * * *", run_held_tasks),
+    "forget old runs": ("40 3 * * *", forget_old_runs),
 }
 """What runs when (UTC), in one worker at a time."""

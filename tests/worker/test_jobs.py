@@ -180,6 +180,18 @@ async def test_texts_abroad_count_against_their_own_limit(rig: Rig) -> None:
     assert await rig.job_status(job.id) == "sending limits exceeded"
 
 
+async def test_bad_rows_do_not_count_against_the_limits(rig: Rig) -> None:
+    service = await rig.make.service()
+    template = await rig.make.template(service)
+    csv = "phone number,name\n07900900123,A\nnot a number,B\n07900900124,\n07900900125,D\n"
+    job = await rig.job(template, csv, rows=4, run={"error_policy": "skip_bad_rows", "bad_rows": [3]})
+
+    await _process(rig, job.id)
+
+    assert await rig.statuses(job.id) == {"created": 1, "validation-failed": 3}
+    assert await rig.value("SELECT count FROM daily_usage WHERE service_id = :id", id=service.id) == 1
+
+
 async def test_limits_are_counted_once_however_often_a_job_is_resumed(rig: Rig) -> None:
     service = await rig.make.service()
     template = await rig.make.template(service)

@@ -1,0 +1,63 @@
+"""A worker as one would first write it, to see that the tests of killed workers can fail.
+
+It writes messages with new ids, sends them, notes the outcome, and counts its rows afterwards.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from itertools import islice
+from typing import TYPE_CHECKING, Any
+from uuid import UUID, uuid4
+
+from sqlalchemy import text
+
+from graphql_api import worker
+from graphql_api.domain import job_runs, notification_rows
+from graphql_api.gateways import Outgoing
+from graphql_api.queue import Task
+from graphql_api.recipients.lists import open_list
+from graphql_api.settings import Settings
+from graphql_api.worker import queue
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphql_api.worker.work import Work
+
+CHUNK = 200
+
+
+async def process(work: Work, payload: Mapping[str, Any]) -> None:
+    """Go through the rows."""
+    job_id = UUID(payload["job_id"])
+    async with work.database.transaction() as tx:
+        run = await job_runs.take(tx, work.actor, job_id, owner=uuid4(), lease=0)
+    assert run is not None
+    data = await work.store.get(run.path)
+    rows = iter(open_list(data, run.sending.channel, run.content.placeholders, template=run.content))
+    list(islice(rows, run.next_row))
+    while chunk := list(islice(rows, CHUNK)):
+        messages = [
+            row | {"id": uuid4(), "job_row_number": None}
+            for row in notification_rows.of_job(run.sending, chunk, work.signer)
+        ]
+        async with work.database.transaction() as tx:
+            await notification_rows.write(tx, messages)
+        for message in messages:
+            await work.gateways.send(Outgoing(message["id"], run.sending.channel, message["normalised_to"], "Hello"))
+        async with work.database.transaction() as tx:
+            ids = [message["id"] for message in messages]
+            await tx.execute(
+                text("UPDATE notifications SET notification_status = 'delivered' WHERE id = ANY(:ids)"), {"ids": ids}
+            )
+        await asyncio.sleep(0.02)
+        async with work.database.transaction() as tx:
+            await tx.execute(
+                text("UPDATE job_runs SET next_row = next_row + :n WHERE job_id = :id"), {"n": len(chunk), "id": job_id}
+            )
+
+
+if __name__ == "__main__":
+    queue.TASKS[Task.PROCESS_JOB] = process
+    asyncio.run(worker.run(Settings()))

@@ -1,0 +1,161 @@
+"""Workers are killed in the middle of their work: no message is lost, and none is sent twice."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import signal
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from graphql_api import models
+from tests.worker.rigs import Rig, texts
+
+PROGRAM = """
+import asyncio
+from graphql_api.settings import Settings
+from graphql_api.worker import run
+asyncio.run(run(Settings()))
+"""
+NAIVE = str(Path(__file__).with_name("naive_worker.py"))
+
+
+@asynccontextmanager
+async def worker(rig: Rig, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A worker process, killed with SIGKILL at the end of the block."""
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *(program or ("-c", PROGRAM)), env=rig.environment(), stdout=asyncio.subprocess.DEVNULL
+    )
+    try:
+        yield process
+    finally:
+        if process.returncode is None:
+            process.kill()
+        await process.wait()
+
+
+@dataclass
+class Toll:
+    """What became of a list."""
+
+    lost: int
+    """Rows without a message, or whose message was never sent or never reached its end."""
+    doubled: int
+    """Messages beyond one for each row: a person would get two."""
+    absorbed: int
+    """Messages that the provider was handed again, and knew by their ids."""
+
+
+async def toll(rig: Rig, job: models.Job, rows: int) -> Toll:
+    """Count what the database and the provider know."""
+    sent = rig.sent()
+    handed = set(sent)
+    found = await rig.rows(
+        "SELECT id, normalised_to, notification_status FROM notifications WHERE job_id = :id", id=job.id
+    )
+    ended = {row["normalised_to"] for row in found if row["notification_status"] == "delivered" and row["id"] in handed}
+    return Toll(lost=rows - len(ended), doubled=len(handed) - len(ended), absorbed=len(sent) - len(handed))
+
+
+async def progress(rig: Rig, job: models.Job) -> int:
+    """A number that grows with every step: rows written, messages sent, receipts recorded."""
+    statuses = await rig.statuses(job.id)
+    return sum(statuses.values()) + statuses.get("delivered", 0) + len(rig.sent())
+
+
+async def kill_in_the_middle(rig: Rig, job: models.Job, times: int, rows: int, *program: str) -> int:
+    """Kill workers one after the other, each a random step after it went on with the list; answers how many died so."""
+    chance = random.Random(2_026)  # noqa: S311 - the same kills each time
+    killed = 0
+    for _ in range(times):
+        before = await progress(rig, job)
+        if before >= 3 * rows:
+            break
+        step = chance.randrange(1, max(2, 3 * rows // times // 2))
+        async with worker(rig, *program) as process:
+
+            async def moved(goal: int = before + step) -> bool:
+                return await progress(rig, job) >= goal
+
+            await rig.until(moved, seconds=40)
+            await asyncio.sleep(chance.random() / 10)
+            assert process.returncode is None
+        killed += 1
+    return killed
+
+
+@pytest.mark.timeout(400)
+async def test_ten_killed_workers_lose_and_double_nothing_of_ten_thousand(rig: Rig) -> None:
+    rows = 10_000
+    job = await rig.job(await rig.make.template(await rig.make.service()), texts(rows), rows=rows)
+
+    assert await kill_in_the_middle(rig, job, 10, rows) == 10
+    async with worker(rig):
+
+        async def ended() -> bool:
+            return await rig.statuses(job.id) == {"delivered": rows} and await rig.queued() == []
+
+        await rig.until(ended, seconds=60)
+
+    found = await toll(rig, job, rows)
+    assert (found.lost, found.doubled) == (0, 0)
+    assert await rig.job_status(job.id) == "finished all notifications created"
+    assert await rig.value("SELECT count(*) FROM deliveries") == 0
+    numbers = await rig.rows(
+        "SELECT count(*) AS rows, count(DISTINCT job_row_number) AS numbers, max(job_row_number) AS last "
+        "FROM notifications WHERE job_id = :id",
+        id=job.id,
+    )
+    assert numbers == [{"rows": rows, "numbers": rows, "last": rows - 1}]
+    assert await rig.value("SELECT count FROM daily_usage WHERE service_id = :id", id=job.service_id) == rows
+    print(f"absorbed by ids: {found.absorbed}")  # noqa: T201 - a figure to know
+
+
+@pytest.mark.timeout(200)
+async def test_the_same_kills_catch_a_naive_worker(rig: Rig) -> None:
+    rows = 5_000
+    job = await rig.job(await rig.make.template(await rig.make.service()), texts(rows), rows=rows)
+
+    await kill_in_the_middle(rig, job, 4, rows, NAIVE)
+    async with worker(rig, NAIVE):
+
+        async def ended() -> bool:
+            return await rig.queued() == []
+
+        await rig.until(ended, seconds=60)
+
+    found = await toll(rig, job, rows)
+    assert found.doubled > 0
+    print(f"a naive worker: {found}")  # noqa: T201 - a figure to know
+
+
+@pytest.mark.timeout(120)
+async def test_a_frozen_worker_wakes_up_to_find_its_work_done_and_does_no_more(rig: Rig) -> None:
+    rows = 5_000
+    job = await rig.job(await rig.make.template(await rig.make.service()), texts(rows), rows=rows)
+
+    async def ended() -> bool:
+        return await rig.statuses(job.id) == {"delivered": rows} and await rig.queued() == []
+
+    async def begun() -> bool:
+        return await progress(rig, job) >= rows
+
+    async with worker(rig) as frozen:
+        await rig.until(begun)
+        frozen.send_signal(signal.SIGSTOP)
+        async with worker(rig):
+            await rig.until(ended, seconds=60)
+            before = await rig.rows("SELECT * FROM notifications WHERE job_id = :id ORDER BY id", id=job.id)
+            frozen.send_signal(signal.SIGCONT)
+            await asyncio.sleep(3)
+            assert frozen.returncode is None
+
+    assert await rig.rows("SELECT * FROM notifications WHERE job_id = :id ORDER BY id", id=job.id) == before
+    found = await toll(rig, job, rows)
+    assert (found.lost, found.doubled) == (0, 0)
+    assert found.absorbed <= 4_000
