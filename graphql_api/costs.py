@@ -226,8 +226,9 @@ class Measure:
                 return int(digits)
             case VariableNode(name=name):
                 self.sized = True
-                if isinstance(value := self.variables.get(name.value), int):
-                    return value
+                if name.value in self.variables:
+                    value = self.variables[name.value]
+                    return value if isinstance(value, int) else None
                 default = self._defaults.get(name.value)
                 return int(default.value) if isinstance(default, IntValueNode) else None
             case _:
