@@ -1,15 +1,13 @@
 """Messages: what GraphQL says of them, and how they are sent."""
 
 import asyncio
-from datetime import date, datetime
-from decimal import Decimal
-from typing import Any, Self
+from datetime import datetime
+from typing import Any
 from uuid import UUID
 
 import strawberry
 
-from graphql_api import letter_days, models, prices, statuses
-from graphql_api.content import messages
+from graphql_api import models, statuses
 from graphql_api.context import Context
 from graphql_api.domain import limits
 from graphql_api.domain import notifications as domain
@@ -23,6 +21,7 @@ from graphql_api.enums import (
     SortDirection,
 )
 from loaders import notifications as loaders
+from schema import notification_details as details
 from schema import refs
 from schema.core import (
     JSON,
@@ -45,196 +44,8 @@ from schema.core import (
 )
 from schema.errors import UserError, user_errors
 from schema.messages import RenderedMessage
-from schema.money import Money
-from schema.ranges import DateRange, DateTimeRangeInput
-from schema.template_contents import CHANNELS, prefix_of
-
-_POSTAGES = {postage.value: postage for postage in Postage}
-
-
-@plain
-class EmailDetails:
-    """What only emails have."""
-
-    reply_to_address: str | None
-    """Where replies go; null once erased."""
-    one_click_unsubscribe_url: str | None
-    """Link in its header; null once erased."""
-    file_count: int
-    """Files sent with it as links."""
-
-
-@plain
-class SmsDetails:
-    """What only text messages have."""
-
-    sender: str | None
-    """Name or number it comes from; null once erased."""
-    fragment_count: int | None
-    """Fragments billed; null until handed over."""
-    international: bool
-    """True for a number outside the UK."""
-    calling_code: str | None
-    """Calling code of the country, without +."""
-    rate_multiplier: Decimal | None
-    """How many UK units a fragment costs."""
-
-
-@plain
-class LetterDetails:
-    """What only letters have."""
-
-    contact_block: str | None
-    """Sender's address; null for none or once erased."""
-    address_lines: list[str] | None
-    """Recipient's address; null once erased."""
-    postage: Postage
-    """Class of post."""
-    sheet_count: int | None
-    """Sheets billed; null until counted."""
-    print_deadline: datetime | None
-    """From then on it can no longer be cancelled."""
-    estimated_delivery: DateRange | None
-    """Days on which it should arrive."""
-    validation_problems: list[str]
-    """Rules that its address or PDF broke."""
-
-
-@plain
-class NotificationCost:
-    """What one message costs."""
-
-    total: Money | None
-    """Units at the rate of the day, without the yearly free allowance; null until ready."""
-    unit_rate: Money | None
-    """Price of one unit; null until ready."""
-    billable_units: int | None
-    """Fragments times the country's multiplier, or sheets; null until ready."""
-    ready: bool
-    """False until it is handed to a provider or, for a letter, its sheets are known."""
-
-    @classmethod
-    def of(cls, cost: prices.Cost) -> Self:
-        """The cost, with its currency."""
-        return cls(
-            total=Money.of(cost.total),
-            unit_rate=Money.of(cost.unit_rate),
-            billable_units=cost.units,
-            ready=cost.ready,
-        )
-
-
-_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
-    Channel.EMAIL: {
-        NotificationStatus.TEMPORARY_FAILURE: "Inbox not accepting messages right now",
-        NotificationStatus.PERMANENT_FAILURE: "No such email address",
-        NotificationStatus.SENT: "Delivered",
-    },
-    Channel.SMS: {
-        NotificationStatus.TEMPORARY_FAILURE: "Phone not accepting messages right now",
-        NotificationStatus.PERMANENT_FAILURE: "Not delivered",
-        NotificationStatus.SENT: "Sent to an international number",
-    },
-    Channel.LETTER: {
-        NotificationStatus.CREATED: "Accepted",
-        NotificationStatus.SENDING: "Accepted",
-        NotificationStatus.DELIVERED: "Received",
-        NotificationStatus.RETURNED_LETTER: "Returned",
-        NotificationStatus.PERMANENT_FAILURE: "Could not be printed",
-        NotificationStatus.TEMPORARY_FAILURE: "Could not be printed right now",
-    },
-}
-_TEXTS_OF_ALL = {
-    NotificationStatus.CREATED: "Waiting to be sent",
-    NotificationStatus.SENDING: "Sending",
-    NotificationStatus.PENDING: "Sending",
-    NotificationStatus.DELIVERED: "Delivered",
-    NotificationStatus.SENT: "Sent",
-    NotificationStatus.TECHNICAL_FAILURE: "Technical failure",
-    NotificationStatus.VALIDATION_FAILED: "Validation failed",
-    NotificationStatus.PENDING_VIRUS_CHECK: "Waiting for a virus check",
-    NotificationStatus.VIRUS_SCAN_FAILED: "Virus found",
-    NotificationStatus.CANCELLED: "Cancelled",
-    NotificationStatus.RETURNED_LETTER: "Returned",
-}
-
-
-def status_text(channel: str, stored: str) -> str:
-    """A status in words that suit the channel and a screen."""
-    status = statuses.status_of(stored)
-    return _TEXTS[CHANNELS[channel]].get(status) or _TEXTS_OF_ALL[status]
-
-
-def is_final(stored: str) -> bool:
-    """Whether the status cannot change again by itself."""
-    return statuses.group_of(stored) is not NotificationStatusGroup.IN_PROGRESS
-
-
-def _completed_at(stored: str, updated_at: datetime | None) -> datetime | None:
-    return updated_at if is_final(stored) else None
-
-
-def _personalisation(context: Context, signed: str | None) -> Any:
-    return None if signed is None else context.signer.unsign(signed)
-
-
-def _content(
-    context: Context, to: str | None, signed: str | None, unsubscribe_url: str | None, template: Any, service: Any
-) -> RenderedMessage | None:
-    """The message as sent; a message without personalisation is one whose template redacts it."""
-    if to is None or template is None:
-        return None
-    text = messages.Template(
-        CHANNELS[template.template_type],
-        subject=template.subject,
-        body=template.content,
-        prefix=prefix_of(service),
-        welsh_subject=template.letter_welsh_subject,
-        welsh_body=template.letter_welsh_content,
-    )
-    values = _personalisation(context, signed)
-    return RenderedMessage.of(text.render(values, hidden=signed is None, unsubscribe_url=unsubscribe_url), context)
-
-
-def _email(channel: str, reply_to: str | None, unsubscribe_url: str | None, files: int | None) -> EmailDetails | None:
-    if channel != Channel.EMAIL:
-        return None
-    return EmailDetails(reply_to_address=reply_to, one_click_unsubscribe_url=unsubscribe_url, file_count=files or 0)
-
-
-def _sms(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
-    if channel != Channel.SMS:
-        return None
-    sender, units, international, prefix, multiplier = columns
-    waiting = stored == NotificationStatus.CREATED and not units
-    return SmsDetails(
-        sender=sender,
-        fragment_count=None if waiting else units,
-        international=bool(international),
-        calling_code=prefix.lstrip("+") if prefix else None,
-        rate_multiplier=multiplier,
-    )
-
-
-def _letter(channel: str, to: str | None, *columns: Any) -> LetterDetails | None:
-    if channel != Channel.LETTER:
-        return None
-    contact, stored_postage, sheets, created_at = columns
-    postage = _POSTAGES.get(stored_postage, Postage.SECOND)
-    first, last = letter_days.delivery(created_at, postage)
-    return LetterDetails(
-        contact_block=contact,
-        address_lines=None if to is None else to.split("\n"),
-        postage=postage,
-        sheet_count=sheets or None,
-        print_deadline=letter_days.print_deadline(created_at),
-        estimated_delivery=_days(first, last),
-        validation_problems=[],
-    )
-
-
-def _days(first: date, last: date) -> DateRange:
-    return DateRange(from_=first, to=last)
+from schema.notification_details import EmailDetails, LetterDetails, NotificationCost, SmsDetails
+from schema.ranges import DateTimeRangeInput
 
 
 @entity(models.Notification, by_id=loaders.by_id)
@@ -249,11 +60,13 @@ class Notification(Entity, Node):
     """Channel."""
     status: NotificationStatus = computed(models.Notification.status, via=statuses.status_of)
     """Where it stands."""
-    status_text: str = computed(models.Notification.notification_type, models.Notification.status, via=status_text)
+    status_text: str = computed(
+        models.Notification.notification_type, models.Notification.status, via=details.status_text
+    )
     """The same in words that suit the channel and a screen."""
     status_group: NotificationStatusGroup = computed(models.Notification.status, via=statuses.group_of)
     """Group the status counts in."""
-    is_final: bool = computed(models.Notification.status, via=is_final)
+    is_final: bool = computed(models.Notification.status, via=details.is_final)
     """True when the status cannot change again by itself."""
     recipient: str | None = column(models.Notification.to)
     """As given by the sender; null once erased."""
@@ -263,13 +76,15 @@ class Notification(Entity, Node):
     """Template, as it is now."""
     template_version: refs.TemplateVersion = one(loaders.template_version)
     """Template as it was when this was sent."""
-    personalisation: JSON | None = computed(models.Notification.personalisation, via=_personalisation, context=True)
+    personalisation: JSON | None = computed(
+        models.Notification.personalisation, via=details.personalisation_of, context=True
+    )
     """Values sent; null once erased or where the template redacts them."""
     content: RenderedMessage | None = computed(
         models.Notification.to,
         models.Notification.personalisation,
         models.Notification.unsubscribe_link,
-        via=_content,
+        via=details.content_of,
         along=(loaders.template_version, loaders.service),
         context=True,
     )
@@ -293,7 +108,7 @@ class Notification(Entity, Node):
     updated_at: datetime | None
     """When its status last changed."""
     completed_at: datetime | None = computed(
-        models.Notification.status, models.Notification.updated_at, via=_completed_at
+        models.Notification.status, models.Notification.updated_at, via=details.completed_at_of
     )
     """When its status became final."""
     cost: NotificationCost = lookup(loaders.cost, via=NotificationCost.of)
@@ -303,7 +118,7 @@ class Notification(Entity, Node):
         models.Notification.reply_to_text,
         models.Notification.unsubscribe_link,
         models.Notification.document_download_count,
-        via=_email,
+        via=details.email_of,
     )
     """What only emails have."""
     sms: SmsDetails | None = computed(
@@ -314,7 +129,7 @@ class Notification(Entity, Node):
         models.Notification.international,
         models.Notification.phone_prefix,
         models.Notification.rate_multiplier,
-        via=_sms,
+        via=details.sms_of,
     )
     """What only text messages have."""
     letter: LetterDetails | None = computed(
@@ -324,7 +139,7 @@ class Notification(Entity, Node):
         models.Notification.postage,
         models.Notification.billable_units,
         models.Notification.created_at,
-        via=_letter,
+        via=details.letter_of,
     )
     """What only letters have."""
 

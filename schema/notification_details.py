@@ -1,0 +1,203 @@
+"""What a message's columns tell: its status in words, its content, its cost, and what only its channel has."""
+
+from datetime import datetime
+from decimal import Decimal
+from typing import Any, Self
+
+from graphql_api import letter_days, prices, statuses
+from graphql_api.content import messages
+from graphql_api.context import Context
+from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup, Postage
+from schema.core import plain
+from schema.messages import RenderedMessage
+from schema.money import Money
+from schema.ranges import DateRange
+from schema.template_contents import CHANNELS, prefix_of
+
+_POSTAGES = {postage.value: postage for postage in Postage}
+
+
+@plain
+class EmailDetails:
+    """What only emails have."""
+
+    reply_to_address: str | None
+    """Where replies go; null once erased."""
+    one_click_unsubscribe_url: str | None
+    """Link in its header; null once erased."""
+    file_count: int
+    """Files sent with it as links."""
+
+
+@plain
+class SmsDetails:
+    """What only text messages have."""
+
+    sender: str | None
+    """Name or number it comes from; null once erased."""
+    fragment_count: int | None
+    """Fragments billed; null until handed over."""
+    international: bool
+    """True for a number outside the UK."""
+    calling_code: str | None
+    """Calling code of the country, without +."""
+    rate_multiplier: Decimal | None
+    """How many UK units a fragment costs."""
+
+
+@plain
+class LetterDetails:
+    """What only letters have."""
+
+    contact_block: str | None
+    """Sender's address; null for none or once erased."""
+    address_lines: list[str] | None
+    """Recipient's address; null once erased."""
+    postage: Postage
+    """Class of post."""
+    sheet_count: int | None
+    """Sheets billed; null until counted."""
+    print_deadline: datetime | None
+    """From then on it can no longer be cancelled."""
+    estimated_delivery: DateRange | None
+    """Days on which it should arrive."""
+    validation_problems: list[str]
+    """Rules that its address or PDF broke."""
+
+
+@plain
+class NotificationCost:
+    """What one message costs."""
+
+    total: Money | None
+    """Units at the rate of the day, without the yearly free allowance; null until ready."""
+    unit_rate: Money | None
+    """Price of one unit; null until ready."""
+    billable_units: int | None
+    """Fragments times the country's multiplier, or sheets; null until ready."""
+    ready: bool
+    """False until it is handed to a provider or, for a letter, its sheets are known."""
+
+    @classmethod
+    def of(cls, cost: prices.Cost) -> Self:
+        """The cost, with its currency."""
+        return cls(
+            total=Money.of(cost.total),
+            unit_rate=Money.of(cost.unit_rate),
+            billable_units=cost.units,
+            ready=cost.ready,
+        )
+
+
+_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
+    Channel.EMAIL: {
+        NotificationStatus.TEMPORARY_FAILURE: "Inbox not accepting messages right now",
+        NotificationStatus.PERMANENT_FAILURE: "No such email address",
+        NotificationStatus.SENT: "Delivered",
+    },
+    Channel.SMS: {
+        NotificationStatus.TEMPORARY_FAILURE: "Phone not accepting messages right now",
+        NotificationStatus.PERMANENT_FAILURE: "Not delivered",
+        NotificationStatus.SENT: "Sent to an international number",
+    },
+    Channel.LETTER: {
+        NotificationStatus.CREATED: "Accepted",
+        NotificationStatus.SENDING: "Accepted",
+        NotificationStatus.DELIVERED: "Received",
+        NotificationStatus.RETURNED_LETTER: "Returned",
+        NotificationStatus.PERMANENT_FAILURE: "Could not be printed",
+        NotificationStatus.TEMPORARY_FAILURE: "Could not be printed right now",
+    },
+}
+_TEXTS_OF_ALL = {
+    NotificationStatus.CREATED: "Waiting to be sent",
+    NotificationStatus.SENDING: "Sending",
+    NotificationStatus.PENDING: "Sending",
+    NotificationStatus.DELIVERED: "Delivered",
+    NotificationStatus.SENT: "Sent",
+    NotificationStatus.TECHNICAL_FAILURE: "Technical failure",
+    NotificationStatus.VALIDATION_FAILED: "Validation failed",
+    NotificationStatus.PENDING_VIRUS_CHECK: "Waiting for a virus check",
+    NotificationStatus.VIRUS_SCAN_FAILED: "Virus found",
+    NotificationStatus.CANCELLED: "Cancelled",
+    NotificationStatus.RETURNED_LETTER: "Returned",
+}
+
+
+def status_text(channel: str, stored: str) -> str:
+    """A status in words that suit the channel and a screen."""
+    status = statuses.status_of(stored)
+    return _TEXTS[CHANNELS[channel]].get(status) or _TEXTS_OF_ALL[status]
+
+
+def is_final(stored: str) -> bool:
+    """Whether the status cannot change again by itself."""
+    return statuses.group_of(stored) is not NotificationStatusGroup.IN_PROGRESS
+
+
+def completed_at_of(stored: str, updated_at: datetime | None) -> datetime | None:
+    """When the status became final."""
+    return updated_at if is_final(stored) else None
+
+
+def personalisation_of(context: Context, signed: str | None) -> Any:
+    """The values sent; null where they are erased or hidden."""
+    return None if signed is None else context.signer.unsign(signed)
+
+
+def content_of(
+    context: Context, to: str | None, signed: str | None, unsubscribe_url: str | None, template: Any, service: Any
+) -> RenderedMessage | None:
+    """The message as sent; a message without personalisation is one whose template redacts it."""
+    if to is None or template is None:
+        return None
+    text = messages.Template(
+        CHANNELS[template.template_type],
+        subject=template.subject,
+        body=template.content,
+        prefix=prefix_of(service),
+        welsh_subject=template.letter_welsh_subject,
+        welsh_body=template.letter_welsh_content,
+    )
+    values = personalisation_of(context, signed)
+    return RenderedMessage.of(text.render(values, hidden=signed is None, unsubscribe_url=unsubscribe_url), context)
+
+
+def email_of(channel: str, reply_to: str | None, unsubscribe_url: str | None, files: int | None) -> EmailDetails | None:
+    """What only an email has."""
+    if channel != Channel.EMAIL:
+        return None
+    return EmailDetails(reply_to_address=reply_to, one_click_unsubscribe_url=unsubscribe_url, file_count=files or 0)
+
+
+def sms_of(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
+    """What only a text message has."""
+    if channel != Channel.SMS:
+        return None
+    sender, units, international, prefix, multiplier = columns
+    waiting = stored == NotificationStatus.CREATED and not units
+    return SmsDetails(
+        sender=sender,
+        fragment_count=None if waiting else units,
+        international=bool(international),
+        calling_code=prefix.lstrip("+") if prefix else None,
+        rate_multiplier=multiplier,
+    )
+
+
+def letter_of(channel: str, to: str | None, *columns: Any) -> LetterDetails | None:
+    """What only a letter has."""
+    if channel != Channel.LETTER:
+        return None
+    contact, stored_postage, sheets, created_at = columns
+    postage = _POSTAGES.get(stored_postage, Postage.SECOND)
+    first, last = letter_days.delivery(created_at, postage)
+    return LetterDetails(
+        contact_block=contact,
+        address_lines=None if to is None else to.split("\n"),
+        postage=postage,
+        sheet_count=sheets or None,
+        print_deadline=letter_days.print_deadline(created_at),
+        estimated_delivery=DateRange(from_=first, to=last),
+        validation_problems=[],
+    )
