@@ -1,0 +1,256 @@
+"""Demo data: an invented world in Notify's shape, the same each time, from a few hundred messages to a million.
+
+`seed` fills an empty, migrated database; `bar` shows how far it is. Nobody in it exists: phone numbers are those kept
+for plays and films, addresses end in the domains kept for examples.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from pwdlib.hashers.argon2 import Argon2Hasher
+
+from graphql_api import crypto, london, models
+from graphql_api.content import names
+from graphql_api.seed import bodies, drafts, facts, messages, plans, teams, worlds, writing
+from graphql_api.seed.showcases import DONE, Showcase
+from graphql_api.seed.worlds import Sizes, World, fixed_id
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import datetime
+    from uuid import UUID
+
+    from graphql_api.crypto import Signer
+    from graphql_api.storage import Store
+
+    Progress = Callable[[str, int, int], None]
+
+NOTIFICATIONS = 20_000
+MANY = 50_000
+"""From so many messages on, indexes are made after the rows."""
+ROLES = (bodies.ADMIN, bodies.MANAGER, bodies.VIEWER)
+LOCK = 0x5EED
+
+__all__ = ["NOTIFICATIONS", "Demo", "Refused", "bar", "seed"]
+
+
+class Refused(Exception):
+    """The database cannot take the demo data; the message tells why, in a sentence."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """What a newcomer needs to know of the demo data."""
+
+    service_id: UUID
+    template_ids: dict[str, UUID]
+    """By channel: `sms` and `email`."""
+    user_ids: dict[str, UUID]
+    """By role: `platform_admin`, `service_manager` and `service_viewer`."""
+    email_addresses: dict[str, str]
+    """By role."""
+    password: str
+    """Everybody's. All sign in by text message."""
+    api_key: str
+    """A live key of the service, as clients take it."""
+    created: bool
+    """Whether the data were made now, or had been before."""
+
+
+async def seed(
+    url: str,
+    *,
+    signer: Signer,
+    notifications: int = NOTIFICATIONS,
+    history: int | None = None,
+    now: datetime | None = None,
+    store: Store | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Demo:
+    """Fill a database with demo data, all of it or nothing; data made before are left as they are.
+
+    `history` are messages past their retention, half as many unless told. The data lead up to `now`, naive UTC; without
+    it to one o'clock this morning in London, so that two runs of a day are equal. With a `store`, a worker can go on
+    with the jobs that are not finished. A database that holds anything else is refused, unless `force`d.
+    `progress` is told what is being done, how many messages are written, and of how many.
+    """
+    if notifications < 0 or (history or 0) < 0:
+        raise Refused("The number of messages cannot be negative.")
+    connection = await asyncpg.connect(
+        url.replace("+asyncpg", "", 1), server_settings={"timezone": "UTC", "jit": "off"}
+    )
+    try:
+        async with connection.transaction():
+            await _lock(connection)
+            existing = await _existing(connection, signer)
+            if existing:
+                return existing
+            empty = await _is_empty(connection)
+            if not empty and not force:
+                raise Refused("The database already holds other data: give an empty one, or --force to add to it.")
+            moment = now or london.midnight(london.today()) + timedelta(hours=1)
+            hashed = await asyncio.to_thread(_hash, signer)
+            world = World(Sizes.of(notifications, history), moment, signer, hashed)
+            await _Filling(world, connection, progress or _silent).run(store, in_bulk=empty and notifications >= MANY)
+        for table in models.Model.metadata.sorted_tables:
+            if not table.info.get("view"):
+                await connection.execute(f"ANALYZE {table.name}")
+        demo = await _existing(connection, signer, created=True)
+    except asyncpg.UniqueViolationError as error:
+        raise Refused("The database already holds data that the demo's would collide with.") from error
+    finally:
+        await connection.close()
+    if demo is None:
+        raise Refused("The demo's service was removed while it was being made.")
+    return demo
+
+
+class _Filling:
+    """One run: everything is thought out first, then written table by table, the messages day by day."""
+
+    def __init__(self, world: World, connection: asyncpg.Connection, progress: Progress) -> None:
+        self.world = world
+        self.connection = connection
+        self.progress = progress
+        self.written = 0
+
+    async def run(self, store: Store | None, *, in_bulk: bool) -> None:
+        """Make and write everything."""
+        world = self.world
+        self._tell("services")
+        gathered = teams.gather(world, bodies.found(world))
+        papers = drafts.write(world, gathered)
+        post = messages.Post(world, papers)
+        for team in gathered:
+            if team.state == teams.ARCHIVED:
+                teams.archive(world, team, [paper.row for paper in papers[team]])
+        self._tell("jobs")
+        plan = plans.settle(world, papers)
+        demo = gathered[0]
+        show = Showcase(world, demo, papers[demo], post)
+        today = next((cell for cell in plan.recent.get(world.clock.today, []) if cell.team is demo), None)
+        under_way = today is not None and today.count >= DONE
+        if today and under_way:
+            today.count -= DONE
+        show.prepare(runnable=store is not None, under_way=under_way)
+        for model in writing.ORDER:
+            rows = world.rows.get(model)
+            if rows:
+                await writing.copy_rows(self.connection, rows)
+        if in_bulk:
+            async with writing.unindexed(self.connection):
+                await self._messages(plan, post, show)
+                self._tell("indexes")
+        else:
+            await self._messages(plan, post, show)
+        if store is not None:
+            for path, content in show.files.items():
+                await store.put(path, content)
+
+    async def _messages(self, plan: plans.Plan, post: messages.Post, show: Showcase) -> None:
+        for day, cells in plan.past.items():
+            await self._write(
+                models.NotificationHistory, messages.KEPT, post.of_day(cells, erased=True), f"{day:%B %Y}"
+            )
+        whole = (*messages.KEPT, *messages.ERASED)
+        for day, cells in plan.recent.items():
+            await self._write(models.Notification, whole, post.of_day(cells, erased=False), f"{day:%A}")
+        await self._write(models.Notification, whole, [*show.under_way(), *show.finale(plan.finale)], "today")
+        self._tell("facts")
+        allowance = 100 * round(self.world.sizes.notifications * 0.0005)
+        await facts.reckon(self.connection, self.world.clock, fixed_id(teams.DEMO), allowance)
+
+    async def _write(
+        self, model: type[models.Model], attributes: tuple[str, ...], records: list[messages.Record], what: str
+    ) -> None:
+        if records:
+            await writing.copy(self.connection, model, attributes, records)
+        self.written += len(records)
+        self._tell(what)
+
+    def _tell(self, what: str) -> None:
+        self.progress(what, self.written, self.world.sizes.notifications + self.world.sizes.history)
+
+
+async def _lock(connection: asyncpg.Connection) -> None:
+    if not await connection.fetchval("SELECT to_regclass('notifications') IS NOT NULL"):
+        raise Refused("The database has no tables yet: migrate it first.")
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+
+
+async def _is_empty(connection: asyncpg.Connection) -> bool:
+    tables = ("users", "organisation", "services", "templates", "jobs", "notifications", "notification_history")
+    found = " OR ".join(f"EXISTS (SELECT FROM {table})" for table in tables)
+    return not await connection.fetchval(f"SELECT {found}")
+
+
+async def _existing(connection: asyncpg.Connection, signer: Signer, *, created: bool = False) -> Demo | None:
+    """The demo as the database has it; None where there is none."""
+    service_id = fixed_id(teams.DEMO)
+    if not await connection.fetchval("SELECT true FROM services WHERE id = $1", service_id):
+        return None
+    user_ids = {role: fixed_id(role) for role in ROLES}
+    people = await connection.fetch("SELECT id, email_address FROM users WHERE id = ANY($1)", list(user_ids.values()))
+    addresses = {row["id"]: row["email_address"] for row in people}
+    key = await connection.fetchrow(
+        """
+        SELECT name, secret FROM api_keys
+        WHERE service_id = $1 AND key_type = 'normal' AND expiry_date IS NULL
+        ORDER BY created_at LIMIT 1
+        """,
+        service_id,
+    )
+    try:
+        text = f"{names.label(key['name'])}-{service_id}-{signer.unsign(key['secret'])}" if key else ""
+    except crypto.BadSignature as error:
+        raise Refused("The demo data were made with another SECRET_KEY or DANGEROUS_SALT: start over.") from error
+    return Demo(
+        service_id=service_id,
+        template_ids={channel: fixed_id("template", channel) for channel in ("sms", "email")},
+        user_ids=user_ids,
+        email_addresses={role: addresses[user_id] for role, user_id in user_ids.items() if user_id in addresses},
+        password=_password(signer),
+        api_key=text,
+        created=created,
+    )
+
+
+def _password(signer: Signer) -> str:
+    return f"demo-{worlds.secret(signer, 'password').hex[:16]}"
+
+
+def _hash(signer: Signer) -> str:
+    """The hash of everybody's password, the same each time."""
+    salt = worlds.secret(signer, "salt of the password").bytes
+    return Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(_password(signer), salt=salt)
+
+
+def _silent(*_: Any) -> None:
+    """Tell nobody."""
+
+
+@contextmanager
+def bar() -> Iterator[Progress | None]:
+    """Show how far the seeding is, as a bar on the terminal; None where there is no terminal."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console  # noqa: PLC0415 - only where there is somebody to look
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+    shown = (TextColumn("{task.description:<20}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*shown, console=Console(stderr=True)) as display:
+        task = display.add_task("demo data")
+
+        def told(what: str, done: int, total: int) -> None:
+            display.update(task, description=what, completed=done, total=total)
+
+        yield told

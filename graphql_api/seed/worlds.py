@@ -1,0 +1,169 @@
+"""An invented world: its sizes, its clock, its dice, and the rows that are made so far."""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from dataclasses import dataclass, field
+from datetime import date, datetime, timedelta
+from itertools import accumulate
+from random import Random
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import UUID, uuid5
+
+from sqlalchemy import inspect
+
+from graphql_api import london, models
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from graphql_api.crypto import Signer
+
+M = TypeVar("M", bound=models.Model)
+T = TypeVar("T")
+
+NAMESPACE = UUID("5eed0000-0000-5000-8000-000000000000")
+DAY = timedelta(days=1)
+YEAR = 365
+"""Days that the history reaches back."""
+WEEK = (1.0, 1.0, 1.0, 1.0, 0.9, 0.35, 0.25)
+"""How busy days are, from Monday."""
+
+
+def fixed_id(*names: str) -> UUID:
+    """The id that a named thing of the demo always has."""
+    return uuid5(NAMESPACE, " ".join(names))
+
+
+@dataclass(frozen=True, slots=True)
+class Sizes:
+    """How many of everything there are."""
+
+    notifications: int
+    history: int
+    organisations: int
+    services: int
+    users: int
+    templates: int
+    jobs: int
+
+    @classmethod
+    def of(cls, notifications: int, history: int | None = None) -> Sizes:
+        """What goes with so many messages: 20 bodies with 45 services to 20,000; 42 with 200 to 500,000."""
+        services = max(8, round(200 * (notifications / 500_000) ** 0.46))
+        return cls(
+            notifications=notifications,
+            history=notifications // 2 if history is None else history,
+            organisations=max(5, round(3 * services**0.5)),
+            services=services,
+            users=services * 5,
+            templates=services * 10,
+            jobs=max(12, notifications // 100),
+        )
+
+
+class Dice:
+    """Chance that falls the same each time."""
+
+    def __init__(self, seed: int) -> None:
+        self.random = Random(seed)
+
+    def id(self, moment: datetime) -> UUID:
+        """A UUID of version 7: ids grow with the time at which things were made."""
+        milliseconds = int((moment - _EPOCH).total_seconds() * 1000)
+        return UUID(int=(milliseconds << 80) | _VERSION_7 | (self.random.getrandbits(76) & _RANDOM_BITS))
+
+    def pick(self, things: Sequence[T]) -> T:
+        """One of them."""
+        return things[int(self.random.random() * len(things))]
+
+    def few(self, things: Sequence[T], count: int) -> list[T]:
+        """Some of them, each once."""
+        return self.random.sample(things, min(count, len(things)))
+
+    def chance(self, share: float) -> bool:
+        """Whether something happens that happens in this share of cases."""
+        return self.random.random() < share
+
+    def between(self, first: datetime, last: datetime) -> datetime:
+        """A moment, by whole seconds."""
+        return first + timedelta(seconds=int(self.random.random() * max(1.0, (last - first).total_seconds())))
+
+    def shares(self, total: int, weights: Sequence[float]) -> list[int]:
+        """Part a whole number by weights; the parts add up to it exactly, and what is left over falls by chance."""
+        whole = sum(weights)
+        if not total or not whole:
+            return [0] * len(weights)
+        parts = [int(total * weight / whole) for weight in weights]
+        for index in self.random.choices(
+            range(len(weights)), cum_weights=list(accumulate(weights)), k=total - sum(parts)
+        ):
+            parts[index] += 1
+        return parts
+
+
+_EPOCH = datetime(1970, 1, 1)  # noqa: DTZ001 - naive UTC, as the database
+_VERSION_7 = (7 << 76) | (2 << 62)
+_RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
+
+
+def ranks(count: int, steepness: float) -> list[float]:
+    """Weights of a heavy tail: the first is much greater than the last."""
+    return [(rank + 1) ** -steepness for rank in range(count)]
+
+
+@dataclass
+class Clock:
+    """The moment that the data lead up to, in naive UTC, and the days before it, in London's."""
+
+    now: datetime
+    today: date = field(init=False)
+    midnight: datetime = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.today = london.day_of(self.now)
+        self.midnight = london.midnight(self.today)
+
+    def ago(self, days: float) -> datetime:
+        """So many days before the last midnight."""
+        return self.midnight - timedelta(days=days)
+
+    def busyness(self, day: date) -> float:
+        """How many messages a day sees, beside others."""
+        weight = WEEK[day.weekday()]
+        if day == self.today:
+            return max(0.3, (self.now - self.midnight) / DAY)
+        return weight
+
+
+class World:
+    """What everybody who makes rows shares."""
+
+    def __init__(self, sizes: Sizes, now: datetime, signer: Signer, password_hash: str) -> None:
+        self.sizes = sizes
+        self.clock = Clock(now)
+        self.dice = Dice(20_261_121)
+        self.signer = signer
+        self.password_hash = password_hash
+        self.rows: dict[type[models.Model], list[models.Model]] = {}
+
+    def add(self, model: type[M], at: datetime, **values: Any) -> M:
+        """Make a row, dated, with an id unless one is given, and keep it for writing."""
+        attributes = inspect(model).column_attrs
+        if "id" in attributes and "id" not in values:
+            values["id"] = self.dice.id(at)
+        if "created_at" in attributes:
+            values.setdefault("created_at", at)
+        row = model(**values)
+        self.keep(row)
+        return row
+
+    def keep(self, row: models.Model) -> None:
+        """Keep a row for writing."""
+        self.rows.setdefault(type(row), []).append(row)
+
+
+def secret(signer: Signer, purpose: str) -> UUID:
+    """A secret of the demo: the same each time on one system, and told by its own secrets alone."""
+    return UUID(bytes=hmac.digest(signer.salt, f"demo {purpose}".encode(), hashlib.sha256)[:16], version=4)
