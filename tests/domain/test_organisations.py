@@ -35,7 +35,7 @@ async def archive(database: Database, actor: Actor, of: models.Organisation) -> 
 
 async def rows(database: Database, statement: Any) -> list[Any]:
     async with database.transaction() as tx:
-        return list((await tx.execute(statement)))
+        return list(await tx.execute(statement))
 
 
 async def domains_of(database: Database, organisation: models.Organisation) -> list[str]:
