@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from datetime import timedelta
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from uuid import uuid4
 
 import pytest
 from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api import auth, models, tokens
 from graphql_api.actors import OF_A_KEY, Actor, Kind
@@ -418,6 +420,27 @@ async def test_the_last_use_is_kept_by_the_minute(
         )
     assert last is not None
     assert models.utcnow() - last < timedelta(seconds=10)
+
+
+async def test_nobody_waits_for_the_last_use_to_be_kept(engine: AsyncEngine, door: Door, signer: Signer) -> None:
+    several = Database(engine)
+    user = models.User(name="Ada", email_address="ada@waiting.gov.uk", mobile_number="1", password="!", state="active")
+    row = models.Session(user_id=user.id, expires_at=models.utcnow() + timedelta(hours=1))
+    row.last_used_at = models.utcnow() - timedelta(minutes=5)
+    user.current_session_id = row.id
+    async with several.transaction() as tx:
+        tx.add(user)
+        await tx.flush()
+        tx.add(row)
+    try:
+        async with several.transaction() as other:
+            await other.execute(select(models.Session).where(models.Session.id == row.id).with_for_update())
+            async with asyncio.timeout(5):
+                actor = await door(tokens.of_session(signer, user.id, row.id), database=several)
+        assert actor.user_id == user.id
+    finally:
+        await change(several, "DELETE FROM sessions WHERE user_id = :id", id=user.id)
+        await change(several, "DELETE FROM users WHERE id = :id", id=user.id)
 
 
 async def test_a_session_signed_with_an_older_key_is_taken(
