@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from graphql_api.domain import deliveries, idempotency, job_runs
+from graphql_api.domain import deliveries, idempotency, job_runs, retention
 from graphql_api.queue import forget_runs, run_held
 
 if TYPE_CHECKING:
@@ -55,6 +55,21 @@ async def give_up_on_silent_messages(work: Work) -> None:
         log.info("silent messages failed", count=total)
 
 
+async def move_past_retention(work: Work) -> None:
+    """Move messages to the history that have been kept for long enough."""
+    async with work.database.transaction() as tx:
+        found = await retention.due(tx, work.actor)
+    total = 0
+    for past in found:
+        count = -1
+        while count and not work.stopping.is_set():
+            async with work.database.transaction() as tx:
+                count = await retention.move(tx, work.actor, past)
+            total += count
+    if total:
+        log.info("messages past retention", count=total)
+
+
 async def forget_idempotency_keys(work: Work) -> None:
     """Delete the keys of requests that are too old to be repeated."""
     async with work.database.transaction() as tx:
@@ -82,6 +97,7 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "see to jobs": ("* * * * *", see_to_jobs),
     "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
     "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
+    "move past retention": ("0 3 * * *", move_past_retention),
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
     "run held tasks": ("*/10 * * * *", run_held_tasks),
     "forget old runs": ("40 3 * * *", forget_old_runs),

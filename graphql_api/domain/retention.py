@@ -1,0 +1,98 @@
+"""What happens to messages past their retention: they lose all that is personal, or, of test keys, everything."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import TYPE_CHECKING, NamedTuple
+
+from sqlalchemy import text
+
+from graphql_api import london, models
+
+if TYPE_CHECKING:
+    from datetime import datetime
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
+
+USUAL_DAYS = 7
+DAYS = range(3, 91)
+"""How many days a service may keep messages of a channel."""
+
+BATCH = 5_000
+"""Messages of one transaction."""
+
+
+class Due(NamedTuple):
+    """Messages of a service and channel that have been kept for long enough."""
+
+    service_id: UUID
+    channel: str
+    before: datetime
+    """A London midnight, naive UTC: what was made earlier goes."""
+
+
+_DUE = text(
+    """
+    SELECT services.id AS service_id, channel.name AS channel, cutoff.before AS before
+    FROM services CROSS JOIN unnest(enum_range(NULL::notification_type)) AS channel (name)
+    LEFT JOIN service_data_retention AS kept
+        ON kept.service_id = services.id AND kept.notification_type = channel.name
+    JOIN unnest(CAST(:days AS int[]), CAST(:cutoffs AS timestamp[])) AS cutoff (days, before)
+        ON cutoff.days = greatest(least(coalesce(kept.days_of_retention, :usual), :most), :least)
+    WHERE EXISTS (
+        SELECT FROM notifications AS message
+        WHERE message.service_id = services.id AND message.notification_type = channel.name
+            AND message.created_at < cutoff.before
+    )
+    """
+)
+
+
+async def due(tx: AsyncSession, actor: Actor) -> list[Due]:
+    """What is past its retention now."""
+    actor.require_platform_admin()
+    today = london.today()
+    values = {
+        "days": list(DAYS),
+        "cutoffs": [london.midnight(today - timedelta(days=days)) for days in DAYS],
+        "usual": USUAL_DAYS,
+        "least": DAYS[0],
+        "most": DAYS[-1],
+    }
+    return [Due(*row) for row in await tx.execute(_DUE, values)]
+
+
+_OLD = text(
+    """
+    SELECT id FROM notifications
+    WHERE service_id = :service_id AND notification_type = CAST(:channel AS notification_type)
+        AND created_at < :before
+        AND NOT (notification_type = 'letter' AND notification_status IN ('pending-virus-check', 'created', 'sending'))
+    ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED
+    """
+)
+_COLUMNS = ", ".join(column.name for column in models.NotificationHistory.__table__.columns)
+_MOVE = text(
+    f"""
+    INSERT INTO notification_history ({_COLUMNS})
+    SELECT {_COLUMNS} FROM notifications WHERE id = ANY(CAST(:ids AS uuid[])) AND key_type <> 'test'
+    ON CONFLICT (id) DO NOTHING
+    """  # noqa: S608 - made of the names of columns
+)
+_DELETE = text("DELETE FROM notifications WHERE id = ANY(CAST(:ids AS uuid[]))")
+
+
+async def move(tx: AsyncSession, actor: Actor, past: Due) -> int:
+    """Move a batch to the history, without recipient, values and sender; answers how many went, 0 when none is left.
+
+    Letters that are still on their way wait. A row that is in the history already stays as it is there.
+    """
+    actor.require_platform_admin()
+    ids = list((await tx.execute(_OLD, past._asdict() | {"batch": BATCH})).scalars())
+    if ids:
+        await tx.execute(_MOVE, {"ids": ids})
+        await tx.execute(_DELETE, {"ids": ids})
+    return len(ids)
