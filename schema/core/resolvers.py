@@ -143,10 +143,11 @@ def _conditions(filter: Any) -> dict[str, Any]:
         if value is None or value is strawberry.UNSET:
             continue
         if hasattr(value, "__strawberry_definition__"):
-            value = {
+            parts = {
                 part.graphql_name or part.python_name: getattr(value, part.python_name)
                 for part in value.__strawberry_definition__.fields
             }
+            value = {name: None if part is strawberry.UNSET else part for name, part in parts.items()}
         found[field.python_name] = value
     return found
 
