@@ -96,7 +96,7 @@ async def find(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID, *pa
     if predicate is not None:
         statement = statement.where(predicate)
     if lock:
-        statement = statement.with_for_update(of=model)
+        statement = statement.with_for_update(of=model, key_share=True)
     found: M | None = (await tx.execute(statement, values(actor))).scalar_one_or_none()
     if found is None:
         raise NotFound(row_id, *path)

@@ -28,7 +28,7 @@ class TemplateColumns(Dated):
     template_type: Mapped[str] = mapped_column(template_type)
     subject: Mapped[str | None] = mapped_column(Text)
     content: Mapped[str] = mapped_column(Text)
-    # Of a template: who wrote it. Of a version: who saved that version.
+    # Who saved this state; who wrote the template is told by its first version.
     created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     archived: Mapped[bool] = mapped_column(default=False)
     hidden: Mapped[bool] = mapped_column(default=False)

@@ -26,7 +26,7 @@ class Entity:
 
     model: ClassVar[type[Any]]
     by_id: ClassVar[Row]
-    service: ClassVar[str | None]
+    service_column: ClassVar[str | None]
     fields: ClassVar[dict[str, Any]]
     row: strawberry.Private[Any]
 
@@ -84,7 +84,7 @@ def entity(
             if isinstance(value, DECLARATIONS):
                 declared[field] = value
         made: Any = _make(cls, declared, name)
-        made.model, made.service, made.fields = model, service if service in names else None, declared
+        made.model, made.service_column, made.fields = model, service if service in names else None, declared
         if "id" in names:
             made.by_id = by_id or row(model.id)
         _ENTITIES[model] = made

@@ -163,8 +163,8 @@ def _require(declared: Edges | Looked, root: Any, info: Info) -> None:
         if declared.people_only and actor.api_key_id is not None:
             raise Forbidden("PERSON", "An API key may not read people: sign in as a person.")
     if declared.needs:
-        service_id = getattr(root.row, root.service)
-        if not any(actor.may(permission, service_id) for permission in declared.needs):
+        service_id = getattr(root.row, root.service_column)
+        if not actor.platform_wide and not any(actor.may(permission, service_id) for permission in declared.needs):
             raise Forbidden(declared.needs[0].name)
 
 
