@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import logging.config
+import sys
 import traceback
 from typing import TYPE_CHECKING, Any
 
@@ -25,8 +26,6 @@ def where(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     """Replace an exception by its type, those behind it, and the lines of code: what it says may hold people's data."""
     error = event.pop("exc_info", None)
     if error is True:
-        import sys  # noqa: PLC0415 - only for this rare form
-
         error = sys.exc_info()
     if isinstance(error, tuple):
         error = error[1]
@@ -61,7 +60,8 @@ def configure(*, readable: bool = False, level: str = "INFO") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         where,
     ]
-    last = structlog.dev.ConsoleRenderer() if readable else structlog.processors.JSONRenderer()
+    lines = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    last = lines if readable else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),

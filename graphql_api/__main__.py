@@ -1,0 +1,8 @@
+"""`python -m graphql_api`: the commands."""
+
+import sys
+
+from graphql_api.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

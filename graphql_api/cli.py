@@ -1,0 +1,231 @@
+"""The commands: dev, serve, work, migrate, seed, schema."""
+# ruff: noqa: PLC0415 - a command imports what it needs: help should not wait for a schema to be made
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphql_api.complaints import Complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Sequence
+
+    from graphql_api.settings import Settings
+
+PRINTED = Path(__file__).resolve().parent.parent / "schema" / "schema.graphql"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and answer its exit status; what stands in its way is told in a sentence."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None or os.environ.get("DEBUG"):
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./run",
+        description="Notify GraphQL: the GraphQL API server for GOV.UK-Notify-style notification platforms.",
+        epilog="Settings are environment variables: see graphql_api/settings.py. DEBUG=1 shows where an error arose.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str, details: str = "") -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=summary, description=f"{summary} {details}".strip())
+        made.set_defaults(run=run)
+        return made
+
+    command(
+        "dev",
+        _dev,
+        "Start everything on this machine.",
+        "PostgreSQL (unless DATABASE_URL names one), migrations, demo data when there are none (DEMO_NOTIFICATIONS "
+        "sets how many messages, 20000 unless told), the server, a worker and the explorer. What scripts need is "
+        "written to DATA_DIR/dev.json. Ctrl-C stops it all; the data stay.",
+    )
+    serve = command(
+        "serve",
+        _serve,
+        "Run the server.",
+        "It listens on HOST (127.0.0.1) and PORT (8000), and needs DATABASE_URL, SECRET_KEY and DANGEROUS_SALT.",
+    )
+    serve.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="processes; each has its own pool of connections (1)"
+    )
+    work = command("work", _work, "Run a worker: jobs, delivery, schedules.", "SIGTERM lets it finish what it is at.")
+    work.add_argument("--with-parent", action="store_true", help="end when standard input is closed")
+    moves = command(
+        "migrate",
+        _migrate,
+        "Bring the database up to date.",
+        "Safe to run by several at once, and on a database that GOV.UK Notify made. Without DATABASE_URL it is the "
+        "database of ./run dev.",
+    )
+    which = moves.add_mutually_exclusive_group()
+    which.add_argument("revision", nargs="?", default="head", help="apply migrations up to this one (head)")
+    which.add_argument("--down", metavar="REVISION", help="undo migrations down to this one, or base")
+    which.add_argument("--check", action="store_true", help="fail if the database differs from the models")
+    which.add_argument("--sql", action="store_true", help="print what all migrations do, in SQL, on an empty database")
+    seed = command(
+        "seed",
+        _seed,
+        "Fill an empty database with demo data.",
+        "The same every time. Without DATABASE_URL it is the database of ./run dev.",
+    )
+    seed.add_argument("--notifications", type=_count, default=20_000, metavar="N", help="how many messages (20000)")
+    seed.add_argument("--force", action="store_true", help="add them to a database that holds other data")
+    schema = command("schema", _schema, "Print the GraphQL schema.")
+    schema.add_argument("--write", action="store_true", help=f"write it to schema/{PRINTED.name} instead")
+    return parser
+
+
+def _dev(options: argparse.Namespace) -> None:
+    del options
+    from graphql_api import dev
+
+    dev.run()
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from graphql_api import serving
+
+    settings = _settings(complete=True)
+    with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
+        serving.serve(listener, workers=options.workers)
+
+
+def _work(options: argparse.Namespace) -> None:
+    from graphql_api import logs, worker
+
+    settings = _settings(complete=True)
+    logs.configure(readable=settings.development)
+    if options.with_parent:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    run(worker.run(settings))
+
+
+def _migrate(options: argparse.Namespace) -> None:
+    from graphql_api import migrate, scripts
+
+    if options.sql:
+        print(run(scripts.migrations()))
+        return
+    with _database_url(_settings()) as url:
+        if options.check:
+            run(migrate.check(url))
+        elif options.down:
+            run(migrate.downgrade(url, options.down))
+        else:
+            run(migrate.upgrade(url, options.revision))
+        print(f"The database is at revision {run(migrate.current(url))}.")
+
+
+def _seed(options: argparse.Namespace) -> None:
+    from graphql_api import dev, migrate
+
+    settings = _settings() if "SECRET_KEY" in os.environ else dev.prepare()
+    with _database_url(settings) as url:
+        os.environ["DATABASE_URL"] = url
+        run(migrate.upgrade(url))
+        made = run(dev.seed(_settings(complete=True), options.notifications, force=options.force))
+    print("Made." if made.created else "The demo data were there already.")
+    print(f"Everybody's password is {made.password}; an API key is {made.api_key}")
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from schema import schema
+
+    text = schema.as_str().rstrip() + "\n"
+    if options.write:
+        PRINTED.write_text(text)
+    else:
+        print(text, end="")
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end, on the faster loop where there is one."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+def _settings(*, complete: bool = False) -> Settings:
+    """The settings; `complete` complains now of those that a process could not do without."""
+    from pydantic import ValidationError
+
+    from graphql_api.settings import Settings
+
+    try:
+        settings = Settings()
+        if complete:
+            _ = settings.primary, settings.bulk, settings.secret_keys, settings.salt
+    except ValidationError as error:
+        wrong = [f"{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
+        raise Complaint("Settings are wrong. " + ". ".join(wrong) + ".") from error
+    except ValueError as error:
+        raise Complaint(str(error)) from error
+    return settings
+
+
+@contextlib.contextmanager
+def _database_url(settings: Settings) -> Iterator[str]:
+    """DATABASE_URL, or the database of `./run dev`, which is started where it does not run."""
+    if settings.database_url:
+        yield settings.database_url.get_secret_value()
+        return
+    from graphql_api import postgres
+
+    with postgres.start(settings.data_dir / "postgres") as server:
+        yield server.url()
+
+
+def _end_with_parent() -> None:
+    """Wait until whoever started us is gone, and take it for a SIGTERM."""
+    while os.read(0, 1):  # not through sys.stdin, whose lock would be missed at the end
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of an error that comes from around a command; None for a fault of ours."""
+    from alembic.util.exc import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from graphql_api import postgres, seed
+    from graphql_api.errors import Refusal
+
+    if isinstance(error, SQLAlchemyError):
+        # What the driver says can hold values, and an address with its password.
+        return f"The database refused ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 tells more."
+    if isinstance(error, OSError | TimeoutError):
+        what = error.filename or "The database of DATABASE_URL"
+        return f"{what} cannot be reached ({error.strerror or type(error).__name__})."
+    if isinstance(error, Complaint | seed.Refused | postgres.PostgresError | CommandError | Refusal | RuntimeError):
+        return str(error)
+    return None
