@@ -104,17 +104,17 @@ def _dev(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
+    settings = _settings(complete=True)
     from graphql_api import serving
 
-    settings = _settings(complete=True)
     with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
         serving.serve(listener, workers=options.workers)
 
 
 def _work(options: argparse.Namespace) -> None:
+    settings = _settings(complete=True)
     from graphql_api import logs, worker
 
-    settings = _settings(complete=True)
     logs.configure(readable=settings.development)
     if options.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()

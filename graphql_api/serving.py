@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import uvicorn
 from uvicorn.supervisors import Multiprocess
 
-from graphql_api import app, logs
+from graphql_api import logs
 from graphql_api.complaints import Complaint
 from graphql_api.settings import Settings
 
@@ -27,6 +27,8 @@ BACKLOG = 2_048
 
 def from_environment() -> Starlette:
     """The application of a process of its own, which has its own logs."""
+    from graphql_api import app  # noqa: PLC0415 - a port that is taken should be said before a schema is made
+
     settings = Settings()
     logs.configure(readable=settings.development)
     return app.create(settings)

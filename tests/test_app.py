@@ -4,7 +4,7 @@ import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,19 +22,26 @@ from graphql_api.settings import Settings
 from graphql_api.storage import Store
 
 PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
-Served = Callable[[Settings], Any]
+Served = Callable[..., Any]
 
 
 class Quiet(uvicorn.Server):
-    """A server that leaves the tests' signals alone."""
+    """A server that leaves the tests' signals alone, and says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        await super().startup(sockets)
+        self.ready.set()
 
     @asynccontextmanager
-    async def running(self, port_of: Any) -> AsyncIterator[str]:
+    async def running(self, listener: Any) -> AsyncIterator[str]:
         """Serve, and answer the address without its scheme."""
-        task = asyncio.create_task(self._serve([port_of]))
-        while not self.started:
-            await asyncio.sleep(0.005)
-        yield f"127.0.0.1:{port_of.getsockname()[1]}"
+        task = asyncio.create_task(self._serve([listener]))
+        await self.ready.wait()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
         self.should_exit = True
         await task
 
@@ -44,8 +51,8 @@ def serve(database: Database, store: Store) -> Served:
     """Serve the application by settings, on a free port."""
 
     @asynccontextmanager
-    async def served(settings: Settings, **given: Any) -> AsyncIterator[str]:
-        application = app.create(settings, **{"database": database, "store": store} | given)
+    async def served(settings: Settings, database: Database = database) -> AsyncIterator[str]:
+        application = app.create(settings, database=database, store=store)
         with serving.listen("127.0.0.1", 0) as listener:
             async with Quiet(serving.configuration(application=application)).running(listener) as address:
                 yield address
@@ -89,11 +96,13 @@ async def hear(connection: ClientConnection) -> Any:
 
 async def closing(connection: ClientConnection) -> int:
     """The code with which the server closes."""
-    with pytest.raises(websockets.ConnectionClosed) as closed:
-        while True:
-            await asyncio.wait_for(connection.recv(), 10)
-    assert closed.value.rcvd is not None
-    return int(closed.value.rcvd.code)
+    async with asyncio.timeout(10):
+        with suppress(websockets.ConnectionClosed):
+            async for _ in connection:
+                pass
+        await connection.wait_closed()
+    assert connection.close_code is not None
+    return connection.close_code
 
 
 def subscribe(query: str, one: str = "1") -> dict[str, Any]:
@@ -313,9 +322,7 @@ async def test_development_shows_its_schema_to_everyone(serve: Served, developme
     assert response.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
 
 
-async def test_a_fault_is_answered_by_an_id(
-    serve: Served, settings: Settings, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_a_fault_is_answered_by_an_id(serve: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     async def broken(_request: Any) -> Any:
         raise KeyError("07700900123")
 
@@ -327,4 +334,3 @@ async def test_a_fault_is_answered_by_an_id(
     assert response.status_code == 500
     assert error["extensions"] == {"code": "INTERNAL", "requestId": response.headers["x-request-id"]}
     assert "KeyError" not in response.text
-    del capfd

@@ -33,6 +33,9 @@ async def client(database: Database, settings: Settings, store: Store) -> AsyncI
         yield client
 
 
+BAD_TOKENS = ["Bearer x.y.z", "Bearer ", "Bearer", "Basic abc", "x", "Bearer " + "x" * 2_000]
+
+
 async def post(client: httpx2.AsyncClient, body: Any = None, **headers: str) -> httpx2.Response:
     """Post a body, JSON unless it is bytes; headers by their names, with underscores for hyphens."""
     names = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
