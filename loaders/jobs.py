@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import func, select
+from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import statuses
 from graphql_api.enums import JobStatus, NotificationStatusGroup
@@ -76,17 +77,19 @@ class Progress(NamedTuple):
 _ENDED = frozenset({JobStatus.CANCELLED.value, JobStatus.SENDING_LIMITS_EXCEEDED.value})
 
 
+_COUNTS = (
+    select(NotificationAllTime.job_id, NotificationAllTime.status, func.count())
+    .where(NotificationAllTime.job_id == any_(bindparam("jobs", type_=ARRAY(Uuid()))))
+    .group_by(NotificationAllTime.job_id, NotificationAllTime.status)
+)
+
+
 @batch(key=lambda job: (job.id, job.notification_count, job.job_status))
 async def progress(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Progress]:
     """Counts by group of status, of messages past their retention too, in one snapshot."""
     del actor
-    message = NotificationAllTime
     counts: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
-    for job_id, status, count in await connection.execute(
-        select(message.job_id, message.status, func.count())
-        .where(message.job_id.in_({key[0] for key in keys}))
-        .group_by(message.job_id, message.status)
-    ):
+    for job_id, status, count in await connection.execute(_COUNTS, {"jobs": list({key[0] for key in keys})}):
         if status is not None:
             counts[job_id][statuses.group_of(status)] += count
     return {(job_id, total, status): _progress(total, status, counts[job_id]) for job_id, total, status in keys}
