@@ -19,7 +19,7 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from graphql_api import crypto, london, models
 from graphql_api.content import names
 from graphql_api.seed import bodies, drafts, facts, messages, plans, teams, worlds, writing
-from graphql_api.seed.showcases import DONE, Showcase
+from graphql_api.seed.showcases import Showcase
 from graphql_api.seed.worlds import Sizes, World, fixed_id
 
 if TYPE_CHECKING:
@@ -38,7 +38,7 @@ MANY = 50_000
 ROLES = (bodies.ADMIN, bodies.MANAGER, bodies.VIEWER)
 LOCK = 0x5EED
 
-__all__ = ["NOTIFICATIONS", "Demo", "Refused", "bar", "seed"]
+__all__ = ["NOTIFICATIONS", "ROLES", "Demo", "Refused", "bar", "seed"]
 
 
 class Refused(Exception):
@@ -78,8 +78,9 @@ async def seed(
     """Fill a database with demo data, all of it or nothing; data made before are left as they are.
 
     `history` are messages past their retention, half as many unless told. The data lead up to `now`, naive UTC; without
-    it to one o'clock this morning in London, so that two runs of a day are equal. With a `store`, a worker can go on
-    with the jobs that are not finished. A database that holds anything else is refused, unless `force`d.
+    it to one o'clock this morning in London, or to the present before that, so that two runs of a day are equal. With a
+    `store`, a worker can go on with the jobs that are not finished. A database that holds anything else is refused,
+    unless `force`d.
     `progress` is told what is being done, how many messages are written, and of how many.
     """
     if notifications < 0 or (history or 0) < 0:
@@ -96,7 +97,7 @@ async def seed(
             empty = await _is_empty(connection)
             if not empty and not force:
                 raise Refused("The database already holds other data: give an empty one, or --force to add to it.")
-            moment = now or london.midnight(london.today()) + timedelta(hours=1)
+            moment = now or min(london.midnight(london.today()) + timedelta(hours=1), models.utcnow())
             hashed = await asyncio.to_thread(_hash, signer)
             world = World(Sizes.of(notifications, history), moment, signer, hashed)
             await _Filling(world, connection, progress or _silent).run(store, in_bulk=empty and notifications >= MANY)
@@ -134,13 +135,8 @@ class _Filling:
                 teams.archive(world, team, [paper.row for paper in papers[team]])
         self._tell("jobs")
         plan = plans.settle(world, papers)
-        demo = gathered[0]
-        show = Showcase(world, demo, papers[demo], post)
-        today = next((cell for cell in plan.recent.get(world.clock.today, []) if cell.team is demo), None)
-        under_way = today is not None and today.count >= DONE
-        if today and under_way:
-            today.count -= DONE
-        show.prepare(runnable=store is not None, under_way=under_way)
+        show = Showcase(world, gathered[0], papers[gathered[0]], post)
+        show.prepare(runnable=store is not None, under_way=plan.under_way > 0)
         for model in writing.ORDER:
             rows = world.rows.get(model)
             if rows:

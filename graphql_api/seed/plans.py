@@ -28,6 +28,8 @@ SETTLED = timedelta(minutes=5)
 """What has happened by now began at least so long ago."""
 DEMO_FINALE = 24
 """Messages of the demo's service whose end is told in advance."""
+DEMO_UNDER_WAY = 25
+"""Those of its job that is under way."""
 
 
 @dataclass
@@ -63,6 +65,8 @@ class Plan:
     past: dict[date, list[Cell]]
     finale: int
     """How many of the demo's messages are to be made last, besides."""
+    under_way: int
+    """How many more of them are rows of a job that is not finished."""
 
 
 def settle(world: World, papers: dict[Team, list[Paper]]) -> Plan:
@@ -72,9 +76,10 @@ def settle(world: World, papers: dict[Team, list[Paper]]) -> Plan:
     recent = dice.shares(sizes.notifications, [0.0 if team.state == ARCHIVED else team.weight for team in teams])
     past = dice.shares(sizes.history, [team.weight for team in teams])
     finale = min(DEMO_FINALE, recent[0])
-    recent[0] -= finale
+    under_way = DEMO_UNDER_WAY if recent[0] >= finale + 2 * DEMO_UNDER_WAY else 0
+    recent[0] -= finale + under_way
     mean = max(6.0, 1.5 * BY_JOBS * (sizes.notifications + sizes.history) / sizes.jobs)
-    plan = Plan(defaultdict(list), defaultdict(list), finale)
+    plan = Plan(defaultdict(list), defaultdict(list), finale, under_way)
     for team, kept, moved in zip(teams, recent, past, strict=True):
         jobs = _Jobs(world, team, papers[team], mean)
         first = world.clock.today - timedelta(days=team.retention)

@@ -12,7 +12,7 @@ from graphql_api.domain import job_runs, recipient_sources
 from graphql_api.enums import JobStatus
 from graphql_api.seed.audiences import BY_KEY, BY_LIST
 from graphql_api.seed.messages import Lot, Post, Record
-from graphql_api.seed.plans import SETTLED
+from graphql_api.seed.plans import DEMO_UNDER_WAY, SETTLED
 from graphql_api.seed.worlds import fixed_id
 
 if TYPE_CHECKING:
@@ -41,8 +41,8 @@ BEFORE = (
     DELIVERED,
 )
 """What became of those before them."""
-ROWS, DONE = 40, 25
-"""Of the job that is under way: its rows, and those that are messages already."""
+ROWS = 40
+"""Of each of the jobs."""
 
 
 class Showcase:
@@ -81,7 +81,12 @@ class Showcase:
         if under_way:
             start = max(clock.midnight, clock.now - SETTLED)
             self._running = self._job(
-                JobStatus.IN_PROGRESS, start, rows=ROWS, runnable=runnable, next_row=DONE, processing_started=start
+                JobStatus.IN_PROGRESS,
+                start,
+                rows=ROWS,
+                runnable=runnable,
+                next_row=DEMO_UNDER_WAY,
+                processing_started=start,
             )
 
     def under_way(self) -> list[Record]:
@@ -89,10 +94,10 @@ class Showcase:
         if self._running is None:
             return []
         job, entries = self._running
-        statuses = [DELIVERED] * (DONE - 2) + ["sending"] * 2
-        moments = [job.created_at + timedelta(milliseconds=70 * (row // 8)) for row in range(DONE)]
+        statuses = [DELIVERED] * (DEMO_UNDER_WAY - 2) + ["sending"] * 2
+        moments = [job.created_at + timedelta(milliseconds=70 * (row // 8)) for row in range(DEMO_UNDER_WAY)]
         lot = Lot(self._team, self._papers[0], job.template_version, 0, BY_LIST, job_id=job.id)
-        return list(self._post.lot(lot, moments, statuses=statuses, entries=entries[:DONE]))
+        return list(self._post.lot(lot, moments, statuses=statuses, entries=entries[:DEMO_UNDER_WAY]))
 
     def finale(self, count: int) -> list[Record]:
         """The last messages of the service, by its live key; newer than all its others."""
