@@ -41,18 +41,28 @@ log = structlog.get_logger(__name__)
 async def deliver(work: Work, payload: Mapping[str, Any]) -> None:
     """Hand messages to their gateways, those that still wait and that no other worker has."""
     ids = [UUID(notification_id) for notification_id in payload["notification_ids"]]
-    await _Delivery(work).run(ids)
+
+    async def together(ids: Sequence[UUID]) -> None:
+        await _Delivery(work).run(ids)
+
+    await work.batches.run("deliver", ids, together)
 
 
 async def receive(work: Work, payload: Mapping[str, Any]) -> None:
     """Record what became of messages."""
-    receipts = {
-        UUID(notification_id): _STATUSES[status]
+    receipts = [
+        (UUID(notification_id), _STATUSES[status])
         for status, ids in payload["receipts"].items()
         for notification_id in ids
-    }
-    async with work.database.transaction() as tx:
-        await deliveries.receive(tx, work.actor, receipts)
+    ]
+
+    async def together(receipts: Sequence[tuple[UUID, NotificationStatus]]) -> None:
+        # Of two about one message the first counts, as it would if they came one after the other.
+        first = dict(reversed(receipts))
+        async with work.database.transaction() as tx:
+            await deliveries.receive(tx, work.actor, first)
+
+    await work.batches.run("receive", receipts, together)
 
 
 async def platform_message(work: Work, payload: Mapping[str, Any]) -> None:
@@ -92,8 +102,11 @@ class _Delivery:
     async def run(self, ids: Sequence[UUID]) -> None:
         """Claim, send, record."""
         work, pace = self._work, self._pace
-        self._until = time.monotonic() + pace.lease
         async with work.database.transaction() as tx:
+            if work.stopping.is_set():
+                await deliveries.queue(tx, ids)
+                return
+            self._until = time.monotonic() + pace.lease
             claim = await deliveries.claim(tx, work.actor, ids, owner=self._owner, lease=pace.lease)
             await deliveries.queue(tx, claim.elsewhere, due=utcnow() + timedelta(seconds=pace.lease))
             renderer = await Renderer.load(tx, work.signer, claim.messages)
@@ -102,11 +115,18 @@ class _Delivery:
         for message in claim.messages:
             test = message.key_type == KeyType.TEST.value
             by_gateway[work.gateways.of(_CHANNELS[message.notification_type], test=test)].append(message)
-        async with self._renewing():
-            for gateway, messages in by_gateway.items():
-                size = gateway.concurrency * ROUNDS
-                for start in range(0, len(messages), size):
-                    await self._record(await self._send(gateway, renderer, messages[start : start + size]))
+        try:
+            async with self._renewing(), asyncio.TaskGroup() as gateways:
+                for gateway, messages in by_gateway.items():
+                    gateways.create_task(self._through(gateway, renderer, messages))
+        except ExceptionGroup as group:
+            raise group.exceptions[0] from None
+
+    async def _through(self, gateway: Gateway, renderer: Renderer, messages: Sequence[Row[Any]]) -> None:
+        """Send and record, round by round."""
+        size = gateway.concurrency * ROUNDS
+        for start in range(0, len(messages), size):
+            await self._record(await self._send(gateway, renderer, messages[start : start + size]))
 
     async def _send(self, gateway: Gateway, renderer: Renderer, messages: Sequence[Row[Any]]) -> _Round:
         """Send messages, as many at once as the gateway bears."""

@@ -23,6 +23,7 @@ from pgqueuer import PgQueuer
 from pgqueuer.core.executors import EntrypointExecutor
 from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 
+from graphql_api.enums import Channel
 from graphql_api.errors import Unavailable
 from graphql_api.queue import Task
 from graphql_api.worker import jobs, notifications
@@ -47,6 +48,9 @@ TASKS: dict[Task, Callable[[Work, Mapping[str, Any]], Awaitable[None]]] = {
 
 HEARTBEAT = timedelta(seconds=5)
 """A task whose worker has been silent for so long is run by another."""
+
+JOBS = 16
+"""Jobs under way at once, of all workers together: those that wait must not take the places of messages."""
 
 AGAIN = 3
 """How often a task that fails is run again, before it is held."""
@@ -74,6 +78,9 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     with _until_told(stop) as stopping:
         async with connected(settings, stopping) as work:
             log.info("worker started")
+            fakes = [channel.value for channel in Channel if work.gateways.of(channel) is work.gateways.fake]
+            if fakes and settings.environment == "production":
+                log.warning("fake gateways: nothing leaves, all counts as delivered", channels=fakes)
             while not stopping.is_set():
                 try:
                     await _serve(work)
@@ -123,7 +130,9 @@ def register(queue: PgQueuer, work: Work) -> None:
     """Tell the queue what to do with each task, and what to do when."""
     for task, function in TASKS.items():
         executor = functools.partial(_Executor, task=task)
-        queue.entrypoint(task, on_failure="hold", executor_factory=executor)(_taking(work, task, function))
+        limit = JOBS if task is Task.PROCESS_JOB else 0
+        taking = _taking(work, task, function)
+        queue.entrypoint(task, concurrency_limit=limit, on_failure="hold", executor_factory=executor)(taking)
     for name, (expression, action) in SCHEDULE.items():
         queue.schedule(name, expression)(_at_times(work, name, action))
 

@@ -12,8 +12,8 @@ from graphql_api.settings import Settings
 class WorkerSettings(Settings):
     """Settings by the names of their environment variables, as in `Settings`; times are seconds."""
 
-    worker_tasks: int = 16
-    """How many tasks a worker has under way at once; a task is a job, or a thousand messages to deliver."""
+    worker_tasks: int = 64
+    """How many tasks a worker has under way at once."""
 
     worker_lease: float = 5
     """For how long a worker that has died keeps its jobs and messages from the others."""

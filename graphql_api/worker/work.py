@@ -12,6 +12,7 @@ from graphql_api.crypto import Signer
 from graphql_api.database import Database
 from graphql_api.gateways import FakeGateway, Gateways
 from graphql_api.storage import Store
+from graphql_api.worker.batches import Batches
 from graphql_api.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Work:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is to end: a long task then stops where it can be resumed."""
     actor: Actor = field(default_factory=Actor.system)
+    batches: Batches = field(default_factory=Batches)
 
 
 @asynccontextmanager

@@ -1,0 +1,55 @@
+"""Small tasks run together, large ones alone, and each hears how its own went."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+
+from graphql_api.worker.batches import LARGE, Batches
+
+
+async def test_small_tasks_of_a_kind_become_one_and_large_ones_stay_alone() -> None:
+    batches, done = Batches(), []
+
+    async def action(items: Sequence[Any]) -> None:
+        done.append(list(items))
+
+    large = list(range(LARGE))
+    await asyncio.gather(
+        *(batches.run("a", [n], action) for n in range(30)),
+        batches.run("b", ["x", "y"], action),
+        batches.run("a", large, action),
+    )
+
+    assert sorted(done, key=len) == [["x", "y"], list(range(30)), large]
+
+
+async def test_who_comes_later_goes_with_the_next_batch() -> None:
+    batches, done = Batches(), []
+
+    async def action(items: Sequence[Any]) -> None:
+        await asyncio.sleep(0.05)
+        done.append(list(items))
+
+    first = asyncio.create_task(batches.run("a", [1], action))
+    await asyncio.sleep(0.03)
+    await asyncio.gather(first, batches.run("a", [2], action), batches.run("a", [3], action))
+
+    assert done == [[1], [2, 3]]
+
+
+async def test_a_batch_that_fails_fails_for_all_in_it_and_for_nobody_else() -> None:
+    batches = Batches()
+
+    async def action(items: Sequence[Any]) -> None:
+        if 2 in items:
+            raise ValueError("two")
+
+    told = await asyncio.gather(*(batches.run("a", [n], action) for n in (1, 2)), return_exceptions=True)
+    assert [str(error) for error in told] == ["two", "two"]
+    with pytest.raises(ValueError, match="two"):
+        await batches.run("a", [2], action)
+    await batches.run("a", [3], action)
