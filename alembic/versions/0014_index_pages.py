@@ -20,7 +20,9 @@ def upgrade() -> None:
     op.create_index("ix_services_organisation_id_go_live_at_id", "services", ["organisation_id", "go_live_at", "id"])
     op.create_index("ix_services_organisation_id_name", "services", ["organisation_id", "name"])
     op.create_index("ix_templates_service_id_created_at_id", "templates", ["service_id", "created_at", "id"])
-    op.create_index("ix_templates_service_id_name_template_type_id", "templates", ["service_id", "name", "template_type", "id"])
+    op.create_index(
+        "ix_templates_service_id_name_template_type_id", "templates", ["service_id", "name", "template_type", "id"]
+    )
     op.create_index("ix_templates_service_id_updated_at_id", "templates", ["service_id", "updated_at", "id"])
     op.create_index("ix_user_to_service_service_id_user_id", "user_to_service", ["service_id", "user_id"])
     op.create_index("ix_users_created_at_id", "users", ["created_at", "id"])
