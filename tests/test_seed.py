@@ -506,6 +506,7 @@ async def test_small_worlds_are_whole_too(clone: Clone, notifications: int) -> N
     )
 
     connection = await asyncpg.connect(url)
+    running = await connection.fetchval("SELECT count(*) FROM jobs WHERE job_status = 'in progress'")
     newest = await connection.fetchval("SELECT max(created_at) FROM notifications")
     groups = await connection.fetchrow(
         """
@@ -518,6 +519,7 @@ async def test_small_worlds_are_whole_too(clone: Clone, notifications: int) -> N
     await connection.close()
     total = notifications + notifications // 2
     assert told[-1] == (total, total)
+    assert running == 0
     if notifications == 500:
         first = london.midnight(london.today())
         assert first < newest < first + timedelta(hours=1)

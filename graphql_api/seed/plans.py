@@ -29,7 +29,8 @@ SETTLED = timedelta(minutes=5)
 DEMO_FINALE = 24
 """Messages of the demo's service whose end is told in advance."""
 DEMO_UNDER_WAY = 25
-"""Those of its job that is under way."""
+"""Those of its job that is under way, where there are enough messages."""
+ENOUGH = 2_000
 
 
 @dataclass
@@ -76,7 +77,8 @@ def settle(world: World, papers: dict[Team, list[Paper]]) -> Plan:
     recent = dice.shares(sizes.notifications, [0.0 if team.state == ARCHIVED else team.weight for team in teams])
     past = dice.shares(sizes.history, [team.weight for team in teams])
     finale = min(DEMO_FINALE, recent[0])
-    under_way = DEMO_UNDER_WAY if recent[0] >= finale + 2 * DEMO_UNDER_WAY else 0
+    # A worker goes on with it at once, and the newest messages of a small demo should stay those of the finale.
+    under_way = DEMO_UNDER_WAY if sizes.notifications >= ENOUGH else 0
     recent[0] -= finale + under_way
     mean = max(6.0, 1.5 * BY_JOBS * (sizes.notifications + sizes.history) / sizes.jobs)
     plan = Plan(defaultdict(list), defaultdict(list), finale, under_way)
