@@ -20,6 +20,7 @@ IN_TRANSIT = {
 }
 """Whole working days between printing and the day of arrival, at least and at most."""
 
+_FIXED = ((1, 1), (12, 25), (12, 26))
 _SATURDAY, _SUNDAY = 5, 6
 _DAY = timedelta(days=1)
 
@@ -44,7 +45,7 @@ def delivery(created_at: datetime, postage: Postage) -> tuple[date, date]:
     if postage is Postage.FIRST:
         # First class is delivered on Saturdays too.
         arrives = printed + _DAY
-        while arrives.weekday() == _SUNDAY or arrives in bank_holidays(arrives.year):
+        while arrives.weekday() == _SUNDAY or _is_holiday(arrives):
             arrives += _DAY
         return arrives, arrives
     soonest, latest = IN_TRANSIT[postage]
@@ -56,6 +57,11 @@ def _after(day: date, working_days: int) -> date:
         day += _DAY
         working_days -= _is_working(day)
     return day
+
+
+def _is_holiday(day: date) -> bool:
+    """Whether no post comes: also on a holiday that another day stands in for."""
+    return (day.month, day.day) in _FIXED or day in bank_holidays(day.year)
 
 
 def _is_working(day: date) -> bool:
@@ -73,8 +79,8 @@ def bank_holidays(year: int) -> frozenset[date]:
         _monday(date(year, 5, 25)),
         _monday(date(year, 8, 25)),
     }
-    for fixed in (date(year, 1, 1), date(year, 12, 25), date(year, 12, 26)):
-        day = fixed
+    for fixed in _FIXED:
+        day = date(year, *fixed)
         while day.weekday() >= _SATURDAY or day in days:
             day += _DAY
         days.add(day)
