@@ -169,14 +169,17 @@ def _memberships(model: Any) -> Rule:
 
 def _templates(in_organisations: bool) -> Predicate:
     """Templates at the top of a service, and those in folders that the member can open."""
-    lying = select(models.TemplateFolderEntry.template_id)
+    # Asked of each template by itself, through an index: a list of all that lie in folders would be read whole.
+    lying = select(models.TemplateFolderEntry.template_id).where(
+        models.TemplateFolderEntry.template_id == models.Template.id
+    )
     opened = lying.join(
         models.FolderPermission,
         models.FolderPermission.template_folder_id == models.TemplateFolderEntry.template_folder_id,
     ).where(models.FolderPermission.user_id == _one("actor_user"))
     mine: Predicate = models.Template.service_id == _ids("actor_services")
     open_to_me: Predicate = mine & or_(
-        models.Template.id.not_in(lying.correlate(None)), models.Template.id.in_(opened.correlate(None))
+        ~lying.correlate(models.Template).exists(), opened.correlate(models.Template).exists()
     )
     if not in_organisations:
         return open_to_me
@@ -293,8 +296,11 @@ def _for_those_who_manage_them(seen_by: Scope) -> Predicate | None:
 def _unless_redacted(seen_by: Scope) -> Predicate | None:
     if seen_by.kind is Kind.SYSTEM:
         return None
-    redacted = select(models.TemplateRedaction.template_id).where(models.TemplateRedaction.redact_personalisation)
-    shown: Predicate = models.Notification.template_id.not_in(redacted.correlate(None))
+    redacted = select(models.TemplateRedaction.template_id).where(
+        models.TemplateRedaction.template_id == models.Notification.template_id,
+        models.TemplateRedaction.redact_personalisation,
+    )
+    shown: Predicate = ~redacted.correlate(models.Notification).exists()
     return shown
 
 
