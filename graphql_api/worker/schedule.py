@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from graphql_api.domain import deliveries, idempotency, job_runs, retention
+from graphql_api.domain import deliveries, idempotency, job_runs, retention, uploads
 from graphql_api.queue import forget_runs, run_held
 
 if TYPE_CHECKING:
@@ -76,6 +76,16 @@ async def forget_idempotency_keys(work: Work) -> None:
         await idempotency.forget(tx)
 
 
+async def forget_uploads(work: Work) -> None:
+    """Delete the uploads that have expired, then their files: one that is left over has no row, and no reader."""
+    paths = [""]
+    while paths and not work.stopping.is_set():
+        async with work.database.transaction() as tx:
+            paths = await uploads.forget(tx)
+        for path in paths:
+            await work.store.delete(path)
+
+
 async def run_held_tasks(work: Work) -> None:
     """Give tasks another chance that had failed."""
     async with work.database.transaction() as tx:
@@ -99,6 +109,7 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
     "move past retention": ("0 3 * * *", move_past_retention),
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
+    "forget uploads": ("25 * * * *", forget_uploads),
     "run held tasks": ("*/10 * * * *", run_held_tasks),
     "forget old runs": ("40 3 * * *", forget_old_runs),
 }

@@ -11,8 +11,9 @@ import time_machine
 
 from graphql_api.domain import job_runs
 from graphql_api.domain.notification_rows import job_notification_id
+from graphql_api.domain.recipient_sources import upload_path
 from graphql_api.enums import Channel
-from graphql_api.models import DataRetention, utcnow
+from graphql_api.models import DataRetention, Upload, utcnow
 from graphql_api.worker import jobs, schedule
 from tests.worker.rigs import SYSTEM, Rig, texts
 
@@ -184,3 +185,18 @@ async def test_a_letter_on_its_way_waits(rig: Rig) -> None:
     await schedule.move_past_retention(rig.work())
 
     assert await _moved(rig, on_its_way.id, arrived.id) == ["live", "history"]
+
+
+async def test_uploads_that_have_expired_go_with_their_files(rig: Rig) -> None:
+    api_key = await rig.make.api_key(await rig.make.service())
+    values: dict[str, Any] = {"api_key_id": api_key.id, "byte_count": 1, "row_count": 1}
+    old = Upload(**values, expires_at=utcnow() - HOUR)
+    new = Upload(**values, expires_at=utcnow() + HOUR)
+    await rig.make.add(old, new)
+    for upload in (old, new):
+        await rig.store.put(upload_path(upload.id), b"x")
+
+    await schedule.forget_uploads(rig.work())
+
+    assert await rig.rows("SELECT id FROM uploads WHERE api_key_id = :id", id=api_key.id) == [{"id": new.id}]
+    assert [await rig.store.exists(upload_path(upload.id)) for upload in (old, new)] == [False, True]
