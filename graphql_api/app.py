@@ -162,7 +162,7 @@ class Shell:
         self._app = app
         self._headers = dict(SECURITY)
         if settings.environment == "production":
-            self._headers["strict-transport-security"] = f"max-age={YEAR}; includeSubDomains"
+            self._headers["strict-transport-security"] = f"max-age={YEAR}"
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""

@@ -1,63 +1,33 @@
-"""The whole application on a real port: sockets, events, status, metrics, the explorer, and what a fault looks like."""
+"""The whole application on a real port: events, status, metrics, the explorer, and what a fault looks like."""
 
 import asyncio
 import json
 import re
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
 import pytest_asyncio
-import uvicorn
-import websockets
-from sqlalchemy.ext.asyncio import create_async_engine
-from websockets.asyncio.client import ClientConnection, connect
+from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
-from graphql_api import app, serving
+from graphql_api import app
 from graphql_api.database import Database
 from graphql_api.settings import Settings
 from graphql_api.storage import Store
+from tests.builders import Builders
+from tests.served import served
 
-PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 Served = Callable[..., Any]
-
-
-class Quiet(uvicorn.Server):
-    """A server that leaves the tests' signals alone, and says when it answers."""
-
-    def __init__(self, config: uvicorn.Config) -> None:
-        super().__init__(config)
-        self.ready = asyncio.Event()
-
-    async def startup(self, sockets: Any = None) -> None:
-        await super().startup(sockets)
-        self.ready.set()
-
-    @asynccontextmanager
-    async def running(self, listener: Any) -> AsyncIterator[str]:
-        """Serve, and answer the address without its scheme."""
-        task = asyncio.create_task(self._serve([listener]))
-        await self.ready.wait()
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-        self.should_exit = True
-        await task
 
 
 @pytest.fixture
 def serve(database: Database, store: Store) -> Served:
     """Serve the application by settings, on a free port."""
-
-    @asynccontextmanager
-    async def served(settings: Settings, database: Database = database) -> AsyncIterator[str]:
-        application = app.create(settings, database=database, store=store)
-        with serving.listen("127.0.0.1", 0) as listener:
-            async with Quiet(serving.configuration(application=application)).running(listener) as address:
-                yield address
-
-    return served
+    return lambda settings, other=None: served(settings, other or database, store)
 
 
 @pytest_asyncio.fixture
@@ -72,126 +42,6 @@ async def client(address: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the running application."""
     async with httpx2.AsyncClient(base_url=f"http://{address}") as client:
         yield client
-
-
-@asynccontextmanager
-async def socket(address: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A WebSocket to the running application."""
-    async with connect(f"ws://{address}/graphql", subprotocols=[PROTOCOL], **options) as connection:
-        yield connection
-
-
-async def say(connection: ClientConnection, *messages: Any) -> None:
-    """Send messages, each as JSON unless it is a text."""
-    for message in messages:
-        await connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
-
-
-async def hear(connection: ClientConnection) -> Any:
-    """The next message, which is text."""
-    message = await asyncio.wait_for(connection.recv(), 10)
-    assert isinstance(message, str)
-    return json.loads(message)
-
-
-async def closing(connection: ClientConnection) -> int:
-    """The code with which the server closes."""
-    async with asyncio.timeout(10):
-        with suppress(websockets.ConnectionClosed):
-            async for _ in connection:
-                pass
-        await connection.wait_closed()
-    assert connection.close_code is not None
-    return connection.close_code
-
-
-def subscribe(query: str, one: str = "1") -> dict[str, Any]:
-    """A message that asks for something."""
-    return {"type": "subscribe", "id": one, "payload": {"query": query}}
-
-
-INIT = {"type": "connection_init"}
-
-
-async def test_a_query_is_answered_over_a_socket(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe("{ __typename }"))
-
-        assert await hear(connection) == {"type": "connection_ack"}
-        assert await hear(connection) == {"type": "next", "id": "1", "payload": {"data": {"__typename": "Query"}}}
-        assert await hear(connection) == {"type": "complete", "id": "1"}
-
-
-@pytest.mark.parametrize(
-    ("query", "code"),
-    [
-        ("{", "BAD_REQUEST"),
-        ("{ nothing }", "BAD_REQUEST"),
-        ("{ " + "a: __typename " * 61 + "}", "QUERY_TOO_COMPLEX"),
-        ("{ __schema { queryType { name } } }", "UNAUTHENTICATED"),
-    ],
-)
-async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe(query))
-        await hear(connection)
-        told = await hear(connection)
-
-        assert (told["type"], told["id"]) == ("error", "1")
-        assert [error["extensions"]["code"] for error in told["payload"]] == [code]
-
-
-async def test_a_bad_token_closes_the_socket(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, {**INIT, "payload": {"Authorization": "Bearer nobody's"}})
-
-        assert await closing(connection) == 4403
-
-
-@pytest.mark.parametrize(
-    "message",
-    [
-        "[]", "1", "null", "{}", "{", "[" * 30_000, '{"type": 1}', '{"type": "start"}', '{"type": ["ping"]}',
-        '{"type": "subscribe", "id": [1], "payload": {"query": "{ a }"}}',
-        '{"type": "subscribe", "id": "é", "payload": {"query": "{ a }"}}',
-        '{"type": "subscribe", "id": "", "payload": {"query": "{ a }"}}',
-        '{"type": "subscribe", "id": "1"}', '{"type": "subscribe", "id": "1", "payload": {}}',
-        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}',
-        '{"type": "ping", "type": "pong"}', '{"type": "ping", "payload": 1}', '{"type": "complete"}', b"{}",
-    ],
-    ids=lambda message: str(message)[:50],
-)  # fmt: skip
-async def test_a_malformed_message_closes_the_socket(address: str, message: str | bytes) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, message)
-
-        assert await closing(connection) == 4400
-
-
-async def test_the_protocols_rules_are_kept(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, subscribe("{ __typename }"))
-        assert await closing(connection) == 4401
-    async with socket(address) as connection:
-        await say(connection, INIT, INIT)
-        assert await closing(connection) == 4429
-    async with connect(f"ws://{address}/graphql", subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
-        assert await closing(connection) == 4406
-
-
-async def test_a_frame_over_64_kilobytes_closes_the_socket(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe("#" * 65_536))
-
-        assert await closing(connection) == 1009
-
-
-async def test_a_page_of_another_origin_cannot_open_a_socket(address: str) -> None:
-    with pytest.raises(websockets.InvalidStatus) as refused:
-        async with socket(address, origin=websockets.Origin("https://elsewhere.example")):
-            pass
-
-    assert refused.value.response.status_code == 403
 
 
 async def test_events_are_sent_where_nothing_else_is_wanted(client: httpx2.AsyncClient) -> None:
@@ -222,7 +72,7 @@ async def test_the_status_is_503_while_the_database_is_away_unless_it_is_left_ou
     serve: Served, settings: Settings
 ) -> None:
     away = Database(create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing"))
-    async with serve(settings, database=away) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(settings, away) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
         whole, simple = await client.get("/_status"), await client.get("/_status?simple")
         token = "00000000-0000-4000-8000-000000000000-00000000-0000-4000-8000-000000000000"
         headers = {"authorization": f"Bearer {token}"}
@@ -320,6 +170,91 @@ async def test_development_shows_its_schema_to_everyone(serve: Served, developme
         response = await client.post("/graphql", json={"query": "{ __schema { queryType { name } } }"})
 
     assert response.json() == {"data": {"__schema": {"queryType": {"name": "Query"}}}}
+
+
+async def test_a_body_that_does_not_arrive_is_given_up(serve: Served, settings: Settings) -> None:
+    async with serve(settings.model_copy(update={"request_timeout": 0.2})) as address:
+        host, _, port = address.partition(":")
+        reader, writer = await asyncio.open_connection(host, int(port))
+        writer.write(
+            b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+        )
+        answer = await asyncio.wait_for(reader.read(), 10)
+        writer.close()
+
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert b"connection: close" in answer.lower()
+
+
+async def test_an_answer_that_takes_too_long_is_given_up(
+    serve: Served, settings: Settings, database: Database, make: Builders
+) -> None:
+    service = await make.service()
+    secret = str(uuid4())
+    await make.api_key(service, secret=secret)
+
+    class Slow(Database):
+        """A database that is in no hurry, but for finding out who asks."""
+
+        calls = 0
+
+        @asynccontextmanager
+        async def reading(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+            self.calls += 1
+            if self.calls > 1:
+                await asyncio.sleep(10)
+            async with database.reading(bulk=bulk) as connection:
+                yield connection
+
+    hurried = settings.model_copy(update={"request_timeout": 0.2})
+    async with serve(hurried, Slow(database.primary)) as address, httpx2.AsyncClient() as client:
+        response = await client.post(
+            f"http://{address}/graphql",
+            json={"query": "{ viewer { service { name } } }"},
+            headers={"authorization": f"Bearer key-{service.id}-{secret}"},
+        )
+
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["UNAVAILABLE"]
+
+
+async def test_the_schema_is_shown_to_whom_the_settings_say(serve: Served, settings: Settings, make: Builders) -> None:
+    service = await make.service()
+    secret = str(uuid4())
+    await make.api_key(service, secret=secret)
+    token = {"authorization": f"Bearer key-{service.id}-{secret}"}
+    found = {}
+    for policy in ("everyone", "signed-in", "nobody"):
+        one = settings.model_copy(update={"introspection": policy})
+        async with serve(one) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+            for name, headers in (("stranger", {}), ("key", token)):
+                query = {"query": "{ __schema { queryType { name } } }"}
+                answer = (await client.post("/graphql", json=query, headers=headers)).json()
+                found[policy, name] = [error["extensions"]["code"] for error in answer.get("errors", [])]
+
+    assert found == {
+        ("everyone", "stranger"): [],
+        ("everyone", "key"): [],
+        ("signed-in", "stranger"): ["UNAUTHENTICATED"],
+        ("signed-in", "key"): [],
+        ("nobody", "stranger"): ["FORBIDDEN"],
+        ("nobody", "key"): ["FORBIDDEN"],
+    }
+
+
+async def test_a_list_is_uploaded_by_whoever_may_send(client: httpx2.AsyncClient, make: Builders) -> None:
+    service = await make.service()
+    secret = str(uuid4())
+    await make.api_key(service, secret=secret)
+    headers = {"content-type": "text/csv", "authorization": f"Bearer key-{service.id}-{secret}"}
+    content = "phone number,name\n07700900123,Zoë\n".encode()
+    taken = await client.post("/uploads", content=content, headers=headers)
+    stranger = await client.post("/uploads", content=content, headers={"content-type": "text/csv"})
+    forged = await client.post("/uploads", content=content, headers=headers | {"authorization": "Bearer x"})
+
+    assert taken.status_code == 201
+    assert {name: taken.json()[name] for name in ("byteCount", "rowCount")} == {"byteCount": 35, "rowCount": 1}
+    assert (stranger.status_code, forged.status_code) == (401, 401)
 
 
 async def test_a_fault_is_answered_by_an_id(serve: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:

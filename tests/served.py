@@ -1,0 +1,39 @@
+"""The application on a free port of this machine, in this process, for tests that need a real connection."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import uvicorn
+
+from graphql_api import app, serving
+from graphql_api.database import Database
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+
+
+@asynccontextmanager
+async def served(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
+    """Serve, and answer the address without its scheme."""
+    application = app.create(settings, database=database, store=store)
+    with serving.listen("127.0.0.1", 0) as listener:
+        server = Quiet(serving.configuration(application=application))
+        task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
+        await server.ready.wait()
+        yield f"127.0.0.1:{listener.getsockname()[1]}"
+        server.should_exit = True
+        await task
+
+
+class Quiet(uvicorn.Server):
+    """A server that says when it answers."""
+
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: Any = None) -> None:
+        """Start, and say so."""
+        await super().startup(sockets)
+        self.ready.set()

@@ -1,0 +1,166 @@
+"""GraphQL over WebSockets: the protocol, its limits, and who may open one."""
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+import websockets
+from websockets.asyncio.client import ClientConnection, connect
+
+from graphql_api.database import Database
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from tests.builders import Builders
+from tests.served import served
+
+PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
+
+
+@pytest_asyncio.fixture
+async def address(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
+    """The address of the application as production has it, nearly."""
+    async with served(settings, database, store) as address:
+        yield address
+
+
+@asynccontextmanager
+async def socket(address: str, **options: Any) -> AsyncIterator[ClientConnection]:
+    """A WebSocket to the running application."""
+    async with connect(f"ws://{address}/graphql", subprotocols=[PROTOCOL], **options) as connection:
+        yield connection
+
+
+async def say(connection: ClientConnection, *messages: Any) -> None:
+    """Send messages, each as JSON unless it is a text."""
+    for message in messages:
+        await connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
+
+
+async def hear(connection: ClientConnection) -> Any:
+    """The next message, which is text."""
+    message = await asyncio.wait_for(connection.recv(), 10)
+    assert isinstance(message, str)
+    return json.loads(message)
+
+
+async def closing(connection: ClientConnection) -> int:
+    """The code with which the server closes."""
+    async with asyncio.timeout(10):
+        with suppress(websockets.ConnectionClosed):
+            async for _ in connection:
+                pass
+        await connection.wait_closed()
+    assert connection.close_code is not None
+    return connection.close_code
+
+
+def subscribe(query: str, one: str = "1") -> dict[str, Any]:
+    """A message that asks for something."""
+    return {"type": "subscribe", "id": one, "payload": {"query": query}}
+
+
+INIT = {"type": "connection_init"}
+
+
+async def test_a_query_is_answered_over_a_socket(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe("{ __typename }"))
+
+        assert await hear(connection) == {"type": "connection_ack"}
+        assert await hear(connection) == {"type": "next", "id": "1", "payload": {"data": {"__typename": "Query"}}}
+        assert await hear(connection) == {"type": "complete", "id": "1"}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{", "BAD_REQUEST"),
+        ("{ nothing }", "BAD_REQUEST"),
+        ("{ " + "a: __typename " * 61 + "}", "QUERY_TOO_COMPLEX"),
+        ("{ __schema { queryType { name } } }", "UNAUTHENTICATED"),
+    ],
+)
+async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe(query))
+        await hear(connection)
+        told = await hear(connection)
+
+        assert (told["type"], told["id"]) == ("error", "1")
+        assert [error["extensions"]["code"] for error in told["payload"]] == [code]
+
+
+async def test_a_bad_token_closes_the_socket(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, {**INIT, "payload": {"Authorization": "Bearer nobody's"}})
+
+        assert await closing(connection) == 4403
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[]", "1", "null", "{}", "{", "[" * 30_000, '{"type": 1}', '{"type": "start"}', '{"type": ["ping"]}',
+        '{"type": "subscribe", "id": [1], "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "é", "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "", "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "1"}', '{"type": "subscribe", "id": "1", "payload": {}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}',
+        '{"type": "ping", "type": "pong"}', '{"type": "ping", "payload": 1}', '{"type": "complete"}', b"{}",
+    ],
+    ids=lambda message: str(message)[:50],
+)  # fmt: skip
+async def test_a_malformed_message_closes_the_socket(address: str, message: str | bytes) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, message)
+
+        assert await closing(connection) == 4400
+
+
+async def test_the_protocols_rules_are_kept(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, subscribe("{ __typename }"))
+        assert await closing(connection) == 4401
+    async with socket(address) as connection:
+        await say(connection, INIT, INIT)
+        assert await closing(connection) == 4429
+    async with connect(f"ws://{address}/graphql", subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
+        assert await closing(connection) == 4406
+
+
+async def test_a_frame_over_64_kilobytes_closes_the_socket(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe("#" * 65_536))
+
+        assert await closing(connection) == 1009
+
+
+async def test_a_page_of_another_origin_cannot_open_a_socket(address: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with socket(address, origin=websockets.Origin("https://elsewhere.example")):
+            pass
+
+    assert refused.value.response.status_code == 403
+
+
+async def test_an_api_key_opens_a_socket_by_its_first_message_or_by_a_header(address: str, make: Builders) -> None:
+    service = await make.service()
+    secret = str(uuid4())
+    await make.api_key(service, secret=secret)
+    token = f"Bearer key-{service.id}-{secret}"
+    query = subscribe("{ viewer { service { id } } }")
+    answers = []
+    async with socket(address) as connection:
+        await say(connection, {**INIT, "payload": {"authorization": token}}, query)
+        answers += [await hear(connection), await hear(connection)]
+    async with socket(address, additional_headers={"Authorization": token}) as connection:
+        await say(connection, INIT, query)
+        answers += [await hear(connection), await hear(connection)]
+
+    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}}
+    assert answers == [{"type": "connection_ack"}, {"type": "next", "id": "1", "payload": seen}] * 2
