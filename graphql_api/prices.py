@@ -56,21 +56,22 @@ def wanted(channel: str, created_at: datetime, *, sheets: int = 0, postage: str 
 def cost(channel: str, status: str | None, units: int, multiplier: Decimal | None, rate: Decimal | None) -> Cost:
     """The cost of a message with `units` fragments or sheets, by its rate; null for a rate that nobody recorded.
 
-    Units are set when a message is handed over, so that until then there is no cost. Emails cost nothing.
+    Units are set when a message is handed over, a letter's when its sheets are counted: until then there is no cost.
+    Emails cost nothing, nor do letters that were never posted.
     """
     if channel == Channel.EMAIL:
         return Cost(ready=True, units=0, unit_rate=NOTHING, total=NOTHING)
-    if (status == NotificationStatus.CREATED and not units) or status == _SCANNED_FIRST:
-        return Cost(ready=False)
     if channel == Channel.SMS:
+        if status == NotificationStatus.CREATED and not units:
+            return Cost(ready=False)
         charged = units * (1 if multiplier is None else int(multiplier))
-    else:
-        charged = units
-        if status in _NEVER_POSTED:
-            return Cost(ready=True, units=charged, unit_rate=rate, total=NOTHING)
+        return Cost(ready=True, units=charged, unit_rate=rate, total=None if rate is None else charged * rate)
+    if status in _NEVER_POSTED:
+        return Cost(ready=True, units=units, unit_rate=rate, total=NOTHING)
+    if not units or status == _SCANNED_FIRST:
+        return Cost(ready=False)
     # A letter's rate is for all its sheets together, a text's for one fragment.
-    total = rate if channel == Channel.LETTER or rate is None else charged * rate
-    return Cost(ready=True, units=charged, unit_rate=rate, total=total)
+    return Cost(ready=True, units=units, unit_rate=rate, total=rate)
 
 
 RATES = text(

@@ -2,6 +2,7 @@
 
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, Self
 
 from graphql_api import letter_days, prices, statuses
@@ -145,19 +146,28 @@ def personalisation_of(context: Context, signed: str | None) -> Any:
     return None if signed is None else context.signer.unsign(signed)
 
 
+@lru_cache(maxsize=64)
+def _cut(channel: Channel, subject: str | None, body: str, prefix: str | None, *welsh: str | None) -> messages.Template:
+    """A template cut at its placeholders; a page of messages has few of them."""
+    welsh_subject, welsh_body = welsh
+    return messages.Template(
+        channel, subject=subject, body=body, prefix=prefix, welsh_subject=welsh_subject, welsh_body=welsh_body
+    )
+
+
 def content_of(
     context: Context, to: str | None, signed: str | None, unsubscribe_url: str | None, template: Any, service: Any
 ) -> RenderedMessage | None:
     """The message as sent; a message without personalisation is one whose template redacts it."""
     if to is None or template is None:
         return None
-    text = messages.Template(
+    text = _cut(
         CHANNELS[template.template_type],
-        subject=template.subject,
-        body=template.content,
-        prefix=prefix_of(service),
-        welsh_subject=template.letter_welsh_subject,
-        welsh_body=template.letter_welsh_content,
+        template.subject,
+        template.content,
+        prefix_of(service),
+        template.letter_welsh_subject,
+        template.letter_welsh_content,
     )
     values = personalisation_of(context, signed)
     return RenderedMessage.of(text.render(values, hidden=signed is None, unsubscribe_url=unsubscribe_url), context)

@@ -26,6 +26,7 @@ RATE = Decimal("0.024")
         ("sms", "validation-failed", 0, Decimal(0), Cost(ready=True, units=0, unit_rate=RATE, total=Decimal("0.000"))),
         ("email", "created", 0, None, Cost(ready=True, units=0, unit_rate=Decimal(0), total=Decimal(0))),
         ("letter", "created", 0, None, Cost(ready=False)),
+        ("letter", "delivered", 0, None, Cost(ready=False)),
         ("letter", "pending-virus-check", 2, None, Cost(ready=False)),
         ("letter", "sending", 2, None, Cost(ready=True, units=2, unit_rate=RATE, total=RATE)),
         ("letter", "cancelled", 2, None, Cost(ready=True, units=2, unit_rate=RATE, total=Decimal(0))),
