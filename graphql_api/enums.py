@@ -129,8 +129,7 @@ class NotificationStatusGroup(Word):
     DELIVERED = "delivered", "DELIVERED and SENT."
     FAILED = (
         "failed",
-        "TECHNICAL_FAILURE, TEMPORARY_FAILURE, PERMANENT_FAILURE, VALIDATION_FAILED, VIRUS_SCAN_FAILED "
-        "and RETURNED_LETTER.",
+        "Every failure, failed validations and virus scans, and returned letters.",
     )
     CANCELLED = "cancelled", "CANCELLED."
 

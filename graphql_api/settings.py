@@ -48,12 +48,22 @@ class Settings(BaseSettings):
     introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
 
     object_store_url: str | None = None
-    sms_gateway: Literal["fake"] = "fake"
-    email_gateway: Literal["fake", "smtp"] = "fake"
-    letter_gateway: Literal["fake"] = "fake"
+    sms_gateway: Literal["fake"] | None = None
+    email_gateway: Literal["fake", "smtp"] | None = None
+    letter_gateway: Literal["fake"] | None = None
+    """Where messages go. Each must be said in production, for a fake one pretends to deliver; fake elsewhere."""
+    fake_gateway_receipt_after: float = 0.2
+    fake_gateway_log: Path | None = None
+    """A file that gets a line for each message that the fake gateway takes."""
     smtp_url: SecretStr | None = None
     email_domain: str = "notify.example"
-    platform_service_id: str | None = None
+
+    worker_tasks: int = 64
+    """How many tasks a worker has under way at once."""
+    worker_lease: float = 5
+    """For how long a worker that has died keeps its jobs and messages from the others."""
+    delivery_retries: int = 48
+    delivery_retry_after: float = 300
 
     git_commit: str | None = None
     built_at: datetime | None = None

@@ -25,7 +25,18 @@ class Gateways:
 
     @classmethod
     def connect(cls, settings: Settings, fake: FakeGateway | None = None) -> Self:
-        """Gateways by the settings; no connection is made before it is needed."""
+        """Gateways by the settings; no connection is made before it is needed.
+
+        Raises ValueError in production for a channel whose gateway nobody chose.
+        """
+        chosen = {
+            "SMS_GATEWAY": settings.sms_gateway,
+            "EMAIL_GATEWAY": settings.email_gateway,
+            "LETTER_GATEWAY": settings.letter_gateway,
+        }
+        unsaid = [name for name, gateway in chosen.items() if gateway is None]
+        if unsaid and settings.environment == "production":
+            raise ValueError(f"Set {', '.join(unsaid)}: where messages go. `fake` only pretends to deliver.")
         by_channel: dict[Channel, Gateway] = {}
         if settings.email_gateway == "smtp":
             by_channel[Channel.EMAIL] = SmtpGateway.connect(settings)

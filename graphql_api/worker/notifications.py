@@ -93,7 +93,7 @@ class _Delivery:
 
     def __init__(self, work: Work) -> None:
         self._work = work
-        self._pace = work.settings.pace
+        self._pace = work.pace
         self._owner = uuid4()
         self._held: set[UUID] = set()
         self._until = 0.0

@@ -37,7 +37,7 @@ async def see_to_jobs(work: Work) -> None:
 async def queue_overdue_messages(work: Work) -> None:
     """Queue messages again that nobody took."""
     async with work.database.transaction() as tx:
-        count = await deliveries.queue_overdue(tx, work.actor, pace=work.settings.pace)
+        count = await deliveries.queue_overdue(tx, work.actor, pace=work.pace)
     if count:
         log.warning("overdue messages queued", count=count)
 
@@ -47,7 +47,7 @@ async def give_up_on_silent_messages(work: Work) -> None:
     total = 0
     while not work.stopping.is_set():
         async with work.database.transaction() as tx:
-            count = await deliveries.give_up_on_silent(tx, work.actor, pace=work.settings.pace)
+            count = await deliveries.give_up_on_silent(tx, work.actor, pace=work.pace)
         total += count
         if not count:
             break

@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING
 from graphql_api.actors import Actor
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
+from graphql_api.domain.deliveries import Pace
 from graphql_api.gateways import FakeGateway, Gateways
 from graphql_api.storage import Store
 from graphql_api.worker.batches import Batches
-from graphql_api.worker.settings import WorkerSettings
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class Work:
     """The worker's connections to everything; it acts as the platform itself."""
 
-    settings: WorkerSettings
+    settings: Settings
     database: Database
     store: Store
     gateways: Gateways
@@ -35,11 +35,19 @@ class Work:
     actor: Actor = field(default_factory=Actor.system)
     batches: Batches = field(default_factory=Batches)
 
+    @property
+    def pace(self) -> Pace:
+        """How patient delivery is."""
+        return Pace(
+            lease=self.settings.worker_lease,
+            retries=self.settings.delivery_retries,
+            retry_after=self.settings.delivery_retry_after,
+        )
+
 
 @asynccontextmanager
 async def connected(settings: Settings, stopping: asyncio.Event | None = None) -> AsyncIterator[Work]:
     """Everything that tasks need, by the settings; let go at the end."""
-    settings = WorkerSettings.of(settings)
     fake = FakeGateway(receipt_after=settings.fake_gateway_receipt_after, log=settings.fake_gateway_log)
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     gateways = Gateways.connect(settings, fake)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -43,7 +44,7 @@ async def test_every_message_taken_is_a_line_of_the_log(tmp_path: Path) -> None:
 
 
 def test_each_channel_has_its_gateway_and_test_keys_have_the_fake_one() -> None:
-    gateways = Gateways.connect(Settings.model_validate({"email_gateway": "smtp", "smtp_url": "smtp://127.0.0.1:1"}))
+    gateways = Gateways.connect(settings(email_gateway="smtp", smtp_url="smtp://127.0.0.1:1"))
 
     assert isinstance(gateways.of(Channel.EMAIL), SmtpGateway)
     assert gateways.of(Channel.EMAIL, test=True) is gateways.fake
@@ -54,4 +55,14 @@ def test_each_channel_has_its_gateway_and_test_keys_have_the_fake_one() -> None:
 @pytest.mark.parametrize("url", [None, "127.0.0.1:25", "http://127.0.0.1", "smtp://"])
 def test_a_relay_that_cannot_be_found_is_told_at_the_start(url: str | None) -> None:
     with pytest.raises(ValueError, match="SMTP_URL"):
-        Gateways.connect(Settings.model_validate({"email_gateway": "smtp", "smtp_url": url}))
+        Gateways.connect(settings(email_gateway="smtp", smtp_url=url))
+
+
+def test_in_production_every_channel_says_where_its_messages_go() -> None:
+    with pytest.raises(ValueError, match="Set SMS_GATEWAY, LETTER_GATEWAY: where messages go"):
+        Gateways.connect(settings(environment="production", email_gateway="fake"))
+
+
+def settings(**values: Any) -> Settings:
+    """Settings outside production, whatever is not said."""
+    return Settings.model_validate({"environment": "test", **values})

@@ -22,10 +22,9 @@ from graphql_api.database import Database
 from graphql_api.domain import job_runs
 from graphql_api.enums import Channel
 from graphql_api.gateways import FakeGateway, Gateway, Gateways
-from graphql_api.settings import asyncpg_url
+from graphql_api.settings import Settings, asyncpg_url
 from graphql_api.storage import Store
 from graphql_api.worker import run
-from graphql_api.worker.settings import WorkerSettings
 from graphql_api.worker.work import Work
 from tests.builders import Builders
 
@@ -50,7 +49,7 @@ async def worker_url(postgres_url: str) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def rig(worker_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
     """A worker's surroundings, with an empty queue."""
-    settings = WorkerSettings.model_validate(
+    settings = Settings.model_validate(
         {
             "environment": "test",
             "data_dir": tmp_path,
@@ -72,7 +71,7 @@ async def rig(worker_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
 class Rig:
     """What a worker works on."""
 
-    settings: WorkerSettings
+    settings: Settings
     database: Database
     signer: Signer
     store: Store
