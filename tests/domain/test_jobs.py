@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from datetime import timedelta
-from decimal import Decimal
 from pathlib import Path
-from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
@@ -17,88 +15,19 @@ from graphql_api import models
 from graphql_api.actors import Actor
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
-from graphql_api.domain import jobs, recipient_sources, recipients
+from graphql_api.domain import jobs
 from graphql_api.enums import Channel, ErrorPolicy, KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import (
     DailyLimitExceeded,
     DomainError,
     Forbidden,
     NotFound,
-    Problems,
     RecipientListRefused,
     Unauthenticated,
 )
 from graphql_api.storage import Store
 from tests.builders import Builders, key, person, platform_admin, stranger
-from tests.conftest import Statements
-
-GOOD = "phone number,name\n07700900001,Zoë\n07700900002,Åsa 🎉\n"
-
-
-def csv(content: str, file_name: str = "people.csv") -> dict[str, Any]:
-    return {"csv": {"file_name": file_name, "content": content}}
-
-
-class Desk:
-    """Makes jobs as the schema does, and looks at what is there."""
-
-    def __init__(self, database: Database, store: Store, folder: Path) -> None:
-        self.database = database
-        self.store = store
-        self.folder = folder
-
-    async def create(self, actor: Actor, template: models.Template, source: Any = None, **request: Any) -> models.Job:
-        given: dict[str, Any] = {"service_id": template.service_id} | request
-        asked = jobs.Request(template_id=template.id, source=source or csv(GOOD), **given)
-        return await jobs.create(self.database.transaction, actor, self.store, asked)
-
-    async def refused(self, actor: Actor, template: models.Template, source: Any = None, **request: Any) -> DomainError:
-        """The refusal of a job, which leaves nothing behind."""
-        before = await self.rows(), self.files()
-        with pytest.raises(DomainError) as refusal:
-            await self.create(actor, template, source, **request)
-        assert (await self.rows(), self.files()) == before
-        return refusal.value
-
-    async def check(self, actor: Actor, template: models.Template, source: Any = None) -> recipients.RecipientCheck:
-        before = await self.rows(), self.files()
-        found = await recipients.check(
-            self.database.transaction,
-            actor,
-            self.store,
-            service_id=template.service_id,
-            template_id=template.id,
-            source=source or csv(GOOD),
-        )
-        assert (await self.rows(), self.files()) == before
-        return found
-
-    async def rows(self) -> list[int]:
-        """How many rows the tables have that a job writes to, buckets of tokens aside."""
-        tables = ("jobs", "job_runs", "pgqueuer", "idempotency_keys", "daily_usage", "notifications")
-        async with self.database.reading() as connection:
-            return [(await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() for table in tables]
-
-    def files(self) -> list[str]:
-        """Files in the object store."""
-        objects = self.folder / "objects"
-        return sorted(str(path.relative_to(objects)) for path in objects.rglob("*") if path.is_file())
-
-    async def tasks(self) -> list[tuple[str, str, timedelta]]:
-        """What the worker is asked to do, and how long after the asking."""
-        statement = "SELECT entrypoint, payload, execute_after - created AS wait FROM pgqueuer ORDER BY id"
-        async with self.database.reading() as connection:
-            rows = await connection.execute(text(statement))
-            return [(row.entrypoint, row.payload.decode(), row.wait) for row in rows]
-
-    async def run_of(self, job: models.Job) -> models.JobRun:
-        async with self.database.transaction() as tx:
-            return await tx.get_one(models.JobRun, job.id)
-
-
-@pytest.fixture
-def desk(database: Database, store: Store, tmp_path: Path) -> Desk:
-    return Desk(database, store, tmp_path)
+from tests.domain.desks import GOOD, Desk, csv
 
 
 @pytest.fixture
@@ -396,184 +325,3 @@ async def test_only_a_scheduled_job_can_be_cancelled(
             "current_state": state,
             "allowed_states": ["SCHEDULED"],
         }
-
-
-async def test_rows_of_the_call_become_a_file(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor
-) -> None:
-    template = await make.template(service, content="((name)) ((items)) ((show??yes))")
-    rows = [
-        {
-            "recipient": {"phone_number": "07700900001"},
-            "personalisation": {"Name": 'Zoë "Z", x\ny', "items": ["a"], "show": True, "phone_number": "ignored"},
-            "reference": "r1",
-        },
-        {"recipient": {"phone_number": "07700900002"}, "personalisation": {"name": 12, "items": "b", "show": False}},
-    ]
-
-    job = await desk.create(actor, template, {"rows": rows})
-    found = await desk.check(actor, template, {"rows": rows})
-
-    assert (job.original_file_name, job.notification_count) == ("", 2)
-    assert (await desk.store.get(f"service-{service.id}-notify/{job.id}.csv")).decode() == (
-        "phone number,Name,items,items,show,reference\r\n"
-        '07700900001,"Zoë ""Z"", x\ny",a,,True,r1\r\n'
-        "07700900002,12,b,,False,\r\n"
-    )
-    assert [(row.recipient, row.reference) for row in found.sample] == [("07700900001", "r1"), ("07700900002", None)]
-    assert found.sample[0].personalisation == {
-        "phonenumber": "07700900001",
-        "name": 'Zoë "Z", x\ny',
-        "items": ["a"],
-        "show": "True",
-    }
-
-
-async def test_rows_of_letters_become_address_columns(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor
-) -> None:
-    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
-    rows = [
-        {"recipient": {"postal_address": {"lines": ["A", "B", "SW1A 1AA"]}}},
-        {"recipient": {"postal_address": {"lines": ["A", "B", "C", "D", "E", "F", "Nowhere"]}}},
-    ]
-
-    found = await desk.check(actor, template, {"rows": rows})
-
-    assert [(one.row, one.code.name) for one in found.row_errors] == [(1, "ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY")]
-    assert (found.total_units, found.estimated_cost) == (1, Decimal("0.73"))
-
-
-async def test_an_address_of_more_lines_than_columns_is_refused(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor
-) -> None:
-    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
-    lines = ["A", "B", "C", "D", "E", "F", "G", "SW1A 1AA"]
-
-    refusal = await desk.refused(actor, template, {"rows": [{"recipient": {"postal_address": {"lines": lines}}}]})
-
-    assert (refusal.code.name, refusal.path) == (
-        "ADDRESS_TOO_MANY_LINES",
-        ("source", "rows", "0", "recipient", "postal_address", "lines"),
-    )
-
-
-@pytest.mark.parametrize(
-    ("rows", "problems"),
-    [
-        ([], [("FILE_EMPTY", ("source", "rows"))]),
-        ([{"recipient": {"phone_number": "1"}}] * 251, [("TOO_MANY_ROWS", ("source", "rows"))]),
-        (
-            [
-                {"recipient": {"email_address": "a@example.com"}},
-                {"recipient": {"phone_number": "1"}, "personalisation": {"a": {}}},
-                {"recipient": {"phone_number": "1"}, "personalisation": {"Reference": "x"}, "reference": "y"},
-            ],
-            [
-                ("TEMPLATE_CHANNEL_MISMATCH", ("source", "rows", "0", "recipient", "email_address")),
-                ("INVALID", ("source", "rows", "1", "personalisation", "a")),
-                ("INVALID", ("source", "rows", "2", "reference")),
-            ],
-        ),
-    ],
-)
-async def test_rows_must_be_such_that_a_file_can_hold(
-    desk: Desk, template: models.Template, actor: Actor, rows: Any, problems: list[tuple[str, tuple[str, ...]]]
-) -> None:
-    refusal = await desk.refused(actor, template, {"rows": rows})
-
-    found = refusal.problems if isinstance(refusal, Problems) else [refusal]
-    assert [(one.code.name, one.path) for one in found] == problems
-
-
-async def test_a_kept_list_of_the_service_can_be_sent_to(
-    make: Builders, desk: Desk, service: models.Service, template: models.Template, actor: Actor
-) -> None:
-    values: dict[str, Any] = {"service_id": service.id, "original_file_name": "team.csv", "row_count": 2}
-    kept = models.ContactList(**values, template_type="sms")
-    emails = models.ContactList(**values, template_type="email")
-    archived = models.ContactList(**values, template_type="sms", archived=True)
-    lost = models.ContactList(**values, template_type="sms")
-    other = models.ContactList(**values | {"service_id": (await make.service()).id}, template_type="sms")
-    await make.add(kept, emails, archived, lost, other)
-    await desk.store.put(recipient_sources.contact_list_path(service.id, kept.id), GOOD.encode())
-
-    job = await desk.create(actor, template, {"contact_list_id": kept.id})
-
-    assert (job.contact_list_id, job.original_file_name, job.notification_count) == (kept.id, "team.csv", 2)
-    path = ("source", "contact_list_id")
-    for one, code in (
-        (emails, "TEMPLATE_CHANNEL_MISMATCH"),
-        (archived, "NOT_FOUND"),
-        (other, "NOT_FOUND"),
-        (lost, "FILE_UNREADABLE"),
-    ):
-        refusal = await desk.refused(actor, template, {"contact_list_id": one.id})
-        assert (refusal.code.name, refusal.path) == (code, path)
-
-
-async def test_a_check_tells_what_a_job_would_be_and_cost(desk: Desk, template: models.Template, actor: Actor) -> None:
-    content = (
-        "Name,phone number,Extra,reference\n"
-        + "".join(f"Zoë {row},0770090{row:04},x,r{row}\n" for row in range(10))
-        + f"{'x' * 160},+33612345678,,\nx,+44 7700 900000,,\n"
-    )
-
-    found = await desk.check(actor, template, csv(content))
-
-    assert (found.valid, found.problems, found.row_errors) == (True, [], [])
-    assert found.columns == ["Name", "phone number", "Extra", "reference"]
-    assert (found.recipient_columns, found.unused_columns, found.missing_columns) == (["phone number"], ["Extra"], [])
-    assert (found.row_count, found.rows_with_errors_count) == (12, 0)
-    assert (found.international_count, found.duplicate_recipient_count) == (1, 1)
-    # Eleven of one fragment at home, two fragments to France at twice the price.
-    assert (found.total_units, found.estimated_cost) == (15, Decimal("0.360"))
-    assert found.remaining_today == 250_000
-    assert [row.number for row in found.sample] == list(range(10))
-    assert found.sample[3].cells == {"Name": "Zoë 3", "phone number": "07700900003", "Extra": "x", "reference": "r3"}
-    assert found.render(found.sample[3]).text.endswith(": Hello Zoë 3")
-    assert found.already_sent is None
-
-
-async def test_a_list_that_was_sent_today_is_recognised(desk: Desk, template: models.Template, actor: Actor) -> None:
-    job = await desk.create(actor, template)
-
-    assert (await desk.check(actor, template)).already_sent == job.id
-    assert (await desk.check(actor, template, csv(GOOD, "other.csv"))).already_sent is None
-    async with desk.database.transaction() as tx:
-        await tx.execute(text("UPDATE jobs SET job_status = 'cancelled'"))
-    assert (await desk.check(actor, template)).already_sent is None
-
-
-async def test_ten_thousand_rows_of_a_windows_spreadsheet_become_a_job(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor, statements: Statements
-) -> None:
-    template = await make.template(service, Channel.EMAIL, content="Dear ((full name)),\n\n((note))", subject="Hi")
-    names = [
-        "Zoë Ångström",
-        "Łukasz O\u2019Neil",
-        "Nguyễn Văn A",
-        "李雷",
-        "🎉 Party",
-        "Siân ap Dŵr",
-        'Ann "Annie" Smith',
-    ]
-    lines = ["\ufeffEmail Address,full_name,NOTE"]
-    for row in range(10_000):
-        name = names[row % len(names)].replace('"', '""')
-        lines.append(f'person.{row}@example.com,"{name}","Line one,\r\nline two of {row}"')
-    content = "\r\n".join(lines) + "\r\n\r\n"
-
-    with statements(10):
-        job = await desk.create(actor, template, csv(content))
-    found = await desk.check(actor, template, csv(content))
-
-    assert job.notification_count == 10_000
-    assert await desk.store.get(f"service-{service.id}-notify/{job.id}.csv") == content.encode()
-    assert (found.row_count, found.duplicate_recipient_count, found.valid) == (10_000, 0, True)
-    assert found.sample[6].personalisation == {
-        "emailaddress": "person.6@example.com",
-        "fullname": 'Ann "Annie" Smith',
-        "note": "Line one,\nline two of 6",
-    }
-    assert found.estimated_cost == 0

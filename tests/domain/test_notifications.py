@@ -3,92 +3,19 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
 
 from graphql_api import models
 from graphql_api.actors import Actor
 from graphql_api.crypto import Signer
-from graphql_api.database import Database
-from graphql_api.domain import limits, notifications
+from graphql_api.domain import limits
 from graphql_api.enums import Channel, KeyType, Postage, ServicePermission, UserErrorCode
-from graphql_api.errors import DomainError, Forbidden, NotFound, Problems, Unauthenticated
+from graphql_api.errors import DomainError, Forbidden, NotFound, Unauthenticated
 from tests.builders import Builders, key, person, stranger
 from tests.conftest import Statements
-
-ZOE = {"phone_number": "07700 900123"}
-
-
-class Sender:
-    """Sends as the schema does, and looks at what was written."""
-
-    def __init__(self, database: Database, signer: Signer) -> None:
-        self.database = database
-        self.signer = signer
-
-    async def send(self, actor: Actor, template: models.Template, **arguments: Any) -> models.Notification:
-        """One message, to Zoë where it is not said to whom."""
-        given: dict[str, Any] = {
-            "recipient": ZOE,
-            "personalisation": {"name": "Zoë"},
-            "service_id": template.service_id,
-        } | arguments
-        async with self.database.transaction() as tx:
-            return await notifications.send(tx, actor, signer=self.signer, template_id=template.id, **given)
-
-    async def send_many(self, actor: Actor, template: models.Template, *items: dict[str, Any], **arguments: Any) -> Any:
-        """Many messages."""
-        async with self.database.transaction() as tx:
-            return await notifications.send_many(
-                tx,
-                actor,
-                signer=self.signer,
-                service_id=template.service_id,
-                template_id=template.id,
-                items=items,
-                **arguments,
-            )
-
-    async def refused(
-        self, actor: Actor, template: models.Template, **arguments: Any
-    ) -> list[tuple[str, tuple[str, ...]]]:
-        """Codes and paths of a refusal, which leaves nothing behind."""
-        with pytest.raises(DomainError) as refusal:
-            await self.send(actor, template, **arguments)
-        assert await self.written() == []
-        assert await self.tasks() == []
-        assert await self.used(template.service_id) == {}
-        problems = refusal.value.problems if isinstance(refusal.value, Problems) else [refusal.value]
-        return [(problem.code.name, problem.path) for problem in problems]
-
-    async def written(self) -> list[Any]:
-        """Every message, in the order of its making."""
-        async with self.database.reading() as connection:
-            return list(
-                (
-                    await connection.execute(
-                        text("SELECT *, _personalisation AS personalisation FROM notifications ORDER BY id")
-                    )
-                ).all()
-            )
-
-    async def tasks(self) -> list[tuple[str, str]]:
-        """What the worker is asked to do."""
-        async with self.database.reading() as connection:
-            rows = await connection.execute(text("SELECT entrypoint, payload FROM pgqueuer ORDER BY id"))
-            return [(row.entrypoint, row.payload.decode()) for row in rows]
-
-    async def used(self, service_id: UUID) -> dict[str, int]:
-        """The day's counts."""
-        async with self.database.transaction() as tx:
-            return {kind: count for kind, count in (await limits.used(tx, service_id)).items() if count}
-
-
-@pytest.fixture
-def sender(database: Database, signer: Signer) -> Sender:
-    return Sender(database, signer)
+from tests.domain.senders import Sender
 
 
 async def test_a_text_is_stored_counted_and_promised_to_the_worker(
@@ -337,92 +264,6 @@ async def test_a_test_key_of_a_live_service_is_held_to_its_limit(make: Builders,
     assert await sender.refused(test_key, template) == [("DAILY_LIMIT_EXCEEDED", ())]
 
 
-WHO = {
-    "a person": None,
-    "a live key": KeyType.LIVE,
-    "a team key": KeyType.TEAM,
-    "a test key": KeyType.TEST,
-}
-
-
-@pytest.mark.parametrize(
-    ("restricted", "who", "to", "allowed"),
-    [
-        (False, "a person", "anyone", True),
-        (False, "a live key", "anyone", True),
-        (False, "a team key", "anyone", False),
-        (False, "a team key", "team", True),
-        (False, "a team key", "guest", True),
-        (False, "a test key", "anyone", True),
-        (True, "a person", "anyone", False),
-        (True, "a person", "team", True),
-        (True, "a person", "guest", False),
-        (True, "a live key", "anyone", False),
-        (True, "a live key", "team", True),
-        (True, "a live key", "guest", True),
-        (True, "a team key", "anyone", False),
-        (True, "a team key", "team", True),
-        (True, "a team key", "guest", True),
-        (True, "a test key", "anyone", True),
-    ],
-)
-@pytest.mark.parametrize("channel", [Channel.SMS, Channel.EMAIL])
-async def test_who_may_be_sent_to(
-    make: Builders, sender: Sender, channel: Channel, restricted: bool, who: str, to: str, allowed: bool
-) -> None:
-    service = await make.service(restricted=restricted)
-    template = await make.template(service, channel, content="Hello", subject=None if channel is Channel.SMS else "Hi")
-    user = await make.user(mobile_number="+447700900112", email_address="Team.Member@example.gov.uk")
-    await make.member(service, user=user)
-    await make.add(
-        models.GuestListEntry(service_id=service.id, recipient_type="mobile", recipient="07700 900555"),
-        models.GuestListEntry(service_id=service.id, recipient_type="email", recipient="guest@example.com"),
-    )
-    recipients = {
-        Channel.SMS: {"anyone": "07700900123", "team": "07700900112", "guest": "+44 7700 900555"},
-        Channel.EMAIL: {"anyone": "a@example.com", "team": "team.member@EXAMPLE.gov.uk", "guest": "Guest@example.com"},
-    }
-    field = "phone_number" if channel is Channel.SMS else "email_address"
-    recipient = {field: recipients[channel][to]}
-    key_type = WHO[who]
-    actor = person(user, service) if key_type is None else key(await make.api_key(service, key_type))
-
-    if allowed:
-        await sender.send(actor, template, recipient=recipient)
-    else:
-        assert await sender.refused(actor, template, recipient=recipient) == [("RECIPIENT_NOT_ALLOWED", ("recipient",))]
-
-
-@pytest.mark.parametrize(
-    ("restricted", "who", "codes"),
-    [
-        (False, "a person", []),
-        (False, "a live key", []),
-        (False, "a team key", ["KEY_TYPE_NOT_ALLOWED"]),
-        (False, "a test key", []),
-        (True, "a person", ["SERVICE_IN_TRIAL_MODE"]),
-        (True, "a live key", ["SERVICE_IN_TRIAL_MODE"]),
-        (True, "a team key", ["KEY_TYPE_NOT_ALLOWED"]),
-        (True, "a test key", []),
-    ],
-)
-async def test_who_may_send_letters(
-    make: Builders, sender: Sender, restricted: bool, who: str, codes: list[str]
-) -> None:
-    service = await make.service(restricted=restricted)
-    template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
-    key_type = WHO[who]
-    user = await make.member(service)
-    actor = person(user, service) if key_type is None else key(await make.api_key(service, key_type))
-    recipient = {"postal_address": {"lines": ["A. Person", "1 Street", "SW1A 1AA"]}}
-
-    if codes:
-        assert await sender.refused(actor, template, recipient=recipient) == [(codes[0], ("template_id",))]
-    else:
-        await sender.send(actor, template, recipient=recipient)
-        assert [row.notification_type for row in await sender.written()] == ["letter"]
-
-
 async def test_a_channel_must_be_switched_on(make: Builders, sender: Sender) -> None:
     service = await make.service(features=["email"])
     template = await make.template(service)
@@ -523,86 +364,3 @@ async def test_the_same_key_sends_once(make: Builders, sender: Sender) -> None:
     with pytest.raises(DomainError) as refusal:
         await sender.send(actor, template, idempotency_key="once", reference="another")
     assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
-
-
-async def test_many_are_accepted_or_refused_one_by_one(make: Builders, sender: Sender) -> None:
-    service = await make.service(sms_message_limit=2)
-    template = await make.template(service)
-    actor = person(await make.member(service), service)
-    hello = {"name": "x"}
-
-    results = await sender.send_many(
-        actor,
-        template,
-        {"recipient": ZOE, "personalisation": hello, "reference": "a"},
-        {"recipient": {"phone_number": "x"}},
-        {"recipient": {"phone_number": "07700900000"}, "personalisation": hello},
-        {"recipient": ZOE, "personalisation": hello},
-        {"recipient": ZOE, "personalisation": hello},
-    )
-
-    assert [result.index for result in results] == [0, 1, 2, 3, 4]
-    assert [[(error.code.name, error.path) for error in result.errors] for result in results] == [
-        [],
-        [
-            ("MISSING_PERSONALISATION", ("items", "1", "personalisation")),
-            ("PHONE_UNKNOWN_CHARACTER", ("items", "1", "recipient", "phone_number")),
-        ],
-        [],
-        [],
-        [("DAILY_LIMIT_EXCEEDED", ("items", "4"))],
-    ]
-    assert (results[4].errors[0].used, results[4].errors[0].limit, results[4].errors[0].requested) == (2, 2, 1)
-    rows = await sender.written()
-    assert [row.id for row in rows] == [results[0].notification.id, results[3].notification.id]
-    assert [row.client_reference for row in rows] == ["a", None]
-    assert await sender.used(service.id) == {"sms": 2}
-    assert await sender.tasks() == [
-        ("deliver notifications", f'{{"notification_ids":["{rows[0].id}","{rows[1].id}"]}}')
-    ]
-
-
-async def test_many_cost_as_many_statements_as_one(make: Builders, sender: Sender, statements: Statements) -> None:
-    service = await make.service()
-    template = await make.template(service)
-    actor = person(await make.member(service), service)
-    item = {"recipient": ZOE, "personalisation": {"name": "x"}}
-    await sender.send_many(actor, template, item)
-
-    with statements(7):
-        results = await sender.send_many(actor, template, *[item] * 250)
-    assert len({result.notification.id for result in results}) == 250
-    assert len(await sender.written()) == 251
-
-
-async def test_many_with_one_key_are_answered_again_word_for_word(make: Builders, sender: Sender) -> None:
-    service = await make.service(sms_message_limit=1)
-    template = await make.template(service)
-    actor = person(await make.member(service), service)
-    items = (
-        {"recipient": ZOE, "personalisation": {"name": "x"}},
-        {"recipient": {"phone_number": "x"}},
-        {"recipient": {"phone_number": "07700900111"}, "personalisation": {"name": "x"}},
-        {"recipient": ZOE, "personalisation": {"name": "y"}},
-    )
-
-    first = await sender.send_many(actor, template, *items, idempotency_key="k")
-    again = await sender.send_many(actor, template, *items, idempotency_key="k")
-
-    assert [result.notification and result.notification.id for result in again] == [
-        result.notification and result.notification.id for result in first
-    ]
-    assert [[(type(error), vars(error)) for error in result.errors] for result in again] == [
-        [(type(error), vars(error)) for error in result.errors] for result in first
-    ]
-    assert len(await sender.written()) == 1
-
-
-@pytest.mark.parametrize(("count", "code"), [(0, "REQUIRED"), (251, "TOO_MANY_ROWS")])
-async def test_many_are_one_to_250(make: Builders, sender: Sender, count: int, code: str) -> None:
-    template = await make.template(await make.service())
-
-    with pytest.raises(DomainError) as refusal:
-        await sender.send_many(stranger(), template, *[{"recipient": ZOE}] * count)
-
-    assert (refusal.value.code.name, refusal.value.path) == (code, ("items",))

@@ -1,0 +1,23 @@
+"""Fixtures of the domain's tests."""
+
+from pathlib import Path
+
+import pytest
+
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.storage import Store
+from tests.domain.desks import Desk
+from tests.domain.senders import Sender
+
+
+@pytest.fixture
+def sender(database: Database, signer: Signer) -> Sender:
+    """Sends messages."""
+    return Sender(database, signer)
+
+
+@pytest.fixture
+def desk(database: Database, store: Store, tmp_path: Path) -> Desk:
+    """Makes jobs."""
+    return Desk(database, store, tmp_path)

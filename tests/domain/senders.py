@@ -1,0 +1,83 @@
+"""Sending as the schema does it, and a look at what was written."""
+
+from __future__ import annotations
+
+from typing import Any
+from uuid import UUID
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import limits, notifications
+from graphql_api.errors import DomainError, Problems
+
+ZOE = {"phone_number": "07700 900123"}
+
+
+class Sender:
+    """Sends as the schema does, and looks at what was written."""
+
+    def __init__(self, database: Database, signer: Signer) -> None:
+        self.database = database
+        self.signer = signer
+
+    async def send(self, actor: Actor, template: models.Template, **arguments: Any) -> models.Notification:
+        """One message, to Zoë where it is not said to whom."""
+        given: dict[str, Any] = {
+            "recipient": ZOE,
+            "personalisation": {"name": "Zoë"},
+            "service_id": template.service_id,
+        } | arguments
+        async with self.database.transaction() as tx:
+            return await notifications.send(tx, actor, signer=self.signer, template_id=template.id, **given)
+
+    async def send_many(self, actor: Actor, template: models.Template, *items: dict[str, Any], **arguments: Any) -> Any:
+        """Many messages."""
+        async with self.database.transaction() as tx:
+            return await notifications.send_many(
+                tx,
+                actor,
+                signer=self.signer,
+                service_id=template.service_id,
+                template_id=template.id,
+                items=items,
+                **arguments,
+            )
+
+    async def refused(
+        self, actor: Actor, template: models.Template, **arguments: Any
+    ) -> list[tuple[str, tuple[str, ...]]]:
+        """Codes and paths of a refusal, which leaves nothing behind."""
+        with pytest.raises(DomainError) as refusal:
+            await self.send(actor, template, **arguments)
+        assert await self.written() == []
+        assert await self.tasks() == []
+        assert await self.used(template.service_id) == {}
+        problems = refusal.value.problems if isinstance(refusal.value, Problems) else [refusal.value]
+        return [(problem.code.name, problem.path) for problem in problems]
+
+    async def written(self) -> list[Any]:
+        """Every message, in the order of its making."""
+        async with self.database.reading() as connection:
+            return list(
+                (
+                    await connection.execute(
+                        text("SELECT *, _personalisation AS personalisation FROM notifications ORDER BY id")
+                    )
+                ).all()
+            )
+
+    async def tasks(self) -> list[tuple[str, str]]:
+        """What the worker is asked to do."""
+        async with self.database.reading() as connection:
+            rows = await connection.execute(text("SELECT entrypoint, payload FROM pgqueuer ORDER BY id"))
+            return [(row.entrypoint, row.payload.decode()) for row in rows]
+
+    async def used(self, service_id: UUID) -> dict[str, int]:
+        """The day's counts."""
+        async with self.database.transaction() as tx:
+            return {kind: count for kind, count in (await limits.used(tx, service_id)).items() if count}

@@ -1,0 +1,93 @@
+"""Many messages at once, each accepted or refused by itself."""
+
+from __future__ import annotations
+
+import pytest
+
+from graphql_api.errors import DomainError
+from tests.builders import Builders, person, stranger
+from tests.conftest import Statements
+from tests.domain.senders import ZOE, Sender
+
+
+async def test_many_are_accepted_or_refused_one_by_one(make: Builders, sender: Sender) -> None:
+    service = await make.service(sms_message_limit=2)
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+    hello = {"name": "x"}
+
+    results = await sender.send_many(
+        actor,
+        template,
+        {"recipient": ZOE, "personalisation": hello, "reference": "a"},
+        {"recipient": {"phone_number": "x"}},
+        {"recipient": {"phone_number": "07700900000"}, "personalisation": hello},
+        {"recipient": ZOE, "personalisation": hello},
+        {"recipient": ZOE, "personalisation": hello},
+    )
+
+    assert [result.index for result in results] == [0, 1, 2, 3, 4]
+    assert [[(error.code.name, error.path) for error in result.errors] for result in results] == [
+        [],
+        [
+            ("MISSING_PERSONALISATION", ("items", "1", "personalisation")),
+            ("PHONE_UNKNOWN_CHARACTER", ("items", "1", "recipient", "phone_number")),
+        ],
+        [],
+        [],
+        [("DAILY_LIMIT_EXCEEDED", ("items", "4"))],
+    ]
+    assert (results[4].errors[0].used, results[4].errors[0].limit, results[4].errors[0].requested) == (2, 2, 1)
+    rows = await sender.written()
+    assert [row.id for row in rows] == [results[0].notification.id, results[3].notification.id]
+    assert [row.client_reference for row in rows] == ["a", None]
+    assert await sender.used(service.id) == {"sms": 2}
+    assert await sender.tasks() == [
+        ("deliver notifications", f'{{"notification_ids":["{rows[0].id}","{rows[1].id}"]}}')
+    ]
+
+
+async def test_many_cost_as_many_statements_as_one(make: Builders, sender: Sender, statements: Statements) -> None:
+    service = await make.service()
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+    item = {"recipient": ZOE, "personalisation": {"name": "x"}}
+    await sender.send_many(actor, template, item)
+
+    with statements(7):
+        results = await sender.send_many(actor, template, *[item] * 250)
+    assert len({result.notification.id for result in results}) == 250
+    assert len(await sender.written()) == 251
+
+
+async def test_many_with_one_key_are_answered_again_word_for_word(make: Builders, sender: Sender) -> None:
+    service = await make.service(sms_message_limit=1)
+    template = await make.template(service)
+    actor = person(await make.member(service), service)
+    items = (
+        {"recipient": ZOE, "personalisation": {"name": "x"}},
+        {"recipient": {"phone_number": "x"}},
+        {"recipient": {"phone_number": "07700900111"}, "personalisation": {"name": "x"}},
+        {"recipient": ZOE, "personalisation": {"name": "y"}},
+    )
+
+    first = await sender.send_many(actor, template, *items, idempotency_key="k")
+    again = await sender.send_many(actor, template, *items, idempotency_key="k")
+
+    assert [result.notification and result.notification.id for result in again] == [
+        result.notification and result.notification.id for result in first
+    ]
+    assert [[(type(error), vars(error)) for error in result.errors] for result in again] == [
+        [(type(error), vars(error)) for error in result.errors] for result in first
+    ]
+    assert len(await sender.written()) == 1
+
+
+@pytest.mark.parametrize(("count", "code"), [(0, "REQUIRED"), (251, "TOO_MANY_ROWS")])
+async def test_many_are_one_to_250(make: Builders, sender: Sender, count: int, code: str) -> None:
+    template = await make.template(await make.service())
+
+    with pytest.raises(DomainError) as refusal:
+        await sender.send_many(stranger(), template, *[{"recipient": ZOE}] * count)
+
+    assert (refusal.value.code.name, refusal.value.path) == (code, ("items",))
