@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -13,6 +14,8 @@ from graphql_api.enums import UserErrorCode
 from graphql_api.errors import DomainError, Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
     from graphql_api.actors import Actor
     from graphql_api.database import Database
     from graphql_api.settings import Settings
@@ -20,6 +23,8 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60
 """Seconds that a list may take to arrive."""
+LONGEST_FAREWELL = 2
+"""Seconds for which the rest of a refused list is heard and forgotten."""
 
 _STATUSES = {
     "UNAUTHENTICATED": 401,
@@ -40,31 +45,60 @@ async def receive(
     """
     problem = _unsuitable(request, settings.max_upload_bytes)
     if problem is not None:
+        await _let_finish(request, settings.max_upload_bytes)
         return problem
+    body = _Body(request)
     try:
         async with asyncio.timeout(LONGEST_WAIT):
             upload = await uploads.receive(
                 database.transaction,
                 actor,
                 store,
-                pieces=request.stream(),
+                pieces=body.pieces(),
                 most_bytes=settings.max_upload_bytes,
                 file_name=request.query_params.get("fileName"),
             )
     except (Refusal, DomainError) as refusal:
+        if not body.ended:
+            await _let_finish(request, settings.max_upload_bytes)
         return refused(refusal)
     except TimeoutError:
         return _error(408, "BAD_REQUEST", "The list took too long to arrive.")
     except ClientDisconnect:
         return _error(400, "BAD_REQUEST", "The list broke off.")
-    body = {"id": str(upload.id), "byteCount": upload.byte_count, "rowCount": upload.row_count}
-    return JSONResponse(body, 201, {"Cache-Control": "no-store"})
+    kept = {"id": str(upload.id), "byteCount": upload.byte_count, "rowCount": upload.row_count}
+    return JSONResponse(kept, 201, {"Cache-Control": "no-store"})
 
 
 def refused(refusal: Refusal | DomainError) -> JSONResponse:
     """The answer for a refusal, of whoever raised it."""
     code = refusal.code.value if isinstance(refusal, DomainError) else refusal.code
     return _error(_STATUSES.get(code, 400), code, refusal.message)
+
+
+class _Body:
+    """The body of a request, and whether all of it has been heard."""
+
+    def __init__(self, request: Request) -> None:
+        self._request = request
+        self.ended = False
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        async for piece in self._request.stream():
+            yield piece
+        self.ended = True
+
+
+async def _let_finish(request: Request, most_bytes: int) -> None:
+    """Hear the caller out for a while: one that is cut off while it speaks may never hear the answer."""
+    heard = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_FAREWELL):
+            while heard <= most_bytes:
+                message = await request.receive()
+                heard += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 def _unsuitable(request: Request, most_bytes: int) -> JSONResponse | None:
