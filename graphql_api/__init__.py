@@ -3,14 +3,21 @@
 The map. Every file is a cell of a grid, `layer/noun.py`: rows are layers (what kind of thing is said), columns are
 nouns (what it is said about). Three sentences govern it: **loaders read, the domain writes, the schema translates.**
 
-    app, cli                          where everything meets
-    worker                            what happens after the answer
-    schema                            GraphQL: a type, an edge or a mutation is a few lines
-    context                           what a resolver can reach
-    loaders | domain                  siblings: reads, and rules with writes
-    access                            who can see which rows
-    actors                            who is asking, and what they may do
-    models | database | gateways | storage | content | recipients | errors | settings | crypto | enums
+    cli, dev, serving, scripts                       the commands
+    app                                              where everything meets
+    http, sockets, requests, answers, uploads, explorer    the ways in and out
+    auth, limits, costs, values, masking, metrics, logs    who comes in, at what cost, and what is told of it
+    worker                                           what happens after the answer
+    schema                                           GraphQL: a type, an edge or a mutation is a few lines
+    context                                          what a resolver can reach
+    loaders | domain                                 siblings: reads, and rules with writes
+    access                                           who can see which rows
+    actors                                           who is asking, and what they may do
+    models, database, migrate, postgres              the tables, and how they are reached and made
+    gateways, storage, queue                         the outside world, files, work for later
+    content, recipients                              what a message says, and to whom: pure rules
+    enums, statuses, prices, london, letter_days     words, figures and days that several layers share
+    settings, crypto, tokens, jwts, errors           what everything stands on
 
 To add a field: annotate it in `schema/<noun>.py`. An edge: a line in `loaders/<noun>.py` and one in `schema/<noun>.py`.
 A mutation: a function in `graphql_api/domain/<noun>.py`, its input, payload and five lines in `schema/<noun>.py`.
