@@ -6,6 +6,7 @@ a batch has or on any value; so each is built once and kept.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -40,6 +41,24 @@ if TYPE_CHECKING:
 
 ORDINAL = "ordinal"
 Shapes = tuple[tuple[str, "Hashable"], ...]
+Names = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """What of a page's arguments the text of its statement depends on; `alone` is for one parent, without arrays."""
+
+    order: Order
+    size: int
+    shapes: Shapes
+    backwards: bool
+    onwards: bool
+    alone: bool = False
+
+    @property
+    def descending(self) -> bool:
+        """Which way the rows are read."""
+        return self.order.descending != self.backwards
 
 
 @lru_cache(maxsize=512)
@@ -51,10 +70,15 @@ def readable(model: Any) -> tuple[str, ...]:
 @lru_cache(maxsize=2_048)
 def by_key(row: Row, scope: access.Scope) -> Any:
     """Rows by their unique keys, bound as the arrays `key_0`, `key_1` ...; the archive's after the table's own."""
-    own = _selected_by_key(row, row.model, scope, readable(row.model))
+    return found(row, scope, readable(row.model))
+
+
+def found(row: Row, scope: access.Scope, names: Names) -> Any:
+    """`by_key` with these columns alone; not kept."""
+    own = _selected_by_key(row, row.model, scope, names)
     if row.archive is None:
         return own
-    return union_all(own, _selected_by_key(row, row.archive, scope, readable(row.model)))
+    return union_all(own, _selected_by_key(row, row.archive, scope, names))
 
 
 @lru_cache(maxsize=64)
@@ -78,8 +102,13 @@ def kinds(rows: tuple[Row, ...], scope: access.Scope) -> Any:
 @lru_cache(maxsize=512)
 def lists(many: Many, scope: access.Scope) -> Any:
     """Every parent's list, bound as the array `key_0`, in the list's order."""
+    return listed(many, scope, readable(many.model))
+
+
+def listed(many: Many, scope: access.Scope, names: Names) -> Any:
+    """`lists` with these columns alone; not kept."""
     statement = (
-        select(*_columns(many.model, scope, readable(many.model)))
+        select(*_columns(many.model, scope, names))
         .where(many.key == any_(_array("key_0", many.key)))
         .order_by(*_directed(many.order, many.order.descending))
     )
@@ -96,21 +125,29 @@ def slices(
 
     Binds the arrays `key_0`, and `cursor_0`, `cursor_1` ... where the page goes `onwards` from a place.
     """
-    descending = order.descending != backwards
+    going = Going(order, size, shapes, backwards=backwards, onwards=onwards)
+    return sliced(page, scope, going, readable(page.model))
+
+
+def sliced(page: Page, scope: access.Scope, going: Going, names: Names) -> Select[Any]:
+    """`slices` with these columns alone, and for one parent as plain values instead of arrays; not kept."""
+    order, onwards, descending = going.order, going.onwards, going.descending
     keys = order.keys(order.descending)
     wanted = _conditions(
         select(
-            *_columns(page.model, scope, readable(page.model)),
+            *_columns(page.model, scope, names),
             *(key.label(f"sort_{index}") for index, key in enumerate(keys)),
         ),
         page,
         scope,
-        shapes,
+        going.shapes,
     )
     # A page size is part of the text: PostgreSQL plans for an unknown limit badly.
-    limit: Any = literal_column(str(size + 1))
+    limit: Any = literal_column(str(going.size + 1))
     ordered = wanted.order_by(*_directed(order, descending)).limit(limit)
-    if page.key is None:
+    if page.key is None or going.alone:
+        if page.key is not None:
+            ordered = ordered.where(page.key == bindparam("key_0", type_=page.key.type))
         return ordered.where(_beyond(keys, _bound(keys), descending)) if onwards else ordered
     parents = _parents(page, keys, onwards=onwards)
     ordered = ordered.where(page.key == parents.c.key)
@@ -162,6 +199,12 @@ def values_of(page: Page, filters: Mapping[str, Any], shapes: Shapes) -> dict[st
     for name, _ in shapes:
         bound |= page.filters[name].values(name, filters[name])
     return bound
+
+
+def beside(row: Row, scope: access.Scope, names: Names) -> Select[Any]:
+    """Every row of a table that a to-one edge may lead to, with these columns, to be joined by its key; not kept."""
+    statement = select(*_columns(row.model, scope, names))
+    return statement if row.implied else _seen(statement, row.model, scope)
 
 
 def _selected_by_key(row: Row, model: type[base.Model], scope: access.Scope, names: tuple[str, ...]) -> Select[Any]:
