@@ -1,4 +1,5 @@
 import { useGraphiQL, useGraphiQLActions, type GraphiQLPlugin } from "@graphiql/react";
+import completeSignIn from "./examples/CompleteSignIn.graphql?raw";
 import createApiKey from "./examples/CreateApiKey.graphql?raw";
 import createJob from "./examples/CreateJob.graphql?raw";
 import createTemplate from "./examples/CreateTemplate.graphql?raw";
@@ -46,7 +47,7 @@ export function createExamples({ serviceId = "", templateId = "" }: Settings): E
     example("Create a template", "A text message with placeholders, and its preview.", createTemplate, {
       input: {
         serviceId,
-        name: "Appointment reminder",
+        name: "Made in the explorer",
         content: { sms: { body: "Hello ((name)), we look forward to seeing you on ((day))." } },
       },
     }),
@@ -63,9 +64,16 @@ export function createExamples({ serviceId = "", templateId = "" }: Settings): E
     ),
     example(
       "Sign in",
-      "With a password, then a code or a link.",
+      "First step: the password.",
       signIn,
       { input: { emailAddress: "", password: "" } },
+      false,
+    ),
+    example(
+      "Complete signing in",
+      "Second step: the code or the link that was sent.",
+      completeSignIn,
+      { input: { challengeToken: "", proof: { smsCode: "" } } },
       false,
     ),
   ];
