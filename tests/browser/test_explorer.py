@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import time
 from typing import Any
 from urllib.parse import urlsplit
@@ -47,12 +48,12 @@ def shown(page: Page) -> str:
 
 
 def open_example(page: Page, title: str, operation: str) -> None:
-    page.get_by_role("button", name=title).click()
+    page.get_by_role("button", name=re.compile(f"^{re.escape(title)}")).click()
     expect(page.get_by_role("tab", name=operation)).to_have_attribute("aria-selected", "true")
 
 
-def wait_until_shown(page: Page, text: str) -> None:
-    end = time.monotonic() + 10
+def wait_until_shown(page: Page, text: str, seconds: float = 10) -> None:
+    end = time.monotonic() + seconds
     while text not in shown(page):
         assert time.monotonic() < end, f"{text!r} is not in {shown(page)!r}"
         page.wait_for_timeout(50)
@@ -78,8 +79,10 @@ def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: De
     with page.expect_request(from_a_person) as request:
         answer = ask(page)
 
-    assert request.value.headers["authorization"] == f"Bearer {server.tokens['platform_admin']}"
-    assert answer["data"]["viewer"]["isPlatformAdmin"] is True
+    assert request.value.headers["authorization"] == f"Bearer {server.tokens['service_manager']}"
+    viewer = answer["data"]["viewer"]
+    assert viewer["isPlatformAdmin"] is False
+    assert [place["service"]["id"] for place in viewer["user"]["serviceMemberships"]["nodes"]] == [server.service_id]
 
 
 def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServer) -> None:
@@ -113,8 +116,45 @@ def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(pag
 
     open_example(page, "Watch the latest job", "LatestJob")
     page.get_by_role("button", name="Repeat every second").click()
-    expect(page.locator(".graphiql-response .view-lines")).to_contain_text("Delivered", timeout=20_000)
+    wait_until_shown(page, '"isFinal": true', seconds=20)
     page.get_by_role("button", name="Stop repeating").click()
+    page.wait_for_timeout(1000)
+
+    [job] = ask(page)["data"]["service"]["jobs"]["nodes"]
+    assert job["id"] == created_job["job"]["id"]
+    assert job["status"] == "FINISHED_ALL_NOTIFICATIONS_CREATED"
+    assert [(row["recipient"], row["statusText"]) for row in job["notifications"]["nodes"]] == [
+        ("07700900101", "Delivered"),
+        ("07700900102", "Delivered"),
+        ("07700900103", "Delivered"),
+    ]
+    wait_until_shown(page, '"statusText": "Delivered"')
+
+
+def test_messages_are_found_by_what_became_of_them(page: Page) -> None:
+    open_example(page, "Find messages", "FindMessages")
+
+    found = ask(page)["data"]["service"]["notifications"]
+
+    assert found["totalCount"] >= len(found["nodes"]) > 0
+    assert {row["status"] for row in found["nodes"]} <= {
+        "TECHNICAL_FAILURE",
+        "TEMPORARY_FAILURE",
+        "PERMANENT_FAILURE",
+        "VALIDATION_FAILED",
+        "VIRUS_SCAN_FAILED",
+    }
+
+
+def test_the_wrong_password_and_a_made_up_challenge_are_refused_in_a_sentence(page: Page) -> None:
+    for title, operation, field in [
+        ("Sign in", "SignIn", "signIn"),
+        ("Complete signing in", "CompleteSignIn", "completeSignIn"),
+    ]:
+        open_example(page, title, operation)
+        answer = ask(page)
+        assert "errors" not in answer
+        assert answer["data"][field]["userErrors"] != []
 
 
 def test_the_browser_keeps_no_token_and_no_password(page: Page, server: DevServer) -> None:
@@ -127,7 +167,7 @@ def test_the_browser_keeps_no_token_and_no_password(page: Page, server: DevServe
     kept = page.evaluate("JSON.stringify(localStorage)")
 
     assert "SignIn" in kept
-    assert server.tokens["platform_admin"] not in kept
+    assert server.tokens["service_manager"] not in kept
     assert "hunter2" not in kept
 
 
@@ -141,7 +181,7 @@ def test_a_reload_keeps_the_tabs_and_their_headers(page: Page, server: DevServer
     with page.expect_request(from_a_person) as request:
         page.get_by_role("button", name="Execute query").click()
 
-    assert request.value.headers["authorization"] == f"Bearer {server.tokens['platform_admin']}"
+    assert request.value.headers["authorization"] == f"Bearer {server.tokens['service_manager']}"
 
 
 def test_a_mutation_cannot_be_repeated(page: Page) -> None:

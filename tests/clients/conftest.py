@@ -50,7 +50,7 @@ def command(server: DevServer) -> Callable[..., "subprocess.CompletedProcess[str
     """Run a program of a client, which finds the server in its environment; fail with its output when it fails."""
     environment = os.environ | {
         "GRAPHQL_URL": server.graphql_url,
-        "TOKEN": server.tokens["platform_admin"],
+        "TOKEN": server.tokens["service_manager"],
         "SERVICE_ID": server.service_id,
     }
 

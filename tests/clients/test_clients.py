@@ -47,7 +47,7 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
     done = command(folder, "node", "built/main.js")
 
     assert json.loads(done.stdout) == {
-        "admin": True,
+        "admin": False,
         "service": server.service_id,
         "firstPage": 4,
         "bothPages": 8,
