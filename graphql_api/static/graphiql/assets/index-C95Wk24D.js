@@ -125,6 +125,9 @@ query LatestJob($serviceId: ID!) {
             jobRowNumber
             recipient
             statusText
+            content {
+              text
+            }
             completedAt
           }
         }
@@ -132,7 +135,7 @@ query LatestJob($serviceId: ID!) {
     }
   }
 }
-`,b=`# All that a service's front page shows, in one request.
+`,b=`# A service's page, in one request.
 query ServiceDashboard($serviceId: ID!) {
   service(id: $serviceId) {
     name
@@ -140,36 +143,26 @@ query ServiceDashboard($serviceId: ID!) {
     organisation {
       name
     }
-    dailyLimits {
-      channel
-      international
-      used
-      remaining
-    }
     statistics {
       total {
         requested
         delivered
         failed
       }
-      byChannel {
-        channel
-        counts {
-          requested
-          delivered
-          failed
-        }
-      }
     }
-    templates(first: 10) {
-      totalCount
+    notifications(first: 10) {
       nodes {
-        id
-        name
         channel
-        placeholders {
+        recipient
+        statusText
+        template {
           name
         }
+        createdAt
+      }
+      pageInfo {
+        hasNextPage
+        endCursor
       }
     }
     jobs(first: 5) {
@@ -194,24 +187,22 @@ query ServiceDashboard($serviceId: ID!) {
         }
       }
     }
-    notifications(first: 10) {
+    templates(first: 10) {
+      totalCount
       nodes {
         id
+        name
         channel
-        recipient
-        statusText
-        createdAt
-        template {
+        placeholders {
           name
         }
-        content {
-          text
-        }
       }
-      pageInfo {
-        hasNextPage
-        endCursor
-      }
+    }
+    dailyLimits {
+      channel
+      international
+      used
+      remaining
     }
   }
 }
