@@ -95,6 +95,7 @@ def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServ
     assert service["templates"]["totalCount"] >= len(server.template_ids)
     wait_until_shown(page, f'"name": "{service["name"]}"')
     if path := os.environ.get("SCREENSHOT"):
+        page.wait_for_timeout(1000)  # until the answer is coloured
         page.screenshot(path=path)
 
 
