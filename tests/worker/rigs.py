@@ -54,6 +54,8 @@ async def rig(worker_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
             "environment": "test",
             "data_dir": tmp_path,
             "database_url": worker_url,
+            # What tests do to whole tables may take long on a busy machine.
+            "database_statement_timeout_ms": 30_000,
             "secret_key": ["test-secret-key"],
             "dangerous_salt": "test-salt",
             "fake_gateway_receipt_after": 0.1,

@@ -135,7 +135,9 @@ async def test_the_platforms_own_messages_go_too(rig: Rig) -> None:
 @pytest.mark.parametrize("name", SCHEDULE)
 async def test_every_entry_of_the_schedule_runs_and_changes_nothing_when_nothing_is_due(rig: Rig, name: str) -> None:
     _, action = SCHEDULE[name]
-    await rig.execute("UPDATE notifications SET notification_status = 'delivered'")
+    await rig.execute(
+        "UPDATE notifications SET notification_status = 'delivered' WHERE notification_status <> 'delivered'"
+    )
     await rig.execute("UPDATE jobs SET job_status = 'finished all notifications created'")
 
     await action(rig.work())
