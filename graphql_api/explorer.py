@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +34,7 @@ async def page(request: Request) -> Response:
     told = json.dumps(_beginnings(settings) if trusted else {"graphqlUrl": "/graphql"})
     filled = EMPTY.replace("{}", told.replace("<", "\\u003c"))
     headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
-    return HTMLResponse(_template().replace(EMPTY, filled), headers=headers)
+    return HTMLResponse((FILES / "index.html").read_text().replace(EMPTY, filled), headers=headers)
 
 
 def assets() -> StaticFiles:
@@ -50,11 +49,6 @@ class _Assets(StaticFiles):
         if response.status_code < 400 and path != "notices.txt":  # noqa: PLR2004 - errors begin there
             response.headers["cache-control"] = NEVER_CHANGES
         return response
-
-
-@lru_cache(maxsize=1)
-def _template() -> str:
-    return (FILES / "index.html").read_text()
 
 
 def _beginnings(settings: Settings) -> dict[str, Any]:
