@@ -1,0 +1,219 @@
+"""The benchmark's database: half a million messages on a PostgreSQL of its own, and what questions are about."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import secrets
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import asyncpg
+from pydantic import SecretStr
+
+from graphql_api import migrate, models, postgres, seed, tokens
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import sessions
+from graphql_api.settings import Settings
+from loaders import notifications
+from loaders.core.paging import write_cursor
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+
+MESSAGES = 500_000
+PAGE = 10
+"""Messages on a page of the deep list: page 10,000 lies a hundred thousand messages in."""
+DEPTHS = (1, 1_000, 10_000)
+LIST_PAGE = 100
+LIST_PAGES = 10
+TREE_SERVICES = 50
+TREE_MEMBERS = 5
+TREE_TEMPLATES = 10
+
+SETTINGS = {
+    "shared_buffers": "512MB",  # the data fit, so that no disk is measured
+    "random_page_cost": "1.1",  # as on any solid-state disk
+    "jit": "off",
+    "max_connections": "60",
+    "max_wal_size": "4GB",
+    "shared_preload_libraries": "pg_stat_statements",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What questions are about, and who asks ours."""
+
+    service_id: str
+    """The service with the most messages that has 20 templates and 20 jobs too."""
+    organisation_id: str
+    """An organisation with 50 services."""
+    token: str
+    """A platform admin's session."""
+    places: dict[int, tuple[str, str]]
+    """Creation time and id of the last message before so many others of the service, latest first."""
+    messages: int
+    """Of the service."""
+
+    def cursor(self, before: int) -> str | None:
+        """Our cursor of the place after so many messages; None for the beginning."""
+        if not before:
+            return None
+        return write_cursor(list(self.places[before]), notifications.of_service.order)
+
+
+@contextmanager
+def running(folder: Path, messages: int) -> Iterator[tuple[postgres.Server, dict[str, str], Facts]]:
+    """A PostgreSQL with the data, made the first time; the environment that ours needs, and the facts.
+
+    It inherits the cores that this process may use.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    with postgres.start(folder / f"postgres-{messages}", durable=False, settings=SETTINGS) as server:
+        environment = {**_secrets(folder), "DATABASE_URL": server.url(), "ENVIRONMENT": "production"}
+        yield server, environment, asyncio.run(_prepared(environment, messages))
+
+
+def _secrets(folder: Path) -> dict[str, str]:
+    path = folder / "secrets.json"
+    if not path.exists():
+        invented = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "DANGEROUS_SALT")}
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
+        with os.fdopen(descriptor, "w") as file:
+            json.dump(invented, file)
+    kept: dict[str, str] = json.loads(path.read_text())
+    return kept
+
+
+async def _prepared(environment: dict[str, str], messages: int) -> Facts:
+    url = environment["DATABASE_URL"]
+    await migrate.upgrade(url)
+    settings = Settings(
+        database_url=SecretStr(url),
+        secret_key=[SecretStr(environment["SECRET_KEY"])],
+        dangerous_salt=SecretStr(environment["DANGEROUS_SALT"]),
+    )
+    signer = Signer(tuple(settings.secret_keys), settings.salt)
+    print(f"Data: {messages:,} messages (the first time they are made, which takes a minute or two).", flush=True)
+    demo = await seed.seed(url, signer=signer, notifications=messages)
+    connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
+    try:
+        if not await connection.fetchval("SELECT to_regnamespace('benchmark') IS NOT NULL"):
+            await _shape(connection)
+        facts = await _facts(connection)
+    finally:
+        await connection.close()
+    return Facts(token=await _token(settings, signer, demo), **facts)
+
+
+async def _shape(connection: asyncpg.Connection) -> None:
+    """Give the demo's world what the questions ask for, in the same transaction as the mark that it was done."""
+    async with connection.transaction():
+        await connection.execute("CREATE SCHEMA benchmark")  # out of the sight of a server of all tables
+        await connection.execute("CREATE EXTENSION pg_stat_statements SCHEMA benchmark")
+        await connection.execute("UPDATE users SET state = 'active' WHERE state = 'pending'")
+        await connection.execute(_FIFTY_SERVICES, TREE_SERVICES, TREE_TEMPLATES)
+        await connection.execute(_FIVE_MEMBERS, TREE_SERVICES, TREE_MEMBERS)
+        await connection.execute(_CREATORS_AND_JOBS, await _busiest(connection), LIST_PAGE * LIST_PAGES)
+    await connection.execute("VACUUM ANALYZE")
+
+
+_LARGEST = """
+    SELECT organisation_id FROM services WHERE organisation_id IS NOT NULL
+    GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1
+"""
+_FIFTY_SERVICES = f"""
+    WITH largest AS ({_LARGEST}), chosen AS (
+        SELECT id FROM services
+        WHERE active
+        ORDER BY $2 <= (SELECT count(*) FROM templates WHERE service_id = services.id AND NOT archived AND NOT hidden)
+            DESC, created_at, id
+        LIMIT $1
+    )
+    UPDATE services SET organisation_id = CASE WHEN id IN (SELECT id FROM chosen) THEN largest.organisation_id END
+    FROM largest
+    WHERE id IN (SELECT id FROM chosen) OR services.organisation_id = largest.organisation_id
+"""  # noqa: S608 - texts of this module
+_FIVE_MEMBERS = f"""
+    INSERT INTO user_to_service (user_id, service_id)
+    SELECT more.id, services.id
+    FROM services
+    CROSS JOIN LATERAL (
+        SELECT users.id FROM users
+        WHERE NOT EXISTS (SELECT FROM user_to_service WHERE user_id = users.id AND service_id = services.id)
+        ORDER BY md5(users.id::text || services.id::text)
+        LIMIT greatest(0, $2 - (SELECT count(*) FROM user_to_service WHERE service_id = services.id))
+    ) AS more
+    WHERE services.organisation_id = ({_LARGEST}) AND $1 > 0
+"""  # noqa: S608 - texts of this module
+_CREATORS_AND_JOBS = """
+    WITH latest AS (
+        SELECT id, row_number() OVER (ORDER BY created_at DESC, id DESC) AS number
+        FROM notifications WHERE service_id = $1 ORDER BY created_at DESC, id DESC LIMIT $2
+    ), members AS (
+        SELECT array_agg(user_id ORDER BY user_id) AS ids FROM user_to_service WHERE service_id = $1
+    ), runs AS (
+        SELECT array_agg(id) AS ids FROM (
+            SELECT id FROM jobs WHERE service_id = $1 ORDER BY created_at DESC, id DESC LIMIT 20
+        ) AS recent
+    )
+    UPDATE notifications
+    SET created_by_id = members.ids[1 + number % cardinality(members.ids)],
+        job_id = coalesce(job_id, runs.ids[1 + number % 20]),
+        job_row_number = CASE WHEN job_id IS NULL THEN 1000000 + number ELSE job_row_number END
+    FROM latest, members, runs
+    WHERE notifications.id = latest.id
+"""
+
+
+async def _busiest(connection: asyncpg.Connection) -> Any:
+    """The service with the most messages that has 20 templates and 20 jobs too."""
+    return await connection.fetchval(
+        """
+        SELECT service_id FROM notifications
+        WHERE service_id IN (
+            SELECT service_id FROM templates WHERE NOT archived AND NOT hidden GROUP BY 1 HAVING count(*) >= 20
+        ) AND service_id IN (SELECT service_id FROM jobs GROUP BY 1 HAVING count(*) >= 20)
+        GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1
+        """
+    )
+
+
+async def _facts(connection: asyncpg.Connection) -> dict[str, Any]:
+    service_id = await _busiest(connection)
+    offsets = {(depth - 1) * PAGE for depth in DEPTHS} | {LIST_PAGE * page for page in range(LIST_PAGES)}
+    places = {}
+    for offset in sorted(offsets - {0}):
+        row = await connection.fetchrow(
+            """
+            SELECT created_at, id FROM notifications WHERE service_id = $1
+            ORDER BY created_at DESC, id DESC OFFSET $2 LIMIT 1
+            """,
+            service_id,
+            offset - 1,
+        )
+        if row:
+            places[offset] = (row["created_at"].isoformat(), str(row["id"]))
+    return {
+        "service_id": str(service_id),
+        "organisation_id": str(await connection.fetchval(_LARGEST)),
+        "messages": await connection.fetchval("SELECT count(*) FROM notifications WHERE service_id = $1", service_id),
+        "places": places,
+    }
+
+
+async def _token(settings: Settings, signer: Signer, demo: seed.Demo) -> str:
+    """A new session of the demo's platform admin."""
+    database = Database.connect(settings)
+    try:
+        async with database.transaction() as tx:
+            user = await tx.get_one(models.User, demo.user_ids["platform_admin"])
+            session = await sessions.start(tx, user)
+            return tokens.of_session(signer, user.id, session.id)
+    finally:
+        await database.close()

@@ -1,0 +1,140 @@
+"""What things cost, as the kernel and PostgreSQL count it."""
+
+from __future__ import annotations
+
+import os
+import statistics
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import asyncpg
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+TICK = 1 / os.sysconf("SC_CLK_TCK")
+MEGABYTE = 1 << 20
+
+
+def processor_time(pid: int) -> float:
+    """Seconds of a core that a process has used, all its threads."""
+    fields = _stat(pid)
+    return (int(fields[11]) + int(fields[12])) * TICK
+
+
+def processor_time_of_children(pid: int) -> float:
+    """Seconds of a core that the children of a process have used, as far as they live."""
+    total = 0.0
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                fields = _stat(int(entry.name))
+            except (FileNotFoundError, ProcessLookupError):
+                continue
+            if int(fields[1]) == pid:
+                total += (int(fields[11]) + int(fields[12])) * TICK
+    return total
+
+
+def memory(pid: int) -> float:
+    """Megabytes of a process that are in memory."""
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmRSS:"):
+            return int(line.split()[1]) * 1024 / MEGABYTE
+    return 0.0
+
+
+def _stat(pid: int) -> list[str]:
+    """The fields of /proc/pid/stat after the name, which may hold anything."""
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+
+
+@dataclass
+class Cell:
+    """What one server did with one question at one concurrency, over all its turns."""
+
+    rates: list[float] = field(default_factory=list)
+    """Answers a second, of each turn."""
+    latencies: list[float] = field(default_factory=list)
+    """Seconds, of each answer."""
+    failures: int = 0
+    server: float = 0.0
+    """Seconds of processor time of the server."""
+    database: float = 0.0
+    """Seconds of processor time of PostgreSQL."""
+    statements: float | None = None
+    """Statements for each request."""
+    note: str = ""
+    """Why nothing was measured, where nothing was."""
+
+    @property
+    def rate(self) -> float:
+        """Median of the turns' answers a second."""
+        return statistics.median(self.rates) if self.rates else 0.0
+
+    @property
+    def server_ms(self) -> float:
+        """Milliseconds of the server's processor time a request."""
+        return 1_000 * self.server / len(self.latencies) if self.latencies else 0.0
+
+    @property
+    def database_ms(self) -> float:
+        """Milliseconds of PostgreSQL's processor time a request."""
+        return 1_000 * self.database / len(self.latencies) if self.latencies else 0.0
+
+    def latency(self, share: float) -> float:
+        """Milliseconds within which this share of the answers came."""
+        return 1_000 * quantile(self.latencies, share) if self.latencies else 0.0
+
+
+def quantile(values: Sequence[float], share: float) -> float:
+    """The value that this share of all values does not exceed."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+
+
+def ratio(one: Cell, other: Cell) -> float | None:
+    """How many times as fast one is as the other: the median over turns, which were next to each other."""
+    pairs = [a / b for a, b in zip(one.rates, other.rates, strict=False) if b]
+    return statistics.median(pairs) if pairs else None
+
+
+class Statements:
+    """PostgreSQL's own count of statements, which is off while time is taken."""
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+
+    async def begin(self) -> None:
+        """Count from nothing."""
+        await self._tell("top")
+
+    async def end(self) -> None:
+        """Count no more."""
+        await self._tell("none")
+
+    async def taken(self) -> int:
+        """How many there have been since the last call, BEGIN and COMMIT left out."""
+        connection = await asyncpg.connect(self._url)
+        try:
+            found = await connection.fetchval(
+                """
+                SELECT coalesce(sum(calls), 0)::bigint FROM benchmark.pg_stat_statements
+                WHERE query NOT LIKE '%pg_stat_statements%'
+                """
+            )
+            await connection.execute("SELECT benchmark.pg_stat_statements_reset()")
+        finally:
+            await connection.close()
+        return int(found)
+
+    async def _tell(self, tracked: str) -> None:
+        connection = await asyncpg.connect(self._url)
+        try:
+            await connection.execute("ALTER SYSTEM SET pg_stat_statements.track_utility = off")
+            await connection.execute(f"ALTER SYSTEM SET pg_stat_statements.track = '{tracked}'")
+            await connection.execute("SELECT pg_reload_conf()")
+            await connection.execute("SELECT benchmark.pg_stat_statements_reset()")
+        finally:
+            await connection.close()

@@ -1,0 +1,267 @@
+"""What is asked: each question in the words of each server, for the same rows and the same values."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from benchmarks.databases import DEPTHS, LIST_PAGE, LIST_PAGES, PAGE, TREE_SERVICES
+from benchmarks.loads import post
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    from benchmarks.databases import Facts
+
+OURS, BY_HAND, PEER = "ours", "handwritten", "postgraphile"
+"""The languages that questions are put in."""
+
+_OUR_SCALARS = """
+  id channel status statusGroup recipient reference keyType jobRowNumber provider createdAt sentAt updatedAt
+"""
+_PEER_SCALARS = """
+  id: rowId channel: notificationType status: notificationStatus statusGroup: notificationStatus recipient: to
+  reference: clientReference keyType jobRowNumber provider: sentBy createdAt sentAt updatedAt
+"""
+_LATEST = "orderBy: [CREATED_AT_DESC, ROW_ID_DESC]"
+_WRITTEN = "condition: {hidden: false, archived: false}, orderBy: [NAME_ASC, ROW_ID_ASC]"
+
+_POINT = {
+    OURS: """query Point($id: ID!) {
+  service(id: $id) { id name organisationType rateLimitPerMinute version notes createdAt updatedAt }
+}""",
+    PEER: """query Point($id: UUID!) {
+  service: serviceByRowId(rowId: $id) {
+    id: rowId name organisationType rateLimitPerMinute: rateLimit version notes createdAt updatedAt
+  }
+}""",
+}
+_DASHBOARD = {
+    OURS: """query Dashboard($id: ID!) {
+  service(id: $id) {
+    id name
+    templates(first: 20, filter: {archived: false}) { nodes { id name channel subject version updatedAt } }
+    notifications(first: 50) {
+      nodes { SCALARS template { id name } job { id fileName } createdBy { id name } }
+    }
+    jobs(first: 20) {
+      nodes {
+        id fileName status recipientCount createdAt scheduledFor processingStartedAt processingFinishedAt
+        template { id name } createdBy { ... on User { id name } }
+      }
+    }
+  }
+}""".replace("SCALARS", _OUR_SCALARS),
+    PEER: """query Dashboard($id: UUID!) {
+  service: serviceByRowId(rowId: $id) {
+    id: rowId name
+    templates: templatesByServiceId(first: 20, WRITTEN) {
+      nodes { id: rowId name channel: templateType subject version updatedAt }
+    }
+    notifications: notificationsByServiceId(first: 50, LATEST) {
+      nodes {
+        SCALARS template { id: rowId name } job: jobByJobId { id: rowId fileName: originalFileName }
+        createdBy: userByCreatedById { id: rowId name }
+      }
+    }
+    jobs: jobsByServiceId(first: 20, LATEST) {
+      nodes {
+        id: rowId fileName: originalFileName status: jobStatus recipientCount: notificationCount createdAt scheduledFor
+        processingStartedAt: processingStarted processingFinishedAt: processingFinished
+        template: templateByTemplateId { id: rowId name } createdBy: userByCreatedById { id: rowId name }
+      }
+    }
+  }
+}""".replace("SCALARS", _PEER_SCALARS)
+    .replace("LATEST", _LATEST)
+    .replace("WRITTEN", _WRITTEN),
+}
+_TREE = {
+    OURS: """query Tree($id: ID!) {
+  organisation(id: $id) {
+    id name
+    services(first: 50, orderBy: {field: NAME}) {
+      nodes {
+        id name
+        members(first: 5) { nodes { user { id name emailAddress } } }
+        templates(first: 10, filter: {archived: false}) { nodes { id name channel version updatedAt } }
+      }
+    }
+  }
+}""",
+    PEER: """query Tree($id: UUID!) {
+  organisation: organisationByRowId(rowId: $id) {
+    id: rowId name
+    services: servicesByOrganisationId(first: 50, orderBy: [NAME_ASC, ROW_ID_ASC]) {
+      nodes {
+        id: rowId name
+        members: userToServicesByServiceId(first: 5, orderBy: [USER_ID_ASC]) {
+          nodes { user: userByUserId { id: rowId name emailAddress } }
+        }
+        templates: templatesByServiceId(first: 10, WRITTEN) {
+          nodes { id: rowId name channel: templateType version updatedAt }
+        }
+      }
+    }
+  }
+}""".replace("WRITTEN", _WRITTEN),
+}
+_NODES = {
+    OURS: f"{{ nodes {{ {_OUR_SCALARS} template {{ id name }} createdBy {{ id name }} }} }}",
+    PEER: f"""{{ nodes {{
+      {_PEER_SCALARS} template {{ id: rowId name }} createdBy: userByCreatedById {{ id: rowId name }}
+    }} }}""",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """One question: how to put it to each server, and how to read the rows of their answers."""
+
+    name: str
+    title: str
+    bodies: Mapping[str, Callable[[], bytes]]
+    """What to post, by language; a language without it cannot be asked so."""
+    concurrencies: tuple[int, ...] = (16,)
+    nodes: int = 0
+    """How many nodes the answer has, where costs a node are compared."""
+
+    def request(self, language: str, path: str, headers: Mapping[str, str]) -> Callable[[], bytes] | None:
+        """What to send over the wire, time after time."""
+        body = self.bodies.get(language)
+        if body is None:
+            return None
+        if self.name == COLD:
+            return lambda: post(path, body(), dict(headers))
+        request = post(path, body(), dict(headers))
+        return lambda: request
+
+
+COLD = "cold"
+FOUR = ("point", "dashboard", "tree", "list")
+"""The questions whose figures are the targets."""
+
+
+def questions(facts: Facts, peer_cursors: Mapping[int, str]) -> list[Question]:
+    """Every question; `peer_cursors` are PostGraphile's names of the places that pages go on from."""
+    service, organisation = facts.service_id, facts.organisation_id
+    cursors: dict[str, Callable[[int], str | None]] = {OURS: facts.cursor, PEER: peer_cursors.get}
+    every = (1, 16, 64)
+    pages = range(LIST_PAGE, LIST_PAGE * LIST_PAGES, LIST_PAGE)
+    return [
+        _asked("point", "One service", _POINT, service, ("point", [service]), every),
+        _asked("dashboard", "Dashboard", _DASHBOARD, service, ("dashboard", [service]), every),
+        _asked("tree", f"{TREE_SERVICES} services", _TREE, organisation, ("tree", [organisation]), every, 800),
+        _asked(
+            "list",
+            f"{LIST_PAGE * LIST_PAGES:,} messages",
+            {language: _list(language, list(pages)) for language in (OURS, PEER)},
+            service,
+            ("list 1000", [service]),
+            every,
+            LIST_PAGE * LIST_PAGES,
+            variables={
+                language: {f"p{place}": cursor(place) for place in pages} for language, cursor in cursors.items()
+            },
+        ),
+        *(
+            _asked(
+                f"growth-{size}",
+                f"{size} messages",
+                {language: _list(language, [], size) for language in (OURS, PEER)},
+                service,
+                (f"list {size}", [service]),
+                nodes=size,
+            )
+            for size in (10, 100)
+        ),
+        *(_deep(facts, depth, cursors) for depth in DEPTHS if (depth - 1) * PAGE in {0, *facts.places}),
+        _asked("count", "totalCount", _COUNT, service, ("count", [service])),
+        Question(COLD, "Dashboard, never seen", _colds(service)),
+    ]
+
+
+def _asked(
+    name: str,
+    title: str,
+    documents: Mapping[str, str],
+    about: str,
+    by_hand: tuple[str, list[Any]],
+    concurrencies: tuple[int, ...] = (16,),
+    nodes: int = 0,
+    variables: Mapping[str, Mapping[str, Any]] | None = None,
+) -> Question:
+    bodies = {
+        language: _graphql(document, {"id": about, **(variables or {}).get(language, {})})
+        for language, document in documents.items()
+    }
+    statement, values = by_hand
+    asked = json.dumps({"ask": statement, "with": values}).encode()
+    return Question(name, title, {**bodies, BY_HAND: lambda: asked}, concurrencies, nodes)
+
+
+def _graphql(document: str, variables: Mapping[str, Any]) -> Callable[[], bytes]:
+    body = json.dumps({"query": document, "variables": variables}).encode()
+    return lambda: body
+
+
+def _list(language: str, places: list[int], size: int = LIST_PAGE) -> str:
+    """The first page, and pages after each of the places, side by side."""
+    identifier, cursor = ("ID!", "String") if language == OURS else ("UUID!", "Cursor")
+    arguments = "".join(f", $p{place}: {cursor}" for place in places)
+    field, order, head = (
+        ("notifications", "", "service(id: $id)")
+        if language == OURS
+        else ("notificationsByServiceId", f", {_LATEST}", "service: serviceByRowId(rowId: $id)")
+    )
+    first = f"p0: {field}(first: {size}{order}) {_NODES[language]}"
+    others = "".join(
+        f" p{place}: {field}(first: {size}, after: $p{place}{order}) {_NODES[language]}" for place in places
+    )
+    return f"query List($id: {identifier}{arguments}) {{ {head} {{ {first}{others} }} }}"
+
+
+_PAGE = {
+    OURS: "query Page($id: ID!, $after: String) { service(id: $id) { "
+    f"notifications(first: {PAGE}, after: $after) {{ nodes {{ {_OUR_SCALARS} }} }} }} }}",
+    PEER: "query Page($id: UUID!, $after: Cursor) { service: serviceByRowId(rowId: $id) { "
+    f"notifications: notificationsByServiceId(first: {PAGE}, after: $after, {_LATEST}) "
+    f"{{ nodes {{ {_PEER_SCALARS} }} }} }} }}",
+}
+_COUNT = {
+    OURS: f"query Count($id: ID!) {{ service(id: $id) {{ "
+    f"notifications(first: {PAGE}) {{ totalCount nodes {{ id }} }} }} }}",
+    PEER: "query Count($id: UUID!) { service: serviceByRowId(rowId: $id) { "
+    f"notifications: notificationsByServiceId(first: {PAGE}, {_LATEST}) {{ totalCount nodes {{ id: rowId }} }} }} }}",
+}
+PEER_PLACE = f"""query Place($id: UUID!, $offset: Int!) {{
+  serviceByRowId(rowId: $id) {{
+    notificationsByServiceId(first: 1, offset: $offset, {_LATEST}) {{ edges {{ cursor }} }}
+  }}
+}}"""
+"""Asks PostGraphile how it names a place."""
+
+
+def _deep(facts: Facts, depth: int, cursors: Mapping[str, Callable[[int], str | None]]) -> Question:
+    before = (depth - 1) * PAGE
+    by_hand = ("page", [facts.service_id, *facts.places[before]]) if before else ("first page", [facts.service_id])
+    variables = {language: {"after": cursor(before) if before else None} for language, cursor in cursors.items()}
+    return _asked(f"page-{depth}", f"Page {depth:,}", _PAGE, facts.service_id, by_hand, variables=variables)
+
+
+def _colds(service_id: str) -> dict[str, Callable[[], bytes]]:
+    """The dashboard in words that nobody has used before: another alias each time."""
+    numbers = itertools.count(int.from_bytes(service_id.encode()[-3:]))
+
+    def cold(document: str) -> Callable[[], bytes]:
+        body = json.dumps(
+            {"query": document.replace("id name", "id n00000000: name", 1), "variables": {"id": service_id}}
+        )
+        if "n00000000" not in body:
+            body = body.replace("id: rowId name", "id: rowId n00000000: name", 1)
+        head, tail = body.encode().split(b"n00000000")
+        return lambda: b"%bn%08d%b" % (head, next(numbers), tail)
+
+    return {language: cold(document) for language, document in _DASHBOARD.items()}

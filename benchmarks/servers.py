@@ -1,0 +1,169 @@
+"""The servers that are compared: started on one core, found by their port, ended by their process id."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.loads import HOST
+from benchmarks.questions import BY_HAND, OURS, PEER
+from graphql_api.settings import Settings
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+
+ROOT = Path(__file__).resolve().parent.parent
+NODE_FOLDER = Path(__file__).resolve().parent / "postgraphile"
+POOL = 8
+"""Connections that each server may have."""
+PATIENCE = 60.0
+"""Seconds in which a server has to answer."""
+
+
+class Missing(Exception):
+    """This server cannot be run here; the message tells why, in a sentence."""
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """One way of answering."""
+
+    name: str
+    title: str
+    language: str
+    path: str
+    command: tuple[str, ...]
+    settings: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = ROOT
+
+
+KINDS = (
+    Kind(
+        "planned", "Notify GraphQL", OURS, "/graphql", (sys.executable, "-m", "graphql_api", "serve"), {"PLANNER": "on"}
+    ),
+    Kind(
+        "core",
+        "without planner",
+        OURS,
+        "/graphql",
+        (sys.executable, "-m", "graphql_api", "serve"),
+        {"PLANNER": "off"},
+    ),
+    Kind("postgraphile", "PostGraphile 5", PEER, "/graphql", ("server.mjs",), folder=NODE_FOLDER),
+    Kind(
+        "handwritten",
+        "SQL by hand",
+        BY_HAND,
+        "/",
+        (
+            *(sys.executable, "-m", "uvicorn", "benchmarks.handwritten:app", "--host", HOST),
+            *("--loop", "uvloop", "--http", "httptools", "--lifespan", "on", "--no-access-log"),
+            *("--timeout-keep-alive", "65", "--log-level", "warning", "--port"),
+        ),
+    ),
+)
+"""Ours first, the limit last."""
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A server that answers."""
+
+    kind: Kind
+    pid: int
+    port: int
+    headers: Mapping[str, str]
+
+
+def prepare(kind: Kind) -> None:
+    """See that a server can be run; raises `Missing`."""
+    if kind.name == "planned" and "planner" not in Settings.model_fields:
+        raise Missing("There is no planner yet.")
+    if kind.language != PEER:
+        return
+    if not shutil.which("npm"):
+        raise Missing("It needs npm, which is not here.")
+    if not (NODE_FOLDER / "node_modules" / "postgraphile").exists():
+        print("Installing PostGraphile from npm, this once ...", flush=True)
+        command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
+        done = subprocess.run(command, cwd=NODE_FOLDER, check=False, capture_output=True, text=True)  # noqa: S603
+        if done.returncode:
+            raise Missing(f"npm could not install it: {done.stderr.strip().splitlines()[-1:]}")
+
+
+def node() -> str:
+    """The Node that was installed with PostGraphile, as new as it wants; or else the one that is there."""
+    found = next(NODE_FOLDER.glob("node_modules/node-linux-*/bin/node"), None)
+    return str(found or shutil.which("node") or "node")
+
+
+@contextmanager
+def running(
+    kind: Kind, core: int, environment: Mapping[str, str], headers: Mapping[str, str], logs: Path
+) -> Iterator[Running]:
+    """Run a server on one core until the context is left; its output goes to a file of `logs`."""
+    port = _free_port()
+    command = [*kind.command, str(port)] if kind.language == BY_HAND else list(kind.command)
+    if kind.language == PEER:
+        command.insert(0, node())
+    surroundings = {
+        **os.environ,
+        **environment,
+        **kind.settings,
+        "PORT": str(port),
+        "HOST": HOST,
+        "POOL_SIZE": str(POOL),
+        "DATABASE_POOL_SIZE": str(POOL),
+        "DATABASE_POOL_TIMEOUT": "60",  # with all at once, the slowest wait long
+        "REQUEST_TIMEOUT": "60",
+        "NODE_ENV": "production",
+        "GRAPHILE_ENV": "production",
+    }
+    with (logs / f"{kind.name}.log").open("wb") as output:
+        process = subprocess.Popen(  # noqa: S603
+            command,
+            cwd=kind.folder,
+            env=surroundings,
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - nothing else runs here yet
+        )
+        try:
+            _wait(process, port, logs / f"{kind.name}.log")
+            yield Running(kind, process.pid, port, headers)
+        finally:
+            process.terminate()
+            try:
+                process.wait(15)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+
+
+def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if process.poll() is not None:
+            raise RuntimeError(f"A server ended by itself (status {process.returncode}): see {log}.")
+        try:
+            socket.create_connection((HOST, port), timeout=1).close()
+        except OSError:
+            time.sleep(0.05)
+        else:
+            return
+    raise TimeoutError(f"A server did not answer in {PATIENCE:g} seconds: see {log}.")
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
