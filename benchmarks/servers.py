@@ -9,13 +9,13 @@ import subprocess
 import sys
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.loads import HOST
 from benchmarks.questions import BY_HAND, OURS, PEER
-from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -41,22 +41,12 @@ class Kind:
     language: str
     path: str
     command: tuple[str, ...]
-    settings: Mapping[str, str] = field(default_factory=dict)
     folder: Path = ROOT
 
 
 KINDS = (
-    Kind(
-        "planned", "Notify GraphQL", OURS, "/graphql", (sys.executable, "-m", "graphql_api", "serve"), {"PLANNER": "on"}
-    ),
-    Kind(
-        "core",
-        "without planner",
-        OURS,
-        "/graphql",
-        (sys.executable, "-m", "graphql_api", "serve"),
-        {"PLANNER": "off"},
-    ),
+    Kind("planned", "Notify GraphQL", OURS, "/graphql", (sys.executable, "-m", "graphql_api", "serve")),
+    Kind("core", "without planner", OURS, "/graphql", (sys.executable, "-m", "benchmarks.unplanned")),
     Kind("postgraphile", "PostGraphile 5", PEER, "/graphql", ("server.mjs",), folder=NODE_FOLDER),
     Kind(
         "handwritten",
@@ -85,7 +75,7 @@ class Running:
 
 def prepare(kind: Kind) -> None:
     """See that a server can be run; raises `Missing`."""
-    if kind.name == "planned" and "planner" not in Settings.model_fields:
+    if kind.name == "planned" and not find_spec("graphql_api.planner"):
         raise Missing("There is no planner yet.")
     if kind.language != PEER:
         return
@@ -117,7 +107,6 @@ def running(
     surroundings = {
         **os.environ,
         **environment,
-        **kind.settings,
         "PORT": str(port),
         "HOST": HOST,
         "POOL_SIZE": str(POOL),
