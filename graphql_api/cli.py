@@ -13,7 +13,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphql_api.complaints import Complaint
+from graphql_api.complaints import Complaint, read_settings
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -57,8 +57,8 @@ def _parser() -> argparse.ArgumentParser:
         _dev,
         "Start everything on this machine.",
         "PostgreSQL (unless DATABASE_URL names one), migrations, demo data when there are none (DEMO_NOTIFICATIONS "
-        "sets how many messages, 20000 unless told), the server, a worker and the explorer. What scripts need is "
-        "written to DATA_DIR/dev.json. Ctrl-C stops it all; the data stay.",
+        "sets how many messages, 20000 unless told, and half as many of older days), the server, a worker and the "
+        "explorer. What scripts need is written to DATA_DIR/dev.json. Ctrl-C stops it all; the data stay.",
     )
     serve = command(
         "serve",
@@ -89,7 +89,13 @@ def _parser() -> argparse.ArgumentParser:
         "Fill an empty database with demo data.",
         "The same every time. Without DATABASE_URL it is the database of ./run dev.",
     )
-    seed.add_argument("--notifications", type=_count, default=20_000, metavar="N", help="how many messages (20000)")
+    seed.add_argument(
+        "--notifications",
+        type=_count,
+        default=20_000,
+        metavar="N",
+        help="how many messages (20000), and half as many of older days",
+    )
     seed.add_argument("--force", action="store_true", help="add them to a database that holds other data")
     schema = command("schema", _schema, "Print the GraphQL schema.")
     schema.add_argument("--write", action="store_true", help=f"write it to schema/{PRINTED.name} instead")
@@ -104,7 +110,7 @@ def _dev(options: argparse.Namespace) -> None:
 
 
 def _serve(options: argparse.Namespace) -> None:
-    settings = _settings(complete=True)
+    settings = read_settings(complete=True)
     from graphql_api import serving
 
     with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
@@ -112,9 +118,14 @@ def _serve(options: argparse.Namespace) -> None:
 
 
 def _work(options: argparse.Namespace) -> None:
-    settings = _settings(complete=True)
+    settings = read_settings(complete=True)
     from graphql_api import logs, worker
+    from graphql_api.gateways import Gateways
 
+    try:
+        Gateways.connect(settings)
+    except ValueError as error:
+        raise Complaint(str(error)) from error
     logs.configure(readable=settings.development)
     if options.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
@@ -127,7 +138,7 @@ def _migrate(options: argparse.Namespace) -> None:
     if options.sql:
         print(run(scripts.migrations()))
         return
-    with _database_url(_settings()) as url:
+    with _database_url(read_settings()) as url:
         if options.check:
             run(migrate.check(url))
         elif options.down:
@@ -140,11 +151,11 @@ def _migrate(options: argparse.Namespace) -> None:
 def _seed(options: argparse.Namespace) -> None:
     from graphql_api import dev, migrate
 
-    settings = _settings() if "SECRET_KEY" in os.environ else dev.prepare()
+    settings = read_settings() if "SECRET_KEY" in os.environ else dev.prepare()
     with _database_url(settings) as url:
         os.environ["DATABASE_URL"] = url
         run(migrate.upgrade(url))
-        made = run(dev.seed(_settings(complete=True), options.notifications, force=options.force))
+        made = run(dev.seed(read_settings(complete=True), options.notifications, force=options.force))
     print("Made." if made.created else "The demo data were there already.")
     print(f"Everybody's password is {made.password}; an API key is {made.api_key}")
 
@@ -173,24 +184,6 @@ def _count(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
-
-
-def _settings(*, complete: bool = False) -> Settings:
-    """The settings; `complete` complains now of those that a process could not do without."""
-    from pydantic import ValidationError
-
-    from graphql_api.settings import Settings
-
-    try:
-        settings = Settings()
-        if complete:
-            _ = settings.primary, settings.bulk, settings.secret_keys, settings.salt
-    except ValidationError as error:
-        wrong = [f"{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
-        raise Complaint("Settings are wrong. " + ". ".join(wrong) + ".") from error
-    except ValueError as error:
-        raise Complaint(str(error)) from error
-    return settings
 
 
 @contextlib.contextmanager
@@ -223,6 +216,8 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, SQLAlchemyError):
         # What the driver says can hold values, and an address with its password.
         return f"The database refused ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 tells more."
+    if isinstance(error, RuntimeError) and "pgq install" in str(error):  # which would make but some of the tables
+        return "The database is not migrated: run ./run migrate first."
     if isinstance(error, OSError | TimeoutError):
         what = error.filename or "The database of DATABASE_URL"
         return f"{what} cannot be reached ({error.strerror or type(error).__name__})."

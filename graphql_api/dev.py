@@ -19,7 +19,7 @@ import uvicorn
 
 from graphql_api import app, logs, migrate, models, postgres, tokens
 from graphql_api import seed as demo
-from graphql_api.complaints import Complaint
+from graphql_api.complaints import Complaint, read_settings
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
 from graphql_api.domain import sessions
@@ -58,10 +58,7 @@ def run() -> None:
 def prepare() -> Settings:
     """Put into the environment what a developer's machine needs and nobody has set, the secrets kept from last time."""
     os.environ["ENVIRONMENT"] = "development"
-    try:
-        data_dir = Settings().data_dir.absolute()
-    except ValueError as error:
-        raise Complaint(f"Settings are wrong. {error}") from error
+    data_dir = read_settings().data_dir.absolute()
     os.environ["DATA_DIR"] = str(data_dir)
     try:
         for name, value in _kept(data_dir).items():
@@ -69,7 +66,7 @@ def prepare() -> Settings:
     except OSError as error:
         raise Complaint(f"The folder {data_dir} cannot be written to ({error.strerror}): set DATA_DIR.") from error
     logs.configure(readable=True, level="WARNING")
-    return Settings()
+    return read_settings()
 
 
 def _kept(data_dir: Path) -> dict[str, str]:

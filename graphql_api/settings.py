@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError
 
 KeyRing = Annotated[list[SecretStr], NoDecode]
 
@@ -115,5 +117,13 @@ class Settings(BaseSettings):
 
 
 def asyncpg_url(url: str) -> URL:
-    """A plain `postgresql://` URL, for SQLAlchemy's asyncpg dialect."""
-    return make_url(url).set(drivername="postgresql+asyncpg")
+    """A plain `postgresql://` URL, for SQLAlchemy's asyncpg dialect.
+
+    Raises ValueError, without the URL, which may hold a password, for anything else.
+    """
+    made = None
+    with contextlib.suppress(ArgumentError, ValueError):
+        made = make_url(url)
+    if made is None or made.get_backend_name() not in ("postgresql", "postgres"):
+        raise ValueError("DATABASE_URL must be like postgresql://user:password@host/database.")
+    return made.set(drivername="postgresql+asyncpg")

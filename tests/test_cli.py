@@ -203,17 +203,45 @@ def test_a_taken_port_is_said_in_a_sentence(tmp_path: Path, database_url: str) -
          "Set SECRET_KEY: a long random value, or a JSON list of them of which the first signs.\n"),
         ({"DATABASE_URL": "postgresql://x@127.0.0.1/x", "SECRET_KEY": "a"},
          "Set DANGEROUS_SALT: a random value that never changes.\n"),
+        ({"DATABASE_URL": "oops", **SECRETS}, "DATABASE_URL must be like postgresql://user:password@host/database.\n"),
         ({"PORT": "x"},
          "Settings are wrong. PORT: Input should be a valid integer, unable to parse string as an integer.\n"),
         ({"PORT": "70000", "DATABASE_URL": "postgresql://x@127.0.0.1/x", **SECRETS},
          "PORT is 70000, which is none: it goes from 0 to 65535.\n"),
     ],
-    ids=["DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "no number", "no port"],
+    ids=["DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "no URL", "no number", "no port"],
 )  # fmt: skip
 def test_a_missing_setting_is_said_in_a_sentence(values: dict[str, str], sentence: str) -> None:
     done = command("serve", **values)
 
     assert (done.returncode, done.stderr, done.stdout) == (1, sentence, "")
+
+
+@pytest.mark.parametrize("word", ["dev", "migrate", "seed", "work"])
+def test_every_command_says_in_a_sentence_which_setting_is_wrong(word: str) -> None:
+    done = command(word, DATABASE_URL="mysql://x@127.0.0.1/x", **SECRETS)
+    assert (done.returncode, done.stderr) == (
+        1,
+        "DATABASE_URL must be like postgresql://user:password@host/database.\n",
+    )
+
+    done = command(word, PORT="x", **SECRETS)
+    assert done.returncode == 1
+    assert (
+        done.stderr
+        == "Settings are wrong. PORT: Input should be a valid integer, unable to parse string as an integer.\n"
+    )
+
+
+def test_a_worker_says_in_a_sentence_what_it_lacks(postgres_url: str) -> None:
+    done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="production", **SECRETS)
+    assert done.stderr == (
+        "Set SMS_GATEWAY, EMAIL_GATEWAY, LETTER_GATEWAY: where messages go. `fake` only pretends to deliver.\n"
+    )
+
+    done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="test", **SECRETS)
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1] == "The database is not migrated: run ./run migrate first."
 
 
 def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(tmp_path: Path) -> None:
