@@ -52,8 +52,10 @@ async def actor_of(
     """
     if token is None:
         return Actor.anonymous()
-    if not token or len(token) > jwts.LONGEST:
-        raise Unauthenticated(f"A token has 1 to {jwts.LONGEST} characters: this is none that this API takes.")
+    if not token:
+        raise Unauthenticated("The header must be `Authorization: Bearer` and a token.")
+    if len(token) > jwts.LONGEST:
+        raise Unauthenticated(f"A token has at most {jwts.LONGEST} characters: this is none that this API takes.")
     if token.startswith(tokens.SESSION):
         return await _of_session(token, database, signer)
     whole = _whole_key(token)
