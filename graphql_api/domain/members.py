@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, exists, select
+from sqlalchemy import any_, bindparam, delete, exists, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import access, models
 from graphql_api.domain import email_domains
@@ -26,7 +27,10 @@ WHO_MUST_REMAIN = ServicePermission.MANAGE_SETTINGS
 async def put(
     tx: AsyncSession, actor: Actor, *, service_id: UUID, user_id: UUID, permissions: Collection[ServicePermission]
 ) -> models.ServiceMembership:
-    """Add a person to a service, or replace what they may do there."""
+    """Add a person to a service, or replace what they may do there.
+
+    Whoever is added without being asked is somebody whom the caller manages already, in another team.
+    """
     service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
     _require_open(service)
@@ -39,6 +43,7 @@ async def put(
     held = models.ServiceMemberPermission
     membership = await _membership(tx, service_id, user_id)
     if membership is None:
+        await _require_acquaintance(tx, actor, user_id)
         membership = models.ServiceMembership(user_id=user_id, service_id=service_id)
         tx.add(membership)
         before: set[str] = set()
@@ -80,6 +85,26 @@ async def remove(tx: AsyncSession, actor: Actor, *, service_id: UUID, user_id: U
     await tx.delete(membership)
     await tx.flush()
     return service
+
+
+async def manages(tx: AsyncSession, actor: Actor, user_id: UUID) -> bool:
+    """Whether the caller manages a team that the person is in."""
+    member = models.ServiceMembership
+    managed = bindparam("managed", actor.services(ServicePermission.MANAGE_USERS), ARRAY(member.service_id.type))
+    found = await tx.scalar(select(exists().where(member.user_id == user_id, member.service_id == any_(managed))))
+    return bool(found)
+
+
+async def _require_acquaintance(tx: AsyncSession, actor: Actor, user_id: UUID) -> None:
+    """Refuse to take in somebody whom the caller only sees.
+
+    Whoever manages somebody reads and changes how they sign in. Anybody can begin a service and manage it: if they
+    could put a colleague into it unasked, everyone would manage everyone whom they see.
+    """
+    if actor.platform_wide or await manages(tx, actor, user_id):
+        return
+    message = "You can only add people whose team you manage elsewhere: others have to be invited."
+    raise Forbidden(ServicePermission.MANAGE_USERS.name, message)
 
 
 def _require_open(service: models.Service) -> None:

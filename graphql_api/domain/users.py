@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import any_, bindparam, exists, select
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import select
+from sqlalchemy.dialects.postgresql import insert
 
 from graphql_api import access, crypto, models
 from graphql_api.actors import PLATFORM_ADMIN
-from graphql_api.domain import challenges, checks, email_domains, passwords, platform_messages
+from graphql_api.domain import challenges, checks, email_domains, members, passwords, platform_messages
 from graphql_api.domain.platform_messages import Kind
 from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, refuse
@@ -156,10 +156,7 @@ async def _require_management(tx: AsyncSession, actor: Actor, user: models.User,
     """Refuse all but platform admins, and those who manage a team that the person is in, within bounds."""
     if actor.platform_wide:
         return
-    member = models.ServiceMembership
-    managed = bindparam("managed", actor.services(ServicePermission.MANAGE_USERS), ARRAY(member.service_id.type))
-    shared = await tx.scalar(select(exists().where(member.user_id == user.id, member.service_id == any_(managed))))
-    if not shared:
+    if not await members.manages(tx, actor, user.id):
         raise Forbidden(ServicePermission.MANAGE_USERS.name)
     if user.platform_admin or not changes.keys() <= FOR_MANAGERS:
         raise Forbidden(PLATFORM_ADMIN, "Of a colleague you may change the address, phone number and way to sign in.")
@@ -196,7 +193,8 @@ def _wrong_address(address: str) -> Iterator[DomainError]:
     except RecipientError as error:
         yield Invalid(error.message, "email_address", code=error.code)
         return
-    yield from checks.text(address, "email_address")
+    # Some letters are two in lower case.
+    yield from checks.text(email_addresses.normalise(address), "email_address")
 
 
 def _wrong_phone(number: str | None) -> Iterator[DomainError]:

@@ -90,6 +90,24 @@ async def test_a_manager_adds_somebody_they_know(team: Team, make: Builders) -> 
     assert (await team.now())[colleague.id] == {"send_texts", "view_activity"}
 
 
+async def test_nobody_comes_to_manage_whom_they_only_see(team: Team, make: Builders) -> None:
+    victim = await make.member(team.service)
+    viewer = await make.member(team.service, VIEW)
+    own = await make.service()
+    actor = Actor(
+        Kind.PERSON,
+        user_id=viewer.id,
+        permissions={team.service.id: frozenset(VIEW), own.id: EVERY_PERMISSION},
+    )
+
+    with pytest.raises(Forbidden) as refusal:
+        await Team(team.database, own).put(actor, victim, ServicePermission.VIEW_ACTIVITY)
+
+    assert refusal.value.extensions["requiredPermission"] == "MANAGE_USERS"
+    assert "invited" in refusal.value.message
+    assert await Team(team.database, own).now() == {}
+
+
 async def test_permissions_are_replaced_whole(team: Team, make: Builders) -> None:
     manager = await make.member(team.service)
     colleague = await make.member(team.service, {ServicePermission.SEND_TEXTS, ServicePermission.VIEW_ACTIVITY})
