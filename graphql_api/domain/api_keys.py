@@ -50,7 +50,8 @@ async def create(
     expires_at: datetime | None = None,
 ) -> NewKey:
     """Make a key; its secret is kept signed, and is not told again. `expires_at` is naive UTC."""
-    service = await access.find(tx, actor, models.Service, service_id, "service_id")
+    # Locked, for it may be about to close.
+    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_API_KEYS, service.id, "service_id")
     user_id = actor.require_person()
     require_active(service)

@@ -120,7 +120,10 @@ def require_active(organisation: models.Organisation) -> None:
 
 
 async def of_address(tx: AsyncSession, email_address: str) -> models.Organisation | None:
-    """The organisation that owns the domain of an address: the longest of its domains that fits."""
+    """The organisation that owns the domain of an address: the longest of its domains that fits.
+
+    It is locked, for it may be about to close.
+    """
     labels = email_address.rpartition("@")[2].lower().split(".")
     suffixes = [".".join(labels[start:]) for start in range(len(labels))]
     domain = models.OrganisationDomain
@@ -131,6 +134,7 @@ async def of_address(tx: AsyncSession, email_address: str) -> models.Organisatio
         .where(models.Organisation.active)
         .order_by(func.length(domain.domain).desc())
         .limit(1)
+        .with_for_update(of=models.Organisation, key_share=True)
     )
     return found
 

@@ -154,7 +154,7 @@ async def _owner(
     by_domain = await organisations.of_address(tx, user.email_address)
     if organisation_id is None or (by_domain and by_domain.id == organisation_id):
         return by_domain
-    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id")
+    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
     if not actor.platform_wide and organisation_id not in actor.organisation_ids:
         raise Forbidden(PLATFORM_ADMIN, "Only its members and platform admins may add a service to an organisation.")
     organisations.require_active(organisation)
@@ -243,7 +243,9 @@ async def _values(tx: AsyncSession, service: models.Service, changes: Mapping[st
 
 async def _archive_templates(tx: AsyncSession, service_id: UUID) -> None:
     row = models.Template
-    for template in await tx.scalars(select(row).where(row.service_id == service_id, row.archived.is_(False))):
+    current = select(row).where(row.service_id == service_id, row.archived.is_(False)).order_by(row.id)
+    # Somebody may be saving one: their version comes before ours.
+    for template in await tx.scalars(current.with_for_update(key_share=True)):
         template.archived = True
         tx.add(versions.raised(template))
 
@@ -254,6 +256,8 @@ async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None
         select(key, lifetime)
         .outerjoin(lifetime, lifetime.api_key_id == key.id)
         .where(key.service_id == service_id, key.expiry_date.is_(None))
+        .order_by(key.id)
+        .with_for_update(of=key, key_share=True)
     )
     for live_key, its_lifetime in found:
         api_keys.expire(tx, actor, live_key, its_lifetime)

@@ -74,7 +74,8 @@ async def create(
     idempotency_key: str | None = None,
 ) -> models.Template:
     """Add a template to a service, with its first version; `content` holds the fields of its channel."""
-    service = await access.find(tx, actor, models.Service, service_id, "service_id")
+    # Locked, for it may be about to close.
+    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, service.id, "service_id")
     user_id = actor.require_person()
     asked = {"service_id": service_id, "name": name, "channel": channel, "content": content}

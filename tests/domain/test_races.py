@@ -1,0 +1,317 @@
+"""Callers at the same time, each on a connection of their own: every change is whole, and histories have no gaps."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any
+
+import pytest
+from sqlalchemy import select, text
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
+
+from graphql_api import models
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import api_keys, limits, members, notifications, organisations, services, templates
+from graphql_api.enums import Channel, KeyType, OrganisationType, ServicePermission
+from graphql_api.errors import AlreadyExists, DailyLimitExceeded, DomainError, VersionConflict
+from tests.builders import Builders, person, platform_admin
+
+Change = Callable[[AsyncSession], Awaitable[Any]]
+
+
+@pytest.fixture
+async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
+    """A database whose transactions are real ones; what they leave goes afterwards."""
+    database = Database(engine)
+    yield database
+    async with database.transaction() as tx:
+        await tx.execute(
+            text(
+                "TRUNCATE services, services_history, users, organisation, templates_history, api_keys_history, "
+                "idempotency_keys, rate_buckets, daily_usage CASCADE"
+            )
+        )
+
+
+@pytest.fixture
+def crowd(committed: Database, signer: Signer) -> Builders:
+    """Rows that everybody sees."""
+    return Builders(committed, signer)
+
+
+async def outcome(database: Database, change: Change) -> Any:
+    """What a change answers in a transaction of its own, or why it is refused."""
+    try:
+        async with database.transaction() as tx:
+            return await change(tx)
+    except DomainError as refusal:
+        return refusal
+
+
+async def while_held(database: Database, first: Change, second: Change) -> Any:
+    """What the second change comes to when it begins after the first has been made, and before that is committed."""
+    async with database.transaction() as tx:
+        await first(tx)
+        waiting = asyncio.create_task(outcome(database, second))
+        await asyncio.sleep(0.3)
+    return await waiting
+
+
+async def versions_of(database: Database, history: Any, row_id: Any) -> list[int]:
+    async with database.transaction() as tx:
+        return list(await tx.scalars(select(history.version).where(history.id == row_id).order_by(history.version)))
+
+
+async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service()
+    template = await crowd.template(service)
+    actor = person(await crowd.member(service), service)
+
+    def save(name: str) -> Change:
+        return lambda tx: templates.update(
+            tx, actor, template_id=template.id, changes={"name": name}, expected_version=1
+        )
+
+    found = await asyncio.gather(*(outcome(committed, save(f"Name {one}")) for one in range(4)))
+
+    assert sorted(type(one).__name__ for one in found) == ["Saved"] + ["VersionConflict"] * 3
+    assert {(one.expected_version, one.current_version) for one in found if isinstance(one, VersionConflict)} == {
+        (1, 2)
+    }
+    assert await versions_of(committed, models.TemplateHistory, template.id) == [1, 2]
+
+
+async def test_saves_at_once_make_a_version_each(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service()
+    actor = person(await crowd.member(service), service)
+
+    def save(name: str) -> Change:
+        return lambda tx: services.update(tx, actor, service_id=service.id, changes={"name": name})
+
+    await asyncio.gather(*(outcome(committed, save(f"Fresh name {one}")) for one in range(4)))
+
+    assert await versions_of(committed, models.ServiceHistory, service.id) == [1, 2, 3, 4, 5]
+
+
+async def test_a_key_revoked_twice_at_once_has_one_end(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service()
+    actor = person(await crowd.member(service), service)
+    key = await crowd.api_key(service)
+
+    rows = await asyncio.gather(
+        *(outcome(committed, lambda tx: api_keys.revoke(tx, actor, api_key_id=key.id)) for _ in range(4))
+    )
+
+    assert len({row.expiry_date for row in rows}) == 1
+    assert await versions_of(committed, models.ApiKeyHistory, key.id) == [1, 2]
+
+
+async def test_a_service_is_archived_while_its_template_is_saved(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service(restricted=True)
+    template = await crowd.template(service)
+    actor = person(await crowd.member(service), service)
+
+    await while_held(
+        committed,
+        lambda tx: templates.update(tx, actor, template_id=template.id, changes={"name": "Saved first"}),
+        lambda tx: services.archive(tx, actor, service_id=service.id),
+    )
+
+    assert await versions_of(committed, models.TemplateHistory, template.id) == [1, 2, 3]
+    async with committed.transaction() as tx:
+        now = await tx.get_one(models.Template, template.id)
+        assert (now.name, now.archived, now.version) == ("Saved first", True, 3)
+
+
+async def test_a_service_is_archived_while_its_key_is_revoked(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service(restricted=True)
+    key = await crowd.api_key(service, KeyType.TEAM)
+    actor = person(await crowd.member(service), service)
+
+    await while_held(
+        committed,
+        lambda tx: api_keys.revoke(tx, actor, api_key_id=key.id),
+        lambda tx: services.archive(tx, actor, service_id=service.id),
+    )
+
+    assert await versions_of(committed, models.ApiKeyHistory, key.id) == [1, 2]
+
+
+async def test_a_template_is_saved_while_its_service_is_archived(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service(restricted=True)
+    template = await crowd.template(service)
+    actor = person(await crowd.member(service), service)
+
+    refusal = await while_held(
+        committed,
+        lambda tx: services.archive(tx, actor, service_id=service.id),
+        lambda tx: templates.update(tx, actor, template_id=template.id, changes={"name": "Too late"}),
+    )
+
+    assert isinstance(refusal, DomainError)
+    assert refusal.code in {"SERVICE_ARCHIVED", "TEMPLATE_ARCHIVED"}
+
+
+async def test_nothing_is_made_in_a_service_that_is_being_archived(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service(restricted=True)
+    actor = person(await crowd.member(service), service)
+
+    refusal = await while_held(
+        committed,
+        lambda tx: services.archive(tx, actor, service_id=service.id),
+        lambda tx: templates.create(
+            tx, actor, service_id=service.id, name="Late", channel=Channel.SMS, content={"body": "Hello"}
+        ),
+    )
+
+    assert isinstance(refusal, DomainError)
+    assert refusal.code == "SERVICE_ARCHIVED"
+
+
+async def test_no_key_is_made_in_a_service_that_is_being_archived(
+    committed: Database, crowd: Builders, signer: Signer
+) -> None:
+    service = await crowd.service(restricted=True)
+    actor = person(await crowd.member(service), service)
+
+    refusal = await while_held(
+        committed,
+        lambda tx: services.archive(tx, actor, service_id=service.id),
+        lambda tx: api_keys.create(tx, actor, signer=signer, service_id=service.id, name="Late", type=KeyType.TEST),
+    )
+
+    assert isinstance(refusal, DomainError)
+    assert refusal.code == "SERVICE_ARCHIVED"
+    async with committed.transaction() as tx:
+        assert (await tx.scalars(select(models.ApiKey.id))).all() == []
+
+
+async def test_no_service_joins_an_organisation_that_is_being_archived(committed: Database, crowd: Builders) -> None:
+    organisation = await crowd.organisation()
+    admin = platform_admin(await crowd.user(platform_admin=True))
+
+    refusal = await while_held(
+        committed,
+        lambda tx: organisations.archive(tx, admin, organisation_id=organisation.id),
+        lambda tx: services.create(tx, admin, name="Late service", organisation_id=organisation.id),
+    )
+
+    assert isinstance(refusal, DomainError)
+
+
+async def test_one_of_several_services_gets_a_name(committed: Database, crowd: Builders) -> None:
+    actors = [person(await crowd.user()) for _ in range(4)]
+
+    def create(one: int) -> Change:
+        return lambda tx: services.create(tx, actors[one], name="The same name")
+
+    found = await asyncio.gather(*(outcome(committed, create(one)) for one in range(4)))
+
+    assert sorted(type(one).__name__ for one in found) == ["AlreadyExists"] * 3 + ["Service"]
+    assert {one.path for one in found if isinstance(one, AlreadyExists)} == {("name",)}
+
+
+async def test_one_of_several_keys_gets_a_name(committed: Database, crowd: Builders, signer: Signer) -> None:
+    service = await crowd.service()
+    actor = person(await crowd.member(service), service)
+
+    def create(tx: AsyncSession) -> Any:
+        return api_keys.create(tx, actor, signer=signer, service_id=service.id, name="Same", type=KeyType.TEST)
+
+    found = await asyncio.gather(*(outcome(committed, create) for _ in range(4)))
+
+    assert sorted(type(one).__name__ for one in found) == ["AlreadyExists"] * 3 + ["NewKey"]
+
+
+async def test_the_last_two_managers_cannot_both_leave(committed: Database, crowd: Builders) -> None:
+    service = await crowd.service(restricted=True)
+    team = [await crowd.member(service) for _ in range(2)]
+
+    def leave(user: models.User) -> Change:
+        return lambda tx: members.remove(tx, person(user, service), service_id=service.id, user_id=user.id)
+
+    found = await asyncio.gather(*(outcome(committed, leave(user)) for user in team))
+
+    assert sorted(getattr(one, "code", "LEFT") for one in found) == ["LAST_ADMINISTRATOR", "LEFT"]
+
+
+async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database, crowd: Builders) -> None:
+    service, other = await crowd.service(), await crowd.service()
+    manager, colleague = await crowd.member(service), await crowd.member(other)
+    actor = person(manager, service, other)
+
+    def add(tx: AsyncSession) -> Any:
+        return members.put(
+            tx, actor, service_id=service.id, user_id=colleague.id, permissions=[ServicePermission.VIEW_ACTIVITY]
+        )
+
+    found = await asyncio.gather(*(outcome(committed, add) for _ in range(4)))
+
+    assert [type(one) for one in found] == [models.ServiceMembership] * 4
+
+
+async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database, crowd: Builders) -> None:
+    organisation = await crowd.organisation()
+    service = await crowd.service(organisation_id=organisation.id, organisation_type="central")
+    actor = person(await crowd.member(service), service)
+    admin = platform_admin(await crowd.user(platform_admin=True))
+
+    await while_held(
+        committed,
+        lambda tx: services.update(tx, actor, service_id=service.id, changes={"name": "Saved first"}),
+        lambda tx: organisations.update(
+            tx, admin, organisation_id=organisation.id, changes={"type": OrganisationType.LOCAL}
+        ),
+    )
+
+    async with committed.transaction() as tx:
+        now = await tx.get_one(models.Service, service.id)
+        assert (now.name, now.organisation_type, now.version) == ("Saved first", "local", 3)
+    assert await versions_of(committed, models.ServiceHistory, service.id) == [1, 2, 3]
+
+
+async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: Builders, signer: Signer) -> None:
+    service = await crowd.service(sms_message_limit=3)
+    template = await crowd.template(service, content="Hello")
+    actor = person(await crowd.member(service), service)
+
+    def send(tx: AsyncSession) -> Any:
+        recipient = {"phone_number": "07700900001"}
+        return notifications.send(
+            tx, actor, signer=signer, service_id=service.id, template_id=template.id, recipient=recipient
+        )
+
+    found = await asyncio.gather(*(outcome(committed, send) for _ in range(6)))
+
+    assert [type(one) for one in found].count(DailyLimitExceeded) == 3
+    async with committed.transaction() as tx:
+        assert await limits.used(tx, service.id) == {"sms": 3}
+        assert len((await tx.scalars(select(models.Notification.id))).all()) == 3
+
+
+async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
+    committed: Database, crowd: Builders, signer: Signer
+) -> None:
+    service = await crowd.service()
+    template = await crowd.template(service, content="Hello")
+    actor = person(await crowd.member(service), service)
+
+    def send(tx: AsyncSession) -> Any:
+        return notifications.send(
+            tx,
+            actor,
+            signer=signer,
+            service_id=service.id,
+            template_id=template.id,
+            recipient={"phone_number": "07700900001"},
+            idempotency_key="the same",
+        )
+
+    found = await asyncio.gather(*(outcome(committed, send) for _ in range(6)))
+
+    async with committed.transaction() as tx:
+        (stored,) = await tx.scalars(select(models.Notification.id))
+        assert {one.id for one in found} == {stored}
+        assert await limits.used(tx, service.id) == {"sms": 1}
