@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import func, select
+from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.models import Organisation, OrganisationDomain, OrganisationFeature, Service
 from loaders.core import AnyOf, Contains, Equals, Switch, batch, by, many, one, page, pages, row
@@ -49,11 +50,12 @@ async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Se
     found = await connection.execute(
         select(Service.organisation_id, func.count())
         .where(
-            Service.organisation_id.in_(keys),
+            Service.organisation_id == any_(bindparam("organisations", type_=ARRAY(Uuid()))),
             Service.active,
             Service.restricted.is_(False),
             Service.count_as_live,
         )
-        .group_by(Service.organisation_id)
+        .group_by(Service.organisation_id),
+        {"organisations": list(keys)},
     )
     return dict(found.all())

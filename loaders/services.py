@@ -5,7 +5,8 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import case, func, or_, select
+from sqlalchemy import Uuid, any_, bindparam, case, func, or_, select
+from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.models import ApiKey, DailyUsage, Service, ServiceFeature, Template
 from loaders.core import (
@@ -106,7 +107,12 @@ async def daily_limits(connection: AsyncConnection, actor: Actor, keys: Sequence
     del actor
     today = (DailyUsage.service_id == Service.id) & (DailyUsage.day == datetime.now(UTC).date())
     used = select(func.jsonb_object_agg(DailyUsage.kind, DailyUsage.count)).where(today).scalar_subquery()
-    found = await connection.execute(select(Service.id, used, *_LIMITS.values()).where(Service.id.in_(keys)))
+    found = await connection.execute(
+        select(Service.id, used, *_LIMITS.values()).where(
+            Service.id == any_(bindparam("services", type_=ARRAY(Uuid())))
+        ),
+        {"services": list(keys)},
+    )
     return {
         service_id: [
             Allowed(kind, limit, (counts or {}).get(kind, 0)) for kind, limit in zip(_LIMITS, limits, strict=True)
