@@ -1,0 +1,193 @@
+"""Two tenants with one of everything, and a good input of every mutation: what generated tests of the schema vary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNamedType, GraphQLNonNull, GraphQLObjectType
+
+from graphql_api import models
+from schema import schema
+from tests.builders import Builders
+
+SCHEMA = schema._schema  # noqa: SLF001 - generated tests read the schema as GraphQL sees it
+Path = tuple[str | int, ...]
+
+
+@dataclass(frozen=True)
+class Tenant:
+    """A service and what belongs to it."""
+
+    organisation: models.Organisation
+    service: models.Service
+    user: models.User
+    colleague: models.User
+    template: models.Template
+    api_key: models.ApiKey
+    job: models.Job
+    notification: models.Notification
+    upload: models.Upload
+    contact_list: models.ContactList
+
+    @property
+    def ids(self) -> dict[str, str]:
+        """Ids by the names of the arguments that take them."""
+        return {
+            "organisationId": str(self.organisation.id),
+            "serviceId": str(self.service.id),
+            "userId": str(self.colleague.id),
+            "createdById": str(self.user.id),
+            "templateId": str(self.template.id),
+            "apiKeyId": str(self.api_key.id),
+            "jobId": str(self.job.id),
+            "uploadId": str(self.upload.id),
+            "contactListId": str(self.contact_list.id),
+        }
+
+
+async def tenant(make: Builders) -> Tenant:
+    """A live service of its own organisation, a scheduled job in it, and two people who may do everything."""
+    organisation = await make.organisation()
+    service = await make.service(organisation_id=organisation.id)
+    user, colleague = await make.member(service), await make.member(service)
+    await make.member(service)
+    await make.member(service)
+    template = await make.template(service)
+    contact_list = models.ContactList(
+        service_id=service.id,
+        created_by_id=user.id,
+        original_file_name="people.csv",
+        template_type="sms",
+        row_count=1,
+    )
+    upload = models.Upload(
+        user_id=user.id,
+        file_name="people.csv",
+        byte_count=10,
+        row_count=1,
+        expires_at=models.utcnow() + timedelta(days=1),
+    )
+    await make.add(contact_list, upload)
+    return Tenant(
+        organisation=organisation,
+        service=service,
+        user=user,
+        colleague=colleague,
+        template=template,
+        api_key=await make.api_key(service),
+        job=await make.job(template, job_status="scheduled", scheduled_for=models.utcnow() + timedelta(hours=1)),
+        notification=await make.notification(template),
+        upload=upload,
+        contact_list=contact_list,
+    )
+
+
+def good_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
+    """An input of each mutation that is accepted, or refused only for what the caller may not do."""
+
+    def some(*names: str) -> dict[str, Any]:
+        return {name: ids[name] for name in names}
+
+    recipient = {"phoneNumber": "07700900001"}
+    message = {"recipient": recipient, "personalisation": {"name": "Ann"}, "reference": "one"}
+    return {
+        "createApiKey": some("serviceId") | {"name": "Another key", "type": "TEST"},
+        "revokeApiKey": some("apiKeyId"),
+        "createJob": some("serviceId", "templateId") | {"source": {"rows": [message]}, "idempotencyKey": "job"},
+        "cancelJob": some("jobId"),
+        "setServiceMember": some("serviceId", "userId") | {"permissions": ["VIEW_ACTIVITY"]},
+        "removeServiceMember": some("serviceId", "userId"),
+        "sendNotification": some("serviceId", "templateId") | message | {"idempotencyKey": "one"},
+        "sendNotifications": some("serviceId", "templateId") | {"items": [message], "idempotencyKey": "many"},
+        "createOrganisation": {"name": "A new body", "type": "CENTRAL", "domains": ["new.example"]},
+        "updateOrganisation": some("organisationId")
+        | {
+            "name": "A body renamed",
+            "domains": ["renamed.example"],
+            "requestToGoLiveNotes": "Ask us.",
+            "notes": "A note.",
+            "billingDetails": _BILLING,
+        },
+        "archiveOrganisation": some("organisationId"),
+        "createService": some("organisationId") | {"name": "A new service"},
+        "updateService": some("serviceId")
+        | {
+            "expectedVersion": 1,
+            "name": "A service renamed",
+            "customEmailSenderName": "The team",
+            "contactLink": "https://example.gov.uk",
+            "notes": "A note.",
+            "volumes": {"sms": 1, "email": 1, "letter": 1},
+            "billingDetails": _BILLING,
+        },
+        "archiveService": some("serviceId"),
+        "signIn": {"emailAddress": "person@example.gov.uk", "password": "a long pass phrase"},
+        "completeSignIn": {"challengeToken": "none", "proof": {"smsCode": "12345"}},
+        "createTemplate": some("serviceId")
+        | {
+            "name": "A new template",
+            "content": {"email": {"subject": "Hello", "body": "Hello ((name))"}},
+            "idempotencyKey": "template",
+        },
+        "updateTemplate": some("templateId")
+        | {"expectedVersion": 1, "name": "Renamed", "content": {"sms": {"body": "Bye ((name))"}}},
+        "archiveTemplate": some("templateId"),
+        "redactTemplate": some("templateId"),
+        "registerUser": {
+            "name": "Ann Other",
+            "emailAddress": "ann.other@example.gov.uk",
+            "password": "a long pass phrase",
+            "phoneNumber": "07700900002",
+        },
+        "verifyEmailAddress": {"token": "none"},
+        "updateUser": some("userId") | {"emailAddress": "renamed@example.gov.uk", "phoneNumber": "07700900003"},
+    }
+
+
+_BILLING = {"purchaseOrderNumber": "1", "contactNames": "Ann", "contactEmailAddresses": "a@b.uk", "reference": "2"}
+
+
+def mutations() -> list[str]:
+    """Names of the mutations that take an input."""
+    root: Any = SCHEMA.mutation_type
+    return [name for name, field in root.fields.items() if field.args]
+
+
+def document(name: str) -> str:
+    """A mutation as a document that asks for its refusals."""
+    root: Any = SCHEMA.mutation_type
+    kind = root.fields[name].args["input"].type
+    return f"""mutation ($input: {kind}) {{ {name}(input: $input) {{
+        userErrors {{ __typename code path message ... on NotFoundError {{ missingId }} }}
+    }} }}"""
+
+
+def leaves(kind: Any, of: str, value: Any, *path: str | int) -> list[Path]:
+    """Places in a given value that hold a scalar of this name, lists and objects walked through."""
+    if isinstance(kind, GraphQLNonNull):
+        return leaves(kind.of_type, of, value, *path)
+    if isinstance(kind, GraphQLList):
+        return [place for index, one in enumerate(value) for place in leaves(kind.of_type, of, one, *path, index)]
+    if isinstance(kind, GraphQLInputObjectType):
+        return [place for name, one in value.items() for place in leaves(kind.fields[name].type, of, one, *path, name)]
+    named: GraphQLNamedType = kind
+    return [path] if named.name == of else []
+
+
+def put(value: Any, path: Path, new: Any) -> Any:
+    """The value with something else in one place."""
+    if not path:
+        return new
+    step, *rest = path
+    if isinstance(value, dict):
+        return value | {step: put(value[step], tuple(rest), new)}
+    return [put(one, tuple(rest), new) if index == step else one for index, one in enumerate(value)]
+
+
+def input_of(name: str) -> Any:
+    """The type of a mutation's input."""
+    root: Any = SCHEMA.mutation_type
+    assert isinstance(root, GraphQLObjectType)
+    return root.fields[name].args["input"].type
