@@ -12,60 +12,86 @@ import subprocess
 import sys
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks import databases, measures, pictures, questions, servers, tables
 from benchmarks.runs import Pace, Run, Unequal, questions_for
+from graphql_api.complaints import Complaint
 from graphql_api.postgres.clusters import Cluster
 
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
 FULL, QUICK = Pace(1.5, 5), Pace(0.4, 3)
+BUSY = 1.2
+"""Programs that run at once, where comparing answers alone makes one of them."""
 
 
 def main() -> int:
-    """Measure, and print; the exit status is 1 where answers differ."""
+    """Measure, and print; the exit status is 1 where nothing can be measured, or answers differ."""
     options = _options()
-    if not hasattr(os, "sched_setaffinity"):
-        print("The benchmark needs Linux: it gives each program its core.", file=sys.stderr)
+    try:
+        if not hasattr(os, "sched_setaffinity"):
+            raise Complaint("The benchmark needs Linux: it gives each program its core.")
+        run, machine = _run(options)
+    except (Complaint, Unequal) as complaint:
+        print(complaint, file=sys.stderr)
         return 1
-    cores = sorted(os.sched_getaffinity(0))
-    serving, loading = cores[0], cores[-1]
-    os.sched_setaffinity(0, {loading})
-    folder = Path(os.environ.get("DATA_DIR", ".data")).absolute() / "bench"
-    pace = QUICK if options.quick else FULL
-    with contextlib.ExitStack() as stack:
-        server, environment, facts = stack.enter_context(databases.running(folder, options.notifications))
-        asyncio.run(measures.Statements(server.url()).end())
-        running = []
-        for kind in servers.KINDS:
-            if options.servers and kind.name not in options.servers:
-                continue
-            try:
-                servers.prepare(kind)
-            except servers.Missing as missing:
-                print(f"Left out: {kind.name}. {missing}", flush=True)
-                continue
-            headers = {"authorization": f"Bearer {facts.token}"} if kind.language == questions.OURS else {}
-            running.append(stack.enter_context(servers.running(kind, serving, environment, headers, folder)))
-        postmaster = Cluster(server.data_dir).postmaster()
-        if postmaster is None or not running:
-            print("There is nothing to measure.", file=sys.stderr)
-            return 1
-        run = Run(running, questions_for(running, facts, options.only), postmaster, pace)
-        machine = _machine(server.url(), len(cores))
-        print(f"{machine}\nComparing answers ...", flush=True)
-        try:
-            run.compare()
-        except Unequal as unequal:
-            print(unequal, file=sys.stderr)
-            return 1
-        run.count_statements(server.url())
-        print(f"All answer the same. Measuring, {pace.rounds} turns of {pace.seconds:g} s each ...", flush=True)
-        run.measure()
     print(tables.table(run))
     print(f"\n{tables.markdown(run)}\n\n{machine}")
     if options.draw:
         options.draw.write_text(pictures.draw(run, machine))
         print(f"Drawn: {options.draw}")
     return 0
+
+
+def _run(options: argparse.Namespace) -> tuple[Run, str]:
+    """The run, and the machine that it was on; raises `Complaint` and `Unequal`."""
+    cores = sorted(os.sched_getaffinity(0))
+    serving, loading = cores[0], cores[-1]
+    os.sched_setaffinity(0, {loading})
+    folder = Path(os.environ.get("DATA_DIR", ".data")).absolute() / "bench"
+    with contextlib.ExitStack() as stack:
+        database, environment, facts = stack.enter_context(databases.running(folder, options.notifications))
+        asyncio.run(measures.Statements(database.url()).end())
+        running = [
+            stack.enter_context(servers.running(kind, serving, environment, _headers(kind, facts), folder))
+            for kind in _kinds(options.servers)
+        ]
+        postmaster = Cluster(database.data_dir).postmaster()
+        asked = questions_for(running, facts, options.only)
+        if postmaster is None or not running or not asked:
+            raise Complaint("There is no such question, or no server for it: see benchmarks/questions.py.")
+        run = Run(running, asked, postmaster, QUICK if options.quick else FULL)
+        machine = _machine(database.url(), len(cores))
+        print(f"{machine}\nComparing answers ...", flush=True)
+        run.compare()
+        run.count_statements(database.url())
+        print(f"All answer the same. Measuring, {run.pace.rounds} turns of {run.pace.seconds:g} s each ...", flush=True)
+        if os.getloadavg()[0] > BUSY:
+            print("The machine is busy with something else: read ratios and CPU, not rates.", flush=True)
+        run.measure()
+        if options.soak:
+            run.soak(options.soak)
+    return run, machine
+
+
+def _kinds(wanted: Sequence[str]) -> Iterator[servers.Kind]:
+    """The servers that are wanted and can be run."""
+    for kind in servers.KINDS:
+        if wanted and kind.name not in wanted:
+            continue
+        try:
+            servers.prepare(kind)
+        except servers.Missing as missing:
+            print(f"Left out: {kind.name}. {missing}", flush=True)
+        else:
+            yield kind
+
+
+def _headers(kind: servers.Kind, facts: databases.Facts) -> dict[str, str]:
+    """Who asks: ours wants to know."""
+    return {"authorization": f"Bearer {facts.token}"} if kind.language == questions.OURS else {}
 
 
 def _options() -> argparse.Namespace:
@@ -81,6 +107,13 @@ def _options() -> argparse.Namespace:
     names = [kind.name for kind in servers.KINDS]
     parser.add_argument("--servers", nargs="+", default=[], choices=names, help="leave the others out")
     parser.add_argument("--notifications", type=int, default=databases.MESSAGES, metavar="N", help="messages (500000)")
+    parser.add_argument(
+        "--soak",
+        type=int,
+        default=0,
+        metavar="N",
+        help="so many requests more of the first question before memory is read",
+    )
     parser.add_argument("--draw", type=Path, metavar="FILE", help="write the picture, SVG, there")
     return parser.parse_args()
 

@@ -24,6 +24,7 @@ WARMING = 12
 """Questions before the first is timed: from the sixth on PostgreSQL may plan a statement once for all."""
 COUNTED = 5
 """Requests over which statements are counted."""
+SOAKING, BATCH, FOREVER = 16, 50_000, 1e9
 LONGEST_WAIT = 8.0
 """Seconds that a request may be expected to wait for its turn; where it were more, nothing is measured."""
 
@@ -116,6 +117,21 @@ class Run:
                 print(f"  {told}", flush=True)
         for server in self.servers:
             self.memory[server.kind.name] = measures.memory(server.pid)
+
+    def soak(self, requests: int) -> None:
+        """Ask the first question many times more of each server, in batches, and read its memory again."""
+        question = self.questions[0]
+        for server in self.servers:
+            ask = question.request(server.kind.language, server.kind.path, server.headers)
+            if ask is None:
+                continue
+            name = server.kind.name
+            with Client(server.port, SOAKING) as client:
+                for first in range(0, requests, BATCH):
+                    done = client.ask(ask, seconds=FOREVER, most=min(BATCH, requests - first))
+                    self.requests[name] = self.requests.get(name, 0) + len(done.latencies)
+            self.memory[name] = measures.memory(server.pid)
+            print(f"  {name} after {self.requests[name]:,} requests: {self.memory[name]:.0f} MB", flush=True)
 
     def _measured(self, question: Question, concurrency: int) -> dict[str, Cell]:
         cells: dict[str, Cell] = {}

@@ -26,7 +26,9 @@ def table(run: Run) -> str:
         lines += ["", f"{titles[name]}, {run.fields[name]:,} fields, concurrency {concurrency}"]
         lines += aligned([COLUMNS, *(_row(server, cell) for server, cell in cells.items() if cell.rates)])
         lines += [f"  {server}: {cell.note}" for server, cell in cells.items() if cell.note]
-    lines += ["", *ratios(run), "", *growth(run), "", *depth(run), "", "Memory in the end"]
+    for part in (ratios(run), growth(run), depth(run)):
+        lines += ["", *part] if part else []
+    lines += ["", "Memory in the end"]
     lines += aligned(
         [
             ("server", "RSS MB", "after requests"),
@@ -65,6 +67,8 @@ def growth(run: Run) -> list[str]:
     found = [
         (question.nodes, question.name) for question in run.questions if question.name.startswith(("growth", "list"))
     ]
+    if len(found) < 2:  # noqa: PLR2004 - one and another
+        return []
     cells = [(nodes, run.cells.get((name, MAIN), {})) for nodes, name in sorted(found)]
     heads = ("server", *(f"{nodes:,} nodes" for nodes, _ in cells))
     rows = [
