@@ -77,9 +77,14 @@ def respond(
     body: Mapping[str, Any], status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None
 ) -> Response:
     """JSON of a type, which nobody keeps."""
+    return send(encode(body), status, media_type, headers)
+
+
+def send(body: bytes, status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None) -> Response:
+    """The same of what is JSON already."""
     kind = f"{media_type}; charset=utf-8"
     common = {"content-type": kind, "cache-control": "no-store", "vary": "Accept, Authorization"}
-    return Response(encode(body), status, {**common, **(headers or {})})
+    return Response(body, status, {**common, **(headers or {})})
 
 
 def _errors(message: str, extensions: Mapping[str, Any]) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from graphql_api.database import Database
 from graphql_api.errors import Refusal
 from graphql_api.http import ACTING_USER, Endpoint, Server
 from graphql_api.metrics import Metrics
+from graphql_api.planner import Planner
 from graphql_api.requests import PREFLIGHTED, Rejected
 from graphql_api.settings import Settings
 from graphql_api.sockets import Sockets
@@ -60,6 +61,7 @@ def create(
     database = database or Database.connect(settings)
     metrics = Metrics(database)
     server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics)
+    planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[None]:
@@ -68,6 +70,7 @@ def create(
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         yield
+        await planner.close()
         await database.close()
 
     middleware = [Middleware(Shell, settings=settings)]
@@ -83,16 +86,16 @@ def create(
             )
         )
     app = Starlette(
-        routes=_routes(server), middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: _plain}
+        routes=_routes(server, planner), middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: _plain}
     )
     app.router.redirect_slashes = False
     app.state.server = server
     return app
 
 
-def _routes(server: Server) -> list[BaseRoute]:
+def _routes(server: Server, planner: Planner) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
-        Route("/graphql", Endpoint(server)),
+        Route("/graphql", Endpoint(server, planner)),
         WebSocketRoute("/graphql", Sockets(server)),
         Route("/uploads", _uploads, methods=["POST"]),
         Route("/_status", _status, methods=["GET"]),

@@ -20,7 +20,7 @@ from graphql_api.errors import Refusal, Unavailable
 from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Mapping
+    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
     from strawberry.types import ExecutionResult
@@ -90,13 +90,31 @@ class Server:
             self.metrics.answered(name, outcome, time.perf_counter() - began)
         return result
 
+    async def plan(
+        self, planner: Callable[[Operation, Context], Awaitable[bytes | None]], operation: Operation, actor: Actor
+    ) -> bytes | None:
+        """What a planner answers, within the time that a request has; None where it leaves it to `execute`."""
+        began = time.perf_counter()
+        try:
+            async with asyncio.timeout(self.settings.request_timeout):
+                answer = await planner(operation, self.context(actor))
+        except TimeoutError as error:
+            self.metrics.answered(operation.name, "refused", time.perf_counter() - began)
+            raise Unavailable("The answer took too long: ask for less, or try again.") from error
+        if answer is not None:
+            self.metrics.answered(operation.name, "ok", time.perf_counter() - began)
+        return answer
+
 
 class Endpoint:
     """The ASGI application of `/graphql` for HTTP."""
 
-    def __init__(self, server: Server) -> None:
-        """Answer with this server."""
+    def __init__(
+        self, server: Server, planner: Callable[[Operation, Context], Awaitable[bytes | None]] | None = None
+    ) -> None:
+        """Answer with this server; a planner may answer before, with the whole of the JSON."""
         self._server = server
+        self._planner = planner
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; one whose sender is gone is dropped."""
@@ -127,6 +145,10 @@ class Endpoint:
 
     async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> Response:
         bad = 400 if media_type == GRAPHQL else 200
+        if self._planner:
+            planned = await self._server.plan(self._planner, operation, actor)
+            if planned is not None:
+                return answers.send(planned, 200, media_type)
         try:
             result = await self._server.execute(operation, actor, GET_TYPES if is_get else POST_TYPES)
         except CannotGetOperationTypeError as error:

@@ -1,13 +1,14 @@
 """Reads of templates and their versions."""
 
 from graphql_api.models import Template, TemplateHistory
-from loaders.core import by, one, page, row
+from loaders.core import One, by, one, page, row
 
 by_id = row(Template.id)
 service = one(Template.service)
 saved_by = one(Template.created_by)
 redaction = one(Template.redaction)
 version = row(TemplateHistory.id, TemplateHistory.version)
+first_version = One(("id",), version, fixed=(1,))
 versions = page(Template.versions, by(TemplateHistory.version, descending=True))
 
 version_service = one(TemplateHistory.service)

@@ -20,7 +20,6 @@ from schema.core import (
     entity,
     input_type,
     mutation,
-    of,
     one,
     payload,
 )
@@ -55,13 +54,8 @@ class ApiKey(Entity, Node):
     """When it was revoked; a second call does not move it."""
     version: int
     """Starts at 1, raised by one on every change."""
-
-    @strawberry.field(description="Who revoked it.")
-    async def revoked_by(self, info: Info) -> refs.User | None:
-        """The person, as far as the caller sees them."""
-        lifetime = await info.context.loaders.one(loaders.lifetime, self.row)
-        person = lifetime and await info.context.loaders.one(loaders.revoked_by, lifetime)
-        return of(person, models.User)  # type: ignore[no-any-return]
+    revoked_by: refs.User | None = one(loaders.lifetime, loaders.revoked_by)
+    """Who revoked it."""
 
 
 @input_type

@@ -21,12 +21,12 @@ from schema.core import (
     column,
     computed,
     edge,
+    either,
     entity,
     found,
     input_type,
     lookup,
     mutation,
-    of,
     one,
     one_of,
     payload,
@@ -115,16 +115,8 @@ class Job(Entity, Node):
         notifications.of_job, filter=NotificationFilter, order=NotificationOrder
     )
     """Its messages, by row number when no order is given; read as `Service.notifications`."""
-
-    @strawberry.field(description="Who made it.")
-    async def created_by(self, info: Info) -> Actor | None:
-        """The person or the key, as far as the caller sees them."""
-        reads = info.context.loaders
-        if self.row.created_by_id is not None:
-            return of(await reads.one(loaders.created_by, self.row), models.User)  # type: ignore[no-any-return]
-        run = await reads.one(loaders.run, self.row)
-        key = run and await reads.one(loaders.made_with, run)
-        return of(key, models.ApiKey)  # type: ignore[no-any-return]
+    created_by: Actor | None = either(loaders.created_by, (loaders.run, loaders.made_with))
+    """Who made it."""
 
 
 SEES_JOBS = (

@@ -27,7 +27,6 @@ from schema.core import (
     found,
     input_type,
     mutation,
-    of,
     one,
     payload,
     root,
@@ -140,12 +139,8 @@ class Template(Entity, Node, TemplateContent):
     jobs: Connection[refs.Job] | None = edge(jobs.of_template, filter=JobFilter, order=JobOrder, needs=SEES_JOBS)
     """Jobs made from any version, latest first; read as `Service.jobs`."""
 
-    @strawberry.field(description="Who made the first version.")
-    async def created_by(self, info: Info) -> refs.User | None:
-        """The person, as far as the caller sees them."""
-        first = await info.context.loaders.row(loaders.version, self.row.id, 1)
-        person = first and await info.context.loaders.one(loaders.saved_by, first)
-        return of(person, models.User)  # type: ignore[no-any-return]
+    created_by: refs.User | None = one(loaders.first_version, loaders.saved_by)
+    """Who made the first version."""
 
     @strawberry.field(description="One version; null when there is none with this number.")
     async def at_version(self, info: Info, version: int) -> refs.TemplateVersion | None:

@@ -23,6 +23,7 @@ from graphql_api.crypto import Signer
 from graphql_api.database import Database, translated_errors
 from graphql_api.settings import Settings, asyncpg_url
 from graphql_api.storage import Store
+from tests import replays
 from tests.builders import Builders
 
 BOOKKEEPING = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
@@ -177,6 +178,8 @@ def ask(database: OneConnection, settings: Settings, signer: Signer, store: Stor
     async def asked(document: str, /, *, by: Actor | None = None, **variables: Any) -> Answer:
         context = Context(by or Actor.anonymous(), database, settings, signer, store)
         result = await schema.execute(document, variable_values=variables, context_value=context)
+        again = Context(context.actor, database, settings, signer, store)
+        await replays.compare(schema, document, variables, again, result)
         return Answer(result.data, [dict(error.formatted) for error in result.errors or []])
 
     return asked
@@ -194,7 +197,7 @@ def statements(engine: AsyncEngine) -> Statements:
         sent: list[str] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(BOOKKEEPING):
+            if not statement.startswith(BOOKKEEPING) and not replays.REPLAYING.get():
                 sent.append(statement)
 
         event.listen(engine.sync_engine, "before_cursor_execute", note)

@@ -36,10 +36,14 @@ class Row:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class One:
-    """The far side of a foreign key: `local` are the attributes of the near row that hold the key of `row`."""
+    """The far side of a foreign key: `local` are the attributes of the near row that hold the key of `row`.
+
+    `fixed` are the last parts of the key where those are always the same.
+    """
 
     local: tuple[str, ...]
     row: Row
+    fixed: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -47,7 +47,7 @@ class Loaders:
 
     async def one(self, one: One, parent: Any) -> Any | None:
         """The row that a parent row points to."""
-        return await self.row(one.row, *(getattr(parent, name) for name in one.local))
+        return await self.row(one.row, *(getattr(parent, name) for name in one.local), *one.fixed)
 
     async def kind(self, rows: tuple[Row, ...], key: Any) -> int | None:
         """Which of several tables holds the row with this id: its place in `rows`; None when the caller sees none."""

@@ -2,7 +2,7 @@
 
 from schema.core.connection import Connection, Edge, PageInfo
 from schema.core.entity import Entity, entities, entity, entity_of, interface, of, root
-from schema.core.fields import column, computed, edge, found, lookup, many, one
+from schema.core.fields import column, computed, edge, either, found, lookup, many, one
 from schema.core.info import Info
 from schema.core.inputs import Input, input_type, one_of
 from schema.core.mutation import mutation, payload
@@ -24,6 +24,7 @@ __all__ = [
     "column",
     "computed",
     "edge",
+    "either",
     "entities",
     "entity",
     "entity_of",

@@ -14,11 +14,11 @@ import strawberry
 from graphql_api.context import Context
 from loaders.core import Row, readable, row
 from schema.core import descriptions, resolvers
-from schema.core.fields import Column, Computed, Edges, Found, Looked, ToMany, ToOne
+from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
 from schema.core.types import describe
 
 T = TypeVar("T")
-DECLARATIONS = Column | Computed | Edges | Found | Looked | ToMany | ToOne
+DECLARATIONS = Column | Computed | Edges | Either | Found | Looked | ToMany | ToOne
 
 
 class Entity:

@@ -36,9 +36,17 @@ class Computed:
 
 @dataclass(frozen=True, slots=True)
 class ToOne:
-    """Another entity: the far side of a foreign key."""
+    """Another entity: the far side of a foreign key; `then` leads on from there."""
 
     loader: One
+    then: tuple[One, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Either:
+    """One of several entities: the end of the first path whose first key the row has."""
+
+    paths: tuple[tuple[One, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +96,14 @@ def computed(*attributes: Any, via: Callable[..., Any], along: tuple[One, ...] =
     return Computed(tuple(attribute.key for attribute in attributes), via, along, context)
 
 
-def one(loader: One) -> Any:
-    """Another entity: `service: refs.Service = one(loaders.templates.service)`."""
-    return ToOne(loader)
+def one(loader: One, *then: One) -> Any:
+    """Another entity: `service: refs.Service = one(loaders.templates.service)`; several edges lead on one another."""
+    return ToOne(loader, then)
+
+
+def either(*paths: One | tuple[One, ...]) -> Any:
+    """One of several entities, whose columns say which: `created_by: Actor | None = either(...)`."""
+    return Either(tuple(path if isinstance(path, tuple) else (path,) for path in paths))
 
 
 def many(loader: Many, via: Callable[[Any], Any] | None = None) -> Any:

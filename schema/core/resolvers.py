@@ -7,11 +7,12 @@ from typing import Any
 
 import strawberry
 
+from graphql_api.actors import Actor
 from graphql_api.errors import Forbidden, Unauthenticated
-from loaders.core import Arguments, Page
+from loaders.core import Arguments, One, Page
 from loaders.core.filters import uuid_or_none
 from schema.core.connection import Connection
-from schema.core.fields import Column, Computed, Edges, Found, Looked, ToMany, ToOne
+from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
 from schema.core.info import Info
 
 PAGING = {"first": int | None, "after": str | None, "last": int | None, "before": str | None}
@@ -27,13 +28,15 @@ def reader(declared: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def resolver(name: str, declared: Any, annotation: Any) -> Callable[..., Any]:
+def resolver(name: str, declared: Any, annotation: Any) -> Callable[..., Any]:  # noqa: PLR0911 - a line for each word
     """A Strawberry resolver for a declared field that needs more than the row."""
     match declared:
         case Computed():
             return _signed(name, _computed(declared), annotation)
         case ToOne():
             return _signed(name, _to_one(declared), annotation)
+        case Either():
+            return _signed(name, _either(declared), annotation)
         case ToMany():
             return _signed(name, _to_many(declared), annotation)
         case Looked():
@@ -60,12 +63,31 @@ def _computed(declared: Computed) -> Callable[..., Any]:
 
 
 def _to_one(declared: ToOne) -> Callable[..., Any]:
-    from schema.core.entity import of  # noqa: PLC0415 - entities are made with resolvers
+    path = (declared.loader, *declared.then)
 
     async def resolve(root: Any, info: Info) -> Any:
-        return of(await info.context.loaders.one(declared.loader, root.row), declared.loader.row.model)
+        return await _end_of(path, root.row, info)
 
     return resolve
+
+
+def _either(declared: Either) -> Callable[..., Any]:
+    *others, last = declared.paths
+
+    async def resolve(root: Any, info: Info) -> Any:
+        chosen = (path for path in others if getattr(root.row, path[0].local[0]) is not None)
+        return await _end_of(next(chosen, last), root.row, info)
+
+    return resolve
+
+
+async def _end_of(path: tuple[One, ...], row: Any, info: Info) -> Any:
+    """The entity that a path of edges ends at; None where one of them leads nowhere."""
+    from schema.core.entity import of  # noqa: PLC0415 - entities are made with resolvers
+
+    for edge in path:
+        row = row and await info.context.loaders.one(edge, row)
+    return of(row, path[-1].row.model)
 
 
 def _to_many(declared: ToMany) -> Callable[..., Any]:
@@ -154,7 +176,11 @@ def _conditions(filter: Any) -> dict[str, Any]:
 
 def _require(declared: Edges | Looked, root: Any, info: Info) -> None:
     """Refuse a caller who sees the object but may not read this of it."""
-    actor = info.context.actor
+    require(declared, info.context.actor, getattr(root.row, root.service_column) if declared.needs else None)
+
+
+def require(declared: Edges | Looked, actor: Actor, service_id: Any) -> None:
+    """Refuse an actor who may not read a field of an object of a service."""
     if not actor.signed_in:
         raise Unauthenticated
     if isinstance(declared, Edges):
@@ -162,10 +188,8 @@ def _require(declared: Edges | Looked, root: Any, info: Info) -> None:
             actor.require_platform_admin()
         if declared.people_only and actor.api_key_id is not None:
             raise Forbidden("PERSON", "An API key may not read people: sign in as a person.")
-    if declared.needs:
-        service_id = getattr(root.row, root.service_column)
-        if not actor.platform_wide and not any(actor.may(permission, service_id) for permission in declared.needs):
-            raise Forbidden(declared.needs[0].name)
+    if declared.needs and not (actor.platform_wide or any(actor.may(one, service_id) for one in declared.needs)):
+        raise Forbidden(declared.needs[0].name)
 
 
 def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

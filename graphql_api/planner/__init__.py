@@ -1,0 +1,80 @@
+"""The fast path, which can be left out: an operation is compiled once into a plan, and run without fields.
+
+    cache       documents to plans: parsed, validated and measured once, by the server's own limits
+    selections  what a document selects and what fields are given
+    compiling   an operation over the declarations of `schema` becomes sources and expressions
+    sources     rows by key, pages, lists, batches: each reads for all its parents at once, level by level
+    tables      the columns that one statement reads, to-one edges joined, as SQL
+    writing     expressions become functions that copy records into the answer
+    connections asyncpg's own connections
+
+A plan answers only where nothing goes wrong. An error, a refusal, a null that bubbles, a field with a resolver of its
+own: the operation is declined, and graphql-core answers it whole, as it would without a planner.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+import structlog
+from graphql import GraphQLError
+
+from graphql_api.database import Database
+from graphql_api.errors import DomainError, Refusal
+from graphql_api.planner.cache import Plans
+from graphql_api.planner.connections import Borrowed, Kept
+from graphql_api.planner.refusals import Declined
+from graphql_api.planner.sources import Request
+
+if TYPE_CHECKING:
+    from graphql_api.context import Context
+    from graphql_api.masking import Schema
+    from graphql_api.planner.connections import Reads
+    from graphql_api.requests import Operation
+    from graphql_api.settings import Settings
+
+FORMAT = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
+log = structlog.get_logger(__name__)
+
+__all__ = ["Planner"]
+
+
+class Planner:
+    """Answers operations with bytes, or with None where graphql-core is to answer."""
+
+    def __init__(self, schema: Schema, reads: Reads) -> None:
+        """Plan for a schema, and read by these connections."""
+        self.plans = Plans(schema)
+        self._reads = reads
+
+    @classmethod
+    def of(cls, schema: Schema, database: Database, settings: Settings) -> Planner:
+        """A planner that keeps half of the pool's connections; another kind of database is read by its own door."""
+        if type(database) is not Database:
+            return cls(schema, Borrowed(database))
+        most = max(1, settings.database_pool_size // 2)
+        return cls(schema, Kept(database, most, settings.database_pool_recycle))
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._reads.close()
+
+    async def __call__(self, operation: Operation, context: Context) -> bytes | None:
+        """The whole answer as JSON, for a caller who is signed in."""
+        if not context.actor.signed_in:
+            return None
+        try:
+            plan, variables = self.plans.find(operation.query, operation.name, operation.variables)
+            data = await plan.run(Request(context, self._reads, variables))
+            return orjson.dumps({"data": data}, option=FORMAT)
+        except (Declined, Refusal, DomainError, GraphQLError):
+            return None
+        except Exception as fault:
+            log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
+            return None
+
+    async def data(self, operation: Operation, context: Context) -> Any:
+        """The same, for tests that want to know why an operation is declined."""
+        plan, variables = self.plans.find(operation.query, operation.name, operation.variables)
+        return await plan.run(Request(context, self._reads, variables))

@@ -1,0 +1,167 @@
+"""Plans that are kept: the latest, bounded in number and in bytes, whoever sends however many documents."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    FragmentDefinitionNode,
+    GraphQLError,
+    OperationDefinitionNode,
+    OperationType,
+    VariableNode,
+    get_operation_ast,
+)
+from graphql import visit as walk
+from graphql.execution.values import VariableValues, get_variable_values
+from graphql.language import Visitor
+
+from graphql_api import limits
+from graphql_api.planner.compiling import Plan, compiled
+from graphql_api.planner.refusals import Declined
+from graphql_api.values import check_variables
+
+if TYPE_CHECKING:
+    from graphql import DirectiveNode
+
+    from graphql_api.masking import Schema
+
+ENTRIES = 500
+BYTES = 32 << 20
+"""Both counted together: documents, as their trees lie in memory, and the plans made of them."""
+OF_A_DOCUMENT = 8
+"""Plans of one operation, which differ by what is skipped and included, and sizes found affordable."""
+BYTES_OF_A_CHARACTER = 60
+NO_VARIABLES = VariableValues({}, {})
+
+
+@dataclass(slots=True)
+class Entry:
+    """One operation of a document, valid and affordable; its plans, by the variables that choose among its fields."""
+
+    known: limits.Known
+    operation: OperationDefinitionNode
+    fragments: dict[str, FragmentDefinitionNode]
+    choosing: tuple[str, ...]
+    size: int
+    plans: OrderedDict[tuple[Any, ...], Plan | None] = field(default_factory=OrderedDict)
+    affordable: OrderedDict[Any, None] = field(default_factory=OrderedDict)
+
+
+class Plans:
+    """Every plan of a process, for one schema."""
+
+    def __init__(self, schema: Schema) -> None:
+        """Begin with none."""
+        self._schema = schema
+        self._documents = limits.documents_of(schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+        self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
+        self.size = 0
+
+    def __len__(self) -> int:
+        """How many operations are kept."""
+        return len(self._entries)
+
+    def find(self, query: str, name: str | None, given: dict[str, Any]) -> tuple[Plan, VariableValues]:
+        """The plan of an operation, and its variables; `Declined` where graphql-core is to answer.
+
+        A document that is malformed, invalid or over budget is not kept, and graphql-core tells what is wrong with it.
+        """
+        entry = self._entries.get((query, name))
+        if entry is None:
+            entry = self._read(query, name, given)
+        else:
+            self._entries.move_to_end((query, name))
+            self._afford(entry, given)
+        variables = self._variables(entry, given)
+        choice = tuple(variables.coerced.get(one) for one in entry.choosing)
+        if choice in entry.plans:
+            plan = entry.plans[choice]
+        else:
+            plan = self._compile(entry, variables)
+            self._keep(query, name, entry, choice, plan)
+        if plan is None:
+            raise Declined
+        return plan, variables
+
+    def _read(self, query: str, name: str | None, given: dict[str, Any]) -> Entry:
+        if len(query) > limits.BYTES or len(query.encode(errors="replace")) > limits.BYTES:
+            raise Declined
+        known = self._documents.read(query)
+        check_variables(given)
+        self._documents.check(known, given)
+        operation = get_operation_ast(known.document, name)
+        if known.introspects or operation is None or operation.operation is not OperationType.QUERY:
+            raise Declined
+        if self._documents.validate(known):
+            raise Declined
+        fragments = {
+            one.name.value: one for one in known.document.definitions if isinstance(one, FragmentDefinitionNode)
+        }
+        visitor = _Choices()
+        walk(known.document, visitor)
+        size = BYTES_OF_A_CHARACTER * len(query)
+        return Entry(known, operation, fragments, tuple(sorted(visitor.found)), size)
+
+    def _afford(self, entry: Entry, given: dict[str, Any]) -> None:
+        """Measure a document again where its cost depends on variables, unless these have been measured."""
+        if not given:
+            return
+        check_variables(given)
+        if entry.known.affordable:
+            return
+        sizes = tuple(
+            (name, value if isinstance(value, int) else len(value))
+            for name, value in given.items()
+            if isinstance(value, int | list)
+        )
+        if sizes in entry.affordable:
+            return
+        self._documents.check(entry.known, given)
+        entry.affordable[sizes] = None
+        if len(entry.affordable) > OF_A_DOCUMENT:
+            entry.affordable.popitem(last=False)
+
+    def _variables(self, entry: Entry, given: dict[str, Any]) -> VariableValues:
+        definitions = entry.operation.variable_definitions
+        if not definitions:
+            return NO_VARIABLES
+        variables = get_variable_values(self._schema._schema, definitions, given, max_errors=1)  # noqa: SLF001 - the same
+        if not isinstance(variables, VariableValues):
+            raise Declined
+        return variables
+
+    def _compile(self, entry: Entry, variables: VariableValues) -> Plan | None:
+        try:
+            return compiled(self._schema, entry.operation, entry.fragments, variables)
+        except (Declined, GraphQLError):
+            return None
+
+    def _keep(self, query: str, name: str | None, entry: Entry, choice: tuple[Any, ...], plan: Plan | None) -> None:
+        old = self._entries.pop((query, name), None)
+        self.size -= old.size if old else 0
+        entry.plans[choice] = plan
+        entry.size += plan.size if plan else 0
+        if len(entry.plans) > OF_A_DOCUMENT:
+            _, least = entry.plans.popitem(last=False)
+            entry.size -= least.size if least else 0
+        self._entries[query, name] = entry
+        self.size += entry.size
+        while self._entries and (len(self._entries) > ENTRIES or self.size > BYTES):
+            _, gone = self._entries.popitem(last=False)
+            self.size -= gone.size
+
+
+class _Choices(Visitor):
+    """Names of the variables by which `@skip` and `@include` go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+        for argument in node.arguments or ():
+            if isinstance(argument.value, VariableNode):
+                self.found.add(argument.value.name.value)

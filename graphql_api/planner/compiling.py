@@ -1,0 +1,324 @@
+"""An operation becomes a plan: sources for its edges, expressions for its leaves.
+
+Follow `service(id:) { name templates { nodes { name service { id } } } }`: `_found` makes a source of one row, whose
+expression copies `name`; `_edges` hangs a source of pages below it; its rows' expression copies `name` again, and
+`service` is a table joined to the same statement. What is not made of declarations raises `Declined`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import strawberry
+from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
+from graphql.execution.collect_fields import collect_fields
+
+from graphql_api.planner import sources
+from graphql_api.planner.refusals import Declined
+from graphql_api.planner.selections import Details, Selections
+from graphql_api.planner.tables import OWN, Table
+from graphql_api.planner.writing import may_be_null
+from loaders.core import readable
+from schema.core import Node, NodeQueries, entities, entity_of
+from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
+from schema.core.resolvers import read_arguments
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphql import FragmentDefinitionNode, OperationDefinitionNode
+    from graphql.execution.values import VariableValues
+
+    from graphql_api.masking import Schema
+    from loaders.core import One
+
+
+@dataclass(slots=True)
+class Plan:
+    """What answers one operation: a source for each root field, or a value that is always the same."""
+
+    roots: list[tuple[str, Any, bool]]
+    size: int
+
+    async def run(self, request: sources.Request) -> dict[str, Any]:
+        """The data of the answer."""
+        data = {}
+        for key, root, fixed in self.roots:
+            data[key] = root if fixed else (await root.run(request, [None]))[0]
+        return data
+
+
+def compiled(
+    schema: Schema,
+    operation: OperationDefinitionNode,
+    fragments: Mapping[str, FragmentDefinitionNode],
+    variables: VariableValues,
+) -> Plan:
+    """The plan of a query, for these values of the variables that `@skip` and `@include` go by."""
+    return _Compiler(schema, operation, fragments, variables).plan()
+
+
+class _Compiler(Selections):
+    _sources = 0
+
+    def plan(self) -> Plan:
+        query: Any = self._schema.query_type
+        collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
+        roots = [(key, *self._root(query, details)) for key, details in self._told(collected)]
+        return Plan(roots, self._code.size + 4_000 * (self._sources + 1))
+
+    def _root(self, query: GraphQLObjectType, details: Details) -> tuple[Any, bool]:
+        node = details[0].node
+        name = node.name.value
+        if name == "__typename":
+            return query.name, True
+        if name not in query.fields:
+            raise Declined
+        definition = query.fields[name]
+        field = definition.extensions["strawberry-definition"]
+        declared = next((one for kind in field.origin.__mro__ if (one := _declared(kind).get(field.python_name))), None)
+        match declared:
+            case Found():
+                return self._found(declared, definition, details), False
+            case Edges():
+                return self._allowed(declared, self._pages(declared, definition, details), root=True), False
+        if name in {"node", "nodes"} and name in vars(NodeQueries):
+            return self._nodes(definition, details), False
+        raise Declined
+
+    def _found(self, declared: Found, definition: Any, details: Details) -> Any:
+        found = self._by_key(declared.loader, details)
+        return sources.ById(self._arguments(definition, details[0].node), found)
+
+    def _nodes(self, definition: Any, details: Details) -> Any:
+        kinds = [kind for kind in entities().values() if issubclass(kind, Node)]
+        found = [self._by_key(kind.by_id, details) for kind in kinds]
+        arguments = self._arguments(definition, details[0].node)
+        return sources.Nodes(arguments, tuple(kind.by_id for kind in kinds), found)
+
+    def _by_key(self, row: Any, details: Details) -> sources.ByKey:
+        rows = self._rows(row.model)
+        expression = self._entity(rows, OWN, row.model, details, sure=row.archive is None)
+        at = tuple(rows.table.column(OWN, key.key) for key in row.key)
+        self._finish(rows, [expression])
+        return sources.ByKey(row, rows, at)
+
+    def _rows(self, model: Any) -> sources.Rows:
+        self._sources += 1
+        return sources.Rows(Table(model))
+
+    def _finish(self, rows: sources.Rows, expressions: list[str]) -> None:
+        rows.writers = [self._code.each(expression, len(rows.children)) for expression in expressions]
+
+    # Entities: what is written of a record.
+
+    def _entity(self, rows: sources.Rows, alias: str, model: Any, details: Details, *, sure: bool = True) -> str:
+        """A mapping of the fields that were asked of an entity."""
+        kind = self._type_of(model)
+        declared = entity_of(model).fields
+        parts = []
+        for key, below in self._below(kind, details):
+            name = below[0].node.name.value
+            if name == "__typename":
+                parts.append(f"{key!r}: {kind.name!r}")
+                continue
+            definition = kind.fields[name]
+            field = declared.get(definition.extensions["strawberry-definition"].python_name)
+            if isinstance(field, Column):
+                expression = self._column(rows, alias, model, field, definition, below, sure=sure)
+            else:
+                expression = self._field(rows, alias, model, field, definition, below)
+            parts.append(f"{key!r}: {expression}")
+        return "{" + ", ".join(parts) + "}"
+
+    def _column(
+        self,
+        rows: sources.Rows,
+        alias: str,
+        model: Any,
+        field: Column,
+        definition: Any,
+        details: Details,
+        *,
+        sure: bool,
+    ) -> str:
+        place = rows.table.column(alias, field.name)
+        required = isinstance(definition.type, GraphQLNonNull)
+        kind = definition.type.of_type if required else definition.type
+        written = self._code.column_leaf(kind, model, field.name, place) if is_leaf_type(kind) else None
+        if written is None:
+            return self._complete(definition.type, details, self._code.column(model, field.name, place))
+        if sure and not may_be_null(model, field.name):
+            return written
+        if written == f"r[{place}]":
+            return f"sure({written})" if required else written
+        return f"({'fail()' if required else 'None'} if r[{place}] is None else {written})"
+
+    def _field(
+        self,
+        rows: sources.Rows,
+        alias: str,
+        model: Any,
+        field: Any,
+        definition: Any,
+        details: Details,
+    ) -> str:
+        """A field that is more than a column."""
+        match field:
+            case Computed():
+                columns = [self._code.column(model, name, rows.table.column(alias, name)) for name in field.names]
+                along = [self._row(rows, rows.table.join(alias, one), one.row.model) for one in field.along]
+                before = ["context"] if field.context else []
+                call = f"{self._code.constant(field.via)}({', '.join([*before, *columns, *along])})"
+                return self._complete(definition.type, details, call)
+            case ToOne():
+                return self._required(definition, self._to_one(rows, alias, (field.loader, *field.then), details))
+            case Either():
+                return self._required(definition, self._either(rows, alias, field, details))
+            case ToMany():
+                child = self._lists(field, definition, details)
+                return self._child(rows, alias, child, f"r[{rows.table.column(alias, field.loader.local)}]")
+            case Looked():
+                return self._allowed_child(rows, alias, model, field, self._batches(field, definition, details))
+            case Edges():
+                return self._allowed_child(rows, alias, model, field, self._pages(field, definition, details))
+        raise Declined
+
+    def _required(self, definition: Any, expression: str) -> str:
+        return f"sure({expression})" if isinstance(definition.type, GraphQLNonNull) else expression
+
+    def _to_one(self, rows: sources.Rows, alias: str, path: tuple[One, ...], details: Details) -> str:
+        for one in path:
+            alias = rows.table.join(alias, one)
+        expression = self._entity(rows, alias, path[-1].row.model, details)
+        return f"(None if r[{self._presence(rows, alias)}] is None else {expression})"
+
+    def _either(self, rows: sources.Rows, alias: str, field: Either, details: Details) -> str:
+        *others, last = field.paths
+        expression = self._to_one(rows, alias, last, details)
+        for path in reversed(others):
+            place = rows.table.column(alias, path[0].local[0])
+            expression = f"({self._to_one(rows, alias, path, details)} if r[{place}] is not None else {expression})"
+        return expression
+
+    def _presence(self, rows: sources.Rows, alias: str) -> int:
+        """A column that is null where nothing was joined."""
+        return rows.table.column(alias, rows.table.joins[alias].one.row.key[0].key)
+
+    def _row(self, rows: sources.Rows, alias: str, model: Any) -> str:
+        places = [rows.table.column(alias, name) for name in readable(model)]
+        return self._where_there(rows, alias, self._code.row(model, places))
+
+    def _where_there(self, rows: sources.Rows, alias: str, expression: str) -> str:
+        return expression if alias == OWN else f"(None if r[{self._presence(rows, alias)}] is None else {expression})"
+
+    # Children: what is read for all records of a source at once.
+
+    def _child(self, rows: sources.Rows, alias: str, child: Any, key: str) -> str:
+        keys = self._code.function("context, rows", f"[{self._where_there(rows, alias, key)} for r in rows]")
+        rows.children.append((keys, child))
+        return f"k{len(rows.children) - 1}"
+
+    def _allowed_child(self, rows: sources.Rows, alias: str, model: Any, field: Edges | Looked, child: Any) -> str:
+        if isinstance(field, Looked):
+            key = self._row(rows, alias, model)
+        else:
+            key = f"r[{rows.table.column(alias, field.loader.local or '')}]"
+        service = entity_of(model).service_column
+        if field.needs:
+            if service is None:
+                raise Declined
+            key = f"(r[{rows.table.column(alias, service)}], {key})"
+        return self._child(rows, alias, self._allowed(field, child), key)
+
+    def _allowed(self, field: Edges | Looked, child: Any, *, root: bool = False) -> Any:
+        if root or not field.needs:
+            asked = isinstance(field, Edges) and (field.people_only or field.admins_only)
+            return sources.AllowedAtAll(field, child) if asked else child
+        return sources.Allowed(field, child)
+
+    def _lists(self, field: ToMany, definition: Any, details: Details) -> sources.Lists:
+        many = field.loader
+        rows = self._rows(many.model)
+        kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
+        if field.via is None:
+            expression = self._entity(rows, OWN, many.model, details)
+        else:
+            row = self._row(rows, OWN, many.model)
+            expression = self._complete(kind.of_type, details, f"{self._code.constant(field.via)}({row})")
+        self._finish(rows, [expression])
+        return sources.Lists(many, rows)
+
+    def _batches(self, field: Looked, definition: Any, details: Details) -> sources.Batches:
+        self._sources += 1
+        call = "v"
+        if field.via is not None:
+            call = f"{self._code.constant(field.via)}({'context, v' if field.context else 'v'})"
+        expression = self._complete(definition.type, details, call)
+        return sources.Batches(field.loader, self._code.function("context, values", f"[{expression} for v in values]"))
+
+    def _pages(self, field: Edges, definition: Any, details: Details) -> sources.Pages:
+        page = field.loader
+        rows = self._rows(page.model)
+        ends = sources.Ends()
+        kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
+        expressions: list[str] = []
+        parts = []
+        for key, below in self._below(kind, details):
+            name = below[0].node.name.value
+            if name == "__typename":
+                written = repr(kind.name)
+            elif name == "totalCount":
+                ends.total, written = True, "total"
+            elif name == "pageInfo":
+                ends.rows, written = True, self._page_info(kind.fields[name].type.of_type, below, ends)
+            else:
+                ends.rows, written = True, f"v{len(expressions)}"
+                expressions.append(
+                    self._entity(rows, OWN, page.model, below)
+                    if name == "nodes"
+                    else self._edge(rows, page.model, kind.fields[name].type.of_type.of_type.of_type, below)
+                )
+            parts.append(f"{key!r}: {written}")
+        self._finish(rows, expressions)
+        values = [f"v{index}" for index in range(len(expressions))]
+        names = ", ".join(["after", "before", "start", "end", "total", *values])
+        write = self._code.function(names, "{" + ", ".join(parts) + "}")
+        given = self._arguments(definition, details[0].node)
+
+        def arguments(request: sources.Request) -> Any:
+            paging = dict(given(request))
+            chosen, order = paging.pop("filter", strawberry.UNSET), paging.pop("order_by", strawberry.UNSET)
+            return read_arguments(field, chosen, order, paging)
+
+        return sources.Pages(page, arguments, rows, ends, write)
+
+    def _edge(self, rows: sources.Rows, model: Any, kind: GraphQLObjectType, details: Details) -> str:
+        parts = []
+        for key, below in self._below(kind, details):
+            name = below[0].node.name.value
+            written = {"__typename": repr(kind.name), "cursor": "cursor(r)"}.get(name)
+            parts.append(f"{key!r}: {written or self._entity(rows, OWN, model, below)}")
+        return "{" + ", ".join(parts) + "}"
+
+    def _page_info(self, kind: GraphQLObjectType, details: Details, ends: sources.Ends) -> str:
+        parts = []
+        for key, below in self._below(kind, details):
+            name = below[0].node.name.value
+            ends.cursors = ends.cursors or name in {"startCursor", "endCursor"}
+            ends.behind = ends.behind or name in {"hasNextPage", "hasPreviousPage"}
+            written = {
+                "__typename": repr(kind.name),
+                "hasNextPage": "after",
+                "hasPreviousPage": "before",
+                "startCursor": "start",
+                "endCursor": "end",
+            }
+            parts.append(f"{key!r}: {written[name]}")
+        return "{" + ", ".join(parts) + "}"
+
+
+def _declared(kind: type[Any]) -> Mapping[str, Any]:
+    fields: Mapping[str, Any] = vars(kind).get("fields", {})
+    return fields

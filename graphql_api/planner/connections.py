@@ -1,0 +1,108 @@
+"""Connections to PostgreSQL as asyncpg has them: a few are borrowed from the pool and kept, for statements alone."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections import deque
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.database import Database
+
+Records = list[Any]
+
+
+class Reads(Protocol):
+    """What runs a statement."""
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
+        """The rows; raises whatever asyncpg does."""
+        ...
+
+    async def close(self) -> None:
+        """Let go of what is held."""
+        ...
+
+
+@dataclass(slots=True)
+class _Lent:
+    connection: AsyncConnection
+    driver: Any
+    born: float = field(default_factory=time.monotonic)
+
+
+class Kept:
+    """At most so many connections, each for one statement at a time; whoever comes later waits their turn."""
+
+    def __init__(self, database: Database, most: int, recycle: float) -> None:
+        """Open none before it is needed; each is given back after `recycle` seconds."""
+        self._engine = database.primary
+        self._free: deque[_Lent] = deque()
+        self._turn = asyncio.Semaphore(most)
+        self._recycle = recycle
+        self._leaving: set[asyncio.Task[None]] = set()
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
+        """The rows of a statement."""
+        async with self._turn:
+            lent = self._free.pop() if self._free else await self._borrow()
+            try:
+                rows: Records = await lent.driver.fetch(sql, *arguments)
+            except BaseException:
+                # Whether it can be used again nobody knows: the pool tries it before it lends it to another.
+                self._give_back(lent)
+                raise
+            if time.monotonic() - lent.born > self._recycle:
+                self._give_back(lent)
+            else:
+                self._free.append(lent)
+            return rows
+
+    async def close(self) -> None:
+        """Give all back."""
+        while self._free:
+            self._give_back(self._free.pop())
+        await asyncio.gather(*self._leaving)
+
+    async def _borrow(self) -> _Lent:
+        connection = await self._engine.connect()
+        driver: Any = (await connection.get_raw_connection()).driver_connection
+        return _Lent(connection, driver)
+
+    def _give_back(self, lent: _Lent) -> None:
+        # A task of its own: whoever gives back may be cancelled just now.
+        leaving = asyncio.ensure_future(_close(lent))
+        self._leaving.add(leaving)
+        leaving.add_done_callback(self._leaving.discard)
+
+
+async def _close(lent: _Lent) -> None:
+    with contextlib.suppress(Exception):
+        if lent.driver.is_closed():
+            await lent.connection.invalidate()
+        await lent.connection.close()
+
+
+class Borrowed:
+    """A connection of `Database.reading()` for each statement."""
+
+    def __init__(self, database: Database) -> None:
+        """Read by this door."""
+        self._database = database
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
+        """The rows of a statement."""
+        async with self._database.reading() as connection:
+            driver: Any = (await connection.get_raw_connection()).driver_connection
+            rows: Records = await driver.fetch(sql, *arguments)
+            return rows
+
+    async def close(self) -> None:
+        """Nothing is held."""

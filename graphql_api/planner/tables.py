@@ -1,0 +1,131 @@
+"""The columns that one statement of a plan reads, its own and those of the rows joined to it, and the SQL for them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sqlalchemy import and_, select
+from sqlalchemy.dialects.postgresql import asyncpg
+
+from graphql_api.planner.refusals import Declined
+from loaders.core import statements
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from sqlalchemy import Select
+
+    from graphql_api import access
+    from loaders.core import Many, One, Page, Row
+
+OWN = ""
+"""The alias of a statement's own rows; joined ones have j0, j1 ..."""
+_DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """SQL with numbered parameters, what each is called, and the values of those that are always the same."""
+
+    sql: str
+    names: tuple[str, ...]
+    constants: Mapping[str, Any]
+
+    def arguments(self, values: Mapping[str, Any]) -> list[Any]:
+        """The parameters in their order."""
+        return [values[name] if name in values else self.constants[name] for name in self.names]
+
+
+@dataclass(frozen=True, slots=True)
+class _Join:
+    near: str
+    one: One
+
+
+@dataclass(slots=True)
+class Table:
+    """What is read of the rows of one statement; each column has a place in the record."""
+
+    model: Any
+    columns: list[tuple[str, str]] = field(default_factory=list)
+    joins: dict[str, _Join] = field(default_factory=dict)
+
+    def column(self, alias: str, name: str) -> int:
+        """The place of a column."""
+        if (alias, name) not in self.columns:
+            self.columns.append((alias, name))
+        return self.columns.index((alias, name))
+
+    def join(self, near: str, one: One) -> str:
+        """The alias of the rows that a to-one edge leads to from the rows of another alias."""
+        if one.row.archive is not None:
+            raise Declined
+        for alias, known in self.joins.items():
+            if known.near == near and known.one is one:
+                return alias
+        alias = f"j{len(self.joins)}"
+        self.joins[alias] = _Join(near, one)
+        return alias
+
+    def names(self, alias: str) -> tuple[str, ...]:
+        """Attributes to select of an alias: those asked for, and those that joins go by."""
+        wanted = [name for owner, name in self.columns if owner == alias]
+        for own, join in self.joins.items():
+            if join.near == alias:
+                wanted += join.one.local
+            if own == alias:
+                wanted += [key.key for key in join.one.row.key]
+        return tuple(dict.fromkeys(wanted))
+
+    def by_key(self, row: Row, scope: access.Scope) -> Text:
+        """Rows by the arrays `key_0`, `key_1` ..."""
+        found = statements.found(row, scope, self.names(OWN)).subquery("item")
+        return _text(self._joined(found, scope, []))
+
+    def lists(self, many: Many, scope: access.Scope) -> Text:
+        """Every parent's list; the parent's key stands last."""
+        if self.joins:
+            raise Declined
+        return _text(statements.listed(many, scope, (*self.names(OWN), many.key.key)))
+
+    def slices(self, page: Page, scope: access.Scope, going: statements.Going) -> Text:
+        """Pages: the columns, the sort keys, and unless it is for one parent the parent's ordinal."""
+        base = statements.sliced(page, scope, going, self.names(OWN))
+        alone = page.key is None or going.alone
+        depth = len(going.order.keys(going.order.descending))
+        if alone and not self.joins and [name for _, name in self.columns] == list(self.names(OWN)):
+            return _text(base)
+        found = (base if alone else base.order_by(None)).subquery("item")
+        sorts = [found.c[f"sort_{index}"] for index in range(depth)]
+        ordinal = [] if alone else [found.c[statements.ORDINAL]]
+        statement = self._joined(found, scope, [*sorts, *ordinal])
+        return _text(statement.order_by(*ordinal, *(one.desc() if going.descending else one.asc() for one in sorts)))
+
+    def _joined(self, found: Any, scope: access.Scope, others: Sequence[Any]) -> Select[Any]:
+        tables = {OWN: found}
+        joined = found
+        for alias, join in self.joins.items():
+            far = statements.beside(join.one.row, scope, self.names(alias)).subquery(alias)
+            near = tables[join.near]
+            keys = [near.c[name] for name in join.one.local] + list(join.one.fixed)
+            same = (far.c[key.key] == value for key, value in zip(join.one.row.key, keys, strict=True))
+            joined = joined.outerjoin(far, and_(*same))
+            tables[alias] = far
+        columns = [tables[alias].c[name].label(f"c{at}") for at, (alias, name) in enumerate(self.columns)]
+        return select(*columns, *others).select_from(joined)
+
+
+def text_of(statement: Any) -> Text:
+    """The SQL of a statement of the loaders."""
+    return _text(statement)
+
+
+def _text(statement: Any) -> Text:
+    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+    constants = {}
+    for name, value in compiled.params.items():
+        if value is not None:
+            process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
+            constants[name] = process(value) if process else value
+    return Text(str(compiled), tuple(compiled.positiontup or ()), constants)

@@ -1,0 +1,67 @@
+"""Every query that a test asks is asked a second time, of a plan: where the plan answers, it answers the same bytes."""
+
+from __future__ import annotations
+
+import os
+from contextvars import ContextVar
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from graphql import GraphQLError
+
+from graphql_api import answers
+from graphql_api.errors import DomainError, Refusal
+from graphql_api.planner import FORMAT, Planner
+from graphql_api.planner.cache import Plans
+from graphql_api.planner.connections import Borrowed
+from graphql_api.planner.refusals import Declined
+from graphql_api.requests import Operation
+
+if TYPE_CHECKING:
+    from strawberry.types import ExecutionResult
+
+    from graphql_api.context import Context
+    from graphql_api.masking import Schema
+
+REPLAYING: ContextVar[bool] = ContextVar("REPLAYING", default=False)
+"""True while a plan answers, whose statements are not those that a test counts."""
+
+
+@lru_cache(maxsize=1)
+def _plans(schema: Schema) -> Plans:
+    return Plans(schema)
+
+
+async def planned(schema: Schema, document: str, variables: dict[str, Any], context: Context) -> bytes | None:
+    """What a plan answers; None where it leaves the operation to graphql-core. Faults are raised."""
+    planner = Planner(schema, Borrowed(context.database))
+    planner.plans = _plans(schema)
+    if not context.actor.signed_in:
+        return None
+    token = REPLAYING.set(True)
+    try:
+        data = await planner.data(Operation(document, None, variables), context)
+    except (Declined, Refusal, DomainError, GraphQLError):
+        return None
+    finally:
+        REPLAYING.reset(token)
+    return orjson.dumps({"data": data}, option=FORMAT)
+
+
+async def compare(
+    schema: Schema, document: str, variables: dict[str, Any], context: Context, result: ExecutionResult
+) -> bool:
+    """Assert that a plan answers as graphql-core did, or not at all; tells whether it answered."""
+    try:
+        found = await planned(schema, document, variables, context)
+    except Exception:
+        if result.errors:
+            return False
+        raise
+    if log := os.environ.get("REPLAYS"):
+        with open(log, "a") as told:  # noqa: ASYNC230, PTH123
+            told.write(f"{'declined' if found is None else 'planned'} {bool(result.errors)} {document!r}\n")
+    if found is not None:
+        assert found == answers.encode(answers.body_of(result)), document
+    return found is not None
