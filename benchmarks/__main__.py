@@ -31,15 +31,13 @@ def main() -> int:
     """Measure, and print; the exit status is 1 where nothing can be measured, or answers differ."""
     options = _options()
     try:
-        if not hasattr(os, "sched_setaffinity"):
-            raise Complaint("The benchmark needs Linux: it gives each program its core.")
         run, machine = _run(options)
     except (Complaint, Unequal) as complaint:
         print(complaint, file=sys.stderr)
         return 1
     print(tables.table(run))
     print(f"\n{tables.markdown(run)}\n\n{machine}")
-    if options.draw:
+    if options.draw and tables.of_the_four(run):
         options.draw.write_text(pictures.draw(run, machine))
         print(f"Drawn: {options.draw}")
     return 0
@@ -47,6 +45,8 @@ def main() -> int:
 
 def _run(options: argparse.Namespace) -> tuple[Run, str]:
     """The run, and the machine that it was on; raises `Complaint` and `Unequal`."""
+    if not hasattr(os, "sched_setaffinity"):
+        raise Complaint("The benchmark needs Linux: it gives each program its core.")
     cores = sorted(os.sched_getaffinity(0))
     serving, loading = cores[0], cores[-1]
     os.sched_setaffinity(0, {loading})

@@ -5,8 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from benchmarks.questions import FOUR
-from benchmarks.tables import MAIN, figure
+from benchmarks.tables import MAIN, figure, of_the_four
 
 if TYPE_CHECKING:
     from benchmarks.runs import Run
@@ -38,7 +37,7 @@ STYLE = """
 def draw(run: Run, machine: str) -> str:
     """The picture, as SVG: requests a second for the questions that count."""
     titles = {question.name: question.title for question in run.questions}
-    shown = [name for name in FOUR if (name, MAIN) in run.cells]
+    shown = of_the_four(run)
     panel_height = 30 + ROW * len(run.servers)
     height = round(HEAD + (len(shown) + 1) // 2 * (panel_height + 16) + 34)
     parts: list[str] = []
@@ -46,7 +45,7 @@ def draw(run: Run, machine: str) -> str:
     for number, name in enumerate(shown):
         left = MARGIN + number % 2 * (PANEL + GAP)
         top = HEAD + number // 2 * (panel_height + 16)
-        rates = {server.kind.title: run.cells[name, MAIN][server.kind.name] for server in run.servers}
+        rates = {server.kind.title: shown[name][server.kind.name] for server in run.servers}
         measured = {title: cell for title, cell in rates.items() if cell.rates}
         most = max(cell.rate for cell in measured.values())
         parts.append(_text(left, top + 14, f"{titles[name]}, {run.fields[name]:,} fields", "question"))

@@ -42,13 +42,20 @@ def markdown(run: Run) -> str:
     """The questions whose figures are the targets, for the README."""
     names = [server.kind.name for server in run.servers]
     kinds = {server.kind.name: server.kind.title for server in run.servers}
-    found = {name: run.cells[name, MAIN] for name in FOUR if (name, MAIN) in run.cells}
+    found = of_the_four(run)
     heads = [question.title for question in run.questions if question.name in found]
+    if not found:
+        return ""
     lines = ["| requests a second | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for name in names:
         cells = " | ".join(figure(found[one].get(name)) for one in found)
         lines.append(f"| {kinds[name]} | {cells} |")
     return "\n".join(lines)
+
+
+def of_the_four(run: Run) -> dict[str, dict[str, Cell]]:
+    """Of the questions whose figures are the targets, those that were asked."""
+    return {name: run.cells[name, MAIN] for name in FOUR if (name, MAIN) in run.cells}
 
 
 def ratios(run: Run) -> list[str]:
