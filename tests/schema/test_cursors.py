@@ -1,0 +1,144 @@
+"""Walks through lists by cursors, forwards and backwards, where what they are ordered by may be missing."""
+
+from __future__ import annotations
+
+import base64
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+
+from graphql_api.actors import Actor
+from tests.builders import Builders, person
+from tests.conftest import Ask
+
+PAGE = "totalCount nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
+ARGUMENTS = "first: $first, after: $after, last: $last, before: $before, orderBy: $order"
+
+
+def within(noun: str, order: str, argument: str = "") -> str:
+    """A query for a page of something that a service has."""
+    return f"""query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String, $order: {order}) {{
+        service(id: $id) {{ page: {noun}({ARGUMENTS}{argument}) {{ {PAGE} }} }}
+    }}"""
+
+
+SERVICES = f"""query ($first: Int, $after: String, $last: Int, $before: String, $order: ServiceOrder) {{
+    page: services({ARGUMENTS}) {{ {PAGE} }}
+}}"""
+TEMPLATES = within("templates", "TemplateOrder")
+JOBS = within("jobs", "JobOrder")
+
+
+class World:
+    """A member of several services, in the first of which some templates and jobs have no instant to go by."""
+
+    def __init__(self, make: Builders) -> None:
+        self._make = make
+        self.ids: dict[str, list[tuple[datetime | None, str]]] = {"services": [], "templates": [], "jobs": []}
+
+    async def build(self) -> Actor:
+        """Make it, and answer the member."""
+        moments = [datetime(2026, 1, day) if day else None for day in (2, 0, 1, 0, 2, 0)]  # noqa: DTZ001 - naive UTC
+        services = [await self._make.service(go_live_at=moment) for moment in moments]
+        self.service = services[0]
+        templates = [await self._make.template(self.service, updated_at=moment) for moment in moments]
+        jobs = [await self._make.job(templates[0], scheduled_for=moment) for moment in moments]
+        made: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
+        for noun, rows in made.items():
+            self.ids[noun] = [(moment, str(row.id)) for moment, row in zip(moments, rows, strict=True)]
+        return person(await self._make.member(self.service), *services)
+
+    def sorted(self, noun: str, *, descending: bool) -> list[str]:
+        """Ids as they should stand: rows without an instant last, whichever the direction."""
+        known = sorted((one for one in self.ids[noun] if one[0]), reverse=descending)
+        unknown = sorted((one[1] for one in self.ids[noun] if not one[0]), reverse=descending)
+        return [one[1] for one in known] + unknown
+
+
+CASES = [
+    ("services", "WENT_LIVE_AT", SERVICES),
+    ("templates", "UPDATED_AT", TEMPLATES),
+    ("jobs", "SCHEDULED_FOR", JOBS),
+]
+
+
+@pytest.mark.parametrize("size", [1, 2, 6])
+@pytest.mark.parametrize("descending", [False, True])
+@pytest.mark.parametrize(("noun", "field", "query"), CASES)
+async def test_rows_without_an_instant_come_last_and_each_comes_once(
+    noun: str, field: str, query: str, *, descending: bool, size: int, ask: Ask, make: Builders
+) -> None:
+    world = World(make)
+    actor = await world.build()
+    variables: dict[str, Any] = {"order": {"field": field, "direction": "DESC" if descending else "ASC"}}
+    variables |= {} if noun == "services" else {"id": str(world.service.id)}
+    wanted = world.sorted(noun, descending=descending)
+
+    async def page(**place: Any) -> dict[str, Any]:
+        answer = await ask(query, by=actor, **variables, **place)
+        assert answer.errors == []
+        assert answer.data is not None
+        found: dict[str, Any] = answer.data.get("page") or answer.data["service"]["page"]
+        assert found["totalCount"] == 6
+        return found
+
+    for size_name, place, ends in (("first", "after", "endCursor"), ("last", "before", "startCursor")):
+        found: list[str] = []
+        cursor, more = None, True
+        while more:
+            one = await page(**{size_name: size, place: cursor})
+            ids = [node["id"] for node in one["nodes"]]
+            found = [*found, *ids] if size_name == "first" else [*ids, *found]
+            info = one["pageInfo"]
+            ahead, behind = (
+                (info["hasNextPage"], info["hasPreviousPage"])
+                if size_name == "first"
+                else (info["hasPreviousPage"], info["hasNextPage"])
+            )
+            assert behind is (cursor is not None)
+            cursor, more = info[ends], ahead
+        assert found == wanted
+
+
+def made(*values: Any) -> str:
+    """A cursor as somebody might forge it."""
+    return base64.urlsafe_b64encode(json.dumps(values).encode()).rstrip(b"=").decode()
+
+
+ID = "6f1c1d3e-5b0a-4f0e-8c5d-0a8e6a0b8d11"
+FORGED = [
+    "", " ", "x", "é", "=" * 100, "A" * 5_000, made(), made("name"), made(1, 2, 3), made("name,id", 1, ID),
+    made("name,id", "a\0", ID), made("name,id", "a\ud800", ID), made("name,id", None, None), made("name,id", "a", "b"),
+    made("name,id", "a", 7), made("name,id", ["a"], ID), made("created_at,id", "x", ID), made("created_at,id", 1, ID),
+    made("created_at,id", "2026-01-01T00:00:00Z", ID), made("created_at,id", None, ID),
+    made("created_at,id", "infinity", ID),
+    base64.urlsafe_b64encode(b"{}").decode(), base64.urlsafe_b64encode(b"[" * 1_400).decode(), "\u0661\u0662",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("query", [SERVICES, TEMPLATES, JOBS, within("notifications", "NotificationOrder")])
+async def test_a_forged_cursor_is_refused(query: str, ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    actor = person(await make.member(service), service)
+    variables = {} if query is SERVICES else {"id": str(service.id)}
+    for forged in FORGED:
+        for place in ("after", "before"):
+            answer = await ask(query, by=actor, **variables, **{place: forged})
+            assert answer.codes == ["BAD_REQUEST"], (forged, place)
+
+
+@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
+async def test_a_forged_cursor_that_could_be_one_names_a_place(moment: str, ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    actor = person(await make.member(service), service)
+
+    for place in ("after", "before"):
+        answer = await ask(
+            within("notifications", "NotificationOrder"),
+            by=actor,
+            id=str(service.id),
+            **{place: made("created_at,id", moment, ID)},
+        )
+        assert answer.field["page"]["nodes"] == []
