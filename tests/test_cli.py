@@ -217,15 +217,14 @@ def test_a_missing_setting_is_said_in_a_sentence(values: dict[str, str], sentenc
     assert (done.returncode, done.stderr, done.stdout) == (1, sentence, "")
 
 
-@pytest.mark.parametrize("word", ["dev", "migrate", "seed", "work"])
-def test_every_command_says_in_a_sentence_which_setting_is_wrong(word: str) -> None:
-    done = command(word, DATABASE_URL="mysql://x@127.0.0.1/x", **SECRETS)
+def test_other_commands_say_the_same_of_settings() -> None:
+    done = command("migrate", DATABASE_URL="mysql://x@127.0.0.1/x")
     assert (done.returncode, done.stderr) == (
         1,
         "DATABASE_URL must be like postgresql://user:password@host/database.\n",
     )
 
-    done = command(word, PORT="x", **SECRETS)
+    done = command("dev", PORT="x")
     assert done.returncode == 1
     assert (
         done.stderr
