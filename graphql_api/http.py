@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import time
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect, Request
@@ -15,6 +15,7 @@ from strawberry.types.graphql import OperationType
 
 from graphql_api import answers, requests
 from graphql_api.auth import actor_of
+from graphql_api.callers import Callers
 from graphql_api.context import Context
 from graphql_api.errors import Refusal, Unavailable
 from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
@@ -52,10 +53,18 @@ class Server:
     signer: Signer
     store: Store
     metrics: Metrics
+    callers: Callers = field(default_factory=Callers)
 
     async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
-        """Whoever a token belongs to; raises `Unauthenticated`."""
-        return await actor_of(token, acting_user, database=self.database, settings=self.settings, signer=self.signer)
+        """Whoever a token belongs to, or did a moment ago; raises `Unauthenticated`."""
+        known = None if token is None else self.callers.find(token, acting_user)
+        if known is not None:
+            return known
+        since = time.monotonic()
+        actor = await actor_of(token, acting_user, database=self.database, settings=self.settings, signer=self.signer)
+        if token is not None:
+            self.callers.keep(token, acting_user, actor, since)
+        return actor
 
     async def actor_of(self, headers: Mapping[str, str]) -> Actor:
         """Whoever sends a request."""
@@ -86,6 +95,8 @@ class Server:
         except TimeoutError as error:
             raise Unavailable("The answer took too long: ask for less, or try again.") from error
         finally:
+            if "mutation" in operation.query:
+                self.callers.forget()
             name = operation.name if actor.signed_in else None
             self.metrics.answered(name, outcome, time.perf_counter() - began)
         return result

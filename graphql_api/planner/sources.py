@@ -43,11 +43,13 @@ class Request:
         self.reads = reads
         self.variables = variables
         self.scope = access.scope(context.actor)
-        self._values = access.values(context.actor)
+        self._values: dict[str, Any] | None = None
 
     async def fetch(self, text: tables.Text, values: dict[str, Any]) -> Sequence[Any]:
         """The records of a statement with these values and the caller's."""
-        return await self.reads.fetch(text.sql, text.arguments(self._values | values))
+        if text.asks_who and self._values is None:
+            self._values = access.values(self.context.actor)
+        return await self.reads.fetch(text.sql, text.arguments({**self._values, **values} if self._values else values))
 
 
 class Texts:

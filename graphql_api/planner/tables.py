@@ -31,6 +31,8 @@ class Text:
     sql: str
     names: tuple[str, ...]
     constants: Mapping[str, Any]
+    asks_who: bool
+    """Whether a parameter says something of the caller."""
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The parameters in their order."""
@@ -128,4 +130,5 @@ def _text(statement: Any) -> Text:
         if value is not None:
             process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
             constants[name] = process(value) if process else value
-    return Text(str(compiled), tuple(compiled.positiontup or ()), constants)
+    names = tuple(compiled.positiontup or ())
+    return Text(str(compiled), names, constants, any(name.startswith("actor_") for name in names))
