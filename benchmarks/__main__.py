@@ -8,6 +8,7 @@ import contextlib
 import os
 import platform
 import re
+import signal
 import subprocess
 import sys
 from datetime import UTC, datetime
@@ -30,11 +31,14 @@ BUSY = 1.2
 def main() -> int:
     """Measure, and print; the exit status is 1 where nothing can be measured, or answers differ."""
     options = _options()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left behind
     try:
         run, machine = _run(options)
     except (Complaint, Unequal) as complaint:
         print(complaint, file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
     print(tables.table(run))
     print(f"\n{tables.markdown(run)}\n\n{machine}")
     if options.draw and tables.of_the_four(run):
