@@ -30,7 +30,7 @@ async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
         await tx.execute(
             text(
                 "TRUNCATE services, services_history, users, organisation, templates_history, api_keys_history, "
-                "idempotency_keys, rate_buckets, daily_usage CASCADE"
+                "idempotency_keys, rate_buckets, daily_usage, pgqueuer, pgqueuer_log CASCADE"
             )
         )
 
