@@ -10,7 +10,6 @@ import structlog
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
-from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
@@ -118,7 +117,7 @@ async def _uploads(request: Request) -> Response:
 
 
 async def _status(request: Request) -> Response:
-    """What runs here, and with `?simple` no more; 503 while the database is away."""
+    """What runs here, and with `?simple` no more; 503 while the database is away or not migrated."""
     server: Server = request.app.state.server
     told: dict[str, Any] = {
         "status": "ok",
@@ -128,9 +127,13 @@ async def _status(request: Request) -> Response:
     if "simple" in request.query_params:
         return answers.respond(told, 200)
     try:
-        told["databaseRevision"] = await _revision(server.database)
+        revision = await _revision(server.database)
     except (Refusal, SQLAlchemyError, OSError):
         return answers.respond({**told, "status": "error", "message": "The database is away."}, 503)
+    told["databaseRevision"] = revision
+    if revision is None:
+        message = "The database has none of our tables yet: migrate it (`./run migrate`)."
+        return answers.respond({**told, "status": "error", "message": message}, 503)
     return answers.respond(told, 200)
 
 
@@ -163,9 +166,10 @@ class Shell:
     def __init__(self, app: ASGIApp, settings: Settings) -> None:
         """Stand around an application."""
         self._app = app
-        self._headers = dict(SECURITY)
+        headers = dict(SECURITY)
         if settings.environment == "production":
-            self._headers["strict-transport-security"] = f"max-age={YEAR}"
+            headers["strict-transport-security"] = f"max-age={YEAR}"
+        self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
@@ -181,10 +185,13 @@ class Shell:
             nonlocal begun
             if message["type"] == "http.response.start":
                 begun = True
-                headers = MutableHeaders(scope=message)
-                headers["x-request-id"] = request_id
-                for name, value in self._headers.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                given = {name for name, _ in headers}
+                message["headers"] = [
+                    *headers,
+                    (b"x-request-id", request_id.encode()),
+                    *(header for header in self._headers if header[0] not in given),
+                ]
             await send(message)
 
         try:

@@ -26,6 +26,7 @@ _BY_STATUS = {status.value: group for group, statuses in _IN_GROUPS.items() for 
 _STATUSES: dict[str, NotificationStatus] = {status.value: status for status in NotificationStatus}
 OLD_FAILURE = "failed"
 """A status of old rows only, read as a technical failure."""
+_BY_STATUS[OLD_FAILURE] = _BY_STATUS[NotificationStatus.TECHNICAL_FAILURE.value]
 
 
 def status_of(stored: str) -> NotificationStatus:
@@ -35,7 +36,7 @@ def status_of(stored: str) -> NotificationStatus:
 
 def group_of(stored: str) -> NotificationStatusGroup:
     """The group that a row's status counts in."""
-    return _BY_STATUS[status_of(stored).value]
+    return _BY_STATUS[stored]
 
 
 def stored_in(group: NotificationStatusGroup) -> list[str]:

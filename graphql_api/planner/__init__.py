@@ -54,7 +54,8 @@ class Planner:
         if type(database) is not Database:
             return cls(schema, Borrowed(database))
         most = max(1, settings.database_pool_size // 2)
-        return cls(schema, Kept(database, most, settings.database_pool_recycle))
+        settable = not settings.database_through_pooler
+        return cls(schema, Kept(database, most, settings.database_pool_recycle, settable=settable))
 
     async def close(self) -> None:
         """Let the connections go."""

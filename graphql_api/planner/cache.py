@@ -19,6 +19,7 @@ from graphql.execution.values import VariableValues, get_variable_values
 from graphql.language import Visitor
 
 from graphql_api import limits
+from graphql_api.errors import Refusal
 from graphql_api.planner.compiling import Plan, compiled
 from graphql_api.planner.refusals import Declined
 from graphql_api.values import check_variables
@@ -136,7 +137,7 @@ class Plans:
     def _compile(self, entry: Entry, variables: VariableValues) -> Plan | None:
         try:
             return compiled(self._schema, entry.operation, entry.fragments, variables)
-        except (Declined, GraphQLError):
+        except (Declined, Refusal, GraphQLError):
             return None
 
     def _keep(self, query: str, name: str | None, entry: Entry, choice: tuple[Any, ...], plan: Plan | None) -> None:

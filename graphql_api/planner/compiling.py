@@ -16,7 +16,7 @@ from graphql.execution.collect_fields import collect_fields
 
 from graphql_api.planner import sources
 from graphql_api.planner.refusals import Declined
-from graphql_api.planner.selections import Details, Selections
+from graphql_api.planner.selections import Details, Selections, has_variables
 from graphql_api.planner.tables import OWN, Table
 from graphql_api.planner.writing import may_be_null
 from loaders.core import readable
@@ -25,7 +25,7 @@ from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, T
 from schema.core.resolvers import read_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from graphql import FragmentDefinitionNode, OperationDefinitionNode
     from graphql.execution.values import VariableValues
@@ -278,26 +278,36 @@ class _Compiler(Selections):
                 expressions.append(
                     self._entity(rows, OWN, page.model, below)
                     if name == "nodes"
-                    else self._edge(rows, page.model, kind.fields[name].type.of_type.of_type.of_type, below)
+                    else self._edge(rows, page.model, kind.fields[name].type.of_type.of_type.of_type, below, ends)
                 )
             parts.append(f"{key!r}: {written}")
         self._finish(rows, expressions)
         values = [f"v{index}" for index in range(len(expressions))]
         names = ", ".join(["after", "before", "start", "end", "total", *values])
         write = self._code.function(names, "{" + ", ".join(parts) + "}")
-        given = self._arguments(definition, details[0].node)
+        return sources.Pages(page, self._asked(field, definition, details[0].node), rows, ends, write)
 
-        def arguments(request: sources.Request) -> Any:
-            paging = dict(given(request))
+    def _asked(self, field: Edges, definition: Any, node: Any) -> Callable[[sources.Request], sources.Asked]:
+        """What a connection is asked for: found out now where no variable has a say."""
+
+        def asked(given: Mapping[str, Any]) -> sources.Asked:
+            paging = dict(given)
             chosen, order = paging.pop("filter", strawberry.UNSET), paging.pop("order_by", strawberry.UNSET)
-            return read_arguments(field, chosen, order, paging)
+            return sources.Asked.of(field.loader, read_arguments(field, chosen, order, paging))
 
-        return sources.Pages(page, arguments, rows, ends, write)
+        given = self._arguments(definition, node)
+        if has_variables(node):
+            return lambda request: asked(given(request))
+        fixed = asked(self._given(definition, node, self._variables))
+        return lambda _: fixed
 
-    def _edge(self, rows: sources.Rows, model: Any, kind: GraphQLObjectType, details: Details) -> str:
+    def _edge(
+        self, rows: sources.Rows, model: Any, kind: GraphQLObjectType, details: Details, ends: sources.Ends
+    ) -> str:
         parts = []
         for key, below in self._below(kind, details):
             name = below[0].node.name.value
+            ends.places = ends.places or name == "cursor"
             written = {"__typename": repr(kind.name), "cursor": "cursor(r)"}.get(name)
             parts.append(f"{key!r}: {written or self._entity(rows, OWN, model, below)}")
         return "{" + ", ".join(parts) + "}"
@@ -307,6 +317,7 @@ class _Compiler(Selections):
         for key, below in self._below(kind, details):
             name = below[0].node.name.value
             ends.cursors = ends.cursors or name in {"startCursor", "endCursor"}
+            ends.places = ends.places or ends.cursors
             ends.behind = ends.behind or name in {"hasNextPage", "hasPreviousPage"}
             written = {
                 "__typename": repr(kind.name),

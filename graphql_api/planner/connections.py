@@ -17,13 +17,15 @@ if TYPE_CHECKING:
     from graphql_api.database import Database
 
 Records = list[Any]
+_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
+_PLAN_AS_USUAL = "RESET plan_cache_mode"
 
 
 class Reads(Protocol):
     """What runs a statement."""
 
-    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
-        """The rows; raises whatever asyncpg does."""
+    async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
+        """The rows; raises whatever asyncpg does. A `steady` statement is run in the same way for all values."""
         ...
 
     async def close(self) -> None:
@@ -35,25 +37,34 @@ class Reads(Protocol):
 class _Lent:
     connection: AsyncConnection
     driver: Any
+    steady: bool = False
     born: float = field(default_factory=time.monotonic)
 
 
 class Kept:
     """At most so many connections, each for one statement at a time; whoever comes later waits their turn."""
 
-    def __init__(self, database: Database, most: int, recycle: float) -> None:
-        """Open none before it is needed; each is given back after `recycle` seconds."""
+    def __init__(self, database: Database, most: int, recycle: float, *, settable: bool = True) -> None:
+        """Open none before it is needed; each is given back after `recycle` seconds.
+
+        Where they are not `settable`, as through a pooler, they are left as they are.
+        """
+        self._settable = settable
         self._engine = database.primary
         self._free: deque[_Lent] = deque()
         self._turn = asyncio.Semaphore(most)
         self._recycle = recycle
         self._leaving: set[asyncio.Task[None]] = set()
 
-    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
+    async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
         async with self._turn:
             lent = self._free.pop() if self._free else await self._borrow()
             try:
+                if steady != lent.steady and self._settable:
+                    # PostgreSQL would plan most of these each time, which takes as long as running them.
+                    await lent.driver.execute(_PLAN_ONCE if steady else _PLAN_AS_USUAL)
+                    lent.steady = steady
                 rows: Records = await lent.driver.fetch(sql, *arguments)
             except BaseException:
                 # Whether it can be used again nobody knows: the pool tries it before it lends it to another.
@@ -85,6 +96,9 @@ class Kept:
 
 async def _close(lent: _Lent) -> None:
     with contextlib.suppress(Exception):
+        if lent.steady and not lent.driver.is_closed():
+            await lent.driver.execute(_PLAN_AS_USUAL)
+    with contextlib.suppress(Exception):
         if lent.driver.is_closed():
             await lent.connection.invalidate()
         await lent.connection.close()
@@ -97,8 +111,9 @@ class Borrowed:
         """Read by this door."""
         self._database = database
 
-    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
+    async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
+        del steady
         async with self._database.reading() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             rows: Records = await driver.fetch(sql, *arguments)

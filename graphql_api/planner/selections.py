@@ -107,17 +107,16 @@ class Selections:
 
     def _arguments(self, definition: Any, node: Any) -> Callable[[Request], dict[str, Any]]:
         """What a field was asked with, by Python's names: found out now where no variable has a say."""
-        field = definition.extensions["strawberry-definition"]
-        registry, config = self._strawberry.schema_converter.scalar_registry, self._strawberry.config
-
-        def read(variables: VariableValues) -> dict[str, Any]:
-            given = get_argument_values(definition, node, variables)
-            return convert_arguments(given, field.arguments, registry, config)
-
-        if any(_has_variable(one) for one in node.arguments or ()):
-            return lambda request: read(request.variables)
-        fixed = read(self._variables)
+        if has_variables(node):
+            return lambda request: self._given(definition, node, request.variables)
+        fixed = self._given(definition, node, self._variables)
         return lambda _: fixed
+
+    def _given(self, definition: Any, node: Any, variables: VariableValues) -> dict[str, Any]:
+        field = definition.extensions["strawberry-definition"]
+        given = get_argument_values(definition, node, variables)
+        converter = self._strawberry.schema_converter
+        return convert_arguments(given, field.arguments, converter.scalar_registry, self._strawberry.config)
 
 
 def _class(kind: GraphQLObjectType) -> type[Any]:
@@ -133,7 +132,9 @@ class _Variables(Visitor):
         self.found = True
 
 
-def _has_variable(node: Any) -> bool:
+def has_variables(node: Any) -> bool:
+    """Whether variables have a say in a field's arguments."""
     visitor = _Variables()
-    walk(node, visitor)
+    for argument in node.arguments or ():
+        walk(argument, visitor)
     return visitor.found

@@ -7,7 +7,7 @@ A source reads for all its parents at once, then asks its children for all its r
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from graphql_api import access
@@ -49,7 +49,8 @@ class Request:
         """The records of a statement with these values and the caller's."""
         if text.asks_who and self._values is None:
             self._values = access.values(self.context.actor)
-        return await self.reads.fetch(text.sql, text.arguments({**self._values, **values} if self._values else values))
+        arguments = text.arguments({**self._values, **values} if self._values else values)
+        return await self.reads.fetch(text.sql, arguments, steady=text.steady)
 
 
 class Texts:
@@ -232,9 +233,35 @@ class Ends:
     """What a connection's own fields need."""
 
     rows: bool = False
+    places: bool = False
     cursors: bool = False
     behind: bool = False
     total: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """The arguments of a connection, as its statements want them: for one parent, and for several."""
+
+    arguments: Arguments
+    shapes: statements.Shapes
+    values: dict[str, Any]
+    alone: statements.Going
+    together: statements.Going
+
+    @classmethod
+    def of(cls, page: Page, arguments: Arguments) -> Asked:
+        """Read arguments; raises `BadRequest` where a filter refuses its value."""
+        shapes = statements.shapes_of(page, arguments.filters)
+        values = statements.values_of(page, arguments.filters, shapes)
+        together = statements.Going(
+            arguments.order,
+            arguments.size,
+            shapes,
+            backwards=arguments.backwards,
+            onwards=arguments.cursor is not None,
+        )
+        return cls(arguments, shapes, values, replace(together, alone=True), together)
 
 
 @dataclass(slots=True)
@@ -242,16 +269,15 @@ class Pages:
     """A connection for each parent, or one over a whole table."""
 
     page: Page
-    arguments: Callable[[Request], Arguments]
+    arguments: Callable[[Request], Asked]
     rows: Rows
     ends: Ends
     write: Callable[..., Any]
 
     async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
         """A connection for each key."""
-        arguments = self.arguments(request)
-        shapes = statements.shapes_of(self.page, arguments.filters)
-        values = statements.values_of(self.page, arguments.filters, shapes)
+        asked = self.arguments(request)
+        arguments, shapes, values = asked.arguments, asked.shapes, asked.values
         wanted = [key for key in dict.fromkeys(keys) if key is not None or self.page.key is None]
         if not wanted:
             return [None] * len(keys)
@@ -259,14 +285,7 @@ class Pages:
         if not self.ends.rows:
             found = {key: self.write(None, None, None, None, totals.get(key, 0)) for key in wanted}
             return [found.get(key) for key in keys]
-        going = statements.Going(
-            arguments.order,
-            arguments.size,
-            shapes,
-            backwards=arguments.backwards,
-            onwards=arguments.cursor is not None,
-            alone=len(wanted) == 1,
-        )
+        going = asked.alone if len(wanted) == 1 else asked.together
         behind = await self._behind(request, wanted, going, arguments.cursor, values) if self.ends.behind else {}
         records, stops, more = await self._records(request, wanted, going, arguments.cursor, values)
         written = await self.rows.write(request, records, lambda record: self._cursor(record, going))
@@ -294,7 +313,9 @@ class Pages:
     ) -> tuple[Sequence[Any], list[int], list[bool]]:
         """The records of all pages one after another, where each page stops, and whether there is more of it."""
         table, scope = self.rows.table, request.scope
-        text = self.rows.texts.get((going, scope), lambda: table.slices(self.page, scope, going))
+        text = self.rows.texts.get(
+            (going, scope), lambda: table.slices(self.page, scope, going, places=self.ends.places)
+        )
         if self.page.key is None or going.alone:
             place = {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
             records = await request.fetch(text, values | place | {"key_0": keys[0]})

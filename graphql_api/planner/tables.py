@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 OWN = ""
 """The alias of a statement's own rows; joined ones have j0, j1 ..."""
+_STEADY = ("key_", "cursor_", "actor_")
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -33,6 +34,8 @@ class Text:
     constants: Mapping[str, Any]
     asks_who: bool
     """Whether a parameter says something of the caller."""
+    steady: bool
+    """Whether one way of running it is right for all values: keys go by an index, what a filter is given may not."""
 
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The parameters in their order."""
@@ -91,8 +94,8 @@ class Table:
             raise Declined
         return _text(statements.listed(many, scope, (*self.names(OWN), many.key.key)))
 
-    def slices(self, page: Page, scope: access.Scope, going: statements.Going) -> Text:
-        """Pages: the columns, the sort keys, and unless it is for one parent the parent's ordinal."""
+    def slices(self, page: Page, scope: access.Scope, going: statements.Going, *, places: bool) -> Text:
+        """Pages: the columns, with `places` the sort keys, and unless it is for one parent the parent's ordinal."""
         base = statements.sliced(page, scope, going, self.names(OWN))
         alone = page.key is None or going.alone
         depth = len(going.order.keys(going.order.descending))
@@ -101,7 +104,7 @@ class Table:
         found = (base if alone else base.order_by(None)).subquery("item")
         sorts = [found.c[f"sort_{index}"] for index in range(depth)]
         ordinal = [] if alone else [found.c[statements.ORDINAL]]
-        statement = self._joined(found, scope, [*sorts, *ordinal])
+        statement = self._joined(found, scope, [*(sorts if places else ()), *ordinal])
         return _text(statement.order_by(*ordinal, *(one.desc() if going.descending else one.asc() for one in sorts)))
 
     def _joined(self, found: Any, scope: access.Scope, others: Sequence[Any]) -> Select[Any]:
@@ -131,4 +134,5 @@ def _text(statement: Any) -> Text:
             process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
             constants[name] = process(value) if process else value
     names = tuple(compiled.positiontup or ())
-    return Text(str(compiled), names, constants, any(name.startswith("actor_") for name in names))
+    steady = all(name.startswith(_STEADY) for name in names)
+    return Text(str(compiled), names, constants, any(name.startswith("actor_") for name in names), steady)

@@ -35,7 +35,7 @@ class Loaders:
         self.actor = actor
         self.bulk = bulk
         self.scope = access.scope(actor)
-        self._seen_by = access.values(actor)
+        self._seen_by: dict[str, Any] | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
 
@@ -93,6 +93,8 @@ class Loaders:
         return self._loaders[group]
 
     async def _fetch(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+        if self._seen_by is None:
+            self._seen_by = access.values(self.actor)
         async with self._gate, self.database.reading(bulk=self.bulk) as connection:
             return (await connection.execute(statement, {**self._seen_by, **values})).all()
 
