@@ -85,7 +85,10 @@ def create(
             )
         )
     app = Starlette(
-        routes=_routes(server, planner), middleware=middleware, lifespan=lifespan, exception_handlers={HTTPException: _plain}
+        routes=_routes(server, planner),
+        middleware=middleware,
+        lifespan=lifespan,
+        exception_handlers={HTTPException: _plain},
     )
     app.router.redirect_slashes = False
     app.state.server = server

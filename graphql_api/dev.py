@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import json
 import os
 import secrets
@@ -47,12 +48,26 @@ def run() -> None:
     with ExitStack() as running:
         # Before anything that takes long: whoever has the port taken should hear of it at once.
         listener = running.enter_context(contextlib.closing(listen(settings.host, settings.port)))
+        running.enter_context(alone(settings.data_dir))
         if settings.database_url is None:
             say("Starting PostgreSQL ...")
             server = running.enter_context(postgres.start(settings.data_dir / "postgres"))
             os.environ["DATABASE_URL"] = server.url()
         asyncio.run(_everything(Settings(), listener))
     say("Stopped.")
+
+
+@contextlib.contextmanager
+def alone(data_dir: Path) -> Iterator[None]:
+    """Nobody else's `./run dev` over the same data; raises `Complaint` where there is one."""
+    with (data_dir / "dev.lock").open("a") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise Complaint(
+                f"Another ./run dev uses the data in {data_dir}: stop it, or set DATA_DIR to another folder."
+            ) from error
+        yield
 
 
 def prepare() -> Settings:

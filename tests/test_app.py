@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 
 from graphql_api import app
 from graphql_api.database import Database
-from graphql_api.settings import Settings
+from graphql_api.settings import Settings, asyncpg_url
 from graphql_api.storage import Store
 from tests.builders import Builders
+from tests.models.databases import scratch
 from tests.served import served
 
 Served = Callable[..., Any]
@@ -66,6 +67,19 @@ async def test_the_status_tells_the_revision_of_the_database(client: httpx2.Asyn
     assert response.status_code == 200
     assert response.json()["status"] == "ok"
     assert re.fullmatch(r"\d{4}", response.json()["databaseRevision"])
+
+
+async def test_the_status_is_503_before_the_database_is_migrated(
+    serve: Served, settings: Settings, postgres_url: str
+) -> None:
+    async with scratch(postgres_url) as url:
+        empty = Database(create_async_engine(asyncpg_url(url)))
+        async with serve(settings, empty) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+            answer = await client.get("/_status")
+        await empty.close()
+
+    assert answer.status_code == 503
+    assert answer.json()["message"] == "The database has none of our tables yet: migrate it (`./run migrate`)."
 
 
 async def test_the_status_is_503_while_the_database_is_away_unless_it_is_left_out(

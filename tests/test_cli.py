@@ -148,6 +148,11 @@ def test_dev_starts_everything_and_stops_everything(tmp_path: Path) -> None:
         modes = {stat.S_IMODE((data / name).stat().st_mode) for name in ("dev.json", "secrets.json")}
         assert modes == {0o600}
 
+        elsewhere = values | {"PORT": str(free_port())}
+        with running(tmp_path / "beside.log", "dev", **elsewhere) as other:
+            other.wait_for("Another ./run dev uses the data in")
+        assert json.loads((data / "dev.json").read_text()) == told
+
         processes = dev.descendants()
         (worker,) = [pid for pid, words in processes.items() if "work" in words]
         os.kill(worker, signal.SIGKILL)
