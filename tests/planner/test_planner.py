@@ -1,0 +1,165 @@
+"""A plan answers the same bytes as graphql-core, whatever is asked, and keeps no more than it may."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import AsyncIterator
+from random import Random
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from hypothesis import HealthCheck, given
+from hypothesis import settings as hypotheses
+from hypothesis import strategies as st
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.context import Context
+from graphql_api.crypto import Signer
+from graphql_api.enums import Channel, ServicePermission
+from graphql_api.planner import cache
+from graphql_api.planner.cache import Plans
+from graphql_api.planner.refusals import Declined
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from schema import schema
+from tests import replays
+from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.conftest import Ask, OneConnection
+from tests.planner.documents import Document
+
+DOCUMENTS = int(os.environ.get("DOCUMENTS", "100"))
+"""How many documents are made up: more of them in a slower run, as `DOCUMENTS=2000 ./run test planner`."""
+
+
+class World:
+    """Two services of an organisation with messages, jobs and keys, and everyone who may look at them."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = ["no-uuid", "11111111-1111-4111-8111-111111111111"]
+        self.actors: list[Actor] = []
+        self.answered: list[tuple[bool, bool]] = []
+
+    async def fill(self, make: Builders) -> World:
+        organisation = await make.organisation()
+        admin = await make.user()
+        first = await make.service(organisation_id=organisation.id)
+        second = await make.service()
+        members = [await make.member(first), await make.member(first), await make.member(second)]
+        self.actors = [
+            platform_admin(admin),
+            person(members[0], first),
+            person(members[1], first, second, may={ServicePermission.SEND_TEXTS}),
+            of_organisation(members[2], organisation.id),
+            stranger(),
+        ]
+        self.note(organisation, admin, first, second, *members)
+        for service, member in ((first, members[0]), (second, members[2])):
+            one = await make.api_key(service)
+            self.actors.append(key(one))
+            self.note(one)
+            for channel in Channel:
+                template = await make.template(service, channel)
+                job = await make.job(template)
+                sent = [
+                    await make.notification(template, job_id=job.id, job_row_number=0),
+                    await make.notification(template, created_by_id=member.id),
+                    await make.notification(template, api_key_id=one.id),
+                ]
+                self.note(template, job, *sent)
+        return self
+
+    def note(self, *rows: Any) -> None:
+        self.ids += [str(row.id) for row in rows]
+
+
+@pytest_asyncio.fixture
+async def world(make: Builders) -> AsyncIterator[World]:
+    """A world; in the end most of what was asked must have been answered by plans."""
+    world = await World().fill(make)
+    yield world
+    fine = [planned for planned, wrong in world.answered if not wrong]
+    assert len(fine) > len(world.answered) / 4
+    assert sum(fine) > len(fine) / 2
+
+
+@pytest.mark.timeout(3_600)
+@hypotheses(max_examples=DOCUMENTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(seed=st.integers(0, 2**32), who=st.integers(0, 6))
+async def test_documents_made_up_at_random(
+    seed: int, who: int, world: World, database: OneConnection, settings: Settings, signer: Signer, store: Store
+) -> None:
+    document = Document(Random(seed), world.ids)
+    text = document.text()
+    context, again = (Context(world.actors[who], database, settings, signer, store) for _ in range(2))
+    result = await schema.execute(text, variable_values=document.variables, context_value=context)
+    planned = await replays.compare(schema, text, document.variables, again, result)
+    world.answered.append((planned, bool(result.errors)))
+    if os.environ.get("TOLD"):
+        print(planned, [e.message for e in result.errors or []][:1], text)
+
+
+SKIPPED = """
+query ($id: ID!, $short: Boolean!) { service(id: $id) { id name @skip(if: $short) version @include(if: $short) } }
+"""
+
+
+async def test_a_plan_is_made_for_each_choice_of_fields(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    user = await make.member(service)
+
+    for short in (True, False, True):
+        answer = await ask(SKIPPED, by=person(user, service), id=str(service.id), short=short)
+
+        assert answer.field.keys() == {"id", "version" if short else "name"}
+
+
+def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "ENTRIES", 3)
+    plans = Plans(schema)
+    for number in range(10):
+        plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
+    size = plans.size
+
+    first, _ = plans.find("{ a9: services { totalCount } }", None, {})
+    again, _ = plans.find("{ a9: services { totalCount } }", None, {})
+
+    assert (len(plans), plans.size, first is again) == (3, size, True)
+
+
+def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "BYTES", 30_000)
+    plans = Plans(schema)
+    for number in range(100):
+        plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
+
+    assert 0 < plans.size <= 30_000
+    assert 0 < len(plans) < 4
+
+
+@pytest.mark.parametrize(
+    ("document", "variables"),
+    [
+        ('mutation { revokeApiKey(input: {apiKeyId: "1"}) { apiKey { id } } }', {}),
+        ("{ __schema { types { name } } }", {}),
+        ("{ nothing }", {}),
+        ("query ($id: ID!) { service(id: $id) { id } }", {}),
+        ("{ services(first: 1000) { nodes { id } } }", {}),
+        ("query A { services { totalCount } } query B { services { totalCount } }", {}),
+    ],
+)
+def test_what_is_not_for_a_plan_is_declined(document: str, variables: dict[str, Any]) -> None:
+    with pytest.raises(Declined):
+        Plans(schema).find(document, None, variables)
+
+
+async def test_size_given_by_a_variable_is_measured_each_time_it_differs(ask: Ask, make: Builders) -> None:
+    admin = platform_admin(await make.user())
+    document = """query ($n: Int!) { services(first: $n) { nodes { templates(first: $n) { nodes { notifications(first: $n)
+        { nodes { id } } } } } } }"""
+
+    small = await ask(document, by=admin, n=2)
+    large = await ask(document, by=admin, n=100)
+
+    assert (small.errors, large.codes) == ([], ["QUERY_TOO_COMPLEX"])
