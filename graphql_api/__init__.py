@@ -7,6 +7,7 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     app                                              where everything meets
     http, sockets, requests, answers, uploads, explorer    the ways in and out
     auth, limits, costs, values, masking, metrics, logs    who comes in, at what cost, and what is told of it
+    planner                                          the fast path of queries; can be left out
     worker                                           what happens after the answer
     schema                                           GraphQL: a type, an edge or a mutation is a few lines
     context                                          what a resolver can reach
