@@ -3,7 +3,8 @@
     cache       documents to plans: parsed, validated and measured once, by the server's own limits
     selections  what a document selects and what fields are given
     compiling   an operation over the declarations of `schema` becomes sources and expressions
-    sources     rows by key, pages, lists, batches: each reads for all its parents at once, level by level
+    sources     rows by key, lists and batches: each reads for all its parents at once, level by level
+    pages       connections, which are sources too
     tables      the columns that one statement reads, to-one edges joined, as SQL
     writing     expressions become functions that copy records into the answer
     connections asyncpg's own connections

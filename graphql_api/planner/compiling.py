@@ -7,6 +7,7 @@ expression copies `name`; `_edges` hangs a source of pages below it; its rows' e
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -14,7 +15,7 @@ import strawberry
 from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
 from graphql.execution.collect_fields import collect_fields
 
-from graphql_api.planner import sources
+from graphql_api.planner import pages, sources
 from graphql_api.planner.refusals import Declined
 from graphql_api.planner.selections import Details, Selections, has_variables
 from graphql_api.planner.tables import OWN, Table
@@ -42,11 +43,19 @@ class Plan:
     size: int
 
     async def run(self, request: sources.Request) -> dict[str, Any]:
-        """The data of the answer."""
-        data = {}
-        for key, root, fixed in self.roots:
-            data[key] = root if fixed else (await root.run(request, [None]))[0]
-        return data
+        """The data of the answer; several root fields are read side by side."""
+        reading = [root.run(request, [None]) for _, root, fixed in self.roots if not fixed]
+        values = iter([await reading[0]] if len(reading) == 1 else await _side_by_side(reading))
+        return {key: root if fixed else next(values)[0] for key, root, fixed in self.roots}
+
+
+async def _side_by_side(reading: list[Any]) -> list[Any]:
+    """Every value, or the first failure once all have ended, so that nothing is read for nobody."""
+    values = await asyncio.gather(*reading, return_exceptions=True)
+    for one in values:
+        if isinstance(one, BaseException):
+            raise one
+    return values
 
 
 def compiled(
@@ -155,7 +164,7 @@ class _Compiler(Selections):
             return f"sure({written})" if required else written
         return f"({'fail()' if required else 'None'} if r[{place}] is None else {written})"
 
-    def _field(
+    def _field(  # noqa: PLR0911 - a line for each word of `schema.core.fields`
         self,
         rows: sources.Rows,
         alias: str,
@@ -183,7 +192,20 @@ class _Compiler(Selections):
                 return self._allowed_child(rows, alias, model, field, self._batches(field, definition, details))
             case Edges():
                 return self._allowed_child(rows, alias, model, field, self._pages(field, definition, details))
+            case None:
+                resolved = self._resolved(entity_of(model), definition, details)
+                return self._child(rows, alias, resolved, self._row(rows, alias, model))
         raise Declined
+
+    def _resolved(self, kind: Any, definition: Any, details: Details) -> sources.Resolved:
+        """A field with a resolver of its own, which answers no entity: the resolver is called as graphql-core would."""
+        self._sources += 1
+        resolver = definition.extensions["strawberry-definition"].base_resolver
+        if resolver is None:
+            raise Declined
+        expression = self._complete(definition.type, details, "v")
+        write = self._code.function("context, values", f"[{expression} for v in values]")
+        return sources.Resolved(kind.of, resolver.wrapped_func, self._arguments(definition, details[0].node), write)
 
     def _required(self, definition: Any, expression: str) -> str:
         return f"sure({expression})" if isinstance(definition.type, GraphQLNonNull) else expression
@@ -258,10 +280,10 @@ class _Compiler(Selections):
         expression = self._complete(definition.type, details, call)
         return sources.Batches(field.loader, self._code.function("context, values", f"[{expression} for v in values]"))
 
-    def _pages(self, field: Edges, definition: Any, details: Details) -> sources.Pages:
+    def _pages(self, field: Edges, definition: Any, details: Details) -> pages.Pages:
         page = field.loader
         rows = self._rows(page.model)
-        ends = sources.Ends()
+        ends = pages.Ends()
         kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
         expressions: list[str] = []
         parts = []
@@ -285,15 +307,15 @@ class _Compiler(Selections):
         values = [f"v{index}" for index in range(len(expressions))]
         names = ", ".join(["after", "before", "start", "end", "total", *values])
         write = self._code.function(names, "{" + ", ".join(parts) + "}")
-        return sources.Pages(page, self._asked(field, definition, details[0].node), rows, ends, write)
+        return pages.Pages(page, self._asked(field, definition, details[0].node), rows, ends, write)
 
-    def _asked(self, field: Edges, definition: Any, node: Any) -> Callable[[sources.Request], sources.Asked]:
+    def _asked(self, field: Edges, definition: Any, node: Any) -> Callable[[sources.Request], pages.Asked]:
         """What a connection is asked for: found out now where no variable has a say."""
 
-        def asked(given: Mapping[str, Any]) -> sources.Asked:
+        def asked(given: Mapping[str, Any]) -> pages.Asked:
             paging = dict(given)
             chosen, order = paging.pop("filter", strawberry.UNSET), paging.pop("order_by", strawberry.UNSET)
-            return sources.Asked.of(field.loader, read_arguments(field, chosen, order, paging))
+            return pages.Asked.of(field.loader, read_arguments(field, chosen, order, paging))
 
         given = self._arguments(definition, node)
         if has_variables(node):
@@ -301,9 +323,7 @@ class _Compiler(Selections):
         fixed = asked(self._given(definition, node, self._variables))
         return lambda _: fixed
 
-    def _edge(
-        self, rows: sources.Rows, model: Any, kind: GraphQLObjectType, details: Details, ends: sources.Ends
-    ) -> str:
+    def _edge(self, rows: sources.Rows, model: Any, kind: GraphQLObjectType, details: Details, ends: pages.Ends) -> str:
         parts = []
         for key, below in self._below(kind, details):
             name = below[0].node.name.value
@@ -312,7 +332,7 @@ class _Compiler(Selections):
             parts.append(f"{key!r}: {written or self._entity(rows, OWN, model, below)}")
         return "{" + ", ".join(parts) + "}"
 
-    def _page_info(self, kind: GraphQLObjectType, details: Details, ends: sources.Ends) -> str:
+    def _page_info(self, kind: GraphQLObjectType, details: Details, ends: pages.Ends) -> str:
         parts = []
         for key, below in self._below(kind, details):
             name = below[0].node.name.value
