@@ -1,4 +1,4 @@
-"""Whoever asked a moment ago, so that a client that asks often is looked up once a second; revocation is seen by then."""
+"""Whoever asked a moment ago: a client that asks often is looked up once a second, and revocation seen by then."""
 
 from __future__ import annotations
 
