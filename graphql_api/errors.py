@@ -126,7 +126,7 @@ class Invalid(DomainError):
 class NotFound(DomainError):
     """Nothing that the caller can see has this id."""
 
-    def __init__(self, missing_id: object, *path: str, message: str = "Not found.") -> None:
+    def __init__(self, missing_id: object, *path: str, message: str = "Nothing that you can see has this id.") -> None:
         """Repeat the id as the caller sent it."""
         super().__init__(message, UserErrorCode.NOT_FOUND, path)
         self.missing_id = str(missing_id)

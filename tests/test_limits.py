@@ -300,7 +300,7 @@ async def test_refusals_are_told_and_faults_are_not() -> None:
     assert told == [
         (["forbidden"], "This needs the permission SEND_TEXTS.",
          {"code": "FORBIDDEN", "requiredPermission": "SEND_TEXTS"}),
-        (["missing"], "Not found.", {"code": "BAD_REQUEST"}),
+        (["missing"], "Nothing that you can see has this id.", {"code": "BAD_REQUEST"}),
         (["refused"], "Not like this.", {"code": "BAD_REQUEST"}),
         (["a", "fault"], masking.APOLOGY, {"code": "INTERNAL", "requestId": request_id}),
     ]  # fmt: skip

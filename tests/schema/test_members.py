@@ -132,7 +132,7 @@ async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
             "path": ["input", "userId"],
-            "message": "Not found.",
+            "message": "Nothing that you can see has this id.",
             "missingId": user_id,
         }
         assert (await ask(SET, by=actor, input=given | {"permissions": []})).user_errors == [expected]
@@ -143,7 +143,7 @@ async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
             "path": ["input", "serviceId"],
-            "message": "Not found.",
+            "message": "Nothing that you can see has this id.",
             "missingId": str(service.id),
         }
     ]

@@ -182,7 +182,7 @@ async def test_a_smoke_test_of_a_redacting_template_hides_its_values(
             [
                 {
                     "__typename": "NotFoundError",
-                    "message": "Not found.",
+                    "message": "Nothing that you can see has this id.",
                     "code": "NOT_FOUND",
                     "path": ["input", "templateId"],
                     "missingId": "x",
