@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 RETRY = {"retry-after": "1"}
 CHALLENGE = {"www-authenticate": "Bearer"}
-_STATUSES = {Unauthenticated.code: 401, Unavailable.code: 503, INTERNAL: 500, "FORBIDDEN": 403, "RATE_LIMITED": 429}
+_STATUSES = {Unauthenticated.code: 401, Unavailable.code: 503, INTERNAL: 500, "FORBIDDEN": 403}
 
 
 def encode(value: Any) -> bytes:

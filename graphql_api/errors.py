@@ -6,7 +6,6 @@
     │   ├── Forbidden            the caller sees the object but lacks the permission or scope
     │   ├── BadRequest           a malformed document, value, cursor or page size
     │   ├── QueryTooComplex      over budget
-    │   ├── TooManyRequests      too fast
     │   └── Unavailable          the database or a deadline gave way: try again
     └── DomainError              the person at the frontend can put it right: an entry of `userErrors`
         ├── Invalid              a value breaks a rule
@@ -81,16 +80,6 @@ class QueryTooComplex(Refusal):
     """The document costs more than a request may."""
 
     code = "QUERY_TOO_COMPLEX"
-
-
-class TooManyRequests(Refusal):
-    """The caller asks too often."""
-
-    code = "RATE_LIMITED"
-
-    def __init__(self, message: str, retry_after_seconds: float) -> None:
-        """Say when the next request would be answered."""
-        super().__init__(message, retryAfterSeconds=retry_after_seconds)
 
 
 class Unavailable(Refusal):

@@ -311,10 +311,6 @@ class RecipientList:
         return typed, address.normalised, None, address
 
 
-class _TooManyRows(Exception):
-    pass
-
-
 def open_list(
     data: bytes | str,
     channel: Channel,
