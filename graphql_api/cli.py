@@ -216,7 +216,8 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, SQLAlchemyError):
         # What the driver says can hold values, and an address with its password.
         return f"The database refused ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 tells more."
-    if isinstance(error, RuntimeError) and "pgq install" in str(error):  # which would make but some of the tables
+    # The queue's library looks for its tables side by side, and whichever it misses first advises a command of its own.
+    if isinstance(error, RuntimeError) and "'pgq " in str(error):
         return "The database is not migrated: run ./run migrate first."
     if isinstance(error, OSError | TimeoutError):
         what = error.filename or "The database of DATABASE_URL"
