@@ -25,7 +25,8 @@ VERSION_TABLE = "graphql_api_version"
 # Notify's own lock, `alembic` and a zero byte as a number: neither side migrates while the other does.
 LOCK = int.from_bytes(b"alembic\0", "big")
 
-# The last revision of what Notify has too: a database that Notify made begins after it, and never goes back before it.
+# A database that Notify made begins after this revision, and never goes back before it.
+# Later revisions of what Notify has too say `notify_has = True`: there they do nothing, up or down.
 LAST_OF_NOTIFY = "0013"
 
 # A migration that waits for a lock makes everybody behind it wait: it gives up soon, and tries again.
@@ -80,9 +81,22 @@ def keep_notify(
         raise RuntimeError(f"Notify made this database: it cannot go back to before {LAST_OF_NOTIFY}")
 
 
+def spare_notify(connection: Connection) -> None:
+    """Where Notify made the database, let the revisions of what Notify has do nothing."""
+
+    def nothing() -> None:
+        pass
+
+    if made_by_notify(connection):
+        for script in context.script.walk_revisions():
+            if getattr(script.module, "notify_has", False):
+                vars(script.module).update(upgrade=nothing, downgrade=nothing)
+
+
 def migrate(connection: Connection) -> None:
     """Run the command that alembic was given, on a connection of its own."""
     include_object = compared(connection)
+    spare_notify(connection)
     # Alembic begins a transaction for each migration only if it finds none.
     connection.rollback()
     context.configure(
