@@ -215,6 +215,8 @@ def _keys(column: Any) -> Rule:
     return Rule(lambda _: column.in_(mine.correlate(None)), lambda: column == _one("actor_key"))
 
 
+ADMINS_ONLY = Rule(lambda _: false())
+
 VISIBLE: dict[type[models.Model], Rule] = {
     models.Organisation: _organisations(models.Organisation.id),
     models.OrganisationDomain: _organisations(models.OrganisationDomain.organisation_id),
@@ -227,6 +229,7 @@ VISIBLE: dict[type[models.Model], Rule] = {
     models.DailyUsage: _of_my_service(models.DailyUsage.service_id),
     models.ApiKey: _keys(models.ApiKey.id),
     models.ApiKeyLifetime: _keys(models.ApiKeyLifetime.api_key_id),
+    models.ApiKeyUsage: _keys(models.ApiKeyUsage.api_key_id),
     models.Template: Rule(_templates, lambda: models.Template.service_id == _ids("actor_services")),
     models.TemplateHistory: _of_my_service(models.TemplateHistory.service_id),
     models.TemplateRedaction: Rule(
@@ -256,6 +259,8 @@ VISIBLE: dict[type[models.Model], Rule] = {
         lambda _: _activity(models.ContactList.service_id),
         lambda: models.ContactList.service_id == _ids("actor_services"),
     ),
+    models.HealthSnapshot: ADMINS_ONLY,
+    models.TableCount: ADMINS_ONLY,
     models.Upload: Rule(
         lambda _: models.Upload.user_id == _one("actor_user"), lambda: models.Upload.api_key_id == _one("actor_key")
     ),

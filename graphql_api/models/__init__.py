@@ -1,6 +1,6 @@
 """The tables: a file per noun, every class by name. Import the package and say `models.Template`."""
 
-from graphql_api.models.api_keys import ApiKey, ApiKeyHistory, ApiKeyLifetime
+from graphql_api.models.api_keys import ApiKey, ApiKeyHistory, ApiKeyLifetime, ApiKeyUsage
 from graphql_api.models.base import Model, utcnow
 from graphql_api.models.billing import AnnualBilling, DefaultAnnualAllowance, LetterRate, Rate
 from graphql_api.models.branding import (
@@ -13,6 +13,7 @@ from graphql_api.models.branding import (
 )
 from graphql_api.models.contact_lists import ContactList
 from graphql_api.models.facts import BillingFact, NotificationStatusFact
+from graphql_api.models.health import HealthSnapshot, TableCount
 from graphql_api.models.idempotency import IdempotencyKey
 from graphql_api.models.jobs import Job, JobRun
 from graphql_api.models.lookups import (
@@ -52,6 +53,7 @@ __all__ = [
     "ApiKey",
     "ApiKeyHistory",
     "ApiKeyLifetime",
+    "ApiKeyUsage",
     "AuthType",
     "BillingFact",
     "BrandingType",
@@ -64,6 +66,7 @@ __all__ = [
     "EmailReplyToAddress",
     "FolderPermission",
     "GuestListEntry",
+    "HealthSnapshot",
     "IdempotencyKey",
     "InboundNumber",
     "InvitedUser",
@@ -101,6 +104,7 @@ __all__ = [
     "ServiceMembership",
     "Session",
     "SmsSender",
+    "TableCount",
     "Template",
     "TemplateFolder",
     "TemplateFolderEntry",

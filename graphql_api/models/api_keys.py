@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import date, datetime
+from decimal import Decimal
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, Index, String, text
+from sqlalchemy import Date, ForeignKey, Index, Numeric, String, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.base import Created, Dated, HistoryOf, Identified, Model, Versioned
@@ -25,7 +26,7 @@ class ApiKeyColumns(Dated):
     # Signed, not encrypted.
     secret: Mapped[str] = mapped_column(String(255))
     key_type: Mapped[str] = mapped_column(String(255))
-    # Who made this version: the last is whoever revoked the key.
+    # Who made this version: the last is whoever revoked the key. Notify writes them over the key's own, too.
     created_by_id: Mapped[UUID]
     # Any date here, even one to come, means that the key is revoked.
     expiry_date: Mapped[datetime | None]
@@ -78,6 +79,27 @@ class ApiKeyLifetime(Created, Model):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     revoked_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    # To five minutes, lest every call be a write.
+    last_used_at: Mapped[datetime | None]
 
     api_key: Mapped[ApiKey] = relationship(back_populates="lifetime", lazy="raise")
     revoked_by: Mapped[User | None] = relationship(lazy="raise")
+
+
+class ApiKeyUsage(Model):
+    """What one key did on one day (London); each process adds its part every few seconds."""
+
+    __tablename__ = "api_key_usage_daily"
+
+    api_key_id: Mapped[UUID] = mapped_column(ForeignKey("api_keys.id"), primary_key=True)
+    day: Mapped[date] = mapped_column(Date, primary_key=True)
+    requests: Mapped[int] = mapped_column(server_default=text("0"))
+    succeeded: Mapped[int] = mapped_column(server_default=text("0"))
+    failed: Mapped[int] = mapped_column(server_default=text("0"))
+    rate_limited: Mapped[int] = mapped_column(server_default=text("0"))
+    # Time that the calls took, all together.
+    total_ms: Mapped[float] = mapped_column(server_default=text("0"))
+    notifications: Mapped[int] = mapped_column(server_default=text("0"))
+    # Fragments of texts and sheets of letters that were handed over, and what they cost.
+    units: Mapped[int] = mapped_column(server_default=text("0"))
+    cost: Mapped[Decimal] = mapped_column(Numeric, server_default=text("0"))
