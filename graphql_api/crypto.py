@@ -19,8 +19,8 @@ from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
 BCRYPT_BYTES = 72
-_CODES = BcryptHasher(rounds=10)
-_HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), _CODES))
+_BCRYPT = BcryptHasher(rounds=10)
+_HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), _BCRYPT))
 _HASHING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
 
 
@@ -70,15 +70,19 @@ def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-async def hash_password(password: str) -> str:
-    """An argon2id hash (19 MiB, two passes), made in a thread."""
-    hashed: str = await _in_a_thread(_HASHERS.hash, password)
+async def hash_password(password: str, *, for_notify: bool = False) -> str:
+    """An argon2id hash (19 MiB, two passes), made in a thread; `for_notify`, bcrypt (cost 10) of the first 72 bytes."""
+    hashed: str = await (
+        _in_a_thread(_BCRYPT.hash, password.encode()[:BCRYPT_BYTES])
+        if for_notify
+        else _in_a_thread(_HASHERS.hash, password)
+    )
     return hashed
 
 
 async def hash_code(code: str) -> str:
     """A bcrypt hash as Notify makes them of the codes that it sends, made in a thread."""
-    hashed: str = await _in_a_thread(_CODES.hash, code)
+    hashed: str = await _in_a_thread(_BCRYPT.hash, code)
     return hashed
 
 

@@ -41,16 +41,23 @@ TAKEN = {
 class Database:
     """The primary, and a bulk door for reads that may be a moment old (the primary where there is none)."""
 
-    def __init__(self, primary: AsyncEngine, bulk: AsyncEngine | None = None) -> None:
+    def __init__(
+        self, primary: AsyncEngine, bulk: AsyncEngine | None = None, *, notify_compatible: bool | None = None
+    ) -> None:
         """Take engines as they are; `connect` makes them from settings."""
         self.primary = primary
         self.bulk = bulk or primary
+        self._info = {"notify_compatible": notify_compatible}
 
     @classmethod
     def connect(cls, settings: Settings) -> Database:
         """Engines by the settings; no connection is made before it is needed."""
         bulk = settings.bulk
-        return cls(_engine(settings, settings.primary), _engine(settings, bulk) if bulk else None)
+        return cls(
+            _engine(settings, settings.primary),
+            _engine(settings, bulk) if bulk else None,
+            notify_compatible=settings.notify_compatible,
+        )
 
     @asynccontextmanager
     async def reading(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
@@ -64,7 +71,8 @@ class Database:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session that commits at the end, or rolls back when anything is raised."""
         with translated_errors():
-            async with AsyncSession(self.primary, expire_on_commit=False) as session, session.begin():
+            session = AsyncSession(self.primary, expire_on_commit=False, info=self._info)
+            async with session, session.begin():
                 yield session
 
     async def close(self) -> None:

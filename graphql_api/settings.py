@@ -43,6 +43,12 @@ class Settings(BaseSettings):
     dangerous_salt: SecretStr = SecretStr("")
     internal_client_api_keys: dict[str, list[SecretStr]] = Field(default_factory=dict)
 
+    notify_compatible: bool | None = None
+    """Whether to write as Notify does where we would write otherwise, for its own programs read it too.
+
+    Nothing said: wherever Notify's own migrations made the database.
+    """
+
     max_body_bytes: int = 1_000_000
     max_upload_bytes: int = 10_000_000
     request_timeout: float = 10

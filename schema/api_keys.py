@@ -44,7 +44,7 @@ class ApiKey(Entity, Node):
     """The service."""
     prefix: str = computed(models.ApiKey.secret, via=domain.prefix_of)
     """First eight characters of the secret, to tell keys apart; the rest is shown once, when the key is made."""
-    created_by: refs.User | None = one(loaders.created_by)
+    created_by: refs.User | None = one(loaders.first_version, loaders.created_by)
     """Who made it."""
     created_at: datetime
     """When it was made."""

@@ -13,7 +13,7 @@ from sqlalchemy import select
 from graphql_api import access, models
 from graphql_api.content import names
 from graphql_api.content.values import is_storable
-from graphql_api.domain import checks, holders, versions
+from graphql_api.domain import checks, holders, neighbours, versions
 from graphql_api.domain.states import LIVE, TRIAL, require_active
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
@@ -79,17 +79,25 @@ async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.
     if not actor.platform_wide:
         actor.require(ServicePermission.MANAGE_API_KEYS, key.service_id, "api_key_id")
     if key.expiry_date is None:
-        expire(tx, actor, key, await tx.get(models.ApiKeyLifetime, key.id))
+        lifetime = await tx.get(models.ApiKeyLifetime, key.id)
+        expire(tx, actor, key, lifetime, for_notify=await neighbours.notify(tx))
         await tx.flush()
     return key
 
 
-def expire(tx: AsyncSession, actor: Actor, key: models.ApiKey, lifetime: models.ApiKeyLifetime | None) -> None:
-    """Give a key its last version, with the present moment as its end; who made the key stays on record."""
+def expire(
+    tx: AsyncSession, actor: Actor, key: models.ApiKey, lifetime: models.ApiKeyLifetime | None, *, for_notify: bool
+) -> None:
+    """Give a key its last version, with the present moment as its end.
+
+    Who made the key stays on record; `for_notify`, in its first version alone.
+    """
     now = models.utcnow()
     key.expiry_date = now
     history = versions.raised(key, now)
     history.created_by_id = actor.user_id or key.created_by_id
+    if for_notify:
+        key.created_by_id = history.created_by_id
     tx.add(history)
     if lifetime is None:
         lifetime = models.ApiKeyLifetime(api_key_id=key.id)

@@ -11,7 +11,7 @@ from graphql_api import access, models
 from graphql_api.actors import PLATFORM_ADMIN
 from graphql_api.content import names
 from graphql_api.content.values import is_storable
-from graphql_api.domain import allowances, api_keys, brandings, checks, holders, organisations, versions
+from graphql_api.domain import allowances, api_keys, brandings, checks, holders, neighbours, organisations, versions
 from graphql_api.domain.billing_details import details_of, wrong_details
 from graphql_api.domain.states import require_active
 from graphql_api.enums import JobStatus, OrganisationType, ServiceFeature, ServicePermission, UserErrorCode
@@ -259,5 +259,6 @@ async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None
         .order_by(key.id)
         .with_for_update(of=key, key_share=True)
     )
+    for_notify = await neighbours.notify(tx)
     for live_key, its_lifetime in found:
-        api_keys.expire(tx, actor, live_key, its_lifetime)
+        api_keys.expire(tx, actor, live_key, its_lifetime, for_notify=for_notify)

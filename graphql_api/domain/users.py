@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import insert
 
 from graphql_api import access, crypto, models
 from graphql_api.actors import PLATFORM_ADMIN
-from graphql_api.domain import challenges, checks, email_domains, members, passwords, platform_messages
+from graphql_api.domain import challenges, checks, email_domains, members, neighbours, passwords, platform_messages
 from graphql_api.domain.platform_messages import Kind
 from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, refuse
@@ -55,8 +55,10 @@ async def register(
     """
     auth_type = auth_type or AuthType.SMS
     problems: list[DomainError] = [*checks.label(name, "name"), *_wrong_address(email_address)]
+    for_notify = False
     if not problems:
         async with transaction() as tx:
+            for_notify = await neighbours.notify(tx)
             if not await email_domains.is_government(tx, email_addresses.normalise(email_address)):
                 message = "Enter a government email address, or ask a colleague who has one to invite you."
                 problems.append(Invalid(message, "email_address", code=UserErrorCode.EMAIL_DOMAIN_NOT_ALLOWED))
@@ -68,7 +70,7 @@ async def register(
     refuse(problems)
     values = {
         "name": name.strip(),
-        "password": await crypto.hash_password(password),
+        "password": await crypto.hash_password(password, for_notify=for_notify),
         "mobile_number": (phone_number or "").strip() or None,
         "auth_type": auth_type.value,
         "password_changed_at": models.utcnow(),

@@ -394,5 +394,5 @@ async def test_however_much_there_is_to_archive_the_statements_are_few(
         await make.template(service)
         await make.api_key(service)
 
-    with statements(11):
+    with statements(12):
         await archive(database, actor, service)

@@ -140,5 +140,5 @@ async def test_what_keys_cost_does_not_depend_on_their_number(ask: Ask, make: Bu
     for _ in range(2):
         row = await make.api_key(service)
         await make.add(models.ApiKeyLifetime(api_key_id=row.id, revoked_by_id=actor.user_id))
-        with statements(5):
+        with statements(6):
             assert (await ask(document, by=actor, id=str(service.id))).errors == []

@@ -87,7 +87,7 @@ async def test_a_dashboard(
     user = await make.member(service)
     await fill(service, rows)
 
-    with statements(18):
+    with statements(19):
         answer = await ask(DASHBOARD, by=person(user, service), id=str(service.id))
 
     found = answer.field
