@@ -39,6 +39,7 @@ NOT_EXPOSED = {
     "InvitedUser",
     "JobStatus",
     "KeyType",
+    "LastWrite",
     "LetterAttachment",
     "LetterBranding",
     "LetterContact",

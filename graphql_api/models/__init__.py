@@ -16,6 +16,7 @@ from graphql_api.models.facts import BillingFact, NotificationStatusFact
 from graphql_api.models.health import HealthSnapshot, TableCount
 from graphql_api.models.idempotency import IdempotencyKey
 from graphql_api.models.jobs import Job, JobRun
+from graphql_api.models.last_writes import LastWrite
 from graphql_api.models.lookups import (
     AuthType,
     BrandingType,
@@ -74,6 +75,7 @@ __all__ = [
     "JobRun",
     "JobStatus",
     "KeyType",
+    "LastWrite",
     "LetterAttachment",
     "LetterBranding",
     "LetterContact",

@@ -1,0 +1,21 @@
+"""Add how far the write-ahead log was at the last change of each caller."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0034"
+down_revision = "0033"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.create_table(
+        "last_writes",
+        sa.Column("caller_id", sa.Uuid(), primary_key=True),
+        sa.Column("position", sa.BigInteger(), nullable=False),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("last_writes")

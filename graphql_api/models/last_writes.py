@@ -1,0 +1,19 @@
+"""Where the last change of each caller stands in the write-ahead log, for their reads from a replica."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from sqlalchemy import BigInteger
+from sqlalchemy.orm import Mapped, mapped_column
+
+from graphql_api.models.base import Model
+
+
+class LastWrite(Model):
+    """A person or a key, and how many bytes the log had when their last change was committed."""
+
+    __tablename__ = "last_writes"
+
+    caller_id: Mapped[UUID] = mapped_column(primary_key=True)
+    position: Mapped[int] = mapped_column(BigInteger)
