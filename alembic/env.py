@@ -52,8 +52,9 @@ def compared(connection: Connection) -> Callable[..., bool]:
             return True
         return not (item.info.get("view") or is_queue(name) or (theirs and reflected and other is None))
 
+    # Notify has two enums that nothing uses.
     alembic_postgresql_enum.set_configuration(
-        alembic_postgresql_enum.Config(include_name=lambda name: not is_queue(name), drop_unused_enums=not theirs)
+        alembic_postgresql_enum.Config(include_name=lambda name: not is_queue(name), drop_unused_enums=False)
     )
     return include
 

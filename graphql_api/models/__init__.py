@@ -11,22 +11,36 @@ from graphql_api.models.branding import (
     ServiceEmailBranding,
     ServiceLetterBranding,
 )
+from graphql_api.models.complaints import Complaint
 from graphql_api.models.contact_lists import ContactList
-from graphql_api.models.facts import BillingFact, NotificationStatusFact
+from graphql_api.models.events import Event
+from graphql_api.models.facts import (
+    BillingFact,
+    LetterDespatchFact,
+    NotificationStatusFact,
+    ProcessingTimeFact,
+    ServiceStatisticsFact,
+)
 from graphql_api.models.health import HealthSnapshot, TableCount
 from graphql_api.models.idempotency import IdempotencyKey
+from graphql_api.models.inbound_messages import InboundMessage, InboundMessageHistory
+from graphql_api.models.invitations import InvitedOrganisationUser, InvitedUser
 from graphql_api.models.jobs import Job, JobRun
+from graphql_api.models.join_requests import JoinRequest, JoinRequestContact
 from graphql_api.models.last_writes import LastWrite
+from graphql_api.models.letters import LetterDespatch, ReturnedLetter
 from graphql_api.models.lookups import (
     AuthType,
     BrandingType,
+    InviteStatusType,
     JobStatus,
     KeyType,
     NotificationStatusType,
     OrganisationType,
     ServiceFeatureType,
+    WebhookType,
 )
-from graphql_api.models.memberships import FolderPermission, InvitedUser, ServiceMemberPermission, ServiceMembership
+from graphql_api.models.memberships import FolderPermission, ServiceMemberPermission, ServiceMembership
 from graphql_api.models.notifications import Delivery, Notification, NotificationAllTime, NotificationHistory
 from graphql_api.models.organisations import (
     Organisation,
@@ -35,19 +49,25 @@ from graphql_api.models.organisations import (
     OrganisationMemberPermission,
     OrganisationMembership,
 )
-from graphql_api.models.senders import EmailReplyToAddress, InboundNumber, LetterContact, SmsSender
+from graphql_api.models.providers import Provider, ProviderHistory
+from graphql_api.models.reports import ReportRequest
+from graphql_api.models.senders import EmailReplyToAddress, InboundNumber, LetterContact, ProtectedSenderId, SmsSender
 from graphql_api.models.services import DataRetention, GuestListEntry, Service, ServiceFeature, ServiceHistory
 from graphql_api.models.templates import (
     LetterAttachment,
     Template,
+    TemplateEmailFile,
+    TemplateEmailFileHistory,
     TemplateFolder,
     TemplateFolderEntry,
     TemplateHistory,
     TemplateRedaction,
 )
+from graphql_api.models.unsubscribe_requests import UnsubscribeReport, UnsubscribeRequest, UnsubscribeRequestHistory
 from graphql_api.models.uploads import Upload
 from graphql_api.models.usage import DailyUsage, RateBucket
-from graphql_api.models.users import Session, User, VerifyCode
+from graphql_api.models.users import SecurityKey, Session, User, VerifyCode
+from graphql_api.models.webhooks import Webhook, WebhookHistory
 
 __all__ = [
     "AnnualBilling",
@@ -58,6 +78,7 @@ __all__ = [
     "AuthType",
     "BillingFact",
     "BrandingType",
+    "Complaint",
     "ContactList",
     "DailyUsage",
     "DataRetention",
@@ -65,20 +86,29 @@ __all__ = [
     "Delivery",
     "EmailBranding",
     "EmailReplyToAddress",
+    "Event",
     "FolderPermission",
     "GuestListEntry",
     "HealthSnapshot",
     "IdempotencyKey",
+    "InboundMessage",
+    "InboundMessageHistory",
     "InboundNumber",
+    "InviteStatusType",
+    "InvitedOrganisationUser",
     "InvitedUser",
     "Job",
     "JobRun",
     "JobStatus",
+    "JoinRequest",
+    "JoinRequestContact",
     "KeyType",
     "LastWrite",
     "LetterAttachment",
     "LetterBranding",
     "LetterContact",
+    "LetterDespatch",
+    "LetterDespatchFact",
     "LetterRate",
     "Model",
     "Notification",
@@ -94,8 +124,15 @@ __all__ = [
     "OrganisationMemberPermission",
     "OrganisationMembership",
     "OrganisationType",
+    "ProcessingTimeFact",
+    "ProtectedSenderId",
+    "Provider",
+    "ProviderHistory",
     "Rate",
     "RateBucket",
+    "ReportRequest",
+    "ReturnedLetter",
+    "SecurityKey",
     "Service",
     "ServiceEmailBranding",
     "ServiceFeature",
@@ -104,16 +141,25 @@ __all__ = [
     "ServiceLetterBranding",
     "ServiceMemberPermission",
     "ServiceMembership",
+    "ServiceStatisticsFact",
     "Session",
     "SmsSender",
     "TableCount",
     "Template",
+    "TemplateEmailFile",
+    "TemplateEmailFileHistory",
     "TemplateFolder",
     "TemplateFolderEntry",
     "TemplateHistory",
     "TemplateRedaction",
+    "UnsubscribeReport",
+    "UnsubscribeRequest",
+    "UnsubscribeRequestHistory",
     "Upload",
     "User",
     "VerifyCode",
+    "Webhook",
+    "WebhookHistory",
+    "WebhookType",
     "utcnow",
 ]

@@ -6,10 +6,11 @@ from datetime import date
 from decimal import Decimal
 from uuid import UUID
 
-from sqlalchemy import Index, Text
+from sqlalchemy import BigInteger, ForeignKey, Index, PrimaryKeyConstraint, Text, text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from graphql_api.models.base import Dated, Model
+from graphql_api.models.types import letter_despatch_cost_threshold, notification_type
 
 
 class NotificationStatusFact(Dated, Model):
@@ -48,3 +49,61 @@ class BillingFact(Dated, Model):
     postage: Mapped[str] = mapped_column(primary_key=True)
     billable_units: Mapped[int | None]
     notifications_sent: Mapped[int | None]
+
+
+class LetterDespatchFact(Dated, Model):
+    """What a day's despatched letters of one kind come to."""
+
+    __tablename__ = "ft_billing_letter_despatch"
+    __table_args__ = (PrimaryKeyConstraint("bst_date", "postage", "rate", "billable_units", "cost_threshold"),)
+
+    bst_date: Mapped[date]
+    postage: Mapped[str]
+    cost_threshold: Mapped[str] = mapped_column(letter_despatch_cost_threshold)
+    rate: Mapped[Decimal]
+    billable_units: Mapped[int] = mapped_column(autoincrement=False)
+    notifications_sent: Mapped[int | None]
+
+
+class ProcessingTimeFact(Dated, Model):
+    """How many messages of a day there were, and how many of them left within ten seconds."""
+
+    __tablename__ = "ft_processing_time"
+
+    bst_date: Mapped[date] = mapped_column(primary_key=True, index=True)
+    messages_total: Mapped[int]
+    messages_within_10_secs: Mapped[int]
+
+
+class ServiceStatisticsFact(Model):
+    """Counts that nobody makes or reads any more."""
+
+    __tablename__ = "ft_service_stats"
+    __table_args__ = (
+        Index(
+            "ix_ft_service_stats",
+            "bst_date",
+            "service_id",
+            "template_id",
+            "notification_type",
+            "notification_status",
+            unique=True,
+        ),
+        Index(
+            "ix_ft_service_template_stats",
+            "bst_date",
+            "template_id",
+            "notification_type",
+            "notification_status",
+            unique=True,
+        ),
+    )
+
+    bst_date: Mapped[date] = mapped_column(primary_key=True)
+    service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), primary_key=True)
+    template_id: Mapped[UUID] = mapped_column(ForeignKey("templates.id"), primary_key=True)
+    notification_type: Mapped[str] = mapped_column(notification_type, primary_key=True)
+    notification_status: Mapped[str] = mapped_column(
+        Text, ForeignKey("notification_status_types.name"), primary_key=True
+    )
+    notification_count: Mapped[int] = mapped_column(BigInteger, server_default=text("0"))

@@ -57,6 +57,22 @@ class ServiceFeatureType(Model):
     name: Mapped[str] = mapped_column(String(255), primary_key=True)
 
 
+class InviteStatusType(Model):
+    """Where an invitation to an organisation stands."""
+
+    __tablename__ = "invite_status_type"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+
+
+class WebhookType(Model):
+    """A kind of event that a webhook is told of."""
+
+    __tablename__ = "service_callback_type"
+
+    name: Mapped[str] = mapped_column(primary_key=True)
+
+
 class BrandingType(Model):
     """How an email brand is drawn: its logo alone, beside the crown, or in a banner."""
 

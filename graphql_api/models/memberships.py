@@ -1,16 +1,15 @@
-"""Who works in a service, what they may do there, and who is asked to."""
+"""Who works in a service, and what they may do there."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, String, UniqueConstraint
-from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy import ForeignKey, ForeignKeyConstraint, Index, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.base import Created, Identified, Model
-from graphql_api.models.types import invited_users_status_types, permission_types
+from graphql_api.models.types import permission_types
 
 if TYPE_CHECKING:
     from graphql_api.models.services import Service
@@ -77,25 +76,3 @@ class FolderPermission(Model):
     membership: Mapped[ServiceMembership] = relationship(
         back_populates="folder_permissions", foreign_keys=[user_id, service_id], lazy="raise"
     )
-
-
-class InvitedUser(Identified, Created, Model):
-    """Somebody who was asked to join a service."""
-
-    __tablename__ = "invited_users"
-
-    email_address: Mapped[str] = mapped_column(String(255))
-    # Who asks.
-    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    service_id: Mapped[UUID | None] = mapped_column(ForeignKey("services.id"), index=True)
-    status: Mapped[str] = mapped_column(invited_users_status_types, default="pending")
-    # Names of permissions, with commas between them.
-    permissions: Mapped[str]
-    auth_type: Mapped[str] = mapped_column(
-        ForeignKey("auth_type.name"), index=True, default="sms_auth", server_default="sms_auth"
-    )
-    # Ids of folders, as strings.
-    folder_permissions: Mapped[list[Any]] = mapped_column(JSONB, default=list)
-
-    service: Mapped[Service | None] = relationship(back_populates="invited_users", lazy="raise")
-    user: Mapped[User] = relationship(lazy="raise")

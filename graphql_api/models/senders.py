@@ -30,6 +30,14 @@ class SmsSender(Identified, Dated, Model):
     inbound_number: Mapped[InboundNumber | None] = relationship(lazy="raise")
 
 
+class ProtectedSenderId(Model):
+    """A name that no service's texts may come from without leave."""
+
+    __tablename__ = "protected_sender_ids"
+
+    sender_id: Mapped[str] = mapped_column(String(255), primary_key=True)
+
+
 class EmailReplyToAddress(Identified, Dated, Model):
     """An address that answers to emails go to."""
 

@@ -17,8 +17,9 @@ if TYPE_CHECKING:
     from graphql_api.models.billing import AnnualBilling
     from graphql_api.models.branding import EmailBranding, LetterBranding
     from graphql_api.models.contact_lists import ContactList
+    from graphql_api.models.invitations import InvitedUser
     from graphql_api.models.jobs import Job
-    from graphql_api.models.memberships import InvitedUser, ServiceMemberPermission, ServiceMembership
+    from graphql_api.models.memberships import ServiceMemberPermission, ServiceMembership
     from graphql_api.models.notifications import Notification
     from graphql_api.models.organisations import Organisation
     from graphql_api.models.senders import EmailReplyToAddress, InboundNumber, LetterContact, SmsSender

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 from uuid import UUID
 
-from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, ForeignKey, Index, SmallInteger, String, Text, UniqueConstraint, false
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.base import Created, Dated, HistoryOf, Identified, Model, Versioned, utcnow
@@ -89,6 +89,7 @@ class Template(Identified, Versioned, TemplateColumns, Model):
     letter_attachment: Mapped[LetterAttachment | None] = relationship(lazy="raise")
     redaction: Mapped[TemplateRedaction | None] = relationship(back_populates="template", lazy="raise")
     folder_entry: Mapped[TemplateFolderEntry | None] = relationship(back_populates="template", lazy="raise")
+    email_files: Mapped[list[TemplateEmailFile]] = relationship(back_populates="template", lazy="raise")
     jobs: Mapped[list[Job]] = relationship(back_populates="template", lazy="raise")
     versions: Mapped[list[TemplateHistory]] = relationship(
         primaryjoin="Template.id == foreign(TemplateHistory.id)",
@@ -154,6 +155,44 @@ class TemplateFolderEntry(Model):
 
     template: Mapped[Template] = relationship(back_populates="folder_entry", lazy="raise")
     folder: Mapped[TemplateFolder] = relationship(back_populates="entries", lazy="raise")
+
+
+class TemplateEmailFileColumns(Dated):
+    """The columns of a file and of its history."""
+
+    template_id: Mapped[UUID] = mapped_column(ForeignKey("templates.id"), index=True)
+    template_version: Mapped[int] = mapped_column(index=True)
+    filename: Mapped[str] = mapped_column(Text)
+    link_text: Mapped[str | None] = mapped_column(Text)
+    # For how many weeks it can be downloaded.
+    retention_period: Mapped[int]
+    # Whether the recipient types their address first.
+    validate_users_email: Mapped[bool]
+    created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
+    archived_at: Mapped[datetime | None]
+    archived_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
+    # Not yet placed in the template.
+    pending: Mapped[bool | None] = mapped_column(default=False, server_default=false())
+
+
+class TemplateEmailFileHistory(HistoryOf, TemplateEmailFileColumns, Model):
+    """A file as it was at a version, the current one included."""
+
+    __tablename__ = "template_email_files_history"
+
+
+class TemplateEmailFile(Identified, Versioned, TemplateEmailFileColumns, Model):
+    """A file that goes with an email template, as a link."""
+
+    __tablename__ = "template_email_files"
+
+    template: Mapped[Template] = relationship(back_populates="email_files", lazy="raise")
+    created_by: Mapped[User] = relationship(foreign_keys="TemplateEmailFile.created_by_id", lazy="raise")
+    archived_by: Mapped[User | None] = relationship(foreign_keys="TemplateEmailFile.archived_by_id", lazy="raise")
+
+    def snapshot(self) -> TemplateEmailFileHistory:
+        """The history row of the present state, to be written with it."""
+        return self._copied_to(TemplateEmailFileHistory)
 
 
 class LetterAttachment(Identified, Created, Model):

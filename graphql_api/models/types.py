@@ -28,4 +28,12 @@ organisation_permission_types = ENUM("can_ask_to_join_a_service", name="organisa
 organisation_user_permission_types = ENUM("can_make_services_live", name="organisation_user_permission_types")
 invited_users_status_types = ENUM("pending", "accepted", "cancelled", name="invited_users_status_types")
 recipient_type = ENUM("mobile", "email", name="recipient_type")
+letter_despatch_cost_threshold = ENUM("sorted", "unsorted", name="letter_despatch_cost_threshold")
+report_request_report_type = ENUM("notifications", name="report_request_report_type")
+report_request_status_type = ENUM(
+    "pending", "in progress", "stored", "failed", "deleted", name="report_request_status_type"
+)
+service_join_requests_status_type = ENUM(
+    "pending", "approved", "rejected", "cancelled", name="service_join_requests_status_type"
+)
 verify_code_types = ENUM("email", "sms", name="verify_code_types")

@@ -52,6 +52,7 @@ class User(Identified, Dated, Model):
     organisation_memberships: Mapped[list[OrganisationMembership]] = relationship(back_populates="user", lazy="raise")
     service_permissions: Mapped[list[ServiceMemberPermission]] = relationship(back_populates="user", lazy="raise")
     sessions: Mapped[list[Session]] = relationship(back_populates="user", lazy="raise")
+    security_keys: Mapped[list[SecurityKey]] = relationship(back_populates="user", lazy="raise")
     verify_codes: Mapped[list[VerifyCode]] = relationship(back_populates="user", lazy="raise")
 
 
@@ -68,6 +69,21 @@ class VerifyCode(Identified, Created, Model):
     code_used: Mapped[bool | None] = mapped_column(default=False)
 
     user: Mapped[User] = relationship(back_populates="verify_codes", lazy="raise")
+
+
+class SecurityKey(Identified, Dated, Model):
+    """A key that a person signs in with, by WebAuthn."""
+
+    __tablename__ = "webauthn_credential"
+
+    user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
+    name: Mapped[str]
+    # Both in base64: what the key is known by, and what it answered when it was added.
+    credential_data: Mapped[str]
+    registration_response: Mapped[str]
+    logged_in_at: Mapped[datetime | None]
+
+    user: Mapped[User] = relationship(back_populates="security_keys", lazy="raise")
 
 
 class Session(Created, Model):

@@ -1,0 +1,21 @@
+"""Add names that texts of services may not come from."""
+
+import sqlalchemy as sa
+from alembic import op
+
+revision = "0046"
+down_revision = "0045"
+branch_labels = None
+depends_on = None
+notify_has = True
+
+
+def upgrade() -> None:
+    op.create_table(
+        "protected_sender_ids",
+        sa.Column("sender_id", sa.String(255), primary_key=True),
+    )
+
+
+def downgrade() -> None:
+    op.drop_table("protected_sender_ids")
