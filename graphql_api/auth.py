@@ -138,10 +138,10 @@ async def _of_key(service_id: UUID, fits: Callable[[str], bool], database: Datab
     key = matches[0]
     if not key.active:
         raise Unauthenticated("The service of this API key is archived, so its keys are no longer taken.")
+    if key.expires_at is not None and key.expires_at <= (key.revoked_at or now):
+        raise Unauthenticated("This API key has expired: make a new one, and use that.")
     if key.expiry_date is not None or key.revoked_at is not None:
         raise Unauthenticated("This API key was revoked: make a new one, and use that.")
-    if key.expires_at is not None and key.expires_at <= now:
-        raise Unauthenticated("This API key has expired: make a new one, and use that.")
     return Actor(Kind.KEY, api_key_id=key.id, key_type=KeyType(key.key_type), permissions={service_id: OF_A_KEY})
 
 

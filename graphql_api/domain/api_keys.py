@@ -85,6 +85,29 @@ async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.
     return key
 
 
+async def revoke_expired(tx: AsyncSession, actor: Actor, *, most: int = 1_000) -> int:
+    """Revoke keys that have come to their end, where Notify would still take them, for it knows of no ends.
+
+    Answers how many, `most` at a time.
+    """
+    actor.require_platform_admin()
+    if not await neighbours.notify(tx):
+        return 0
+    key, lifetime = models.ApiKey, models.ApiKeyLifetime
+    found = await tx.execute(
+        select(key, lifetime)
+        .join(lifetime, lifetime.api_key_id == key.id)
+        .where(key.expiry_date.is_(None), lifetime.expires_at <= models.utcnow())
+        .limit(most)
+        .with_for_update(of=key, key_share=True, skip_locked=True)
+    )
+    expired = found.all()
+    for live_key, its_lifetime in expired:
+        expire(tx, actor, live_key, its_lifetime, for_notify=True)
+    await tx.flush()
+    return len(expired)
+
+
 def expire(
     tx: AsyncSession, actor: Actor, key: models.ApiKey, lifetime: models.ApiKeyLifetime | None, *, for_notify: bool
 ) -> None:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from graphql_api.domain import deliveries, idempotency, job_runs, retention, uploads
+from graphql_api.domain import api_keys, deliveries, idempotency, job_runs, retention, uploads
 from graphql_api.queue import forget_runs, run_held
 
 if TYPE_CHECKING:
@@ -32,6 +32,14 @@ async def see_to_jobs(work: Work) -> None:
         stuck = await job_runs.restart_stuck(tx, work.actor)
     if stuck.unfinished or stuck.missing_rows:
         log.warning("jobs resumed", unfinished=len(stuck.unfinished), missing_rows=len(stuck.missing_rows))
+
+
+async def revoke_expired_keys(work: Work) -> None:
+    """Revoke keys that have come to their end, on a database that Notify reads too."""
+    async with work.database.transaction() as tx:
+        count = await api_keys.revoke_expired(tx, work.actor)
+    if count:
+        log.info("expired keys revoked", count=count)
 
 
 async def queue_overdue_messages(work: Work) -> None:
@@ -105,6 +113,7 @@ async def forget_old_runs(work: Work) -> None:
 SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "start due jobs": ("* * * * *", start_due_jobs),
     "see to jobs": ("* * * * *", see_to_jobs),
+    "revoke expired keys": ("* * * * *", revoke_expired_keys),
     "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
     "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
     "move past retention": ("0 3 * * *", move_past_retention),

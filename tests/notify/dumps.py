@@ -1,0 +1,76 @@
+"""A database that GOV.UK Notify itself wrote, restored, with our tables added.
+
+Skipped without `NOTIFY_DUMP`, the path of a `pg_dump` in custom format whose secrets are the ones below.
+"""
+
+import asyncio
+import os
+import subprocess
+from collections.abc import AsyncIterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from graphql_api import migrate, postgres
+from graphql_api.auth import actor_of
+from graphql_api.context import Context
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from schema import schema
+from tests.models.databases import scratch
+
+DUMP = os.environ.get("NOTIFY_DUMP")
+needs_dump = pytest.mark.skipif(not DUMP, reason="NOTIFY_DUMP names no dump of a Notify database")
+
+
+@dataclass
+class Notify:
+    """The restored database, and how to ask about it."""
+
+    database: Database
+    settings: Settings
+    signer: Signer
+    store: Store
+
+    async def ask(self, document: str, token: str, person: str | None = None) -> dict[str, Any]:
+        """Ask as whoever the token belongs to; there are no errors."""
+        actor = await actor_of(token, person, database=self.database, settings=self.settings, signer=self.signer)
+        context = Context(actor, self.database, self.settings, self.signer, self.store)
+        result: Any = await schema.execute(document, context_value=context)
+        assert not result.errors, result.errors
+        data: dict[str, Any] = result.data
+        return data
+
+    async def rows(self, statement: str) -> list[Any]:
+        """Rows as they lie in the database."""
+        async with self.database.reading() as connection:
+            return list((await connection.execute(text(statement))).all())
+
+
+@pytest_asyncio.fixture(scope="module")
+async def notify(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Notify]:
+    """The dump, restored, with our tables added."""
+    async with scratch(postgres_url) as url:
+        restore = [str(postgres.find_binaries() / "pg_restore"), "--no-owner", "--dbname", url, str(Path(DUMP or ""))]
+        await asyncio.to_thread(subprocess.run, restore, check=True, capture_output=True)
+        await migrate.upgrade(url)
+        settings = Settings.model_validate(
+            {
+                "environment": "test",
+                "data_dir": tmp_path_factory.mktemp("data"),
+                "database_url": url,
+                "secret_key": "dev-notify-secret-key",
+                "dangerous_salt": "dev-notify-salt",
+                "internal_client_api_keys": {"notify-admin": ["dev-notify-secret-key"]},
+            }
+        )
+        database = Database.connect(settings)
+        signer = Signer(tuple(settings.secret_keys), settings.salt)
+        yield Notify(database, settings, signer, Store.connect(settings))
+        await database.close()
