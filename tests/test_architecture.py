@@ -27,6 +27,7 @@ NOT_EXPOSED = {
     "AuthType",
     "BillingFact",
     "BrandingType",
+    "Change",
     "Complaint",
     "DataRetention",
     "DefaultAnnualAllowance",

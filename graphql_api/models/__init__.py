@@ -11,6 +11,7 @@ from graphql_api.models.branding import (
     ServiceEmailBranding,
     ServiceLetterBranding,
 )
+from graphql_api.models.changes import Change
 from graphql_api.models.complaints import Complaint
 from graphql_api.models.contact_lists import ContactList
 from graphql_api.models.events import Event
@@ -78,6 +79,7 @@ __all__ = [
     "AuthType",
     "BillingFact",
     "BrandingType",
+    "Change",
     "Complaint",
     "ContactList",
     "DailyUsage",

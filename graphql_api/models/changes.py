@@ -1,0 +1,70 @@
+"""The log of administrative changes: who changed what, when, and how it was before and after."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import CheckConstraint, Index, Text, text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.orm import Mapped, mapped_column, relationship
+
+from graphql_api.models.api_keys import ApiKey
+from graphql_api.models.base import Identified, Model
+from graphql_api.models.services import Service
+from graphql_api.models.users import User
+
+
+class Change(Identified, Model):
+    """One change of a row, written by the trigger `log_change` of its table; nobody changes or deletes it.
+
+    Nothing refers to anything here, so that what is logged can go. A change without an actor is the platform's own,
+    or was made by another program.
+    """
+
+    __tablename__ = "change_log"
+    __table_args__ = (
+        CheckConstraint("operation IN ('insert', 'update', 'delete')", name="ck_change_log_operation"),
+        Index("ix_change_log_occurred_at_id", "occurred_at", "id"),
+        Index("ix_change_log_row_id_occurred_at_id", "row_id", "occurred_at", "id"),
+        Index(
+            "ix_change_log_service_id_occurred_at_id",
+            "service_id",
+            "occurred_at",
+            "id",
+            postgresql_where=text("service_id IS NOT NULL"),
+        ),
+        Index(
+            "ix_change_log_organisation_id_occurred_at_id",
+            "organisation_id",
+            "occurred_at",
+            "id",
+            postgresql_where=text("organisation_id IS NOT NULL"),
+        ),
+    )
+
+    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
+    occurred_at: Mapped[datetime] = mapped_column(server_default=text("(clock_timestamp() AT TIME ZONE 'UTC')"))
+    # What was done to the thing with this id: to add a part to it is to update it.
+    operation: Mapped[str] = mapped_column(Text)
+    table_name: Mapped[str] = mapped_column(Text)
+    row_id: Mapped[UUID]
+    service_id: Mapped[UUID | None]
+    organisation_id: Mapped[UUID | None]
+    # The columns that differ; null for a value that is not told.
+    before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
+    actor_user_id: Mapped[UUID | None]
+    actor_api_key_id: Mapped[UUID | None]
+    request_id: Mapped[str | None] = mapped_column(Text)
+
+    service: Mapped[Service | None] = relationship(
+        primaryjoin="foreign(Change.service_id) == Service.id", viewonly=True, lazy="raise"
+    )
+    actor_user: Mapped[User | None] = relationship(
+        primaryjoin="foreign(Change.actor_user_id) == User.id", viewonly=True, lazy="raise"
+    )
+    actor_api_key: Mapped[ApiKey | None] = relationship(
+        primaryjoin="foreign(Change.actor_api_key_id) == ApiKey.id", viewonly=True, lazy="raise"
+    )
