@@ -13,13 +13,8 @@ depends_on = None
 def upgrade() -> None:
     op.create_table(
         "change_log",
-        sa.Column("id", sa.Uuid(), primary_key=True, server_default=sa.text("gen_random_uuid()")),
-        sa.Column(
-            "occurred_at",
-            sa.DateTime(),
-            nullable=False,
-            server_default=sa.text("(clock_timestamp() AT TIME ZONE 'UTC')"),
-        ),
+        sa.Column("id", sa.Uuid(), primary_key=True),
+        sa.Column("occurred_at", sa.DateTime(), nullable=False),
         sa.Column("operation", sa.Text(), nullable=False),
         sa.Column("table_name", sa.Text(), nullable=False),
         sa.Column("row_id", sa.Uuid(), nullable=False),
@@ -52,7 +47,7 @@ def upgrade() -> None:
     )
     op.execute(
         """
-        CREATE TRIGGER keep_change_log 0050 UPDATE OR DELETE OR TRUNCATE ON change_log
+        CREATE TRIGGER keep_change_log BEFORE UPDATE OR DELETE OR TRUNCATE ON change_log
         FOR EACH STATEMENT EXECUTE FUNCTION keep_change_log()
         """
     )

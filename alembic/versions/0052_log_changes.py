@@ -13,6 +13,7 @@ revision = "0052"
 down_revision = "0051"
 branch_labels = None
 depends_on = None
+of_notify = True
 
 BILLING = "notes purchase_order_number billing_contact_names billing_contact_email_addresses billing_reference"
 WHOLE, PART = "whole", "part"
@@ -160,10 +161,11 @@ def upgrade() -> None:
                 service := either_row ->> TG_ARGV[2];
             END IF;
             INSERT INTO change_log (
-                operation, table_name, row_id, service_id, organisation_id, before, after,
+                id, occurred_at, operation, table_name, row_id, service_id, organisation_id, before, after,
                 actor_user_id, actor_api_key_id, request_id
             )
             SELECT
+                gen_random_uuid(), clock_timestamp() AT TIME ZONE 'UTC',
                 CASE TG_ARGV[0] WHEN 'part' THEN 'update' ELSE lower(TG_OP) END,
                 TG_TABLE_NAME, thing, service, (either_row ->> TG_ARGV[3])::uuid,
                 CASE WHEN TG_OP <> 'INSERT' THEN jsonb_object_agg(name, CASE WHEN told THEN old_row -> name END) END,

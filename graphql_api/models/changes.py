@@ -44,8 +44,7 @@ class Change(Identified, Model):
         ),
     )
 
-    id: Mapped[UUID] = mapped_column(primary_key=True, server_default=text("gen_random_uuid()"))
-    occurred_at: Mapped[datetime] = mapped_column(server_default=text("(clock_timestamp() AT TIME ZONE 'UTC')"))
+    occurred_at: Mapped[datetime]
     # What was done to the thing with this id: to add a part to it is to update it.
     operation: Mapped[str] = mapped_column(Text)
     table_name: Mapped[str] = mapped_column(Text)
