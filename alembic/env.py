@@ -26,8 +26,11 @@ VERSION_TABLE = "graphql_api_version"
 LOCK = int.from_bytes(b"alembic\0", "big")
 
 # A database that Notify made begins after this revision, and never goes back before it.
-# Later revisions of what Notify has too say `notify_has = True`: there they do nothing, up or down.
 LAST_OF_NOTIFY = "0013"
+
+# Its tables stay as they are, down to the indexes: later revisions about Notify's tables say `of_notify = True`, and
+# there they do nothing, up or down. So do these, which are older than the word.
+INDEXES_OF_NOTIFY = {"0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0031"}
 
 # A migration that waits for a lock makes everybody behind it wait: it gives up soon, and tries again.
 LOCK_TIMEOUT = "100ms"
@@ -44,13 +47,16 @@ def is_queue(name: str | None) -> bool:
 
 
 def compared(connection: Connection) -> Callable[..., bool]:
-    """What is compared with the models: neither views nor the queue's tables, nor what else Notify has."""
+    """What is compared with the models: neither views nor the queue's tables.
+
+    Where Notify made the database, nor what else it has, nor our indexes, which its tables lack.
+    """
     theirs = made_by_notify(connection)
 
     def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
-        if kind != "table":
-            return True
-        return not (item.info.get("view") or is_queue(name) or (theirs and reflected and other is None))
+        if theirs and other is None and ((kind == "table" and reflected) or (kind == "index" and not reflected)):
+            return False
+        return kind != "table" or not (item.info.get("view") or is_queue(name))
 
     # Notify has two enums that nothing uses.
     alembic_postgresql_enum.set_configuration(
@@ -83,14 +89,14 @@ def keep_notify(
 
 
 def spare_notify(connection: Connection) -> None:
-    """Where Notify made the database, let the revisions of what Notify has do nothing."""
+    """Where Notify made the database, let the revisions about Notify's tables do nothing."""
 
     def nothing() -> None:
         pass
 
     if made_by_notify(connection):
         for script in context.script.walk_revisions():
-            if getattr(script.module, "notify_has", False):
+            if script.revision in INDEXES_OF_NOTIFY or getattr(script.module, "of_notify", False):
                 vars(script.module).update(upgrade=nothing, downgrade=nothing)
 
 

@@ -38,9 +38,10 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
         yield url
 
 
-def shape(url: str) -> str:
-    """The schema of a database as `pg_dump` writes it, but for the words that are new each time."""
+def shape(url: str, *tables: str) -> str:
+    """The schema of a database, or of some tables, as `pg_dump` writes it, but for the words that are new each time."""
     command = [str(postgres.find_binaries() / "pg_dump"), "--schema-only", "--no-owner", "--dbname", url]
+    command += [f"--table={table}" for table in tables]
     dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
 
@@ -170,9 +171,14 @@ async def test_a_database_that_notify_made_keeps_its_tables_and_gets_ours(databa
         await connection.execute("CREATE TABLE theirs (id uuid PRIMARY KEY)")
         await connection.execute("INSERT INTO organisation_types (name) VALUES ('theirs')")
         before = shape(database)
+        tables = [
+            name for (name,) in await connection.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
+        ]
+        theirs = shape(database, *tables)
 
         await migrate.upgrade(database)
         await migrate.check(database)
+        assert shape(database, *tables) == theirs
         with pytest.raises(RuntimeError, match=r"^Notify made this database: it cannot go back to before 0013$"):
             await migrate.downgrade(database, "base")
 

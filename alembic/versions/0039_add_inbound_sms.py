@@ -7,7 +7,7 @@ revision = "0039"
 down_revision = "0038"
 branch_labels = None
 depends_on = None
-notify_has = True
+of_notify = True
 
 
 def upgrade() -> None:

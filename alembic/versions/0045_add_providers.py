@@ -10,7 +10,7 @@ revision = "0045"
 down_revision = "0044"
 branch_labels = None
 depends_on = None
-notify_has = True
+of_notify = True
 
 # Whom messages go through: id, name, identifier, channel, priority, whether abroad too.
 PROVIDERS = (

@@ -7,7 +7,7 @@ revision = "0046"
 down_revision = "0045"
 branch_labels = None
 depends_on = None
-notify_has = True
+of_notify = True
 
 
 def upgrade() -> None:

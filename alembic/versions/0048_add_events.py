@@ -8,7 +8,7 @@ revision = "0048"
 down_revision = "0047"
 branch_labels = None
 depends_on = None
-notify_has = True
+of_notify = True
 
 
 def upgrade() -> None:

@@ -8,7 +8,7 @@ revision = "0050"
 down_revision = "0049"
 branch_labels = None
 depends_on = None
-notify_has = True
+of_notify = True
 
 
 def upgrade() -> None:
