@@ -24,8 +24,10 @@ LOGGED = {
         "id",
         "",
         "id",
-        "name active crown organisation_type email_branding_id letter_branding_id agreement_signed agreement_signed_at"
-        " agreement_signed_by_id agreement_signed_version request_to_go_live_notes can_approve_own_go_live_requests",
+        (
+            "name active crown organisation_type email_branding_id letter_branding_id agreement_signed agreement_signed_at"
+            " agreement_signed_by_id agreement_signed_version request_to_go_live_notes can_approve_own_go_live_requests"
+        ),
         f"{BILLING} agreement_signed_on_behalf_of_name agreement_signed_on_behalf_of_email_address",
     ),
     "domain": (PART, "organisation_id", "", "organisation_id", "domain", ""),
@@ -66,10 +68,12 @@ LOGGED = {
         "id",
         "id",
         "",
-        "name active restricted organisation_id organisation_type crown count_as_live go_live_at go_live_user_id"
-        " has_active_go_live_request rate_limit email_message_limit sms_message_limit letter_message_limit"
-        " international_sms_message_limit prefix_sms email_sender_local_part custom_email_sender_name"
-        " confirmed_email_sender_name contact_link consent_to_research volume_email volume_letter volume_sms",
+        (
+            "name active restricted organisation_id organisation_type crown count_as_live go_live_at go_live_user_id"
+            " has_active_go_live_request rate_limit email_message_limit sms_message_limit letter_message_limit"
+            " international_sms_message_limit prefix_sms email_sender_local_part custom_email_sender_name"
+            " confirmed_email_sender_name contact_link consent_to_research volume_email volume_letter volume_sms"
+        ),
         BILLING,
     ),
     "service_permissions": (PART, "service_id", "service_id", "", "permission", ""),
@@ -116,8 +120,10 @@ LOGGED = {
         "id",
         "service_id",
         "",
-        "name template_type archived hidden has_unsubscribe_link postage service_letter_contact_id"
-        " letter_attachment_id letter_languages",
+        (
+            "name template_type archived hidden has_unsubscribe_link postage service_letter_contact_id"
+            " letter_attachment_id letter_languages"
+        ),
         "subject content letter_welsh_subject letter_welsh_content",
     ),
     "template_redacted": (PART, "template_id", "of template", "", "redact_personalisation", ""),
