@@ -54,6 +54,8 @@ class Settings(BaseSettings):
     request_timeout: float = 10
     cors_origins: list[str] = Field(default_factory=list)
     introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
+    metrics_token: SecretStr | None = None
+    """What Prometheus sends as a bearer token for `/metrics`; nobody is answered there without one."""
 
     object_store_url: str | None = None
     sms_gateway: Literal["fake"] | None = None
