@@ -25,8 +25,9 @@ LOGGED = {
         "",
         "id",
         (
-            "name active crown organisation_type email_branding_id letter_branding_id agreement_signed agreement_signed_at"
-            " agreement_signed_by_id agreement_signed_version request_to_go_live_notes can_approve_own_go_live_requests"
+            "name active crown organisation_type email_branding_id letter_branding_id agreement_signed"
+            " agreement_signed_at agreement_signed_by_id agreement_signed_version request_to_go_live_notes"
+            " can_approve_own_go_live_requests"
         ),
         f"{BILLING} agreement_signed_on_behalf_of_name agreement_signed_on_behalf_of_email_address",
     ),
