@@ -1,4 +1,7 @@
-"""The migrated database has Notify's tables, column for column and name for name, in `notify_catalogue.json`."""
+"""The migrated database has Notify's tables, column for column and name for name, as `notify_catalogue.json` tells.
+
+All of them but `alembic_version`: that is how we know a database that Notify made.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ COLUMNS = """
 SELECT attname, format_type(atttypid, atttypmod) || CASE WHEN attnotnull THEN ' NOT NULL' ELSE '' END
     || coalesce(' DEFAULT ' || pg_get_expr(adbin, adrelid), '')
 FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
-WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped
+WHERE attrelid = $1::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum
 """
 CONSTRAINTS = """
 SELECT conname, pg_get_constraintdef(oid, true) FROM pg_constraint
@@ -43,6 +46,8 @@ SELECT concat_ws(' ', to_char(start_date, $1), coalesce(to_char(end_date, $1), '
 FROM letter_rates
 """
 ROWS = {
+    "provider_details": """SELECT concat_ws(' ', identifier, display_name, notification_type, priority,
+        initcap(active::text), version, initcap(supports_international::text)) FROM provider_details""",
     "organisation_types": "SELECT name || ' ' || coalesce(initcap(is_crown::text), 'None') FROM organisation_types",
     "rates": """SELECT concat_ws(' ', to_char(valid_from, 'YYYY-MM-DD"T"HH24:MI:SS'), rate, notification_type)
         FROM rates""",
@@ -93,10 +98,22 @@ async def test_an_enum_of_notify_has_the_same_labels_in_the_same_order(database:
     assert [label for (label,) in labels] == CATALOGUE["enums"][name]
 
 
-async def test_the_view_of_all_messages_has_the_same_columns(database: asyncpg.Connection) -> None:
-    columns = await described(database, COLUMNS, "notifications_all_time_view")
+async def test_the_view_of_all_messages_is_what_it_is_there(database: asyncpg.Connection) -> None:
+    view = "notifications_all_time_view"
+    columns = await described(database, COLUMNS, view)
+    definition = await database.fetchval("SELECT pg_get_viewdef($1::regclass)", view)
+    names = ", ".join(columns)
 
-    assert list(columns) == CATALOGUE["view"]
+    assert list(columns.items()) == list(CATALOGUE["view"].items())
+    assert " ".join(re.sub(r"\b\w+\.", "", definition).split()) == (
+        f"SELECT {names} FROM notifications UNION ALL SELECT {names} FROM notification_history;"
+    )
+
+
+async def test_the_extensions_of_notify_are_there(database: asyncpg.Connection) -> None:
+    extensions = await database.fetch("SELECT extname FROM pg_extension")
+
+    assert {name for (name,) in extensions} >= set(CATALOGUE["extensions"])
 
 
 @pytest.mark.parametrize("table", [name for name in CATALOGUE["rows"] if name != "letter_rates"])
@@ -104,6 +121,15 @@ async def test_a_table_of_permitted_words_or_prices_has_notifys_rows(database: a
     rows = await database.fetch(ROWS.get(table, f"SELECT name FROM {table}"))
 
     assert sorted(text for (text,) in rows) == CATALOGUE["rows"][table]
+
+
+async def test_the_history_of_providers_begins_with_their_present_state(database: asyncpg.Connection) -> None:
+    providers = await database.fetch("SELECT to_jsonb(provider_details) FROM provider_details ORDER BY id")
+    versions = await database.fetch(
+        "SELECT to_jsonb(provider_details_history) FROM provider_details_history ORDER BY id"
+    )
+
+    assert [json.loads(row) for (row,) in versions] == [json.loads(row) for (row,) in providers]
 
 
 async def test_letters_cost_what_they_cost_in_notify(database: asyncpg.Connection) -> None:
