@@ -1,5 +1,40 @@
 """Fixtures of the tests beside GOV.UK Notify."""
 
+from __future__ import annotations
+
+import pytest
+import pytest_asyncio
+from sqlalchemy import text
+
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.settings import Settings
 from tests.notify.dumps import notify
+from tests.tokens import Door
 
 __all__ = ["notify"]
+
+NOTIFYS = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"
+"""The mark of a database that Notify's own migrations made."""
+
+
+@pytest_asyncio.fixture
+async def beside_notify(database: Database) -> None:
+    """Let the database look as if Notify's own migrations had made it."""
+    async with database.transaction() as tx:
+        await tx.execute(text(NOTIFYS))
+
+
+@pytest_asyncio.fixture(params=[True, False], ids=["shared", "alone"])
+async def shared(request: pytest.FixtureRequest, database: Database) -> bool:
+    """Whether Notify shares the database."""
+    if request.param:
+        async with database.transaction() as tx:
+            await tx.execute(text(NOTIFYS))
+    return bool(request.param)
+
+
+@pytest.fixture
+def door(database: Database, settings: Settings, signer: Signer) -> Door:
+    """The door of the test's database."""
+    return Door(database, settings, signer)

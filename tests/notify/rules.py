@@ -1,0 +1,171 @@
+"""What Notify itself does with a database and a token, written from its rules with nothing of ours."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import hmac
+import json
+import zlib
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import text
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from sqlalchemy import Row
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+SIGNED = {
+    "api_keys": "secret",
+    "api_keys_history": "secret",
+    "notifications": "_personalisation",
+    "inbound_sms": "content",
+    "service_callback_api": "bearer_token",
+    "service_callback_api_history": "bearer_token",
+}
+"""Every signed column, by its table."""
+
+VERSIONED = {
+    "services": "services_history",
+    "api_keys": "api_keys_history",
+    "templates": "templates_history",
+    "service_callback_api": "service_callback_api_history",
+    "template_email_files": "template_email_files_history",
+    "provider_details": "provider_details_history",
+}
+"""Tables whose every state is kept, the present one included, each with the table that keeps it."""
+
+
+class Refused(Exception):
+    """Why Notify's API answers 401 or 403."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Notify with these secrets."""
+
+    secret_keys: Sequence[bytes]
+    salt: bytes
+
+    def unsign(self, signed: str) -> Any:
+        """Value of a signed column: whichever key signed it."""
+        *whole, signature = signed.split(".")
+        body = ".".join(whole)
+        made_by = [hashlib.sha1(self.salt + b"signer" + key).digest() for key in self.secret_keys]  # noqa: S324 - theirs
+        if _unb64(signature) not in [hmac.digest(key, body.encode(), "sha1") for key in made_by]:
+            raise Refused("signature")
+        data = _unb64(whole[-1])
+        return json.loads(zlib.decompress(data) if body.startswith(".") else data)
+
+    async def authenticate(self, connection: AsyncConnection, header: str, *, now: datetime) -> Row[Any]:
+        """The key that a request's `Authorization` belongs to; `now` is UTC."""
+        scheme, _, token = header.partition(" ")
+        if scheme.lower() != "bearer":
+            raise Refused("no token")
+        claims = _claims(token)
+        service = await self._service(connection, claims["iss"])
+        since = now.replace(tzinfo=None) - timedelta(days=7)
+        found = await connection.execute(
+            text("SELECT * FROM api_keys WHERE service_id = :id AND (expiry_date IS NULL OR expiry_date > :since)"),
+            {"id": service.id, "since": since},
+        )
+        keys = found.all()
+        if not keys:
+            raise Refused("no keys")
+        if not service.active:
+            raise Refused("archived")
+        for key in keys:
+            if not _signed_with(token, self.unsign(key.secret)):
+                continue
+            if abs(int(now.timestamp()) - claims["iat"]) > 30:
+                raise Refused("clock")
+            if key.expiry_date is not None:
+                raise Refused("revoked")
+            return key
+        raise Refused("unknown key")
+
+    async def _service(self, connection: AsyncConnection, issuer: str) -> Row[Any]:
+        try:
+            service_id = UUID(issuer)
+        except ValueError:
+            raise Refused("issuer") from None
+        found = await connection.execute(text("SELECT id, active FROM services WHERE id = :id"), {"id": service_id})
+        service = found.first()
+        if service is None:
+            raise Refused("unknown service")
+        return service
+
+
+def header_of_client(client_key: str, *, at: datetime | None = None) -> str:
+    """What an official client sends that was given this key: it reads the key from its end."""
+    secret, service_id = client_key[-36:], client_key[-73:-37]
+    issued = int((at or datetime.now(UTC)).timestamp())
+    head = _b64(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
+    body = _b64(json.dumps({"iss": service_id, "iat": issued}).encode())
+    signature = hmac.new(secret.encode(), f"{head}.{body}".encode(), hashlib.sha256).digest()
+    return f"Bearer {head}.{body}.{_b64(signature)}"
+
+
+def _claims(token: str) -> dict[str, Any]:
+    head, body, _ = token.split(".")
+    if json.loads(_unb64(head))["alg"] != "HS256":
+        raise Refused("algorithm")
+    claims: dict[str, Any] = json.loads(_unb64(body))
+    return claims
+
+
+def _signed_with(token: str, secret: str) -> bool:
+    signed, _, signature = token.rpartition(".")
+    return hmac.compare_digest(hmac.new(secret.encode(), signed.encode(), hashlib.sha256).digest(), _unb64(signature))
+
+
+def _b64(data: bytes) -> str:
+    return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
+
+
+def _unb64(data: str) -> bytes:
+    return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))
+
+
+async def differences_of_histories(connection: AsyncConnection) -> list[tuple[str, str, list[str]]]:
+    """Where a row and its last version differ, column by column: (table, id, columns); a row without one: `version`."""
+    found = []
+    for table, history in VERSIONED.items():
+        rows = await connection.execute(
+            text(
+                f"""
+                SELECT present.id, to_jsonb(present), to_jsonb(kept)
+                FROM {table} AS present LEFT JOIN {history} AS kept USING (id, version)
+                """
+            )
+        )
+        for row_id, present, kept in rows:
+            if kept is None:
+                found.append((table, str(row_id), ["version"]))
+            elif different := [name for name in kept if kept[name] != present.get(name)]:
+                found.append((table, str(row_id), different))
+    return found
+
+
+async def gaps_of_histories(connection: AsyncConnection) -> list[tuple[str, str]]:
+    """Rows whose versions do not go from 1 to the present one, or whose `created_at` moved: (table, id)."""
+    found = []
+    for table, history in VERSIONED.items():
+        steady = "" if table == "provider_details" else "OR count(DISTINCT kept.created_at) > 1"
+        rows = await connection.execute(
+            text(
+                f"""
+                SELECT present.id FROM {table} AS present LEFT JOIN {history} AS kept USING (id)
+                GROUP BY present.id, present.version
+                HAVING array_agg(kept.version ORDER BY kept.version)
+                    <> ARRAY(SELECT generate_series(1, present.version)) {steady}
+                """
+            )
+        )
+        found += [(table, str(row_id)) for (row_id,) in rows]
+    return found

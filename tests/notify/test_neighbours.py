@@ -1,0 +1,116 @@
+"""Where Notify's own programs share the database, what is written is what they would write."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+from uuid import UUID, uuid4
+
+import bcrypt
+import pytest
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from graphql_api import crypto, models
+from graphql_api.actors import Actor
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import deliveries, neighbours, users
+from graphql_api.domain.deliveries import Pace
+from graphql_api.settings import Settings
+from tests.builders import Builders, person
+from tests.conftest import Ask
+from tests.notify import rules
+
+LONG = "analytical engine, difference engine, " + "é" * 40
+CREATE = """mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+    apiKey { id createdBy { id } revokedBy { id } }
+} }"""
+REVOKE = """mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) {
+    apiKey { createdBy { id } revokedBy { id } }
+} }"""
+
+
+@pytest.mark.parametrize("told", [True, False])
+async def test_the_setting_says_whose_way_to_write_whatever_the_tables_are(
+    database_url: str, settings: Settings, told: bool
+) -> None:
+    connected = Database.connect(
+        settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": told})
+    )
+    async with connected.transaction() as tx:
+        assert await neighbours.notify(tx) is told
+    await connected.close()
+
+
+async def test_where_nothing_is_said_the_table_of_notifys_migrations_tells(database: Database) -> None:
+    async with database.transaction() as tx:
+        assert await neighbours.notify(tx) is False
+        await tx.execute(text("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"))
+        assert await neighbours.notify(tx) is True
+
+
+async def _registered(database: Database, signer: Signer) -> str:
+    """The hash of somebody's password."""
+    await users.register(
+        database.transaction,
+        name="Ada Lovelace",
+        email_address="ada@example.gov.uk",
+        password=LONG,
+        phone_number="07700 900123",
+        signer=signer,
+    )
+    async with database.transaction() as tx:
+        hashed: str = await tx.scalar(text("SELECT _password FROM users WHERE email_address = 'ada@example.gov.uk'"))
+    return hashed
+
+
+@pytest.mark.usefixtures("beside_notify")
+async def test_a_password_is_bcrypt_of_its_first_72_bytes(database: Database, signer: Signer) -> None:
+    hashed = await _registered(database, signer)
+
+    assert len(LONG.encode()) == 118
+    assert hashed.startswith("$2b$10$")
+    assert bcrypt.checkpw(LONG.encode()[:72], hashed.encode())
+    assert await crypto.verify_password(LONG, hashed)
+    assert not await crypto.verify_password(LONG[:-30], hashed)
+
+
+async def test_elsewhere_a_password_is_argon2_of_the_whole(database: Database, signer: Signer) -> None:
+    assert (await _registered(database, signer)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
+
+
+async def test_whoever_revokes_a_key_is_its_creator_there_and_the_maker_is_still_known_here(
+    ask: Ask, make: Builders, database: Database, shared: bool
+) -> None:
+    service = await make.service()
+    maker, revoker = await make.member(service), await make.member(service)
+    wanted = {"serviceId": str(service.id), "name": "Ours", "type": "TEAM"}
+    key = (await ask(CREATE, by=person(maker, service), input=wanted)).field["apiKey"]
+
+    revoked = (await ask(REVOKE, by=person(revoker, service), input={"apiKeyId": key["id"]})).field["apiKey"]
+
+    assert revoked == {"createdBy": {"id": str(maker.id)}, "revokedBy": {"id": str(revoker.id)}}
+    async with database.reading() as connection:
+        created_by = await connection.scalar(
+            text("SELECT created_by_id FROM api_keys WHERE id = :id"), {"id": UUID(key["id"])}
+        )
+        different = await rules.differences_of_histories(connection)
+    assert created_by == (revoker if shared else maker).id
+    assert different == ([] if shared else [("api_keys", key["id"], ["created_by_id"])])
+
+
+async def test_a_late_message_with_a_random_id_is_notifys_to_send(
+    make: Builders, database: Database, shared: bool
+) -> None:
+    template = await make.template(await make.service())
+    late: dict[str, Any] = {"status": "created", "created_at": models.utcnow() - timedelta(hours=2)}
+    ours = await make.notification(template, **late)
+    theirs = await make.notification(template, id=uuid4(), **late)
+
+    async with database.transaction() as tx:
+        assert await deliveries.queue_overdue(tx, Actor.system(), pace=Pace()) == (1 if shared else 2)
+        queued: str = await tx.scalar(text("SELECT convert_from(payload, 'UTF8') FROM pgqueuer"))
+
+    assert str(ours.id) in queued
+    assert (str(theirs.id) in queued) is not shared
