@@ -11,7 +11,7 @@ from graphql_api.enums import NotificationStatus, NotificationStatusGroup
 from graphql_api.errors import BadRequest
 from graphql_api.models import Job, Notification, NotificationHistory, Service, Template
 from graphql_api.recipients import email_addresses, phone_numbers
-from loaders.core import AnyOf, Equals, Filter, Order, Shown, Switch, Within, batch, by, newest, one, page, row
+from loaders.core import Also, AnyOf, Equals, Filter, Order, Shown, Switch, Within, batch, by, newest, one, page, row
 from loaders.core.filters import like
 
 if TYPE_CHECKING:
@@ -68,6 +68,7 @@ FILTERS: dict[str, Filter] = {
     "include_jobs": Switch(no=Notification.job_id.is_(None)),
     "include_one_off": Switch(no=or_(Notification.created_by_id.is_(None), Notification.job_id.is_not(None))),
     "created_at": Within(Notification.created_at),
+    "include_erased": Also(NotificationHistory),
 }
 
 _by_time = by(Notification.created_at, Notification.id)

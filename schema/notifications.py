@@ -111,6 +111,10 @@ class Notification(Entity, Node):
         models.Notification.status, models.Notification.updated_at, via=details.completed_at_of
     )
     """When its status became final."""
+    personal_data_erased: bool = computed(models.Notification.to, via=lambda to: to is None)
+    """True past retention: recipient, values, content, senders and events are gone, the rest can still be read and
+    counted.
+    """
     cost: NotificationCost = lookup(loaders.cost, via=NotificationCost.of)
     """What it costs."""
     email: EmailDetails | None = computed(
@@ -174,6 +178,8 @@ class NotificationFilter(Input):
     """False leaves out messages that a person sent one by one."""
     created_at: DateTimeRangeInput | None = None
     """Accepted in this time."""
+    include_erased: bool | None = False
+    """True also finds messages past retention, without personal data; `search` then matches references only."""
 
 
 @input_type

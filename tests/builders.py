@@ -161,6 +161,21 @@ class Builders:
             models.Notification(service_id=template.service_id, template_id=template.id, **invented | values)
         )
 
+    async def erased(self, template: models.Template, **values: Any) -> models.NotificationHistory:
+        """What is left of a delivered message after its retention."""
+        invented: dict[str, Any] = {
+            "id": uuid4(),
+            "notification_type": template.template_type,
+            "template_version": template.version,
+            "status": "delivered",
+            "key_type": "normal",
+            "international": False,
+            "billable_units": 1,
+        }
+        return await self._added(
+            models.NotificationHistory(service_id=template.service_id, template_id=template.id, **invented | values)
+        )
+
     async def _added(self, row: M) -> M:
         await self.add(row)
         return row

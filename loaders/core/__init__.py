@@ -10,13 +10,14 @@ Five words declare every read of a noun (`loaders/<noun>.py`); none of them know
 """
 
 from loaders.core.declare import Batch, Many, One, Page, Row, batch, many, one, page, pages, row
-from loaders.core.filters import AnyOf, Contains, Equals, Filter, Shown, Switch, Within
+from loaders.core.filters import Also, AnyOf, Contains, Equals, Filter, Shown, Switch, Within
 from loaders.core.orders import Order, by, last_if_null, newest
 from loaders.core.paging import Arguments, Slice, read_cursor
 from loaders.core.request import Loaders
 from loaders.core.statements import readable
 
 __all__ = [
+    "Also",
     "AnyOf",
     "Arguments",
     "Batch",

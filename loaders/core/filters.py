@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import and_, any_, bindparam, false
+from sqlalchemy import and_, any_, bindparam, false, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.errors import BadRequest
@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
+
+    from graphql_api.models import base
 
 Values = dict[str, Any]
 
@@ -155,6 +157,27 @@ class Switch:
         del name
         chosen: ColumnElement[bool] = self.yes if shape else self.no
         return chosen
+
+    def values(self, name: str, value: Any) -> Values:
+        """Nothing to bind."""
+        del name, value
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Also:
+    """A yes reads the rows of a second table too, as if they lay in the page's own: see `statements`."""
+
+    model: type[base.Model]
+
+    def shape(self, value: Any) -> Hashable:
+        """A yes, or nothing."""
+        return "also" if value else None
+
+    def where(self, name: str, shape: Any) -> ColumnElement[bool]:
+        """Every row."""
+        del name, shape
+        return true()
 
     def values(self, name: str, value: Any) -> Values:
         """Nothing to bind."""

@@ -11,6 +11,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import (
+    BigInteger,
     ColumnElement,
     Select,
     and_,
@@ -23,14 +24,17 @@ from sqlalchemy import (
     inspect,
     literal_column,
     null,
+    or_,
     select,
     true,
     tuple_,
     union_all,
 )
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.sql import visitors
 
 from graphql_api import access
+from loaders.core.filters import Also
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -46,7 +50,10 @@ Names = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class Going:
-    """What of a page's arguments the text of its statement depends on; `alone` is for one parent, without arrays."""
+    """What of a page's arguments the text of its statement depends on.
+
+    `alone` is for one parent, without arrays; `peek` reads one row more, to know whether there is any.
+    """
 
     order: Order
     size: int
@@ -54,6 +61,7 @@ class Going:
     backwards: bool
     onwards: bool
     alone: bool = False
+    peek: bool = True
 
     @property
     def descending(self) -> bool:
@@ -131,60 +139,90 @@ def slices(
 
 def sliced(page: Page, scope: access.Scope, going: Going, names: Names) -> Select[Any]:
     """`slices` with these columns alone, and for one parent as plain values instead of arrays; not kept."""
-    order, onwards, descending = going.order, going.onwards, going.descending
-    keys = order.keys(order.descending)
-    wanted = _conditions(
-        select(
-            *_columns(page.model, scope, names),
-            *(key.label(f"sort_{index}") for index, key in enumerate(keys)),
-        ),
-        page,
-        scope,
-        going.shapes,
-    )
+    descending = going.descending
+    keys = going.order.keys(going.order.descending)
+    alone = page.key is None or going.alone
+    parents = None if alone else _parents(page, keys, onwards=going.onwards)
     # A page size is part of the text: PostgreSQL plans for an unknown limit badly.
-    limit: Any = literal_column(str(going.size + 1))
-    ordered = wanted.order_by(*_directed(order, descending)).limit(limit)
-    if page.key is None or going.alone:
-        if page.key is not None:
-            ordered = ordered.where(page.key == bindparam("key_0", type_=page.key.type))
-        return ordered.where(_beyond(keys, _bound(keys), descending)) if onwards else ordered
-    parents = _parents(page, keys, onwards=onwards)
-    ordered = ordered.where(page.key == parents.c.key)
-    if onwards:
-        places = tuple(parents.c[f"cursor_{index}"] for index in range(len(keys)))
-        ordered = ordered.where(_beyond(keys, places, descending))
+    limit: Any = literal_column(str(going.size + going.peek))
+    parts = [_part(page, model, scope, going, names, parents).limit(limit) for model in _tables(page, going.shapes)]
+    ordered = parts[0]
+    if len(parts) > 1:
+        # Each table gives as much as the page can hold, in its own index's order; the rest is sorting two short lists.
+        both = union_all(*parts).subquery("both")
+        ordered = select(*both.c).order_by(*_sorted(both, keys, descending)).limit(limit)
+    if parents is None:
+        return ordered
     item = ordered.lateral("item")
-    sorts = [item.c[f"sort_{index}"] for index in range(len(keys))]
     return (
         select(parents.c.ordinal, *item.c)
         .select_from(parents.join(item, true()))
-        .order_by(parents.c.ordinal, *(sort.desc() if descending else sort.asc() for sort in sorts))
+        .order_by(parents.c.ordinal, *_sorted(item, keys, descending))
     )
 
 
+def _part(
+    page: Page, model: type[base.Model], scope: access.Scope, going: Going, names: Names, parents: Any
+) -> Select[Any]:
+    """The rows of a page that one of its tables holds, in the page's order."""
+    keys = tuple(_over(model, page, key) for key in going.order.keys(going.order.descending))
+    columns = _columns(model, scope, names, like=page.model)
+    sorts = (key.label(f"sort_{index}") for index, key in enumerate(keys))
+    statement = _conditions(select(*columns, *sorts), page, model, scope, going.shapes)
+    if page.key is not None:
+        statement = statement.where(_over(model, page, page.key) == _owner(page, parents))
+    if going.onwards:
+        statement = statement.where(_beyond(keys, _places(keys, parents), going.descending))
+    if parents is not None:
+        statement = statement.correlate(parents)
+    return statement.order_by(*(key.desc() if going.descending else key.asc() for key in keys))
+
+
 @lru_cache(maxsize=2_048)
-def behind(page: Page, scope: access.Scope, order: Order, shapes: Shapes, *, backwards: bool) -> Select[Any]:
-    """For every parent and cursor, whether anything lies on the near side of it, the cursor's own place included."""
+def behind(
+    page: Page, scope: access.Scope, order: Order, shapes: Shapes, *, backwards: bool, alone: bool = False
+) -> Select[Any]:
+    """For every parent and cursor, whether anything lies on the near side of it, the cursor's own place included.
+
+    For the whole table, or one parent `alone`, the parent and the place are bound as plain values.
+    """
     descending = order.descending != backwards
     keys = order.keys(order.descending)
-    wanted = _conditions(select(literal_column("1")), page, scope, shapes)
-    if page.key is None:
-        return select(exists(wanted.where(_beyond(keys, _bound(keys), not descending, included=True))).label("found"))
-    parents = _parents(page, keys, onwards=True)
-    places = tuple(parents.c[f"cursor_{index}"] for index in range(len(keys)))
-    near = wanted.where(page.key == parents.c.key, _beyond(keys, places, not descending, included=True))
-    return select(parents.c.ordinal, exists(near.correlate(parents)).label("found")).select_from(parents)
+    parents = None if page.key is None or alone else _parents(page, keys, onwards=True)
+    found = []
+    for model in _tables(page, shapes):
+        wanted = _conditions(select(literal_column("1")), page, model, scope, shapes)
+        near = tuple(_over(model, page, key) for key in keys)
+        wanted = wanted.where(_beyond(near, _places(keys, parents), not descending, included=True))
+        if page.key is not None:
+            wanted = wanted.where(_over(model, page, page.key) == _owner(page, parents))
+        found.append(exists(wanted if parents is None else wanted.correlate(parents)))
+    anything = or_(*found).label("found")
+    return select(anything) if parents is None else select(parents.c.ordinal, anything).select_from(parents)
 
 
 @lru_cache(maxsize=1_024)
-def totals(page: Page, scope: access.Scope, shapes: Shapes) -> Select[Any]:
-    """How many there are: of the whole list, or for every parent bound in the array `key_0`."""
-    if page.key is None:
-        return _conditions(select(func.count().label("total")).select_from(page.model), page, scope, shapes)
-    counted = select(page.key.label("key"), func.count().label("total"))
-    counted = counted.where(page.key == any_(_array("key_0", page.key))).group_by(page.key)
-    return _conditions(counted, page, scope, shapes)
+def totals(page: Page, scope: access.Scope, shapes: Shapes, *, alone: bool = False) -> Select[Any]:
+    """How many there are: of the whole list, of one parent `alone`, or for every parent bound in the array `key_0`."""
+    alone = alone or page.key is None
+    parts = [_counted(page, model, scope, shapes, alone=alone) for model in _tables(page, shapes)]
+    if len(parts) == 1:
+        return parts[0]
+    both = union_all(*parts).subquery("both")
+    total = func.sum(both.c.total).cast(BigInteger).label("total")
+    return select(total) if alone else select(both.c.key, total).group_by(both.c.key)
+
+
+def _counted(page: Page, model: type[base.Model], scope: access.Scope, shapes: Shapes, *, alone: bool) -> Select[Any]:
+    """How many of them one of a page's tables holds."""
+    total = func.count().label("total")
+    key: Any = None if page.key is None else _over(model, page, page.key)
+    counted: Any = select(total).select_from(model)
+    if not alone:
+        counted = select(key.label("key"), total).where(key == any_(_array("key_0", key))).group_by(key)
+    elif key is not None:
+        counted = counted.where(key == _owner(page, None))
+    return _conditions(counted, page, model, scope, shapes)
 
 
 def shapes_of(page: Page, filters: Mapping[str, Any]) -> Shapes:
@@ -240,11 +278,42 @@ def _seen(statement: Any, model: type[base.Model], scope: access.Scope) -> Any:
     return statement if predicate is None else statement.where(predicate)
 
 
-def _conditions(statement: Select[Any], page: Page, scope: access.Scope, shapes: Shapes) -> Select[Any]:
-    statement = _seen(statement, page.model, scope)
+def _conditions(
+    statement: Select[Any], page: Page, model: type[base.Model], scope: access.Scope, shapes: Shapes
+) -> Select[Any]:
+    """What rows of a page's own table must fulfil, or of a second one; what lies in both counts once."""
+    statement = _seen(statement, model, scope)
+    conditions = [page.filters[name].where(name, shape) for name, shape in shapes]
     if page.where is not None:
-        statement = statement.where(page.where)
-    return statement.where(*(page.filters[name].where(name, shape) for name, shape in shapes))
+        conditions.append(page.where)
+    statement = statement.where(*(_over(model, page, condition) for condition in conditions))
+    if model is page.model:
+        return statement
+    (key,) = inspect(page.model).primary_key
+    # Asked of each row, and expected to hold of nearly all: else PostgreSQL reads the whole list before it cuts a page.
+    first = select(key).where(key == model.__table__.c[key.name]).correlate(model).scalar_subquery()
+    return statement.where(first.is_distinct_from(model.__table__.c[key.name]))
+
+
+def _tables(page: Page, shapes: Shapes) -> list[type[base.Model]]:
+    """The tables that a page is read from."""
+    asked = (page.filters[name] for name, _ in shapes)
+    return [page.model, *(filter_.model for filter_ in asked if isinstance(filter_, Also))]
+
+
+def _over(model: type[base.Model], page: Page, expression: Any) -> Any:
+    """What is said of a page's own table, said of another: a column that it lacks is null there."""
+    if model is page.model:
+        return expression
+    own, columns = page.model.__table__, model.__table__.columns
+
+    def other(element: Any, **_: Any) -> Any:
+        if getattr(element, "table", None) is not own:
+            return None
+        found = columns.get(element.name)
+        return null().cast(element.type) if found is None else found
+
+    return visitors.replacement_traverse(expression, {}, other)
 
 
 def _parents(page: Page, keys: tuple[Any, ...], *, onwards: bool) -> Any:
@@ -262,8 +331,23 @@ def _array(name: str, like: Any) -> Any:
     return bindparam(name, type_=ARRAY(like.type))
 
 
-def _bound(keys: tuple[Any, ...]) -> tuple[Any, ...]:
-    return tuple(bindparam(f"cursor_{index}", type_=key.type) for index, key in enumerate(keys))
+def _owner(page: Page, parents: Any) -> Any:
+    """The parent whose rows are wanted: bound alone, or one of many."""
+    key: Any = page.key
+    return bindparam("key_0", type_=key.type) if parents is None else parents.c.key
+
+
+def _places(keys: tuple[Any, ...], parents: Any) -> tuple[Any, ...]:
+    """Where to go on from: bound for all, or a place for each parent."""
+    names = (f"cursor_{index}" for index in range(len(keys)))
+    if parents is None:
+        return tuple(bindparam(name, type_=key.type) for name, key in zip(names, keys, strict=True))
+    return tuple(parents.c[name] for name in names)
+
+
+def _sorted(rows: Any, keys: tuple[Any, ...], descending: bool) -> list[Any]:
+    sorts = [rows.c[f"sort_{index}"] for index in range(len(keys))]
+    return [sort.desc() if descending else sort.asc() for sort in sorts]
 
 
 def _beyond(
