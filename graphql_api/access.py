@@ -58,6 +58,7 @@ def values(actor: Actor) -> dict[str, Any]:
             ServicePermission.SEND_LETTERS,
             ServicePermission.VIEW_ACTIVITY,
             ServicePermission.MANAGE_API_KEYS,
+            ServicePermission.MANAGE_SETTINGS,
             ServicePermission.MANAGE_USERS,
         )
     }
@@ -261,6 +262,12 @@ VISIBLE: dict[type[models.Model], Rule] = {
     ),
     models.HealthSnapshot: ADMINS_ONLY,
     models.TableCount: ADMINS_ONLY,
+    models.Change: Rule(
+        lambda _: or_(
+            _where_i(ServicePermission.MANAGE_SETTINGS, models.Change.service_id),
+            models.Change.organisation_id == _ids("actor_organisations"),
+        )
+    ),
     models.Upload: Rule(
         lambda _: models.Upload.user_id == _one("actor_user"), lambda: models.Upload.api_key_id == _one("actor_key")
     ),

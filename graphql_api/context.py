@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from graphql_api.attribution import attribute
 from loaders.core import Loaders
 
 if TYPE_CHECKING:
@@ -43,5 +44,6 @@ class Context:
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session that commits at the end; whatever is read afterwards is read anew."""
         async with self.database.transaction() as session:
+            attribute(session, self.actor)
             yield session
         self.read_anew()

@@ -19,6 +19,14 @@ class Word(StrEnum):
         return member
 
 
+class AuditAction(Word):
+    """Kinds of change."""
+
+    CREATE = "insert", "Added."
+    UPDATE = "update", "Changed."
+    DELETE = "delete", "Removed."
+
+
 class AuthType(Word):
     """Ways to prove who one is after the password."""
 

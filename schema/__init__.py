@@ -8,6 +8,7 @@ from graphql_api.masking import Schema
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import errors
 from schema.api_keys import ApiKeyMutations
+from schema.changes import ChangeQueries
 from schema.core import SCALARS, NodeQueries
 from schema.jobs import JobMutations, JobQueries
 from schema.members import MemberMutations
@@ -24,6 +25,7 @@ from schema.viewer import ViewerQueries
 
 @strawberry.type(description="Reading. Root fields are nullable, so that an error in one leaves the others' data.")
 class Query(
+    ChangeQueries,
     JobQueries,
     NodeQueries,
     NotificationQueries,

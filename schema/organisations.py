@@ -8,9 +8,11 @@ import strawberry
 from graphql_api import models
 from graphql_api.domain import organisations as domain
 from graphql_api.enums import OrganisationFeature, OrganisationOrderField, OrganisationType, SortDirection
+from loaders import changes
 from loaders import organisations as loaders
 from schema import refs
 from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_of
+from schema.changes import AuditLogEntry, AuditLogFilter
 from schema.core import (
     Connection,
     Entity,
@@ -114,6 +116,8 @@ class Organisation(Entity, Node):
     """Live services that count as live."""
     services: Connection[refs.Service] | None = edge(loaders.services, filter=ServiceFilter, order=ServiceOrder)
     """Its services; active ones first, then by name, when no order is given."""
+    audit_log: Connection[AuditLogEntry] | None = edge(changes.of_organisation, filter=AuditLogFilter)
+    """Changes to the organisation, its people and its branding, latest first; for members."""
 
 
 @input_type

@@ -20,11 +20,12 @@ from graphql_api.enums import (
     SortDirection,
 )
 from graphql_api.errors import Forbidden
-from loaders import jobs, members, notifications, statistics
+from loaders import changes, jobs, members, notifications, statistics
 from loaders import services as loaders
 from schema import refs
 from schema.api_keys import ApiKeyFilter
 from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_of
+from schema.changes import AuditLogEntry, AuditLogFilter
 from schema.core import (
     Connection,
     Entity,
@@ -202,6 +203,12 @@ class Service(Entity, Node):
     """Its messages, latest first; needs VIEW_ACTIVITY; a key sees those made with its own type of key."""
     jobs: Connection[refs.Job] | None = edge(jobs.of_service, filter=JobFilter, order=JobOrder, needs=SEES_JOBS)
     """Its jobs, latest first; needs VIEW_ACTIVITY or a sending permission."""
+    audit_log: Connection[AuditLogEntry] | None = edge(
+        changes.of_service, filter=AuditLogFilter, needs=ServicePermission.MANAGE_SETTINGS
+    )
+    """
+    Changes to the service, its people, senders, keys, templates and webhooks, latest first; needs MANAGE_SETTINGS.
+    """
 
     @strawberry.field(description="Counts over a run of days, today when left out; needs VIEW_ACTIVITY.")
     async def statistics(self, info: Info, range: DateRangeInput | None = None) -> NotificationStatistics | None:

@@ -27,7 +27,6 @@ NOT_EXPOSED = {
     "AuthType",
     "BillingFact",
     "BrandingType",
-    "Change",
     "Complaint",
     "DataRetention",
     "DefaultAnnualAllowance",

@@ -12,8 +12,50 @@ from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.api_keys import ApiKey
 from graphql_api.models.base import Identified, Model
-from graphql_api.models.services import Service
 from graphql_api.models.users import User
+
+LOGGED = frozenset(
+    {
+        "annual_billing",
+        "api_key_lifetimes",
+        "api_keys",
+        "domain",
+        "email_branding",
+        "email_branding_to_organisation",
+        "inbound_numbers",
+        "invited_organisation_users",
+        "invited_users",
+        "letter_branding",
+        "letter_branding_to_organisation",
+        "organisation",
+        "organisation_permissions",
+        "organisation_user_permissions",
+        "permissions",
+        "provider_details",
+        "service_callback_api",
+        "service_data_retention",
+        "service_email_branding",
+        "service_email_reply_to",
+        "service_join_requests",
+        "service_letter_branding",
+        "service_letter_contacts",
+        "service_permissions",
+        "service_sms_senders",
+        "service_whitelist",
+        "services",
+        "template_email_files",
+        "template_folder",
+        "template_folder_map",
+        "template_redacted",
+        "templates",
+        "user_folder_permissions",
+        "user_to_organisation",
+        "user_to_service",
+        "users",
+        "webauthn_credential",
+    }
+)
+"""Tables whose changes are logged."""
 
 
 class Change(Identified, Model):
@@ -51,16 +93,13 @@ class Change(Identified, Model):
     row_id: Mapped[UUID]
     service_id: Mapped[UUID | None]
     organisation_id: Mapped[UUID | None]
-    # The columns that differ; null for a value that is not told.
+    # The columns that differ; a column with null on both sides has changed, and what it held is not told.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     actor_user_id: Mapped[UUID | None]
     actor_api_key_id: Mapped[UUID | None]
     request_id: Mapped[str | None] = mapped_column(Text)
 
-    service: Mapped[Service | None] = relationship(
-        primaryjoin="foreign(Change.service_id) == Service.id", viewonly=True, lazy="raise"
-    )
     actor_user: Mapped[User | None] = relationship(
         primaryjoin="foreign(Change.actor_user_id) == User.id", viewonly=True, lazy="raise"
     )
