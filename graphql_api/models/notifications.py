@@ -141,6 +141,9 @@ class NotificationHistory(NotificationColumns, Model):
         Index(
             "ix_notification_history_service_id_composite", "service_id", "key_type", "notification_type", "created_at"
         ),
+        # A page in a total order, without sorting.
+        Index("ix_notification_history_service_id_created_at_id", "service_id", "created_at", "id"),
+        Index("ix_notification_history_template_id_created_at_id", "template_id", "created_at", "id"),
     )
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
