@@ -76,6 +76,7 @@ NOT_EXPOSED = {
     "ServiceHistory",
     "ServiceLetterBranding",
     "ServiceStatisticsFact",
+    "SearchEntry",
     "Session",
     "SmsSender",
     "TemplateEmailFile",

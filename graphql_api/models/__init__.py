@@ -52,6 +52,7 @@ from graphql_api.models.organisations import (
 )
 from graphql_api.models.providers import Provider, ProviderHistory
 from graphql_api.models.reports import ReportRequest
+from graphql_api.models.search_entries import SearchEntry
 from graphql_api.models.senders import EmailReplyToAddress, InboundNumber, LetterContact, ProtectedSenderId, SmsSender
 from graphql_api.models.services import DataRetention, GuestListEntry, Service, ServiceFeature, ServiceHistory
 from graphql_api.models.templates import (
@@ -135,6 +136,7 @@ __all__ = [
     "ReportRequest",
     "ReturnedLetter",
     "SecurityKey",
+    "SearchEntry",
     "Service",
     "ServiceEmailBranding",
     "ServiceFeature",
