@@ -6,6 +6,7 @@ revision = "0053"
 down_revision = "0052"
 branch_labels = None
 depends_on = None
+of_notify = True
 
 
 def upgrade() -> None:
