@@ -79,7 +79,8 @@ class Renderer:
         if row.notification_type == Channel.LETTER:
             letter = content.render(personalisation)
             outgoing = Outgoing(row.id, Channel.LETTER, row.to, letter.text, subject=letter.subject, test=test)
-            return Rendered(outgoing, 1)
+            # Nobody prints the letter of a test key.
+            return Rendered(outgoing, 0 if test else 1)
         in_body = row.unsubscribe_link if template.has_unsubscribe_link else None
         email = content.render(personalisation, unsubscribe_url=in_body)
         outgoing = Outgoing(

@@ -38,11 +38,11 @@ class Notify:
     signer: Signer
     store: Store
 
-    async def ask(self, document: str, token: str, person: str | None = None) -> dict[str, Any]:
+    async def ask(self, document: str, token: str, person: str | None = None, **variables: Any) -> dict[str, Any]:
         """Ask as whoever the token belongs to; there are no errors."""
         actor = await actor_of(token, person, database=self.database, settings=self.settings, signer=self.signer)
         context = Context(actor, self.database, self.settings, self.signer, self.store)
-        result: Any = await schema.execute(document, context_value=context)
+        result: Any = await schema.execute(document, variable_values=variables, context_value=context)
         assert not result.errors, result.errors
         data: dict[str, Any] = result.data
         return data

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
+import itertools
 import json
 import zlib
 from dataclasses import dataclass
@@ -169,3 +170,13 @@ async def gaps_of_histories(connection: AsyncConnection) -> list[tuple[str, str]
         )
         found += [(table, str(row_id)) for (row_id,) in rows]
     return found
+
+
+async def changes(connection: AsyncConnection, table: str, row_id: UUID) -> list[set[str]]:
+    """The columns that each version after the first changed."""
+    found = await connection.execute(
+        text(f"SELECT to_jsonb(kept) FROM {VERSIONED[table]} AS kept WHERE id = :id ORDER BY kept.version"),
+        {"id": row_id},
+    )
+    states: list[dict[str, Any]] = list(found.scalars())
+    return [{name for name in after if after[name] != before[name]} for before, after in itertools.pairwise(states)]

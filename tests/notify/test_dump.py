@@ -1,5 +1,14 @@
 """A database that GOV.UK Notify itself wrote: every value that GraphQL shows agrees with the rows."""
 
+import contextlib
+from uuid import UUID
+
+import httpx2
+
+from graphql_api import app, crypto
+from graphql_api.crypto import BadSignature
+from graphql_api.enums import KeyType
+from tests.notify import rules
 from tests.notify.dumps import Notify, needs_dump
 from tests.tokens import jwt
 
@@ -78,8 +87,94 @@ async def test_its_admin_client_asks_for_a_person(notify: Notify) -> None:
 
 
 async def test_every_signed_value_is_written_back_to_the_same_bytes(notify: Notify) -> None:
-    signed = [row[0] for row in await notify.rows("SELECT secret FROM api_keys")]
-    signed += [row[0] for row in await notify.rows("SELECT _personalisation FROM notifications")]
+    counts = {}
+    for table, column in rules.SIGNED.items():
+        signed = [row[0] for row in await notify.rows(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")]
+        assert [notify.signer.sign(notify.signer.unsign(value)) for value in signed] == signed
+        counts[table] = len(signed)
 
-    assert len(signed) == 14
-    assert [notify.signer.sign(notify.signer.unsign(value)) for value in signed] == signed
+    assert {table: count for table, count in counts.items() if count} == {
+        "api_keys": 3,
+        "api_keys_history": 3,
+        "notifications": 11,
+    }
+
+
+async def test_no_other_column_holds_signed_values(notify: Notify) -> None:
+    columns = await notify.rows(
+        "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables"
+        " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
+        " AND data_type IN ('text', 'character varying')"
+    )
+    found = set()
+    for table, column in columns:
+        form = r"^\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{27}$"
+        for (value,) in await notify.rows(f"""SELECT "{column}" FROM "{table}" WHERE "{column}" ~ '{form}'"""):
+            with contextlib.suppress(BadSignature):
+                notify.signer.unsign(value)
+                found.add((table, column))
+
+    assert len(columns) >= 177
+    assert found == {
+        item for item in rules.SIGNED.items() if item[0] in {"api_keys", "api_keys_history", "notifications"}
+    }
+
+
+async def test_its_keys_are_taken_over_http(notify: Notify) -> None:
+    transport = httpx2.ASGITransport(app.create(notify.settings, database=notify.database, store=notify.store))
+    query = {"query": "{ viewer { service { name } apiKey { name type } } }"}
+    async with httpx2.AsyncClient(transport=transport, base_url="http://notify") as client:
+        for key in await notify.rows("SELECT * FROM api_keys"):
+            secret = notify.signer.unsign(key.secret)
+            for bearer in (jwt(str(key.service_id), secret), f"any_name-{key.service_id}-{secret}"):
+                answer = await client.post("/graphql", json=query, headers={"authorization": f"Bearer {bearer}"})
+                assert answer.json() == {
+                    "data": {
+                        "viewer": {
+                            "service": {"name": "Peer service 8f099e"},
+                            "apiKey": {"name": key.name, "type": KeyType(key.key_type).name},
+                        }
+                    }
+                }
+        forged = {"authorization": f"Bearer {jwt(str(key.service_id), 'b18996d7-3994-4d42-ac89-18ab9702ece7')}"}
+        refused = await client.post("/graphql", json=query, headers=forged)
+    assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["UNAUTHENTICATED"]
+
+
+async def test_its_passwords_are_known(notify: Notify) -> None:
+    people = await notify.rows("SELECT _password FROM users WHERE name = 'Peer User'")
+
+    assert len(people) == 2
+    for person in people:
+        assert await crypto.verify_password("password-correct-horse", person._password)  # noqa: SLF001 - a column
+        assert not await crypto.verify_password("password-correct-horsf", person._password)  # noqa: SLF001
+
+
+async def test_its_histories_are_what_we_take_them_for(notify: Notify) -> None:
+    """Every state is kept, the present one included, but where Notify's migrations changed rows of its own service."""
+    service = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
+    own = await notify.rows(
+        f"SELECT id FROM services WHERE id = '{service}' UNION ALL SELECT id FROM provider_details"
+        f" UNION ALL SELECT id FROM templates WHERE service_id = '{service}'"
+    )
+    async with notify.database.reading() as connection:
+        different = {row_id for _, row_id, _ in await rules.differences_of_histories(connection)}
+        assert await rules.gaps_of_histories(connection) == []
+        changes = await rules.changes(connection, "services", UUID("07edc420-8730-4b0f-8d72-3ad92a0ab109"))
+        template = await rules.changes(connection, "templates", UUID("f35d38ee-6e13-4d5b-ba77-7d671860c096"))
+
+    assert different <= {str(row.id) for row in own}
+    assert changes == [
+        {"version", "updated_at", "organisation_id", "crown", "confirmed_email_sender_name"},
+        {
+            "version",
+            "updated_at",
+            "restricted",
+            "go_live_at",
+            "go_live_user_id",
+            "email_message_limit",
+            "sms_message_limit",
+            "letter_message_limit",
+        },
+    ]
+    assert template == [{"version", "updated_at", "content"}]
