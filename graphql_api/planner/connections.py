@@ -9,6 +9,8 @@ from collections import deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from graphql_api import tally
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -58,6 +60,7 @@ class Kept:
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
+        tally.add(statements=1)
         async with self._turn:
             lent = self._free.pop() if self._free else await self._borrow()
             try:
@@ -114,6 +117,7 @@ class Borrowed:
     async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
         del steady
+        tally.add(statements=1)
         async with self._database.reading() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             rows: Records = await driver.fetch(sql, *arguments)

@@ -1,0 +1,43 @@
+"""What one operation has come to: counted where it happens, however deep, and read where the operation ends."""
+
+from __future__ import annotations
+
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+
+
+@dataclass(slots=True)
+class Tally:
+    """The counts of one operation."""
+
+    statements: int = 0
+    """Sent to the database; the bookkeeping of transactions is none."""
+    messages: int = 0
+    """Accepted for sending, in transactions that were kept."""
+    refusals: set[str] = field(default_factory=set)
+    """Codes of what the domain refused, which are errors to the caller though not to GraphQL."""
+
+
+_CURRENT: ContextVar[Tally | None] = ContextVar("tally", default=None)
+
+
+def begin() -> Tally:
+    """A new tally, for all that happens from here in this task and those that it starts."""
+    tally = Tally()
+    _CURRENT.set(tally)
+    return tally
+
+
+def current() -> Tally:
+    """The tally of the operation under way; an empty one where nothing is counted."""
+    return _CURRENT.get() or Tally()
+
+
+def add(*, statements: int = 0, messages: int = 0, refusals: set[str] | None = None) -> None:
+    """Count towards the operation under way, where there is one."""
+    tally = _CURRENT.get()
+    if tally is not None:
+        tally.statements += statements
+        tally.messages += messages
+        if refusals:
+            tally.refusals |= refusals
