@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import gc
+import time
 from contextlib import asynccontextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
-from sqlalchemy import text
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
-from starlette.responses import Response
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from graphql_api import answers, explorer, masking, uploads
+from graphql_api import answers, explorer, masking, operators, uploads
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
 from graphql_api.errors import Refusal
@@ -33,10 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from starlette.requests import Request
+    from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CORS_SECONDS = 600
 YEAR = 31_536_000
+GONE = 499
+"""What is counted, as proxies do, where the client closed the connection before an answer."""
 SECURITY = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -72,7 +73,7 @@ def create(
         await planner.close()
         await database.close()
 
-    middleware = [Middleware(Shell, settings=settings)]
+    middleware = [Middleware(Shell, settings=settings, metrics=metrics)]
     if settings.cors_origins:
         middleware.append(
             Middleware(
@@ -92,6 +93,7 @@ def create(
     )
     app.router.redirect_slashes = False
     app.state.server = server
+    app.state.figures = operators.Figures(database)
     return app
 
 
@@ -100,8 +102,9 @@ def _routes(server: Server, planner: Planner) -> list[BaseRoute]:
         Route("/graphql", Endpoint(server, planner)),
         WebSocketRoute("/graphql", Sockets(server)),
         Route("/uploads", _uploads, methods=["POST"]),
-        Route("/_status", _status, methods=["GET"]),
-        Route("/metrics", _metrics, methods=["GET"]),
+        Route("/_status", operators.status, methods=["GET", "POST"]),
+        Route("/_status/live-service-and-organisation-counts", operators.live_counts, methods=["GET"]),
+        Route("/metrics", operators.metrics, methods=["GET"]),
     ]
     if server.settings.development:
         routes += [Route("/", explorer.page, methods=["GET"]), Mount("/assets", explorer.assets())]
@@ -119,56 +122,23 @@ async def _uploads(request: Request) -> Response:
     )
 
 
-async def _status(request: Request) -> Response:
-    """What runs here, and with `?simple` no more; 503 while the database is away or not migrated."""
-    server: Server = request.app.state.server
-    told: dict[str, Any] = {
-        "status": "ok",
-        "gitCommit": server.settings.git_commit,
-        "builtAt": server.settings.built_at,
-    }
-    if "simple" in request.query_params:
-        return answers.respond(told, 200)
-    try:
-        revision = await _revision(server.database)
-    except (Refusal, SQLAlchemyError, OSError):
-        return answers.respond({**told, "status": "error", "message": "The database is away."}, 503)
-    told["databaseRevision"] = revision
-    if revision is None:
-        message = "The database has none of our tables yet: migrate it (`./run migrate`)."
-        return answers.respond({**told, "status": "error", "message": message}, 503)
-    return answers.respond(told, 200)
-
-
-async def _revision(database: Database) -> str | None:
-    """The revision of the database's tables; None where our migrations have not been."""
-    async with database.reading() as connection:
-        there = await connection.scalar(text("SELECT to_regclass('graphql_api_version') IS NOT NULL"))
-        found = await connection.scalar(text("SELECT version_num FROM graphql_api_version")) if there else None
-    return None if found is None else str(found)
-
-
-async def _metrics(request: Request) -> Response:
-    server: Server = request.app.state.server
-    return Response(server.metrics.text(), media_type="text/plain; version=1.0.0; charset=utf-8")
-
-
 async def _plain(request: Request, error: Exception) -> Response:
     """An address or a method that is not there."""
     del request
     if not isinstance(error, HTTPException):
         raise error
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
-    code = "NOT_FOUND" if error.status_code == 404 else "BAD_REQUEST"  # noqa: PLR2004 - its name is a number
+    code = {401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(error.status_code, "BAD_REQUEST")
     return answers.reject(Rejected(error.status_code, error.detail, code=code, **headers))
 
 
 class Shell:
     """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
 
-    def __init__(self, app: ASGIApp, settings: Settings) -> None:
+    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
         """Stand around an application."""
         self._app = app
+        self._metrics = metrics
         headers = dict(SECURITY)
         if settings.environment == "production":
             headers["strict-transport-security"] = f"max-age={YEAR}"
@@ -182,12 +152,13 @@ class Shell:
         request_id = masking.new_id()
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        begun = False
+        since = time.perf_counter()
+        status = 0
 
         async def protected(message: Message) -> None:
-            nonlocal begun
+            nonlocal status
             if message["type"] == "http.response.start":
-                begun = True
+                status = message["status"]
                 headers = message["headers"]
                 given = {name for name, _ in headers}
                 message["headers"] = [
@@ -201,7 +172,10 @@ class Shell:
             await self._app(scope, receive, protected)
         except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
             masking.fault(fault)
-            if not begun:
+            if not status:
                 extensions = {"code": masking.INTERNAL, "requestId": request_id}
                 body = {"errors": [{"message": masking.APOLOGY, "extensions": extensions}]}
                 await answers.respond(body, 500)(scope, receive, protected)
+        finally:
+            # Nothing was answered to whoever was gone before.
+            self._metrics.responded(scope["path"], scope["method"], status or GONE, time.perf_counter() - since)

@@ -13,11 +13,12 @@ from starlette.responses import Response, StreamingResponse
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import answers, requests
+from graphql_api import answers, requests, tally
 from graphql_api.auth import actor_of
 from graphql_api.callers import Callers
 from graphql_api.context import Context
 from graphql_api.errors import Refusal, Unavailable
+from graphql_api.metrics import ERRORS, OK, REFUSED
 from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
 
 if TYPE_CHECKING:
@@ -80,7 +81,7 @@ class Server:
         Raises `Unavailable` after that time, CannotGetOperationTypeError, and InvalidOperationTypeError.
         """
         began = time.perf_counter()
-        outcome = "refused"
+        outcome = REFUSED
         try:
             async with asyncio.timeout(self.settings.request_timeout):
                 result = await self.schema.execute(
@@ -91,14 +92,13 @@ class Server:
                     allowed_operation_types=types,
                 )
             if not answers.refused(result):
-                outcome = "errors" if result.errors else "ok"
+                outcome = ERRORS if result.errors else OK
         except TimeoutError as error:
             raise Unavailable("The answer took too long: ask for less, or try again.") from error
         finally:
             if "mutation" in operation.query:
                 self.callers.forget()
-            name = operation.name if actor.signed_in else None
-            self.metrics.answered(name, outcome, time.perf_counter() - began)
+            self._count(operation, actor, outcome, began)
         return result
 
     async def plan(
@@ -110,11 +110,16 @@ class Server:
             async with asyncio.timeout(self.settings.request_timeout):
                 answer = await planner(operation, self.context(actor))
         except TimeoutError as error:
-            self.metrics.answered(operation.name, "refused", time.perf_counter() - began)
+            self._count(operation, actor, REFUSED, began)
             raise Unavailable("The answer took too long: ask for less, or try again.") from error
         if answer is not None:
-            self.metrics.answered(operation.name, "ok", time.perf_counter() - began)
+            self._count(operation, actor, OK, began)
         return answer
+
+    def _count(self, operation: Operation, actor: Actor, outcome: str, began: float) -> None:
+        """Count an operation that has ended."""
+        seconds = time.perf_counter() - began
+        self.metrics.answered(actor, operation.name, operation.query, outcome, seconds, tally.current())
 
 
 class Endpoint:
@@ -156,6 +161,7 @@ class Endpoint:
 
     async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> Response:
         bad = 400 if media_type == GRAPHQL else 200
+        tally.begin()
         if self._planner:
             planned = await self._server.plan(self._planner, operation, actor)
             if planned is not None:

@@ -12,14 +12,13 @@ from uuid import uuid4
 import httpx2
 import pytest
 import pytest_asyncio
-from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api import app
+from graphql_api import operators
 from graphql_api.database import Database
-from graphql_api.settings import Settings, asyncpg_url
+from graphql_api.settings import Settings
 from graphql_api.storage import Store
 from tests.builders import Builders
-from tests.models.databases import scratch
 from tests.served import served
 
 Served = Callable[..., Any]
@@ -59,55 +58,6 @@ async def test_an_operation_that_is_refused_has_no_events(client: httpx2.AsyncCl
 
     assert response.status_code == 400
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["BAD_REQUEST"]
-
-
-async def test_the_status_tells_the_revision_of_the_database(client: httpx2.AsyncClient) -> None:
-    response = await client.get("/_status")
-
-    assert response.status_code == 200
-    assert response.json()["status"] == "ok"
-    assert re.fullmatch(r"\d{4}", response.json()["databaseRevision"])
-
-
-async def test_the_status_is_503_before_the_database_is_migrated(
-    serve: Served, settings: Settings, postgres_url: str
-) -> None:
-    async with scratch(postgres_url) as url:
-        empty = Database(create_async_engine(asyncpg_url(url)))
-        async with serve(settings, empty) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
-            answer = await client.get("/_status")
-        await empty.close()
-
-    assert answer.status_code == 503
-    assert answer.json()["message"] == "The database has none of our tables yet: migrate it (`./run migrate`)."
-
-
-async def test_the_status_is_503_while_the_database_is_away_unless_it_is_left_out(
-    serve: Served, settings: Settings
-) -> None:
-    away = Database(create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing"))
-    async with serve(settings, away) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
-        whole, simple = await client.get("/_status"), await client.get("/_status?simple")
-        token = "00000000-0000-4000-8000-000000000000-00000000-0000-4000-8000-000000000000"
-        headers = {"authorization": f"Bearer {token}"}
-        asked = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
-
-    assert (whole.status_code, whole.json()["status"]) == (503, "error")
-    assert (simple.status_code, simple.json()) == (200, {"status": "ok", "gitCommit": None, "builtAt": None})
-    assert (asked.status_code, asked.headers["retry-after"]) == (503, "1")
-    assert [error["extensions"]["code"] for error in asked.json()["errors"]] == ["UNAVAILABLE"]
-
-
-async def test_operations_are_counted(client: httpx2.AsyncClient) -> None:
-    await client.post("/graphql", json={"query": "query Mine { __typename }"})
-    await client.post("/graphql", json={"query": "{ nothing }"})
-    await client.post("/graphql", content=b"{")
-    text = (await client.get("/metrics")).text
-
-    assert 'graphql_operations_total{operation="(unnamed)",outcome="ok"} 1.0' in text
-    assert 'graphql_operations_total{operation="(unnamed)",outcome="refused"} 1.0' in text
-    assert 'http_rejected_total{status="415"} 1.0' in text
-    assert 'database_connections{pool="primary",state="used"}' in text
 
 
 async def test_every_answer_protects_the_browser(client: httpx2.AsyncClient) -> None:
@@ -213,11 +163,11 @@ async def test_an_answer_that_takes_too_long_is_given_up(
         calls = 0
 
         @asynccontextmanager
-        async def reading(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+        async def reading(self) -> AsyncIterator[AsyncConnection]:
             self.calls += 1
             if self.calls > 1:
                 await asyncio.sleep(10)
-            async with database.reading(bulk=bulk) as connection:
+            async with database.reading() as connection:
                 yield connection
 
     hurried = settings.model_copy(update={"request_timeout": 0.2})
@@ -275,9 +225,9 @@ async def test_a_fault_is_answered_by_an_id(serve: Served, settings: Settings, m
     async def broken(_request: Any) -> Any:
         raise KeyError("07700900123")
 
-    monkeypatch.setattr(app, "_metrics", broken)
+    monkeypatch.setattr(operators, "live_counts", broken)
     async with serve(settings) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
-        response = await client.get("/metrics")
+        response = await client.get("/_status/live-service-and-organisation-counts")
 
     (error,) = response.json()["errors"]
     assert response.status_code == 500

@@ -1,0 +1,202 @@
+"""How the whole service is: its queue, messages, providers and connections, measured; and what is kept of that."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import delete, text
+
+from graphql_api import models
+from graphql_api.queue import Task
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
+
+    from graphql_api.actors import Actor
+
+SNAPSHOTS_KEPT = timedelta(days=30)
+COUNTS_KEPT = timedelta(days=400)
+
+COUNTED = (
+    "annual_billing",
+    "api_keys",
+    "ft_billing",
+    "ft_notification_status",
+    "jobs",
+    "notification_history",
+    "notifications",
+    "organisation",
+    "permissions",
+    "service_contact_list",
+    "services",
+    "template_folder",
+    "templates",
+    "user_to_service",
+    "users",
+)
+"""Tables whose rows are counted each night."""
+
+
+class QueuedTasks(NamedTuple):
+    """What the queue holds of one task."""
+
+    task: str
+    waiting: int
+    "Due, and taken by nobody yet."
+    later: int
+    running: int
+    held: int
+    "Failed too often; some get another chance."
+    oldest_seconds: float | None
+    "For how long the one that waits longest has been due."
+
+
+_QUEUE = text(
+    """
+    SELECT entrypoint AS task,
+        count(*) FILTER (WHERE status = 'queued' AND execute_after <= now()) AS waiting,
+        count(*) FILTER (WHERE status = 'queued' AND execute_after > now()) AS later,
+        count(*) FILTER (WHERE status = 'picked') AS running,
+        count(*) FILTER (WHERE status = 'failed') AS held,
+        extract(epoch FROM
+            now() - min(execute_after) FILTER (WHERE status = 'queued' AND execute_after <= now())
+        )::float AS oldest_seconds
+    FROM pgqueuer WHERE entrypoint = ANY(CAST(:tasks AS text[])) GROUP BY entrypoint
+    """
+)
+
+
+async def queue(connection: AsyncConnection) -> list[QueuedTasks]:
+    """Every task's part of the queue, in the order of their names."""
+    rows = await connection.execute(_QUEUE, {"tasks": [task.value for task in Task]})
+    found = {row.task: QueuedTasks(*row) for row in rows}
+    return [found.get(task.value, QueuedTasks(task.value, 0, 0, 0, 0, None)) for task in sorted(Task)]
+
+
+class MessageCount(NamedTuple):
+    """Messages of one channel in one status."""
+
+    channel: str
+    status: str
+    messages: int
+
+
+_MESSAGES = text(
+    """
+    SELECT notification_type, notification_status, count(*) FROM notifications
+    WHERE created_at >= timezone('utc', now()) - interval '1 hour'
+    GROUP BY notification_type, notification_status ORDER BY 1, 2
+    """
+)
+
+
+async def messages(connection: AsyncConnection) -> list[MessageCount]:
+    """Messages made within the last hour, by channel and status."""
+    return [MessageCount(*row) for row in await connection.execute(_MESSAGES)]
+
+
+# A minimum for each channel by itself is read from the end of an index.
+_UNSENT = text(
+    """
+    SELECT channel, extract(epoch FROM timezone('utc', now()) - oldest)::float
+    FROM (VALUES ('sms'), ('email')) AS channels (channel) CROSS JOIN LATERAL (
+        SELECT min(created_at) AS oldest FROM notifications
+        WHERE notification_type = channel::notification_type AND notification_status = 'created'
+    ) AS waiting
+    WHERE oldest IS NOT NULL
+    """
+)
+
+
+async def oldest_unsent(connection: AsyncConnection) -> dict[str, float]:
+    """Seconds that the oldest message which nobody has handed over has waited, by channel; letters wait by design."""
+    return {row[0]: row[1] for row in await connection.execute(_UNSENT)}
+
+
+_LAST_RUNS = text(
+    """
+    SELECT entrypoint, extract(epoch FROM now() - coalesce(last_run, created))::float
+    FROM pgqueuer_schedules ORDER BY entrypoint
+    """
+)
+
+
+async def last_runs(connection: AsyncConnection) -> dict[str, float]:
+    """Seconds since each scheduled task last ran, or, if it never did, since it was first scheduled."""
+    return {row[0]: row[1] for row in await connection.execute(_LAST_RUNS)}
+
+
+_CONNECTIONS = text(
+    """
+    SELECT count(*) FILTER (WHERE state <> 'idle' AND pid <> pg_backend_pid()) AS in_use, count(*) AS total
+    FROM pg_stat_activity WHERE datname = current_database() AND backend_type = 'client backend'
+    """
+)
+
+
+async def connections(connection: AsyncConnection) -> tuple[int, int]:
+    """Connections of everybody to this database: those at work, this one not counted, and all."""
+    row = (await connection.execute(_CONNECTIONS)).one()
+    return row.in_use, row.total
+
+
+# Slow is what took five minutes, or has not come yet after as long.
+_PROVIDERS = text(
+    """
+    WITH handed_over AS (
+        SELECT sent_by, notification_type, avg((
+            CASE WHEN notification_status = 'delivered' THEN updated_at ELSE timezone('utc', now()) END
+                - sent_at >= interval '5 minutes'
+        )::int)::float AS slow
+        FROM notifications
+        WHERE created_at >= timezone('utc', now()) - interval '15 minutes' AND sent_at IS NOT NULL
+            AND key_type <> 'test' AND notification_status IN ('delivered', 'pending', 'sending')
+        GROUP BY sent_by, notification_type
+    )
+    SELECT provider.identifier, provider.notification_type AS channel, provider.active, provider.priority,
+        handed_over.slow AS slow_fraction
+    FROM provider_details AS provider
+    LEFT JOIN handed_over ON handed_over.sent_by = provider.identifier
+        AND handed_over.notification_type = provider.notification_type
+    ORDER BY provider.notification_type, provider.identifier
+    """
+)
+
+
+async def providers(connection: AsyncConnection) -> list[dict[str, Any]]:
+    """Each provider, and the share of the last fifteen minutes' messages that it was slow with; None without any."""
+    return [dict(row) for row in (await connection.execute(_PROVIDERS)).mappings()]
+
+
+async def keep(tx: AsyncSession, actor: Actor, snapshot: models.HealthSnapshot) -> None:
+    """Keep a snapshot, and let those go that are too old."""
+    actor.require_platform_admin()
+    tx.add(snapshot)
+    await tx.execute(
+        delete(models.HealthSnapshot).where(models.HealthSnapshot.taken_at < snapshot.taken_at - SNAPSHOTS_KEPT)
+    )
+
+
+async def count_rows(tx: AsyncSession, actor: Actor, table: str, *, taken_at: datetime, seconds: int) -> int:
+    """Count a table of `COUNTED` within so many seconds, and keep the figure."""
+    actor.require_platform_admin()
+    if table not in COUNTED:
+        raise ValueError(table)
+    await tx.execute(text(f"SET LOCAL statement_timeout = '{seconds:d}s'"))
+    count = (await tx.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()  # noqa: S608 - one of ours
+    tx.add(models.TableCount(table_name=table, taken_at=taken_at, row_count=count))
+    return int(count)
+
+
+async def forget_counts(tx: AsyncSession, actor: Actor, *, before: datetime) -> None:
+    """Let counts go that are too old."""
+    actor.require_platform_admin()
+    await tx.execute(delete(models.TableCount).where(models.TableCount.taken_at < before - COUNTS_KEPT))
+
+
+def as_json(tasks: QueuedTasks) -> Mapping[str, Any]:
+    """A queue as a snapshot keeps it."""
+    return {"name": tasks.task, "depth": tasks.waiting, "oldest_seconds": tasks.oldest_seconds}
