@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING
 import pytest_asyncio
 
 from graphql_api import migrate, postgres
-from tests.models.databases import connected, scratch
+from tests.models.databases import connected, scratch, shape
 from tests.notify.dumps import DUMP, needs_dump
-from tests.test_migrations import LAST_OF_NOTIFY, REVISIONS, shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -45,7 +44,6 @@ async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: s
 
     assert shape(database, *theirs) == schema
     assert shape(database, *theirs, part="--data-only") == rows
-    assert await migrate.current(database) == REVISIONS[-1]
     await migrate.check(database)
 
 
@@ -53,7 +51,7 @@ async def test_it_can_be_given_back(database: str) -> None:
     before = shape(database)
     await migrate.upgrade(database)
 
-    await migrate.downgrade(database, LAST_OF_NOTIFY)
+    await migrate.downgrade(database, "0013")
 
     async with connected(database) as connection:
         await connection.execute("DROP TABLE graphql_api_version")
