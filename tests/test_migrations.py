@@ -5,7 +5,6 @@ from __future__ import annotations
 import ast
 import asyncio
 import re
-import subprocess
 import sys
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -17,8 +16,8 @@ import pytest_asyncio
 from alembic.config import Config
 from alembic.script import ScriptDirectory
 
-from graphql_api import migrate, postgres
-from tests.models.databases import connected, scratch
+from graphql_api import migrate
+from tests.models.databases import connected, scratch, shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,14 +35,6 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
     """The address of an empty database."""
     async with scratch(postgres_url) as url:
         yield url
-
-
-def shape(url: str, *tables: str) -> str:
-    """The schema of a database, or of some tables, as `pg_dump` writes it, but for the words that are new each time."""
-    command = [str(postgres.find_binaries() / "pg_dump"), "--schema-only", "--no-owner", "--dbname", url]
-    command += [f"--table={table}" for table in tables]
-    dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-    return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
 
 
 async def upgraded_elsewhere(url: str) -> None:

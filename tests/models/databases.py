@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 from uuid import uuid4
 
 import asyncpg
+
+from graphql_api import postgres
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -36,3 +40,11 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         yield connection
     finally:
         await connection.close()
+
+
+def shape(url: str, *tables: str, part: str = "--schema-only") -> str:
+    """What `pg_dump` writes of a database, or of some of its tables, but for the words that are new each time."""
+    command = [str(postgres.find_binaries() / "pg_dump"), part, "--no-owner", "--dbname", url]
+    command += [f"--table={table}" for table in tables]
+    dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+    return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
