@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import models
 from graphql_api.actors import Actor, Kind
-from graphql_api.enums import ServicePermission
+from graphql_api.enums import SearchType, ServicePermission
 from graphql_api.errors import NotFound, Unauthenticated
 
 if TYPE_CHECKING:
@@ -211,12 +211,34 @@ def _messages(model: Any) -> Rule:
     )
 
 
+def _entries(side: Callable[[Rule], Predicate | None]) -> Predicate:
+    """What can be searched for, as far as the row that an entry leads to is seen."""
+    entry = models.SearchEntry
+    sides = [(kind, model, side(VISIBLE[model])) for kind, model in SEARCHED.items()]
+    return or_(
+        *(
+            (entry.kind == kind.value)
+            & select(model.id).where(model.id == entry.row_id, seen).correlate(entry).exists()
+            for kind, model, seen in sides
+            if seen is not None
+        )
+    )
+
+
 def _keys(column: Any) -> Rule:
     mine = select(models.ApiKey.id).where(_where_i(ServicePermission.MANAGE_API_KEYS, models.ApiKey.service_id))
     return Rule(lambda _: column.in_(mine.correlate(None)), lambda: column == _one("actor_key"))
 
 
 ADMINS_ONLY = Rule(lambda _: false())
+
+SEARCHED: dict[SearchType, Any] = {
+    SearchType.ORGANISATION: models.Organisation,
+    SearchType.SERVICE: models.Service,
+    SearchType.TEMPLATE: models.Template,
+    SearchType.USER: models.User,
+}
+"""What the entries of each kind lead to."""
 
 VISIBLE: dict[type[models.Model], Rule] = {
     models.Organisation: _organisations(models.Organisation.id),
@@ -267,6 +289,10 @@ VISIBLE: dict[type[models.Model], Rule] = {
             _where_i(ServicePermission.MANAGE_SETTINGS, models.Change.service_id),
             models.Change.organisation_id == _ids("actor_organisations"),
         )
+    ),
+    models.SearchEntry: Rule(
+        lambda in_organisations: _entries(lambda rule: rule.person(in_organisations)),
+        lambda: _entries(lambda rule: rule.key and rule.key()),
     ),
     models.Upload: Rule(
         lambda _: models.Upload.user_id == _one("actor_user"), lambda: models.Upload.api_key_id == _one("actor_key")

@@ -195,6 +195,15 @@ class RecipientNotAllowedReason(Word):
     TEAM_KEY = "team_key", "Team keys send to team members and the guest list only, even when the service is live."
 
 
+class SearchType(Word):
+    """What can be searched for."""
+
+    ORGANISATION = "organisation", "Organisations by name."
+    SERVICE = "service", "Services by name."
+    TEMPLATE = "template", "Templates by name and subject."
+    USER = "user", "People by name and address."
+
+
 class ServiceFeature(Word):
     """Things that can be switched on for a service."""
 

@@ -15,6 +15,7 @@ from schema.members import MemberMutations
 from schema.notifications import NotificationMutations, NotificationQueries
 from schema.organisations import OrganisationMutations, OrganisationQueries
 from schema.recipients import RecipientQueries
+from schema.search_entries import SearchQueries
 from schema.server import ServerQueries
 from schema.services import ServiceMutations, ServiceQueries
 from schema.sessions import SessionMutations
@@ -31,6 +32,7 @@ class Query(
     NotificationQueries,
     OrganisationQueries,
     RecipientQueries,
+    SearchQueries,
     ServerQueries,
     ServiceQueries,
     TemplateQueries,

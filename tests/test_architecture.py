@@ -76,7 +76,6 @@ NOT_EXPOSED = {
     "ServiceHistory",
     "ServiceLetterBranding",
     "ServiceStatisticsFact",
-    "SearchEntry",
     "Session",
     "SmsSender",
     "TemplateEmailFile",

@@ -101,6 +101,7 @@ async def seed(
             hashed = await asyncio.to_thread(_hash, signer)
             world = World(Sizes.of(notifications, history), moment, signer, hashed)
             await _Filling(world, connection, progress or _silent).run(store, in_bulk=empty and notifications >= MANY)
+        await connection.execute(f"REFRESH MATERIALIZED VIEW {models.SearchEntry.__tablename__}")
         for table in models.Model.metadata.sorted_tables:
             if not table.info.get("view"):
                 await connection.execute(f"ANALYZE {table.name}")

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from graphql_api.domain import api_keys, deliveries, idempotency, job_runs, retention, uploads
+from graphql_api.domain import api_keys, deliveries, idempotency, job_runs, retention, search_entries, uploads
 from graphql_api.queue import forget_runs, run_held
 
 if TYPE_CHECKING:
@@ -110,6 +110,12 @@ async def forget_old_runs(work: Work) -> None:
                 break
 
 
+async def refresh_search(work: Work) -> None:
+    """Let search find what has been added and renamed."""
+    async with work.database.transaction() as tx:
+        await search_entries.refresh(tx)
+
+
 SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "start due jobs": ("* * * * *", start_due_jobs),
     "see to jobs": ("* * * * *", see_to_jobs),
@@ -119,6 +125,7 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "move past retention": ("0 3 * * *", move_past_retention),
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
     "forget uploads": ("25 * * * *", forget_uploads),
+    "refresh search": ("*/5 * * * *", refresh_search),
     "run held tasks": ("*/10 * * * *", run_held_tasks),
     "forget old runs": ("40 3 * * *", forget_old_runs),
 }

@@ -1,0 +1,24 @@
+"""What can be searched for: gathered anew, so that what was added and renamed is found."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from sqlalchemy import func, select, text
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+LOCK = 0x5EA2C4
+LONGEST = "60s"
+
+_REFRESH = text("REFRESH MATERIALIZED VIEW CONCURRENTLY search_entries")
+
+
+async def refresh(tx: AsyncSession) -> bool:
+    """Gather the entries anew while others read; False where somebody else is at it."""
+    free = await tx.scalar(select(func.pg_try_advisory_xact_lock(LOCK)))
+    if free:
+        await tx.execute(select(func.set_config("statement_timeout", LONGEST, True)))
+        await tx.execute(_REFRESH)
+    return bool(free)

@@ -1,0 +1,106 @@
+"""Searching: whatever has a text in its name, subject or address, the most alike first."""
+
+import asyncio
+from typing import Annotated, Any
+
+import strawberry
+
+from graphql_api.access import SEARCHED
+from graphql_api.enums import SearchType
+from graphql_api.errors import BadRequest, Unauthenticated
+from loaders import search_entries as loaders
+from loaders.core import Arguments, Slice
+from schema.core import Info, PageInfo, entity_of, plain
+from schema.organisations import Organisation
+from schema.services import Service
+from schema.templates import Template
+from schema.users import User
+
+SHORTEST, LONGEST = 2, 500
+
+SearchResult = Annotated[
+    Organisation | Service | Template | User,
+    strawberry.union("SearchResult", description="Something a search can find."),
+]
+
+
+@plain
+class SearchResultEdge:
+    """One SearchResult in a page."""
+
+    cursor: str
+    """Opaque place in the list, for `after` and `before`."""
+    node: SearchResult
+    """The object."""
+    score: float
+    """Similarity, higher is closer; results come in this order."""
+
+
+@strawberry.type(description="A page of SearchResult objects.")
+class SearchResultConnection:
+    """A page of entries; each object is read by itself, as the caller sees it now."""
+
+    arguments: strawberry.Private[Arguments]
+
+    @strawberry.field(description="The page, with a cursor for each.")
+    async def edges(self, info: Info) -> list[SearchResultEdge]:
+        """The objects with their places and scores."""
+        slice_ = await self._slice(info)
+        found = zip(slice_.rows, await _objects(info, slice_), strict=True)
+        return [
+            SearchResultEdge(cursor=slice_.cursor(row), node=object_, score=row.sort_0)
+            for row, object_ in found
+            if object_ is not None
+        ]
+
+    @strawberry.field(description="The page without cursors.")
+    async def nodes(self, info: Info) -> list[SearchResult]:
+        """The objects alone."""
+        return [object_ for object_ in await _objects(info, await self._slice(info)) if object_ is not None]
+
+    @strawberry.field(description="Where the page begins and ends.")
+    async def page_info(self, info: Info) -> PageInfo:
+        """The page's ends."""
+        return PageInfo(slice=await self._slice(info))
+
+    @strawberry.field(description="Size of the whole list; counted only when asked for.")
+    async def total_count(self, info: Info) -> int:
+        """The size of the whole list."""
+        return await info.context.loaders.total(loaders.entries, None, self.arguments.filters)
+
+    async def _slice(self, info: Info) -> Slice:
+        return await info.context.loaders.slice(loaders.entries, None, self.arguments)
+
+
+async def _objects(info: Info, slice_: Slice) -> list[Any]:
+    """What the entries lead to; None for what has gone from the caller's sight since."""
+    kinds = {kind.value: entity_of(model) for kind, model in SEARCHED.items()}
+    return await asyncio.gather(*(kinds[row.kind].read(info.context, row.row_id) for row in slice_.rows))
+
+
+@strawberry.type
+class SearchQueries:
+    """The part of Query that searches."""
+
+    @strawberry.field(
+        description="Organisations, services, templates and people by part of a name, subject or address."
+    )
+    async def search(
+        self,
+        info: Info,
+        query: str,
+        types: list[SearchType] | None = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> SearchResultConnection | None:
+        """Whatever the caller sees that has the text, whatever its case; `%` and the like stand for themselves."""
+        if not info.context.actor.signed_in:
+            raise Unauthenticated
+        wanted = query.strip()
+        if not SHORTEST <= len(wanted) <= LONGEST:
+            raise BadRequest(f"Give {SHORTEST} to {LONGEST} characters to look for.")
+        filters = {"query": wanted} | ({} if types is None else {"types": types})
+        arguments = Arguments.read(loaders.most_alike, filters, first=first, after=after, last=last, before=before)
+        return SearchResultConnection(arguments=arguments)
