@@ -15,6 +15,7 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     access                                           who can see which rows
     actors                                           who is asking, and what they may do
     models, database, migrate, postgres              the tables, and how they are reached and made
+    engines, replicas, pools, outages                connections: made, chosen, counted, lost
     gateways, storage, queue                         the outside world, files, work for later
     content, recipients                              what a message says, and to whom: pure rules
     enums, statuses, prices, london, letter_days     words, figures and days that several layers share

@@ -34,10 +34,10 @@ class Context:
 
     def __post_init__(self) -> None:
         """Begin with loaders that have read nothing."""
-        self.read_anew()
+        self.loaders = Loaders(self.database, self.actor, bulk=True)
 
     def read_anew(self) -> None:
-        """Forget what was read, so that what follows sees the change."""
+        """Forget what was read: what follows sees the change, from the primary."""
         self.loaders = Loaders(self.database, self.actor)
 
     @asynccontextmanager
@@ -46,4 +46,6 @@ class Context:
         async with self.database.transaction() as session:
             attribute(session, self.actor)
             yield session
+        if caller := self.actor.api_key_id or self.actor.user_id:
+            await self.database.note_write(caller)
         self.read_anew()

@@ -219,7 +219,7 @@ async def _token(database: Database, signer: Signer, user_id: UUID | None) -> st
 
 def plain_url(settings: Settings) -> str:
     """DATABASE_URL as every program takes it, with its password."""
-    return settings.primary.set(drivername="postgresql").render_as_string(hide_password=False)
+    return settings.plain_url
 
 
 @contextlib.asynccontextmanager

@@ -102,6 +102,7 @@ class Metrics:
             self.registry.register(self._pools)
             GCCollector(registry=self.registry)
             ProcessCollector(registry=self.registry)
+        self.registry.register(database.pools)
         for engine in {database.primary, database.bulk}:
             event.listen(engine.sync_engine, "before_cursor_execute", _count_statement)
 

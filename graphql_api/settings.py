@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import re
 from datetime import datetime
 from functools import cached_property
 from pathlib import Path
@@ -31,13 +32,31 @@ class Settings(BaseSettings):
 
     database_url: SecretStr | None = None
     database_url_bulk: SecretStr | None = None
+    """Where to read what may be a moment old: one or several hosts, of which a standby is preferred."""
     database_pool_size: int = 8
+    database_pool_size_bulk: int = 8
     database_pool_timeout: float = 2
     database_pool_recycle: int = 300
+    database_pool_recycle_bulk: int = Field(default=50, lt=60)
+    """A pool stays where it is: this brings it back to a replica that was away, within a minute."""
     database_connect_timeout: float = 2
+    database_connect_timeout_bulk: float = 1
+    database_patience: float = 3
+    """For how long a database that is away is looked for, before a request is told so."""
+    database_tcp_user_timeout_ms: int = 5_000
+    database_keepalives_idle: int = 10
+    database_keepalives_interval: int = 5
+    database_keepalives_count: int = 3
     database_statement_timeout_ms: int = 4_000
+    database_statement_timeout_replica_ms: int = 8_000
+    database_max_parallel_workers: int | None = None
+    database_max_parallel_workers_replica: int | None = None
+    """Workers of one statement, on the primary and on a replica; PostgreSQL's own default unless given."""
     database_lock_timeout_ms: int = 1_000
+    database_bulk_max_lag: float = 10
+    """A replica further behind than this is not read."""
     database_through_pooler: bool = False
+    """PgBouncer in transaction mode stands before the database: nothing is kept on a connection."""
 
     secret_key: KeyRing = Field(default_factory=list)
     dangerous_salt: SecretStr = SecretStr("")
@@ -102,12 +121,20 @@ class Settings(BaseSettings):
             raise ValueError("Set DATABASE_URL, or use `./run dev`, which starts a PostgreSQL of its own.")
         return asyncpg_url(self.database_url.get_secret_value())
 
+    @property
+    def plain_url(self) -> str:
+        """DATABASE_URL as asyncpg and PostgreSQL's own programs take it, with its password."""
+        url = self.primary
+        if "ssl" in url.query:
+            url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
+        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+
     @cached_property
     def bulk(self) -> URL | None:
         """Where to read what may be a moment old; None for the primary."""
         if self.database_url_bulk is None:
             return None
-        return asyncpg_url(self.database_url_bulk.get_secret_value())
+        return asyncpg_url(self.database_url_bulk.get_secret_value(), preferring="prefer-standby")
 
     @cached_property
     def secret_keys(self) -> list[bytes]:
@@ -124,14 +151,36 @@ class Settings(BaseSettings):
         return self.dangerous_salt.get_secret_value().encode()
 
 
-def asyncpg_url(url: str) -> URL:
-    """A plain `postgresql://` URL, for SQLAlchemy's asyncpg dialect.
+SEVERAL_HOSTS = re.compile(
+    r"(?P<begin>\w[\w+]*://(?:[^@/?]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<end>/[^?]*)?(?:\?(?P<query>.*))?"
+)
+"""A URL as libpq takes it, with hosts and their ports between commas."""
 
-    Raises ValueError, without the URL, which may hold a password, for anything else.
+
+def asyncpg_url(url: str, *, preferring: str = "read-write") -> URL:
+    """A plain `postgresql://` URL, for SQLAlchemy's asyncpg dialect; several hosts may stand between commas.
+
+    Of several hosts the first is taken that is as `preferring` says, unless `target_session_attrs` of the URL says
+    otherwise. Raises ValueError, without the URL, which may hold a password, for anything else.
     """
     made = None
     with contextlib.suppress(ArgumentError, ValueError):
-        made = make_url(url)
+        made = make_url(_hosts_as_arguments(url))
     if made is None or made.get_backend_name() not in ("postgresql", "postgres"):
         raise ValueError("DATABASE_URL must be like postgresql://user:password@host/database.")
+    if "sslmode" in made.query:
+        made = made.difference_update_query(["sslmode"]).update_query_dict({"ssl": made.query["sslmode"]})
+    hosts = made.query.get("host", "")
+    if (isinstance(hosts, tuple) or "," in hosts) and "target_session_attrs" not in made.query:
+        made = made.update_query_dict({"target_session_attrs": preferring})
     return made.set(drivername="postgresql+asyncpg")
+
+
+def _hosts_as_arguments(url: str) -> str:
+    found = SEVERAL_HOSTS.fullmatch(url)
+    if found is None:
+        return url
+    pairs = [host.rpartition(":") if ":" in host else (host, ":", "5432") for host in found["hosts"].split(",")]
+    hosts, ports = ",".join(pair[0] for pair in pairs), ",".join(pair[2] for pair in pairs)
+    arguments = f"host={hosts}&port={ports}" + (f"&{found['query']}" if found["query"] else "")
+    return f"{found['begin']}{found['end'] or '/'}?{arguments}"

@@ -74,9 +74,8 @@ class OneConnection(Database):
         self._turn = asyncio.Lock()
 
     @asynccontextmanager
-    async def reading(self, *, bulk: bool = False) -> AsyncIterator[AsyncConnection]:
+    async def reading(self) -> AsyncIterator[AsyncConnection]:
         """The connection, one reader at a time."""
-        del bulk
         async with self._turn:
             with translated_errors():
                 async with self._connection.begin_nested():

@@ -14,9 +14,9 @@ from sqlalchemy.exc import DBAPIError
 
 from graphql_api import models
 from graphql_api.content.values import is_storable
-from graphql_api.database import sqlstate
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated
+from graphql_api.outages import sqlstate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping

@@ -93,7 +93,7 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
 
 async def _serve(work: Work) -> None:
     """Run tasks over one pool of connections, until told to stop or a connection is lost."""
-    url = work.settings.primary.set(drivername="postgresql").render_as_string(hide_password=False)
+    url = work.settings.plain_url
     lost = asyncio.Event()
 
     async def watch(connection: asyncpg.Connection) -> None:

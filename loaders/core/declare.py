@@ -59,7 +59,10 @@ class Many:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """Keyset pages of `model`: of the whole table (no `key`), or for each parent whose `local` equals `key`."""
+    """Keyset pages of `model`: of the whole table (no `key`), or for each parent whose `local` equals `key`.
+
+    With `bulk` they may be a moment old.
+    """
 
     model: type[base.Model]
     key: Any | None
@@ -68,15 +71,20 @@ class Page:
     orders: Mapping[str, Order] = field(default_factory=dict)
     filters: Mapping[str, Filter] = field(default_factory=dict)
     where: ColumnElement[bool] | None = None
+    bulk: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """SQL that is none of the others: `read(connection, actor, keys)` answers a mapping; `missing()` fills its gaps."""
+    """SQL that is none of the others: `read(connection, actor, keys)` answers a mapping; `missing()` fills its gaps.
+
+    With `bulk` it may be a moment old.
+    """
 
     read: Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
     key: Callable[[Any], Hashable]
     missing: Callable[[], Any]
+    bulk: bool = False
 
 
 def row(*key: Any, archive: type[base.Model] | None = None, implied: bool = False) -> Row:
@@ -103,10 +111,11 @@ def page(
     orders: Mapping[str, Order] | None = None,
     filters: Mapping[str, Filter] | None = None,
     where: ColumnElement[bool] | None = None,
+    bulk: bool = False,
 ) -> Page:
     """A keyset page per parent: `page(Service.templates, by(Template.name, Template.id))`."""
     ((local, key),) = _pairs(relationship)
-    return Page(key.parent.class_, key, local, order, orders or {}, filters or {}, where)
+    return Page(key.parent.class_, key, local, order, orders or {}, filters or {}, where, bulk)
 
 
 def pages(
@@ -116,16 +125,17 @@ def pages(
     orders: Mapping[str, Order] | None = None,
     filters: Mapping[str, Filter] | None = None,
     where: ColumnElement[bool] | None = None,
+    bulk: bool = False,
 ) -> Page:
     """A keyset page over a whole table, as far as the caller sees it."""
-    return Page(model, None, None, order, orders or {}, filters or {}, where)
+    return Page(model, None, None, order, orders or {}, filters or {}, where, bulk)
 
 
 def batch(
-    key: Callable[[Any], Hashable], *, missing: Callable[[], Any] = lambda: None
+    key: Callable[[Any], Hashable], *, missing: Callable[[], Any] = lambda: None, bulk: bool = False
 ) -> Callable[[Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]], Batch]:
     """Declare an async function as a batch; `key` takes a parent row to its key."""
-    return lambda read: Batch(read, key, missing)
+    return lambda read: Batch(read, key, missing, bulk)
 
 
 @cache

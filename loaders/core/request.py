@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections import defaultdict
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiodataloader import DataLoader
 
@@ -14,11 +14,16 @@ from loaders.core import statements
 from loaders.core.paging import Arguments, Slice, freeze
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Coroutine, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.actors import Actor
     from graphql_api.database import Database
     from loaders.core.declare import Batch, Many, One, Page, Row
+
+T = TypeVar("T")
 
 AT_ONCE = 4
 """Connections that one request may hold at a time: below the pool's size, so that a wide query cannot drain it."""
@@ -27,7 +32,7 @@ AT_ONCE = 4
 class Loaders:
     """What one caller reads within one request; never shared, and replaced after a mutation.
 
-    With `bulk`, reads may come from a replica.
+    With `bulk`, what is declared so may come from a replica: one that has all that the caller has ever changed.
     """
 
     def __init__(self, database: Database, actor: Actor, *, bulk: bool = False) -> None:
@@ -92,11 +97,33 @@ class Loaders:
             self._loaders[group] = DataLoader(batch_load_fn=read)
         return self._loaders[group]
 
-    async def _fetch(self, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], *, bulk: bool = False) -> T:
+        """What `work` reads over a connection, by the bulk door where that is declared and no change went before."""
+        bulk = bulk and self.bulk
+        after = await self._last_write() if bulk and self.database.replicated else 0
+        async with self._gate:
+            return await self.database.read(work, bulk=bulk, after=after)
+
+    async def _last_write(self) -> int:
+        """Where in the log the caller's last change stands; asked once."""
+        caller = self.actor.api_key_id or self.actor.user_id
+        if caller is None:
+            return 0
+        position: int = await self._loader("last write", self._last_writes).load(caller)
+        return position
+
+    async def _last_writes(self, callers: list[UUID]) -> list[int]:
+        return [await self.database.last_write(caller) for caller in callers]
+
+    async def _fetch(self, statement: Any, values: Mapping[str, Any], *, bulk: bool = False) -> Sequence[Any]:
         if self._seen_by is None:
             self._seen_by = access.values(self.actor)
-        async with self._gate, self.database.reading(bulk=self.bulk) as connection:
-            return (await connection.execute(statement, {**self._seen_by, **values})).all()
+        bound = {**self._seen_by, **values}
+
+        async def work(connection: AsyncConnection) -> Sequence[Any]:
+            return (await connection.execute(statement, bound)).all()
+
+        return await self.read(work, bulk=bulk)
 
     async def _rows(self, row: Row, keys: Sequence[tuple[Any, ...]]) -> list[Any]:
         names = [key.key for key in row.key]
@@ -118,8 +145,7 @@ class Loaders:
         return [found[key] for key in keys]
 
     async def _batch(self, batch: Batch, keys: Sequence[Any]) -> list[Any]:
-        async with self._gate, self.database.reading(bulk=self.bulk) as connection:
-            found = await batch.read(connection, self.actor, keys)
+        found = await self.read(lambda connection: batch.read(connection, self.actor, keys), bulk=batch.bulk)
         return [found[key] if key in found else batch.missing() for key in keys]
 
     async def _slices(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
@@ -136,10 +162,10 @@ class Loaders:
         values = statements.values_of(page, arguments.filters, shapes)
         if page.key is None:
             # Without parents the places differ by statement, not by row: a root list is asked for one place at a time.
-            groups = [await self._fetch(statement, values | _place(cursor)) for _, cursor in keys]
+            groups = [await self._fetch(statement, values | _place(cursor), bulk=page.bulk) for _, cursor in keys]
         else:
             groups = [[] for _ in keys]
-            for one in await self._fetch(statement, values | _places(keys)):
+            for one in await self._fetch(statement, values | _places(keys), bulk=page.bulk):
                 groups[one.ordinal - 1].append(one)
         return [
             _slice(
@@ -156,8 +182,10 @@ class Loaders:
         statement = statements.behind(page, self.scope, arguments.order, shapes, backwards=arguments.backwards)
         values = statements.values_of(page, arguments.filters, shapes)
         if page.key is None:
-            return [(await self._fetch(statement, values | _place(cursor)))[0].found for _, cursor in keys]
-        found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys))}
+            return [
+                (await self._fetch(statement, values | _place(cursor), bulk=page.bulk))[0].found for _, cursor in keys
+            ]
+        found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys), bulk=page.bulk)}
         return [found[index + 1] for index in range(len(keys))]
 
     async def _totals(self, page: Page, filters: Mapping[str, Any], keys: Sequence[tuple[Any]]) -> list[Any]:
@@ -165,9 +193,10 @@ class Loaders:
         statement = statements.totals(page, self.scope, shapes)
         values = statements.values_of(page, filters, shapes)
         if page.key is None:
-            return [(await self._fetch(statement, values))[0].total]
+            return [(await self._fetch(statement, values, bulk=page.bulk))[0].total]
         found = {
-            one.key: one.total for one in await self._fetch(statement, values | {"key_0": [key for (key,) in keys]})
+            one.key: one.total
+            for one in await self._fetch(statement, values | {"key_0": [key for (key,) in keys]}, bulk=page.bulk)
         }
         return [found.get(key, 0) for (key,) in keys]
 

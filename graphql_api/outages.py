@@ -1,0 +1,49 @@
+"""What the database says when the trouble is its own, not the statement's."""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+AWAY = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006"})
+"""SQLSTATEs of a server that ends, begins, or takes no more connections, and of connections that are lost."""
+
+BUSY = frozenset({"57014", "55P03", "25P03", "25006", "40P01"})
+"""SQLSTATEs that say nothing of the request: timeouts, deadlocks, and a primary that has become a replica."""
+
+CONFLICT = "40001"
+"""SQLSTATE of a statement that a replica cancels because what it reads has to go."""
+
+
+def sqlstate(error: BaseException | None) -> str | None:
+    """The five characters by which PostgreSQL names an error, whoever has wrapped it."""
+    original = error.orig if isinstance(error, DBAPIError) else error
+    found = getattr(original, "sqlstate", None)
+    return found if isinstance(found, str) else None
+
+
+def is_conflict(error: BaseException) -> bool:
+    """Whether a replica cancelled the statement, or the connection, to go on replaying."""
+    return sqlstate(error) == CONFLICT or "conflict with recovery" in str(error)
+
+
+def is_outage(error: BaseException | None, *, connecting: bool = False) -> bool:
+    """Whether the server is not there, so that a read can be tried again; `connecting` counts a timeout as well."""
+    if isinstance(error, TimeoutError):  # asyncpg's, of a connection or of a statement
+        return connecting
+    return (
+        isinstance(error, OSError)
+        or sqlstate(error) in AWAY
+        or (isinstance(error, DBAPIError) and error.connection_invalidated)
+    )
+
+
+def is_trouble(error: BaseException | None) -> bool:
+    """Whether it is the database's to mend, or a moment's: the caller may try again."""
+    return (
+        isinstance(error, PoolTimeoutError | OperationalError | InterfaceError | asyncio.TimeoutError)
+        or is_outage(error)
+        or sqlstate(error) in BUSY
+    )

@@ -1,0 +1,75 @@
+"""How many connections each pool holds and lends, to which server, and for how long: figures for Prometheus."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Any
+
+from prometheus_client import Gauge, Histogram
+from sqlalchemy import event
+from sqlalchemy.pool import QueuePool
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from prometheus_client.metrics_core import Metric
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+ADDRESS = "server address"
+"""Where a connection's `info` says whom it leads to."""
+
+LABELS = ("bind", "inet_server_addr")
+BUCKETS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 60, 300)
+_HELD, _LENT = "held as", "lent since"
+
+
+class Pools:
+    """The connections of one process, by bind (`default` or `bulk`) and by the address of the server they lead to."""
+
+    def __init__(self) -> None:
+        """Begin with none."""
+        live: dict[str, Any] = {"registry": None, "multiprocess_mode": "livesum"}
+        self._held = Gauge("db_connection_total_connected", "Connections held.", LABELS, **live)
+        self._lent = Gauge("db_connection_total_checked_out", "Connections in use.", LABELS, **live)
+        self._most = Gauge("db_connection_pool_size", "Connections that may be held.", LABELS[:1], **live)
+        self._seconds = Histogram(
+            "db_connection_open_duration_seconds",
+            "How long connections are lent for at a time.",
+            LABELS,
+            buckets=BUCKETS,
+            registry=None,
+        )
+
+    def watch(self, engine: AsyncEngine, bind: str) -> None:
+        """Count the connections of an engine, whose listener for new ones has put their address into their `info`."""
+        pool = engine.sync_engine.pool
+        self._most.labels(bind).set(pool.size() if isinstance(pool, QueuePool) else 0)
+
+        def connected(_driver: Any, record: Any) -> None:
+            record.info[_HELD] = labels = bind, record.info.get(ADDRESS, "")
+            self._held.labels(*labels).inc()
+
+        def closed(_driver: Any, record: Any) -> None:
+            if (labels := record.info.pop(_HELD, None)) is not None:
+                self._held.labels(*labels).dec()
+
+        def lent(_driver: Any, record: Any, _lent: Any) -> None:
+            labels = bind, record.info.get(ADDRESS, "")
+            record.info[_LENT] = time.perf_counter(), labels
+            self._lent.labels(*labels).inc()
+
+        def returned(_driver: Any, record: Any) -> None:
+            since, labels = record.info.pop(_LENT, (0.0, None))
+            if labels is not None:
+                self._lent.labels(*labels).dec()
+                self._seconds.labels(*labels).observe(time.perf_counter() - since)
+
+        event.listen(pool, "connect", connected)
+        event.listen(pool, "close", closed)
+        event.listen(pool, "checkout", lent)
+        event.listen(pool, "checkin", returned)
+
+    def collect(self) -> Iterator[Metric]:
+        """The figures of this moment, as a registry asks for them."""
+        for figure in (self._held, self._lent, self._most, self._seconds):
+            yield from figure.collect()
