@@ -82,7 +82,7 @@ class Organisation(Entity, Node):
     """Name, unique among active organisations."""
     active: bool
     """False once archived."""
-    type: OrganisationType | None = column(models.Organisation.organisation_type)
+    type: OrganisationType | None = computed(models.Organisation.organisation_type, via=domain.kind_of)
     """Kind of body, on which the free allowance depends."""
     crown: bool | None
     """Whether it is a Crown body; null when nobody has recorded it."""

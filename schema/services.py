@@ -10,6 +10,7 @@ import strawberry
 from graphql_api import models
 from graphql_api.domain import services as domain
 from graphql_api.domain.limits import resets_at
+from graphql_api.domain.organisations import kind_of
 from graphql_api.enums import (
     Channel,
     OrganisationType,
@@ -151,7 +152,7 @@ class Service(Entity, Node):
     """Trial, live or archived."""
     organisation: refs.Organisation | None = one(loaders.organisation)
     """Owner; null when none or when the caller may not see it."""
-    organisation_type: OrganisationType | None
+    organisation_type: OrganisationType | None = computed(models.Service.organisation_type, via=kind_of)
     """Kind of body, also for a service without an organisation."""
     created_by: refs.User | None = one(loaders.created_by)
     """Who made it."""

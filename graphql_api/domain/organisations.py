@@ -12,7 +12,7 @@ from graphql_api import access, models
 from graphql_api.content.values import is_storable
 from graphql_api.domain import allowances, brandings, checks, holders, versions
 from graphql_api.domain.billing_details import details_of, wrong_details
-from graphql_api.enums import OrganisationFeature, UserErrorCode
+from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
 
 if TYPE_CHECKING:
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.actors import Actor
-    from graphql_api.enums import OrganisationType
 
 ACTIVE, ARCHIVED = "ACTIVE", "ARCHIVED"
 PLAIN = ("can_approve_own_go_live_requests", "request_to_go_live_notes", "notes")
 _DOMAIN = re.compile(r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z")
+_KINDS = {kind.value: kind for kind in OrganisationType}
 _INVITATIONS = table("invited_organisation_users", column("organisation_id"), column("status"))
 
 
@@ -137,6 +137,11 @@ async def of_address(tx: AsyncSession, email_address: str) -> models.Organisatio
         .with_for_update(of=models.Organisation, key_share=True)
     )
     return found
+
+
+def kind_of(stored: str | None) -> OrganisationType | None:
+    """A type as it is known today: Notify's database permits one that is none any more (`nhs`)."""
+    return _KINDS.get(stored, OrganisationType.OTHER) if stored else None
 
 
 async def crown_of(tx: AsyncSession, organisation_type: str | None, otherwise: bool | None) -> bool | None:

@@ -18,7 +18,7 @@ from graphql_api.database import Database
 from graphql_api.domain import deliveries, neighbours, users
 from graphql_api.domain.deliveries import Pace
 from graphql_api.settings import Settings
-from tests.builders import Builders, person
+from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask
 from tests.notify import rules
 
@@ -114,3 +114,13 @@ async def test_a_late_message_with_a_random_id_is_notifys_to_send(
 
     assert str(ours.id) in queued
     assert (str(theirs.id) in queued) is not shared
+
+
+async def test_a_type_of_body_that_is_none_any_more_is_some_other(ask: Ask, make: Builders) -> None:
+    organisation = await make.organisation(organisation_type="nhs")
+    service = await make.service(organisation_type="nhs", organisation_id=organisation.id)
+    document = "query ($id: ID!) { service(id: $id) { organisationType organisation { type } } }"
+
+    answer = await ask(document, by=platform_admin(await make.user()), id=str(service.id))
+
+    assert answer.field == {"organisationType": "OTHER", "organisation": {"type": "OTHER"}}
