@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import time
+from collections import Counter
 from typing import TYPE_CHECKING, Any
 
-from prometheus_client import Gauge, Histogram
+from prometheus_client import Histogram
+from prometheus_client.core import GaugeMetricFamily
 from sqlalchemy import event
 from sqlalchemy.pool import QueuePool
 
@@ -28,10 +30,9 @@ class Pools:
 
     def __init__(self) -> None:
         """Begin with none."""
-        live: dict[str, Any] = {"registry": None, "multiprocess_mode": "livesum"}
-        self._held = Gauge("db_connection_total_connected", "Connections held.", LABELS, **live)
-        self._lent = Gauge("db_connection_total_checked_out", "Connections in use.", LABELS, **live)
-        self._most = Gauge("db_connection_pool_size", "Connections that may be held.", LABELS[:1], **live)
+        self._held: Counter[tuple[str, str]] = Counter()
+        self._lent: Counter[tuple[str, str]] = Counter()
+        self._most: dict[str, int] = {}
         self._seconds = Histogram(
             "db_connection_open_duration_seconds",
             "How long connections are lent for at a time.",
@@ -43,25 +44,25 @@ class Pools:
     def watch(self, engine: AsyncEngine, bind: str) -> None:
         """Count the connections of an engine, whose listener for new ones has put their address into their `info`."""
         pool = engine.sync_engine.pool
-        self._most.labels(bind).set(pool.size() if isinstance(pool, QueuePool) else 0)
+        self._most[bind] = pool.size() if isinstance(pool, QueuePool) else 0
 
         def connected(_driver: Any, record: Any) -> None:
             record.info[_HELD] = labels = bind, record.info.get(ADDRESS, "")
-            self._held.labels(*labels).inc()
+            self._held[labels] += 1
 
         def closed(_driver: Any, record: Any) -> None:
             if (labels := record.info.pop(_HELD, None)) is not None:
-                self._held.labels(*labels).dec()
+                self._held[labels] -= 1
 
         def lent(_driver: Any, record: Any, _lent: Any) -> None:
             labels = bind, record.info.get(ADDRESS, "")
             record.info[_LENT] = time.perf_counter(), labels
-            self._lent.labels(*labels).inc()
+            self._lent[labels] += 1
 
         def returned(_driver: Any, record: Any) -> None:
             since, labels = record.info.pop(_LENT, (0.0, None))
             if labels is not None:
-                self._lent.labels(*labels).dec()
+                self._lent[labels] -= 1
                 self._seconds.labels(*labels).observe(time.perf_counter() - since)
 
         event.listen(pool, "connect", connected)
@@ -71,5 +72,16 @@ class Pools:
 
     def collect(self) -> Iterator[Metric]:
         """The figures of this moment, as a registry asks for them."""
-        for figure in (self._held, self._lent, self._most, self._seconds):
-            yield from figure.collect()
+        for name, text, counts in (
+            ("db_connection_total_connected", "Connections held.", self._held),
+            ("db_connection_total_checked_out", "Connections in use.", self._lent),
+        ):
+            family = GaugeMetricFamily(name, text, labels=LABELS)
+            for labels, count in counts.items():
+                family.add_metric(labels, count)
+            yield family
+        most = GaugeMetricFamily("db_connection_pool_size", "Connections that may be held.", labels=LABELS[:1])
+        for bind, size in self._most.items():
+            most.add_metric([bind], size)
+        yield most
+        yield from self._seconds.collect()
