@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from contextvars import ContextVar
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 
 @dataclass(slots=True)
@@ -14,7 +14,7 @@ class Tally:
     """Sent to the database; the bookkeeping of transactions is none."""
     messages: int = 0
     """Accepted for sending, in transactions that were kept."""
-    refusals: set[str] = field(default_factory=set)
+    refusals: frozenset[str] = frozenset()
     """Codes of what the domain refused, which are errors to the caller though not to GraphQL."""
 
 
@@ -33,11 +33,10 @@ def current() -> Tally:
     return _CURRENT.get() or Tally()
 
 
-def add(*, statements: int = 0, messages: int = 0, refusals: set[str] | None = None) -> None:
+def add(*, statements: int = 0, messages: int = 0, refusals: frozenset[str] = frozenset()) -> None:
     """Count towards the operation under way, where there is one."""
     tally = _CURRENT.get()
     if tally is not None:
         tally.statements += statements
         tally.messages += messages
-        if refusals:
-            tally.refusals |= refusals
+        tally.refusals |= refusals
