@@ -1,0 +1,370 @@
+"""What a night counts: messages by London day and status, and what they come to, whichever table holds them."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+import pytest
+import time_machine
+from sqlalchemy import text
+
+from graphql_api import london, models
+from graphql_api.actors import Actor
+from graphql_api.database import Database
+from graphql_api.domain import facts
+from graphql_api.enums import Channel
+from graphql_api.errors import Forbidden
+from tests.builders import Builders, stranger
+
+SYSTEM = Actor.system()
+NO_JOB = UUID(int=0)
+LONGEST_DAY = date(2026, 10, 25)
+SHORTEST_DAY = date(2026, 3, 29)
+
+
+def utc(moment: str) -> datetime:
+    return datetime.fromisoformat(moment)
+
+
+@pytest.fixture
+async def service(make: Builders) -> models.Service:
+    return await make.service()
+
+
+@contextmanager
+def nightfall(moment: str) -> Iterator[None]:
+    with time_machine.travel(f"{moment}Z", tick=False):
+        yield
+
+
+async def night(database: Database) -> None:
+    """Count everything that is due."""
+    async with database.transaction() as tx:
+        for due in await facts.due_statuses(tx, SYSTEM):
+            await facts.count_statuses(tx, SYSTEM, due)
+        for due in await facts.due_bills(tx, SYSTEM):
+            await facts.count_bills(tx, SYSTEM, due)
+
+
+async def rows(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
+    async with database.reading() as connection:
+        return [tuple(row) for row in await connection.execute(text(statement), values)]
+
+
+async def statuses(database: Database, *names: str) -> list[tuple[Any, ...]]:
+    chosen = ", ".join(names or ("bst_date", "notification_status"))
+    return await rows(database, f"SELECT {chosen}, notification_count FROM ft_notification_status ORDER BY {chosen}")
+
+
+async def bills(database: Database, *names: str) -> list[tuple[Any, ...]]:
+    chosen = ", ".join(names)
+    return await rows(
+        database, f"SELECT {chosen}, notifications_sent, billable_units FROM ft_billing ORDER BY {chosen}"
+    )
+
+
+async def test_messages_of_both_tables_are_counted_by_day_template_job_key_and_status(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    sms, email = await make.template(service), await make.template(service, Channel.EMAIL)
+    job = await make.job(sms)
+    at = {"created_at": utc("2026-06-10T12:00")}
+    await make.notification(sms, **at)
+    await make.erased(sms, **at)
+    await make.notification(sms, **at, key_type="team")
+    await make.notification(sms, **at, status="cancelled")
+    await make.notification(sms, **at, job_id=job.id, job_row_number=0)
+    await make.erased(sms, **at, job_id=job.id, job_row_number=1)
+    await make.erased(email, **at, status="permanent-failure")
+    await make.notification(sms, **at, key_type="test")
+    await make.erased(sms, **at, key_type="test")
+    await make.notification(sms, created_at=utc("2026-06-11T08:00"))
+
+    with nightfall("2026-06-11T23:30"):
+        await night(database)
+
+    names = ("bst_date", "template_id", "service_id", "job_id", "notification_type", "key_type", "notification_status")
+    day = date(2026, 6, 10)
+    assert sorted(await statuses(database, *names)) == sorted(
+        [
+            (day, sms.id, service.id, NO_JOB, "sms", "normal", "delivered", 2),
+            (day, sms.id, service.id, NO_JOB, "sms", "team", "delivered", 1),
+            (day, sms.id, service.id, NO_JOB, "sms", "normal", "cancelled", 1),
+            (day, sms.id, service.id, job.id, "sms", "normal", "delivered", 2),
+            (day, email.id, service.id, NO_JOB, "email", "normal", "permanent-failure", 1),
+            (date(2026, 6, 11), sms.id, service.id, NO_JOB, "sms", "normal", "delivered", 1),
+        ]
+    )
+
+
+async def test_today_is_not_counted(make: Builders, database: Database, service: models.Service) -> None:
+    await make.notification(await make.template(service), created_at=utc("2026-06-10T23:00"))
+
+    with nightfall("2026-06-11T22:59:59"):
+        await night(database)
+    assert await statuses(database) == []
+    with nightfall("2026-06-11T23:00"):
+        await night(database)
+    assert await statuses(database) == [(date(2026, 6, 11), "delivered", 1)]
+
+
+async def test_a_day_may_have_25_hours_or_23(make: Builders, database: Database, service: models.Service) -> None:
+    template = await make.template(service)
+    for moment in (
+        "2026-03-28T23:59:59",
+        "2026-03-29T00:00",
+        "2026-03-29T22:59:59",
+        "2026-03-29T23:00",
+        "2026-10-24T22:59:59",
+        "2026-10-24T23:00",
+        "2026-10-25T00:30",
+        "2026-10-25T01:30",
+        "2026-10-25T23:59:59",
+        "2026-10-26T00:00",
+    ):
+        await make.notification(template, created_at=utc(moment))
+
+    with nightfall("2026-10-28T00:30"):
+        await night(database)
+
+    expected = [
+        (SHORTEST_DAY - timedelta(days=1), 1),
+        (SHORTEST_DAY, 2),
+        (SHORTEST_DAY + timedelta(days=1), 1),
+        (LONGEST_DAY - timedelta(days=1), 1),
+        (LONGEST_DAY, 4),
+        (LONGEST_DAY + timedelta(days=1), 1),
+    ]
+    assert await statuses(database, "bst_date") == expected
+    assert await bills(database, "bst_date") == [(day, count, count) for day, count in expected]
+
+
+async def test_a_second_night_changes_nothing(make: Builders, database: Database, service: models.Service) -> None:
+    template, letter = await make.template(service), await make.template(service, Channel.LETTER)
+    for day in range(1, 15):
+        await make.notification(template, created_at=utc(f"2026-06-{day:02}T12:00"))
+        await make.erased(letter, created_at=utc(f"2026-06-{day:02}T12:00"), postage="second")
+    tables = ("ft_notification_status", "ft_billing")
+
+    async def everything() -> list[Any]:
+        return [await rows(database, f"SELECT ctid::text, * FROM {table} ORDER BY 1") for table in tables]
+
+    with nightfall("2026-06-14T23:30"):
+        await night(database)
+    first = await everything()
+    with nightfall("2026-06-15T02:00"):
+        await night(database)
+
+    assert [len(table) for table in first] == [28, 28]
+    assert await everything() == first
+
+
+async def test_what_became_of_texts_is_followed_for_four_days_and_of_letters_for_ten(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    sms, letter = await make.template(service), await make.template(service, Channel.LETTER)
+    for day in range(1, 12):
+        moment = utc(f"2026-06-{day:02}T12:00")
+        await make.notification(sms, created_at=moment, status="sending")
+        await make.notification(letter, created_at=moment, status="sending", postage="second")
+    with nightfall("2026-06-11T23:30"):
+        await night(database)
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE notifications SET notification_status = 'delivered'"))
+
+    with nightfall("2026-06-12T00:30"):
+        await night(database)
+
+    found = {
+        (day, channel): status
+        for channel, day, status, _ in await statuses(database, "notification_type", "bst_date", "notification_status")
+    }
+    assert len(found) == 22
+    delivered = {(day.day, channel) for (day, channel), status in found.items() if status == "delivered"}
+    assert delivered == {(day, "sms") for day in range(8, 12)} | {(day, "letter") for day in range(2, 12)}
+
+
+async def test_nights_that_were_missed_are_made_up_for(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    template = await make.template(service)
+    for day in range(1, 29):
+        await make.erased(template, created_at=utc(f"2026-06-{day:02}T12:00"))
+    with nightfall("2026-06-02T23:30"):
+        await night(database)
+    assert await statuses(database, "bst_date") == [(date(2026, 6, day), 1) for day in (1, 2)]
+
+    with nightfall("2026-06-28T23:30"):
+        await night(database)
+
+    assert await statuses(database, "bst_date") == [(date(2026, 6, day), 1) for day in range(1, 29)]
+    assert [day for day, *_ in await bills(database, "bst_date")] == [date(2026, 6, day) for day in range(1, 29)]
+
+
+async def test_a_night_without_messages_counts_ten_days_of_nothing(database: Database) -> None:
+    with nightfall("2026-06-28T23:30"):
+        async with database.transaction() as tx:
+            due = await facts.due_statuses(tx, SYSTEM)
+        await night(database)
+
+    assert [(one.day, one.channels) for one in due] == [
+        (date(2026, 6, day), (Channel.LETTER,) if day < 25 else tuple(Channel)) for day in range(19, 29)
+    ]
+    assert (await statuses(database), await bills(database, "bst_date")) == ([], [])
+
+
+async def test_a_text_costs_by_the_rate_that_holds_when_its_day_begins_in_london(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    template = await make.template(service)
+    # Where the rate of April begins, a minute into the day would be too late.
+    await make.add(models.Rate(valid_from=utc("2026-04-01T12:00"), rate=Decimal(9), notification_type="sms"))
+    for moment in ("2026-03-31T22:59:59", "2026-03-31T23:00", "2026-04-01T22:59", "2026-04-01T23:00"):
+        await make.notification(template, created_at=utc(moment), billable_units=2, sent_by="mmg")
+
+    with nightfall("2026-04-03T12:00"):
+        await night(database)
+
+    assert await bills(database, "bst_date", "rate") == [
+        (date(2026, 3, 31), Decimal("0.0233"), 1, 2),
+        (date(2026, 4, 1), Decimal("0.024"), 2, 4),
+        (date(2026, 4, 2), Decimal(9), 1, 2),
+    ]
+
+
+async def test_texts_are_billed_by_provider_multiplier_and_country(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    template = await make.template(service)
+    at = {"created_at": utc("2026-06-10T12:00"), "billable_units": 3}
+    billable = ("sending", "sent", "delivered", "pending", "temporary-failure", "permanent-failure")
+    free = ("created", "technical-failure", "validation-failed", "cancelled", "failed")
+    for status in (*billable, *free):
+        await make.notification(template, **at, status=status, sent_by="mmg")
+        await make.erased(template, **at, status=status, sent_by="mmg", key_type="team")
+    await make.notification(template, **at, key_type="test", sent_by="mmg")
+    await make.notification(template, **at, international=True, rate_multiplier=4, sent_by="firetext")
+    await make.notification(template, **at, international=None, rate_multiplier=None)
+
+    with nightfall("2026-06-11T12:00"):
+        await night(database)
+
+    names = ("provider", "rate_multiplier", "international", "rate", "postage", "notification_type")
+    kind = (Decimal("0.024"), "none", "sms")
+    assert await bills(database, *names) == [
+        ("firetext", 4, True, *kind, 1, 3),
+        ("mmg", 1, False, *kind, 12, 36),
+        ("unknown", 1, False, *kind, 1, 3),
+    ]
+
+
+async def test_emails_are_counted_and_cost_nothing(make: Builders, database: Database, service: models.Service) -> None:
+    template = await make.template(service, Channel.EMAIL)
+    for status in ("sending", "delivered", "temporary-failure", "permanent-failure", "pending", "sent", "created"):
+        await make.notification(
+            template, created_at=utc("2026-06-10T12:00"), status=status, sent_by="elsewhere", rate_multiplier=2
+        )
+
+    with nightfall("2026-06-11T12:00"):
+        await night(database)
+
+    assert await bills(database, "provider", "rate_multiplier", "rate", "postage") == [("ses", 0, 0, "none", 4, 0)]
+
+
+async def test_letters_are_billed_by_sheets_and_class(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    template = await make.template(service, Channel.LETTER)
+    at = {"created_at": utc("2026-06-10T12:00")}
+    for status in ("sending", "delivered", "returned-letter", "created", "cancelled", "technical-failure"):
+        await make.notification(template, **at, status=status, postage="second", billable_units=2)
+    await make.notification(template, **at, postage="second", billable_units=1)
+    await make.erased(template, **at, postage="first", billable_units=1)
+    # Sheets that nobody has a rate for.
+    await make.notification(template, **at, postage="first", billable_units=99)
+
+    with nightfall("2026-06-11T12:00"):
+        await night(database)
+
+    assert await bills(database, "provider", "postage", "rate") == [
+        ("dvla", "first", Decimal(0), 1, 99),
+        ("dvla", "first", Decimal("1.56"), 1, 1),
+        ("dvla", "second", Decimal("0.73"), 1, 1),
+        ("dvla", "second", Decimal("0.77"), 3, 6),
+    ]
+
+
+async def test_a_line_that_no_message_supports_any_more_goes(
+    make: Builders, database: Database, service: models.Service
+) -> None:
+    template = await make.template(service)
+    old, recent = "2026-06-01T12:00", "2026-06-10T12:00"
+    for moment in (old, recent):
+        await make.notification(template, created_at=utc(moment), status="sending")
+    with nightfall("2026-06-11T12:00"):
+        await night(database)
+    async with database.transaction() as tx:
+        await tx.execute(text("UPDATE notifications SET sent_by = 'mmg'"))
+
+    with nightfall("2026-06-12T12:00"):
+        await night(database)
+
+    assert await bills(database, "bst_date", "provider") == [
+        (date(2026, 6, 1), "unknown", 1, 1),
+        (date(2026, 6, 10), "mmg", 1, 1),
+    ]
+
+
+async def test_facts_are_what_the_messages_say(make: Builders, database: Database, service: models.Service) -> None:
+    chance = random.Random(7)  # noqa: S311 - for tests
+    templates = [await make.template(service, channel) for channel in Channel]
+    counted: Counter[tuple[Any, ...]] = Counter()
+    units: Counter[tuple[Any, ...]] = Counter()
+    rates = {"sms": ["sending", "sent", "delivered", "pending", "temporary-failure", "permanent-failure"]}
+    for _ in range(200):
+        template = chance.choice(templates)
+        moment = utc("2026-10-24T20:00") + timedelta(minutes=chance.randrange(60 * 52))
+        status = chance.choice(["sending", "delivered", "technical-failure", "permanent-failure", "created"])
+        key_type = chance.choice(["normal", "team", "test"])
+        values = {
+            "created_at": moment,
+            "status": status,
+            "key_type": key_type,
+            "billable_units": 2,
+            "postage": "second",
+        }
+        await chance.choice([make.notification, make.erased])(template, **values)  # type: ignore[operator]
+        if key_type != "test":
+            counted[london.day_of(moment), template.id, key_type, status] += 1
+            if template.template_type == "sms" and status in rates["sms"]:
+                units[london.day_of(moment), template.id] += 2
+
+    with nightfall("2026-10-28T12:00"):
+        await night(database)
+
+    found = await statuses(database, "bst_date", "template_id", "key_type", "notification_status")
+    assert {row[:-1]: row[-1] for row in found} == counted
+    billed = await rows(
+        database, "SELECT bst_date, template_id, billable_units FROM ft_billing WHERE notification_type = 'sms'"
+    )
+    assert {(day, template_id): count for day, template_id, count in billed} == units
+
+
+async def test_only_the_platform_counts(database: Database) -> None:
+    due = facts.Due(date(2026, 6, 1), tuple(Channel))
+    async with database.transaction() as tx:
+        for refused in (
+            facts.due_statuses(tx, stranger()),
+            facts.due_bills(tx, stranger()),
+            facts.count_statuses(tx, stranger(), due),
+            facts.count_bills(tx, stranger(), due),
+        ):
+            with pytest.raises(Forbidden):
+                await refused
