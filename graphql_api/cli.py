@@ -70,6 +70,12 @@ def _parser() -> argparse.ArgumentParser:
         "--workers", type=_count, default=1, metavar="N", help="processes; each has its own pool of connections (1)"
     )
     work = command("work", _work, "Run a worker: jobs, delivery, schedules.", "SIGTERM lets it finish what it is at.")
+    work.add_argument(
+        "--nightly",
+        action="store_true",
+        help="do once, now, what a worker does each night (count statuses and bills, move messages past retention), "
+        "and end",
+    )
     work.add_argument("--with-parent", action="store_true", help="end when standard input is closed")
     moves = command(
         "migrate",
@@ -129,7 +135,7 @@ def _work(options: argparse.Namespace) -> None:
     logs.configure(readable=settings.development)
     if options.with_parent:
         threading.Thread(target=_end_with_parent, daemon=True).start()
-    run(worker.run(settings))
+    run(worker.run_nightly(settings) if options.nightly else worker.run(settings))
 
 
 def _migrate(options: argparse.Namespace) -> None:

@@ -28,7 +28,7 @@ from graphql_api.errors import Unavailable
 from graphql_api.queue import Task
 from graphql_api.worker import jobs, notifications
 from graphql_api.worker.faults import described
-from graphql_api.worker.schedule import SCHEDULE
+from graphql_api.worker.schedule import NIGHTLY, SCHEDULE
 from graphql_api.worker.work import Work, connected
 
 if TYPE_CHECKING:
@@ -89,6 +89,17 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
                     with contextlib.suppress(TimeoutError):
                         await asyncio.wait_for(stopping.wait(), RECONNECT)
     log.info("worker ended")
+
+
+async def run_nightly(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
+    """Do once what is done each night; what is stopped half-way goes on from there the next time."""
+    with _until_told(stop) as stopping:
+        async with connected(settings, stopping) as work:
+            for name in NIGHTLY:
+                if not stopping.is_set():
+                    log.info("nightly work", schedule=name)
+                    _, action = SCHEDULE[name]
+                    await action(work)
 
 
 async def _serve(work: Work) -> None:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING
 
 import structlog
 
-from graphql_api.domain import api_keys, deliveries, idempotency, job_runs, retention, search_entries, uploads
+from graphql_api.domain import api_keys, deliveries, facts, idempotency, job_runs, retention, search_entries, uploads
 from graphql_api.queue import forget_runs, run_held
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
 
+    from sqlalchemy.ext.asyncio import AsyncSession
+
+    from graphql_api.actors import Actor
     from graphql_api.worker.work import Work
 
 log = structlog.get_logger(__name__)
@@ -63,15 +66,42 @@ async def give_up_on_silent_messages(work: Work) -> None:
         log.info("silent messages failed", count=total)
 
 
+async def count_statuses(work: Work) -> None:
+    """Count what became of messages, day by day."""
+    async with work.patiently() as tx:
+        found = await facts.due_statuses(tx, work.actor)
+    await _count(work, found, facts.count_statuses, "statuses counted")
+
+
+async def count_bills(work: Work) -> None:
+    """Count what messages come to, day by day."""
+    async with work.patiently() as tx:
+        found = await facts.due_bills(tx, work.actor)
+    await _count(work, found, facts.count_bills, "bills counted")
+
+
+async def _count(
+    work: Work, found: list[facts.Due], count: Callable[[AsyncSession, Actor, facts.Due], Awaitable[None]], what: str
+) -> None:
+    days = 0
+    for due in found:
+        if work.stopping.is_set():
+            break
+        async with work.patiently() as tx:
+            await count(tx, work.actor, due)
+        days += 1
+    log.info(what, days=days, missed=len(found) - days)
+
+
 async def move_past_retention(work: Work) -> None:
     """Move messages to the history that have been kept for long enough."""
-    async with work.database.transaction() as tx:
+    async with work.patiently() as tx:
         found = await retention.due(tx, work.actor)
     total = 0
     for past in found:
         count = -1
         while count and not work.stopping.is_set():
-            async with work.database.transaction() as tx:
+            async with work.patiently() as tx:
                 count = await retention.move(tx, work.actor, past)
             total += count
     if total:
@@ -122,6 +152,8 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "revoke expired keys": ("* * * * *", revoke_expired_keys),
     "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
     "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
+    "count statuses": ("30 0 * * *", count_statuses),
+    "count bills": ("15 0 * * *", count_bills),
     "move past retention": ("0 3 * * *", move_past_retention),
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
     "forget uploads": ("25 * * * *", forget_uploads),
@@ -130,3 +162,6 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "forget old runs": ("40 3 * * *", forget_old_runs),
 }
 """What runs when (UTC), in one worker at a time."""
+
+NIGHTLY = ("give up on silent messages", "count bills", "count statuses", "move past retention")
+"""What is done once a night, in this order."""

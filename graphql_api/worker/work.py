@@ -7,6 +7,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from sqlalchemy import text
+
 from graphql_api.actors import Actor
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
@@ -17,6 +19,8 @@ from graphql_api.worker.batches import Batches
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.settings import Settings
 
@@ -43,6 +47,14 @@ class Work:
             retries=self.settings.delivery_retries,
             retry_after=self.settings.delivery_retry_after,
         )
+
+    @asynccontextmanager
+    async def patiently(self) -> AsyncIterator[AsyncSession]:
+        """A transaction for the night's large statements, which may take minutes, and wait for one another."""
+        async with self.database.transaction() as tx:
+            await tx.execute(text("SET LOCAL statement_timeout = '30min'"))
+            await tx.execute(text("SET LOCAL lock_timeout = '5min'"))
+            yield tx
 
 
 @asynccontextmanager
