@@ -4,41 +4,55 @@ import asyncio
 import os
 import random
 import time
-from collections.abc import Callable, Collection, Mapping
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, NoReturn
 
 import alembic_postgresql_enum
 from alembic import context
 from alembic.operations import MigrationScript
-from alembic.runtime.migration import MigrationContext, MigrationInfo
+from alembic.runtime.migration import MigrationContext, RevisionStep
 from alembic.script import ScriptDirectory
-from sqlalchemy import Connection, inspect, pool, text
+from sqlalchemy import Connection, pool, text
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.schema import SchemaItem
 
 from graphql_api import models
+from graphql_api.complaints import Complaint
+from graphql_api.migrate import differences
+from graphql_api.migrate.owners import LAST_OF_NOTIFY, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
+from graphql_api.migrate.plans import titled
+from graphql_api.migrate.waits import Waits
 from graphql_api.settings import asyncpg_url
-
-VERSION_TABLE = "graphql_api_version"
 
 # Notify's own lock, `alembic` and a zero byte as a number: neither side migrates while the other does.
 LOCK = int.from_bytes(b"alembic\0", "big")
 
-# A database that Notify made begins after this revision, and never goes back before it.
-LAST_OF_NOTIFY = "0013"
+SETTINGS = {
+    "TimeZone": "UTC",
+    # Whoever waits for a lock makes everybody behind it wait: a migration gives up soon, and tries again.
+    "lock_timeout": "100ms",
+    "statement_timeout": "0",
+    "application_name": "migrate",
+    # What a killed migrator was at ends with it, and its locks too.
+    "client_connection_check_interval": "1s",
+}
 
-# Its tables stay as they are, down to the indexes: later revisions about Notify's tables say `of_notify = True`, and
-# there they do nothing, up or down. So do these, which are older than the word.
-INDEXES_OF_NOTIFY = {"0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0031"}
-
-# A migration that waits for a lock makes everybody behind it wait: it gives up soon, and tries again.
-LOCK_TIMEOUT = "100ms"
+# How often, and for how many seconds, a revision tries before it gives up.
 TRIES = 60
-SECONDS = 60
+SECONDS = context.config.attributes.get("seconds", 60)
 
-# PostgreSQL's word for "gave up waiting for a lock".
-LOCK_NOT_AVAILABLE = "55P03"
+# PostgreSQL's words for what another moment mends: gave up waiting for a lock; chosen to end a deadlock.
+AGAIN = ("55P03", "40P01")
+NOT_ALLOWED = "42501"
+# What poolers make of a connection that brings settings and prepared statements.
+POOLED = ("08P01", "26000", "42P05")
+
+DIRECT = "Migrations need a direct connection to PostgreSQL, and DATABASE_URL names a pooler: name the server itself."
+
+tell: Callable[[str], None] = context.config.attributes.get("tell") or (lambda _line: None)
+upgrading = context.config.attributes.get("upgrading", False)
+waits = Waits(tell)
 
 
 def is_queue(name: str | None) -> bool:
@@ -46,17 +60,15 @@ def is_queue(name: str | None) -> bool:
     return name is not None and name.startswith("pgqueuer")
 
 
-def compared(connection: Connection) -> Callable[..., bool]:
-    """What is compared with the models: neither views nor the queue's tables.
-
-    Where Notify made the database, nor what else it has, nor our indexes, which its tables lack.
-    """
-    theirs = made_by_notify(connection)
+def compared(owner: Owner) -> Callable[..., bool]:
+    """What is compared with the models: neither views nor the queue's tables, nor what Notify made."""
 
     def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
-        if theirs and other is None and ((kind == "table" and reflected) or (kind == "index" and not reflected)):
+        if kind != "table":
+            return True
+        if owner.notify and (name in NOTIFYS or (reflected and other is None)):
             return False
-        return kind != "table" or not (item.info.get("view") or is_queue(name))
+        return not (item.info.get("view") or is_queue(name))
 
     # Notify has two enums that nothing uses.
     alembic_postgresql_enum.set_configuration(
@@ -65,45 +77,72 @@ def compared(connection: Connection) -> Callable[..., bool]:
     return include
 
 
-def number_revisions(_context: MigrationContext, _revision: Any, directives: list[MigrationScript]) -> None:
-    """Name a new revision by the next number."""
+def draft(migrations: MigrationContext, _revision: Any, directives: list[MigrationScript]) -> None:
+    """Name a new revision by the next number, and list in it what autogenerate saw."""
     for script in directives:
         head = ScriptDirectory.from_config(context.config).get_current_head()
         script.rev_id = f"{int(head or 0) + 1:04}"
+        seen = list(differences.told(script.upgrade_ops.as_diffs())) if script.upgrade_ops else []
+        migrations.opts["template_args"]["seen"] = seen
+        context.config.attributes["seen"] = seen
 
 
-def made_by_notify(connection: Connection | None) -> bool:
-    """Whether Notify's own migrations have been here."""
-    return connection is not None and inspect(connection).has_table("alembic_version")
+def one_by_one(owner: Owner, work: Callable[..., Iterable[RevisionStep]]) -> Callable[..., Iterator[RevisionStep]]:
+    """Tell each step of the work when it is done, and let those do nothing that would touch what Notify made."""
+
+    def steps(heads: Any, migrations: MigrationContext) -> Iterator[RevisionStep]:
+        for step in work(heads, migrations):
+            script = step.revision
+            if owner.notify and not step.is_upgrade and script.revision <= LAST_OF_NOTIFY:
+                raise Complaint(f"GOV.UK Notify made this database: it cannot go back to before {LAST_OF_NOTIFY}.")
+            if owner.notify and spared(script):
+                step.migration_fn = lambda: None
+            progress.begin(script.revision)
+            yield step
+            # It comes back here when the step is committed.
+            title = titled(script, spare=bool(owner.notify))
+            tell(f"{title if step.is_upgrade else f'undone: {title}'}, {progress.end():.2f} s")
+
+    return steps
 
 
-def keep_notify(
-    ctx: MigrationContext,
-    step: MigrationInfo,
-    heads: Collection[Any],  # noqa: ARG001 alembic gives it by name
-    run_args: Mapping[str, Any],  # noqa: ARG001 alembic gives it by name
-) -> None:
-    """Refuse to drop tables that Notify made."""
-    if not step.is_upgrade and str(step.up_revision_id) <= LAST_OF_NOTIFY and made_by_notify(ctx.connection):
-        raise RuntimeError(f"Notify made this database: it cannot go back to before {LAST_OF_NOTIFY}")
+class Progress:
+    """Which revision we are at, and since when."""
+
+    revision: str | None = None
+    since = 0.0
+    tries = 0
+
+    def begin(self, revision: str) -> None:
+        """Begin a revision, perhaps again."""
+        if revision != self.revision:
+            self.revision, self.since, self.tries = revision, time.monotonic(), 0
+        self.tries += 1
+
+    def end(self) -> float:
+        """Answer how many seconds it took, with every try."""
+        return time.monotonic() - self.since
+
+    def spent(self) -> bool:
+        """Whether it has tried long enough."""
+        return self.tries >= TRIES or self.end() > SECONDS
 
 
-def spare_notify(connection: Connection) -> None:
-    """Where Notify made the database, let the revisions about Notify's tables do nothing."""
-
-    def nothing() -> None:
-        pass
-
-    if made_by_notify(connection):
-        for script in context.script.walk_revisions():
-            if script.revision in INDEXES_OF_NOTIFY or getattr(script.module, "of_notify", False):
-                vars(script.module).update(upgrade=nothing, downgrade=nothing)
+progress = Progress()
 
 
 def migrate(connection: Connection) -> None:
     """Run the command that alembic was given, on a connection of its own."""
-    include_object = compared(connection)
-    spare_notify(connection)
+    owner = Owner.of(connection)
+    if upgrading:
+        refuse(connection, owner)
+    if owner.revision and owner.revision > (context.script.get_current_head() or ""):
+        if upgrading:
+            tell(f"A newer release has brought the database to revision {owner.revision}: nothing to do.")
+            return
+        raise Complaint(
+            f"The database is at revision {owner.revision}, which only a newer release knows: use that one."
+        )
     # Alembic begins a transaction for each migration only if it finds none.
     connection.rollback()
     context.configure(
@@ -113,76 +152,96 @@ def migrate(connection: Connection) -> None:
         transaction_per_migration=True,
         compare_type=True,
         compare_server_default=True,
-        include_object=include_object,
-        process_revision_directives=number_revisions,
-        on_version_apply=keep_notify,
+        include_object=compared(owner),
+        process_revision_directives=draft,
     )
+    migrations = context.get_context()
+    migrations._migrations_fn = one_by_one(owner, migrations.opts["fn"])  # noqa: SLF001 it has no public name
     with context.begin_transaction():
-        if context.config.attributes.get("adopt"):
-            adopt(context.get_context())
+        if upgrading and owner.notify and not owner.revision:
+            migrations.stamp(context.script, LAST_OF_NOTIFY)
+            connection.commit()
+            tell(f"GOV.UK Notify made this database ({owner.notify}): its tables stay as they are, ours are added.")
         context.run_migrations()
-
-
-def adopt(migrations: MigrationContext) -> None:
-    """Begin after Notify's tables where Notify made them."""
-    connection = migrations.connection
-    if made_by_notify(connection) and migrations.get_current_revision() is None:
-        migrations.stamp(ScriptDirectory.from_config(context.config), LAST_OF_NOTIFY)
-    if connection is not None:
-        connection.commit()
 
 
 async def migrate_patiently(connection: AsyncConnection) -> None:
     """Begin again, after a moment, whenever a lock was not to be had. What was done stays done."""
-    started = time.monotonic()
-    for attempt in range(1, TRIES + 1):
+    while True:
         try:
             await connection.run_sync(migrate)
         except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) not in AGAIN or progress.spent():
+                complain(error)
             await connection.rollback()
-            gave_up = getattr(error.orig, "sqlstate", None) == LOCK_NOT_AVAILABLE
-            if not gave_up or attempt == TRIES or time.monotonic() - started > SECONDS:
-                raise
             await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 it spreads migrators out, no more
         else:
             await connection.commit()
             return
 
 
-async def take_lock(connection: AsyncConnection) -> None:
+def complain(error: DBAPIError) -> NoReturn:
+    """Say in a sentence why a revision could not be done. Without the driver's words, which can hold values."""
+    state = getattr(error.orig, "sqlstate", None)
+    at = f"Revision {progress.revision}" if progress.revision else "The migration"
+    if state in AGAIN:
+        why = f"did not get its locks in {progress.end():.0f} s ({waits.latest or 'the database is busy'})"
+        then = "end what it waits for, or run ./run migrate again when it is quieter"
+    elif state == NOT_ALLOWED:
+        why = "may not do what it does"
+        then = "let DATABASE_URL name the owner of the tables"
+    else:
+        why = f"failed ({type(error.orig).__name__}, {state or 'no SQLSTATE'})"
+        then = "DEBUG=1 tells more"
+    raise Complaint(f"{at} {why}. Nothing of it is done, and what came before it stays: {then}.") from error
+
+
+async def take_turn(connection: AsyncConnection) -> None:
     """Wait until nobody else migrates.
 
     By asking again and again: CREATE INDEX CONCURRENTLY would wait for a session that waits inside a statement.
     """
-    raw = (await connection.get_raw_connection()).driver_connection
-    if raw is None or raw.get_server_pid() != await connection.scalar(text("SELECT pg_backend_pid()")):
-        raise RuntimeError("Migrations need a direct connection to PostgreSQL, not a pooler")
     while not await connection.scalar(text("SELECT pg_try_advisory_lock(:id)"), {"id": LOCK}):
+        await waits.for_turn(connection, LOCK)
         await connection.rollback()
         await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311 it spreads migrators out, no more
     await connection.commit()
+
+
+async def server_pid(connection: AsyncConnection) -> int:
+    """Answer which process serves us. Complains of a pooler, behind which an advisory lock protects nothing."""
+    raw = (await connection.get_raw_connection()).driver_connection
+    pid, recovering = (await connection.execute(text("SELECT pg_backend_pid(), pg_is_in_recovery()"))).one()
+    if raw is None or raw.get_server_pid() != pid:
+        raise Complaint(DIRECT)
+    if recovering:
+        raise Complaint("Migrations need the primary: DATABASE_URL names a standby, which is read-only.")
+    return int(pid)
 
 
 async def main() -> None:
     """Connect, wait for our turn, migrate."""
     url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
     if not url:
-        raise RuntimeError("Set DATABASE_URL to the database to migrate")
-    settings = {
-        "TimeZone": "UTC",
-        "lock_timeout": LOCK_TIMEOUT,
-        "statement_timeout": "0",
-        "application_name": "migrate",
-    }
+        raise Complaint("Set DATABASE_URL to the database to migrate.")
     engine = create_async_engine(
-        asyncpg_url(url), poolclass=pool.NullPool, connect_args={"timeout": 10, "server_settings": settings}
+        asyncpg_url(url), poolclass=pool.NullPool, connect_args={"timeout": 10, "server_settings": SETTINGS}
     )
-    async with engine.connect() as connection:
-        await take_lock(connection)
-        # The lock ends with the connection.
-        await migrate_patiently(connection)
+    try:
+        async with engine.connect() as connection:
+            pid = await server_pid(connection)
+            await take_turn(connection)
+            # The lock ends with the connection.
+            async with waits.watched(engine, pid):
+                await migrate_patiently(connection)
+    except DBAPIError as error:
+        if getattr(error.orig, "sqlstate", None) in POOLED:
+            raise Complaint(
+                "Migrations need a direct connection to PostgreSQL: DATABASE_URL names a pooler."
+            ) from error
+        raise
 
 
 if context.is_offline_mode():
-    raise RuntimeError("Migrations look at the database that they change: there is no offline mode")
+    raise Complaint("Migrations look at the database that they change: there is no offline mode.")
 asyncio.run(main())

@@ -1,4 +1,16 @@
-"""${message.rstrip(".")}."""
+"""${message.rstrip(".")}.
+% if seen:
+
+Autogenerate saw:
+% for line in seen:
+- ${line}
+% endfor
+% endif
+"""
+<%
+    def code(text):
+        return "\n".join(line for line in (text or "pass").split("\n") if "# ###" not in line).strip()
+%>
 
 import sqlalchemy as sa
 from alembic import op
@@ -11,8 +23,8 @@ depends_on = ${repr(depends_on)}
 
 
 def upgrade() -> None:
-    ${upgrades if upgrades else "pass"}
+    ${code(upgrades)}
 
 
 def downgrade() -> None:
-    ${downgrades if downgrades else "pass"}
+    ${code(downgrades)}

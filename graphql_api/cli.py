@@ -87,8 +87,13 @@ def _parser() -> argparse.ArgumentParser:
     which = moves.add_mutually_exclusive_group()
     which.add_argument("revision", nargs="?", default="head", help="apply migrations up to this one (head)")
     which.add_argument("--down", metavar="REVISION", help="undo migrations down to this one, or base")
-    which.add_argument("--check", action="store_true", help="fail if the database differs from the models")
-    which.add_argument("--sql", action="store_true", help="print what all migrations do, in SQL, on an empty database")
+    which.add_argument(
+        "--check", action="store_true", help="tell what would happen; fail if something would, or the models differ"
+    )
+    which.add_argument(
+        "--sql", action="store_true", help="print what would happen, in SQL; without DATABASE_URL to an empty database"
+    )
+    which.add_argument("--new", metavar="MESSAGE", help="write the next migration, from how the models have changed")
     seed = command(
         "seed",
         _seed,
@@ -139,19 +144,45 @@ def _work(options: argparse.Namespace) -> None:
 
 
 def _migrate(options: argparse.Namespace) -> None:
-    from graphql_api import migrate, scripts
+    from graphql_api import migrate
+    from graphql_api.migrate import rehearsals
 
-    if options.sql:
-        print(run(scripts.migrations()))
+    if options.new:
+        path, seen = run(rehearsals.new(options.new))
+        print(f"{path.parent.parent.name}/{path.parent.name}/{path.name}")
+        for line in seen or ["Autogenerate saw no change of the models."]:
+            print(f"  {line}")
         return
-    with _database_url(read_settings()) as url:
+    settings = read_settings()
+    if options.sql:
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        print(run(rehearsals.script(url)))
+        return
+    with _database_url(settings) as url:
         if options.check:
-            run(migrate.check(url))
-        elif options.down:
-            run(migrate.downgrade(url, options.down))
+            _check(url)
+            return
+        if options.down:
+            run(migrate.downgrade(url, options.down, tell=_tell))
         else:
-            run(migrate.upgrade(url, options.revision))
+            run(migrate.upgrade(url, options.revision, tell=_tell))
         print(f"The database is at revision {run(migrate.current(url))}.")
+
+
+def _check(url: str) -> None:
+    """Tell what a migration would do, and fail if it is not nothing."""
+    from graphql_api import migrate
+
+    plan = run(migrate.plan(url))
+    print(*plan.lines(), sep="\n")
+    if plan.revisions:
+        raise SystemExit(1)
+    if not plan.newer:
+        run(migrate.check(url))
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
 
 
 def _seed(options: argparse.Namespace) -> None:

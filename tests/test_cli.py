@@ -1,5 +1,6 @@
 """The commands, as a newcomer and as an operator meet them: real processes, a real database."""
 
+import asyncio
 import contextlib
 import json
 import os
@@ -18,6 +19,7 @@ import httpx2
 import pytest
 
 from tests.dev_server import ROOT, free_port
+from tests.models.databases import scratch
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -290,13 +292,25 @@ def test_a_database_is_migrated_and_checked(database_url: str) -> None:
 
     assert (done.returncode, checked.returncode) == (0, 0), done.stderr + checked.stderr
     assert done.stdout.startswith("The database is at revision 00")
+    assert checked.stdout == done.stdout.replace(".", ": nothing to do.")
+
+
+async def test_a_check_tells_what_a_migration_would_do_and_fails(postgres_url: str) -> None:
+    async with scratch(postgres_url) as url:
+        checked = await asyncio.to_thread(command, "migrate", "--check", DATABASE_URL=url)
+
+    assert (checked.returncode, checked.stderr) == (1, "")
+    first, second, *_ = checked.stdout.splitlines()
+    assert first == "The database is empty. To come:"
+    assert second == "0001 Add people, and the codes that they prove themselves by"
 
 
 def test_the_migrations_are_told_in_sql() -> None:
     done = command("migrate", "--sql")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("CREATE TABLE graphql_api_version")
+    assert done.stdout.startswith("-- What ./run migrate would send.")
+    assert "CREATE TABLE graphql_api_version" in done.stdout
     assert "CREATE TABLE notifications" in done.stdout
 
 

@@ -48,3 +48,10 @@ def shape(url: str, *tables: str, part: str = "--schema-only") -> str:
     command += [f"--table={table}" for table in tables]
     dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
+
+
+async def run(url: str, *statements: str) -> None:
+    """Send statements to a database, one after the other."""
+    async with connected(url) as connection:
+        for statement in statements:
+            await connection.execute(statement)

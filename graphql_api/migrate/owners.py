@@ -1,0 +1,129 @@
+"""Who made a database: nobody yet, our migrations, GOV.UK Notify's own, or somebody whom we do not know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from sqlalchemy.engine.reflection import ObjectKind
+
+from graphql_api import models
+from graphql_api.complaints import Complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+
+    from alembic.script import Script
+    from sqlalchemy.dialects.postgresql.base import PGInspector
+
+VERSION_TABLE = "graphql_api_version"
+"""Where our migrations note the revision: beside Notify's own `alembic_version`."""
+
+NOTIFYS = frozenset(
+    """
+    annual_billing api_keys api_keys_history auth_type branding_type complaints default_annual_allowance domain
+    email_branding email_branding_to_organisation events ft_billing ft_billing_letter_despatch ft_notification_status
+    ft_processing_time ft_service_stats inbound_numbers inbound_sms inbound_sms_history invite_status_type
+    invited_organisation_users invited_users job_status jobs key_types letter_attachment letter_branding
+    letter_branding_to_organisation letter_rates notification_history notification_status_types notifications
+    notifications_all_time_view notifications_letter_despatch organisation organisation_permissions organisation_types
+    organisation_user_permissions permissions protected_sender_ids provider_details provider_details_history rates
+    report_requests returned_letters service_callback_api service_callback_api_history service_callback_type
+    service_contact_list service_data_retention service_email_branding service_email_reply_to
+    service_join_request_contacted_users service_join_requests service_letter_branding service_letter_contacts
+    service_permission_types service_permissions service_sms_senders service_whitelist services services_history
+    template_email_files template_email_files_history template_folder template_folder_map template_redacted templates
+    templates_history unsubscribe_request unsubscribe_request_history unsubscribe_request_report
+    user_folder_permissions user_to_organisation user_to_service users verify_codes webauthn_credential
+    """.split()  # noqa: SIM905 a list of 78 quoted words is hard to read
+)
+"""The tables and the view that Notify has at `KNOWN`; every other table is ours."""
+
+KNOWN = "0560_add_nhs_notify_org"
+"""Notify's revision that the models were made after."""
+
+LAST_OF_NOTIFY = "0013"
+"""A database that Notify made begins after this revision of ours, and never goes back before it."""
+
+INDEXES_OF_NOTIFY = {"0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0031"}
+"""Revisions about Notify's tables that are older than the word by which later ones say so, `of_notify = True`."""
+
+SHOWN = 12
+"""How many of the things that are missing a sentence names."""
+
+
+@dataclass(frozen=True)
+class Owner:
+    """Who made a database."""
+
+    revision: str | None
+    """Ours; None where no migration of ours has been."""
+    notify: str | None
+    """Notify's own; None where its migrations have not been."""
+
+    @classmethod
+    def of(cls, connection: sa.Connection) -> Owner:
+        """Read it from the version tables."""
+        return cls(_noted(connection, VERSION_TABLE), _noted(connection, "alembic_version"))
+
+
+def spared(script: Script) -> bool:
+    """Whether a revision is about Notify's tables: where Notify made them, it does nothing, up or down."""
+    return script.revision in INDEXES_OF_NOTIFY or getattr(script.module, "of_notify", False)
+
+
+def refuse(connection: sa.Connection, owner: Owner) -> None:
+    """Complain of a database that our migrations cannot serve, before anything in it is touched."""
+    inspector: Any = sa.inspect(connection)
+    if owner.notify:
+        if lacks := list(_lacking(inspector)):
+            raise Complaint(
+                f"GOV.UK Notify made this database, and at its revision {owner.notify} it lacks what we need: "
+                f"{_listed(lacks)}. Nothing was changed: bring it to Notify's {KNOWN} or later first."
+            )
+    elif not owner.revision and (
+        strange := sorted(set(inspector.get_table_names()) & set(models.Model.metadata.tables))
+    ):
+        raise Complaint(
+            f"The database holds tables of our names ({_listed(strange)}), and neither {VERSION_TABLE} nor Notify's "
+            "alembic_version tells who made them. Nothing was changed: use an empty database, or restore the version "
+            "table that belongs to them."
+        )
+
+
+def _noted(connection: sa.Connection, table: str) -> str | None:
+    """The revision that a version table holds."""
+    if not sa.inspect(connection).has_table(table):
+        return None
+    return connection.scalar(sa.select(sa.func.max(sa.column("version_num"))).select_from(sa.table(table)))
+
+
+def _lacking(inspector: PGInspector) -> Iterator[str]:
+    """What the models have of Notify's, and the database has not."""
+    needed = [table for table in models.Model.metadata.sorted_tables if table.name in NOTIFYS]
+    found = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=[table.name for table in needed])
+    columns = {name: {column["name"] for column in found[key]} for key in found for name in [key[1]]}
+    labels = {enum["name"]: set(enum["labels"]) for enum in inspector.get_enums()}
+    wanted: dict[str, list[str]] = {}
+    for table in needed:
+        if table.name not in columns:
+            yield f"table {table.name}"
+            continue
+        yield from (
+            f"column {table.name}.{column.name}" for column in table.c if column.name not in columns[table.name]
+        )
+        wanted |= {
+            column.type.name: column.type.enums
+            for column in table.c
+            if isinstance(column.type, sa.Enum) and column.type.native_enum and column.type.name
+        }
+    for name, enums in wanted.items():
+        yield from (f"value {label} of type {name}" for label in enums if label not in labels.get(name, ()))
+
+
+def _listed(names: Iterable[str]) -> str:
+    *names, last = names
+    if len(names) >= SHOWN:
+        names, last = names[: SHOWN - 1], f"{len(names) - SHOWN + 2} more"
+    return f"{', '.join(names)} and {last}" if names else last

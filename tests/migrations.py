@@ -1,0 +1,71 @@
+"""What the tests of migrations share: migrators of their own process, and Notify's tables."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from graphql_api import postgres
+from graphql_api.migrate import owners, rehearsals
+from tests.models.databases import connected
+
+ROOT = Path(__file__).resolve().parent.parent
+SCRIPTS = list(ScriptDirectory.from_config(Config(toml_file=ROOT / "pyproject.toml")).walk_revisions())[::-1]
+REVISIONS = [script.revision for script in SCRIPTS]
+
+
+async def migrator(url: str, *arguments: str) -> asyncio.subprocess.Process:
+    """Start a migrator in a process of its own, as a deployment does."""
+    command = [sys.executable, "-m", "graphql_api", "migrate", *arguments]
+    return await asyncio.create_subprocess_exec(
+        *command,
+        cwd=ROOT,
+        env={**os.environ, "DATABASE_URL": url},
+        stdout=asyncio.subprocess.PIPE,
+        stderr=asyncio.subprocess.PIPE,
+    )
+
+
+async def migrated(url: str, *arguments: str) -> list[str]:
+    """The lines that a migrator says, which does not fail."""
+    process = await migrator(url, *arguments)
+    said, errors = await process.communicate()
+    assert (process.returncode, errors.decode()) == (0, "")
+    return said.decode().splitlines()
+
+
+async def play(url: str, script: str) -> None:
+    """Send a script to a database, as an operator would."""
+    psql = [str(postgres.find_binaries() / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", url]
+    await asyncio.to_thread(subprocess.run, psql, input=script, check=True, text=True)
+
+
+@functools.cache
+def statements() -> dict[str, list[str]]:
+    """What each revision sends to an empty database."""
+    with asyncio.Runner() as runner:
+        return runner.run(rehearsals.statements())
+
+
+async def make_notify(url: str, revision: str = owners.KNOWN) -> None:
+    """Fill an empty database with what Notify has, as if its own migrations had been there.
+
+    What we add to Notify's tables, triggers and indexes beside traffic, it has not.
+    """
+    sent = await asyncio.to_thread(statements)
+    async with connected(url) as connection:
+        await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)")
+        await connection.execute("INSERT INTO alembic_version VALUES ($1)", revision)
+        for script in SCRIPTS:
+            if script.revision <= owners.LAST_OF_NOTIFY or getattr(script.module, "of_notify", False):
+                for statement in sent[script.revision]:
+                    if not re.search(rf"{owners.VERSION_TABLE}|\bTRIGGER\b|CONCURRENTLY", statement):
+                        await connection.execute(statement)
