@@ -55,7 +55,23 @@ def api_key() -> models.ApiKey:
     return models.ApiKey(service_id=uuid4(), created_by_id=uuid4(), name="Website", secret="signed", key_type="team")
 
 
-@pytest.mark.parametrize("make", [service, template, api_key])
+def webhook() -> models.Webhook:
+    return models.Webhook(
+        service_id=uuid4(), updated_by_id=uuid4(), url="https://example.gov.uk", bearer_token="signed"
+    )
+
+
+def email_file() -> models.TemplateEmailFile:
+    return models.TemplateEmailFile(
+        template_id=uuid4(), template_version=3, filename="form.pdf", retention_period=26, created_by_id=uuid4()
+    )
+
+
+def provider() -> models.Provider:
+    return models.Provider(display_name="Post", identifier="post", notification_type="letter", priority=30)
+
+
+@pytest.mark.parametrize("make", [service, template, api_key, webhook, email_file, provider])
 def test_a_snapshot_has_every_column_of_its_row(make: type) -> None:
     row = make()
 
