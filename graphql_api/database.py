@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, TypeVar
 
 import structlog
-from sqlalchemy import func, select, text
+from sqlalchemy import func, literal_column, select, text
 from sqlalchemy.dialects.postgresql import insert
 from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
@@ -51,6 +51,8 @@ PAUSE = (0.02, 0.2)
 """Seconds between two looks for a database that is away: the shortest and the longest."""
 
 _TIMEOUTS = text("SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true)")
+
+_POSITION = literal_column("pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
 
 log = structlog.get_logger(__name__)
 
@@ -151,16 +153,16 @@ class Database:
         """Keep that a caller has just changed something, so that they read no replica that does not have it yet."""
         if not self.replicated:
             return
-        position = func.pg_wal_lsn_diff(func.pg_current_wal_insert_lsn(), "0/0")
-        note = insert(LastWrite).values(caller_id=caller_id, position=position)
+        note = insert(LastWrite).values(caller_id=caller_id, position=_POSITION)
         later = func.greatest(LastWrite.position, note.excluded.position)
         try:
             async with self.reading() as connection:
                 await connection.execute(
                     note.on_conflict_do_update(index_elements=[LastWrite.caller_id], set_={"position": later})
                 )
-        except (Unavailable, DBAPIError):
-            log.warning("a change was not noted: a replica may not show it to its author yet")
+        except (Unavailable, DBAPIError) as error:
+            # The change itself is done, and must not look as if it were not.
+            log.warning("change not noted: a replica may hide it from its author", kind=type(error).__qualname__)
 
     async def close(self) -> None:
         """Let every connection go."""

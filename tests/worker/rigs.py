@@ -81,7 +81,7 @@ class Rig:
     @property
     def make(self) -> Builders:
         """Rows, whatever is not said about them invented; names never repeat."""
-        return _Unique(self.database, self.signer)
+        return Unique(self.database, self.signer)
 
     def work(self, *, settings: Mapping[str, Any] | None = None, **gateways: Gateway) -> Work:
         """What tasks are called with; gateways by the channel's name, the fake one for the rest."""
@@ -195,7 +195,7 @@ class Rig:
         }
 
 
-class _Unique(Builders):
+class Unique(Builders):
     """Builders whose rows are kept, so that what must be unique is random."""
 
     async def user(self, **values: Any) -> models.User:

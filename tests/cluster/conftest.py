@@ -1,0 +1,97 @@
+"""Fixtures of the tests against a real primary, a real replica and a real PgBouncer."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from graphql_api import migrate
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.settings import Settings
+from tests.builders import Builders
+from tests.cluster import rigs
+from tests.worker.rigs import Unique
+
+Connect = Callable[..., AbstractAsyncContextManager[Database]]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def cluster() -> AsyncIterator[rigs.Rig]:
+    """The three servers, migrated; skipped with a sentence where a program is missing."""
+    if lacking := rigs.missing():
+        pytest.skip(lacking)
+    with rigs.running() as rig:
+        await migrate.upgrade(rig.url(rig.primary.port))
+        rig.caught_up()
+        yield rig
+
+
+@pytest.fixture
+def whole(cluster: rigs.Rig) -> Iterator[rigs.Rig]:
+    """The cluster, with every server there and nothing behind, before and after the test."""
+    cluster.caught_up()
+    yield cluster
+    for server in (cluster.primary, cluster.replica):
+        if server.process is None:
+            server.start()
+    cluster.resume()
+    cluster.caught_up()
+
+
+@pytest.fixture
+def clustered(whole: rigs.Rig, tmp_path: Path) -> Callable[..., Settings]:
+    """Settings for the cluster: writes to the primary, and bulk reads from the replica, or else the primary."""
+
+    def made(**changes: Any) -> Settings:
+        values = {
+            "environment": "test",
+            "data_dir": tmp_path,
+            "database_url": whole.url(whole.primary.port),
+            "database_url_bulk": whole.url(whole.replica.port, whole.primary.port),
+            "secret_key": ["test-secret-key"],
+            "dangerous_salt": "test-salt",
+        }
+        return Settings.model_validate(values | changes)
+
+    return made
+
+
+@pytest.fixture
+def connect(clustered: Callable[..., Settings]) -> Connect:
+    """A process's connections: `async with connect(setting=value) as database`."""
+
+    @asynccontextmanager
+    async def connected(**changes: Any) -> AsyncIterator[Database]:
+        database = Database.connect(clustered(**changes))
+        try:
+            yield database
+        finally:
+            await database.close()
+
+    return connected
+
+
+@pytest.fixture
+def signer(clustered: Callable[..., Settings]) -> Signer:
+    """The signer of those settings."""
+    settings = clustered()
+    return Signer(tuple(settings.secret_keys), settings.salt)
+
+
+@pytest_asyncio.fixture
+async def database(connect: Connect) -> AsyncIterator[Database]:
+    """Connections by the settings as they are."""
+    async with connect() as database:
+        yield database
+
+
+@pytest_asyncio.fixture
+async def make(database: Database, signer: Signer) -> Builders:
+    """Rows for a test, whose names never repeat."""
+    return Unique(database, signer)

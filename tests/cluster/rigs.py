@@ -1,0 +1,298 @@
+"""A primary, a streaming replica and a PgBouncer of our own: started, lagged, killed and brought back by the tests."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from graphql_api import postgres
+from graphql_api.postgres import binaries
+
+HOST = "127.0.0.1"
+GUARD = 'read -r end; kill -INT "$1"'
+PROGRAMS = ("postgres", "initdb", "pg_basebackup", "psql")
+
+EVERYWHERE = """
+listen_addresses = '127.0.0.1'
+unix_socket_directories = ''
+wal_level = replica
+max_wal_senders = 5
+max_replication_slots = 5
+wal_keep_size = '256MB'
+max_standby_streaming_delay = '200ms'
+hot_standby_feedback = off
+fsync = off
+log_min_error_statement = panic
+"""
+
+POOLER = """
+[databases]
+notify = host=127.0.0.1 port={port} dbname=notify
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {pooler}
+unix_socket_dir =
+auth_type = trust
+auth_file = {folder}/users.txt
+admin_users = postgres
+pool_mode = transaction
+default_pool_size = 8
+max_client_conn = 500
+query_wait_timeout = 5
+server_connect_timeout = 3
+server_login_retry = 1
+ignore_startup_parameters = extra_float_digits,jit
+logfile = {folder}/pgbouncer.log
+"""
+
+
+def missing() -> str | None:
+    """What of the programs is not here, as a sentence; None where the suite can run."""
+    folder = bindir()
+    lacking = [name for name in PROGRAMS if folder is None or not (folder / name).exists()]
+    if lacking:
+        return f"PostgreSQL's {', '.join(lacking)} are not here: apt install postgresql-15, or set PG_BINDIR."
+    if pgbouncer() is None:
+        return "PgBouncer is not here: apt install pgbouncer."
+    return None
+
+
+def bindir() -> Path | None:
+    """A folder with every program: PG_BINDIR's, the system's newest, or what the tests run otherwise."""
+    if given := os.environ.get("PG_BINDIR"):
+        return Path(given)
+    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    if found:
+        return found[-1]
+    with contextlib.suppress(postgres.PostgresError):
+        return postgres.find_binaries()
+    return None
+
+
+def pgbouncer() -> str | None:
+    """The pooler's program, which Debian keeps where few look."""
+    return shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
+
+
+def free_port() -> int:
+    """A port that nobody listens on."""
+    with socket.socket() as taken:
+        taken.bind((HOST, 0))
+        port: int = taken.getsockname()[1]
+        return port
+
+
+@dataclass
+class Process:
+    """A program of ours, by its id, and the guard that ends it when we die."""
+
+    popen: subprocess.Popen[bytes]
+    guard: subprocess.Popen[bytes]
+
+    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+        """Send a signal, and wait for the end."""
+        self.popen.send_signal(how)
+        try:
+            self.popen.wait(20)
+        except subprocess.TimeoutExpired:
+            self.popen.kill()
+            self.popen.wait()
+        self.guard.kill()
+        self.guard.communicate()
+
+
+@dataclass
+class Server:
+    """A PostgreSQL with its folder and its port, which it keeps over restarts."""
+
+    rig: Rig
+    name: str
+    port: int
+    process: Process | None = None
+
+    @property
+    def folder(self) -> Path:
+        """Its data."""
+        return self.rig.folder / self.name
+
+    def start(self) -> None:
+        """Start, and wait until it takes connections."""
+        self.process = self.rig.spawn("postgres", "-D", str(self.folder), f"--port={self.port}", log=self.name)
+        self.rig.wait(self)
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+        """End it: SIGINT disconnects everybody, SIGQUIT is a crash, SIGKILL of all its processes is a power cut."""
+        if self.process is None:
+            return
+        children = _children(self.process.popen.pid) if how is signal.SIGKILL else []
+        self.process.end(how)
+        for child in children:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(child, signal.SIGKILL)
+        if how is signal.SIGKILL:
+            (self.folder / "postmaster.pid").unlink(missing_ok=True)
+        self.process = None
+
+    def restart(self) -> None:
+        """A fast restart, as of an upgrade."""
+        self.stop()
+        self.start()
+
+    def sql(self, *statements: str, database: str = "notify") -> str:
+        """Run statements as the superuser, each by itself; answers what they say."""
+        each = [part for statement in statements for part in ("-c", statement)]
+        return self.rig.run(
+            "psql", "-X", "-A", "-t", "-q", "-h", HOST, "-p", str(self.port), "-U", "postgres", "-d", database, *each
+        ).strip()
+
+
+@dataclass
+class Rig:
+    """The three of them, in a folder of their own, run by an account without privileges."""
+
+    folder: Path
+    programs: Path
+    account: dict[str, Any]
+    primary: Server = field(init=False)
+    replica: Server = field(init=False)
+    pooler: int = field(default_factory=free_port)
+    _pooler: Process | None = None
+
+    def __post_init__(self) -> None:
+        self.primary = Server(self, "primary", free_port())
+        self.replica = Server(self, "replica", free_port())
+
+    def url(self, *ports: int) -> str:
+        """The address of the database on one server, or on several."""
+        return f"postgresql://app@{','.join(f'{HOST}:{port}' for port in ports)}/notify"
+
+    def run(self, program: str, *arguments: str) -> str:
+        """Run a program of PostgreSQL's to its end; raises AssertionError with what it says when it fails."""
+        options = binaries.surroundings(self.account)
+        command = [str(self.programs / program), *arguments]
+        done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60, **options)
+        assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
+        return done.stdout
+
+    def spawn(self, program: str, *arguments: str, log: str) -> Process:
+        """Start a program that goes on; its words go to a log in the folder."""
+        options: dict[str, Any] = binaries.surroundings(self.account)
+        found = program if Path(program).is_absolute() else str(self.programs / program)
+        with (self.folder / f"{log}.log").open("ab") as output:
+            popen = subprocess.Popen([found, *arguments], stdout=output, stderr=output, **options)
+        guard = subprocess.Popen(["/bin/sh", "-c", GUARD, "guard", str(popen.pid)], stdin=subprocess.PIPE, **options)
+        return Process(popen, guard)
+
+    def wait(self, server: Server, seconds: float = 30) -> None:
+        """Wait until a server takes connections."""
+        end = time.monotonic() + seconds
+        while True:
+            try:
+                server.sql("SELECT 1", database="postgres")
+            except AssertionError:
+                assert time.monotonic() < end, (self.folder / f"{server.name}.log").read_text()[-2_000:]
+                time.sleep(0.05)
+            else:
+                return
+
+    def caught_up(self, seconds: float = 30) -> None:
+        """Wait until the replica has all that the primary has now."""
+        position = self.primary.sql("SELECT pg_current_wal_flush_lsn()")
+        end = time.monotonic() + seconds
+        while self.replica.sql(f"SELECT pg_last_wal_replay_lsn() >= '{position}'") != "t":
+            assert time.monotonic() < end, "the replica does not catch up"
+            time.sleep(0.02)
+
+    def pause(self) -> None:
+        """Let the replica receive, and replay nothing."""
+        self.replica.sql("SELECT pg_wal_replay_pause()")
+        while self.replica.sql("SELECT pg_get_wal_replay_pause_state()") != "paused":
+            time.sleep(0.01)
+
+    def resume(self) -> None:
+        """Let it go on."""
+        self.replica.sql("SELECT pg_wal_replay_resume()")
+
+    def make(self) -> None:
+        """Make and start all three."""
+        self.run("initdb", "-D", str(self.primary.folder), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        with (self.primary.folder / "postgresql.conf").open("a") as settings:
+            settings.write(EVERYWHERE)
+        self.primary.start()
+        self.primary.sql(
+            "CREATE ROLE app LOGIN",
+            "CREATE ROLE repl LOGIN REPLICATION",
+            "CREATE DATABASE notify OWNER app",
+            database="postgres",
+        )
+        source = ("-h", HOST, "-p", str(self.primary.port), "-U", "repl")
+        self.run(
+            "pg_basebackup",
+            *source,
+            "-D",
+            str(self.replica.folder),
+            "-R",
+            "-X",
+            "stream",
+            "-C",
+            "-S",
+            "r1",
+            "-c",
+            "fast",
+        )
+        self.replica.start()
+        users = self.folder / "users.txt"
+        users.write_text('"postgres" ""\n"app" ""\n')
+        settings_file = self.folder / "pgbouncer.ini"
+        settings_file.write_text(POOLER.format(port=self.primary.port, pooler=self.pooler, folder=self.folder))
+        for path in (users, settings_file):
+            path.chmod(0o644)
+        self._pooler = self.spawn(str(pgbouncer()), "-q", str(settings_file), log="pooler")
+
+    def end(self) -> None:
+        """Stop all three."""
+        if self._pooler is not None:
+            self._pooler.end()
+        self.replica.stop()
+        self.primary.stop()
+
+
+def _children(pid: int) -> list[int]:
+    """Processes whose parent is this one."""
+    found = []
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
+                found.append(int(stat.parent.name))
+    return found
+
+
+@contextlib.contextmanager
+def running() -> Iterator[Rig]:
+    """The rig, for as long as the block runs."""
+    folder = Path(tempfile.mkdtemp(prefix="notify-cluster-"))
+    try:
+        account = binaries.account(folder)
+        if account:
+            os.chown(folder, account["user"], account["group"])
+        found = bindir()
+        assert found is not None
+        programs, _ = binaries.runnable(found, folder, account)
+        rig = Rig(folder, programs, account)
+        try:
+            rig.make()
+            yield rig
+        finally:
+            rig.end()
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
