@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
     from uuid import UUID
 
+    from sqlalchemy import ColumnElement
+
     from graphql_api.settings import Settings
 
 T = TypeVar("T")
@@ -52,7 +54,7 @@ PAUSE = (0.02, 0.2)
 
 _TIMEOUTS = text("SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true)")
 
-_POSITION = literal_column("pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
+_POSITION: ColumnElement[int] = literal_column("pg_wal_lsn_diff(pg_current_wal_insert_lsn(), '0/0')::bigint")
 
 log = structlog.get_logger(__name__)
 

@@ -72,8 +72,8 @@ FILTERS: dict[str, Filter] = {
 }
 _latest = by(Change.occurred_at, Change.id, descending=True)
 
-changes = pages(Change, _latest, filters=FILTERS)
-of_service = Page(Change, Change.service_id, "id", _latest, filters=FILTERS)
-of_organisation = Page(Change, Change.organisation_id, "id", _latest, filters=FILTERS)
+changes = pages(Change, _latest, filters=FILTERS, bulk=True)
+of_service = Page(Change, Change.service_id, "id", _latest, filters=FILTERS, bulk=True)
+of_organisation = Page(Change, Change.organisation_id, "id", _latest, filters=FILTERS, bulk=True)
 actor_user = one(Change.actor_user)
 actor_api_key = one(Change.actor_api_key)

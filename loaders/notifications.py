@@ -85,9 +85,17 @@ class _OutsideOfJobs(dict[str, Order]):
 _ORDERS = _OutsideOfJobs(created_at=_by_time)
 
 by_id = row(Notification.id, archive=NotificationHistory)
-of_service = page(Service.notifications, newest(Notification), orders=_ORDERS, filters=FILTERS)
-of_template = page(Template.notifications, newest(Notification), orders=_ORDERS, filters=FILTERS)
-of_job = page(Job.notifications, _by_row, orders={"created_at": _by_time, "job_row_number": _by_row}, filters=FILTERS)
+# Searching takes a while, and what was erased of old messages does not change.
+_LONG = frozenset({"search", "include_erased"})
+of_service = page(Service.notifications, newest(Notification), orders=_ORDERS, filters=FILTERS, bulk=_LONG)
+of_template = page(Template.notifications, newest(Notification), orders=_ORDERS, filters=FILTERS, bulk=_LONG)
+of_job = page(
+    Job.notifications,
+    _by_row,
+    orders={"created_at": _by_time, "job_row_number": _by_row},
+    filters=FILTERS,
+    bulk=_LONG,
+)
 
 service = one(Notification.service)
 # Whoever sees a message sees what it says, though its template may lie in a folder that is closed to them.

@@ -43,7 +43,7 @@ features = many(Organisation.features, by(OrganisationFeature.permission))
 agreement_signed_by = one(Organisation.agreement_signed_by)
 
 
-@batch(key=lambda organisation: organisation.id, missing=lambda: 0)
+@batch(key=lambda organisation: organisation.id, missing=lambda: 0, bulk=True)
 async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
     """Live services that count as live: a figure of the organisation's, which counts those that one cannot see too."""
     del actor

@@ -61,7 +61,7 @@ class Many:
 class Page:
     """Keyset pages of `model`: of the whole table (no `key`), or for each parent whose `local` equals `key`.
 
-    With `bulk` they may be a moment old.
+    With `bulk` they may be a moment old: always, or when one of these filters is given.
     """
 
     model: type[base.Model]
@@ -71,7 +71,11 @@ class Page:
     orders: Mapping[str, Order] = field(default_factory=dict)
     filters: Mapping[str, Filter] = field(default_factory=dict)
     where: ColumnElement[bool] | None = None
-    bulk: bool = False
+    bulk: bool | frozenset[str] = False
+
+    def is_bulk(self, filters: Mapping[str, Any]) -> bool:
+        """Whether the list may be a moment old, by what is asked of it."""
+        return self.bulk if isinstance(self.bulk, bool) else any(filters.get(name) for name in self.bulk)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -111,7 +115,7 @@ def page(
     orders: Mapping[str, Order] | None = None,
     filters: Mapping[str, Filter] | None = None,
     where: ColumnElement[bool] | None = None,
-    bulk: bool = False,
+    bulk: bool | frozenset[str] = False,
 ) -> Page:
     """A keyset page per parent: `page(Service.templates, by(Template.name, Template.id))`."""
     ((local, key),) = _pairs(relationship)
@@ -125,7 +129,7 @@ def pages(
     orders: Mapping[str, Order] | None = None,
     filters: Mapping[str, Filter] | None = None,
     where: ColumnElement[bool] | None = None,
-    bulk: bool = False,
+    bulk: bool | frozenset[str] = False,
 ) -> Page:
     """A keyset page over a whole table, as far as the caller sees it."""
     return Page(model, None, None, order, orders or {}, filters or {}, where, bulk)

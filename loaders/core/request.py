@@ -149,6 +149,7 @@ class Loaders:
         return [found[key] if key in found else batch.missing() for key in keys]
 
     async def _slices(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
+        bulk = page.is_bulk(arguments.filters)
         shapes = statements.shapes_of(page, arguments.filters)
         statement = statements.slices(
             page,
@@ -162,10 +163,10 @@ class Loaders:
         values = statements.values_of(page, arguments.filters, shapes)
         if page.key is None:
             # Without parents the places differ by statement, not by row: a root list is asked for one place at a time.
-            groups = [await self._fetch(statement, values | _place(cursor), bulk=page.bulk) for _, cursor in keys]
+            groups = [await self._fetch(statement, values | _place(cursor), bulk=bulk) for _, cursor in keys]
         else:
             groups = [[] for _ in keys]
-            for one in await self._fetch(statement, values | _places(keys), bulk=page.bulk):
+            for one in await self._fetch(statement, values | _places(keys), bulk=bulk):
                 groups[one.ordinal - 1].append(one)
         return [
             _slice(
@@ -178,25 +179,25 @@ class Loaders:
         ]
 
     async def _behind(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
+        bulk = page.is_bulk(arguments.filters)
         shapes = statements.shapes_of(page, arguments.filters)
         statement = statements.behind(page, self.scope, arguments.order, shapes, backwards=arguments.backwards)
         values = statements.values_of(page, arguments.filters, shapes)
         if page.key is None:
-            return [
-                (await self._fetch(statement, values | _place(cursor), bulk=page.bulk))[0].found for _, cursor in keys
-            ]
-        found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys), bulk=page.bulk)}
+            return [(await self._fetch(statement, values | _place(cursor), bulk=bulk))[0].found for _, cursor in keys]
+        found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys), bulk=bulk)}
         return [found[index + 1] for index in range(len(keys))]
 
     async def _totals(self, page: Page, filters: Mapping[str, Any], keys: Sequence[tuple[Any]]) -> list[Any]:
+        bulk = page.is_bulk(filters)
         shapes = statements.shapes_of(page, filters)
         statement = statements.totals(page, self.scope, shapes)
         values = statements.values_of(page, filters, shapes)
         if page.key is None:
-            return [(await self._fetch(statement, values, bulk=page.bulk))[0].total]
+            return [(await self._fetch(statement, values, bulk=bulk))[0].total]
         found = {
             one.key: one.total
-            for one in await self._fetch(statement, values | {"key_0": [key for (key,) in keys]}, bulk=page.bulk)
+            for one in await self._fetch(statement, values | {"key_0": [key for (key,) in keys]}, bulk=bulk)
         }
         return [found.get(key, 0) for (key,) in keys]
 

@@ -178,9 +178,11 @@ class Rig:
 
     def run(self, program: str, *arguments: str) -> str:
         """Run a program of PostgreSQL's to its end; raises AssertionError with what it says when it fails."""
-        options = binaries.surroundings(self.account)
+        options: dict[str, Any] = binaries.surroundings(self.account)
         command = [str(self.programs / program), *arguments]
-        done = subprocess.run(command, capture_output=True, check=False, text=True, timeout=60, **options)
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            command, capture_output=True, check=False, text=True, timeout=60, **options
+        )
         assert done.returncode == 0, f"{command}: {done.stdout}{done.stderr}"
         return done.stdout
 
