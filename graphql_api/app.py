@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import gc
 import time
 from contextlib import asynccontextmanager
@@ -25,6 +27,7 @@ from graphql_api.requests import PREFLIGHTED, Rejected
 from graphql_api.settings import Settings
 from graphql_api.sockets import Sockets
 from graphql_api.storage import Store
+from graphql_api.usage import Usage
 from schema import schema
 
 if TYPE_CHECKING:
@@ -35,6 +38,8 @@ if TYPE_CHECKING:
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 CORS_SECONDS = 600
+WRITTEN_EVERY = 2.0
+"""Seconds for which counts may stay in memory."""
 YEAR = 31_536_000
 GONE = 499
 """What is counted, as proxies do, where the client closed the connection before an answer."""
@@ -60,7 +65,8 @@ def create(
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     database = database or Database.connect(settings)
     metrics = Metrics(database)
-    server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics)
+    usage = Usage(database)
+    server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics, usage)
     planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
@@ -69,7 +75,12 @@ def create(
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
+        ending = asyncio.Event()
+        writing = asyncio.create_task(_write_down(metrics, usage, ending))
         yield
+        ending.set()
+        await writing
+        await usage.close()
         await planner.close()
         await database.close()
 
@@ -95,6 +106,15 @@ def create(
     app.state.server = server
     app.state.figures = operators.Figures(database)
     return app
+
+
+async def _write_down(metrics: Metrics, usage: Usage, ending: asyncio.Event) -> None:
+    """Write down what has been counted, every few seconds, and at the end."""
+    while not ending.is_set():
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(ending.wait(), WRITTEN_EVERY)
+        metrics.refresh()
+        await usage.flush()
 
 
 def _routes(server: Server, planner: Planner) -> list[BaseRoute]:

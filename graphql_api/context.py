@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from graphql_api import tally
 from graphql_api.attribution import attribute
 from loaders.core import Loaders
 
@@ -46,6 +47,7 @@ class Context:
         async with self.database.transaction() as session:
             attribute(session, self.actor)
             yield session
+        tally.add(messages=session.info.get(tally.MESSAGES, 0))
         if caller := self.actor.api_key_id or self.actor.user_id:
             await self.database.note_write(caller)
         self.read_anew()

@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from graphql_api.metrics import Metrics
     from graphql_api.settings import Settings
     from graphql_api.storage import Store
+    from graphql_api.usage import Usage
 
 ACTING_USER = "x-notify-user-id"
 KEEP_ALIVE = 12.0
@@ -54,6 +55,7 @@ class Server:
     signer: Signer
     store: Store
     metrics: Metrics
+    usage: Usage
     callers: Callers = field(default_factory=Callers)
 
     async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
@@ -119,7 +121,10 @@ class Server:
     def _count(self, operation: Operation, actor: Actor, outcome: str, began: float) -> None:
         """Count an operation that has ended."""
         seconds = time.perf_counter() - began
-        self.metrics.answered(actor, operation.name, operation.query, outcome, seconds, tally.current())
+        told = tally.current()
+        self.metrics.answered(actor, operation.name, operation.query, outcome, seconds, told)
+        if actor.api_key_id:
+            self.usage.called(actor.api_key_id, failed=outcome != OK, seconds=seconds, told=told)
 
 
 class Endpoint:

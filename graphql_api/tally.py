@@ -5,6 +5,9 @@ from __future__ import annotations
 from contextvars import ContextVar
 from dataclasses import dataclass
 
+MESSAGES = "messages"
+"""Where the `info` of a session says how many messages its transaction has made: they count once it is kept."""
+
 
 @dataclass(slots=True)
 class Tally:

@@ -1,7 +1,24 @@
 """Reads of API keys."""
 
-from graphql_api.models import ApiKey, ApiKeyHistory, ApiKeyLifetime
-from loaders.core import One, one, row
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Date, Uuid, bindparam, func, select
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from graphql_api import access
+from graphql_api.models import ApiKey, ApiKeyHistory, ApiKeyLifetime, ApiKeyUsage
+from loaders.core import One, batch, one, row
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
 
 by_id = row(ApiKey.id)
 service = one(ApiKey.service)
@@ -10,3 +27,54 @@ first_version = One(("id",), row(ApiKeyHistory.id, ApiKeyHistory.version, implie
 created_by = one(ApiKey.created_by)
 lifetime = one(ApiKey.lifetime)
 revoked_by = one(ApiKeyLifetime.revoked_by)
+
+
+class Days(NamedTuple):
+    """A key and a run of London days, both ends included."""
+
+    api_key_id: UUID
+    first: date
+    last: date
+
+
+_WANTED = (
+    func.unnest(
+        bindparam("keys", type_=ARRAY(Uuid())),
+        bindparam("firsts", type_=ARRAY(Date())),
+        bindparam("lasts", type_=ARRAY(Date())),
+    )
+    .table_valued("api_key_id", "first", "last", with_ordinality="place")
+    .render_derived(name="wanted")
+)
+_USAGE = (
+    select(
+        _WANTED.c.place,
+        ApiKeyUsage.day,
+        ApiKeyUsage.requests,
+        ApiKeyUsage.succeeded,
+        ApiKeyUsage.failed,
+        ApiKeyUsage.rate_limited,
+        ApiKeyUsage.notifications,
+        ApiKeyUsage.cost,
+        ApiKeyUsage.total_ms,
+    )
+    .join(_WANTED, ApiKeyUsage.api_key_id == _WANTED.c.api_key_id)
+    .where(ApiKeyUsage.day.between(_WANTED.c.first, _WANTED.c.last))
+)
+
+
+def _days(days: Days) -> Days:
+    return days
+
+
+@batch(key=_days, missing=dict, bulk=True)
+async def usage(connection: AsyncConnection, actor: Actor, keys: Sequence[Days]) -> Mapping[Days, dict[date, Any]]:
+    """What keys did, by the day; days without anything are left out."""
+    predicate = access.visible(ApiKeyUsage, access.scope(actor))
+    statement = _USAGE if predicate is None else _USAGE.where(predicate)
+    ids, firsts, lasts = zip(*keys, strict=True)
+    values = {"keys": list(ids), "firsts": list(firsts), "lasts": list(lasts)}
+    found: dict[Days, dict[date, Any]] = {}
+    for day in await connection.execute(statement, access.values(actor) | values):
+        found.setdefault(keys[day.place - 1], {})[day.day] = day
+    return found

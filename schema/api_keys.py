@@ -1,13 +1,17 @@
 """API keys: what GraphQL says of them; the key itself is told once."""
 
-from datetime import datetime
-from typing import Any
+import builtins
+from datetime import date as date_type
+from datetime import datetime, timedelta
+from decimal import Decimal
+from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models
+from graphql_api import london, models
 from graphql_api.domain import api_keys as domain
 from graphql_api.enums import KeyType
+from graphql_api.errors import BadRequest
 from loaders import api_keys as loaders
 from schema import refs
 from schema.core import (
@@ -22,12 +26,60 @@ from schema.core import (
     mutation,
     one,
     payload,
+    plain,
 )
+from schema.money import GBP, Money
+from schema.ranges import DateRangeInput
+from schema.statistics import days_of
+
+LAST_DAYS = 7
+MOST_DAYS = 366
 
 
 def _ends(revoked_at: datetime | None, lifetime: Any) -> datetime | None:
     moments = [revoked_at, lifetime and lifetime.expires_at]
     return min((moment for moment in moments if moment is not None), default=None)
+
+
+def _last_used(_id: Any, lifetime: Any) -> datetime | None:
+    used: datetime | None = lifetime and lifetime.last_used_at
+    return used
+
+
+@plain
+class ApiKeyUsageDay:
+    """What one key did on one day."""
+
+    date: date_type
+    """London day."""
+    requests: int
+    """Calls made."""
+    succeeded: int
+    """Calls answered without an error."""
+    failed: int
+    """Calls refused or failed."""
+    rate_limited: int
+    """Calls refused for coming too fast."""
+    notifications: int
+    """Messages accepted."""
+    cost: Money
+    """Cost of those messages at the full rate."""
+    mean_response_milliseconds: float | None
+    """Mean time to answer; null without calls."""
+
+    @classmethod
+    def of(cls, day: date_type, row: Any | None) -> Self:
+        """The figures of a day; nothing happened where there is no row."""
+        return cls(
+            date=day,
+            requests=row.requests if row else 0,
+            succeeded=row.succeeded if row else 0,
+            failed=row.failed if row else 0,
+            rate_limited=row.rate_limited if row else 0,
+            notifications=row.notifications if row else 0,
+            cost=Money(amount=row.cost if row else Decimal(0), currency=GBP),
+            mean_response_milliseconds=row.total_ms / row.requests if row and row.requests else None,
+        )
 
 
 @entity(models.ApiKey)
@@ -56,6 +108,22 @@ class ApiKey(Entity, Node):
     """Starts at 1, raised by one on every change."""
     revoked_by: refs.User | None = one(loaders.lifetime, loaders.revoked_by)
     """Who revoked it."""
+    last_used_at: datetime | None = computed(models.ApiKey.id, via=_last_used, along=(loaders.lifetime,))
+    """When it last called, to the nearest five minutes; null for never."""
+
+    @strawberry.field(description="Calls and messages per day, the last seven days when left out.")
+    async def usage(self, info: Info, range: DateRangeInput | None = None) -> list[ApiKeyUsageDay] | None:
+        """Every day of the range, the earliest first."""
+        if range is None:
+            last = london.today()
+            first = last - timedelta(days=LAST_DAYS - 1)
+        else:
+            first, last = days_of(range)
+        days = [first + timedelta(days=number) for number in builtins.range(min((last - first).days, MOST_DAYS) + 1)]
+        if len(days) > MOST_DAYS:
+            raise BadRequest(f"Ask for {MOST_DAYS} days at most.")
+        found = await info.context.loaders.batch(loaders.usage, loaders.Days(self.row.id, first, last))
+        return [ApiKeyUsageDay.of(day, found.get(day)) for day in days]
 
 
 @input_type

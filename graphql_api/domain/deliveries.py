@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
-from graphql_api.domain import neighbours
+from graphql_api.domain import api_key_usage, neighbours
 from graphql_api.enums import Channel, NotificationStatus
 from graphql_api.models import utcnow
 from graphql_api.queue import Task, enqueue, enqueue_all
@@ -162,7 +162,7 @@ _SENT = text(
         CAST(:times AS timestamp[]), CAST(:outcomes AS text[])
     ) AS sent (id, provider, reference, billable_units, sent_at, outcome) ON sent.id = mine.notification_id
     WHERE message.id = sent.id AND message.notification_status = 'created'
-    RETURNING message.id
+    RETURNING message.id, message.api_key_id
     """
 )
 
@@ -182,7 +182,10 @@ async def record_sent(tx: AsyncSession, actor: Actor, sent: Sequence[Sent], *, o
         "times": times,
         "outcomes": outcomes,
     }
-    return set((await tx.execute(_SENT, values)).scalars())
+    recorded = (await tx.execute(_SENT, values)).all()
+    if of_keys := [message.id for message in recorded if message.api_key_id]:
+        await api_key_usage.charge(tx, of_keys)
+    return {message.id for message in recorded}
 
 
 _RETRY = text(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select, text
 
 from graphql_api import models
-from graphql_api.domain import deliveries, limits, notification_rows, sendings
+from graphql_api.domain import api_key_usage, deliveries, limits, notification_rows, sendings
 from graphql_api.domain.notification_rows import Sending
 from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage, ServiceFeature
 from graphql_api.models import utcnow
@@ -225,7 +225,10 @@ async def advance(
     await _hold(tx, run, row=row, next_row=row + len(rows), lease=lease)
     written = set(await notification_rows.write(tx, rows))
     created = (values["id"] for values in rows if values["status"] == NotificationStatus.CREATED.value)
-    await deliveries.queue(tx, [notification_id for notification_id in created if notification_id in written])
+    accepted = [notification_id for notification_id in created if notification_id in written]
+    await deliveries.queue(tx, accepted)
+    if run.sending.api_key_id:
+        await api_key_usage.add_messages(tx, run.sending.api_key_id, run.sending.created_at, len(accepted))
 
 
 _FINISH = text(

@@ -12,6 +12,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import text
 
+from graphql_api import tally
 from graphql_api.content.placeholders import ZERO_WIDTH
 from graphql_api.enums import Channel, KeyType, NotificationStatus, Postage
 from graphql_api.recipients import email_addresses, phone_numbers
@@ -195,4 +196,6 @@ async def write(tx: AsyncSession, rows: Sequence[Values]) -> list[UUID]:
     if not rows:
         return []
     columns = {name: list(map(itemgetter(name), rows)) for name in _TYPES}
-    return list((await tx.execute(_INSERT, columns)).scalars())
+    written = list((await tx.execute(_INSERT, columns)).scalars())
+    tx.info[tally.MESSAGES] = tx.info.get(tally.MESSAGES, 0) + len(written)
+    return written

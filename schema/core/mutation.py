@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, dataclass_transform
 
 import strawberry
 
+from graphql_api import tally
 from graphql_api.errors import DomainError
 from schema.core import descriptions
 from schema.core.info import Info
@@ -45,6 +46,7 @@ def mutation(resolve: Callable[..., Awaitable[P]]) -> Any:
         except DomainError as refusal:
             from schema.errors import user_errors  # noqa: PLC0415 - they are made of core's types
 
+            tally.add(refusals=frozenset({refusal.code}))
             info.context.read_anew()
             return answer(user_errors=user_errors(refusal, info.context))
 

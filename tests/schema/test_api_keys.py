@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
-from graphql_api import models
+from graphql_api import london, models
 from graphql_api.enums import KeyType, ServicePermission
 from tests.builders import Builders, key, person, platform_admin, stranger
 from tests.conftest import Ask, Statements
@@ -73,7 +74,9 @@ async def test_no_field_of_a_key_is_its_secret(ask: Ask) -> None:
         "expiresAt",
         "revokedAt",
         "revokedBy",
+        "lastUsedAt",
         "version",
+        "usage",
     }
 
 
@@ -142,3 +145,76 @@ async def test_what_keys_cost_does_not_depend_on_their_number(ask: Ask, make: Bu
         await make.add(models.ApiKeyLifetime(api_key_id=row.id, revoked_by_id=actor.user_id))
         with statements(6):
             assert (await ask(document, by=actor, id=str(service.id))).errors == []
+
+
+USAGE = """query ($id: ID!, $range: DateRangeInput) { node(id: $id) { ... on ApiKey { lastUsedAt usage(range: $range) {
+    date requests succeeded failed rateLimited notifications cost { amount currency } meanResponseMilliseconds
+} } } }"""
+NOTHING = {
+    "requests": 0,
+    "succeeded": 0,
+    "failed": 0,
+    "rateLimited": 0,
+    "notifications": 0,
+    "cost": {"amount": "0", "currency": "GBP"},
+    "meanResponseMilliseconds": None,
+}
+
+
+async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    api_key, other = await make.api_key(service), await make.api_key(service)
+    first = date(2026, 3, 1)
+    did = {"requests": 4, "succeeded": 3, "failed": 1, "rate_limited": 1, "notifications": 9}
+    for row, day in ((api_key, first), (other, first), (api_key, date(2026, 2, 28)), (api_key, date(2026, 3, 4))):
+        values = {"units": 2, "cost": Decimal("0.0454"), "total_ms": 50.0}
+        await make.add(models.ApiKeyUsage(api_key_id=row.id, day=day, **did, **values))
+    used = datetime(2026, 3, 1, 12, 5, tzinfo=UTC).replace(tzinfo=None)
+    await make.add(models.ApiKeyLifetime(api_key_id=api_key.id, last_used_at=used))
+    days = {"from": "2026-03-01", "to": "2026-03-03"}
+
+    for actor in (person(await make.member(service), service), key(api_key), platform_admin(await make.user())):
+        answer = await ask(USAGE, by=actor, id=str(api_key.id), range=days)
+        assert answer.field == {
+            "lastUsedAt": "2026-03-01T12:05:00Z",
+            "usage": [
+                {
+                    "date": "2026-03-01",
+                    "requests": 4,
+                    "succeeded": 3,
+                    "failed": 1,
+                    "rateLimited": 1,
+                    "notifications": 9,
+                    "cost": {"amount": "0.0454", "currency": "GBP"},
+                    "meanResponseMilliseconds": 12.5,
+                },
+                {"date": "2026-03-02", **NOTHING},
+                {"date": "2026-03-03", **NOTHING},
+            ],
+        }
+
+
+async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    api_key = await make.api_key(service)
+    member = person(await make.member(service), service)
+
+    answer = await ask(USAGE, by=member, id=str(api_key.id))
+    long = await ask(USAGE, by=member, id=str(api_key.id), range={"from": "1900-01-01", "to": "2026-03-03"})
+
+    today = london.today()
+    assert answer.field == {
+        "lastUsedAt": None,
+        "usage": [{"date": str(today - timedelta(days=ago)), **NOTHING} for ago in range(6, -1, -1)],
+    }
+    assert long.codes == ["BAD_REQUEST"]
+
+
+async def test_usage_of_many_keys_is_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+    service = await make.service()
+    member = person(await make.member(service), service)
+    asked = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { usage { requests } } } }"
+    for count in (1, 3):
+        ids = [str((await make.api_key(service)).id) for _ in range(count)]
+        with statements(3):
+            await ask(asked, by=member, ids=ids)

@@ -1,0 +1,93 @@
+"""What the worker adds to the figures of an API key: messages of its jobs, and what messages cost."""
+
+from __future__ import annotations
+
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any
+from uuid import UUID
+
+from graphql_api import london
+from graphql_api.domain import api_key_usage
+from graphql_api.enums import Channel, KeyType
+from graphql_api.worker import jobs, notifications
+from tests.worker.rigs import Rig, texts
+
+SUMMER_NIGHT = datetime(2024, 6, 1, 23, 30, tzinfo=UTC).replace(tzinfo=None)  # in London the second of June has begun
+
+
+async def figures(rig: Rig, key_id: UUID) -> list[dict[str, Any]]:
+    """What is kept of a key."""
+    columns = "day, requests, notifications, units, cost"
+    return await rig.rows(f"SELECT {columns} FROM api_key_usage_daily WHERE api_key_id = :id ORDER BY day", id=key_id)
+
+
+def of(day: date, *, notifications: int = 0, units: int = 0, cost: str = "0") -> dict[str, Any]:
+    """The figures of a day on which nobody called."""
+    return {"day": day, "requests": 0, "notifications": notifications, "units": units, "cost": Decimal(cost)}
+
+
+async def test_messages_of_a_keys_job_count_as_its_messages_once(rig: Rig) -> None:
+    service = await rig.make.service()
+    key = await rig.make.api_key(service)
+    template = await rig.make.template(service)
+    job = await rig.job(template, texts(3), rows=3, run={"api_key_id": key.id})
+
+    await jobs.process(rig.work(), {"job_id": str(job.id)})
+    await rig.execute("UPDATE jobs SET job_status = 'error' WHERE id = :id", id=job.id)
+    await rig.execute("UPDATE job_runs SET next_row = 0, lease_until = NULL WHERE job_id = :id", id=job.id)
+    await jobs.process(rig.work(), {"job_id": str(job.id)})
+
+    assert await figures(rig, key.id) == [of(london.today(), notifications=3)]
+
+
+async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are_handed_over(rig: Rig) -> None:
+    service = await rig.make.service()
+    key, test_key = await rig.make.api_key(service), await rig.make.api_key(service, KeyType.TEST, name="Test")
+    template = await rig.make.template(service, content="x" * 200)
+    rate = await rig.value(
+        "SELECT rate FROM rates WHERE valid_from <= :at ORDER BY valid_from DESC LIMIT 1", at=SUMMER_NIGHT
+    )
+    at: dict[str, Any] = {"created_at": SUMMER_NIGHT, "api_key_id": key.id}
+    ids = await rig.waiting(template, 2, **at)
+    ids += await rig.waiting(template, 1, **at, rate_multiplier=Decimal(3), international=True)
+    ids += await rig.waiting(template, 1, created_at=SUMMER_NIGHT, api_key_id=test_key.id, key_type="test")
+    ids += await rig.waiting(template, 1, created_at=SUMMER_NIGHT)
+
+    for _ in range(2):
+        await notifications.deliver(rig.work(), {"notification_ids": [str(one) for one in ids]})
+
+    assert rate > 0
+    assert await figures(rig, key.id) == [of(date(2024, 6, 2), units=10, cost=str(10 * rate))]
+    assert await figures(rig, test_key.id) == []
+
+
+async def test_emails_cost_nothing(rig: Rig) -> None:
+    service = await rig.make.service()
+    key = await rig.make.api_key(service)
+    template = await rig.make.template(service, Channel.EMAIL, subject="Hi", content="Hello")
+    ids = await rig.waiting(template, 1, api_key_id=key.id)
+
+    await notifications.deliver(rig.work(), {"notification_ids": [str(one) for one in ids]})
+
+    assert await figures(rig, key.id) == []
+
+
+async def test_a_letter_costs_all_its_sheets_together(rig: Rig) -> None:
+    service = await rig.make.service()
+    key = await rig.make.api_key(service)
+    template = await rig.make.template(service, Channel.LETTER)
+    ids = await rig.waiting(template, 2, api_key_id=key.id, created_at=SUMMER_NIGHT, postage="second")
+    await rig.execute("UPDATE notifications SET billable_units = 2 WHERE id = ANY(:ids)", ids=ids)
+    rate = await rig.value(
+        """
+        SELECT rate FROM letter_rates WHERE sheet_count = 2 AND post_class = 'second' AND crown
+        AND start_date <= :at AND (end_date IS NULL OR end_date > :at)
+        """,
+        at=SUMMER_NIGHT,
+    )
+
+    async with rig.database.transaction() as tx:
+        await api_key_usage.charge(tx, ids)
+
+    assert await figures(rig, key.id) == [of(date(2024, 6, 2), units=4, cost=str(2 * rate))]
