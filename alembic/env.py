@@ -20,13 +20,10 @@ from sqlalchemy.schema import SchemaItem
 from graphql_api import models
 from graphql_api.complaints import Complaint
 from graphql_api.migrate import differences
-from graphql_api.migrate.owners import LAST_OF_NOTIFY, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
+from graphql_api.migrate.owners import LAST_OF_NOTIFY, LOCK, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
 from graphql_api.migrate.plans import titled
 from graphql_api.migrate.waits import Waits
 from graphql_api.settings import asyncpg_url
-
-# Notify's own lock, `alembic` and a zero byte as a number: neither side migrates while the other does.
-LOCK = int.from_bytes(b"alembic\0", "big")
 
 SETTINGS = {
     "TimeZone": "UTC",

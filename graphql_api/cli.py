@@ -93,6 +93,9 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--sql", action="store_true", help="print what would happen, in SQL; without DATABASE_URL to an empty database"
     )
+    which.add_argument(
+        "--index", action="store_true", help="where GOV.UK Notify made the tables: build the indexes that we read by"
+    )
     which.add_argument("--new", metavar="MESSAGE", help="write the next migration, from how the models have changed")
     seed = command(
         "seed",
@@ -145,7 +148,7 @@ def _work(options: argparse.Namespace) -> None:
 
 def _migrate(options: argparse.Namespace) -> None:
     from graphql_api import migrate
-    from graphql_api.migrate import rehearsals
+    from graphql_api.migrate import indexes, rehearsals
 
     if options.new:
         path, seen = run(rehearsals.new(options.new))
@@ -161,6 +164,9 @@ def _migrate(options: argparse.Namespace) -> None:
     with _database_url(settings) as url:
         if options.check:
             _check(url)
+            return
+        if options.index:
+            run(indexes.build(url, tell=_tell))
             return
         if options.down:
             run(migrate.downgrade(url, options.down, tell=_tell))

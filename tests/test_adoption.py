@@ -11,9 +11,9 @@ import pytest_asyncio
 
 from graphql_api import migrate
 from graphql_api.complaints import Complaint
-from graphql_api.migrate import owners, rehearsals
+from graphql_api.migrate import indexes, owners, rehearsals
 from tests.migrations import REVISIONS, make_notify, migrated, play
-from tests.models.databases import run, scratch, shape
+from tests.models.databases import connected, run, scratch, shape
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -116,3 +116,44 @@ async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched
             "changed: bring it to Notify's 0560_add_nhs_notify_org or later first."
         )
     assert shape(database) == before
+
+
+async def indexes_of(url: str) -> dict[str, str]:
+    """What the indexes of Notify's tables are, those that are valid."""
+    question = """
+        SELECT relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indisvalid AND indrelid = ANY ($1::text[]::regclass[])
+    """
+    async with connected(url) as connection:
+        return dict(await connection.fetch(question, sorted(owners.NOTIFYS)))
+
+
+async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, postgres_url: str) -> None:
+    await migrate.upgrade(database)
+    await run(
+        database,
+        "CREATE INDEX ix_jobs_service_id_created_at_id ON jobs (service_id)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_service_id_created_at_id'::regclass",
+    )
+    theirs = await indexes_of(database)
+    built: list[str] = []
+
+    await indexes.build(database, tell=built.append)
+
+    async with scratch(postgres_url) as ours:
+        await migrate.upgrade(ours)
+        assert await indexes_of(database) == await indexes_of(ours)
+    assert sorted(built) == sorted(set(await indexes_of(database)) - set(theirs))
+    await indexes.build(database, tell=built.append)
+    assert len(built) == len(set(built))
+
+
+async def test_no_index_is_built_while_somebody_migrates(database: str) -> None:
+    theirs = await indexes_of(database)
+    async with connected(database) as migrator:
+        await migrator.fetch("SELECT pg_advisory_lock($1)", owners.LOCK)
+
+        with pytest.raises(Complaint, match=r"^Somebody else migrates the database: try again when they are done\.$"):
+            await indexes.build(database, tell=print)
+
+    assert await indexes_of(database) == theirs

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 VERSION_TABLE = "graphql_api_version"
 """Where our migrations note the revision: beside Notify's own `alembic_version`."""
 
+LOCK = int.from_bytes(b"alembic\0", "big")
+"""The advisory lock of whoever migrates. It is Notify's own: neither side migrates while the other does."""
+
 NOTIFYS = frozenset(
     """
     annual_billing api_keys api_keys_history auth_type branding_type complaints default_annual_allowance domain

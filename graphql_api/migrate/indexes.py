@@ -1,0 +1,57 @@
+"""The indexes that our lists are read by: where Notify made the tables, they come only when an operator asks."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import sqlalchemy as sa
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from graphql_api import models
+from graphql_api.complaints import Complaint
+from graphql_api.migrate.owners import LOCK, NOTIFYS
+from graphql_api.settings import asyncpg_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+# It waits for older transactions without blocking anybody, so it may wait as long as it takes.
+SETTINGS = {"lock_timeout": "0", "statement_timeout": "0", "application_name": "migrate"}
+
+VALID = sa.text("SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid WHERE indisvalid")
+
+
+async def build(url: str, *, tell: Callable[[str], None]) -> None:
+    """Build the indexes of ours that Notify's tables lack, one by one and beside traffic; tell each.
+
+    Raises Complaint while somebody else migrates.
+    """
+    engine = create_async_engine(
+        asyncpg_url(url),
+        poolclass=pool.NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"server_settings": SETTINGS},
+    )
+    async with engine.connect() as connection:
+        if not await connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LOCK))):
+            raise Complaint("Somebody else migrates the database: try again when they are done.")
+        for index in await _lacking(connection):
+            # What a try that was broken off has left is invalid.
+            await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}")
+            made = str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect))
+            await connection.exec_driver_sql(made.replace("INDEX", "INDEX CONCURRENTLY", 1))
+            tell(str(index.name))
+
+
+async def _lacking(connection: AsyncConnection) -> list[sa.Index]:
+    valid = set(await connection.scalars(VALID))
+    return [
+        index
+        for table in models.Model.metadata.sorted_tables
+        if table.name in NOTIFYS
+        for index in sorted(table.indexes, key=lambda index: str(index.name))
+        if index.name not in valid
+    ]
