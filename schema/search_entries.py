@@ -16,7 +16,7 @@ from schema.services import Service
 from schema.templates import Template
 from schema.users import User
 
-SHORTEST, LONGEST = 2, 500
+SHORTEST, LONGEST = 3, 500
 
 SearchResult = Annotated[
     Organisation | Service | Template | User,

@@ -1,4 +1,4 @@
-"""Add what can be searched for: names, subjects and addresses, as they were when it was last refreshed.
+"""Add what can be searched for: names, subjects and addresses in lower case, as they were at the last refresh.
 
 The view reads through a function, so that whoever owns a table can change its columns as before.
 """
@@ -16,13 +16,14 @@ def upgrade() -> None:
         """
         CREATE FUNCTION read_search_entries() RETURNS TABLE (kind text, row_id uuid, text text)
         LANGUAGE sql STABLE SET search_path = public, pg_temp AS $$
-            SELECT 'organisation', id, name FROM organisation WHERE active
+            SELECT 'organisation', id, lower(name) FROM organisation WHERE active
             UNION ALL
-            SELECT 'service', id, name FROM services WHERE active
+            SELECT 'service', id, lower(name) FROM services WHERE active
             UNION ALL
-            SELECT 'template', id, concat_ws(E'\\n', name, subject) FROM templates WHERE NOT archived AND NOT hidden
+            SELECT 'template', id, lower(concat_ws(E'\\n', name, subject)) FROM templates
+            WHERE NOT archived AND NOT hidden
             UNION ALL
-            SELECT 'user', id, concat_ws(E'\\n', name, email_address) FROM users WHERE state <> 'inactive'
+            SELECT 'user', id, lower(concat_ws(E'\\n', name, email_address)) FROM users WHERE state <> 'inactive'
         $$
         """
     )

@@ -11,7 +11,7 @@ from graphql_api.models.base import Model
 
 
 class SearchEntry(Model):
-    """The text by which a row of another table is found, as it was when the view was last refreshed."""
+    """The text by which a row of another table is found, in lower case, as it was when the view was last refreshed."""
 
     __tablename__ = "search_entries"
     # A materialised view: migrations write it by hand.
