@@ -35,6 +35,11 @@ class Scope(NamedTuple):
     kind: Kind
     in_organisations: bool
 
+    @property
+    def sees_all(self) -> bool:
+        """Whether no row is hidden."""
+        return self.kind in {Kind.ADMIN, Kind.SYSTEM}
+
 
 class Rule(NamedTuple):
     """Who sees a row: a person, and an API key; None for nobody of that kind."""
@@ -74,7 +79,7 @@ def values(actor: Actor) -> dict[str, Any]:
 
 def visible(model: type[models.Model], seen_by: Scope) -> Predicate | None:
     """The rows of a table that a scope sees; None for all of them."""
-    if seen_by.kind in {Kind.ADMIN, Kind.SYSTEM}:
+    if seen_by.sees_all:
         return None
     return _predicate(model, seen_by)
 
@@ -312,7 +317,7 @@ def _predicate(model: type[models.Model], seen_by: Scope) -> Predicate:
 
 
 def _for_admins(seen_by: Scope) -> Predicate | None:
-    return None if seen_by.kind in {Kind.ADMIN, Kind.SYSTEM} else false()
+    return None if seen_by.sees_all else false()
 
 
 def _for_oneself(seen_by: Scope) -> Predicate | None:

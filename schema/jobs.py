@@ -91,7 +91,7 @@ class Job(Entity, Node):
     """Template as it was when the job was made."""
     channel: Channel = computed(via=lambda version: version.template_type, along=(loaders.template_version,))
     """Channel."""
-    file_name: str | None = computed(models.Job.original_file_name, via=lambda name: name or None)
+    file_name: str | None = column(models.Job.original_file_name, blank_is_null=True)
     """Name of the file or contact list; null when the rows came with the call."""
     status: JobStatus = column(models.Job.job_status)
     """Where it stands."""

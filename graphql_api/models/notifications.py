@@ -10,6 +10,7 @@ from uuid import UUID
 from sqlalchemy import CheckConstraint, ForeignKey, ForeignKeyConstraint, Index, String, Text, UniqueConstraint, text
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
+from graphql_api.enums import NotificationStatus
 from graphql_api.models.base import Created, Identified, Model, utcnow
 from graphql_api.models.types import notification_type
 
@@ -19,6 +20,9 @@ if TYPE_CHECKING:
     from graphql_api.models.services import Service
     from graphql_api.models.templates import Template, TemplateHistory
     from graphql_api.models.users import User
+
+STATUSES = (*NotificationStatus, "failed")
+"""Every status that a row may hold; the last is one of old rows only."""
 
 
 class NotificationColumns:
@@ -100,6 +104,7 @@ class Notification(Identified, NotificationColumns, Model):
         "notification_status",
         Text,
         ForeignKey("notification_status_types.name", name="fk_notifications_notification_status"),
+        info={"words": STATUSES},
         default="created",
     )
     client_reference: Mapped[str | None] = mapped_column(index=True)
@@ -157,6 +162,7 @@ class NotificationHistory(NotificationColumns, Model):
         "notification_status",
         Text,
         ForeignKey("notification_status_types.name", name="fk_notification_history_notification_status"),
+        info={"words": STATUSES},
     )
 
     service: Mapped[Service | None] = relationship(lazy="raise")

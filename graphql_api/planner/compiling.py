@@ -8,31 +8,31 @@ expression copies `name`; `_edges` hangs a source of pages below it; its rows' e
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-import strawberry
 from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
 from graphql.execution.collect_fields import collect_fields
 
 from graphql_api.planner import pages, sources
 from graphql_api.planner.refusals import Declined
-from graphql_api.planner.selections import Details, Selections, has_variables
 from graphql_api.planner.tables import OWN, Table
+from graphql_api.planner.telling import Telling
 from graphql_api.planner.writing import may_be_null
 from loaders.core import readable
 from schema.core import Node, NodeQueries, entities, entity_of
 from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
-from schema.core.resolvers import read_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Mapping
 
     from graphql import FragmentDefinitionNode, OperationDefinitionNode
     from graphql.execution.values import VariableValues
 
     from graphql_api.masking import Schema
-    from loaders.core import One
+    from graphql_api.planner.selections import Details
+    from loaders.core import One, Page
 
 
 @dataclass(slots=True)
@@ -68,9 +68,7 @@ def compiled(
     return _Compiler(schema, operation, fragments, variables).plan()
 
 
-class _Compiler(Selections):
-    _sources = 0
-
+class _Compiler(Telling):
     def plan(self) -> Plan:
         query: Any = self._schema.query_type
         collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
@@ -106,7 +104,9 @@ class _Compiler(Selections):
         arguments = self._arguments(definition, details[0].node)
         return sources.Nodes(arguments, tuple(kind.by_id for kind in kinds), found)
 
-    def _by_key(self, row: Any, details: Details) -> sources.ByKey:
+    def _by_key(self, row: Any, details: Details) -> Any:
+        with contextlib.suppress(Declined):
+            return self.told_by_key(row, details)
         rows = self._rows(row.model)
         expression = self._entity(rows, OWN, row.model, details, sure=row.archive is None)
         at = tuple(rows.table.column(OWN, key.key) for key in row.key)
@@ -153,6 +153,8 @@ class _Compiler(Selections):
         sure: bool,
     ) -> str:
         place = rows.table.column(alias, field.name)
+        if field.blank_is_null:
+            return self._complete(definition.type, details, f"(r[{place}] or None)")
         required = isinstance(definition.type, GraphQLNonNull)
         kind = definition.type.of_type if required else definition.type
         written = self._code.column_leaf(kind, model, field.name, place) if is_leaf_type(kind) else None
@@ -280,7 +282,9 @@ class _Compiler(Selections):
         expression = self._complete(definition.type, details, call)
         return sources.Batches(field.loader, self._code.function("context, values", f"[{expression} for v in values]"))
 
-    def _pages(self, field: Edges, definition: Any, details: Details) -> pages.Pages:
+    def _pages(self, field: Edges, definition: Any, details: Details) -> Any:
+        with contextlib.suppress(Declined):
+            return self.told_pages(field, definition, details)
         page = field.loader
         rows = self._rows(page.model)
         ends = pages.Ends()
@@ -298,9 +302,9 @@ class _Compiler(Selections):
             else:
                 ends.rows, written = True, f"v{len(expressions)}"
                 expressions.append(
-                    self._entity(rows, OWN, page.model, below)
+                    self._entity(rows, OWN, page.model, below, sure=pages.sure(page))
                     if name == "nodes"
-                    else self._edge(rows, page.model, kind.fields[name].type.of_type.of_type.of_type, below, ends)
+                    else self._edge(rows, page, kind.fields[name].type.of_type.of_type.of_type, below, ends)
                 )
             parts.append(f"{key!r}: {written}")
         self._finish(rows, expressions)
@@ -309,36 +313,20 @@ class _Compiler(Selections):
         write = self._code.function(names, "{" + ", ".join(parts) + "}")
         return pages.Pages(page, self._asked(field, definition, details[0].node), rows, ends, write)
 
-    def _asked(self, field: Edges, definition: Any, node: Any) -> Callable[[sources.Request], pages.Asked]:
-        """What a connection is asked for: found out now where no variable has a say."""
-
-        def asked(given: Mapping[str, Any]) -> pages.Asked:
-            paging = dict(given)
-            chosen, order = paging.pop("filter", strawberry.UNSET), paging.pop("order_by", strawberry.UNSET)
-            return pages.Asked.of(field.loader, read_arguments(field, chosen, order, paging))
-
-        given = self._arguments(definition, node)
-        if has_variables(node):
-            return lambda request: asked(given(request))
-        fixed = asked(self._given(definition, node, self._variables))
-        return lambda _: fixed
-
-    def _edge(self, rows: sources.Rows, model: Any, kind: GraphQLObjectType, details: Details, ends: pages.Ends) -> str:
+    def _edge(self, rows: sources.Rows, page: Page, kind: GraphQLObjectType, details: Details, ends: pages.Ends) -> str:
         parts = []
         for key, below in self._below(kind, details):
             name = below[0].node.name.value
             ends.places = ends.places or name == "cursor"
             written = {"__typename": repr(kind.name), "cursor": "cursor(r)"}.get(name)
-            parts.append(f"{key!r}: {written or self._entity(rows, OWN, model, below)}")
+            parts.append(f"{key!r}: {written or self._entity(rows, OWN, page.model, below, sure=pages.sure(page))}")
         return "{" + ", ".join(parts) + "}"
 
     def _page_info(self, kind: GraphQLObjectType, details: Details, ends: pages.Ends) -> str:
         parts = []
         for key, below in self._below(kind, details):
             name = below[0].node.name.value
-            ends.cursors = ends.cursors or name in {"startCursor", "endCursor"}
-            ends.places = ends.places or ends.cursors
-            ends.behind = ends.behind or name in {"hasNextPage", "hasPreviousPage"}
+            ends.note(name)
             written = {
                 "__typename": repr(kind.name),
                 "hasNextPage": "after",

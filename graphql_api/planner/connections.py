@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections import deque
+from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
     from graphql_api.database import Database
 
 Records = list[Any]
+STATEMENTS = 64
+"""Statements that a connection keeps prepared; the driver's own cache leaves out long ones, which are the costliest."""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 _PLAN_AS_USUAL = "RESET plan_cache_mode"
 
@@ -41,6 +43,19 @@ class _Lent:
     driver: Any
     steady: bool = False
     born: float = field(default_factory=time.monotonic)
+    prepared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+
+    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
+        """The rows of a statement, prepared the first time."""
+        statement = self.prepared.get(sql)
+        if statement is None:
+            statement = self.prepared[sql] = await self.driver.prepare(sql)
+            if len(self.prepared) > STATEMENTS:
+                self.prepared.popitem(last=False)
+        else:
+            self.prepared.move_to_end(sql)
+        rows: Records = await statement.fetch(*arguments)
+        return rows
 
 
 class Kept:
@@ -49,7 +64,7 @@ class Kept:
     def __init__(self, database: Database, most: int, recycle: float, *, settable: bool = True) -> None:
         """Open none before it is needed; each is given back after `recycle` seconds.
 
-        Where they are not `settable`, as through a pooler, they are left as they are.
+        Where they are not `settable`, as through a pooler, they are left as they are, and nothing is kept on them.
         """
         self._settable = settable
         self._engine = database.primary
@@ -64,11 +79,14 @@ class Kept:
         async with self._turn:
             lent = self._free.pop() if self._free else await self._borrow()
             try:
-                if steady != lent.steady and self._settable:
-                    # PostgreSQL would plan most of these each time, which takes as long as running them.
-                    await lent.driver.execute(_PLAN_ONCE if steady else _PLAN_AS_USUAL)
-                    lent.steady = steady
-                rows: Records = await lent.driver.fetch(sql, *arguments)
+                if not self._settable:
+                    rows: Records = await lent.driver.fetch(sql, *arguments)
+                else:
+                    if steady != lent.steady:
+                        # PostgreSQL would plan most of these each time, which takes as long as running them.
+                        await lent.driver.execute(_PLAN_ONCE if steady else _PLAN_AS_USUAL)
+                        lent.steady = steady
+                    rows = await lent.fetch(sql, arguments)
             except BaseException:
                 # Whether it can be used again nobody knows: the pool tries it before it lends it to another.
                 self._give_back(lent)

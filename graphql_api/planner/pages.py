@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql_api.planner import tables
 from loaders.core import statements
+from loaders.core.filters import Also
 from loaders.core.paging import Arguments, write_cursor
 
 if TYPE_CHECKING:
@@ -25,6 +26,17 @@ class Ends:
     cursors: bool = False
     behind: bool = False
     total: bool = False
+
+    def note(self, name: str) -> None:
+        """That `pageInfo` is asked for one of its fields."""
+        self.cursors = self.cursors or name in {"startCursor", "endCursor"}
+        self.places = self.places or self.cursors
+        self.behind = self.behind or name in {"hasNextPage", "hasPreviousPage"}
+
+
+def sure(page: Page) -> bool:
+    """Whether the rows of a page have every column: those of an archive may not."""
+    return not any(isinstance(one, Also) for one in page.filters.values())
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,7 @@ class Pages:
     async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
         """A connection for each key."""
         asked = self.arguments(request)
+        request.check(self.page, asked)
         arguments, shapes, values = asked.arguments, asked.shapes, asked.values
         wanted = [key for key in dict.fromkeys(keys) if key is not None or self.page.key is None]
         if not wanted:

@@ -21,13 +21,15 @@ from schema.core.node import MOST_IDS
 from schema.core.resolvers import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from graphql.execution.values import VariableValues
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.context import Context
     from graphql_api.planner.connections import Reads
-    from loaders.core import Batch, Many, Row
+    from graphql_api.planner.pages import Asked
+    from loaders.core import Batch, Many, Page, Row
 
 VARIANTS = 16
 """Texts that one source keeps: page sizes, directions and filters change them."""
@@ -45,6 +47,11 @@ class Request:
         self.variables = variables
         self.scope = access.scope(context.actor)
         self._values: dict[str, Any] | None = None
+
+    def check(self, page: Page, asked: Asked) -> None:
+        """Raise `Declined` where a page is for a replica: a plan reads from the primary."""
+        if self.context.database.replicated and page.is_bulk(asked.arguments.filters):
+            raise Declined
 
     async def fetch(self, text: tables.Text, values: dict[str, Any]) -> Sequence[Any]:
         """The records of a statement with these values and the caller's."""
@@ -162,8 +169,11 @@ class Batches:
         if not wanted:
             return [None] * len(keys)
         context = request.context
-        async with context.database.reading() as connection:
-            found = await self.batch.read(connection, context.actor, wanted)
+
+        async def work(connection: AsyncConnection) -> Mapping[Any, Any]:
+            return await self.batch.read(connection, context.actor, wanted)
+
+        found = await context.loaders.read(work, bulk=self.batch.bulk)
         answers = [found[name] if name in found else self.batch.missing() for name in wanted]
         values = dict(zip(wanted, self.write(context, answers), strict=True))
         return [None if row is None else values[name] for row, name in zip(keys, names, strict=True)]

@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 OWN = ""
 """The alias of a statement's own rows; joined ones have j0, j1 ..."""
-_STEADY = ("key_", "cursor_", "actor_")
+STEADY = ("key_", "cursor_", "actor_")
+"""How parameters are called for which one way of running a statement is right, whatever their values."""
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -134,5 +135,5 @@ def _text(statement: Any) -> Text:
             process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
             constants[name] = process(value) if process else value
     names = tuple(compiled.positiontup or ())
-    steady = all(name.startswith(_STEADY) for name in names)
+    steady = all(name.startswith(STEADY) for name in names)
     return Text(str(compiled), names, constants, any(name.startswith("actor_") for name in names), steady)

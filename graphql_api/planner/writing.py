@@ -84,7 +84,7 @@ class Code:
     def leaf(self, kind: GraphQLNamedType, name: str) -> str:
         """A value, which is there, as JSON has it."""
         if isinstance(kind, GraphQLEnumType):
-            return f"{self.constant(_words(kind))}[{name}]"
+            return f"{self.constant(words(kind))}[{name}]"
         if not isinstance(kind, GraphQLScalarType):
             raise Declined
         if kind.name == "JSON":
@@ -100,7 +100,7 @@ class Code:
 
     def column_leaf(self, kind: GraphQLNamedType, model: Any, name: str, place: int) -> str | None:
         """A column, which is there, as JSON has it; None where that is for `leaf` to find out."""
-        column = _column(model, name)
+        column = column_of(model, name)
         if isinstance(kind, GraphQLEnumType):
             return self.leaf(kind, f"r[{place}]")
         if isinstance(column.type, _AS_THEY_ARE.get(kind.name, ())) and not isinstance(column.type, BigInteger):
@@ -118,11 +118,12 @@ class Code:
 
 def may_be_null(model: Any, name: str) -> bool:
     """Whether a column can be without a value for somebody."""
-    return bool(_column(model, name).nullable) or (model, name) in access.GUARDED
+    return bool(column_of(model, name).nullable) or (model, name) in access.GUARDED
 
 
 @lru_cache(maxsize=256)
-def _words(kind: GraphQLEnumType) -> dict[Any, str]:
+def words(kind: GraphQLEnumType) -> dict[Any, str]:
+    """What the words of an enum are called, by their values."""
     return {value.value: name for name, value in kind.values.items()}
 
 
@@ -137,13 +138,14 @@ def _row_class(model: Any) -> Any:
 
 
 @lru_cache(maxsize=4_096)
-def _column(model: Any, name: str) -> Any:
+def column_of(model: Any, name: str) -> Any:
+    """The column of an attribute."""
     return inspect(model).column_attrs[name].columns[0]
 
 
 @lru_cache(maxsize=4_096)
 def _processor(model: Any, name: str) -> Callable[[Any], Any] | None:
-    kind = _column(model, name).type
+    kind = column_of(model, name).type
     if isinstance(kind, Enum | Float | Numeric):
         return None  # asyncpg's own values are the ones wanted
     found: Callable[[Any], Any] | None = kind.dialect_impl(_DIALECT).result_processor(_DIALECT, None)

@@ -16,9 +16,10 @@ Needs = tuple["ServicePermission", ...]
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of the row, under another name."""
+    """A column of the row, under another name; with `blank_is_null` an empty text is none."""
 
     name: str
+    blank_is_null: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,9 +87,9 @@ class Found:
     loader: Row
 
 
-def column(attribute: Any) -> Any:
+def column(attribute: Any, *, blank_is_null: bool = False) -> Any:
     """A column under another name: `trial: bool = column(models.Service.restricted)`."""
-    return Column(attribute.key)
+    return Column(attribute.key, blank_is_null)
 
 
 def computed(*attributes: Any, via: Callable[..., Any], along: tuple[One, ...] = (), context: bool = False) -> Any:

@@ -21,7 +21,8 @@ PAGING = {"first": int | None, "after": str | None, "last": int | None, "before"
 def reader(declared: Any) -> Callable[[Any], Any] | None:
     """A function of the object alone, for columns and pure functions of them; None for all else."""
     if isinstance(declared, Column):
-        return attrgetter(f"row.{declared.name}")
+        read = attrgetter(f"row.{declared.name}")
+        return (lambda root: read(root) or None) if declared.blank_is_null else read
     if isinstance(declared, Computed) and not declared.along and not declared.context:
         values, via = _values(declared.names), declared.via
         return lambda root: via(*values(root.row))

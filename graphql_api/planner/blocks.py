@@ -1,0 +1,300 @@
+"""Answers that PostgreSQL writes: an entity and all below it as one expression of SQL, which is the JSON text.
+
+A `Block` is the rows of one table, with the rows of to-one edges beside each; a `Listed` is a connection, an
+expression of its parent's block. `Told` are sources: one statement for everything below them.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Any
+
+import orjson
+
+from graphql_api.planner import pieces
+from graphql_api.planner.refusals import Declined
+from graphql_api.planner.spelling import GIVE_UP, MARK, cursor, quoted
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Mapping, Sequence
+
+    from graphql_api.planner.pages import Asked, Ends
+    from graphql_api.planner.sources import Request
+    from graphql_api.planner.tables import Text
+    from loaders.core import One, Page, Row
+    from schema.core.fields import Edges
+
+VARIANTS = 4
+"""Texts that one source keeps: page sizes, directions and filters change them, and who asks."""
+
+
+class Json(str):
+    """JSON that is the same in every answer; other parts of an expression are SQL."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Hole:
+    """What a connection finds out of its page: `total`, `after`, `before`, `start`, `end`, `cursor`, `rows0` ..."""
+
+    name: str
+
+
+class Writer(pieces.Writer):
+    """Writes for what each connection is asked for."""
+
+    def __init__(self, scope: Any, asked: Sequence[Asked]) -> None:
+        """Write for a scope, and for arguments in the order of the connections."""
+        super().__init__(scope)
+        self.asked = asked
+
+    def expression(self, parts: Sequence[Any], holes: Mapping[str, str] | None = None) -> str:
+        """The parts as one text."""
+        written: list[str] = []
+        json = ""
+        for part in parts:
+            if isinstance(part, Json):
+                json += part
+                continue
+            if json:
+                written.append(quoted(json))
+                json = ""
+            if isinstance(part, Hole):
+                written.append((holes or {})[part.name])
+            else:
+                written.append(part if isinstance(part, str) else part.sql(self))
+        if json:
+            written.append(quoted(json))
+        return "||".join(written)
+
+
+@dataclass(slots=True)
+class Block:
+    """Rows by their alias, and what is joined to each of them."""
+
+    alias: str
+    joins: list[Join] = field(default_factory=list)
+
+    def column(self, name: str) -> str:
+        """A column's SQL."""
+        return f'{self.alias}."{name}"'
+
+    def beside(self, writer: Writer) -> str:
+        """The rows of the to-one edges."""
+        return "".join(join.sql(self, writer) for join in self.joins)
+
+
+@dataclass(slots=True)
+class Join:
+    """The far row of a to-one edge, as JSON; null where there is none that the caller sees."""
+
+    one: One
+    block: Block
+    parts: Sequence[Any]
+
+    @property
+    def json(self) -> str:
+        """Its SQL beside the near row."""
+        return f"{self.block.alias}x.x"
+
+    def sql(self, near: Block, writer: Writer) -> str:
+        """A lateral join. Kept apart by OFFSET, so that PostgreSQL remembers the JSON of rows that many lead to."""
+        given = {f"near_{at}": near.column(name) for at, name in enumerate(self.one.local)}
+        far = writer.put(pieces.far(self.one, writer.scope), given)
+        rows = f"FROM ({far}) AS {self.block.alias}{self.block.beside(writer)}"
+        written = f"coalesce({writer.expression(self.parts)}, {GIVE_UP})"
+        return f" LEFT JOIN LATERAL (SELECT {written} AS x {rows} OFFSET 0) AS {self.block.alias}x ON true"
+
+
+@dataclass(slots=True)
+class Listed:
+    """A connection of one parent, whose key is SQL, or of a whole table; `rows` are what is written of each row."""
+
+    at: int
+    page: Page
+    key: str | None
+    block: Block
+    ends: Ends
+    rows: Sequence[Sequence[Any]]
+    parts: Sequence[Any]
+    allowed: str = ""
+    """The service in which the caller must have a permission, as SQL."""
+
+    def sql(self, writer: Writer) -> str:
+        """The connection as JSON."""
+        asked = writer.asked[self.at]
+        own = f"p{self.at}_"
+        given = {} if self.key is None else {"key_0": self.key}
+        holes: dict[str, str] = {}
+        if self.ends.total:
+            holes["total"] = f"({writer.put(pieces.total(self.page, writer.scope, asked.shapes), given, own)})::text"
+        source = f" FROM ({self._rows(writer, asked, given, holes)}) AS z{self.at}" if self.ends.rows else ""
+        found = f"(SELECT {writer.expression(self.parts, holes)}{source})"
+        if not self.allowed or writer.scope.sees_all:
+            return found
+        may = writer.parameter(f"may_{self.at}")
+        return f"CASE WHEN {self.allowed} = ANY({may}::uuid[]) THEN {found} ELSE {GIVE_UP} END"
+
+    def _rows(self, writer: Writer, asked: Asked, given: Mapping[str, str], holes: dict[str, str]) -> str:
+        """The page's rows, each written; fills the holes that they have a say in."""
+        ends, own, z = self.ends, f"p{self.at}_", f"z{self.at}"
+        wanted = {part.name for part in self.parts if isinstance(part, Hole)}
+        more, behind = ("before", "after") if asked.alone.backwards else ("after", "before")
+        going = replace(asked.alone, peek=more in wanted)
+        sorts = [self.block.column(f"sort_{at}") for at in range(len(going.order.keys(going.order.descending)))]
+        ordered = ", ".join(f"{one} {'DESC' if going.descending else 'ASC'}" for one in sorts)
+        place = ""
+        if ends.places:
+            kinds = [key.type.python_type for key in going.order.keys(going.order.descending)]
+            place = cursor(going.order.name, list(zip(sorts, kinds, strict=True)))
+        columns = [
+            f"coalesce({writer.expression(parts, {'cursor': place})}, {GIVE_UP}) AS x{at}"
+            for at, parts in enumerate(self.rows)
+        ]
+        numbered = going.peek or ends.cursors or going.backwards
+        first, last, kept = "", "", ""
+        if numbered:
+            columns.append(f"row_number() OVER (ORDER BY {ordered}) AS n")
+            first, last = f" ORDER BY {z}.n", f" ORDER BY {z}.n DESC"
+            kept = f" FILTER (WHERE {z}.n <= {going.size})"
+        if going.backwards:
+            first, last = last, first
+        for at in range(len(self.rows)):
+            holes[f"rows{at}"] = f"coalesce(string_agg({z}.x{at}, ','{first}){kept}, '')"
+        if ends.cursors:
+            columns.append(f"{place} AS c")
+            for name, order in ("start", first), ("end", last):
+                holes[name] = f"coalesce((array_agg({z}.c{order}){kept})[1], 'null')"
+        if going.peek:
+            holes[more] = f"(count(*) > {going.size})::text"
+        holes[behind] = "'false'"
+        if going.onwards and behind in wanted:
+            holes[behind] = f"({writer.put(pieces.behind(self.page, writer.scope, going), given, own)})::text"
+        rows = writer.put(pieces.page(self.page, writer.scope, going), given, own)
+        alias = self.block.alias
+        read = ", ".join(columns) or "1"
+        return f"SELECT {read} FROM ({rows}) AS {alias}{self.block.beside(writer)} ORDER BY {ordered}"  # noqa: S608 - of the loaders' statements and our own words
+
+
+@dataclass(slots=True)
+class Lists:
+    """The connections of one statement: what each is asked for, and who may not ask for it."""
+
+    asking: list[Callable[[Request], Asked]] = field(default_factory=list)
+    declared: list[Edges] = field(default_factory=list)
+
+    def asked(self, request: Request) -> list[Asked]:
+        """The arguments of each; raises `Declined` where the caller may not read one anywhere."""
+        actor = request.context.actor
+        for one in self.declared:
+            if (one.admins_only and not actor.platform_wide) or (one.people_only and actor.api_key_id is not None):
+                raise Declined
+        asked = [ask(request) for ask in self.asking]
+        for edges, arguments in zip(self.declared, asked, strict=True):
+            request.check(edges.loader, arguments)
+        return asked
+
+    def values(self, request: Request, asked: Sequence[Asked]) -> dict[str, Any]:
+        """What their parameters are."""
+        found: dict[str, Any] = {}
+        for at, one in enumerate(asked):
+            for name, value in one.values.items():
+                found[f"p{at}_{name}"] = value
+            for index, value in enumerate(one.arguments.cursor or ()):
+                found[f"p{at}_cursor_{index}"] = value
+        actor = request.context.actor
+        if not actor.platform_wide:
+            for at, declared in enumerate(self.declared):
+                if declared.needs:
+                    services = actor.permissions
+                    found[f"may_{at}"] = [
+                        one for one in services if any(actor.may(need, one) for need in declared.needs)
+                    ]
+        return found
+
+
+@dataclass(slots=True)
+class Told:
+    """What all sources of this kind do: one statement for each variant of what is asked for."""
+
+    lists: Lists
+    _texts: OrderedDict[Hashable, Text] = field(default_factory=OrderedDict, kw_only=True)
+
+    async def read(self, request: Request, values: Mapping[str, Any], sql: Callable[[Writer], str]) -> Sequence[Any]:
+        """The records of the statement that `sql` writes."""
+        asked = self.lists.asked(request)
+        variant = (request.scope, *(one.alone for one in asked))
+        text = self._texts.get(variant)
+        if text is None:
+            writer = Writer(request.scope, asked)
+            text = self._texts[variant] = writer.text(sql(writer))
+            if len(self._texts) > VARIANTS:
+                self._texts.popitem(last=False)
+        return await request.fetch(text, {**values, **self.lists.values(request, asked)})
+
+
+@dataclass(slots=True)
+class ToldByKey(Told):
+    """Entities by a unique key."""
+
+    row: Row
+    block: Block
+    parts: Sequence[Any]
+
+    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
+        """A value for each key; null where there is none that the caller sees."""
+        wanted = [key for key in dict.fromkeys(keys) if key is not None]
+        if not wanted:
+            return [None] * len(keys)
+        found: dict[Any, Any] = {}
+        for key, text in await self.read(request, {"key_0": wanted}, self._sql):
+            found.setdefault(key, _json(text))
+        return [found.get(key) for key in keys]
+
+    def _sql(self, writer: Writer) -> str:
+        rows = writer.put(pieces.found(self.row, writer.scope), {})
+        columns = f"{self.block.column(self.row.key[0].key)}, {_bytes(writer.expression(self.parts))}"
+        return f"SELECT {columns} FROM ({rows}) AS {self.block.alias}{self.block.beside(writer)}"  # noqa: S608 - of the loaders' statements and our own words
+
+
+@dataclass(slots=True)
+class ToldPages(Told):
+    """A connection for each parent, or one over a whole table."""
+
+    listed: Listed
+    key_type: str
+
+    @property
+    def page(self) -> Page:
+        """What is declared of it."""
+        return self.listed.page
+
+    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
+        """A connection for each key."""
+        if self.page.key is None:
+            ((text,),) = await self.read(request, {}, lambda writer: f"SELECT {_bytes(self.listed.sql(writer))}")
+            return [_json(text)] * len(keys)
+        wanted = [key for key in dict.fromkeys(keys) if key is not None]
+        if not wanted:
+            return [None] * len(keys)
+        records = await self.read(request, {"key_0": wanted}, self._sql)
+        found = {key: _json(text) for key, text in records}
+        return [found.get(key) for key in keys]
+
+    def _sql(self, writer: Writer) -> str:
+        parents = f"unnest({writer.parameter('key_0')}::{self.key_type}[]) AS parent(key)"
+        return f"SELECT parent.key, {_bytes(self.listed.sql(writer))} FROM {parents}"  # noqa: S608 - of the loaders' statements and our own words
+
+
+def _bytes(text: str) -> str:
+    """A text as it goes over the wire and on to the caller."""
+    return f"convert_to({text}, 'UTF8')"
+
+
+def _json(text: bytes | None) -> Any:
+    """A text that is written as it is; raises `Declined` where it is no JSON."""
+    if text is None or MARK.encode() in text:
+        raise Declined
+    return orjson.Fragment(text)
