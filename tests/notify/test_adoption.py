@@ -4,16 +4,25 @@ from __future__ import annotations
 
 import asyncio
 import subprocess
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest_asyncio
+from alembic.autogenerate import compare_metadata
+from alembic.runtime.migration import MigrationContext
+from sqlalchemy import NullPool
+from sqlalchemy.ext.asyncio import create_async_engine
 
-from graphql_api import migrate, postgres
+from graphql_api import migrate, models, postgres
+from graphql_api.migrate.owners import NOTIFYS
+from graphql_api.settings import asyncpg_url
 from tests.models.databases import connected, scratch, shape
 from tests.notify.dumps import DUMP, needs_dump
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
+
+    from sqlalchemy import Connection
+    from sqlalchemy.schema import SchemaItem
 
 pytestmark = needs_dump
 
@@ -56,3 +65,21 @@ async def test_it_can_be_given_back(database: str) -> None:
     async with connected(database) as connection:
         await connection.execute("DROP TABLE graphql_api_version")
     assert shape(database) == before
+
+
+async def test_the_models_are_of_its_tables(database: str) -> None:
+    def include(_item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
+        if kind == "table":
+            return name in NOTIFYS - {"notifications_all_time_view"}
+        # Our indexes are not there.
+        return not (kind == "index" and not reflected and other is None)
+
+    def differences(connection: Connection) -> Any:
+        options = {"compare_type": True, "compare_server_default": True, "include_object": include}
+        return compare_metadata(MigrationContext.configure(connection, opts=options), models.Model.metadata)
+
+    engine = create_async_engine(asyncpg_url(database), poolclass=NullPool)
+    async with engine.connect() as connection:
+        found = await connection.run_sync(differences)
+
+    assert found == []
