@@ -19,6 +19,7 @@ from schema.search_entries import SearchQueries
 from schema.server import ServerQueries
 from schema.services import ServiceMutations, ServiceQueries
 from schema.sessions import SessionMutations
+from schema.system_health import SystemHealthQueries
 from schema.templates import TemplateMutations, TemplateQueries
 from schema.users import UserMutations, UserQueries
 from schema.viewer import ViewerQueries
@@ -35,6 +36,7 @@ class Query(
     SearchQueries,
     ServerQueries,
     ServiceQueries,
+    SystemHealthQueries,
     TemplateQueries,
     UserQueries,
     ViewerQueries,

@@ -8,6 +8,7 @@ import structlog
 
 from graphql_api.domain import api_keys, deliveries, facts, idempotency, job_runs, retention, search_entries, uploads
 from graphql_api.queue import forget_runs, run_held
+from graphql_api.worker import health
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable
@@ -158,6 +159,8 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
     "forget uploads": ("25 * * * *", forget_uploads),
     "refresh search": ("*/5 * * * *", refresh_search),
+    "take health snapshot": ("* * * * *", health.take_snapshot),
+    "count rows": ("50 4 * * *", health.count_rows),
     "run held tasks": ("*/10 * * * *", run_held_tasks),
     "forget old runs": ("40 3 * * *", forget_old_runs),
 }

@@ -1,0 +1,95 @@
+"""Reads of how the system is and was; every row is for platform admins alone."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import func, select
+
+from graphql_api import access
+from graphql_api.models import HealthSnapshot, TableCount
+from loaders.core import batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import datetime
+
+    from sqlalchemy import Select
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+
+LARGE_CHANGE = 0.05
+"""Share of a table's rows by which it may move in a day."""
+FEW = 100
+"""Rows by which any table may move."""
+SHRINKING = ("notifications",)
+"""Tables that may lose any number: messages leave when they have been kept for long enough."""
+
+
+class Stretch(NamedTuple):
+    """From an instant, included, to another, not included; naive UTC."""
+
+    since: datetime
+    until: datetime
+
+
+def _seen(model: Any, statement: Select[Any], actor: Actor) -> Select[Any]:
+    predicate = access.visible(model, access.scope(actor))
+    return statement if predicate is None else statement.where(predicate)
+
+
+_SNAPSHOTS = select(*HealthSnapshot.__table__.columns)
+
+
+@batch(key=lambda _: 0)
+async def latest(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Any]:
+    """The latest snapshot."""
+    statement = _seen(HealthSnapshot, _SNAPSHOTS, actor).order_by(HealthSnapshot.taken_at.desc()).limit(1)
+    return dict.fromkeys(keys, (await connection.execute(statement)).first())
+
+
+def _stretch(stretch: Stretch) -> Stretch:
+    return stretch
+
+
+@batch(key=_stretch, missing=list)
+async def history(connection: AsyncConnection, actor: Actor, keys: Sequence[Stretch]) -> Mapping[Stretch, list[Any]]:
+    """Snapshots of stretches of time, the earliest first."""
+    found = {}
+    for stretch in keys:
+        statement = _seen(HealthSnapshot, _SNAPSHOTS, actor).where(
+            HealthSnapshot.taken_at >= stretch.since, HealthSnapshot.taken_at < stretch.until
+        )
+        found[stretch] = list((await connection.execute(statement.order_by(HealthSnapshot.taken_at))).all())
+    return found
+
+
+@batch(key=lambda _: 0, missing=list)
+async def row_count_alerts(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Any]:
+    """Tables whose latest count is far from the one before: by more than a share, and by more than a few rows."""
+    earlier = TableCount.taken_at.desc()
+    counts = _seen(
+        TableCount,
+        select(
+            TableCount.table_name,
+            TableCount.taken_at,
+            TableCount.row_count,
+            func.lead(TableCount.row_count).over(partition_by=TableCount.table_name, order_by=earlier).label("before"),
+            func.row_number().over(partition_by=TableCount.table_name, order_by=earlier).label("place"),
+        ),
+        actor,
+    ).subquery()
+    moved = func.abs(counts.c.row_count - counts.c.before)
+    statement = (
+        select(counts.c.table_name, counts.c.taken_at, counts.c.row_count, counts.c.before)
+        .where(
+            counts.c.place == 1,
+            moved > FEW,
+            moved > LARGE_CHANGE * counts.c.before,
+            counts.c.table_name.not_in(SHRINKING) | (counts.c.row_count > counts.c.before),
+        )
+        .order_by(counts.c.table_name)
+    )
+    rows = (await connection.execute(statement)).all()
+    return {key: list(rows) for key in keys}

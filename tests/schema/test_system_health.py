@@ -1,0 +1,136 @@
+"""How the system is, as GraphQL tells platform admins."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from graphql_api.models import HealthSnapshot, TableCount, utcnow
+from tests.builders import Builders, key, person, platform_admin
+from tests.conftest import Ask, Statements
+
+WHOLE = """{ systemHealth { latest { takenAt databaseOk databaseConnectionsInUse databaseConnectionsTotal
+    databaseLatencyMilliseconds queues { name depth oldestAgeSeconds }
+    providers { identifier channel active priority slowFraction errorsInLastMinute } cpuFraction memoryBytes } } }"""
+HISTORY = "query ($range: DateTimeRangeInput) { systemHealth { history(range: $range) { takenAt } } }"
+ALERTS = "{ systemHealth { rowCountAlerts { table previousCount currentCount takenAt } } }"
+EVERYTHING = "{ systemHealth { latest { takenAt } history { takenAt } rowCountAlerts { table } } }"
+NOON = datetime(2026, 3, 1, 12, tzinfo=UTC).replace(tzinfo=None)
+DAY = timedelta(days=1)
+
+
+def snapshot(taken_at: datetime, **values: Any) -> HealthSnapshot:
+    """A snapshot of a quiet moment."""
+    quiet = {"database_ok": True, "connections_in_use": 1, "connections_total": 9, "queues": [], "providers": []}
+    return HealthSnapshot(taken_at=taken_at, **quiet | values)
+
+
+async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> None:
+    admin = platform_admin(await make.user())
+    before = (await ask(WHOLE, by=admin)).field
+    await make.add(
+        snapshot(NOON - DAY),
+        snapshot(
+            NOON,
+            latency_ms=0.75,
+            queues=[{"name": "process job", "depth": 2, "oldest_seconds": 1.5}],
+            providers=[{"identifier": "mmg", "channel": "sms", "active": True, "priority": 51, "slow_fraction": 0.25}],
+            cpu_fraction=0.5,
+            memory_bytes=8_000_000_000,
+        ),
+    )
+
+    assert before == {"latest": None}
+    assert (await ask(WHOLE, by=admin)).field["latest"] == {
+        "takenAt": "2026-03-01T12:00:00Z",
+        "databaseOk": True,
+        "databaseConnectionsInUse": 1,
+        "databaseConnectionsTotal": 9,
+        "databaseLatencyMilliseconds": 0.75,
+        "queues": [{"name": "process job", "depth": 2, "oldestAgeSeconds": 1.5}],
+        "providers": [
+            {
+                "identifier": "mmg",
+                "channel": "SMS",
+                "active": True,
+                "priority": 51,
+                "slowFraction": 0.25,
+                "errorsInLastMinute": None,
+            }
+        ],
+        "cpuFraction": 0.5,
+        "memoryBytes": 8_000_000_000,
+    }
+
+
+async def test_history_is_that_of_the_last_hour_unless_told_and_of_a_day_at_most(ask: Ask, make: Builders) -> None:
+    admin = platform_admin(await make.user())
+    now = utcnow().replace(microsecond=0)
+    moments = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
+    await make.add(*map(snapshot, reversed(moments)))
+    asked = {
+        None: moments[2:],
+        (moments[1], moments[3]): moments[1:3],
+        (now - DAY, now): moments,
+        (None, moments[2]): moments[1:2],
+        (moments[1], None): moments[1:],
+    }
+
+    for stretch, expected in asked.items():
+        ends = None if stretch is None else dict(zip(("from", "to"), map(told, stretch), strict=True))
+        answer = await ask(HISTORY, by=admin, range=ends)
+        assert [one["takenAt"] for one in answer.field["history"]] == [told(moment) for moment in expected]
+    for wrong in ({"from": told(now - DAY - timedelta(seconds=1)), "to": told(now)}, {"from": told(now + DAY)}):
+        assert (await ask(HISTORY, by=admin, range=wrong)).codes == ["BAD_REQUEST"]
+
+
+def told(moment: datetime | None) -> str | None:
+    """An instant as GraphQL has it."""
+    return None if moment is None else f"{moment.isoformat()}Z"
+
+
+async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builders) -> None:
+    admin = platform_admin(await make.user())
+    moved = {
+        "services": (10_000, 20_000, 20_000),  # long ago
+        "users": (0, 2_000, 1_899),  # by a hundred and one, and more than a twentieth
+        "jobs": (0, 2_000, 1_900),  # by a hundred
+        "templates": (0, 10_000, 10_500),  # by a twentieth
+        "api_keys": (0, 10_000, 10_501),
+        "notifications": (0, 10_000, 5_000),  # messages leave when they are old
+        "ft_billing": (0, 0, 101),
+    }
+    for table, counts in moved.items():
+        for age, count in zip((2, 1, 0), counts, strict=True):
+            await make.add(TableCount(table_name=table, taken_at=NOON - age * DAY, row_count=count))
+    await make.add(TableCount(table_name="organisation", taken_at=NOON, row_count=500))
+
+    at = "2026-03-01T12:00:00Z"
+    assert (await ask(ALERTS, by=admin)).field["rowCountAlerts"] == [
+        {"table": "api_keys", "previousCount": 10_000, "currentCount": 10_501, "takenAt": at},
+        {"table": "ft_billing", "previousCount": 0, "currentCount": 101, "takenAt": at},
+        {"table": "users", "previousCount": 2_000, "currentCount": 1_899, "takenAt": at},
+    ]
+
+
+async def test_only_platform_admins_are_told(ask: Ask, make: Builders, statements: Statements) -> None:
+    service = await make.service()
+    await make.add(snapshot(utcnow()))
+    actors = [person(await make.member(service), service), key(await make.api_key(service))]
+
+    with statements(0):
+        answers = [await ask(EVERYTHING, by=actor) for actor in actors]
+        nobody = await ask(EVERYTHING)
+
+    assert [(answer.data, answer.codes) for answer in answers] == [({"systemHealth": None}, ["FORBIDDEN"])] * 2
+    assert (nobody.data, nobody.codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
+
+
+async def test_the_whole_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
+    admin = platform_admin(await make.user())
+    await make.add(snapshot(utcnow()), snapshot(utcnow() - timedelta(minutes=1)))
+
+    with statements(3):
+        answer = await ask(EVERYTHING, by=admin)
+
+    assert len(answer.field["history"]) == 2
