@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from typing import TYPE_CHECKING, NamedTuple
 
-from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy import Uuid, any_, bindparam, func, literal, select, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import statuses
 from graphql_api.enums import JobStatus, NotificationStatusGroup
-from graphql_api.models import Job, JobRun, NotificationAllTime, Service, Template
+from graphql_api.models import Job, JobRun, NotificationAllTime, NotificationStatusFact, Service, Template
 from loaders.core import AnyOf, Equals, Filter, Switch, Within, batch, by, last_if_null, newest, one, page, row
 
 if TYPE_CHECKING:
@@ -77,22 +77,46 @@ class Progress(NamedTuple):
 _ENDED = frozenset({JobStatus.CANCELLED.value, JobStatus.SENDING_LIMITS_EXCEEDED.value})
 
 
-_COUNTS = (
-    select(NotificationAllTime.job_id, NotificationAllTime.status, func.count())
-    .where(NotificationAllTime.job_id == any_(bindparam("jobs", type_=ARRAY(Uuid()))))
+_WANTED = any_(bindparam("jobs", type_=ARRAY(Uuid())))
+_ROWS = (
+    select(literal(False).label("facts"), NotificationAllTime.job_id, NotificationAllTime.status, func.count())
+    .where(NotificationAllTime.job_id == _WANTED)
     .group_by(NotificationAllTime.job_id, NotificationAllTime.status)
 )
+_FACTS = (
+    select(
+        literal(True),
+        NotificationStatusFact.job_id,
+        NotificationStatusFact.notification_status,
+        func.sum(NotificationStatusFact.notification_count),
+    )
+    .where(NotificationStatusFact.job_id == _WANTED)
+    .group_by(NotificationStatusFact.job_id, NotificationStatusFact.notification_status)
+)
+_COUNTS: Any = union_all(_ROWS, _FACTS)
 
 
 @batch(key=lambda job: (job.id, job.notification_count, job.job_status))
 async def progress(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Progress]:
-    """Counts by group of status, of messages past their retention too, in one snapshot."""
+    """Counts by group of status, of messages past their retention too, in one snapshot.
+
+    Where messages have gone from the history, what nights have counted of them stands.
+    """
     del actor
-    counts: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
-    for job_id, status, count in await connection.execute(_COUNTS, {"jobs": list({key[0] for key in keys})}):
+    rows: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
+    facts: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
+    values = {"jobs": list({key[0] for key in keys})}
+    for is_fact, job_id, status, count in await connection.execute(_COUNTS, values):
         if status is not None:
-            counts[job_id][statuses.group_of(status)] += count
-    return {(job_id, total, status): _progress(total, status, counts[job_id]) for job_id, total, status in keys}
+            (facts if is_fact else rows)[job_id][statuses.group_of(status)] += count
+    return {
+        (job_id, total, status): _progress(total, status, max(rows[job_id], facts[job_id], key=_total))
+        for job_id, total, status in keys
+    }
+
+
+def _total(counts: Mapping[NotificationStatusGroup, int]) -> int:
+    return sum(counts.values())
 
 
 def _progress(total: int, status: str, counts: Mapping[NotificationStatusGroup, int]) -> Progress:

@@ -1,4 +1,4 @@
-"""Counts of messages over a run of London days: the nightly facts, and live messages from where those end."""
+"""Counts of messages over a run of London days: the nightly facts, and messages themselves from where those end."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Date, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from graphql_api import bills
 from loaders.core import batch
 
 if TYPE_CHECKING:
@@ -38,15 +39,10 @@ class Count(NamedTuple):
 # Facts are made each night for the days before; where that has not happened yet, messages are counted themselves.
 # Test keys count nowhere.
 _COUNTS = text(
-    """
+    f"""
     WITH wanted AS (
         SELECT * FROM unnest(:services, :firsts, :lasts) WITH ORDINALITY AS wanted(service_id, first, last, ordinal)
-    ), live AS (
-        SELECT LEAST(
-            COALESCE((SELECT max(bst_date) + 1 FROM ft_notification_status), '-infinity'),
-            (now() AT TIME ZONE 'Europe/London')::date
-        ) AS since
-    )
+    ), live AS ({bills.uncounted("ft_notification_status")})
     SELECT ordinal, channel, status, sum(messages)::bigint AS messages
     FROM wanted CROSS JOIN live CROSS JOIN LATERAL (
         SELECT fact.notification_type AS channel, fact.notification_status AS status,
@@ -57,17 +53,16 @@ _COUNTS = text(
         GROUP BY 1, 2
         UNION ALL
         SELECT message.notification_type::text, message.notification_status, count(*)
-        FROM notifications AS message
+        FROM notifications_all_time_view AS message
         WHERE message.service_id = wanted.service_id AND message.key_type <> 'test'
-            AND message.created_at >=
-                GREATEST(wanted.first, live.since)::timestamp AT TIME ZONE 'Europe/London' AT TIME ZONE 'UTC'
-            AND message.created_at <
-                (wanted.last + 1)::timestamp AT TIME ZONE 'Europe/London' AT TIME ZONE 'UTC'
+            AND message.notification_status IS NOT NULL
+            AND message.created_at >= {bills.midnight("GREATEST(wanted.first, live.since)")}
+            AND message.created_at < {bills.midnight("wanted.last + 1")}
         GROUP BY 1, 2
     ) AS counted
     GROUP BY ordinal, channel, status
     ORDER BY ordinal, channel, status
-    """
+    """  # noqa: S608 - made of constants
 ).bindparams(
     bindparam("services", type_=ARRAY(Uuid())),
     bindparam("firsts", type_=ARRAY(Date())),

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select, text
 
-from graphql_api import london, models
+from graphql_api import bills, london, models
 from graphql_api.enums import Channel
 from graphql_api.models import utcnow
 
@@ -89,47 +89,37 @@ async def _count(tx: AsyncSession, statement: Any, due: Due) -> None:
     await tx.execute(statement, {"first": due.day, "last": due.day, "channels": channels, "now": utcnow()})
 
 
-_DAY = "CAST(timezone('Europe/London', timezone('UTC', created_at)) AS date)"
-
-
-def _midnight(day: str) -> str:
-    """The instant at which a day begins in London, as naive UTC."""
-    return f"timezone('UTC', timezone('Europe/London', CAST({day} AS timestamp)))"
-
-
 _FIRST, _LAST = "CAST(:first AS date)", "CAST(:last AS date)"
-# Messages of test keys are counted nowhere.
-_COUNTABLE = f"""
-        key_type IN ('normal', 'team') AND service_id IS NOT NULL AND template_id IS NOT NULL
-        AND created_at >= {_midnight(_FIRST)} AND created_at < {_midnight(f"{_LAST} + 1")}
+_CHANNELS = "CAST(:channels AS text[])"
+_OF_THE_DAYS = f"""
+        created_at >= {bills.midnight(_FIRST)} AND created_at < {bills.midnight(f"{_LAST} + 1")}
+        AND CAST(notification_type AS text) = ANY({_CHANNELS})
 """
 _COUNTED_BEFORE = f"""
-        fact.bst_date >= {_FIRST} AND fact.bst_date <= {_LAST}
-        AND fact.notification_type = ANY(CAST(:channels AS text[]))
+        fact.bst_date >= {_FIRST} AND fact.bst_date <= {_LAST} AND fact.notification_type = ANY({_CHANNELS})
 """
 
 
-def _gone(key: str) -> str:
+def _gone(counted: str, key: str) -> str:
     """Nothing with this key has been counted."""
-    same = " AND ".join(f"counted.{name} = fact.{name}" for name in key.split(", "))
-    return f"NOT EXISTS (SELECT FROM counted WHERE {same})"
+    same = " AND ".join(f"{counted}.{name} = fact.{name}" for name in key.split(", "))
+    return f"NOT EXISTS (SELECT FROM {counted} WHERE {same})"
 
 
 _STATUS_KEY = "bst_date, template_id, service_id, job_id, notification_type, key_type, notification_status"
 STATUSES = text(
     f"""
     WITH counted AS MATERIALIZED (
-        SELECT {_DAY} AS bst_date, template_id, service_id,
+        SELECT {bills.DAY} AS bst_date, template_id, service_id,
             coalesce(job_id, '00000000-0000-0000-0000-000000000000') AS job_id,
             CAST(notification_type AS text) AS notification_type, CAST(key_type AS text) AS key_type,
             notification_status, count(*) AS messages
         FROM notifications_all_time_view
-        WHERE {_COUNTABLE} AND CAST(notification_type AS text) = ANY(CAST(:channels AS text[]))
-            AND notification_status IS NOT NULL
+        WHERE {bills.COUNTABLE} AND {_OF_THE_DAYS} AND notification_status IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), gone AS (
         DELETE FROM ft_notification_status AS fact
-        WHERE {_COUNTED_BEFORE} AND {_gone(_STATUS_KEY)}
+        WHERE {_COUNTED_BEFORE} AND {_gone("counted", _STATUS_KEY)}
     )
     INSERT INTO ft_notification_status AS fact ({_STATUS_KEY}, notification_count, created_at)
     SELECT {_STATUS_KEY}, messages, CAST(:now AS timestamp) FROM counted
@@ -143,62 +133,14 @@ STATUSES = text(
 _BILL_KEY = (
     "bst_date, template_id, service_id, notification_type, provider, rate_multiplier, international, rate, postage"
 )
-# A text costs by its day's rate, whatever the time of day; a letter by sheets, class and day.
 BILLS = text(
     f"""
-    WITH billable AS (
-        SELECT {_DAY} AS bst_date, message.*
-        FROM notifications_all_time_view AS message
-        WHERE {_COUNTABLE}
-    ), lines AS (
-        SELECT bst_date, template_id, service_id, notification_type,
-            coalesce(sent_by, 'unknown') AS provider, CAST(coalesce(rate_multiplier, 1) AS integer) AS rate_multiplier,
-            coalesce(international, false) AS international, 'none' AS postage, 0 AS sheets,
-            sum(billable_units) AS units, count(*) AS messages
-        FROM billable
-        WHERE notification_type = 'sms' AND notification_status IN (
-            'sending', 'sent', 'delivered', 'pending', 'temporary-failure', 'permanent-failure'
-        )
-        GROUP BY 1, 2, 3, 4, 5, 6, 7
-        UNION ALL
-        SELECT bst_date, template_id, service_id, notification_type, 'ses', 0, false, 'none', 0, 0, count(*)
-        FROM billable
-        WHERE notification_type = 'email' AND notification_status IN (
-            'sending', 'delivered', 'temporary-failure', 'permanent-failure'
-        )
-        GROUP BY 1, 2, 3, 4
-        UNION ALL
-        SELECT bst_date, template_id, service_id, notification_type, 'dvla',
-            CAST(coalesce(rate_multiplier, 1) AS integer), coalesce(international, false), coalesce(postage, 'none'),
-            billable_units, sum(billable_units), count(*)
-        FROM billable
-        WHERE notification_type = 'letter' AND notification_status IN ('sending', 'delivered', 'returned-letter')
-        GROUP BY 1, 2, 3, 4, 6, 7, 8, 9
-    ), counted AS MATERIALIZED (
-        SELECT bst_date, template_id, service_id, CAST(lines.notification_type AS text) AS notification_type, provider,
-            rate_multiplier, international, coalesce(
-                CASE lines.notification_type
-                    WHEN 'sms' THEN (
-                        SELECT rate FROM rates WHERE rates.notification_type = 'sms' AND valid_from <= day.midnight
-                        ORDER BY valid_from DESC LIMIT 1
-                    )
-                    WHEN 'letter' THEN (
-                        SELECT rate FROM letter_rates
-                        WHERE crown AND post_class = postage AND sheet_count = sheets
-                            AND start_date <= day.midnight AND (end_date IS NULL OR end_date > day.midnight)
-                        ORDER BY start_date DESC LIMIT 1
-                    )
-                END, 0
-            ) AS rate, postage, CAST(sum(units) AS integer) AS units, CAST(sum(messages) AS integer) AS messages
-        FROM lines CROSS JOIN LATERAL (SELECT {_midnight("bst_date")} AS midnight) AS day
-        WHERE CAST(lines.notification_type AS text) = ANY(CAST(:channels AS text[]))
-        GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
-    ), gone AS (
+    WITH {bills.lines(_OF_THE_DAYS)}, gone AS (
         DELETE FROM ft_billing AS fact
-        WHERE {_COUNTED_BEFORE} AND {_gone(_BILL_KEY)}
+        WHERE {_COUNTED_BEFORE} AND {_gone("reckoned", _BILL_KEY)}
     )
     INSERT INTO ft_billing AS fact ({_BILL_KEY}, billable_units, notifications_sent, created_at)
-    SELECT {_BILL_KEY}, units, messages, CAST(:now AS timestamp) FROM counted
+    SELECT {_BILL_KEY}, billable_units, notifications_sent, CAST(:now AS timestamp) FROM reckoned
     ON CONFLICT ({_BILL_KEY}) DO UPDATE
     SET billable_units = excluded.billable_units, notifications_sent = excluded.notifications_sent,
         updated_at = excluded.created_at

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -204,6 +204,47 @@ async def test_progress_counts_messages_past_their_retention(
         "cancelled": 0,
         "fractionComplete": 1.0,
         "isFinal": True,
+    }
+
+
+async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_counted(
+    make: Builders, ask: Ask, template: models.Template, actor: Actor, statements: Statements
+) -> None:
+    old, recent = await make.job(template, notification_count=5), await make.job(template, notification_count=2)
+
+    def fact(job: models.Job, day: int, status: str, count: int) -> models.Model:
+        return models.NotificationStatusFact(
+            bst_date=date(2025, 3, day),
+            template_id=template.id,
+            service_id=template.service_id,
+            job_id=job.id,
+            notification_type="sms",
+            key_type="normal",
+            notification_status=status,
+            notification_count=count,
+        )
+
+    # Of the old job, the history of its first day has been deleted; of the recent one, a status has changed since.
+    await make.add(
+        fact(old, 1, "delivered", 2),
+        fact(old, 2, "delivered", 2),
+        fact(old, 2, "failed", 1),
+        fact(recent, 2, "sending", 2),
+    )
+    for row in (3, 4):
+        await make.erased(template, job_id=old.id, job_row_number=row)
+    for row in (0, 1):
+        await make.erased(template, job_id=recent.id, job_row_number=row)
+    document = """query ($id: ID!) { template(id: $id) { jobs { nodes {
+        id progress { created inProgress delivered failed isFinal }
+    } } } }"""
+
+    with statements(3):
+        answer = await ask(document, by=actor, id=str(template.id))
+
+    assert {node["id"]: node["progress"] for node in answer.field["jobs"]["nodes"]} == {
+        str(old.id): {"created": 5, "inProgress": 0, "delivered": 4, "failed": 1, "isFinal": True},
+        str(recent.id): {"created": 2, "inProgress": 0, "delivered": 2, "failed": 0, "isFinal": True},
     }
 
 

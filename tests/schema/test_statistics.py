@@ -133,6 +133,21 @@ async def test_days_that_no_night_has_counted_are_counted_from_the_messages(
     assert (await asked(ask, member, service, before, TODAY))["total"]["requested"] == 12
 
 
+async def test_messages_that_moved_before_a_night_counted_them_are_not_missed(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
+    template = await make.template(service)
+    days = [TODAY - timedelta(days=count) for count in (30, 20, 10)]
+    for day in days:
+        await make.erased(template, created_at=london.midnight(day))
+    await make.erased(template, created_at=london.midnight(days[0]), key_type="test")
+    assert (await asked(ask, member, service, days[0], TODAY))["total"]["requested"] == 3
+
+    await make.add(fact(template, days[1], "delivered", 10))
+
+    assert (await asked(ask, member, service, days[0], TODAY))["total"]["requested"] == 11
+
+
 async def test_a_day_is_londons(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
     template = await make.template(service)
     summer = date(2026, 7, 1)
