@@ -21,7 +21,7 @@ from graphql_api.enums import (
     SortDirection,
 )
 from graphql_api.errors import Forbidden
-from loaders import changes, jobs, members, notifications, statistics
+from loaders import changes, jobs, members, notifications, statistics, usage
 from loaders import services as loaders
 from schema import refs
 from schema.api_keys import ApiKeyFilter
@@ -53,6 +53,7 @@ from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateRangeInput
 from schema.statistics import NotificationStatistics, days_of
 from schema.templates import TemplateFilter, TemplateOrder
+from schema.usage import AnnualAllowance, Usage, require_usage, year_of
 
 
 @plain
@@ -219,6 +220,24 @@ class Service(Entity, Node):
         first, last = days_of(range)
         wanted = statistics.Wanted(self.row.id, first, last)
         return NotificationStatistics.of(first, last, await info.context.loaders.batch(statistics.by_status, wanted))
+
+    @strawberry.field(
+        description="Use and spend in one financial year, the current one when left out; needs MANAGE_SETTINGS or "
+        "membership of the organisation."
+    )
+    async def usage(self, info: Info, financial_year: int | None = None) -> Usage | None:
+        """The figures of the year asked for."""
+        require_usage(info.context.actor, self.row)
+        year = year_of(financial_year)
+        return Usage.of(year, await info.context.loaders.batch(usage.of_year, usage.Wanted(self.row.id, year)))
+
+    @strawberry.field(description="Free text messages in one financial year; read as `usage`.")
+    async def annual_allowance(self, info: Info, financial_year: int | None = None) -> AnnualAllowance | None:
+        """The allowance of the year asked for."""
+        require_usage(info.context.actor, self.row)
+        year = year_of(financial_year)
+        wanted = usage.Wanted(self.row.id, year)
+        return AnnualAllowance.of(year, await info.context.loaders.batch(usage.of_year, wanted))
 
 
 @input_type

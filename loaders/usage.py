@@ -1,0 +1,161 @@
+"""What services used and spent in financial years: bills that nights have kept, and messages from where those end."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from sqlalchemy import Integer, Uuid, bindparam, text
+from sqlalchemy.dialects.postgresql import ARRAY
+
+from graphql_api import bills
+from graphql_api.enums import Channel
+from loaders.core import batch
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from datetime import date, datetime
+    from decimal import Decimal
+    from uuid import UUID
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.actors import Actor
+
+HIGH_VOLUME = 300_000
+"""Units of texts in a year after which nothing is free in the next."""
+
+
+class Wanted(NamedTuple):
+    """A service and a financial year, named by the calendar year in which it starts."""
+
+    service_id: UUID
+    year: int
+
+
+class Line(NamedTuple):
+    """What a month's messages of one channel, rate and class of post come to."""
+
+    month: date
+    channel: str
+    rate: Decimal
+    "Pounds, for a unit of a text or for a whole letter."
+    postage: str
+    messages: int
+    units: int
+    "Fragments times multipliers, or sheets."
+    free: int
+    "Units that the allowance paid for."
+    kept_at: datetime | None
+    "When a night last changed anything in it."
+
+    @property
+    def charged(self) -> int:
+        """Units that it did not."""
+        return self.units - self.free
+
+    @property
+    def cost(self) -> Decimal:
+        """Pounds."""
+        return self.rate * (self.messages if self.channel == Channel.LETTER else self.charged)
+
+
+class Year(NamedTuple):
+    """A service's year: how many text units are free, and its lines by month."""
+
+    allowance: int
+    is_custom: bool
+    high_volume_last_year: bool
+    lines: list[Line]
+
+
+_IN_THE_YEAR = "bst_date >= make_date(wanted.year, 4, 1) AND bst_date < make_date(wanted.year + 1, 4, 1)"
+# Free units are used in the order of days, and the day on which they run out is divided exactly.
+_YEARS = text(
+    f"""
+    WITH wanted AS (
+        SELECT * FROM unnest(:services, :years) WITH ORDINALITY AS wanted(service_id, year, ordinal)
+    ), live AS MATERIALIZED ({bills.uncounted("ft_billing")}),
+    {bills.lines(f"service_id = ANY(:services) AND created_at >= {bills.midnight('(SELECT since FROM live)')}")},
+    allowed AS (
+        SELECT wanted.*,
+            coalesce(
+                own.free_sms_fragment_limit, earlier.free_sms_fragment_limit, CASE WHEN volume.high THEN 0 END,
+                usual.allowance, 0
+            ) AS allowance,
+            coalesce(own.has_custom_allowance, earlier.has_custom_allowance, false) AS is_custom,
+            coalesce(own.high_volume_service_last_year, volume.high) AS high_volume
+        FROM wanted JOIN services ON services.id = wanted.service_id
+        LEFT JOIN annual_billing AS own
+            ON own.service_id = wanted.service_id AND own.financial_year_start = wanted.year
+        LEFT JOIN LATERAL (
+            SELECT * FROM annual_billing
+            WHERE annual_billing.service_id = wanted.service_id AND financial_year_start < wanted.year
+            ORDER BY financial_year_start DESC LIMIT 1
+        ) AS earlier ON earlier.has_custom_allowance
+        LEFT JOIN LATERAL (
+            SELECT allowance FROM default_annual_allowance AS usual
+            WHERE usual.notification_type = 'sms' AND valid_from_financial_year_start <= wanted.year
+                AND usual.organisation_type IN (coalesce(services.organisation_type, 'other'), 'other')
+            ORDER BY usual.organisation_type <> coalesce(services.organisation_type, 'other'),
+                valid_from_financial_year_start DESC
+            LIMIT 1
+        ) AS usual ON true
+        CROSS JOIN LATERAL (
+            SELECT coalesce(sum(billable_units * rate_multiplier), 0) >= {HIGH_VOLUME} AS high FROM ft_billing
+            WHERE ft_billing.service_id = wanted.service_id AND ft_billing.notification_type = 'sms'
+                AND bst_date >= make_date(wanted.year - 1, 4, 1) AND bst_date < make_date(wanted.year, 4, 1)
+        ) AS volume
+    ), daily AS (
+        SELECT ordinal, bst_date, notification_type, rate, postage,
+            sum(billable_units * rate_multiplier) AS units, sum(notifications_sent) AS messages, max(kept_at) AS kept_at
+        FROM (
+            SELECT ordinal, bst_date, notification_type, rate, postage, billable_units, rate_multiplier,
+                notifications_sent, coalesce(updated_at, created_at) AS kept_at
+            FROM wanted JOIN ft_billing USING (service_id) CROSS JOIN live
+            WHERE {_IN_THE_YEAR} AND bst_date < live.since
+            UNION ALL
+            SELECT ordinal, bst_date, notification_type, rate, postage, billable_units, rate_multiplier,
+                notifications_sent, NULL
+            FROM wanted JOIN reckoned USING (service_id)
+            WHERE {_IN_THE_YEAR}
+        ) AS both_of_them
+        GROUP BY 1, 2, 3, 4, 5
+    ), running AS (
+        SELECT daily.*, allowance,
+            sum(units) OVER (PARTITION BY ordinal, notification_type ORDER BY bst_date, rate) AS used_by_then
+        FROM daily JOIN allowed USING (ordinal)
+    ), monthly AS (
+        SELECT ordinal, CAST(date_trunc('month', CAST(bst_date AS timestamp)) AS date) AS month,
+            notification_type, rate, postage, sum(messages) AS messages, sum(units) AS units,
+            sum(
+                CASE notification_type
+                    WHEN 'sms' THEN greatest(0, least(units, allowance - (used_by_then - units))) ELSE 0
+                END
+            ) AS free, max(kept_at) AS kept_at
+        FROM running
+        GROUP BY 1, 2, 3, 4, 5
+    )
+    SELECT allowed.ordinal, CAST(allowance AS integer), is_custom, high_volume, month, notification_type, rate, postage,
+        CAST(messages AS bigint), CAST(units AS bigint), CAST(free AS bigint), kept_at
+    FROM allowed LEFT JOIN monthly USING (ordinal)
+    ORDER BY allowed.ordinal, month, notification_type, rate, postage
+    """  # noqa: S608 - made of constants
+).bindparams(bindparam("services", type_=ARRAY(Uuid())), bindparam("years", type_=ARRAY(Integer())))
+
+
+def _itself(wanted: Wanted) -> Wanted:
+    return wanted
+
+
+@batch(key=_itself)
+async def of_year(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, Year]:
+    """Services' years; whoever asks has been found to be allowed to."""
+    del actor
+    services, years = zip(*keys, strict=True)
+    values: dict[str, Any] = {"services": list(services), "years": list(years)}
+    found: dict[Wanted, Year] = {}
+    for ordinal, allowance, is_custom, high_volume, *line in await connection.execute(_YEARS, values):
+        year = found.setdefault(keys[ordinal - 1], Year(allowance, is_custom, high_volume, []))
+        if line[0] is not None:
+            year.lines.append(Line(*line))
+    return found

@@ -1,0 +1,281 @@
+"""What services use and spend: bills of the nights and messages since, free texts in the order of days."""
+
+from __future__ import annotations
+
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api import london, models
+from graphql_api.actors import Actor
+from graphql_api.database import Database
+from graphql_api.domain import facts
+from graphql_api.enums import Channel, ServicePermission
+from tests.builders import Builders, key, of_organisation, person, platform_admin
+from tests.conftest import Ask, Statements
+
+SYSTEM = Actor.system()
+TODAY = london.today()
+YEAR = london.financial_year(TODAY)
+USAGE = """query ($id: ID!, $year: Int) { service(id: $id) { usage(financialYear: $year) {
+    financialYear range { from to } totalCost { amount currency }
+    sms {
+        notifications chargeableUnits freeAllowance freeAllowanceUsed freeAllowanceRemaining chargedUnits
+        cost { amount }
+    }
+    email { notifications }
+    letter { notifications sheets cost { amount } }
+    months {
+        month channel postage rate { amount } notifications chargeableUnits freeAllowanceUsed chargedUnits
+        cost { amount }
+    }
+    updatedAt
+} } }"""
+ALLOWANCE = """query ($id: ID!, $year: Int) { service(id: $id) { annualAllowance(financialYear: $year) {
+    financialYear units isCustom highVolumeLastYear
+} } }"""
+
+
+@pytest.fixture
+async def service(make: Builders) -> models.Service:
+    return await make.service()
+
+
+@pytest.fixture
+async def member(make: Builders, service: models.Service) -> Actor:
+    return person(await make.member(service), service)
+
+
+async def used(ask: Ask, by: Actor, service: models.Service, year: int | None = None) -> Any:
+    return (await ask(USAGE, by=by, id=str(service.id), year=year)).field["usage"]
+
+
+def bill(template: models.Template, day: date, units: int, **values: Any) -> models.BillingFact:
+    """A line as a night leaves it."""
+    invented = {
+        "provider": "mmg",
+        "rate_multiplier": 1,
+        "international": False,
+        "rate": Decimal("0.024"),
+        "postage": "none",
+        "notifications_sent": units,
+        "created_at": datetime(2026, 4, 20, 1),  # noqa: DTZ001 - naive UTC, as the database
+    }
+    return models.BillingFact(
+        bst_date=day,
+        template_id=template.id,
+        service_id=template.service_id,
+        notification_type=template.template_type,
+        billable_units=units,
+        **invented | values,
+    )
+
+
+def free(service: models.Service, year: int, units: int, **values: Any) -> models.AnnualBilling:
+    return models.AnnualBilling(
+        service_id=service.id, financial_year_start=year, free_sms_fragment_limit=units, **values
+    )
+
+
+async def test_free_texts_are_used_in_the_order_of_days_and_the_last_day_is_divided(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
+    sms, letter = await make.template(service), await make.template(service, Channel.LETTER)
+    email = await make.template(service, Channel.EMAIL)
+    await make.add(
+        free(service, 2025, 100),
+        bill(sms, date(2025, 3, 31), 1000),
+        bill(sms, date(2025, 4, 1), 30, rate=Decimal("0.0233"), notifications_sent=20),
+        bill(sms, date(2025, 4, 30), 15, rate=Decimal("0.0233"), rate_multiplier=4, international=True),
+        bill(sms, date(2025, 5, 1), 40, rate=Decimal("0.0233")),
+        bill(sms, date(2025, 5, 2), 10, rate=Decimal("0.03"), provider="firetext"),
+        bill(sms, date(2026, 4, 1), 1000),
+        bill(email, date(2025, 5, 1), 0, notifications_sent=7, rate=Decimal(0), rate_multiplier=0, provider="ses"),
+        bill(letter, date(2025, 5, 1), 6, notifications_sent=3, rate=Decimal("0.77"), postage="second"),
+        bill(letter, date(2025, 5, 1), 2, notifications_sent=2, rate=Decimal("1.56"), postage="first"),
+    )
+
+    usage = await used(ask, member, service, 2025)
+
+    def line(month: str, channel: str, rate: str, *figures: Any, postage: str | None = None) -> dict[str, Any]:
+        names = ("notifications", "chargeableUnits", "freeAllowanceUsed", "chargedUnits", "cost")
+        *counts, cost = figures
+        values = dict(zip(names, [*counts, {"amount": cost}], strict=True))
+        return {"month": month, "channel": channel, "postage": postage, "rate": {"amount": rate}} | values
+
+    assert usage == {
+        "financialYear": 2025,
+        "range": {"from": "2025-04-01", "to": "2026-03-31"},
+        "sms": {
+            "notifications": 85,
+            "chargeableUnits": 140,
+            "freeAllowance": 100,
+            "freeAllowanceUsed": 100,
+            "freeAllowanceRemaining": 0,
+            "chargedUnits": 40,
+            "cost": {"amount": "0.9990"},
+        },
+        "email": {"notifications": 7},
+        "letter": {"notifications": 5, "sheets": 8, "cost": {"amount": "5.43"}},
+        "totalCost": {"amount": "6.4290", "currency": "GBP"},
+        "months": [
+            line("2025-04-01", "SMS", "0.0233", 35, 90, 90, 0, "0.0000"),
+            line("2025-05-01", "LETTER", "0.77", 3, 6, 0, 6, "2.31", postage="SECOND"),
+            line("2025-05-01", "LETTER", "1.56", 2, 2, 0, 2, "3.12", postage="FIRST"),
+            line("2025-05-01", "SMS", "0.0233", 40, 40, 10, 30, "0.6990"),
+            line("2025-05-01", "SMS", "0.03", 10, 10, 0, 10, "0.30"),
+        ],
+        "updatedAt": "2026-04-20T01:00:00Z",
+    }
+
+
+async def test_messages_since_the_last_night_count_and_no_message_twice(
+    ask: Ask, make: Builders, service: models.Service, member: Actor, database: Database
+) -> None:
+    template = await make.template(service)
+    await make.add(free(service, YEAR, 3))
+    for days in (3, 2, 1, 0):
+        moment = london.midnight(TODAY - timedelta(days=days))
+        await make.notification(template, created_at=moment, sent_by="mmg", billable_units=2)
+        await make.erased(template, created_at=moment, sent_by="mmg", billable_units=2)
+        await make.notification(template, created_at=moment, status="created", billable_units=0)
+        await make.notification(template, created_at=moment, key_type="test")
+    before = await used(ask, member, service)
+    assert (before["sms"]["notifications"], before["sms"]["chargeableUnits"]) == (8, 16)
+    assert (before["sms"]["chargedUnits"], before["sms"]["cost"]["amount"]) == (13, "0.312")
+    assert before["updatedAt"] is None
+
+    async def night(*days: int) -> None:
+        async with database.transaction() as tx:
+            for one in days:
+                await facts.count_bills(tx, SYSTEM, facts.Due(TODAY - timedelta(days=one), tuple(Channel)))
+
+    # A night that is killed in the middle has counted the first of its days.
+    for counted in ((3,), (3, 2), (3, 2, 1)):
+        await night(*counted)
+        after = await used(ask, member, service)
+        assert after | {"updatedAt": None} == before
+        assert after["updatedAt"] is not None
+    # What Notify itself keeps of today is left aside.
+    await make.add(bill(template, TODAY, 1000))
+    assert await used(ask, member, service) | {"updatedAt": None} == before
+
+
+async def test_what_changed_since_a_day_was_counted_is_counted_the_next_night(
+    ask: Ask, make: Builders, service: models.Service, member: Actor, database: Database
+) -> None:
+    template = await make.template(service)
+    await make.add(free(service, YEAR, 0))
+    message = await make.notification(
+        template, created_at=london.midnight(TODAY - timedelta(days=1)), status="sending", sent_by="mmg"
+    )
+    due = facts.Due(TODAY - timedelta(days=1), tuple(Channel))
+    async with database.transaction() as tx:
+        await facts.count_bills(tx, SYSTEM, due)
+        update = "UPDATE notifications SET notification_status = 'technical-failure' WHERE id = :id"
+        await tx.execute(text(update), {"id": message.id})
+    assert (await used(ask, member, service))["sms"]["notifications"] == 1
+
+    async with database.transaction() as tx:
+        await facts.count_bills(tx, SYSTEM, due)
+
+    assert (await used(ask, member, service))["sms"]["notifications"] == 0
+
+
+async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Builders) -> None:
+    async def allowance(year: int, *rows: models.Model, **values: Any) -> Any:
+        service = await make.service(**values)
+        for row in rows:
+            row.service_id = service.id  # type: ignore[attr-defined]
+        await make.add(*rows)
+        actor = person(await make.member(service), service)
+        found = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).field["annualAllowance"]
+        assert found.pop("financialYear") == year
+        return tuple(found.values())
+
+    def own(year: int, units: int, **values: Any) -> models.AnnualBilling:
+        return models.AnnualBilling(financial_year_start=year, free_sms_fragment_limit=units, **values)
+
+    assert await allowance(2026, organisation_type="central") == (20_000, False, False)
+    assert await allowance(2026, organisation_type="school_or_college") == (5_000, False, False)
+    assert await allowance(2026, organisation_type="nhs_gp") == (0, False, False)
+    assert await allowance(2026, organisation_type=None) == (5_000, False, False)
+    assert await allowance(2016, organisation_type="central") == (250_000, False, False)
+    assert await allowance(2026, own(2026, 7), organisation_type="central") == (7, False, False)
+    assert await allowance(2026, own(2025, 7), organisation_type="central") == (20_000, False, False)
+    custom = own(2024, 7, has_custom_allowance=True)
+    assert await allowance(2026, custom, organisation_type="central") == (7, True, False)
+    replaced = (own(2024, 7, has_custom_allowance=True), own(2025, 8))
+    assert await allowance(2026, *replaced, organisation_type="central") == (20_000, False, False)
+    high = own(2026, 0, high_volume_service_last_year=True)
+    assert await allowance(2026, high, organisation_type="central") == (0, False, True)
+
+
+async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Builders) -> None:
+    found = []
+    for units in (75_000, 74_999):
+        service = await make.service(organisation_type="central")
+        template = await make.template(service)
+        await make.add(
+            bill(template, date(2025, 4, 1), units, rate_multiplier=4), bill(template, date(2025, 3, 31), 10)
+        )
+        actor = person(await make.member(service), service)
+        answer = await ask(ALLOWANCE, by=actor, id=str(service.id), year=2026)
+        found.append((answer.field["annualAllowance"]["units"], answer.field["annualAllowance"]["highVolumeLastYear"]))
+
+    assert found == [(0, True), (20_000, False)]
+
+
+async def test_who_may_know(ask: Ask, make: Builders) -> None:
+    organisation = await make.organisation()
+    service = await make.service(organisation_id=organisation.id)
+    user = await make.member(service)
+    others = set(ServicePermission) - {ServicePermission.MANAGE_SETTINGS}
+    lesser = await make.user()
+
+    for allowed in (
+        person(user, service, may=[ServicePermission.MANAGE_SETTINGS]),
+        of_organisation(await make.user(), organisation.id),
+        platform_admin(await make.user()),
+        key(await make.api_key(service)),
+    ):
+        assert (await used(ask, allowed, service))["financialYear"] == YEAR
+    for document in (USAGE, ALLOWANCE):
+        refused = await ask(document, by=person(lesser, service, may=others), id=str(service.id))
+        assert refused.codes == ["FORBIDDEN"]
+        assert list((refused.data or {})["service"].values()) == [None]
+
+
+@pytest.mark.parametrize("year", [2015, YEAR + 1, -1, 2**31 - 1])
+async def test_a_year_without_figures_is_a_bad_request(
+    ask: Ask, service: models.Service, member: Actor, year: int
+) -> None:
+    for document in (USAGE, ALLOWANCE):
+        assert (await ask(document, by=member, id=str(service.id), year=year)).codes == ["BAD_REQUEST"]
+
+
+async def test_several_services_and_years_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+    first, second = await make.service(), await make.service()
+    user = await make.member(first)
+    template = await make.template(first)
+    await make.add(bill(template, date(2025, 6, 1), 5), bill(template, date(2024, 6, 1), 6))
+    document = """{ services { nodes {
+        now: usage(financialYear: 2025) { sms { chargeableUnits } }
+        before: usage(financialYear: 2024) { sms { chargeableUnits } }
+        annualAllowance(financialYear: 2025) { financialYear }
+    } } }"""
+
+    with statements(2):
+        answer = await ask(document, by=person(user, first, second))
+
+    assert answer.field["nodes"] == [
+        {
+            "now": {"sms": {"chargeableUnits": now}},
+            "before": {"sms": {"chargeableUnits": before}},
+            "annualAllowance": {"financialYear": 2025},
+        }
+        for now, before in ((5, 6), (0, 0))
+    ]
