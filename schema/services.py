@@ -21,7 +21,7 @@ from graphql_api.enums import (
     SortDirection,
 )
 from graphql_api.errors import Forbidden
-from loaders import changes, jobs, members, notifications, statistics, usage
+from loaders import changes, jobs, members, notifications, statistics
 from loaders import services as loaders
 from schema import refs
 from schema.api_keys import ApiKeyFilter
@@ -53,7 +53,7 @@ from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateRangeInput
 from schema.statistics import NotificationStatistics, days_of
 from schema.templates import TemplateFilter, TemplateOrder
-from schema.usage import AnnualAllowance, Usage, require_usage, year_of
+from schema.usage import AnnualAllowance, Usage, read_year
 
 
 @plain
@@ -227,17 +227,12 @@ class Service(Entity, Node):
     )
     async def usage(self, info: Info, financial_year: int | None = None) -> Usage | None:
         """The figures of the year asked for."""
-        require_usage(info.context.actor, self.row)
-        year = year_of(financial_year)
-        return Usage.of(year, await info.context.loaders.batch(usage.of_year, usage.Wanted(self.row.id, year)))
+        return Usage.of(*await read_year(info, self.row, financial_year))
 
     @strawberry.field(description="Free text messages in one financial year; read as `usage`.")
     async def annual_allowance(self, info: Info, financial_year: int | None = None) -> AnnualAllowance | None:
         """The allowance of the year asked for."""
-        require_usage(info.context.actor, self.row)
-        year = year_of(financial_year)
-        wanted = usage.Wanted(self.row.id, year)
-        return AnnualAllowance.of(year, await info.context.loaders.batch(usage.of_year, wanted))
+        return AnnualAllowance.of(*await read_year(info, self.row, financial_year))
 
 
 @input_type

@@ -3,14 +3,14 @@
 from collections.abc import Sequence
 from datetime import date, datetime
 from decimal import Decimal
-from typing import Self
+from typing import Any, Self
 
 from graphql_api import london
-from graphql_api.actors import Actor
 from graphql_api.enums import Channel, Postage, ServicePermission
 from graphql_api.errors import BadRequest, Forbidden
+from loaders import usage
 from loaders.usage import Line, Year
-from schema.core import plain
+from schema.core import Info, plain
 from schema.money import GBP, Money
 from schema.ranges import DateRange
 
@@ -176,23 +176,23 @@ class AnnualAllowance:
         )
 
 
-def year_of(asked: int | None) -> int:
-    """The financial year asked for, the current one where none is; `BadRequest` for one that has no figures."""
-    current = london.financial_year(london.today())
-    if asked is None:
-        return current
-    if not FIRST_YEAR <= asked <= current:
-        raise BadRequest(f"`financialYear` takes {FIRST_YEAR} to {current}: the year in which it starts.")
-    return asked
+async def read_year(info: Info, service: Any, asked: int | None) -> tuple[int, Year]:
+    """The financial year asked for, the current one where none is, and its figures.
 
-
-def require_usage(actor: Actor, service: object) -> None:
-    """Refuse who neither manages the service's settings, nor belongs to its organisation, nor is its key."""
-    service_id, organisation_id = service.id, service.organisation_id  # type: ignore[attr-defined]
-    if actor.may(ServicePermission.MANAGE_SETTINGS, service_id) or actor.key_service_id == service_id:
-        return
-    if organisation_id not in actor.organisation_ids:
+    For whoever manages the service's settings, belongs to its organisation, or is its key.
+    """
+    actor = info.context.actor
+    if not (
+        actor.may(ServicePermission.MANAGE_SETTINGS, service.id)
+        or service.organisation_id in actor.organisation_ids
+        or actor.key_service_id == service.id
+    ):
         raise Forbidden(ServicePermission.MANAGE_SETTINGS.name)
+    current = london.financial_year(london.today())
+    year = current if asked is None else asked
+    if not FIRST_YEAR <= year <= current:
+        raise BadRequest(f"`financialYear` takes {FIRST_YEAR} to {current}: the year in which it starts.")
+    return year, await info.context.loaders.batch(usage.of_year, usage.Wanted(service.id, year))
 
 
 def pounds(amount: Decimal) -> Money:
