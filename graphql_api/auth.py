@@ -20,7 +20,9 @@ from graphql_api.enums import KeyType, ServicePermission
 from graphql_api.errors import Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.crypto import Signer
     from graphql_api.database import Database
@@ -128,8 +130,8 @@ async def _of_client(jwt: jwts.Jwt, secrets: Sequence[str], acting_user: str | N
 
 async def _of_key(service_id: UUID, fits: Callable[[str], bool], database: Database, signer: Signer) -> Actor:
     now = models.utcnow()
-    async with database.reading() as connection:
-        rows = (await connection.execute(_KEYS, {"service_id": service_id, "since": now - REMEMBERED})).all()
+    wanted = {"service_id": service_id, "since": now - REMEMBERED}
+    rows = await _rows(database, _KEYS, wanted)
     secrets = [(row, _secret(row.secret, signer)) for row in rows]
     # All are tried, whichever fits, so that time tells nothing.
     matches = [row for row, secret in secrets if secret is not None and fits(secret)]
@@ -189,8 +191,15 @@ async def _use_once(jwt: jwts.Jwt, database: Database) -> None:
 
 
 async def _person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
-    async with database.reading() as connection:
-        return (await connection.execute(_PERSON, {"user_id": user_id, "session_id": session_id})).first()
+    wanted = {"user_id": user_id, "session_id": session_id}
+    return next(iter(await _rows(database, _PERSON, wanted)), None)
+
+
+async def _rows(database: Database, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+    async def find(connection: AsyncConnection) -> Sequence[Any]:
+        return (await connection.execute(statement, values)).all()
+
+    return await database.read(find)
 
 
 def _as_actor(row: Any) -> Actor:

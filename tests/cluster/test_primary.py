@@ -1,0 +1,81 @@
+"""The primary restarts while it is read: everybody waits a moment, and nobody hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+
+import pytest
+
+from graphql_api.crypto import Signer
+from graphql_api.settings import Settings
+from tests.builders import Builders
+from tests.cluster import clients
+from tests.cluster.rigs import Rig
+
+pytestmark = pytest.mark.timeout(180)
+
+RATE, SECONDS, RESTARTS = 100, 8, 3
+DOCUMENT = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nodes { name } } } }"
+
+
+async def test_a_restart_at_a_hundred_requests_a_second_is_a_pause(
+    clustered: Callable[..., Settings], make: Builders, signer: Signer, whole: Rig
+) -> None:
+    service = await make.service()
+    await make.template(service)
+    key = await make.api_key(service)
+    whole.caught_up()
+    outcomes: Counter[str] = Counter()
+    waits: list[float] = []
+
+    async with clients.client(clustered(), clients.token(key, signer)) as client:
+
+        async def ask() -> None:
+            began = time.perf_counter()
+            response = await client.post(DOCUMENT, id=str(service.id))
+            waits.append(time.perf_counter() - began)
+            answer = response.json()
+            outcomes["answered" if "errors" not in answer and answer["data"]["service"] else response.text[:200]] += 1
+
+        async def restart() -> None:
+            for _ in range(RESTARTS):
+                await asyncio.sleep(random.uniform(1, 1.5))  # noqa: S311 - no secret
+                await asyncio.to_thread(whole.primary.restart)
+
+        await ask()
+        restarting = asyncio.create_task(restart())
+        asking: list[asyncio.Task[None]] = []
+        began = time.monotonic()
+        while time.monotonic() < began + SECONDS or not restarting.done():
+            asking.append(asyncio.create_task(ask()))
+            await asyncio.sleep(1 / RATE)
+        await asyncio.gather(restarting, *asking)
+
+    print(f"{RESTARTS} restarts: {len(waits)} reads, slowest {max(waits):.2f} s, {dict(outcomes)}")  # noqa: T201
+    assert outcomes == {"answered": len(waits)}
+    assert max(waits) < 4
+
+
+async def test_a_primary_that_stays_away_is_told_of(
+    clustered: Callable[..., Settings], make: Builders, signer: Signer, whole: Rig
+) -> None:
+    service = await make.service()
+    key = await make.api_key(service)
+    settings = clustered(database_patience=0.5)
+
+    async with clients.client(settings, clients.token(key, signer)) as client:
+        await client.ask("query ($id: ID!) { service(id: $id) { name } }", id=str(service.id))
+        await asyncio.to_thread(whole.primary.stop)
+        began = time.perf_counter()
+        refused = await client.post("query ($id: ID!) { service(id: $id) { id } }", id=str(service.id))
+        waited = time.perf_counter() - began
+        await asyncio.to_thread(whole.primary.start)
+        again = await client.ask("query ($id: ID!) { service(id: $id) { name } }", id=str(service.id))
+
+    assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["UNAVAILABLE"]
+    assert 0.4 < waited < 3
+    assert again == {"service": {"name": service.name}}
