@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
 import socket
+import tempfile
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
@@ -79,5 +81,8 @@ def serve(listener: socket.socket, *, workers: int) -> None:
     config = configuration(workers=workers)
     if workers == 1:
         uvicorn.Server(config).run(sockets=[listener])
-    else:
+        return
+    with tempfile.TemporaryDirectory(prefix="notify-graphql-metrics-") as folder:
+        # Where they count together: read by `metrics` in each.
+        os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         Multiprocess(config, sockets=[listener]).run()

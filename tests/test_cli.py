@@ -14,10 +14,18 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import httpx2
 import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import create_async_engine
 
+from graphql_api import migrate
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.settings import asyncpg_url
+from tests.builders import Builders
 from tests.dev_server import ROOT, free_port
 from tests.models.databases import scratch
 
@@ -65,6 +73,15 @@ class Running:
             assert self.process.poll() is None or text in self.said, self.said
             assert time.monotonic() < end, self.said
             time.sleep(0.05)
+
+    def wait_for_port(self, port: str) -> Any:
+        """Wait until it answers, and tell what it says of itself."""
+        end = time.monotonic() + PATIENCE
+        while True:
+            with contextlib.suppress(httpx2.TransportError):
+                return httpx2.get(f"http://127.0.0.1:{port}/_status").json()
+            assert time.monotonic() < end, self.said
+            time.sleep(0.1)
 
     def descendants(self) -> dict[int, list[str]]:
         """Its children and theirs, with their command lines."""
@@ -270,13 +287,7 @@ def test_several_processes_serve_one_port(tmp_path: Path, database_url: str) -> 
         DATA_DIR=str(tmp_path),
         **SECRETS,
     ) as server:
-        end = time.monotonic() + PATIENCE
-        while True:
-            with contextlib.suppress(httpx2.TransportError):
-                status = httpx2.get(f"http://127.0.0.1:{port}/_status").json()
-                break
-            assert time.monotonic() < end, server.said
-            time.sleep(0.1)
+        status = server.wait_for_port(port)
         processes = server.descendants()
 
         assert status["status"] == "ok"
@@ -284,6 +295,47 @@ def test_several_processes_serve_one_port(tmp_path: Path, database_url: str) -> 
         assert gone(processes)
         for line in server.said.splitlines():
             json.loads(line)
+
+
+async def test_several_processes_count_together_and_lose_nothing_at_the_end(tmp_path: Path, postgres_url: str) -> None:
+    async with scratch(postgres_url) as url:
+        await migrate.upgrade(url)
+        database = Database(create_async_engine(asyncpg_url(url)))
+        make = Builders(database, Signer((b"a",), b"b"))
+        key = await make.api_key(await make.service(), secret=str(uuid4()))
+        token = f"{key.service_id}-{Signer((b'a',), b'b').unsign(key.secret)}"
+        counted = await asyncio.to_thread(count_together, tmp_path, url, token)
+        async with database.reading() as connection:
+            kept = (await connection.execute(text("SELECT requests, succeeded FROM api_key_usage_daily"))).all()
+        await database.close()
+
+    assert counted == [
+        'graphql_operations_total{operation="Mine",outcome="ok"} 60.0',
+        'http_requests_total{method="POST",path="/graphql",status="200"} 60.0',
+    ]
+    assert kept == [(61, 61)]
+
+
+def count_together(folder: Path, url: str, token: str) -> list[str]:
+    """Ask sixty times of two processes, over a connection each, then for the counts, then once more before the end."""
+    port, words = str(free_port()), ("serve", "--workers", "2")
+    values = {"PORT": port, "DATABASE_URL": url, "DATA_DIR": str(folder), "METRICS_TOKEN": "operators"} | SECRETS
+    with running(folder / "log", *words, **values) as server:
+        server.wait_for_port(port)
+        asked = {"query": "query Mine { viewer { service { id } } }"}
+        headers = {"authorization": f"Bearer {token}", "connection": "close"}
+        for _ in range(60):
+            assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json=asked, headers=headers).status_code == 200
+        time.sleep(2.5)
+        operators = {"authorization": "Bearer operators", "connection": "close"}
+        texts = [httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators).text for _ in range(4)]
+        assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json=asked, headers=headers).status_code == 200
+        assert server.end(signal.SIGTERM) == 0
+    wanted = ("graphql_operations_total{", 'http_requests_total{method="POST"')
+    found = [sorted(line for line in one.splitlines() if line.startswith(wanted)) for one in texts]
+    assert found == [found[0]] * 4
+    assert all('db_connection_total_connected{bind="default"' in one for one in texts)
+    return found[0]
 
 
 def test_a_database_is_migrated_and_checked(database_url: str) -> None:
