@@ -70,7 +70,7 @@ def _decode(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
-async def hash_password(password: str, *, for_notify: bool = False) -> str:
+async def hash_password(password: str, *, for_notify: bool) -> str:
     """An argon2id hash (19 MiB, two passes), made in a thread; `for_notify`, bcrypt (cost 10) of the first 72 bytes."""
     hashed: str = await (
         _in_a_thread(_BCRYPT.hash, password.encode()[:BCRYPT_BYTES])

@@ -75,7 +75,7 @@ def desk(database: Database, signer: Signer) -> Desk:
 @pytest.fixture(scope="module")
 async def hashed() -> str:
     """The hash of the password, as we make it."""
-    return await crypto.hash_password(PASSWORD)
+    return await crypto.hash_password(PASSWORD, for_notify=False)
 
 
 @pytest.fixture

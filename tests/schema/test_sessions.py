@@ -37,7 +37,7 @@ async def ada(make: Builders) -> models.User:
         name="Ada",
         email_address="ada@example.gov.uk",
         mobile_number="07700900123",
-        password=await crypto.hash_password(PASSWORD),
+        password=await crypto.hash_password(PASSWORD, for_notify=False),
     )
 
 
