@@ -11,6 +11,7 @@ from sqlalchemy import select
 from graphql_api import access, models
 from graphql_api.actors import Actor, Kind
 from graphql_api.database import Database
+from graphql_api.domain import search_entries
 from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import NotFound, Unauthenticated
 from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
@@ -34,9 +35,12 @@ class Tenant:
 
 
 @pytest.fixture
-async def tenants(make: Builders) -> tuple[Tenant, Tenant]:
+async def tenants(make: Builders, database: Database) -> tuple[Tenant, Tenant]:
     """Two of them, alike."""
-    return await tenant(make), await tenant(make)
+    both = await tenant(make), await tenant(make)
+    async with database.transaction() as tx:
+        await search_entries.refresh(tx)
+    return both
 
 
 async def tenant(make: Builders) -> Tenant:
@@ -77,7 +81,7 @@ async def seen(database: Database, actor: Actor, model: type[Any]) -> list[Any]:
 
 def owner(row: Any) -> UUID | None:
     """The id by which a row says whose it is."""
-    for name in ("service_id", "organisation_id", "job_id", "api_key_id", "template_id", "user_id"):
+    for name in ("service_id", "organisation_id", "job_id", "api_key_id", "template_id", "user_id", "row_id"):
         if getattr(row, name, None) is not None:
             return UUID(str(getattr(row, name)))
     return UUID(str(row.id))
