@@ -19,7 +19,7 @@ from sqlalchemy.schema import SchemaItem
 
 from graphql_api import models
 from graphql_api.complaints import Complaint
-from graphql_api.migrate import differences
+from graphql_api.migrate import differences, refusals
 from graphql_api.migrate.owners import LAST_OF_NOTIFY, LOCK, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
 from graphql_api.migrate.plans import titled
 from graphql_api.migrate.waits import Waits
@@ -41,11 +41,6 @@ SECONDS = context.config.attributes.get("seconds", 60)
 
 # PostgreSQL's words for what another moment mends: gave up waiting for a lock; chosen to end a deadlock.
 AGAIN = ("55P03", "40P01")
-NOT_ALLOWED = "42501"
-# What poolers make of a connection that brings settings and prepared statements.
-POOLED = ("08P01", "26000", "42P05")
-
-DIRECT = "Migrations need a direct connection to PostgreSQL, and DATABASE_URL names a pooler: name the server itself."
 
 tell: Callable[[str], None] = context.config.attributes.get("tell") or (lambda _line: None)
 upgrading = context.config.attributes.get("upgrading", False)
@@ -184,9 +179,8 @@ def complain(error: DBAPIError) -> NoReturn:
     if state in AGAIN:
         why = f"did not get its locks in {progress.end():.0f} s ({waits.latest or 'the database is busy'})"
         then = "end what it waits for, or run ./run migrate again when it is quieter"
-    elif state == NOT_ALLOWED:
-        why = "may not do what it does"
-        then = "let DATABASE_URL name the owner of the tables"
+    elif state in refusals.SENTENCES:
+        raise error
     else:
         why = f"failed ({type(error.orig).__name__}, {state or 'no SQLSTATE'})"
         then = "DEBUG=1 tells more"
@@ -210,9 +204,9 @@ async def server_pid(connection: AsyncConnection) -> int:
     raw = (await connection.get_raw_connection()).driver_connection
     pid, recovering = (await connection.execute(text("SELECT pg_backend_pid(), pg_is_in_recovery()"))).one()
     if raw is None or raw.get_server_pid() != pid:
-        raise Complaint(DIRECT)
+        raise Complaint(refusals.POOLER)
     if recovering:
-        raise Complaint("Migrations need the primary: DATABASE_URL names a standby, which is read-only.")
+        raise Complaint(refusals.STANDBY)
     return int(pid)
 
 
@@ -224,19 +218,13 @@ async def main() -> None:
     engine = create_async_engine(
         asyncpg_url(url), poolclass=pool.NullPool, connect_args={"timeout": 10, "server_settings": SETTINGS}
     )
-    try:
+    with refusals.told():
         async with engine.connect() as connection:
             pid = await server_pid(connection)
             await take_turn(connection)
             # The lock ends with the connection.
             async with waits.watched(engine, pid):
                 await migrate_patiently(connection)
-    except DBAPIError as error:
-        if getattr(error.orig, "sqlstate", None) in POOLED:
-            raise Complaint(
-                "Migrations need a direct connection to PostgreSQL: DATABASE_URL names a pooler."
-            ) from error
-        raise
 
 
 if context.is_offline_mode():

@@ -12,6 +12,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -25,7 +26,7 @@ from tests.migrations import REVISIONS, ROOT, migrated, play
 from tests.models.databases import connected, run, scratch, shape
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
 VERSIONS = sorted((ROOT / "alembic" / "versions").glob("*.py"))
 HEAD = REVISIONS[-1]
@@ -289,6 +290,38 @@ def upgrade() -> None:
 def downgrade() -> None:
     op.drop_column("sessions", "note")
 '''
+    )
+
+
+@pytest.mark.parametrize("question", [migrate.plan, migrate.upgrade])
+async def test_who_cannot_come_in_is_told_why(database: str, question: Callable[[str], Awaitable[object]]) -> None:
+    place = urlsplit(database)
+    wrong = {
+        place._replace(path="/nowhere"): "The database of DATABASE_URL does not exist: create it first.",
+        place._replace(netloc=place.netloc.replace(place.username or "", "nobody", 1)): (
+            "PostgreSQL does not take the password of DATABASE_URL: mend it."
+        ),
+    }
+    for url, sentence in wrong.items():
+        with pytest.raises(Complaint) as complaint:
+            await question(url.geturl())
+
+        assert str(complaint.value) == sentence
+
+
+async def test_a_role_that_may_not_migrate_is_told_so(database: str) -> None:
+    role = f"guest_{uuid4().hex[:8]}"
+    place = urlsplit(database)
+    guest = place._replace(netloc=f"{role}:guest@{place.netloc.rpartition('@')[2]}").geturl()
+    await run(database, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
+    try:
+        with pytest.raises(Complaint) as complaint:
+            await migrate.upgrade(guest)
+    finally:
+        await run(database, f"DROP ROLE {role}")
+
+    assert str(complaint.value) == (
+        "The role of DATABASE_URL may not do this: migrate as the owner of the database and its tables."
     )
 
 

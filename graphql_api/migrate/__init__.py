@@ -17,6 +17,7 @@ from sqlalchemy import pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from graphql_api.complaints import Complaint
+from graphql_api.migrate import refusals
 from graphql_api.migrate.differences import told
 from graphql_api.migrate.owners import Owner
 from graphql_api.migrate.plans import Plan
@@ -81,8 +82,9 @@ async def new(url: str, message: str) -> tuple[Path, list[str]]:
 
 async def _read(url: str, question: Callable[[Connection], Answer]) -> Answer:
     engine = create_async_engine(asyncpg_url(url), poolclass=pool.NullPool)
-    async with engine.connect() as connection:
-        return await connection.run_sync(question)
+    with refusals.told():
+        async with engine.connect() as connection:
+            return await connection.run_sync(question)
 
 
 def _config(url: str, **attributes: Any) -> Config:
