@@ -27,6 +27,7 @@ from graphql_api.requests import PREFLIGHTED, Rejected
 from graphql_api.settings import Settings
 from graphql_api.sockets import Sockets
 from graphql_api.storage import Store
+from graphql_api.tally import Tally
 from graphql_api.usage import Usage
 from schema import schema
 
@@ -41,6 +42,8 @@ CORS_SECONDS = 600
 WRITTEN_EVERY = 2.0
 """Seconds for which counts may stay in memory."""
 YEAR = 31_536_000
+BAD = 400
+"""The first status of a request that was refused."""
 GONE = 499
 """What is counted, as proxies do, where the client closed the connection before an answer."""
 SECURITY = {
@@ -137,9 +140,14 @@ async def _uploads(request: Request) -> Response:
         actor = await server.actor_of(request.headers)
     except Refusal as refusal:
         return answers.refuse(refusal)
-    return await uploads.receive(
+    since = time.perf_counter()
+    response = await uploads.receive(
         request, actor=actor, database=server.database, store=server.store, settings=server.settings
     )
+    if actor.api_key_id:
+        failed, seconds = response.status_code >= BAD, time.perf_counter() - since
+        server.usage.called(actor.api_key_id, failed=failed, seconds=seconds, told=Tally())
+    return response
 
 
 async def _plain(request: Request, error: Exception) -> Response:

@@ -22,7 +22,7 @@ from graphql_api.metrics import ERRORS, OK, REFUSED
 from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
     from starlette.types import Receive, Scope, Send
     from strawberry.types import ExecutionResult
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from graphql_api.metrics import Metrics
     from graphql_api.settings import Settings
     from graphql_api.storage import Store
+    from graphql_api.tally import Tally
     from graphql_api.usage import Usage
 
 ACTING_USER = "x-notify-user-id"
@@ -98,10 +99,33 @@ class Server:
         except TimeoutError as error:
             raise Unavailable("The answer took too long: ask for less, or try again.") from error
         finally:
-            if "mutation" in operation.query:
-                self.callers.forget()
-            self._count(operation, actor, outcome, began)
+            self._forget_callers(operation)
+            self._count(operation, actor, outcome, time.perf_counter() - began, tally.current())
         return result
+
+    async def stream(self, operation: Operation, actor: Actor) -> AsyncGenerator[ExecutionResult]:
+        """Run any operation, for as long as it has results; what counts as its time is that until the first."""
+        began, told = time.perf_counter(), tally.begin()
+        seconds, outcome = None, REFUSED
+        results: Any = await self.schema.stream(
+            operation.query,
+            variable_values=operation.variables,
+            context_value=self.context(actor),
+            operation_name=operation.name,
+            allowed_operation_types=STREAM_TYPES,
+        )
+        try:
+            async with aclosing(results):
+                async for result in results:
+                    if seconds is None:
+                        seconds = time.perf_counter() - began
+                        outcome = REFUSED if answers.refused(result) else OK
+                    if result.errors and outcome == OK:
+                        outcome = ERRORS
+                    yield result
+        finally:
+            self._forget_callers(operation)
+            self._count(operation, actor, outcome, seconds or time.perf_counter() - began, told)
 
     async def plan(
         self, planner: Callable[[Operation, Context], Awaitable[bytes | None]], operation: Operation, actor: Actor
@@ -112,16 +136,19 @@ class Server:
             async with asyncio.timeout(self.settings.request_timeout):
                 answer = await planner(operation, self.context(actor))
         except TimeoutError as error:
-            self._count(operation, actor, REFUSED, began)
+            self._count(operation, actor, REFUSED, time.perf_counter() - began, tally.current())
             raise Unavailable("The answer took too long: ask for less, or try again.") from error
         if answer is not None:
-            self._count(operation, actor, OK, began)
+            self._count(operation, actor, OK, time.perf_counter() - began, tally.current())
         return answer
 
-    def _count(self, operation: Operation, actor: Actor, outcome: str, began: float) -> None:
+    def _forget_callers(self, operation: Operation) -> None:
+        """Look callers up anew after what may have changed one of them."""
+        if "mutation" in operation.query:
+            self.callers.forget()
+
+    def _count(self, operation: Operation, actor: Actor, outcome: str, seconds: float, told: Tally) -> None:
         """Count an operation that has ended."""
-        seconds = time.perf_counter() - began
-        told = tally.current()
         self.metrics.answered(actor, operation.name, operation.query, outcome, seconds, told)
         if actor.api_key_id:
             self.usage.called(actor.api_key_id, failed=outcome != OK, seconds=seconds, told=told)
@@ -183,13 +210,7 @@ class Endpoint:
 
     async def _stream(self, operation: Operation, actor: Actor) -> Response:
         """Events as graphql-sse's distinct connections have them, unless the operation is refused before the first."""
-        results: Any = await self._server.schema.stream(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=self._server.context(actor),
-            operation_name=operation.name,
-            allowed_operation_types=STREAM_TYPES,
-        )
+        results = self._server.stream(operation, actor)
         first = await anext(results, None)
         if first is not None and answers.refused(first):
             await results.aclose()

@@ -19,7 +19,7 @@ from graphql_api import answers, masking, requests, tokens
 from graphql_api.actors import Actor
 from graphql_api.errors import Refusal
 from graphql_api.http import ACTING_USER, Server
-from graphql_api.requests import Rejected
+from graphql_api.requests import Operation, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
@@ -57,7 +57,9 @@ class Connection:
         self.token = requests.bearer(headers)
         self.actor = await self.server.actor(self.token, headers.get(ACTING_USER))
 
-    async def stream(self, query: str, **arguments: Any) -> Any:
+    async def stream(
+        self, query: str, *, variable_values: dict[str, Any] | None, operation_name: str | None, **_: Any
+    ) -> Any:
         """Run one operation, with a context of its own; a session may have ended since the connection began."""
         if self.token and self.token.startswith(tokens.SESSION):
             try:
@@ -65,8 +67,7 @@ class Connection:
             except Refusal:
                 self.actor = Actor.anonymous()
         structlog.contextvars.bind_contextvars(request_id=masking.new_id())
-        arguments["context_value"] = self.server.context(self.actor)
-        return await self.server.schema.stream(query, **arguments)
+        return self.server.stream(Operation(query, operation_name, variable_values or {}), self.actor)
 
 
 class Adapter(ASGIWebSocketAdapter):

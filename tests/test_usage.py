@@ -1,5 +1,6 @@
 """What API keys do is collected while the server runs, and written down every few seconds and at the end."""
 
+import json
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import timedelta
@@ -8,7 +9,9 @@ from uuid import uuid4
 
 import httpx2
 import pytest
+import websockets
 from sqlalchemy import text
+from websockets.asyncio.client import connect
 
 from graphql_api import london, models
 from graphql_api.crypto import Signer
@@ -28,6 +31,8 @@ FIGURES = """
     SELECT day, requests, succeeded, failed, rate_limited, notifications, total_ms > 0 AS took
     FROM api_key_usage_daily WHERE api_key_id = :id
 """
+CSV = {"content-type": "text/csv"}
+PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 Client = AbstractAsyncContextManager[httpx2.AsyncClient]
 
 
@@ -85,6 +90,26 @@ async def test_calls_and_messages_of_a_key_are_counted_by_the_time_the_server_ha
     kept = await used(database, key)
     assert (kept.minute % 5, kept.second, kept.microsecond) == (0, 0, 0)
     assert timedelta() <= before - kept < timedelta(minutes=5, seconds=10)
+
+
+async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: Builders, database: Database) -> None:
+    key = await make.api_key(await make.service())
+    query = "{ viewer { service { id } } }"
+    async with client_of(key) as client:
+        events = await client.post("/graphql", json={"query": query}, headers={"accept": "text/event-stream"})
+        refused = await client.post("/graphql", json={"query": "{ no }"}, headers={"accept": "text/event-stream"})
+        taken = await client.post("/uploads", content=b"phone number\n07700900123\n", headers=CSV)
+        empty = await client.post("/uploads", content=b"", headers=CSV)
+        address = str(client.base_url).replace("http", "ws").rstrip("/") + "/graphql"
+        header = {"Authorization": client.headers["authorization"]}
+        async with connect(address, subprotocols=[PROTOCOL], additional_headers=header) as socket:
+            for message in ({"type": "connection_init"}, {"type": "subscribe", "id": "1", "payload": {"query": query}}):
+                await socket.send(json.dumps(message))
+            heard = [json.loads(await socket.recv())["type"] for _ in range(3)]
+
+    assert [answer.status_code for answer in (events, refused, taken, empty)] == [200, 400, 201, 400]
+    assert heard == ["connection_ack", "next", "complete"]
+    assert await rows(database, FIGURES, id=key.id) == [(london.today(), 5, 3, 2, 0, 0, True)]
 
 
 async def test_figures_are_added_to_those_that_are_there(make: Builders, database: Database) -> None:
