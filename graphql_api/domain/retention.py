@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
 from graphql_api import london, models
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from datetime import datetime
     from uuid import UUID
 
@@ -24,6 +25,9 @@ DAYS = range(3, 91)
 BATCH = 50_000
 """Messages of one transaction."""
 
+JOBS = 500
+"""Jobs that are archived at once."""
+
 
 class Due(NamedTuple):
     """Messages of a service and channel that have been kept for long enough."""
@@ -34,35 +38,41 @@ class Due(NamedTuple):
     """A London midnight, naive UTC: what was made earlier goes."""
 
 
-_DUE = text(
-    """
-    SELECT services.id AS service_id, channel.name AS channel, cutoff.before AS before
-    FROM services CROSS JOIN unnest(enum_range(NULL::notification_type)) AS channel (name)
+_KEPT = """
+    services CROSS JOIN unnest(enum_range(NULL::notification_type)) AS channel (name)
     LEFT JOIN service_data_retention AS kept
         ON kept.service_id = services.id AND kept.notification_type = channel.name
     JOIN unnest(CAST(:days AS int[]), CAST(:cutoffs AS timestamp[])) AS cutoff (days, before)
         ON cutoff.days = greatest(least(coalesce(kept.days_of_retention, :usual), :most), :least)
+"""
+_DUE = text(
+    f"""
+    SELECT services.id AS service_id, channel.name AS channel, cutoff.before AS before
+    FROM {_KEPT}
     WHERE EXISTS (
         SELECT FROM notifications AS message
         WHERE message.service_id = services.id AND message.notification_type = channel.name
             AND message.created_at < cutoff.before
     )
-    """
+    """  # noqa: S608 - made of constants
 )
 
 
 async def due(tx: AsyncSession, actor: Actor) -> list[Due]:
     """What is past its retention now."""
     actor.require_platform_admin()
+    return [Due(*row) for row in await tx.execute(_DUE, _cutoffs())]
+
+
+def _cutoffs() -> dict[str, Any]:
     today = london.today()
-    values = {
+    return {
         "days": list(DAYS),
         "cutoffs": [london.midnight(today - timedelta(days=days)) for days in DAYS],
         "usual": USUAL_DAYS,
         "least": DAYS[0],
         "most": DAYS[-1],
     }
-    return [Due(*row) for row in await tx.execute(_DUE, values)]
 
 
 _COLUMNS = ", ".join(column.name for column in models.NotificationHistory.__table__.columns)
@@ -97,3 +107,36 @@ async def move(tx: AsyncSession, actor: Actor, past: Due, *, batch: int = BATCH)
     actor.require_platform_admin()
     count: int = (await tx.execute(_MOVE, past._asdict() | {"batch": batch})).scalar_one()
     return count
+
+
+class OldJob(NamedTuple):
+    """A job that has ended, whose messages have been kept for long enough."""
+
+    service_id: UUID
+    id: UUID
+
+
+_OLD_JOBS = text(
+    f"""
+    SELECT jobs.service_id, jobs.id
+    FROM jobs JOIN templates ON templates.id = jobs.template_id
+    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_KEPT}) AS kept
+        ON kept.service_id = jobs.service_id AND CAST(kept.channel AS text) = CAST(templates.template_type AS text)
+    WHERE NOT jobs.archived AND coalesce(jobs.scheduled_for, jobs.created_at) < kept.before
+        AND jobs.job_status NOT IN ('scheduled', 'pending', 'in progress', 'error')
+    ORDER BY jobs.created_at, jobs.id LIMIT {JOBS}
+    """  # noqa: S608 - made of constants
+)
+
+
+async def old_jobs(tx: AsyncSession, actor: Actor) -> list[OldJob]:
+    """The next jobs whose lists are to go; `archive` them once they have."""
+    actor.require_platform_admin()
+    return [OldJob(*row) for row in await tx.execute(_OLD_JOBS, _cutoffs())]
+
+
+async def archive(tx: AsyncSession, actor: Actor, jobs: Sequence[OldJob]) -> None:
+    """Mark jobs as past their retention: their lists are gone, their counts stay."""
+    actor.require_platform_admin()
+    ids = [job.id for job in jobs]
+    await tx.execute(text("UPDATE jobs SET archived = true WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": ids})

@@ -109,6 +109,21 @@ async def move_past_retention(work: Work) -> None:
         log.info("messages past retention", count=total)
 
 
+async def archive_old_jobs(work: Work) -> None:
+    """Delete the lists of jobs whose messages have been kept for long enough, and say so of the jobs."""
+    found = None
+    while found != [] and not work.stopping.is_set():
+        async with work.patiently() as tx:
+            found = await retention.old_jobs(tx, work.actor)
+        for job in found:
+            await work.store.delete(job_runs.list_path(*job))
+        # A job whose list is gone already is found again, until it is marked.
+        async with work.patiently() as tx:
+            await retention.archive(tx, work.actor, found)
+        if found:
+            log.info("jobs past retention", count=len(found))
+
+
 async def forget_idempotency_keys(work: Work) -> None:
     """Delete the keys of requests that are too old to be repeated."""
     async with work.database.transaction() as tx:
@@ -153,9 +168,11 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
     "revoke expired keys": ("* * * * *", revoke_expired_keys),
     "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
     "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
-    "count statuses": ("30 0 * * *", count_statuses),
-    "count bills": ("15 0 * * *", count_bills),
+    # Later than Notify counts them: beside it there is nothing left to do.
+    "count bills": ("45 1 * * *", count_bills),
+    "count statuses": ("0 2 * * *", count_statuses),
     "move past retention": ("0 3 * * *", move_past_retention),
+    "archive old jobs": ("30 3 * * *", archive_old_jobs),
     "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
     "forget uploads": ("25 * * * *", forget_uploads),
     "refresh search": ("*/5 * * * *", refresh_search),
@@ -166,5 +183,5 @@ SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
 }
 """What runs when (UTC), in one worker at a time."""
 
-NIGHTLY = ("give up on silent messages", "count bills", "count statuses", "move past retention")
+NIGHTLY = ("give up on silent messages", "count bills", "count statuses", "move past retention", "archive old jobs")
 """What is done once a night, in this order."""

@@ -12,7 +12,8 @@ from typing import Any
 from sqlalchemy import text
 
 from graphql_api import london, models
-from graphql_api.domain import retention
+from graphql_api.domain import job_runs, retention
+from graphql_api.enums import Channel
 from graphql_api.worker import schedule
 from tests.worker.rigs import SYSTEM, Rig
 
@@ -175,6 +176,34 @@ async def test_whoever_reads_while_messages_move_finds_each_of_them_once(rig: Ri
 
     assert set(seen) == {40}
     assert await places(rig, template) == (0, 40)
+
+
+async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(rig: Rig) -> None:
+    service = await rig.make.service()
+    await rig.make.add(models.DataRetention(service_id=service.id, notification_type="email", days_of_retention=30))
+    sms, email = await rig.make.template(service), await rig.make.template(service, Channel.EMAIL)
+    young = london.midnight(TODAY - timedelta(days=7))
+    jobs = {
+        "old": await rig.make.job(sms, created_at=LONG_AGO),
+        "kept longer": await rig.make.job(email, created_at=LONG_AGO),
+        "young": await rig.make.job(sms, created_at=young),
+        "of the day before": await rig.make.job(sms, created_at=young - timedelta(seconds=1)),
+        "began late": await rig.make.job(sms, created_at=LONG_AGO, scheduled_for=young),
+        "unfinished": await rig.make.job(sms, created_at=LONG_AGO, job_status="error"),
+        "cancelled": await rig.make.job(sms, created_at=LONG_AGO, job_status="cancelled"),
+    }
+    paths = {name: job_runs.list_path(service.id, job.id) for name, job in jobs.items()}
+    for name, path in paths.items():
+        # What was killed between the list and its job is done again.
+        if name != "cancelled":
+            await rig.store.put(path, b"phone number\n")
+
+    await schedule.archive_old_jobs(rig.work())
+
+    archived = await rig.rows("SELECT id FROM jobs WHERE service_id = :id AND archived", id=service.id)
+    gone = {"old", "of the day before", "cancelled"}
+    assert {row["id"] for row in archived} == {jobs[name].id for name in gone}
+    assert {name for name, path in paths.items() if not await rig.store.exists(path)} == gone
 
 
 async def waiting(rig: Rig) -> bool:
