@@ -135,13 +135,10 @@ def _changes(table: str, before: Mapping[str, Any] | None, after: Mapping[str, A
     def shown(name: str, value: Any) -> Any:
         return value if value is None else VALUES.get(f"{table}.{name}", lambda same: same)(value)
 
+    fields = {name: FIELDS.get(f"{table}.{name}", _camel(name)) for name in (*was, *is_now)}
     return [
-        FieldChange(
-            field=FIELDS.get(f"{table}.{name}", _camel(name)),
-            before=shown(name, was.get(name)),
-            after=shown(name, is_now.get(name)),
-        )
-        for name in sorted({*was, *is_now})
+        FieldChange(field=field, before=shown(name, was.get(name)), after=shown(name, is_now.get(name)))
+        for name, field in sorted(fields.items(), key=lambda one: one[1])
     ]
 
 

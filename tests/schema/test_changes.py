@@ -1,0 +1,347 @@
+"""The audit log: what it says of a change, what it never says, and who reads it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+import structlog
+from sqlalchemy import text
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.enums import Channel, ServicePermission
+from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.conftest import Ask, OneConnection, Statements
+
+ENTRY = """
+    action objectType objectId object { __typename id } requestId
+    actor { ... on User { name } ... on ApiKey { name } }
+    changes { field before after }
+"""
+PAGE = f"totalCount pageInfo {{ hasNextPage hasPreviousPage endCursor }} nodes {{ {ENTRY} }}"
+OF_SERVICE = f"""query ($id: ID!, $filter: AuditLogFilter, $first: Int, $after: String) {{
+    service(id: $id) {{ auditLog(filter: $filter, first: $first, after: $after) {{ {PAGE} }} }}
+}}"""
+OF_ORGANISATION = f"""query ($id: ID!, $filter: AuditLogFilter) {{
+    organisation(id: $id) {{ auditLog(filter: $filter) {{ {PAGE} }} }}
+}}"""
+OF_EVERYTHING = f"query ($filter: AuditLogFilter) {{ auditLog(filter: $filter) {{ {PAGE} }} }}"
+UPDATE_SERVICE = """mutation ($input: UpdateServiceInput!) {
+    updateService(input: $input) { userErrors { message } }
+}"""
+UPDATE_TEMPLATE = """mutation ($input: UpdateTemplateInput!) {
+    updateTemplate(input: $input) { userErrors { message } }
+}"""
+UPDATE_ORGANISATION = """mutation ($input: UpdateOrganisationInput!) {
+    updateOrganisation(input: $input) { userErrors { message } }
+}"""
+CREATE_KEY = """mutation ($input: CreateApiKeyInput!) {
+    createApiKey(input: $input) { key apiKey { id } userErrors { message } }
+}"""
+SET_MEMBER = """mutation ($input: SetServiceMemberInput!) {
+    setServiceMember(input: $input) { userErrors { message } }
+}"""
+
+
+@dataclass
+class Team:
+    """A service with somebody who may do everything in it."""
+
+    service: models.Service
+    user: models.User
+
+    @property
+    def actor(self) -> Actor:
+        """That person."""
+        return person(self.user, self.service)
+
+
+@pytest.fixture
+async def team(make: Builders) -> Team:
+    """One of those, with nobody's traces but the builders'."""
+    service = await make.service(name="Old name")
+    return Team(service, await make.member(service, user=await make.user(name="Ann")))
+
+
+async def latest(ask: Ask, team: Team, **variables: Any) -> list[dict[str, Any]]:
+    """What the team reads of its latest changes, as long as somebody has made them."""
+    answer = await ask(OF_SERVICE, by=team.actor, id=str(team.service.id), **variables)
+    nodes: list[dict[str, Any]] = answer.field["auditLog"]["nodes"]
+    return [node for node in nodes if node["actor"]]
+
+
+async def test_who_did_what_in_which_request(ask: Ask, team: Team) -> None:
+    structlog.contextvars.bind_contextvars(request_id="one-request")
+    await ask(
+        UPDATE_SERVICE,
+        by=team.actor,
+        input={"serviceId": str(team.service.id), "name": "New name", "prefixSms": False},
+    )
+    structlog.contextvars.clear_contextvars()
+
+    assert await latest(ask, team) == [
+        {
+            "action": "UPDATE",
+            "objectType": "Service",
+            "objectId": str(team.service.id),
+            "object": {"__typename": "Service", "id": str(team.service.id)},
+            "requestId": "one-request",
+            "actor": {"name": "Ann"},
+            "changes": [
+                {"field": "emailSenderLocalPart", "before": team.service.email_sender_local_part, "after": "new.name"},
+                {"field": "name", "before": "Old name", "after": "New name"},
+                {"field": "prefixSms", "before": True, "after": False},
+            ],
+        }
+    ]
+
+
+async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database: OneConnection) -> None:
+    made = await ask(
+        CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"}
+    )
+
+    (entry,) = await latest(ask, team)
+    async with database.reading() as connection:
+        log = str((await connection.execute(text("SELECT change_log::text FROM change_log"))).all())
+        stored = await connection.scalar(text("SELECT secret FROM api_keys"))
+    assert entry == {
+        "action": "CREATE",
+        "objectType": "ApiKey",
+        "objectId": made.field["apiKey"]["id"],
+        "object": {"__typename": "ApiKey", "id": made.field["apiKey"]["id"]},
+        "requestId": None,
+        "actor": {"name": "Ann"},
+        "changes": [
+            {"field": "name", "before": None, "after": "Our key"},
+            {"field": "type", "before": None, "after": "LIVE"},
+        ],
+    }
+    assert made.field["key"][-36:] not in log
+    assert stored not in log
+
+
+async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
+    ask: Ask, team: Team, make: Builders, database: OneConnection
+) -> None:
+    template = await make.template(
+        team.service, Channel.EMAIL, name="Old title", subject="Subject of old", content="Body of old"
+    )
+
+    await ask(
+        UPDATE_TEMPLATE,
+        by=team.actor,
+        input={
+            "templateId": str(template.id),
+            "name": "New title",
+            "content": {"email": {"subject": "Subject of new", "body": "Body of new"}},
+        },
+    )
+
+    (entry,) = await latest(ask, team)
+    async with database.reading() as connection:
+        log = str((await connection.execute(text("SELECT change_log::text FROM change_log"))).all())
+    assert entry["changes"] == [
+        {"field": "content", "before": None, "after": None},
+        {"field": "name", "before": "Old title", "after": "New title"},
+        {"field": "subject", "before": None, "after": None},
+    ]
+    assert "Body of" not in log
+    assert "Subject of" not in log
+
+
+async def test_what_a_member_may_do_is_told_word_by_word(ask: Ask, team: Team, make: Builders) -> None:
+    bob = await make.member(team.service, {ServicePermission.SEND_TEXTS}, await make.user(name="Bob"))
+
+    await ask(
+        SET_MEMBER,
+        by=team.actor,
+        input={
+            "serviceId": str(team.service.id),
+            "userId": str(bob.id),
+            "permissions": ["SEND_EMAILS", "MANAGE_SETTINGS"],
+        },
+    )
+
+    entries = await latest(ask, team)
+    assert {(one["action"], one["objectType"], one["objectId"], one["object"]) for one in entries} == {
+        ("UPDATE", "ServiceMembership", str(bob.id), None)
+    }
+    assert sorted(str(one["changes"]) for one in entries) == [
+        "[{'field': 'permissions', 'before': 'SEND_TEXTS', 'after': None}]",
+        "[{'field': 'permissions', 'before': None, 'after': 'MANAGE_SETTINGS'}]",
+        "[{'field': 'permissions', 'before': None, 'after': 'SEND_EMAILS'}]",
+    ]
+
+
+async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Builders) -> None:
+    await make.service(name="Taken")
+
+    refused = await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": "Taken"})
+
+    assert refused.user_errors == [{"message": "Another service has this name, or nearly."}]
+    assert await latest(ask, team) == []
+
+
+@pytest.mark.parametrize(
+    ("conditions", "found"),
+    [
+        ({}, ["ApiKey", "Service", "SmsSender"]),
+        ({"objectTypes": ["Service", "SmsSender"]}, ["Service", "SmsSender"]),
+        ({"objectTypes": ["Notification", "' OR true --"]}, []),
+        ({"objectTypes": []}, []),
+        ({"objectId": "SERVICE"}, ["Service"]),
+        ({"objectId": "nobody"}, []),
+        ({"actorId": "ANN"}, ["ApiKey", "Service"]),
+        ({"actorId": "SERVICE"}, []),
+        ({"actorId": "nobody"}, []),
+        ({"actions": ["CREATE"], "objectTypes": ["ApiKey", "SmsSender"]}, ["ApiKey", "SmsSender"]),
+        ({"actions": ["DELETE"]}, []),
+        ({"occurredAt": {"from": "2000-01-01T00:00:00Z"}}, ["ApiKey", "Service", "SmsSender"]),
+        ({"occurredAt": {"to": "2000-01-01T00:00:00Z"}}, []),
+    ],
+    ids=str,
+)
+async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[str, Any], found: list[str]) -> None:
+    actor, service_id = team.actor, str(team.service.id)
+    await ask(UPDATE_SERVICE, by=actor, input={"serviceId": service_id, "name": "New name"})
+    await ask(CREATE_KEY, by=actor, input={"serviceId": service_id, "name": "Our key", "type": "LIVE"})
+    ids = {"SERVICE": service_id, "ANN": str(team.user.id)}
+    given = {name: ids.get(str(value), value) for name, value in conditions.items()}
+
+    answer = await ask(OF_SERVICE, by=actor, id=service_id, filter=given)
+
+    log = answer.field["auditLog"]
+    kinds = {node["objectType"] for node in log["nodes"]} - {"ServiceMembership"}
+    assert sorted(kinds) == found
+    assert log["totalCount"] == len(log["nodes"])
+
+
+async def test_pages_go_back_in_time(ask: Ask, team: Team, statements: Statements) -> None:
+    for name in ("First", "Second", "Third"):
+        await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": name})
+    wanted = {"objectTypes": ["Service"], "actorId": str(team.user.id)}
+    names, after = [], None
+
+    for size in (2, 2):
+        with statements(4 if after is None else 5):
+            answer = await ask(
+                OF_SERVICE, by=team.actor, id=str(team.service.id), filter=wanted, first=size, after=after
+            )
+        log = answer.field["auditLog"]
+        names += [change["after"] for node in log["nodes"] for change in node["changes"] if change["field"] == "name"]
+        after = log["pageInfo"]["endCursor"]
+
+    assert names == ["Third", "Second", "First"]
+    assert log["totalCount"] == 3
+    assert (log["pageInfo"]["hasNextPage"], log["pageInfo"]["hasPreviousPage"]) == (False, True)
+
+
+CALLERS: dict[str, tuple[Callable[[Team, models.ApiKey], Actor], Any]] = {
+    "may change settings": (
+        lambda team, _: person(team.user, team.service, may={ServicePermission.MANAGE_SETTINGS}),
+        1,
+    ),
+    "may do all else": (
+        lambda team, _: person(
+            team.user, team.service, may=frozenset(ServicePermission) - {ServicePermission.MANAGE_SETTINGS}
+        ),
+        ["FORBIDDEN"],
+    ),
+    "key": (lambda _, one: key(one), ["FORBIDDEN"]),
+    "platform admin": (lambda team, _: platform_admin(team.user), 1),
+    "stranger": (lambda *_: stranger(), None),
+    "nobody": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
+}
+
+
+@pytest.mark.parametrize("caller", CALLERS)
+async def test_who_reads_a_service_s_log(ask: Ask, make: Builders, team: Team, caller: str) -> None:
+    who, expected = CALLERS[caller]
+    api_key = await make.api_key(team.service)
+
+    answer = await ask(
+        OF_SERVICE, by=who(team, api_key), id=str(team.service.id), filter={"objectTypes": ["SmsSender"]}
+    )
+
+    if isinstance(expected, list):
+        assert answer.codes == expected
+    else:
+        assert (answer.field and answer.field["auditLog"]["totalCount"]) == expected
+
+
+async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Builders, team: Team) -> None:
+    admin = await make.user(platform_admin=True)
+    asked: dict[str, Any] = {"filter": {"objectTypes": ["User"], "objectId": str(team.user.id)}}
+
+    read = await ask(OF_EVERYTHING, by=platform_admin(admin), **asked)
+
+    assert [node["changes"] for node in read.field["nodes"]] == [
+        [
+            {"field": "authType", "before": None, "after": "SMS"},
+            {"field": "emailAddress", "before": None, "after": None},
+            {"field": "isPlatformAdmin", "before": None, "after": False},
+            {"field": "name", "before": None, "after": None},
+            {"field": "password", "before": None, "after": None},
+            {"field": "phoneNumber", "before": None, "after": None},
+            {"field": "receivesNewFeaturesEmail", "before": None, "after": True},
+            {"field": "state", "before": None, "after": "ACTIVE"},
+            {"field": "takePartInResearch", "before": None, "after": True},
+        ]
+    ]
+    assert (await ask(OF_EVERYTHING, by=team.actor, **asked)).codes == ["FORBIDDEN"]
+    assert (await ask(OF_EVERYTHING, by=key(await make.api_key(team.service)), **asked)).codes == ["FORBIDDEN"]
+    assert (await ask(OF_EVERYTHING, **asked)).codes == ["UNAUTHENTICATED"]
+
+
+async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders) -> None:
+    mine, theirs = await make.organisation(name="Mine"), await make.organisation(name="Theirs")
+    user, admin = await make.user(), await make.user()
+    service = await make.service(organisation_id=mine.id)
+    await make.add(models.OrganisationMembership(user_id=user.id, organisation_id=mine.id))
+    for organisation in (mine, theirs):
+        await ask(
+            UPDATE_ORGANISATION,
+            by=platform_admin(admin),
+            input={"organisationId": str(organisation.id), "domains": ["a.gov.uk"], "notes": "Secret"},
+        )
+        await ask(
+            UPDATE_ORGANISATION,
+            by=platform_admin(admin),
+            input={"organisationId": str(organisation.id), "domains": [], "type": "NHS_GP"},
+        )
+
+    read = await ask(OF_ORGANISATION, by=of_organisation(user, mine.id), id=str(mine.id))
+    from_below = await ask(OF_ORGANISATION, by=person(await make.member(service), service), id=str(mine.id))
+    elsewhere = await ask(OF_ORGANISATION, by=of_organisation(user, mine.id), id=str(theirs.id))
+
+    told = [(node["objectType"], node["action"], node["changes"]) for node in read.field["auditLog"]["nodes"]]
+    assert ("OrganisationMembership", "CREATE") in [(kind, action) for kind, action, _ in told]
+    assert ("Organisation", "UPDATE", [{"field": "notes", "before": None, "after": None}]) in told
+    assert ("Organisation", "UPDATE", [{"field": "domains", "before": None, "after": "a.gov.uk"}]) in told
+    assert from_below.field["auditLog"]["totalCount"] == 0
+    assert elsewhere.field is None
+    assert {node["objectId"] for node in read.field["auditLog"]["nodes"]} == {str(mine.id), str(user.id)}
+
+
+async def test_the_object_is_shown_as_far_as_the_reader_sees_it(ask: Ask, team: Team) -> None:
+    await ask(CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"})
+    reader = person(team.user, team.service, may={ServicePermission.MANAGE_SETTINGS})
+
+    answer = await ask(OF_SERVICE, by=reader, id=str(team.service.id), filter={"objectTypes": ["ApiKey"]})
+
+    (entry,) = answer.field["auditLog"]["nodes"]
+    assert (entry["objectType"], entry["object"]) == ("ApiKey", None)
+
+
+async def test_another_service_s_changes_are_never_among_one_s_own(ask: Ask, make: Builders, team: Team) -> None:
+    other = await make.service()
+    theirs = await make.member(other)
+    await ask(UPDATE_SERVICE, by=person(theirs, other), input={"serviceId": str(other.id), "name": "Their new name"})
+
+    answer = await ask(OF_SERVICE, by=team.actor, id=str(team.service.id), first=100)
+
+    assert answer.field["auditLog"]["nodes"] != []
+    assert "Their new name" not in str(answer.data)
+    assert str(other.id) not in str(answer.data)
