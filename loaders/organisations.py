@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Uuid, any_, bindparam, func, select
+from sqlalchemy import Uuid, and_, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.models import Organisation, OrganisationDomain, OrganisationFeature, Service
 from loaders.core import AnyOf, Contains, Equals, Switch, batch, by, many, one, page, pages, row
 from loaders.core.orders import preferring
 from loaders.services import FILTERS, ORDERS
+from loaders.services import by_name as by_service_name
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -38,6 +39,8 @@ organisations = pages(
 services = page(
     Organisation.services, preferring(Service.active, Service.name, Service.id), orders=ORDERS, filters=FILTERS
 )
+_live = and_(Service.active, Service.restricted.is_(False), Service.count_as_live)
+live_services = page(Organisation.services, by_service_name, where=_live)
 domains = many(Organisation.domains, by(OrganisationDomain.domain))
 features = many(Organisation.features, by(OrganisationFeature.permission))
 agreement_signed_by = one(Organisation.agreement_signed_by)
@@ -51,9 +54,7 @@ async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Se
         select(Service.organisation_id, func.count())
         .where(
             Service.organisation_id == any_(bindparam("organisations", type_=ARRAY(Uuid()))),
-            Service.active,
-            Service.restricted.is_(False),
-            Service.count_as_live,
+            _live,
         )
         .group_by(Service.organisation_id),
         {"organisations": list(keys)},

@@ -34,6 +34,7 @@ from schema.core import (
     root,
 )
 from schema.services import ServiceFilter, ServiceOrder
+from schema.usage import ServiceUsage, by_service
 
 
 @plain
@@ -116,6 +117,23 @@ class Organisation(Entity, Node):
     """Live services that count as live."""
     services: Connection[refs.Service] | None = edge(loaders.services, filter=ServiceFilter, order=ServiceOrder)
     """Its services; active ones first, then by name, when no order is given."""
+
+    @strawberry.field(
+        description="What each live service used and spent in one financial year; the current one when left out."
+    )
+    async def usage_by_service(
+        self,
+        info: Info,
+        financial_year: int | None = None,
+        first: int | None = None,
+        after: str | None = None,
+        last: int | None = None,
+        before: str | None = None,
+    ) -> Connection[ServiceUsage] | None:
+        """A page of live services, by name."""
+        paging = {"first": first, "after": after, "last": last, "before": before}
+        return by_service(info, self.row, financial_year, **paging)
+
     audit_log: Connection[AuditLogEntry] | None = edge(changes.of_organisation, filter=AuditLogFilter)
     """Changes to the organisation, its people and its branding, latest first; for members."""
 

@@ -1,16 +1,21 @@
 """Usage: what a service's messages come to in a financial year, and how many texts are free."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from typing import Any, Self
 
-from graphql_api import london
+import strawberry
+
+from graphql_api import london, models
 from graphql_api.enums import Channel, Postage, ServicePermission
 from graphql_api.errors import BadRequest, Forbidden
-from loaders import usage
+from loaders import organisations, usage
+from loaders.core import Arguments
 from loaders.usage import Line, Year
-from schema.core import Info, plain
+from schema import refs
+from schema.core import Connection, Info, of, plain
 from schema.money import GBP, Money
 from schema.ranges import DateRange
 
@@ -176,6 +181,49 @@ class AnnualAllowance:
         )
 
 
+@strawberry.type(description="One service's use and spend.")
+class ServiceUsage:
+    """A service as a page of an organisation's services holds it, in one year."""
+
+    row: strawberry.Private[Any]
+    year: strawberry.Private[int]
+
+    @strawberry.field(description="The service.")
+    def service(self) -> refs.Service:
+        """The service itself."""
+        service: refs.Service = of(self.row, models.Service)
+        return service
+
+    @strawberry.field(description="The figures.")
+    async def usage(self, info: Info) -> Usage:
+        """Its year."""
+        wanted = usage.Wanted(self.row.id, self.year)
+        return Usage.of(self.year, await info.context.loaders.batch(usage.of_year, wanted))
+
+
+@dataclass(frozen=True, slots=True)
+class _InYear:
+    """Makes of a page's rows what they used in a year."""
+
+    year: int
+
+    def of(self, row: Any) -> ServiceUsage:
+        """One service's."""
+        return ServiceUsage(row=row, year=self.year)
+
+
+def by_service(
+    info: Info, organisation: Any, financial_year: int | None, **paging: int | str | None
+) -> Connection[ServiceUsage]:
+    """Live services of an organisation, for its members and platform admins."""
+    actor = info.context.actor
+    if not actor.platform_wide and organisation.id not in actor.organisation_ids:
+        raise Forbidden("ORGANISATION_MEMBER", "This is for members of the organisation.")
+    page = organisations.live_services
+    arguments = Arguments.read(page.order, {}, **paging)  # type: ignore[arg-type]
+    return Connection(page=page, key=organisation.id, arguments=arguments, entity=_InYear(year_of(financial_year)))
+
+
 async def read_year(info: Info, service: Any, asked: int | None) -> tuple[int, Year]:
     """The financial year asked for, the current one where none is, and its figures.
 
@@ -188,11 +236,17 @@ async def read_year(info: Info, service: Any, asked: int | None) -> tuple[int, Y
         or actor.key_service_id == service.id
     ):
         raise Forbidden(ServicePermission.MANAGE_SETTINGS.name)
+    year = year_of(asked)
+    return year, await info.context.loaders.batch(usage.of_year, usage.Wanted(service.id, year))
+
+
+def year_of(asked: int | None) -> int:
+    """The financial year asked for, the current one where none is; `BadRequest` for one that has no figures."""
     current = london.financial_year(london.today())
     year = current if asked is None else asked
     if not FIRST_YEAR <= year <= current:
         raise BadRequest(f"`financialYear` takes {FIRST_YEAR} to {current}: the year in which it starts.")
-    return year, await info.context.loaders.batch(usage.of_year, usage.Wanted(service.id, year))
+    return year
 
 
 def pounds(amount: Decimal) -> Money:

@@ -279,3 +279,56 @@ async def test_several_services_and_years_are_one_statement(ask: Ask, make: Buil
         }
         for now, before in ((5, 6), (0, 0))
     ]
+
+
+BY_SERVICE = """query ($id: ID!, $year: Int, $first: Int, $after: String) { organisation(id: $id) {
+    usageByService(financialYear: $year, first: $first, after: $after) {
+        totalCount
+        pageInfo { hasNextPage endCursor }
+        nodes { service { id name } usage { sms { chargeableUnits } } }
+        edges { node { service { name } } }
+    }
+} }"""
+
+
+async def test_an_organisation_sees_what_each_of_its_live_services_used(
+    ask: Ask, make: Builders, statements: Statements
+) -> None:
+    organisation = await make.organisation()
+    values: dict[str, Any] = {"organisation_id": organisation.id}
+    for name, units in (("B", 7), ("A", 5), ("C", 0)):
+        service = await make.service(name=name, **values)
+        if units:
+            await make.add(bill(await make.template(service), date(2025, 6, 1), units))
+    await make.service(name="on trial", restricted=True, **values)
+    await make.service(name="closed", active=False, **values)
+    await make.service(name="not counted", count_as_live=False, **values)
+    await make.service(name="another's")
+    actor = of_organisation(await make.user(), organisation.id)
+
+    with statements(4):
+        answer = await ask(BY_SERVICE, by=actor, id=str(organisation.id), year=2025, first=2)
+    page = answer.field["usageByService"]
+    rest = await ask(BY_SERVICE, by=actor, id=str(organisation.id), year=2025, after=page["pageInfo"]["endCursor"])
+
+    def figures(nodes: Any) -> list[tuple[str, int]]:
+        return [(node["service"]["name"], node["usage"]["sms"]["chargeableUnits"]) for node in nodes]
+
+    assert (page["totalCount"], page["pageInfo"]["hasNextPage"]) == (3, True)
+    assert figures(page["nodes"]) == [("A", 5), ("B", 7)]
+    assert [edge["node"]["service"]["name"] for edge in page["edges"]] == ["A", "B"]
+    assert figures(rest.field["usageByService"]["nodes"]) == [("C", 0)]
+
+
+async def test_only_its_members_see_what_an_organisation_uses(ask: Ask, make: Builders) -> None:
+    organisation = await make.organisation()
+    service = await make.service(organisation_id=organisation.id)
+    user = await make.member(service)
+
+    async def asked(by: Actor, year: int | None = None) -> Any:
+        return await ask(BY_SERVICE, by=by, id=str(organisation.id), year=year)
+
+    refused = await asked(person(user, service))
+    assert (refused.codes, refused.data) == (["FORBIDDEN"], {"organisation": {"usageByService": None}})
+    assert (await asked(platform_admin(await make.user()))).field["usageByService"]["totalCount"] == 1
+    assert (await asked(of_organisation(user, organisation.id), 2015)).codes == ["BAD_REQUEST"]
