@@ -15,9 +15,18 @@ from graphql_api.requests import GRAPHQL, JSON, Rejected
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from starlette.types import Receive, Scope, Send
     from strawberry.types import ExecutionResult
 
 RETRY = {"retry-after": "1"}
+_COMMON = {
+    media_type: [
+        (b"content-type", f"{media_type}; charset=utf-8".encode()),
+        (b"cache-control", b"no-store"),
+        (b"vary", b"Accept, Authorization"),
+    ]
+    for media_type in (JSON, GRAPHQL)
+}
 CHALLENGE = {"www-authenticate": "Bearer"}
 _STATUSES = {Unauthenticated.code: 401, Unavailable.code: 503, INTERNAL: 500, "FORBIDDEN": 403}
 
@@ -45,7 +54,7 @@ def refused(result: ExecutionResult) -> bool:
     return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors or ())
 
 
-def answer(result: ExecutionResult, media_type: str) -> Response:
+def answer(result: ExecutionResult, media_type: str) -> Ready:
     """A result in one of our types: 200, unless it was refused before it ran.
 
     Then it is 400 for the GraphQL type, and 200 for plain JSON, whose clients read errors only there; a fault of ours
@@ -61,12 +70,12 @@ def answer(result: ExecutionResult, media_type: str) -> Response:
     return respond(body_of(result), status, media_type, RETRY if status == 503 else None)  # noqa: PLR2004 - its name is a number
 
 
-def reject(rejected: Rejected, media_type: str = JSON) -> Response:
+def reject(rejected: Rejected, media_type: str = JSON) -> Ready:
     """A request that never became an operation."""
     return respond(_errors(rejected.message, {"code": rejected.code}), rejected.status, media_type, rejected.headers)
 
 
-def refuse(refusal: Refusal, media_type: str = JSON) -> Response:
+def refuse(refusal: Refusal, media_type: str = JSON) -> Ready:
     """A caller who is not let in, or a server that cannot tell just now."""
     status = _STATUSES.get(refusal.code, 400)
     headers = {401: CHALLENGE, 503: RETRY}.get(status)
@@ -75,16 +84,31 @@ def refuse(refusal: Refusal, media_type: str = JSON) -> Response:
 
 def respond(
     body: Mapping[str, Any], status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None
-) -> Response:
+) -> Ready:
     """JSON of a type, which nobody keeps."""
     return send(encode(body), status, media_type, headers)
 
 
-def send(body: bytes, status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None) -> Response:
+class Ready(Response):
+    """An answer whose bytes are all there, and nothing else to be done about it."""
+
+    def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
+        """Answer with this."""
+        self.body = body
+        self.status_code = status
+        self.raw_headers = [(b"content-length", str(len(body)).encode()), *headers]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Send it."""
+        del scope, receive
+        await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
+
+
+def send(body: bytes, status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None) -> Ready:
     """The same of what is JSON already."""
-    kind = f"{media_type}; charset=utf-8"
-    common = {"content-type": kind, "cache-control": "no-store", "vary": "Accept, Authorization"}
-    return Response(body, status, {**common, **(headers or {})})
+    given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    return Ready(body, status, _COMMON[media_type] + given)
 
 
 def _errors(message: str, extensions: Mapping[str, Any]) -> dict[str, Any]:

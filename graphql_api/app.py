@@ -32,7 +32,7 @@ from graphql_api.usage import Usage
 from schema import schema
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Mapping
 
     from starlette.requests import Request
     from starlette.responses import Response
@@ -57,9 +57,7 @@ SECURITY = {
 """Headers of every answer that does not set its own."""
 
 
-def create(
-    settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None
-) -> Starlette:
+def create(settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None) -> Shell:
     """The application by the settings, which are the environment's unless given.
 
     Raises ValueError where a setting is missing; a database that is away is found out by the requests.
@@ -87,7 +85,7 @@ def create(
         await planner.close()
         await database.close()
 
-    middleware = [Middleware(Shell, settings=settings, metrics=metrics)]
+    middleware = []
     if settings.cors_origins:
         middleware.append(
             Middleware(
@@ -99,16 +97,17 @@ def create(
                 max_age=CORS_SECONDS,
             )
         )
+    endpoint = Endpoint(server, planner)
     app = Starlette(
-        routes=_routes(server, planner),
+        routes=_routes(server, endpoint),
         middleware=middleware,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _plain},
+        exception_handlers={HTTPException: _plain, Exception: _broken},
     )
     app.router.redirect_slashes = False
     app.state.server = server
     app.state.figures = operators.Figures(database)
-    return app
+    return Shell(app, settings, metrics, {"/graphql": endpoint})
 
 
 async def _write_down(metrics: Metrics, usage: Usage, ending: asyncio.Event) -> None:
@@ -120,9 +119,9 @@ async def _write_down(metrics: Metrics, usage: Usage, ending: asyncio.Event) -> 
         await usage.flush()
 
 
-def _routes(server: Server, planner: Planner) -> list[BaseRoute]:
+def _routes(server: Server, endpoint: Endpoint) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
-        Route("/graphql", Endpoint(server, planner)),
+        Route("/graphql", endpoint),
         WebSocketRoute("/graphql", Sockets(server)),
         Route("/uploads", _uploads, methods=["POST"]),
         Route("/_status", operators.status, methods=["GET", "POST"]),
@@ -160,12 +159,26 @@ async def _plain(request: Request, error: Exception) -> Response:
     return answers.reject(Rejected(error.status_code, error.detail, code=code, **headers))
 
 
+async def _broken(request: Request, error: Exception) -> Response:
+    """A fault, which the shell logs."""
+    del request, error
+    return _apology(structlog.contextvars.get_contextvars()["request_id"])
+
+
+def _apology(request_id: str) -> Response:
+    extensions = {"code": masking.INTERNAL, "requestId": request_id}
+    return answers.respond({"errors": [{"message": masking.APOLOGY, "extensions": extensions}]}, 500)
+
+
 class Shell:
     """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
 
-    def __init__(self, app: ASGIApp, settings: Settings, metrics: Metrics) -> None:
-        """Stand around an application."""
+    def __init__(
+        self, app: ASGIApp, settings: Settings, metrics: Metrics, shortcuts: Mapping[str, ASGIApp] | None = None
+    ) -> None:
+        """Stand around an application; what it has at some paths is asked without it, unless by a page elsewhere."""
         self._app = app
+        self._shortcuts = shortcuts or {}
         self._metrics = metrics
         headers = dict(SECURITY)
         if settings.environment == "production":
@@ -178,7 +191,6 @@ class Shell:
             await self._app(scope, receive, send)
             return
         request_id = masking.new_id()
-        structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         since = time.perf_counter()
         status = 0
@@ -196,14 +208,15 @@ class Shell:
                 ]
             await send(message)
 
+        app = self._shortcuts.get(scope["path"])
+        if app is None or any(name == b"origin" for name, _ in scope["headers"]):
+            app = self._app
         try:
-            await self._app(scope, receive, protected)
+            await app(scope, receive, protected)
         except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
             masking.fault(fault)
             if not status:
-                extensions = {"code": masking.INTERNAL, "requestId": request_id}
-                body = {"errors": [{"message": masking.APOLOGY, "extensions": extensions}]}
-                await answers.respond(body, 500)(scope, receive, protected)
+                await _apology(request_id)(scope, receive, protected)
         finally:
             # Nothing was answered to whoever was gone before.
             self._metrics.responded(scope["path"], scope["method"], status or GONE, time.perf_counter() - since)

@@ -8,8 +8,8 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from starlette.requests import ClientDisconnect, Request
-from starlette.responses import Response, StreamingResponse
+from starlette.requests import ClientDisconnect
+from starlette.responses import StreamingResponse
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
@@ -24,7 +24,7 @@ from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
 
-    from starlette.types import Receive, Scope, Send
+    from starlette.types import ASGIApp, Receive, Scope, Send
     from strawberry.types import ExecutionResult
 
     from graphql_api.actors import Actor
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from graphql_api.usage import Usage
 
 ACTING_USER = "x-notify-user-id"
+SLOW = "The answer took too long: ask for less, or try again."
 KEEP_ALIVE = 12.0
 """Seconds of silence after which a stream says that it is still there."""
 
@@ -97,7 +98,7 @@ class Server:
             if not answers.refused(result):
                 outcome = ERRORS if result.errors else OK
         except TimeoutError as error:
-            raise Unavailable("The answer took too long: ask for less, or try again.") from error
+            raise Unavailable(SLOW) from error
         finally:
             self._forget_callers(operation)
             self._count(operation, actor, outcome, time.perf_counter() - began, tally.current())
@@ -130,14 +131,13 @@ class Server:
     async def plan(
         self, planner: Callable[[Operation, Context], Awaitable[bytes | None]], operation: Operation, actor: Actor
     ) -> bytes | None:
-        """What a planner answers, within the time that a request has; None where it leaves it to `execute`."""
+        """What a planner answers; None where it leaves it to `execute`."""
         began = time.perf_counter()
         try:
-            async with asyncio.timeout(self.settings.request_timeout):
-                answer = await planner(operation, self.context(actor))
-        except TimeoutError as error:
+            answer = await planner(operation, self.context(actor))
+        except asyncio.CancelledError:
             self._count(operation, actor, REFUSED, time.perf_counter() - began, tally.current())
-            raise Unavailable("The answer took too long: ask for less, or try again.") from error
+            raise
         if answer is not None:
             self._count(operation, actor, OK, time.perf_counter() - began, tally.current())
         return answer
@@ -166,38 +166,50 @@ class Endpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one request; one whose sender is gone is dropped."""
-        request = Request(scope, receive)
         try:
-            response = await self._respond(request)
+            response = await self._respond(scope, receive)
         except ClientDisconnect:
             return
         await response(scope, receive, send)
 
-    async def _respond(self, request: Request) -> Response:
+    async def _respond(self, scope: Scope, receive: Receive) -> ASGIApp:
         media_type = JSON
-        settings = self._server.settings
         try:
-            media_type = requests.media_type(request.headers.get("accept"))
-            if len(request.headers.getlist("authorization")) > 1:
-                raise Rejected(400, "Send one header Authorization.")  # noqa: TRY301 - rejected as all others are
-            operation = await requests.read(request, most=settings.max_body_bytes, seconds=settings.request_timeout)
-            actor = await self._server.actor_of(request.headers)
-            if media_type == EVENTS:
-                return await self._stream(operation, actor)
-            return await self._once(operation, actor, media_type, is_get=request.method == "GET")
+            headers = requests.headers_of(scope)
+            media_type = requests.media_type(headers.get("accept"))
+            return await self._answer(scope, headers, receive, media_type)
         except Rejected as rejected:
             self._server.metrics.rejected(rejected.status)
             return answers.reject(rejected, JSON if media_type == EVENTS else media_type)
         except Refusal as refusal:
             return answers.refuse(refusal, JSON if media_type == EVENTS else media_type)
 
-    async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> Response:
+    async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str) -> ASGIApp:
+        settings = self._server.settings
+        operation = None
+        try:
+            async with asyncio.timeout(settings.request_timeout):
+                operation = await requests.read(scope, headers, receive, settings.max_body_bytes)
+                actor = await self._server.actor_of(headers)
+                planned = None if media_type == EVENTS else await self._plan(operation, actor)
+        except TimeoutError as error:
+            if operation is None:
+                raise Rejected(408, "The body did not arrive in time.", connection="close") from error
+            raise Unavailable(SLOW) from error
+        if planned is not None:
+            return answers.send(planned, 200, media_type)
+        if media_type == EVENTS:
+            return await self._stream(operation, actor)
+        return await self._once(operation, actor, media_type, is_get=scope["method"] == "GET")
+
+    async def _plan(self, operation: Operation, actor: Actor) -> bytes | None:
+        """What the planner answers; None where it leaves the operation to graphql-core."""
+        tally.begin()
+        return None if self._planner is None else await self._server.plan(self._planner, operation, actor)
+
+    async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> ASGIApp:
         bad = 400 if media_type == GRAPHQL else 200
         tally.begin()
-        if self._planner:
-            planned = await self._server.plan(self._planner, operation, actor)
-            if planned is not None:
-                return answers.send(planned, 200, media_type)
         try:
             result = await self._server.execute(operation, actor, GET_TYPES if is_get else POST_TYPES)
         except CannotGetOperationTypeError as error:
@@ -208,7 +220,7 @@ class Endpoint:
             raise Rejected(bad, f"Subscribe over a WebSocket, or with Accept: {EVENTS}.") from error
         return answers.answer(result, media_type)
 
-    async def _stream(self, operation: Operation, actor: Actor) -> Response:
+    async def _stream(self, operation: Operation, actor: Actor) -> ASGIApp:
         """Events as graphql-sse's distinct connections have them, unless the operation is refused before the first."""
         results = self._server.stream(operation, actor)
         first = await anext(results, None)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 import math
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+
+from starlette.datastructures import QueryParams
+from starlette.requests import ClientDisconnect
 
 from graphql_api.errors import BadRequest
 from graphql_api.values import DIGITS, check_text
@@ -15,12 +18,15 @@ from graphql_api.values import DIGITS, check_text
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from starlette.requests import Request
+    from starlette.types import Receive, Scope
 
 GRAPHQL, JSON, EVENTS = "application/graphql-response+json", "application/json", "text/event-stream"
 PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
 """Headers that a page of another origin cannot send unasked: a query by GET needs one of them."""
 BOM = b"\xef\xbb\xbf"
+
+ONCE = frozenset({"authorization", "content-type", "content-length", "content-encoding", "x-notify-user-id"})
+"""Headers that say one thing only."""
 
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*("utf-8"|utf-8))?\s*', re.IGNORECASE)
 _RANGE = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)\s*((?:;[^;,]*)*)\s*", re.ASCII)
@@ -48,6 +54,7 @@ class Operation:
     variables: dict[str, Any] = field(default_factory=dict)
 
 
+@lru_cache(maxsize=64)
 def media_type(accept: str | None) -> str:
     """What to answer in, by the header Accept; raises `Rejected` where none of ours will do.
 
@@ -76,40 +83,51 @@ def media_type(accept: str | None) -> str:
     raise Rejected(406, f"This API answers in {GRAPHQL}, {JSON} or {EVENTS}.")
 
 
-async def read(request: Request, *, most: int, seconds: float) -> Operation:
+def headers_of(scope: Scope) -> dict[str, str]:
+    """The headers of a request by their names, in lower case; raises `Rejected` for two of what may be said once."""
+    found: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        if name not in found:
+            found[name] = value
+        elif name in ONCE:
+            raise Rejected(400, f"Send one header {name.title()}.")
+        else:
+            found[name] += f", {value}"
+    return found
+
+
+async def read(scope: Scope, headers: Mapping[str, str], receive: Receive, most: int) -> Operation:
     """The operation of a POST, or of a GET; raises `Rejected` where there is none."""
-    if request.method == "GET":
-        return operation_of(_of_query_string(request))
-    if request.method != "POST":
+    if scope["method"] == "GET":
+        return operation_of(_of_query_string(scope, headers))
+    if scope["method"] != "POST":
         raise Rejected(405, "Send an operation by POST, or a query by GET.", allow="GET, POST")
-    check_headers(request, _CONTENT_TYPE, "application/json, in UTF-8")
-    return operation_of(decode(await body_of(request, most=most, seconds=seconds)))
-
-
-def check_headers(request: Request, content_type: re.Pattern[str], wanted: str) -> None:
-    """Refuse a body of another type, and one that is compressed."""
-    if not content_type.fullmatch(request.headers.get("content-type", "").strip()):
-        raise Rejected(415, f"The body must be {wanted}.", accept_post=JSON)
-    if "content-encoding" in request.headers:
+    content_type = headers.get("content-type", "")
+    if content_type != JSON and not _CONTENT_TYPE.fullmatch(content_type.strip()):
+        raise Rejected(415, "The body must be application/json, in UTF-8.", accept_post=JSON)
+    if "content-encoding" in headers:
         raise Rejected(415, "The body must not be compressed.", accept_encoding="identity")
+    return operation_of(decode(await _body_of(headers, receive, most)))
 
 
-async def body_of(request: Request, *, most: int, seconds: float) -> bytes:
-    """The body, counted while it is read: at most so many bytes, whole within so many seconds."""
-    length = request.headers.get("content-length", "0")
-    too_large = Rejected(413, f"The body may have {most:,} bytes at most.", connection="close")
+async def _body_of(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:
+    """The body, counted while it is read: at most so many bytes."""
+    length = headers.get("content-length", "0")
+    too_large = f"The body may have {most:,} bytes at most."
     if not length.isdigit() or int(length[:20]) > most:
-        raise too_large
-    body = bytearray()
-    try:
-        async with asyncio.timeout(seconds):
-            async for piece in request.stream():
-                body += piece
-                if len(body) > most:
-                    raise too_large
-    except TimeoutError as error:
-        raise Rejected(408, "The body did not arrive in time.", connection="close") from error
-    return bytes(body)
+        raise Rejected(413, too_large, connection="close")
+    body = b""
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise ClientDisconnect
+        piece: bytes = message.get("body", b"")
+        body += piece
+        if len(body) > most:
+            raise Rejected(413, too_large, connection="close")
+        if not message.get("more_body"):
+            return body
 
 
 def decode(body: bytes | str) -> Any:
@@ -119,9 +137,7 @@ def decode(body: bytes | str) -> Any:
             if body.startswith(BOM):
                 raise Rejected(400, "The body is JSON in UTF-8 without a byte order mark.")
             body = body.decode("utf-8")
-        return json.loads(
-            body, object_pairs_hook=_once, parse_int=_integer, parse_float=_float, parse_constant=_constant
-        )
+        return _DECODER.decode(body)
     except (ValueError, RecursionError) as error:
         raise Rejected(400, "The body is not JSON that this API takes.") from error
 
@@ -146,12 +162,12 @@ def operation_of(body: Any) -> Operation:
     return Operation(query, name or None, body.get("variables") or {})
 
 
-def _of_query_string(request: Request) -> Mapping[str, Any]:
-    if not any(name in request.headers for name in PREFLIGHTED):
+def _of_query_string(scope: Scope, headers: Mapping[str, str]) -> Mapping[str, Any]:
+    if not any(name in headers for name in PREFLIGHTED):
         raise Rejected(400, "A query by GET needs a header that pages of other origins cannot send, such as "
                             "GraphQL-Require-Preflight: 1.")  # fmt: skip
     found: dict[str, Any] = {}
-    for name, value in request.query_params.multi_items():
+    for name, value in QueryParams(scope["query_string"]).multi_items():
         if name in found:
             raise Rejected(400, "Each parameter may be given once.")
         found[name] = decode(value) if name in {"variables", "extensions"} and value else value
@@ -189,3 +205,6 @@ def _float(digits: str) -> float:
 
 def _constant(name: str) -> Any:
     raise Rejected(400, f"{name} is not JSON.")
+
+
+_DECODER = json.JSONDecoder(object_pairs_hook=_once, parse_int=_integer, parse_float=_float, parse_constant=_constant)

@@ -16,7 +16,7 @@ from graphql_api.complaints import Complaint
 from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 LONGEST_FRAME = 65_536
 """Bytes of a WebSocket's frame."""
@@ -27,7 +27,7 @@ KEEP_ALIVE = 65
 BACKLOG = 2_048
 
 
-def from_environment() -> Starlette:
+def from_environment() -> ASGIApp:
     """The application of a process of its own, which has its own logs."""
     from graphql_api import app  # noqa: PLC0415 - a port that is taken should be said before a schema is made
 

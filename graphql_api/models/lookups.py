@@ -5,7 +5,11 @@ from __future__ import annotations
 from sqlalchemy import String
 from sqlalchemy.orm import Mapped, mapped_column
 
+from graphql_api import enums
 from graphql_api.models.base import Model
+
+ORGANISATION_TYPES = (*enums.OrganisationType, "nhs")
+"""Every sector that a row may hold; the last is one of old rows only."""
 
 
 class KeyType(Model):

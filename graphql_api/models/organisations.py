@@ -10,6 +10,7 @@ from sqlalchemy import ForeignKey, Index, String, Text, UniqueConstraint
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.base import Created, Dated, Identified, Model
+from graphql_api.models.lookups import ORGANISATION_TYPES
 from graphql_api.models.types import organisation_permission_types, organisation_user_permission_types
 
 if TYPE_CHECKING:
@@ -30,7 +31,9 @@ class Organisation(Identified, Dated, Model):
     name: Mapped[str] = mapped_column(String(255))
     active: Mapped[bool] = mapped_column(default=True)
     crown: Mapped[bool | None]
-    organisation_type: Mapped[str | None] = mapped_column(String(255), ForeignKey("organisation_types.name"))
+    organisation_type: Mapped[str | None] = mapped_column(
+        String(255), ForeignKey("organisation_types.name"), info={"words": ORGANISATION_TYPES}
+    )
     email_branding_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("email_branding.id", name="fk_organisation_email_branding_id")
     )

@@ -10,6 +10,7 @@ from sqlalchemy import BigInteger, ForeignKey, Index, String, Text, UniqueConstr
 from sqlalchemy.orm import Mapped, mapped_column, relationship
 
 from graphql_api.models.base import Created, Dated, HistoryOf, Identified, Model, Versioned, utcnow
+from graphql_api.models.lookups import ORGANISATION_TYPES
 from graphql_api.models.types import notification_type, recipient_type
 
 if TYPE_CHECKING:
@@ -92,7 +93,9 @@ class Service(Identified, Versioned, ServiceColumns, Model):
     organisation_id: Mapped[UUID | None] = mapped_column(
         ForeignKey("organisation.id", name="fk_service_organisation"), index=True
     )
-    organisation_type: Mapped[str | None] = mapped_column(String(255), ForeignKey("organisation_types.name"))
+    organisation_type: Mapped[str | None] = mapped_column(
+        String(255), ForeignKey("organisation_types.name"), info={"words": ORGANISATION_TYPES}
+    )
     go_live_user_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id", name="fk_services_go_live_user"))
 
     organisation: Mapped[Organisation | None] = relationship(back_populates="services", lazy="raise")

@@ -4,18 +4,20 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
+    GraphQLNonNull,
     OperationDefinitionNode,
     OperationType,
     VariableNode,
     get_operation_ast,
 )
 from graphql import visit as walk
-from graphql.execution.values import VariableValues, get_variable_values
+from graphql.execution.get_variable_signature import GraphQLVariableSignature, get_variable_signature
+from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 from graphql.language import Visitor
 
 from graphql_api import limits
@@ -36,6 +38,16 @@ OF_A_DOCUMENT = 8
 """Plans of one operation, which differ by what is skipped and included, and sizes found affordable."""
 BYTES_OF_A_CHARACTER = 60
 NO_VARIABLES = VariableValues({}, {})
+_PLAIN: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
+"""Types whose values are taken as they are, where they are of this class."""
+
+
+class Plain(NamedTuple):
+    """A variable whose value needs no coercing."""
+
+    name: str
+    kind: type
+    signature: GraphQLVariableSignature
 
 
 @dataclass(slots=True)
@@ -46,6 +58,7 @@ class Entry:
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     choosing: tuple[str, ...]
+    plain: tuple[Plain, ...] | None
     size: int
     plans: OrderedDict[tuple[Any, ...], Plan | None] = field(default_factory=OrderedDict)
     affordable: OrderedDict[Any, None] = field(default_factory=OrderedDict)
@@ -104,7 +117,20 @@ class Plans:
         visitor = _Choices()
         walk(known.document, visitor)
         size = BYTES_OF_A_CHARACTER * len(query)
-        return Entry(known, operation, fragments, tuple(sorted(visitor.found)), size)
+        return Entry(known, operation, fragments, tuple(sorted(visitor.found)), self._plain(operation), size)
+
+    def _plain(self, operation: OperationDefinitionNode) -> tuple[Plain, ...] | None:
+        """The variables of an operation, where each is required and of a plain type; else None."""
+        found = []
+        for definition in operation.variable_definitions or ():
+            signature = get_variable_signature(self._schema._schema, definition)  # noqa: SLF001 - the same
+            if isinstance(signature, GraphQLError) or not isinstance(signature.type, GraphQLNonNull):
+                return None
+            kind = _PLAIN.get(str(signature.type.of_type))
+            if kind is None or definition.default_value:
+                return None
+            found.append(Plain(signature.name, kind, signature))
+        return tuple(found)
 
     def _afford(self, entry: Entry, given: dict[str, Any]) -> None:
         """Measure a document again where its cost depends on variables, unless these have been measured."""
@@ -129,6 +155,9 @@ class Plans:
         definitions = entry.operation.variable_definitions
         if not definitions:
             return NO_VARIABLES
+        if entry.plain and all(given.get(one.name).__class__ is one.kind for one in entry.plain):
+            sources = {one.name: VariableValueSource(one.signature, given[one.name]) for one in entry.plain}
+            return VariableValues(sources, {name: given[name] for name in sources})
         variables = get_variable_values(self._schema._schema, definitions, given, max_errors=1)  # noqa: SLF001 - the same
         if not isinstance(variables, VariableValues):
             raise Declined

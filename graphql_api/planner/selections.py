@@ -108,6 +108,10 @@ class Selections:
     def _arguments(self, definition: Any, node: Any) -> Callable[[Request], dict[str, Any]]:
         """What a field was asked with, by Python's names: found out now where no variable has a say."""
         if has_variables(node):
+            only = node.arguments[0].value if len(definition.args) == 1 else None
+            if isinstance(only, VariableNode) and str(next(iter(definition.args.values())).type) == "ID!":
+                (argument,), name = definition.args, only.name.value
+                return lambda request: {argument: request.variables.coerced[name]}
             return lambda request: self._given(definition, node, request.variables)
         fixed = self._given(definition, node, self._variables)
         return lambda _: fixed

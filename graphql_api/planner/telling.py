@@ -66,7 +66,7 @@ class Telling(Selections):
             name = below[0].node.name.value
             parts.append(Json(f'{"," if parts else "{"}"{key}":'))
             parts += [Json(f'"{kind.name}"')] if name == "__typename" else tell(name, below)
-        return [*parts, Json("}")]
+        return [*parts, Json("}")] if parts else [Json("{}")]
 
     def _entity_told(self, lists: Lists, block: Block, model: Any, details: Details, *, sure: bool = True) -> Parts:
         kind = self._type_of(model)

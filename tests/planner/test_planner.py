@@ -112,6 +112,19 @@ async def test_a_plan_is_made_for_each_choice_of_fields(ask: Ask, make: Builders
         assert answer.field.keys() == {"id", "version" if short else "name"}
 
 
+NOTHING = "query ($id: ID!) { node(id: $id) { ... on Service { templates { nodes { id @skip(if: true) } } } } }"
+
+
+async def test_an_object_of_which_everything_is_skipped_is_empty(ask: Ask, make: Builders) -> None:
+    template = await make.template(service := await make.service())
+    user = await make.member(service)
+
+    answer = await ask(NOTHING, by=person(user, service), id=str(service.id))
+
+    assert template.service_id == service.id
+    assert answer.field == {"templates": {"nodes": [{}]}}
+
+
 def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "ENTRIES", 3)
     plans = Plans(schema)
