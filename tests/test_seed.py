@@ -96,7 +96,10 @@ async def _everything(url: str) -> dict[str, str]:
     """A digest of every table, and of every index."""
     connection = await asyncpg.connect(url)
     found = {}
+    # When a row was written is not the row's: the log of that is its own each time.
     for table in models.Model.metadata.sorted_tables:
+        if table.name == "change_log":
+            continue
         found[table.name] = await connection.fetchval(
             f"SELECT coalesce(md5(string_agg(row::text, '|' ORDER BY row::text)), '') FROM {table.name} AS row"
         )

@@ -1,0 +1,28 @@
+"""The clock refreshes what can be searched for, while others search."""
+
+from __future__ import annotations
+
+import asyncio
+
+from graphql_api.domain import search_entries
+from graphql_api.worker import schedule
+from tests.worker.rigs import Rig
+
+
+async def test_what_is_new_is_found_after_a_while(rig: Rig) -> None:
+    service = await rig.make.service()
+    question = f"SELECT count(*) FROM search_entries WHERE row_id = '{service.id}'"
+    before = await rig.value(question)
+
+    # Two workers may come to it at once.
+    await asyncio.gather(schedule.refresh_search(rig.work()), schedule.refresh_search(rig.work()))
+
+    assert (before, await rig.value(question)) == (0, 1)
+    assert schedule.SCHEDULE["refresh search"] == ("*/5 * * * *", schedule.refresh_search)
+
+
+async def test_searching_goes_on_meanwhile(rig: Rig) -> None:
+    async with rig.database.transaction() as tx:
+        await search_entries.refresh(tx)
+
+        assert await asyncio.wait_for(rig.value("SELECT count(*) >= 0 FROM search_entries"), 2) is True
