@@ -22,7 +22,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from graphql_api import engines
 from graphql_api.errors import AlreadyExists, Unavailable
 from graphql_api.models import LastWrite
-from graphql_api.outages import is_outage, is_trouble, sqlstate
+from graphql_api.outages import REFUSED_SETTINGS, is_outage, is_trouble, sqlstate
 from graphql_api.pools import Pools
 from graphql_api.replicas import Replica, Unfit, lent
 
@@ -140,7 +140,9 @@ class Database:
                 session = AsyncSession(connection, expire_on_commit=False, info=self._info)
                 async with session, session.begin():
                     if self._timeouts:
-                        await session.execute(_TIMEOUTS, dict(zip(("statement", "lock"), self._timeouts, strict=True)))
+                        await session.execute(
+                            _TIMEOUTS, dict(zip(("statement", "lock"), map(str, self._timeouts), strict=True))
+                        )
                     yield session
 
     async def last_write(self, caller_id: UUID) -> int:
@@ -179,6 +181,8 @@ class Database:
             try:
                 return await self.primary.connect()
             except Exception as error:
+                if sqlstate(error) == REFUSED_SETTINGS:
+                    log.error("a pooler takes no settings: set DATABASE_THROUGH_POOLER")  # noqa: TRY400 - known
                 if not is_outage(error, connecting=True) or time.monotonic() >= give_up:
                     raise
             await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311 - so that not all come at once

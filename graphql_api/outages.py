@@ -13,6 +13,9 @@ AWAY = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08001", "08003",
 BUSY = frozenset({"57014", "55P03", "25P03", "25006", "40P01"})
 """SQLSTATEs that say nothing of the request: timeouts, deadlocks, and a primary that has become a replica."""
 
+REFUSED_SETTINGS = "08P01"
+"""SQLSTATE of a pooler that is sent the settings of a connection."""
+
 CONFLICT = "40001"
 """SQLSTATE of a statement that a replica cancels because what it reads has to go."""
 
@@ -46,4 +49,5 @@ def is_trouble(error: BaseException | None) -> bool:
         isinstance(error, PoolTimeoutError | OperationalError | InterfaceError | asyncio.TimeoutError)
         or is_outage(error)
         or sqlstate(error) in BUSY
+        or sqlstate(error) == REFUSED_SETTINGS
     )

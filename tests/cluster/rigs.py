@@ -151,9 +151,28 @@ class Server:
     def sql(self, *statements: str, database: str = "notify") -> str:
         """Run statements as the superuser, each by itself; answers what they say."""
         each = [part for statement in statements for part in ("-c", statement)]
-        return self.rig.run(
-            "psql", "-X", "-A", "-t", "-q", "-h", HOST, "-p", str(self.port), "-U", "postgres", "-d", database, *each
-        ).strip()
+        said = (
+            "psql",
+            "-X",
+            "-A",
+            "-t",
+            "-q",
+            "-h",
+            HOST,
+            "-p",
+            str(self.port),
+            "-U",
+            "postgres",
+            "-d",
+            database,
+            *each,
+        )
+        while True:
+            try:
+                return self.rig.run(*said).strip()
+            except AssertionError as refusal:
+                if "conflict with recovery" not in str(refusal):
+                    raise
 
 
 @dataclass

@@ -1,0 +1,78 @@
+"""Through GraphQL, by the connections of several processes: whoever has sent a message finds it, whoever they ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from graphql_api.actors import Actor
+from graphql_api.context import Context
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from schema import schema
+from tests.builders import Builders, key, platform_admin
+from tests.cluster.conftest import Connect
+from tests.cluster.rigs import Rig
+
+pytestmark = pytest.mark.timeout(180)
+
+TIMES = 200
+SEND = """mutation ($input: SendNotificationInput!) { sendNotification(input: $input) {
+  notification { id service { statistics { total { requested } } } } userErrors { code } } }"""
+FIND = """query ($id: ID!, $search: String!) { service(id: $id) {
+  statistics { total { requested } }
+  notifications(filter: { search: $search }) { totalCount nodes { id } }
+} }"""
+
+
+async def test_a_message_is_found_by_its_sender_and_a_little_later_by_others(
+    clustered: Callable[..., Settings], connect: Connect, make: Builders, signer: Signer, whole: Rig
+) -> None:
+    """Half of them are sent while the replica replays nothing; the answer of the mutation itself has them too."""
+    service = await make.service()
+    template = await make.template(service)
+    sender, admin = key(await make.api_key(service)), platform_admin(await make.user())
+    settings = clustered()
+    store = Store.connect(settings)
+
+    async def ask(database: Database, actor: Actor, document: str, **variables: Any) -> Any:
+        context = Context(actor, database, settings, signer, store)
+        result = await schema.execute(document, variable_values=variables, context_value=context)
+        assert result.errors is None
+        return result.data
+
+    async def find(database: Database, actor: Actor, phone: str) -> dict[str, Any]:
+        found = await ask(database, actor, FIND, id=str(service.id), search=phone)
+        told: dict[str, Any] = found["service"]
+        return told
+
+    async with connect(database_bulk_max_lag=600) as one, connect(database_bulk_max_lag=600) as other:
+        whole.caught_up()
+        whole.pause()
+        for number in range(1, TIMES + 1):
+            if number == TIMES // 2:
+                whole.resume()
+            phone = f"07700900{300 + number}"
+            message = {
+                "serviceId": str(service.id),
+                "templateId": str(template.id),
+                "recipient": {"phoneNumber": phone},
+                "personalisation": {"name": "Zoë"},
+            }
+            sent = (await ask(one, sender, SEND, input=message))["sendNotification"]
+            assert sent["userErrors"] == []
+            assert sent["notification"]["service"]["statistics"]["total"]["requested"] == number
+            expected = {
+                "statistics": {"total": {"requested": number}},
+                "notifications": {"totalCount": 1, "nodes": [{"id": sent["notification"]["id"]}]},
+            }
+            assert [await find(one, sender, phone), await find(other, sender, phone)] == [expected] * 2
+            if number == 1:
+                nothing = {"totalCount": 0, "nodes": []}
+                assert (await find(other, admin, phone))["notifications"] == nothing
+        whole.caught_up()
+        assert await find(other, admin, phone) == expected

@@ -1,0 +1,155 @@
+"""Through PgBouncer in transaction mode, where each transaction may meet another connection."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api import models, tokens
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import sessions
+from graphql_api.errors import Unavailable
+from graphql_api.settings import Settings
+from tests.builders import Builders
+from tests.cluster import clients
+from tests.cluster.clients import Client
+from tests.cluster.conftest import Connect
+from tests.cluster.rigs import Rig
+
+pytestmark = pytest.mark.timeout(180)
+
+CLIENTS = 40
+CREATE = """mutation ($input: CreateTemplateInput!) { createTemplate(input: $input) {
+  template { id name } userErrors { __typename message } } }"""
+SEND = """mutation ($input: SendNotificationInput!) { sendNotification(input: $input) {
+  notification { id content { text } } userErrors { __typename message } } }"""
+JOB = """mutation ($input: CreateJobInput!) { createJob(input: $input) {
+  job { id recipientCount } userErrors { __typename message } } }"""
+KEY = """mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
+  apiKey { id } userErrors { __typename message } } }"""
+REVOKE = """mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) {
+  apiKey { revokedAt } userErrors { __typename message } } }"""
+SERVICE = """query ($id: ID!, $search: String!) { service(id: $id) {
+  name
+  apiKeys(first: 10) { totalCount }
+  templates(first: 10) { nodes { name } }
+  members(first: 10) { nodes { user { name } } }
+  jobs(first: 100) { totalCount nodes { progress { total } } }
+  dailyLimits { channel }
+  statistics { total { requested } }
+  notifications(first: 10, filter: { search: $search }) { totalCount nodes { recipient } }
+} }"""
+ROLE = {
+    "statement_timeout": "4s",
+    "lock_timeout": "1s",
+    "idle_in_transaction_session_timeout": "10s",
+    "jit": "off",
+}
+"""What operators are told to give the role, for a pooler takes no such settings from a client."""
+
+
+@pytest.fixture
+def pooled(whole: Rig, clustered: Callable[..., Settings]) -> Iterator[Settings]:
+    """Settings that lead through the pooler, whose role has its timeouts."""
+    whole.primary.sql(*(f"ALTER ROLE app SET {name} = '{value}'" for name, value in ROLE.items()))
+    url = whole.url(whole.pooler)
+    yield clustered(database_url=url, database_url_bulk=url, database_through_pooler=True)
+    whole.primary.sql("ALTER ROLE app RESET ALL")
+
+
+async def session(database: Database, signer: Signer, member: models.User) -> str:
+    """The token of somebody who has signed in."""
+    async with database.transaction() as tx:
+        user = await tx.get(models.User, member.id)
+        assert user is not None
+        return tokens.of_session(signer, user.id, (await sessions.start(tx, user)).id)
+
+
+async def day(client: Client, service: models.Service, number: int) -> dict[str, Any]:
+    """What a team does in a day: a template, a message, a list, a key that is revoked; and then they look."""
+
+    async def change(document: str, **given: Any) -> Any:
+        (payload,) = (await client.ask(document, input=given)).values()
+        assert payload["userErrors"] == []
+        return payload
+
+    service_id, phone = str(service.id), f"077009005{number:02}"
+    made = await change(CREATE, serviceId=service_id, name=f"T{number}", content={"sms": {"body": "Hello ((name))"}})
+    template_id = made["template"]["id"]
+    zoe = {"recipient": {"phoneNumber": phone}, "personalisation": {"name": "Zoë"}}
+    await change(SEND, serviceId=service_id, templateId=template_id, **zoe)
+    await change(JOB, serviceId=service_id, templateId=template_id, source={"rows": [zoe] * 3})
+    key = await change(KEY, serviceId=service_id, name=f"K{number}", type="TEAM")
+    await change(REVOKE, apiKeyId=key["apiKey"]["id"])
+    found = await client.ask(SERVICE, id=service_id, search=phone)
+    told: dict[str, Any] = found["service"]
+    return told
+
+
+async def test_forty_teams_at_once_do_all_that_they_do_without_a_pooler(
+    pooled: Settings, make: Builders, database: Database, signer: Signer
+) -> None:
+    teams = []
+    for _ in range(CLIENTS):
+        service = await make.service()
+        teams.append((service, await session(database, signer, await make.member(service))))
+
+    async with clients.client(pooled, teams[0][1]) as first:
+        found = await asyncio.gather(
+            *(day(Client(first.url, token, first.http), service, n) for n, (service, token) in enumerate(teams))
+        )
+        metrics = await first.metrics()
+
+    phones = [f"077009005{number:02}" for number in range(CLIENTS)]
+    assert [service["notifications"]["nodes"] for service in found] == [[{"recipient": phone}] for phone in phones]
+    assert [service["jobs"] for service in found] == [
+        {"totalCount": 1, "nodes": [{"progress": {"total": 3}}]}
+    ] * CLIENTS
+    assert [service["statistics"]["total"]["requested"] for service in found] == [1] * CLIENTS
+    assert 'db_connection_total_checked_out{bind="default",inet_server_addr="127.0.0.1"} ' in metrics
+    assert 'db_connection_total_connected{bind="bulk",inet_server_addr="127.0.0.1"} ' in metrics
+
+
+async def shown(connection: AsyncConnection) -> dict[str, str]:
+    """What the statement runs under."""
+    names = [*ROLE, "TimeZone", "transaction_read_only"]
+    return {name: str(await connection.scalar(text(f"SHOW {name}"))) for name in names}
+
+
+async def test_timeouts_are_the_roles_and_those_of_a_transaction_its_own(pooled: Settings) -> None:
+    database = Database.connect(pooled.model_copy(update={"database_statement_timeout_ms": 3_000}))
+    try:
+        read = await database.read(shown)
+        bulk = await database.read(shown, bulk=True)
+        async with database.transaction() as tx:
+            written = await shown(await tx.connection())
+        again = await database.read(shown)
+    finally:
+        await database.close()
+
+    plain = ROLE | {"TimeZone": "UTC", "transaction_read_only": "off"}
+    assert read == again == plain
+    assert bulk == plain | {"transaction_read_only": "on"}
+    assert written == plain | {"statement_timeout": "3s"}
+
+
+async def test_the_bulk_door_writes_nothing_through_a_pooler_either(pooled: Settings) -> None:
+    database = Database.connect(pooled)
+    try:
+        with pytest.raises(Unavailable):
+            await database.read(lambda connection: connection.execute(text("DELETE FROM users")), bulk=True)
+    finally:
+        await database.close()
+
+
+async def test_a_client_that_takes_the_pooler_for_a_server_is_refused(whole: Rig, connect: Connect) -> None:
+    """Which is why there is a setting: with the timeouts of a connection PgBouncer does not let it in."""
+    async with connect(database_url=whole.url(whole.pooler), database_patience=0.1) as database:
+        with pytest.raises(Unavailable):
+            await database.read(shown)
