@@ -83,10 +83,14 @@ def one_by_one(owner: Owner, work: Callable[..., Iterable[RevisionStep]]) -> Cal
     """Tell each step of the work when it is done, and let those do nothing that would touch what Notify made."""
 
     def steps(heads: Any, migrations: MigrationContext) -> Iterator[RevisionStep]:
-        for step in work(heads, migrations):
+        planned = list(work(heads, migrations))
+        if owner.notify and any(not one.is_upgrade and one.revision.revision <= LAST_OF_NOTIFY for one in planned):
+            raise Complaint(
+                f"GOV.UK Notify made this database: nothing was undone. Go back to {LAST_OF_NOTIFY} at most (--down "
+                f"{LAST_OF_NOTIFY}), where nothing of ours is left."
+            )
+        for step in planned:
             script = step.revision
-            if owner.notify and not step.is_upgrade and script.revision <= LAST_OF_NOTIFY:
-                raise Complaint(f"GOV.UK Notify made this database: it cannot go back to before {LAST_OF_NOTIFY}.")
             if owner.notify and spared(script):
                 step.migration_fn = lambda: None
             progress.begin(script.revision)
