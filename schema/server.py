@@ -22,6 +22,18 @@ class ServerStatus:
     database_revision: str | None
     """Latest migration applied."""
 
+    @strawberry.field(description="Live services that count as live.")
+    async def live_service_count(self, info: Info) -> int:
+        """Counted when it is asked for."""
+        count: int = await info.context.loaders.batch(loaders.live_services, None)
+        return count
+
+    @strawberry.field(description="Active organisations.")
+    async def organisation_count(self, info: Info) -> int:
+        """Counted when it is asked for."""
+        count: int = await info.context.loaders.batch(loaders.organisations, None)
+        return count
+
 
 @strawberry.type
 class ServerQueries:
