@@ -1,16 +1,10 @@
-"""${message.rstrip(".")}.
-% if seen:
-
-Autogenerate saw:
-% for line in seen:
-- ${line}
-% endfor
-% endif
-"""
 <%
     def code(text):
         return "\n".join(line for line in (text or "pass").split("\n") if "# ###" not in line).strip()
-%>
+
+    listed = "".join(f"\n- {line}" for line in seen)
+    summary = f"{message.rstrip('.')}." + (f"\n\nAutogenerate saw:{listed}\n" if seen else "")
+%>"""${summary}"""
 
 import sqlalchemy as sa
 from alembic import op
