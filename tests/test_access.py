@@ -16,9 +16,11 @@ from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import NotFound, Unauthenticated
 from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
 
+OF_TENANTS = [model for model, rule in access.VISIBLE.items() if rule is not access.ADMINS_ONLY]
+OF_NOBODY = [model for model in access.VISIBLE if model not in OF_TENANTS]
 OF_SERVICES = [
     model
-    for model in access.VISIBLE
+    for model in OF_TENANTS
     if model not in {models.Organisation, models.OrganisationDomain, models.OrganisationFeature, models.User}
 ]
 
@@ -60,6 +62,7 @@ async def tenant(make: Builders) -> Tenant:
         models.OrganisationFeature(organisation_id=organisation.id, permission="can_ask_to_join_a_service"),
         models.NotificationHistory(**shared),
         models.ApiKeyLifetime(api_key_id=api_key.id),
+        models.ApiKeyUsage(api_key_id=api_key.id, day=models.utcnow().date()),
         models.JobRun(job_id=job.id, error_policy="all_or_nothing"),
         models.DailyUsage(service_id=service.id, day=models.utcnow().date(), kind="sms", count=1),
         models.ContactList(
@@ -96,7 +99,7 @@ CALLERS: dict[str, Callable[[Tenant], Actor]] = {
 }
 
 
-@pytest.mark.parametrize("model", access.VISIBLE, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", OF_TENANTS, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("caller", CALLERS)
 async def test_no_row_of_the_other_tenant_is_seen(
     tenants: tuple[Tenant, Tenant], database: Database, caller: str, model: type[Any]
@@ -107,7 +110,7 @@ async def test_no_row_of_the_other_tenant_is_seen(
     assert [row for row in rows if owner(row) in theirs.ids] == []
 
 
-@pytest.mark.parametrize("model", access.VISIBLE, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", OF_TENANTS, ids=lambda model: model.__name__)
 async def test_a_member_with_every_permission_sees_their_own_row_of_each_table(
     tenants: tuple[Tenant, Tenant], database: Database, model: type[Any]
 ) -> None:
@@ -116,7 +119,7 @@ async def test_a_member_with_every_permission_sees_their_own_row_of_each_table(
     assert {owner(row) for row in rows} & tenants[0].ids != set()
 
 
-@pytest.mark.parametrize("model", access.VISIBLE, ids=lambda model: model.__name__)
+@pytest.mark.parametrize("model", OF_TENANTS, ids=lambda model: model.__name__)
 async def test_a_stranger_and_nobody_see_nothing(
     tenants: tuple[Tenant, Tenant], database: Database, model: type[Any]
 ) -> None:
@@ -135,6 +138,25 @@ async def test_a_platform_admin_sees_both_tenants(
 
     assert owners & tenants[0].ids != set()
     assert owners & tenants[1].ids != set()
+
+
+@pytest.mark.parametrize("model", OF_NOBODY, ids=lambda model: model.__name__)
+async def test_what_is_the_platforms_own_is_seen_by_its_admins_alone(
+    make: Builders, database: Database, model: type[Any]
+) -> None:
+    mine = await tenant(make)
+    now = models.utcnow()
+    await make.add(
+        models.HealthSnapshot(
+            taken_at=now, database_ok=True, connections_in_use=0, connections_total=0, queues=[], providers=[]
+        ),
+        models.TableCount(table_name="services", taken_at=now, row_count=1),
+    )
+
+    assert len(await seen(database, platform_admin(await make.user()), model)) == 1
+    for caller in CALLERS.values():
+        assert await seen(database, caller(mine), model) == []
+    assert await seen(database, Actor.anonymous(), model) == []
 
 
 async def test_a_key_sees_messages_of_its_own_type_of_key_only(make: Builders, database: Database) -> None:
