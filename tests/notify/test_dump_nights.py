@@ -1,0 +1,86 @@
+"""A night in Notify's own database: its messages are counted, moved and still read, by its own client's keys."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api.gateways import FakeGateway, Gateways
+from graphql_api.worker import schedule
+from graphql_api.worker.work import Work
+from tests.notify.dumps import Notify, needs_dump
+from tests.tokens import jwt
+
+pytestmark = needs_dump
+
+SERVICE, PERSON = "07edc420-8730-4b0f-8d72-3ad92a0ab109", "401dff98-70ed-4ee1-b5a0-30fcaa91e97c"
+JUNE = "2026-06-10T12:00"
+JOB = "0889c5e5-0287-4111-bd57-346b65150eeb"
+ALL_TIME = """query ($service: ID!, $job: ID!) {
+    service(id: $service) {
+        live: notifications { totalCount }
+        ever: notifications(filter: {includeErased: true}) { totalCount nodes { id recipient status createdBy { id } } }
+    }
+    job(id: $job) {
+        progress { created delivered inProgress }
+        notifications(filter: {includeErased: true}) { nodes { jobRowNumber personalDataErased templateVersion { version } } }
+    }
+}"""
+COUNTED = """
+    SELECT bst_date::text, notification_type, job_id <> '00000000-0000-0000-0000-000000000000', key_type,
+        notification_status, notification_count
+    FROM ft_notification_status ORDER BY 2, 3
+"""
+BILLED = """
+    SELECT bst_date::text, notification_type, provider, rate_multiplier, international, rate::text, postage,
+        billable_units, notifications_sent
+    FROM ft_billing
+"""
+
+
+@pytest.fixture
+async def old(notify: Notify) -> Notify:
+    """Its texts, as if they had been made in June, and had arrived; all else, as if it had been made now."""
+    async with notify.database.transaction() as tx:
+        for statement in (
+            "UPDATE notifications SET created_at = timezone('UTC', now())",
+            (
+                f"UPDATE notifications SET created_at = '{JUNE}', notification_status = 'delivered', sent_by = 'mmg' "
+                "WHERE notification_type = 'sms'"
+            ),
+            f"UPDATE jobs SET created_at = '{JUNE}'",
+        ):
+            await tx.execute(text(statement))
+    return notify
+
+
+async def test_a_night(old: Notify) -> None:
+    work = Work(old.settings, old.database, old.store, Gateways({}, FakeGateway()), old.signer)
+    seen: list[Any] = []
+    for _ in range(2):
+        for name in schedule.NIGHTLY:
+            await schedule.SCHEDULE[name][1](work)
+        seen.append([await old.rows(statement) for statement in (COUNTED, BILLED)])
+
+    counted, billed = seen[0]
+    assert seen[1] == seen[0]
+    texts = [tuple(row) for row in counted if row.notification_type == "sms"]
+    assert texts == [
+        ("2026-06-10", "sms", False, "normal", "delivered", 1),
+        ("2026-06-10", "sms", True, "normal", "delivered", 5),
+    ]
+    assert [tuple(row) for row in billed] == [("2026-06-10", "sms", "mmg", 1, False, "0.024", "none", 6, 6)]
+    data = await old.ask(ALL_TIME, jwt("notify-admin", "dev-notify-secret-key"), PERSON, service=SERVICE, job=JOB)
+    # Messages of test keys are gone: the text of June, but not the two of today.
+    assert data["service"]["live"]["totalCount"] == 2
+    assert data["service"]["ever"]["totalCount"] == 8
+    kept = [node for node in data["service"]["ever"]["nodes"] if node["recipient"] is None]
+    assert [node["status"] for node in kept] == ["DELIVERED"] * 6
+    assert [node["createdBy"] for node in kept].count({"id": PERSON}) == 1
+    assert data["job"]["progress"] == {"created": 5, "delivered": 5, "inProgress": 0}
+    assert data["job"]["notifications"]["nodes"] == [
+        {"jobRowNumber": row, "personalDataErased": True, "templateVersion": {"version": 2}} for row in range(5)
+    ]
+    assert [tuple(row) for row in await old.rows("SELECT archived FROM jobs")] == [(True,)]
