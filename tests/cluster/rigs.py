@@ -62,9 +62,19 @@ def missing() -> str | None:
     lacking = [name for name in PROGRAMS if folder is None or not (folder / name).exists()]
     if lacking:
         return f"PostgreSQL's {', '.join(lacking)} are not here: apt install postgresql-15, or set PG_BINDIR."
-    if pgbouncer() is None:
+    if pgbouncer() is None and not _install("pgbouncer"):
         return "PgBouncer is not here: apt install pgbouncer."
     return None
+
+
+def _install(package: str) -> bool:
+    """Install a package of Debian's, where that is ours to do."""
+    apt = shutil.which("apt-get")
+    if apt is None or os.geteuid() != 0:
+        return False
+    command = [apt, "install", "--yes", "--no-install-recommends", package]
+    quiet = {"DEBIAN_FRONTEND": "noninteractive", **os.environ}
+    return subprocess.run(command, env=quiet, check=False, capture_output=True, timeout=300).returncode == 0
 
 
 def bindir() -> Path | None:
