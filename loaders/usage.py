@@ -147,7 +147,7 @@ def _itself(wanted: Wanted) -> Wanted:
     return wanted
 
 
-@batch(key=_itself)
+@batch(key=_itself, bulk=True)
 async def of_year(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, Year]:
     """Services' years; whoever asks has been found to be allowed to."""
     del actor

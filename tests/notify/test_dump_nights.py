@@ -25,7 +25,9 @@ ALL_TIME = """query ($service: ID!, $job: ID!) {
     }
     job(id: $job) {
         progress { created delivered inProgress }
-        notifications(filter: {includeErased: true}) { nodes { jobRowNumber personalDataErased templateVersion { version } } }
+        notifications(filter: {includeErased: true}) {
+            nodes { jobRowNumber personalDataErased templateVersion { version } }
+        }
     }
 }"""
 COUNTED = """
