@@ -6,7 +6,8 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     cli, dev, serving, scripts                       the commands
     app                                              where everything meets
     http, sockets, requests, answers, uploads, explorer    the ways in and out
-    auth, limits, costs, values, masking, metrics, logs    who comes in, at what cost, and what is told of it
+    auth, limits, costs, values, masking, logs       who comes in, at what cost, and what is told of it
+    operators, metrics, usage, tally                 what is counted, and who may see the counts
     planner                                          the fast path of queries; can be left out
     worker                                           what happens after the answer
     schema                                           GraphQL: a type, an edge or a mutation is a few lines

@@ -45,7 +45,9 @@ OK, ERRORS, REFUSED = "ok", "errors", "refused"
 
 BOOKKEEPING = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
-PATHS = frozenset({"/graphql", "/uploads", "/_status", "/metrics", "/"})
+PATHS = frozenset(
+    {"/", "/graphql", "/metrics", "/uploads", "/_status", "/_status/live-service-and-organisation-counts"}
+)
 METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
 _NAMED = re.compile(r"\s*(?:query|mutation|subscription)\s+([_A-Za-z]\w*)", re.ASCII)
@@ -190,12 +192,11 @@ class Metrics:
             name = match[1] if match else UNNAMED
         if name in self._names or name == UNNAMED:
             return name
-        # What was refused may have any text for a name, and whoever is not signed in may be anybody.
-        if outcome == REFUSED or not actor.signed_in:
+        # What was refused may have any text for a name. All who are not signed in are one caller here.
+        if outcome == REFUSED or len(self._names) >= NAMES or len(name) > LONGEST_NAME:
             return OTHERS
         caller = actor.api_key_id or actor.user_id
-        brought = sum(one == caller for one in self._names.values())
-        if len(self._names) >= NAMES or len(name) > LONGEST_NAME or brought >= NAMES_OF_A_CALLER:
+        if list(self._names.values()).count(caller) >= NAMES_OF_A_CALLER:
             return OTHERS
         self._names[name] = caller
         return name

@@ -168,7 +168,7 @@ async def test_operations_are_counted_by_name_and_outcome(
     assert of(told, "graphql_operations_total") == {
         '{operation="Mine",outcome="ok"}': 2,
         '{operation="Both",outcome="ok"}': 1,
-        '{operation="(other)",outcome="ok"}': 1,
+        '{operation="Unsigned",outcome="ok"}': 1,
         '{operation="(other)",outcome="refused"}': 1,
         '{operation="Fails",outcome="errors"}': 1,
         '{operation="(unnamed)",outcome="refused"}': 1,
