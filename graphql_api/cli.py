@@ -96,6 +96,9 @@ def _parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--index", action="store_true", help="where GOV.UK Notify made the tables: build the indexes that we read by"
     )
+    which.add_argument(
+        "--log", action="store_true", help="where GOV.UK Notify made the tables: let them log administrative changes"
+    )
     which.add_argument("--new", metavar="MESSAGE", help="write the next migration, from how the models have changed")
     seed = command(
         "seed",
@@ -148,7 +151,7 @@ def _work(options: argparse.Namespace) -> None:
 
 def _migrate(options: argparse.Namespace) -> None:
     from graphql_api import migrate
-    from graphql_api.migrate import indexes, rehearsals
+    from graphql_api.migrate import changes, indexes, rehearsals
 
     if options.new:
         path, seen = run(rehearsals.new(options.new))
@@ -167,6 +170,9 @@ def _migrate(options: argparse.Namespace) -> None:
             return
         if options.index:
             run(indexes.build(url, tell=_tell))
+            return
+        if options.log:
+            run(changes.log(url, tell=_tell))
             return
         if options.down:
             run(migrate.downgrade(url, options.down, tell=_tell))

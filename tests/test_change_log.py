@@ -14,11 +14,14 @@ from sqlalchemy.exc import DBAPIError
 from graphql_api import migrate, models
 from graphql_api.actors import Actor, Kind
 from graphql_api.attribution import attribute
+from graphql_api.complaints import Complaint
+from graphql_api.migrate import changes
 from graphql_api.models.changes import LOGGED
 from loaders.changes import OBJECTS
 from tests.builders import Builders, key
 from tests.conftest import OneConnection, Statements
-from tests.models.databases import connected, run, scratch
+from tests.migrations import make_notify
+from tests.models.databases import connected, run, scratch, shape
 
 NOT_LOGGED_TABLES = {
     # Messages, and what belongs to one.
@@ -372,3 +375,41 @@ async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_ur
         async with connected(url) as connection:
             assert await connection.fetchval("SELECT table_name FROM change_log") == "users"
             assert await connection.fetchval("SELECT text FROM search_entries") == "a\na@example.gov.uk"
+
+
+async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: str) -> None:
+    name = "UPDATE organisation SET name = name || '!'"
+    async with scratch(postgres_url) as url:
+        await make_notify(url)
+        theirs = shape(url, "organisation")
+        with pytest.raises(Complaint, match="The database has no log yet"):
+            await changes.log(url, tell=print)
+        await migrate.upgrade(url)
+        await run(
+            url,
+            "INSERT INTO organisation (id, name, active, created_at, can_approve_own_go_live_requests)"
+            " VALUES (gen_random_uuid(), 'Agency', true, now(), false)",
+            name,
+        )
+        unasked = shape(url, "organisation")
+        told: list[str] = []
+
+        for _ in range(2):
+            await changes.log(url, tell=told.append)
+        await run(url, name)
+
+        async with connected(url) as connection:
+            entries = [
+                tuple(one) for one in await connection.fetch("SELECT before, after, actor_user_id FROM change_log")
+            ]
+            assert await connection.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'log_change'") == len(
+                LOGGED
+            )
+        assert unasked == theirs
+        assert told == [f"{len(LOGGED)} tables log their changes."] * 2
+        assert entries == [('{"name": "Agency!"}', '{"name": "Agency!!"}', None)]
+
+        await migrate.downgrade(url, "0050")
+        await run(url, name)
+
+        assert shape(url, "organisation") == theirs

@@ -54,5 +54,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
+    # Where Notify made the tables, their triggers may be left.
+    op.execute("DROP FUNCTION IF EXISTS log_change() CASCADE")
     op.drop_table("change_log")
     op.execute("DROP FUNCTION keep_change_log()")

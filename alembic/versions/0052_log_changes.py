@@ -7,6 +7,8 @@ what they held. Every other column of the table, and every column to come, stays
 Nothing here depends on a column, so that whoever owns a table can change it as before.
 """
 
+from collections.abc import Iterator
+
 from alembic import op
 
 revision = "0052"
@@ -144,11 +146,11 @@ LOGGED = {
 EVENTS = {"template_redacted": "UPDATE"}  # its row comes with the template's, and says nothing new
 
 
-def upgrade() -> None:
+def statements() -> Iterator[str]:
+    """Each may be sent again: `migrate --log` sends them where Notify made the tables."""
     # Whoever may write a row need not be allowed to write the log: the function's owner is.
-    op.execute(
-        """
-        CREATE FUNCTION log_change() RETURNS trigger
+    yield """
+        CREATE OR REPLACE FUNCTION log_change() RETURNS trigger
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
         DECLARE
             old_row jsonb := CASE WHEN TG_OP = 'INSERT' THEN '{}' ELSE jsonb_strip_nulls(to_jsonb(OLD)) END;
@@ -191,15 +193,17 @@ def upgrade() -> None:
         END
         $$
         """
-    )
     for table, arguments in LOGGED.items():
         told = ", ".join(f"'{one}'" for one in arguments)
-        op.execute(
-            f"""
-            CREATE TRIGGER log_change AFTER {EVENTS.get(table, "INSERT OR UPDATE OR DELETE")} ON {table}
+        yield f"""
+            CREATE OR REPLACE TRIGGER log_change AFTER {EVENTS.get(table, "INSERT OR UPDATE OR DELETE")} ON {table}
             FOR EACH ROW EXECUTE FUNCTION log_change({told})
             """
-        )
+
+
+def upgrade() -> None:
+    for statement in statements():
+        op.execute(statement)
 
 
 def downgrade() -> None:

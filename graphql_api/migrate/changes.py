@@ -1,0 +1,63 @@
+"""The log of administrative changes: where Notify made the tables, they log only when an operator asks."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING
+
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+from sqlalchemy import pool, text
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from graphql_api.complaints import Complaint
+from graphql_api.migrate import PYPROJECT, refusals
+from graphql_api.models.changes import LOGGED
+from graphql_api.settings import asyncpg_url
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+REVISION = "0052"
+"""What makes the triggers, where we made the tables."""
+
+# Whoever writes a table waits behind whoever waits for it: give up soon, and try again.
+SETTINGS = {"lock_timeout": "100ms", "application_name": "migrate"}
+TRIES = 60
+PAUSE = 0.5
+
+LOCK_NOT_AVAILABLE = "55P03"
+
+
+async def log(url: str, *, tell: Callable[[str], None]) -> None:
+    """Let every administrative table log its changes, one by one; raises Complaint where one stays busy, or there is no log."""
+    script = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_revision(REVISION)
+    engine = create_async_engine(
+        asyncpg_url(url),
+        poolclass=pool.NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"server_settings": SETTINGS},
+    )
+    with refusals.told():
+        async with engine.connect() as connection:
+            if not await connection.scalar(text("SELECT to_regclass('change_log') IS NOT NULL")):
+                raise Complaint("The database has no log yet, and its tables would fail without: migrate it first.")
+            for statement in script.module.statements():
+                await _send(connection, statement)
+    tell(f"{len(LOGGED)} tables log their changes.")
+
+
+async def _send(connection: AsyncConnection, statement: str) -> None:
+    for _ in range(TRIES):
+        try:
+            await connection.exec_driver_sql(statement)
+        except DBAPIError as error:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+                raise
+            await asyncio.sleep(PAUSE)
+        else:
+            return
+    raise Complaint("A table was too busy for its trigger: try again later; what was done stays done.")
