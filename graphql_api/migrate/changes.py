@@ -33,7 +33,10 @@ LOCK_NOT_AVAILABLE = "55P03"
 
 
 async def log(url: str, *, tell: Callable[[str], None]) -> None:
-    """Let every administrative table log its changes, one by one; raises Complaint where one stays busy, or there is no log."""
+    """Let every administrative table log its changes, one by one.
+
+    Raises Complaint where there is no log yet, or a table stays busy.
+    """
     script = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_revision(REVISION)
     engine = create_async_engine(
         asyncpg_url(url),
