@@ -56,7 +56,7 @@ async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(rig: R
 async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_yet(rig: Rig, work: Work) -> None:
     template = await rig.make.template(await rig.make.service())
     now = utcnow()
-    for identifier, active in (("quick", True), ("post", False)):
+    for identifier, active in (("swift post", True), ("post", False)):
         await rig.make.add(
             Provider(
                 display_name=identifier,
@@ -66,7 +66,7 @@ async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_ye
                 active=active,
             )
         )
-    handed_over = {"sent_by": "quick", "created_at": now - 14 * MINUTE, "sent_at": now - 13 * MINUTE}
+    handed_over = {"sent_by": "swift post", "created_at": now - 14 * MINUTE, "sent_at": now - 13 * MINUTE}
     for values in (
         {"status": "delivered", "updated_at": now - 10 * MINUTE},
         {"status": "delivered", "updated_at": now - 7 * MINUTE},
@@ -82,7 +82,7 @@ async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_ye
 
     (row,) = await rig.rows("SELECT providers FROM health_snapshots")
     assert row["providers"] == [
-        {"identifier": "quick", "channel": "sms", "active": True, "priority": 51, "slow_fraction": 0.5},
+        {"identifier": "swift post", "channel": "sms", "active": True, "priority": 51, "slow_fraction": 0.5},
         {"identifier": "post", "channel": "letter", "active": False, "priority": 51, "slow_fraction": None},
     ]
 
