@@ -67,5 +67,5 @@ async def make_notify(url: str, revision: str = owners.KNOWN) -> None:
         for script in SCRIPTS:
             if script.revision <= owners.LAST_OF_NOTIFY or getattr(script.module, "of_notify", False):
                 for statement in sent[script.revision]:
-                    if not re.search(rf"{owners.VERSION_TABLE}|\bTRIGGER\b|CONCURRENTLY", statement):
+                    if not re.search(rf"{owners.VERSION_TABLE}|log_change|CONCURRENTLY", statement):
                         await connection.execute(statement)
