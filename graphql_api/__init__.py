@@ -14,7 +14,7 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     context                                          what a resolver can reach
     loaders | domain                                 siblings: reads, and rules with writes
     access                                           who can see which rows
-    actors                                           who is asking, and what they may do
+    actors, attribution                              who is asking, what they may do, and whose a change is
     models, database, migrate, postgres              the tables, and how they are reached and made
     engines, replicas, pools, outages                connections: made, chosen, counted, lost
     gateways, storage, queue                         the outside world, files, work for later
