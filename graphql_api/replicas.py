@@ -31,7 +31,7 @@ _READ_STANDING = text(
     """
     SELECT pg_is_in_recovery() AS recovering, pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint AS position,
         CASE
-            WHEN pg_last_wal_receive_lsn() = pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver)
+            WHEN pg_last_wal_receive_lsn() <= pg_last_wal_replay_lsn() AND EXISTS (SELECT FROM pg_stat_wal_receiver)
             THEN 0
             ELSE EXTRACT(epoch FROM clock_timestamp() - pg_last_xact_replay_timestamp())::double precision
         END AS lag

@@ -41,7 +41,7 @@ def whole(cluster: rigs.Rig) -> Iterator[rigs.Rig]:
         if server.process is None:
             server.start()
     cluster.resume()
-    cluster.caught_up()
+    cluster.streaming()
 
 
 @pytest.fixture

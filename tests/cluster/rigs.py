@@ -244,6 +244,14 @@ class Rig:
             assert time.monotonic() < end, "the replica does not catch up"
             time.sleep(0.02)
 
+    def streaming(self, seconds: float = 30) -> None:
+        """Wait until the replica hears of the primary again, and has all."""
+        end = time.monotonic() + seconds
+        while self.replica.sql("SELECT count(*) FROM pg_stat_wal_receiver") != "1":
+            assert time.monotonic() < end, "the replica does not stream"
+            time.sleep(0.05)
+        self.caught_up()
+
     def pause(self) -> None:
         """Let the replica receive, and replay nothing."""
         self.replica.sql("SELECT pg_wal_replay_pause()")

@@ -161,7 +161,7 @@ async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a
 
         readers = [asyncio.create_task(keep_reading()) for _ in range(8)]
         await asyncio.sleep(0.5)
-        before, slowest = answered.copy(), 0.0
+        before, usual, slowest = answered.copy(), slowest, 0.0
         await asyncio.to_thread(whole.replica.stop, signal.SIGKILL)
         await asyncio.sleep(1)
         meanwhile, fallback = answered - before, slowest
@@ -173,11 +173,14 @@ async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a
         stopped.set()
         await asyncio.gather(*readers)
 
-    print(f"replica killed: slowest read {fallback * 1_000:.0f} ms; read again after {returned:.1f} s")  # noqa: T201
+    figures = (
+        f"slowest read {fallback * 1_000:.0f} ms, before {usual * 1_000:.0f} ms; read again after {returned:.1f} s"
+    )
+    print(f"replica killed: {figures}")  # noqa: T201
     assert before[ON_THE_REPLICA] > 0
     assert before[ON_THE_PRIMARY] == 0
     assert meanwhile[ON_THE_PRIMARY] > 0
-    assert fallback < 0.1
+    assert fallback < usual + 0.1  # on a busy machine any read may take long
     assert returned < 60
 
 
@@ -189,6 +192,7 @@ async def test_a_replica_that_is_the_only_bulk_host_may_die_as_well(connect: Con
         assert await database.read(recovering, bulk=True) is ON_THE_PRIMARY
 
         whole.replica.start()
+        whole.streaming()
         await asyncio.sleep(1.1)
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
 
