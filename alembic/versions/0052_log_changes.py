@@ -207,6 +207,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    for table in LOGGED:
-        op.execute(f"DROP TRIGGER log_change ON {table}")
-    op.execute("DROP FUNCTION log_change()")
+    op.execute("DROP FUNCTION IF EXISTS log_change() CASCADE")
