@@ -7,10 +7,13 @@ import { PostGraphileAmberPreset } from "postgraphile/presets/amber";
 import { jsonPgSmartTags } from "postgraphile/utils";
 
 // The database has no foreign key from a message to its template as it is now: ours declares the relation, so do we here.
+// Two tables stop PostGraphile: one has a column `row_id`, which is its name of every `id`, and one an enum with a space.
 const relations = jsonPgSmartTags({
   version: 1,
   config: {
     class: {
+      change_log: { attribute: { row_id: { tags: { name: "changed_id" } } } },
+      report_requests: { tags: { behavior: "-*" }, attribute: { status: { tags: { behavior: "-*" } } } },
       notifications: { tags: { foreignKey: "(template_id) references templates (id)|@fieldName template" } },
     },
   },

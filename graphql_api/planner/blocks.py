@@ -52,22 +52,26 @@ class Writer(pieces.Writer):
 
     def expression(self, parts: Sequence[Any], holes: Mapping[str, str] | None = None) -> str:
         """The parts as one text."""
-        written: list[str] = []
+        runs: list[list[str]] = [[]]
         json = ""
-        for part in parts:
+        for part in (*parts, None):
             if isinstance(part, Json):
                 json += part
                 continue
             if json:
-                written.append(quoted(json))
+                runs[-1].append(quoted(json))
                 json = ""
-            if isinstance(part, Hole):
-                written.append((holes or {})[part.name])
-            else:
-                written.append(part if isinstance(part, str) else part.sql(self))
-        if json:
-            written.append(quoted(json))
-        return "||".join(written)
+            if isinstance(part, Listed):
+                runs += [[part.sql(self)], []]
+            elif isinstance(part, Hole):
+                runs[-1].append((holes or {})[part.name])
+            elif part is not None:
+                runs[-1].append(part)
+        written = ["||".join(run) for run in runs if run]
+        if len(written) == 1:
+            return written[0]
+        # Long texts are copied once: each `||` would copy all that stands before it.
+        return f"concat({', '.join(f'coalesce({one}, {GIVE_UP})' for one in written)})"
 
 
 @dataclass(slots=True)

@@ -57,11 +57,11 @@ class Writer:
             if name in given:
                 written[at] = given[name]
                 continue
-            self._steady = self._steady and name.startswith(STEADY)
             if name in piece.constants:
                 own = f"constant_{self._pieces}_{name}"
                 self._constants[own] = piece.constants[name]
             else:
+                self._steady = self._steady and name.startswith(STEADY)
                 own = name if name.startswith("actor_") else whose + name
             written[at] = self.parameter(own)
         return "".join(written)

@@ -135,5 +135,5 @@ def _text(statement: Any) -> Text:
             process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
             constants[name] = process(value) if process else value
     names = tuple(compiled.positiontup or ())
-    steady = all(name.startswith(STEADY) for name in names)
+    steady = all(name.startswith(STEADY) for name in names if name not in constants)
     return Text(str(compiled), names, constants, any(name.startswith("actor_") for name in names), steady)
