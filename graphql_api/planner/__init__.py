@@ -23,6 +23,7 @@ from graphql import GraphQLError
 
 from graphql_api.database import Database
 from graphql_api.errors import DomainError, Refusal
+from graphql_api.outages import is_trouble
 from graphql_api.planner.cache import Plans
 from graphql_api.planner.connections import Borrowed, Kept
 from graphql_api.planner.refusals import Declined
@@ -73,7 +74,8 @@ class Planner:
         except (Declined, Refusal, DomainError, GraphQLError):
             return None
         except Exception as fault:
-            log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
+            if not is_trouble(fault):
+                log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
             return None
 
     async def data(self, operation: Operation, context: Context) -> Any:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphql_api.planner.pages import Asked, Ends
     from graphql_api.planner.sources import Request
     from graphql_api.planner.tables import Text
-    from loaders.core import One, Page, Row
+    from loaders.core import One, Page, Row, statements
     from schema.core.fields import Edges
 
 VARIANTS = 4
@@ -131,22 +131,28 @@ class Listed:
         asked = writer.asked[self.at]
         own = f"p{self.at}_"
         given = {} if self.key is None else {"key_0": self.key}
-        holes: dict[str, str] = {}
-        if self.ends.total:
-            holes["total"] = f"({writer.put(pieces.total(self.page, writer.scope, asked.shapes), given, own)})::text"
-        source = f" FROM ({self._rows(writer, asked, given, holes)}) AS z{self.at}" if self.ends.rows else ""
+        wanted = {part.name for part in self.parts if isinstance(part, Hole)}
+        more, behind = ("before", "after") if asked.alone.backwards else ("after", "before")
+        going = replace(asked.alone, peek=more in wanted)
+        holes = {behind: "'false'"}
+        if "total" in wanted:
+            holes["total"] = f"({writer.put(pieces.total(self.page, writer.scope, going.shapes), given, own)})::text"
+        if going.onwards and behind in wanted:
+            holes[behind] = f"({writer.put(pieces.behind(self.page, writer.scope, going), given, own)})::text"
+        if going.peek:
+            holes[more] = f"(count(*) > {going.size})::text"
+        source = ""
+        if wanted - {"total", behind}:
+            source = f" FROM ({self._rows(writer, going, given, holes)}) AS z{self.at}"
         found = f"(SELECT {writer.expression(self.parts, holes)}{source})"
         if not self.allowed or writer.scope.sees_all:
             return found
         may = writer.parameter(f"may_{self.at}")
         return f"CASE WHEN {self.allowed} = ANY({may}::uuid[]) THEN {found} ELSE {GIVE_UP} END"
 
-    def _rows(self, writer: Writer, asked: Asked, given: Mapping[str, str], holes: dict[str, str]) -> str:
-        """The page's rows, each written; fills the holes that they have a say in."""
-        ends, own, z = self.ends, f"p{self.at}_", f"z{self.at}"
-        wanted = {part.name for part in self.parts if isinstance(part, Hole)}
-        more, behind = ("before", "after") if asked.alone.backwards else ("after", "before")
-        going = replace(asked.alone, peek=more in wanted)
+    def _rows(self, writer: Writer, going: statements.Going, given: Mapping[str, str], holes: dict[str, str]) -> str:
+        """The page's rows, each written; fills the holes that are made of them."""
+        ends, z = self.ends, f"z{self.at}"
         sorts = [self.block.column(f"sort_{at}") for at in range(len(going.order.keys(going.order.descending)))]
         ordered = ", ".join(f"{one} {'DESC' if going.descending else 'ASC'}" for one in sorts)
         place = ""
@@ -171,15 +177,9 @@ class Listed:
             columns.append(f"{place} AS c")
             for name, order in ("start", first), ("end", last):
                 holes[name] = f"coalesce((array_agg({z}.c{order}){kept})[1], 'null')"
-        if going.peek:
-            holes[more] = f"(count(*) > {going.size})::text"
-        holes[behind] = "'false'"
-        if going.onwards and behind in wanted:
-            holes[behind] = f"({writer.put(pieces.behind(self.page, writer.scope, going), given, own)})::text"
-        rows = writer.put(pieces.page(self.page, writer.scope, going), given, own)
+        rows = writer.put(pieces.page(self.page, writer.scope, going), given, f"p{self.at}_")
         alias = self.block.alias
-        read = ", ".join(columns) or "1"
-        return f"SELECT {read} FROM ({rows}) AS {alias}{self.block.beside(writer)} ORDER BY {ordered}"  # noqa: S608 - of the loaders' statements and our own words
+        return f"SELECT {', '.join(columns)} FROM ({rows}) AS {alias}{self.block.beside(writer)} ORDER BY {ordered}"  # noqa: S608 - of the loaders' statements and our own words
 
 
 @dataclass(slots=True)

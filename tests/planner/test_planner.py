@@ -125,6 +125,20 @@ async def test_an_object_of_which_everything_is_skipped_is_empty(ask: Ask, make:
     assert answer.field == {"templates": {"nodes": [{}]}}
 
 
+BEFORE = "query ($id: ID!) { service(id: $id) { templates { pageInfo { hasPreviousPage } } } }"
+
+
+async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make: Builders) -> None:
+    service = await make.service()
+    user = await make.member(service)
+    await make.template(service)
+    await make.template(service)
+
+    answer = await ask(BEFORE, by=person(user, service), id=str(service.id))
+
+    assert answer.field == {"templates": {"pageInfo": {"hasPreviousPage": False}}}
+
+
 def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cache, "ENTRIES", 3)
     plans = Plans(schema)
