@@ -2,12 +2,18 @@
 
     cache       documents to plans: parsed, validated and measured once, by the server's own limits
     selections  what a document selects and what fields are given
-    compiling   an operation over the declarations of `schema` becomes sources and expressions
-    sources     rows by key, lists and batches: each reads for all its parents at once, level by level
+    compiling   an operation over the declarations of `schema`: what PostgreSQL can write is told, the rest is read
+  told, in one statement each:
+    telling     an entity and all below it become one expression of SQL
+    blocks      its rows, to-one edges and connections, and the sources that ask for it
+    spelling    how PostgreSQL spells values as JSON
+    pieces      the loaders' statements as text, to be put together
+  read, level by level:
+    sources     rows by key, lists and batches: each reads for all its parents at once
     pages       connections, which are sources too
     tables      the columns that one statement reads, to-one edges joined, as SQL
     writing     expressions become functions that copy records into the answer
-    connections asyncpg's own connections
+  connections   asyncpg's own connections
 
 A plan answers only where nothing goes wrong. An error, a refusal, a null that bubbles, a field with a resolver of its
 own: the operation is declined, and graphql-core answers it whole, as it would without a planner.

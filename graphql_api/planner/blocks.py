@@ -92,11 +92,15 @@ class Block:
 
 @dataclass(slots=True)
 class Join:
-    """The far row of a to-one edge, as JSON; null where there is none that the caller sees."""
+    """The far row of a to-one edge, as JSON; null where there is none that the caller sees.
+
+    One that only leads on is what the next is.
+    """
 
     one: One
     block: Block
     parts: Sequence[Any]
+    leads_on: bool = False
 
     @property
     def json(self) -> str:
@@ -108,7 +112,9 @@ class Join:
         given = {f"near_{at}": near.column(name) for at, name in enumerate(self.one.local)}
         far = writer.put(pieces.far(self.one, writer.scope), given)
         rows = f"FROM ({far}) AS {self.block.alias}{self.block.beside(writer)}"
-        written = f"coalesce({writer.expression(self.parts)}, {GIVE_UP})"
+        written = writer.expression(self.parts)
+        if not self.leads_on:
+            written = f"coalesce({written}, {GIVE_UP})"
         return f" LEFT JOIN LATERAL (SELECT {written} AS x {rows} OFFSET 0) AS {self.block.alias}x ON true"
 
 

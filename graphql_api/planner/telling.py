@@ -109,12 +109,10 @@ class Telling(Selections):
         if one.row.archive is not None:
             raise Declined
         block = self._block()
-        parts: Parts
         if others:
-            parts = [f"coalesce({self._one_told(lists, block, tuple(others), details)}, 'null')"]
+            join = Join(one, block, [self._one_told(lists, block, tuple(others), details)], leads_on=True)
         else:
-            parts = self._entity_told(lists, block, one.row.model, details)
-        join = Join(one, block, parts)
+            join = Join(one, block, self._entity_told(lists, block, one.row.model, details))
         near.joins.append(join)
         return join.json
 
