@@ -19,10 +19,11 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from graphql_api import answers, explorer, masking, operators, uploads
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
-from graphql_api.errors import Refusal
+from graphql_api.errors import Refusal, Unavailable
 from graphql_api.http import ACTING_USER, Endpoint, Server
 from graphql_api.metrics import Metrics
 from graphql_api.planner import Planner
+from graphql_api.pressure import Pressure, abandoned
 from graphql_api.requests import PREFLIGHTED, Rejected
 from graphql_api.settings import Settings
 from graphql_api.sockets import Sockets
@@ -44,6 +45,7 @@ WRITTEN_EVERY = 2.0
 YEAR = 31_536_000
 BAD = 400
 """The first status of a request that was refused."""
+LEAVING = "The server is being stopped: try again."
 GONE = 499
 """What is counted, as proxies do, where the client closed the connection before an answer."""
 SECURITY = {
@@ -67,18 +69,19 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     database = database or Database.connect(settings)
     metrics = Metrics(database)
     usage = Usage(database)
-    server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics, usage)
+    pressure = Pressure.of(settings, database)
+    server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics, usage, pressure)
     planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[None]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, Pressure]]:
         # What is there now stays; the collector need not walk it at each growing answer.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         ending = asyncio.Event()
-        writing = asyncio.create_task(_write_down(metrics, usage, ending))
-        yield
+        writing = asyncio.create_task(_write_down(metrics, usage, pressure, ending))
+        yield {"pressure": pressure}
         ending.set()
         await writing
         await usage.close()
@@ -107,14 +110,16 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     app.router.redirect_slashes = False
     app.state.server = server
     app.state.figures = operators.Figures(database)
-    return Shell(app, settings, metrics, {"/graphql": endpoint})
+    return Shell(app, settings, metrics, pressure, {"/graphql": endpoint})
 
 
-async def _write_down(metrics: Metrics, usage: Usage, ending: asyncio.Event) -> None:
+async def _write_down(metrics: Metrics, usage: Usage, pressure: Pressure, ending: asyncio.Event) -> None:
     """Write down what has been counted, every few seconds, and at the end."""
     while not ending.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), WRITTEN_EVERY)
+        metrics.rejected(503, pressure.turned_away)
+        pressure.turned_away = 0
         metrics.refresh()
         await usage.flush()
 
@@ -174,12 +179,18 @@ class Shell:
     """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
 
     def __init__(
-        self, app: ASGIApp, settings: Settings, metrics: Metrics, shortcuts: Mapping[str, ASGIApp] | None = None
+        self,
+        app: ASGIApp,
+        settings: Settings,
+        metrics: Metrics,
+        pressure: Pressure,
+        shortcuts: Mapping[str, ASGIApp] | None = None,
     ) -> None:
         """Stand around an application; what it has at some paths is asked without it, unless by a page elsewhere."""
         self._app = app
         self._shortcuts = shortcuts or {}
         self._metrics = metrics
+        self._pressure = pressure
         headers = dict(SECURITY)
         if settings.environment == "production":
             headers["strict-transport-security"] = f"max-age={YEAR}"
@@ -188,7 +199,7 @@ class Shell:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] != "http":
-            await self._app(scope, receive, send)
+            await self._stay(scope, receive, send)
             return
         request_id = masking.new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
@@ -213,6 +224,12 @@ class Shell:
             app = self._app
         try:
             await app(scope, receive, protected)
+        except asyncio.CancelledError:
+            if not self._pressure.leaving and not abandoned(scope):
+                raise
+            if not status and not abandoned(scope):
+                # The time that requests have to end is over.
+                await answers.refuse(Unavailable(LEAVING))(scope, receive, protected)
         except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
             masking.fault(fault)
             if not status:
@@ -220,3 +237,12 @@ class Shell:
         finally:
             # Nothing was answered to whoever was gone before.
             self._metrics.responded(scope["path"], scope["method"], status or GONE, time.perf_counter() - since)
+
+    async def _stay(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Keep up a WebSocket, which is no work by itself; or the life of the application."""
+        sockets = scope["type"] == "websocket"
+        self._pressure.aside += sockets
+        try:
+            await self._app(scope, receive, send)
+        finally:
+            self._pressure.aside -= sockets

@@ -8,6 +8,7 @@ bulk door, from a replica where there is one. A database that is away, as while 
 from __future__ import annotations
 
 import asyncio
+import math
 import random
 import time
 from contextlib import asynccontextmanager
@@ -79,6 +80,8 @@ class Database:
         self.primary = primary
         self.pools = Pools()
         self.replicated = replicated
+        self.away_at = -math.inf
+        """When the primary was last found to be away, by the clock of `time.monotonic`."""
         self._bulk = bulk
         self._patience = patience
         self._timeouts = timeouts
@@ -122,7 +125,10 @@ class Database:
                 async with self.reading() as connection:
                     return await work(connection)
             except Unavailable as error:
-                if not is_outage(error.__cause__) or time.monotonic() >= give_up:
+                if not is_outage(error.__cause__):
+                    raise
+                self.away_at = time.monotonic()
+                if self.away_at >= give_up:
                     raise
 
     @asynccontextmanager
@@ -183,7 +189,10 @@ class Database:
             except Exception as error:
                 if sqlstate(error) == REFUSED_SETTINGS:
                     log.error("a pooler takes no settings: set DATABASE_THROUGH_POOLER")  # noqa: TRY400 - known
-                if not is_outage(error, connecting=True) or time.monotonic() >= give_up:
+                if not is_outage(error, connecting=True):
+                    raise
+                self.away_at = time.monotonic()
+                if self.away_at >= give_up:
                     raise
             await asyncio.sleep(random.uniform(*PAUSE))  # noqa: S311 - so that not all come at once
 

@@ -19,6 +19,7 @@ from graphql_api.callers import Callers
 from graphql_api.context import Context
 from graphql_api.errors import Refusal, Unavailable
 from graphql_api.metrics import ERRORS, OK, REFUSED
+from graphql_api.pressure import abandonable
 from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from graphql_api.database import Database
     from graphql_api.masking import Schema
     from graphql_api.metrics import Metrics
+    from graphql_api.pressure import Pressure
     from graphql_api.settings import Settings
     from graphql_api.storage import Store
     from graphql_api.tally import Tally
@@ -58,6 +60,7 @@ class Server:
     store: Store
     metrics: Metrics
     usage: Usage
+    pressure: Pressure
     callers: Callers = field(default_factory=Callers)
 
     async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
@@ -190,6 +193,8 @@ class Endpoint:
         try:
             async with asyncio.timeout(settings.request_timeout):
                 operation = await requests.read(scope, headers, receive, settings.max_body_bytes)
+                if media_type != EVENTS and "mutation" not in operation.query:
+                    abandonable(scope)
                 actor = await self._server.actor_of(headers)
                 planned = None if media_type == EVENTS else await self._plan(operation, actor)
         except TimeoutError as error:
@@ -228,13 +233,14 @@ class Endpoint:
             await results.aclose()
             return answers.answer(first, GRAPHQL)
         headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(_events(first, results), media_type=EVENTS, headers=headers)
+        return StreamingResponse(_events(first, results, self._server.pressure), media_type=EVENTS, headers=headers)
 
 
-async def _events(first: ExecutionResult | None, results: Any) -> AsyncIterator[bytes]:
+async def _events(first: ExecutionResult | None, results: Any, pressure: Pressure) -> AsyncIterator[bytes]:
     """Each result as an event, a comment in silence, and a last event."""
     async with aclosing(results):
         following: asyncio.Future[Any] | None = None
+        pressure.aside += 1
         try:
             result = first
             while result is not None:
@@ -244,6 +250,7 @@ async def _events(first: ExecutionResult | None, results: Any) -> AsyncIterator[
                     yield b":\n\n"
                 result = following.result()
         finally:
+            pressure.aside -= 1
             if following is not None and not following.done():
                 following.cancel()
                 await asyncio.wait({following})

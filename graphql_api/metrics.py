@@ -140,9 +140,10 @@ class Metrics:
         self._counts[self._answers, (path, method if method in METHODS else OTHERS, str(status))] += 1
         self._observe(self._answer_seconds, path, seconds, BUCKETS)
 
-    def rejected(self, status: int) -> None:
-        """Count a request that was no operation."""
-        self._counts[self._rejected, (str(status),)] += 1
+    def rejected(self, status: int, count: int = 1) -> None:
+        """Count requests that were no operation."""
+        if count:
+            self._counts[self._rejected, (str(status),)] += count
 
     def refresh(self) -> None:
         """Write down what has been counted, for the other processes of this server as well."""

@@ -114,7 +114,7 @@ async def _families(connection: AsyncConnection) -> list[Metric]:
 
 
 async def status(request: Request) -> Response:
-    """What runs here, and with `?simple` no more; 503 while the database is away or not migrated."""
+    """What runs here, and with `?simple` no more; 503 where no request should be sent."""
     server: Server = request.app.state.server
     settings = server.settings
     if "simple" in request.query_params:
@@ -126,6 +126,8 @@ async def status(request: Request) -> Response:
         "db_version": None,
         "db_bulk_version": None,
     }
+    if server.pressure.leaving:
+        return answers.respond({**told, "status": "error", "message": "This process is being stopped."}, 503)
     try:
         told["db_version"] = await _revision(server.database)
     except (Refusal, SQLAlchemyError, OSError):

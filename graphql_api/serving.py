@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import socket
 import tempfile
+import time
 from typing import TYPE_CHECKING, Any
 
 import uvicorn
-from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors import Multiprocess, multiprocess
 
 from graphql_api import logs
 from graphql_api.complaints import Complaint
+from graphql_api.connections import Connection
 from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from starlette.types import ASGIApp
+
+    from graphql_api.pressure import Pressure
 
 LONGEST_FRAME = 65_536
 """Bytes of a WebSocket's frame."""
@@ -66,6 +73,7 @@ def configuration(*, workers: int = 1, application: Any = "graphql_api.serving:f
         factory=isinstance(application, str),
         workers=workers,
         lifespan="on",
+        http=Connection,
         ws="websockets-sansio",
         ws_max_size=LONGEST_FRAME,
         log_config=None,
@@ -80,9 +88,52 @@ def serve(listener: socket.socket, *, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, in this process or in several."""
     config = configuration(workers=workers)
     if workers == 1:
-        uvicorn.Server(config).run(sockets=[listener])
+        Server(config).run(sockets=[listener])
         return
     with tempfile.TemporaryDirectory(prefix="notify-graphql-metrics-") as folder:
         # Where they count together: read by `metrics` in each.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
+        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no setting for it
         Multiprocess(config, sockets=[listener]).run()
+
+
+class Server(uvicorn.Server):
+    """A server that is told to end in time: first it says so, then it takes no more, and ends what is under way."""
+
+    _leaves_at: float | None = None
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Note a signal: the first SIGTERM lets whoever sends requests find another server, any other ends at once."""
+        pressure = self._pressure
+        if sig == signal.SIGTERM and self._leaves_at is None and pressure is not None and pressure.notice:
+            pressure.leaving = True
+            self._leaves_at = time.monotonic() + pressure.notice
+            return
+        super().handle_exit(sig, frame)
+
+    async def on_tick(self, counter: int) -> bool:
+        """Whether it is time to end."""
+        if self._leaves_at is not None and time.monotonic() >= self._leaves_at and not self.should_exit:
+            super().handle_exit(signal.SIGTERM, None)
+        return await super().on_tick(counter)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Take no more, and end."""
+        if self._pressure is not None:
+            self._pressure.leaving = True
+        await super().shutdown(sockets)
+
+    @property
+    def _pressure(self) -> Pressure | None:
+        return self.lifespan.state.get("pressure") if self.started else None
+
+
+class Worker(multiprocess.Process):
+    """One of several processes that serve."""
+
+    @property
+    def server(self) -> Server:
+        """The server of this process."""
+        if self._server is None:
+            self._server = Server(self.config)
+        return self._server  # type: ignore[return-value]

@@ -1,0 +1,87 @@
+"""How much a process takes on at once: what is beyond is turned away before it costs anything, and comes again."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from starlette.types import Scope
+
+    from graphql_api.database import Database
+    from graphql_api.settings import Settings
+
+WAIT = 0.1
+"""Seconds that the last of those who are let in should take, as far as it is waiting that makes them slow."""
+WINDOW = 0.2
+"""Seconds for which it is counted how many requests end."""
+DEEPEST = 3
+"""Requests at once for each connection to the database, while they are quick."""
+PATIENT = 100
+"""The same while the database is away: they only wait."""
+RETURNING = 1.0
+"""Seconds after which a database that was away is taken for one that is there."""
+ABANDON, ABANDONED = "notify.abandon", "notify.abandoned"
+"""Members of a scope: that the request is not worth ending when nobody waits for it; that it was broken off so."""
+
+
+class Pressure:
+    """What one process has to do.
+
+    By Little's law a request takes as long as those that are under way, divided by how many end in a second. So fewer
+    are let in where they end slowly, but never fewer than there are connections to the database.
+    """
+
+    def __init__(
+        self, database: Database, connections: int, *, notice: float = 0, origins: frozenset[bytes] = frozenset()
+    ) -> None:
+        """Begin with nothing; a process that is told to end says so `notice` seconds before it takes no more."""
+        self.leaving = False
+        self.notice = notice
+        self.origins = origins
+        self.aside = 0
+        """Requests under way that are none of our work: their body is still to come, or they are streams."""
+        self.ended = 0
+        """Requests that were answered."""
+        self.turned_away = 0
+        self._database = database
+        self._least, self._most, self._patient = connections, DEEPEST * connections, PATIENT * connections
+        self._room = self._most
+        self._since = 0.0
+        self._ended_before = 0
+
+    @classmethod
+    def of(cls, settings: Settings, database: Database) -> Pressure:
+        """As the settings say."""
+        origins = frozenset(origin.encode("latin-1", "ignore") for origin in settings.cors_origins)
+        return cls(database, settings.database_pool_size, notice=settings.notice, origins=origins)
+
+    def full(self, under_way: int) -> bool:
+        """Whether one more request is too many."""
+        under_way -= self.aside
+        if under_way < self._least:
+            return False
+        now = time.monotonic()
+        if now - self._since > WINDOW:
+            self._measure(now)
+        if under_way < self._room:
+            return False
+        away = now - self._database.away_at < RETURNING
+        return not away or under_way >= self._patient
+
+    def _measure(self, now: float) -> None:
+        """See how many ended since this was last asked; if that was long ago, there was no pressure."""
+        seconds, ended = now - self._since, self.ended - self._ended_before
+        self._since, self._ended_before = now, self.ended
+        room = self._most if seconds > 2 * WINDOW else int(ended / seconds * WAIT)
+        self._room = min(max(room, self._least), self._most)
+
+
+def abandonable(scope: Scope) -> None:
+    """Let a request be broken off when its client is gone."""
+    scope[ABANDON] = True
+
+
+def abandoned(scope: Scope) -> bool:
+    """Whether it was."""
+    return ABANDONED in scope
