@@ -10,7 +10,7 @@ from starlette.responses import Response
 
 from graphql_api.errors import Refusal, Unauthenticated, Unavailable
 from graphql_api.masking import INTERNAL
-from graphql_api.requests import GRAPHQL, JSON, Rejected
+from graphql_api.requests import GRAPHQL, JSON, NotRun, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -72,14 +72,20 @@ def answer(result: ExecutionResult, media_type: str) -> Ready:
 
 def reject(rejected: Rejected, media_type: str = JSON) -> Ready:
     """A request that never became an operation."""
-    return respond(_errors(rejected.message, {"code": rejected.code}), rejected.status, media_type, rejected.headers)
+    status = 200 if media_type == JSON and isinstance(rejected, NotRun) else rejected.status
+    return respond({"errors": errors_of(rejected)}, status, media_type, rejected.headers)
+
+
+def errors_of(told: Rejected | Refusal) -> list[dict[str, Any]]:
+    """What never ran, as GraphQL's errors."""
+    return [{"message": told.message, "extensions": told.extensions}]
 
 
 def refuse(refusal: Refusal, media_type: str = JSON) -> Ready:
     """A caller who is not let in, or a server that cannot tell just now."""
     status = _STATUSES.get(refusal.code, 400)
     headers = {401: CHALLENGE, 503: RETRY}.get(status)
-    return respond(_errors(refusal.message, refusal.extensions), status, media_type, headers)
+    return respond({"errors": errors_of(refusal)}, status, media_type, headers)
 
 
 def respond(
@@ -109,7 +115,3 @@ def send(body: bytes, status: int, media_type: str = JSON, headers: Mapping[str,
     """The same of what is JSON already."""
     given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
     return Ready(body, status, _COMMON[media_type] + given)
-
-
-def _errors(message: str, extensions: Mapping[str, Any]) -> dict[str, Any]:
-    return {"errors": [{"message": message, "extensions": dict(extensions)}]}

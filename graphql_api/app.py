@@ -19,6 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from graphql_api import answers, explorer, masking, operators, uploads
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
+from graphql_api.documents import Persisted
 from graphql_api.errors import Refusal, Unavailable
 from graphql_api.http import ACTING_USER, Endpoint, Server
 from graphql_api.metrics import Metrics
@@ -70,7 +71,8 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     metrics = Metrics(database)
     usage = Usage(database)
     pressure = Pressure.of(settings, database)
-    server = Server(schema, database, settings, signer, store or Store.connect(settings), metrics, usage, pressure)
+    store, persisted = store or Store.connect(settings), Persisted.of(settings)
+    server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted)
     planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager

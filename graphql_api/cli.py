@@ -129,7 +129,12 @@ def _dev(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     settings = read_settings(complete=True)
     from graphql_api import serving
+    from graphql_api.documents import Persisted
 
+    try:
+        Persisted.of(settings)
+    except ValueError as error:
+        raise Complaint(str(error)) from error
     with contextlib.closing(serving.listen(settings.host, settings.port)) as listener:
         serving.serve(listener, workers=options.workers)
 

@@ -20,7 +20,7 @@ from graphql_api.context import Context
 from graphql_api.errors import Refusal, Unavailable
 from graphql_api.metrics import ERRORS, OK, REFUSED
 from graphql_api.pressure import abandonable
-from graphql_api.requests import EVENTS, GRAPHQL, JSON, Operation, Rejected
+from graphql_api.requests import EVENTS, GRAPHQL, JSON, NotRun, Operation, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from graphql_api.actors import Actor
     from graphql_api.crypto import Signer
     from graphql_api.database import Database
+    from graphql_api.documents import Persisted
     from graphql_api.masking import Schema
     from graphql_api.metrics import Metrics
     from graphql_api.pressure import Pressure
@@ -61,6 +62,7 @@ class Server:
     metrics: Metrics
     usage: Usage
     pressure: Pressure
+    persisted: Persisted
     callers: Callers = field(default_factory=Callers)
 
     async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
@@ -192,7 +194,9 @@ class Endpoint:
         operation = None
         try:
             async with asyncio.timeout(settings.request_timeout):
-                operation = await requests.read(scope, headers, receive, settings.max_body_bytes)
+                operation = await requests.read(
+                    scope, headers, receive, settings.max_body_bytes, self._server.persisted
+                )
                 if media_type != EVENTS and "mutation" not in operation.query:
                     abandonable(scope)
                 actor = await self._server.actor_of(headers)
@@ -213,16 +217,15 @@ class Endpoint:
         return None if self._planner is None else await self._server.plan(self._planner, operation, actor)
 
     async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> ASGIApp:
-        bad = 400 if media_type == GRAPHQL else 200
         tally.begin()
         try:
             result = await self._server.execute(operation, actor, GET_TYPES if is_get else POST_TYPES)
         except CannotGetOperationTypeError as error:
-            raise Rejected(bad, "The document has no operation of this name.") from error
+            raise NotRun("The document has no operation of this name.") from error
         except InvalidOperationTypeError as error:
             if error.operation_type is OperationType.MUTATION:
                 raise Rejected(405, "Send a mutation by POST.", allow="POST") from error
-            raise Rejected(bad, f"Subscribe over a WebSocket, or with Accept: {EVENTS}.") from error
+            raise NotRun(f"Subscribe over a WebSocket, or with Accept: {EVENTS}.") from error
         return answers.answer(result, media_type)
 
     async def _stream(self, operation: Operation, actor: Actor) -> ASGIApp:

@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
     from starlette.types import Receive, Scope
 
+    from graphql_api.documents import Persisted
+
 GRAPHQL, JSON, EVENTS = "application/graphql-response+json", "application/json", "text/event-stream"
 PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
 """Headers that a page of another origin cannot send unasked: a query by GET needs one of them."""
@@ -41,8 +43,16 @@ class Rejected(Exception):
         super().__init__(message)
         self.status = status
         self.message = message
-        self.code = code
+        self.extensions = {"code": code}
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
+
+
+class NotRun(Rejected):
+    """A well-formed request whose operation never runs: 200 in plain JSON, whose clients read errors only there."""
+
+    def __init__(self, message: str, *, code: str = BadRequest.code) -> None:
+        """Say why not."""
+        super().__init__(400, message, code=code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +107,12 @@ def headers_of(scope: Scope) -> dict[str, str]:
     return found
 
 
-async def read(scope: Scope, headers: Mapping[str, str], receive: Receive, most: int) -> Operation:
+async def read(
+    scope: Scope, headers: Mapping[str, str], receive: Receive, most: int, persisted: Persisted
+) -> Operation:
     """The operation of a POST, or of a GET; raises `Rejected` where there is none."""
     if scope["method"] == "GET":
-        return operation_of(_of_query_string(scope, headers))
+        return operation_of(_of_query_string(scope, headers), persisted, by_post=False)
     if scope["method"] != "POST":
         raise Rejected(405, "Send an operation by POST, or a query by GET.", allow="GET, POST")
     content_type = headers.get("content-type", "")
@@ -108,7 +120,7 @@ async def read(scope: Scope, headers: Mapping[str, str], receive: Receive, most:
         raise Rejected(415, "The body must be application/json, in UTF-8.", accept_post=JSON)
     if "content-encoding" in headers:
         raise Rejected(415, "The body must not be compressed.", accept_encoding="identity")
-    return operation_of(decode(await _body_of(headers, receive, most)))
+    return operation_of(decode(await _body_of(headers, receive, most)), persisted)
 
 
 async def _body_of(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:
@@ -142,18 +154,20 @@ def decode(body: bytes | str) -> Any:
         raise Rejected(400, "The body is not JSON that this API takes.") from error
 
 
-def operation_of(body: Any) -> Operation:
+def operation_of(body: Any, persisted: Persisted, *, by_post: bool = True) -> Operation:
     """The operation of a decoded body; raises `Rejected` where it has another shape."""
     if not isinstance(body, dict):
         raise Rejected(400, "The body must be one JSON object.")
     query, name = body.get("query"), body.get("operationName")
-    if not isinstance(query, str) or not query:
-        raise Rejected(400, "`query` must be the text of a GraphQL document.")
     if not isinstance(name, str | None):
         raise Rejected(400, "`operationName` must be a text or null.")
     for member in ("variables", "extensions"):
         if not isinstance(body.get(member), dict | None):
             raise Rejected(400, f"`{member}` must be an object or null.")
+    if query is None or not persisted.free or body.get("extensions"):
+        query = persisted.text_of(body, by_post=by_post)
+    if not isinstance(query, str) or not query:
+        raise Rejected(400, "`query` must be the text of a GraphQL document.")
     try:
         check_text(query)
         check_text(name or "")

@@ -78,6 +78,14 @@ class Settings(BaseSettings):
     """
     cors_origins: list[str] = Field(default_factory=list)
     introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
+
+    persisted_documents: Path | None = None
+    """A manifest of the documents that clients send by their ids, or a folder of manifests; read once."""
+    free_documents: bool | None = None
+    """Whether any other document is answered too; unless said, only where there is no manifest."""
+    automatic_documents: bool = False
+    """Whether documents are remembered by their hashes when they are sent, so that the hash is enough the next time."""
+
     metrics_token: SecretStr | None = None
     """What Prometheus sends as a bearer token for `/metrics`; nobody is answered there without one."""
 

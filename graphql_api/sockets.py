@@ -19,12 +19,14 @@ from graphql_api import answers, masking, requests, tokens
 from graphql_api.actors import Actor
 from graphql_api.errors import Refusal
 from graphql_api.http import ACTING_USER, Server
-from graphql_api.requests import Operation, Rejected
+from graphql_api.requests import NotRun, Operation, Rejected
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Mapping
 
     from graphql import GraphQLError
+
+    from graphql_api.documents import Persisted
 
 INIT_SECONDS = 5
 MOST_OPERATIONS = 10
@@ -76,17 +78,21 @@ class Adapter(ASGIWebSocketAdapter):
     async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
         """Each message; NonJsonMessageReceived for what is none of the protocol's."""
         del ignore_parsing_errors
+        persisted = self.view.server.persisted  # type: ignore[attr-defined]  # ours
         try:
             while self.ws.application_state != WebSocketState.DISCONNECTED:
-                yield message_of(await self.ws.receive_text())
+                yield message_of(await self.ws.receive_text(), persisted)
         except KeyError as error:
             raise NonTextMessageReceived from error
         except WebSocketDisconnect:
             return
 
 
-def message_of(text: str) -> dict[str, Any]:
-    """A message of a client; raises NonJsonMessageReceived where it has not the shape of one."""
+def message_of(text: str, persisted: Persisted) -> dict[str, Any]:
+    """A message of a client; raises NonJsonMessageReceived where it has not the shape of one.
+
+    It tells the document, whose id may have been sent; where there is none of that id, `refused` is why.
+    """
     try:
         message = requests.decode(text)
         if not isinstance(message, dict) or not isinstance(message.get("payload"), dict | None):
@@ -97,7 +103,10 @@ def message_of(text: str) -> dict[str, Any]:
         if "id" in members and not (message["id"].isascii() and 0 < len(message["id"]) <= LONGEST_ID):
             raise NonJsonMessageReceived
         if message["type"] == "subscribe":
-            requests.operation_of(message["payload"])
+            try:
+                message["payload"]["query"] = requests.operation_of(message["payload"], persisted).query
+            except NotRun as refused:
+                message["payload"]["query"], message["refused"] = "", refused
     except (Rejected, KeyError, TypeError) as error:
         raise NonJsonMessageReceived from error
     if message.get("payload") is None:
@@ -111,6 +120,15 @@ class Handler(BaseGraphQLTransportWSHandler[Connection, None]):
     def __init__(self, **arguments: Any) -> None:
         super().__init__(**arguments)
         self.schema = self.context  # type: ignore[assignment]  # all that is asked of it is `stream`
+
+    async def handle_subscribe(self, message: Any) -> None:
+        """Begin an operation, or tell why not."""
+        refused = message.get("refused")
+        if refused and self.connection_acknowledged and message["id"] not in self.operations:
+            error: Any = {"id": message["id"], "type": "error", "payload": answers.errors_of(refused)}
+            await self.send_message(error)
+        else:
+            await super().handle_subscribe(message)
 
     @staticmethod
     def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
@@ -127,7 +145,7 @@ class Sockets(GraphQL[Connection, None]):
 
     def __init__(self, server: Server) -> None:
         """Answer with this server."""
-        self._server = server
+        self.server = server
         super().__init__(
             server.schema,
             graphql_ide=None,
@@ -140,7 +158,7 @@ class Sockets(GraphQL[Connection, None]):
     async def get_context(self, request: Any, response: Any) -> Connection:
         """The connection, of somebody not yet known."""
         del response
-        return Connection(self._server, dict(request.headers))
+        return Connection(self.server, dict(request.headers))
 
     async def on_ws_connect(self, context: Connection) -> UnsetType | dict[str, object] | None:
         """Let the caller in, or close with 4403."""
