@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import any_, bindparam, column, delete, exists, func, select, table
+from sqlalchemy import any_, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import access, models
@@ -27,7 +27,6 @@ ACTIVE, ARCHIVED = "ACTIVE", "ARCHIVED"
 PLAIN = ("can_approve_own_go_live_requests", "request_to_go_live_notes", "notes")
 _DOMAIN = re.compile(r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z")
 _KINDS = {kind.value: kind for kind in OrganisationType}
-_INVITATIONS = table("invited_organisation_users", column("organisation_id"), column("status"))
 
 
 async def create(
@@ -270,22 +269,18 @@ async def _replace_features(tx: AsyncSession, organisation_id: UUID, features: S
 
 async def _uses(tx: AsyncSession, organisation_id: UUID) -> Iterator[Invalid]:
     """What still depends on an organisation: active services, members, people asked to join."""
-    service, member = models.Service, models.OrganisationMembership
+    service, member, invited = models.Service, models.OrganisationMembership, models.InvitedOrganisationUser
     found = (
         await tx.execute(
             select(
                 exists().where(service.organisation_id == organisation_id, service.active),
                 exists().where(member.organisation_id == organisation_id),
-                func.to_regclass(_INVITATIONS.name).is_not(None),
+                exists().where(invited.organisation_id == organisation_id, invited.status == "pending"),
             )
         )
     ).one()
-    services, members, invites = found
-    # Invitations to organisations are a table of Notify's that only a database shared with it has.
-    asked = invites and await tx.scalar(
-        select(exists().where(_INVITATIONS.c.organisation_id == organisation_id, _INVITATIONS.c.status == "pending"))
-    )
-    reasons = {"active services": services, "members": members, "pending invitations": asked}
+    services, members, invitations = found
+    reasons = {"active services": services, "members": members, "pending invitations": invitations}
     return (
         Invalid(f"The organisation still has {what}.", "organisation_id", code=UserErrorCode.IN_USE)
         for what, there_are in reasons.items()

@@ -264,13 +264,11 @@ async def test_it_stays_while_somebody_needs_it(database: Database, admin: Actor
     service = await make.service(organisation_id=town.id)
     user = await make.user()
     await make.add(models.OrganisationMembership(user_id=user.id, organisation_id=town.id))
-    async with database.transaction() as tx:
-        await tx.execute(
-            text("CREATE TABLE IF NOT EXISTS invited_organisation_users (organisation_id uuid, status text)")
-        )
-        await tx.execute(
-            text("INSERT INTO invited_organisation_users VALUES (:id, 'accepted'), (:id, 'pending')"), {"id": town.id}
-        )
+    asked = {"invited_by_id": user.id, "organisation_id": town.id, "permissions": ""}
+    await make.add(
+        models.InvitedOrganisationUser(email_address="one@example.gov.uk", status="accepted", **asked),
+        models.InvitedOrganisationUser(email_address="two@example.gov.uk", status="pending", **asked),
+    )
 
     with pytest.raises(DomainError) as refusal:
         await archive(database, admin, town)
