@@ -13,4 +13,5 @@ versions = page(Template.versions, by(TemplateHistory.version, descending=True))
 
 version_service = one(TemplateHistory.service)
 version_saved_by = one(TemplateHistory.created_by)
-version_template = one(TemplateHistory.template)
+# Whoever sees a version, as that of a job is, is led to its template, though it may lie in a closed folder.
+version_template = one(TemplateHistory.template, implied=True)
