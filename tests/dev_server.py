@@ -35,16 +35,16 @@ class DevServer:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path) -> Iterator[DevServer]:
+def running(data_dir: Path, **settings: str) -> Iterator[DevServer]:
     """Start a server on a free port, wait until it answers, and stop it in the end.
 
-    `DEV_JSON`, the path of a running server's `dev.json`, takes that server instead.
+    `DEV_JSON`, the path of a running server's `dev.json`, takes that server instead, where no settings are asked for.
     """
-    if path := os.environ.get("DEV_JSON"):
+    if (path := os.environ.get("DEV_JSON")) and not settings:
         yield DevServer.read(Path(path))
         return
     environment = {name: value for name, value in os.environ.items() if name != "DATABASE_URL"}
-    environment |= {"PORT": str(free_port()), "DATA_DIR": str(data_dir), "DEMO_NOTIFICATIONS": "500"}
+    environment |= {"PORT": str(free_port()), "DATA_DIR": str(data_dir), "DEMO_NOTIFICATIONS": "500"} | settings
     log = data_dir.parent / f"{data_dir.name}.log"
     with log.open("w") as output:
         process = subprocess.Popen(

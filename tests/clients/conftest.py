@@ -37,9 +37,9 @@ def server(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 @pytest.fixture
 def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
     """Copy a client of this folder to where it may generate and build what it likes, and answer its path."""
+    (tmp_path / "node_modules").symlink_to(tools.parent)
 
     def copy(name: str) -> Path:
-        (tmp_path / "node_modules").symlink_to(tools.parent)
         return shutil.copytree(HERE / name, tmp_path / name)
 
     return copy
@@ -48,14 +48,19 @@ def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def command(server: DevServer) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run a program of a client, which finds the server in its environment; fail with its output when it fails."""
-    environment = os.environ | {
+    return commander(server)
+
+
+def commander(server: DevServer | None) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """The same for any server, or for programs that need none."""
+    told = {} if server is None else {
         "GRAPHQL_URL": server.graphql_url,
         "TOKEN": server.tokens["service_manager"],
         "SERVICE_ID": server.service_id,
-    }
+    }  # fmt: skip
 
     def run(folder: Path, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(words, cwd=folder, env=environment, check=False, capture_output=True, text=True)
+        done = subprocess.run(words, cwd=folder, env=os.environ | told, check=False, capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
         return done
 

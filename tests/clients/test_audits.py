@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,7 +22,7 @@ def test_every_audit_of_graphql_over_http_passes(
     found = json.loads(done.stdout)
     passed = [audit for audit in found if audit["status"] == "ok"]
     with capsys.disabled():
-        print(f" {len(passed)}/{len(found)} audits ", end="")
+        sys.stdout.write(f" {len(passed)}/{len(found)} audits ")
 
     assert [audit for audit in found if audit not in passed] == []
     assert len(found) == AUDITS

@@ -5,15 +5,46 @@ import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
+import httpx2
 import pytest
 
-from tests.dev_server import ROOT, DevServer
+from tests.clients.conftest import commander
+from tests.dev_server import ROOT, DevServer, running
 
 pytestmark = pytest.mark.timeout(300)
 
+GRAPHQL = "application/graphql-response+json"
 Project = Callable[[str], Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
+
+
+def told_by_codegen(server: DevServer) -> dict[str, Any]:
+    """What its client saw."""
+    return {
+        "service": server.service_id,
+        "serviceType": "Service",
+        "rows": 10,
+        "differentRows": 10,
+        "groups": ["DELIVERED", "FAILED"],
+        "refused": {"refusals": ["MISSING_PLACEHOLDER_COLUMN"]},
+        "finished": {"status": "FINISHED_ALL_NOTIFICATIONS_CREATED", "delivered": 2, "failed": 0},
+    }
+
+
+def told_by_relay(server: DevServer) -> dict[str, Any]:
+    """What its client saw."""
+    return {
+        "admin": False,
+        "service": server.service_id,
+        "firstPage": 4,
+        "bothPages": 8,
+        "different": 8,
+        "startsWithTheFirst": True,
+        "madeFor": server.service_id,
+        "userErrors": [],
+    }
 
 
 def test_codegen_types_a_client_from_introspection(
@@ -25,15 +56,7 @@ def test_codegen_types_a_client_from_introspection(
     command(folder, tools / "tsc", "--project", ".")
     done = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == {
-        "service": server.service_id,
-        "serviceType": "Service",
-        "rows": 10,
-        "differentRows": 10,
-        "groups": ["DELIVERED", "FAILED"],
-        "refused": {"refusals": ["MISSING_PLACEHOLDER_COLUMN"]},
-        "finished": {"status": "FINISHED_ALL_NOTIFICATIONS_CREATED", "delivered": 2, "failed": 0},
-    }
+    assert json.loads(done.stdout) == told_by_codegen(server)
 
 
 def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connection(
@@ -46,14 +69,29 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
     command(folder, tools / "tsc", "--project", ".")
     done = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == {
-        "admin": False,
-        "service": server.service_id,
-        "firstPage": 4,
-        "bothPages": 8,
-        "different": 8,
-        "startsWithTheFirst": True,
-        "madeFor": server.service_id,
-        "userErrors": [],
-    }
+    assert json.loads(done.stdout) == told_by_relay(server)
     assert done.stderr == ""  # where Relay complains, such as about an id that two objects share
+
+
+def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools: Path, tmp_path: Path) -> None:
+    codegen, relay, manifests = project("codegen"), project("relay"), tmp_path / "manifests"
+    manifests.mkdir()
+    run = commander(None)
+    for folder in (codegen, relay):
+        shutil.copy(ROOT / "schema" / "schema.graphql", folder)
+    (relay / "persisted.json").write_text("{}")
+    run(codegen, tools / "graphql-codegen", "--config", "persisted.ts")
+    run(relay, tools / "relay-compiler", "persisted.config.json")
+    shutil.copy(codegen / "src/generated/persisted-documents.json", manifests / "codegen.json")
+    shutil.copy(relay / "persisted.json", manifests / "relay.json")
+
+    with running(tmp_path / "data", PERSISTED_DOCUMENTS=str(manifests)) as server:
+        run = commander(server)
+        told = []
+        for folder in (codegen, relay):
+            run(folder, tools / "tsc", "--project", ".")
+            told.append(json.loads(run(folder, "node", "built/main.js").stdout))
+        free = httpx2.post(server.graphql_url, json={"query": "{ __typename }"}, headers={"accept": GRAPHQL})
+
+    assert told == [told_by_codegen(server), told_by_relay(server)]
+    assert free.status_code == 400

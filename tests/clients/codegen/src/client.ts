@@ -10,10 +10,13 @@ export async function ask<Result, Variables>(
   document: TypedDocumentNode<Result, Variables>,
   variables: Variables,
 ): Promise<Result> {
+  // Present where the generator was told to persist documents.
+  const meta = (document as { __meta__?: { hash?: string } }).__meta__;
+  const operation = meta?.hash ? { documentId: meta.hash } : { query: print(document) };
   const response = await fetch(GRAPHQL_URL, {
     method: "POST",
     headers: { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` },
-    body: JSON.stringify({ query: print(document), variables }),
+    body: JSON.stringify({ ...operation, variables }),
   });
   const { data, errors } = (await response.json()) as { data: Result; errors?: unknown };
   if (errors) {

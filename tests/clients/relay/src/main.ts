@@ -9,11 +9,11 @@ const { GRAPHQL_URL = "", TOKEN = "", SERVICE_ID = "" } = process.env;
 
 const environment = new Environment({
   store: new Store(new RecordSource()),
-  network: Network.create(async ({ text }, variables) => {
+  network: Network.create(async ({ text, id }, variables) => {
     const response = await fetch(GRAPHQL_URL, {
       method: "POST",
       headers: { "Content-Type": "application/json", Authorization: `Bearer ${TOKEN}` },
-      body: JSON.stringify({ query: text, variables }),
+      body: JSON.stringify({ query: text, documentId: id, variables }),
     });
     return response.json();
   }),
