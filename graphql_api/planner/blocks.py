@@ -29,6 +29,10 @@ VARIANTS = 4
 """Texts that one source keeps: page sizes, directions and filters change them, and who asks."""
 
 
+MOST_ARGUMENTS = 100
+"""What PostgreSQL takes in one call of a function."""
+
+
 class Json(str):
     """JSON that is the same in every answer; other parts of an expression are SQL."""
 
@@ -71,7 +75,11 @@ class Writer(pieces.Writer):
         if len(written) == 1:
             return written[0]
         # Long texts are copied once: each `||` would copy all that stands before it.
-        return f"concat({', '.join(f'coalesce({one}, {GIVE_UP})' for one in written)})"
+        written = [f"coalesce({one}, {GIVE_UP})" for one in written]
+        while len(written) > 1:
+            some = (written[at : at + MOST_ARGUMENTS] for at in range(0, len(written), MOST_ARGUMENTS))
+            written = [f"concat({', '.join(one)})" for one in some]
+        return written[0]
 
 
 @dataclass(slots=True)

@@ -90,7 +90,9 @@ class Plans:
             self._entries.move_to_end((query, name))
             self._afford(entry, given)
         variables = self._variables(entry, given)
-        choice = tuple(variables.coerced.get(one) for one in entry.choosing)
+        # A variable of this name may be no Boolean here: another operation of the document has its own.
+        found = (variables.coerced.get(one) for one in entry.choosing)
+        choice = tuple(one if isinstance(one, bool) else None for one in found)
         if choice in entry.plans:
             plan = entry.plans[choice]
         else:
@@ -134,9 +136,8 @@ class Plans:
 
     def _afford(self, entry: Entry, given: dict[str, Any]) -> None:
         """Measure a document again where its cost depends on variables, unless these have been measured."""
-        if not given:
-            return
-        check_variables(given)
+        if given:
+            check_variables(given)
         if entry.known.affordable:
             return
         sizes = tuple(

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from graphql_api.planner.tables import STEADY, Text
+from graphql_api.planner.tables import OF_THE_CALLER, Text, is_steady
 from loaders.core import readable, statements
 
 if TYPE_CHECKING:
@@ -61,14 +61,14 @@ class Writer:
                 own = f"constant_{self._pieces}_{name}"
                 self._constants[own] = piece.constants[name]
             else:
-                self._steady = self._steady and name.startswith(STEADY)
-                own = name if name.startswith("actor_") else whose + name
+                self._steady = self._steady and is_steady(name)
+                own = name if name in OF_THE_CALLER else whose + name
             written[at] = self.parameter(own)
         return "".join(written)
 
     def text(self, sql: str) -> Text:
         """The statement whose SQL has been written with this."""
-        asks_who = any(name.startswith("actor_") for name in self._names)
+        asks_who = not OF_THE_CALLER.isdisjoint(self._names)
         return Text(sql, tuple(self._names), self._constants, asks_who, self._steady)
 
 

@@ -12,7 +12,7 @@ from graphql.language import Visitor
 from strawberry.types.arguments import convert_arguments
 
 from graphql_api.planner.refusals import Declined
-from graphql_api.planner.writing import Code
+from graphql_api.planner.writing import Code, sure
 from schema.core import entity_of
 from schema.core.connection import Connection
 from schema.core.entity import is_entity
@@ -111,7 +111,7 @@ class Selections:
             only = node.arguments[0].value if len(definition.args) == 1 else None
             if isinstance(only, VariableNode) and str(next(iter(definition.args.values())).type) == "ID!":
                 (argument,), name = definition.args, only.name.value
-                return lambda request: {argument: request.variables.coerced[name]}
+                return lambda request: {argument: sure(request.variables.coerced.get(name))}
             return lambda request: self._given(definition, node, request.variables)
         fixed = self._given(definition, node, self._variables)
         return lambda _: fixed

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import and_, select
 from sqlalchemy.dialects.postgresql import asyncpg
 
+from graphql_api import access
+from graphql_api.actors import Actor
 from graphql_api.planner.refusals import Declined
 from loaders.core import statements
 
@@ -16,13 +19,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy import Select
 
-    from graphql_api import access
     from loaders.core import Many, One, Page, Row
 
 OWN = ""
 """The alias of a statement's own rows; joined ones have j0, j1 ..."""
-STEADY = ("key_", "cursor_", "actor_")
-"""How parameters are called for which one way of running a statement is right, whatever their values."""
+OF_THE_CALLER = frozenset(access.values(Actor.anonymous()))
+"""Parameters that say who asks; a filter may be called nearly so, such as `actor_id`."""
+_OF_A_PLACE = re.compile(r"(key|cursor)_\d+")
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -122,6 +125,11 @@ class Table:
         return select(*columns, *others).select_from(joined)
 
 
+def is_steady(name: str) -> bool:
+    """Whether one way of running a statement is right, whatever the value of this parameter."""
+    return name in OF_THE_CALLER or _OF_A_PLACE.fullmatch(name) is not None
+
+
 def text_of(statement: Any) -> Text:
     """The SQL of a statement of the loaders."""
     return _text(statement)
@@ -135,5 +143,5 @@ def _text(statement: Any) -> Text:
             process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
             constants[name] = process(value) if process else value
     names = tuple(compiled.positiontup or ())
-    steady = all(name.startswith(STEADY) for name in names if name not in constants)
-    return Text(str(compiled), names, constants, any(name.startswith("actor_") for name in names), steady)
+    steady = all(is_steady(name) for name in names if name not in constants)
+    return Text(str(compiled), names, constants, not OF_THE_CALLER.isdisjoint(names), steady)

@@ -17,6 +17,7 @@ from graphql_api.actors import Actor
 from graphql_api.context import Context
 from graphql_api.crypto import Signer
 from graphql_api.enums import Channel, ServicePermission
+from graphql_api.errors import QueryTooComplex
 from graphql_api.planner import cache
 from graphql_api.planner.cache import Plans
 from graphql_api.planner.refusals import Declined
@@ -188,3 +189,57 @@ async def test_size_given_by_a_variable_is_measured_each_time_it_differs(ask: As
     large = await ask(document, by=admin, n=100)
 
     assert (small.errors, large.codes) == ([], ["QUERY_TOO_COMPLEX"])
+
+
+async def test_a_filter_may_be_called_nearly_as_what_says_who_asks(ask: Ask, make: Builders) -> None:
+    user = await make.user()
+
+    answer = await ask(
+        "query ($id: ID!) { auditLog(filter: {actorId: $id}) { totalCount nodes { id } } }",
+        by=platform_admin(user),
+        id=str(user.id),
+    )
+
+    assert answer.field == {"totalCount": 0, "nodes": []}
+
+
+async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes_arguments(
+    ask: Ask, make: Builders
+) -> None:
+    service = await make.service()
+    lists = " ".join(f"a{number}: templates(first: {number}) {{ totalCount }}" for number in range(55))
+
+    answer = await ask(
+        f"query ($id: ID!) {{ service(id: $id) {{ {lists} }} }}",
+        by=platform_admin(await make.user()),
+        id=str(service.id),
+    )
+
+    assert answer.field == {f"a{number}": {"totalCount": 0} for number in range(55)}
+
+
+def test_a_size_that_is_left_to_its_default_is_measured_too() -> None:
+    plans = Plans(schema)
+    document = """query ($n: Int = 100) {
+        services(first: $n) { nodes { templates(first: $n) { nodes { notifications(first: $n) { nodes { id } } } } } }
+    }"""
+    plans.find(document, None, {"n": 2})
+
+    with pytest.raises(QueryTooComplex):
+        plans.find(document, None, {})
+
+
+def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another() -> None:
+    document = "query A($v: Boolean!) { __typename @skip(if: $v) } query B($v: [ID!]!) { nodes(ids: $v) { id } }"
+    plans = Plans(schema)
+
+    one, _ = plans.find(document, "B", {"v": ["1"]})
+    other, _ = plans.find(document, "B", {"v": ["2"]})
+
+    assert one is other
+
+
+async def test_an_id_that_is_null_after_all_is_left_to_graphql(ask: Ask, make: Builders) -> None:
+    answer = await ask('query ($id: ID = "1") { service(id: $id) { id } }', by=person(await make.user()), id=None)
+
+    assert answer.codes == ["BAD_REQUEST"]
