@@ -75,7 +75,12 @@ def running(folder: Path, messages: int) -> Iterator[tuple[postgres.Server, dict
     """
     folder.mkdir(parents=True, exist_ok=True)
     with postgres.start(folder / f"postgres-{messages}", durable=False, settings=SETTINGS) as server:
-        environment = {**_secrets(folder), "DATABASE_URL": server.url(), "ENVIRONMENT": "production"}
+        environment = {
+            **_secrets(folder),
+            "DATABASE_URL": server.url(),
+            "ENVIRONMENT": "production",
+            "POINTS_PER_MINUTE": "0",
+        }
         yield server, environment, asyncio.run(_prepared(environment, messages))
 
 

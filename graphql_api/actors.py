@@ -60,6 +60,8 @@ class Actor:
     session_id: UUID | None = None
     permissions: Mapping[UUID, frozenset[ServicePermission]] = field(default_factory=dict)
     organisation_ids: frozenset[UUID] = frozenset()
+    rate: int = field(default=0, compare=False)
+    """Messages a minute that a key's service may send; what its operations may cost is no less."""
 
     @classmethod
     def anonymous(cls) -> Self:

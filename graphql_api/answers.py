@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.responses import Response
 
-from graphql_api.errors import Refusal, Unauthenticated, Unavailable
+from graphql_api.errors import Refusal, TooManyRequests, Unauthenticated, Unavailable
 from graphql_api.masking import INTERNAL
 from graphql_api.requests import GRAPHQL, JSON, NotRun, Rejected
 
@@ -28,7 +28,13 @@ _COMMON = {
     for media_type in (JSON, GRAPHQL)
 }
 CHALLENGE = {"www-authenticate": "Bearer"}
-_STATUSES = {Unauthenticated.code: 401, Unavailable.code: 503, INTERNAL: 500, "FORBIDDEN": 403}
+_STATUSES = {
+    Unauthenticated.code: 401,
+    Unavailable.code: 503,
+    INTERNAL: 500,
+    "FORBIDDEN": 403,
+    TooManyRequests.code: 429,
+}
 
 
 def encode(value: Any) -> bytes:
@@ -63,6 +69,9 @@ def answer(result: ExecutionResult, media_type: str) -> Ready:
     status = 200
     if refused(result):
         codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
+        if TooManyRequests.code in codes:
+            waits = [(error.extensions or {}).get("retryAfterSeconds", 1) for error in result.errors or ()]
+            return respond(body_of(result), 429, media_type, {"retry-after": str(max(waits))})
         if codes & {INTERNAL, Unavailable.code}:
             status = 500 if INTERNAL in codes else 503
         elif media_type == GRAPHQL:
@@ -85,6 +94,8 @@ def refuse(refusal: Refusal, media_type: str = JSON) -> Ready:
     """A caller who is not let in, or a server that cannot tell just now."""
     status = _STATUSES.get(refusal.code, 400)
     headers = {401: CHALLENGE, 503: RETRY}.get(status)
+    if isinstance(refusal, TooManyRequests):
+        headers = {"retry-after": str(refusal.retry_after)}
     return respond({"errors": errors_of(refusal)}, status, media_type, headers)
 
 

@@ -25,6 +25,7 @@ from graphql_api.http import ACTING_USER, Endpoint, Server
 from graphql_api.metrics import Metrics
 from graphql_api.planner import Planner
 from graphql_api.pressure import Pressure, abandoned
+from graphql_api.rates import Rates
 from graphql_api.requests import PREFLIGHTED, Rejected
 from graphql_api.settings import Settings
 from graphql_api.sockets import Sockets
@@ -71,8 +72,8 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     metrics = Metrics(database)
     usage = Usage(database)
     pressure = Pressure.of(settings, database)
-    store, persisted = store or Store.connect(settings), Persisted.of(settings)
-    server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted)
+    store, persisted, rates = store or Store.connect(settings), Persisted.of(settings), Rates.of(settings)
+    server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates)
     planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
@@ -88,6 +89,7 @@ def create(settings: Settings | None = None, *, database: Database | None = None
         await writing
         await usage.close()
         await planner.close()
+        await rates.close()
         await database.close()
 
     middleware = []

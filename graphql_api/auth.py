@@ -144,7 +144,13 @@ async def _of_key(service_id: UUID, fits: Callable[[str], bool], database: Datab
         raise Unauthenticated("This API key has expired: make a new one, and use that.")
     if key.expiry_date is not None or key.revoked_at is not None:
         raise Unauthenticated("This API key was revoked: make a new one, and use that.")
-    return Actor(Kind.KEY, api_key_id=key.id, key_type=KeyType(key.key_type), permissions={service_id: OF_A_KEY})
+    return Actor(
+        Kind.KEY,
+        api_key_id=key.id,
+        key_type=KeyType(key.key_type),
+        permissions={service_id: OF_A_KEY},
+        rate=key.rate_limit,
+    )
 
 
 def _secret(signed: str, signer: Signer) -> str | None:
@@ -220,6 +226,7 @@ def _keys_statement() -> Any:
     return (
         select(
             models.Service.active,
+            models.Service.rate_limit,
             key.id,
             key.key_type,
             key.secret,

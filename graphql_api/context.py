@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from graphql_api.actors import Actor
     from graphql_api.crypto import Signer
     from graphql_api.database import Database
+    from graphql_api.rates import Rates, Standing
     from graphql_api.settings import Settings
     from graphql_api.storage import Store
 
@@ -31,6 +32,10 @@ class Context:
     settings: Settings
     signer: Signer
     store: Store
+    rates: Rates | None = None
+    """Where the caller's points are; None where nothing is counted."""
+    standing: Standing | None = field(init=False, default=None)
+    """What the operation was charged, once it was."""
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:

@@ -9,25 +9,26 @@ from graphql import (
     FieldNode,
     FragmentDefinitionNode,
     FragmentSpreadNode,
-    GraphQLInterfaceType,
-    GraphQLObjectType,
     InlineFragmentNode,
     IntValueNode,
     ListValueNode,
+    ObjectValueNode,
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
     VariableNode,
-    get_named_type,
 )
 
 from graphql_api.errors import QueryTooComplex
+from graphql_api.points import Price
 from graphql_api.values import check_literal
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from graphql import ArgumentNode, DirectiveNode, DocumentNode, GraphQLField, GraphQLSchema, ValueNode
+    from graphql import ArgumentNode, DirectiveNode, DocumentNode, ValueNode
+
+    from graphql_api.shapes import Shape, Shapes
 
 DEEPEST = 12
 DEEPEST_INTROSPECTION = 16
@@ -66,7 +67,11 @@ ROWS = frozenset({"edges", "nodes", "pageInfo"})
 
 @dataclass(slots=True)
 class Cost:
-    """What a selection costs, fragments expanded; `objects` counts those that a response could hold at most."""
+    """What a selection costs, fragments expanded; `objects` counts those that full pages would hold.
+
+    `weight` is what it costs in objects, of which `paged` is more or less by what is found; `answer` counts the objects
+    of the JSON. `row_weight` and `row_answer` are those of one row of the page that the selection stands in.
+    """
 
     depth: int = 0
     introspection: int = 0
@@ -75,6 +80,11 @@ class Cost:
     directives: int = 0
     objects: int = 0
     rows: bool = False
+    weight: int = 0
+    paged: int = 0
+    answer: int = 0
+    row_weight: int = 0
+    row_answer: int = 0
 
     def add(self, other: Cost) -> None:
         """Count what stands beside it."""
@@ -85,6 +95,27 @@ class Cost:
         self.directives += other.directives
         self.objects += other.objects
         self.rows = self.rows or other.rows
+        self.weight += other.weight
+        self.paged += other.paged
+        self.answer += other.answer
+        self.row_weight += other.row_weight
+        self.row_answer += other.row_answer
+
+    def within(self, shape: Shape, size: int | None) -> None:
+        """Become the cost of the field that selects this; `size` is that of the page or the list, if it is one."""
+        if shape.rows:
+            self.row_weight, self.row_answer = 1 + self.weight, 1 + self.answer
+            self.weight = self.paged = self.answer = 0
+            return
+        if size is not None and not shape.pages:  # a list by ids, every object of which may be missing
+            self.weight = self.paged = size * (1 + self.weight)
+            self.answer = size * (1 + self.answer)
+            return
+        rows = self.row_weight * (1 if size is None else size)
+        self.weight += shape.weight + shape.composite + rows
+        self.answer += shape.composite + self.row_answer * (1 if size is None else size)
+        self.paged += rows
+        self.row_weight = self.row_answer = 0
 
 
 @dataclass(slots=True)
@@ -94,8 +125,10 @@ class Measure:
     `sized` tells in the end whether variables had a say in it, `introspects` whether it reads the schema.
     """
 
-    schema: GraphQLSchema
+    shapes: Shapes
     variables: Mapping[str, Any]
+    prices: dict[str | None, Price] = field(default_factory=dict)
+    """What each operation costs, by name."""
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     sized: bool = False
     introspects: bool = False
@@ -127,7 +160,7 @@ class Measure:
             directives += self._directives(one.directives)
             if one.default_value:
                 check_literal(one.default_value)
-        root = self.schema.get_root_type(operation.operation)
+        root = self.shapes.schema.get_root_type(operation.operation)
         cost = self._selections(operation.selection_set, root)
         _at_most(DIRECTIVES, directives + cost.directives, "directives")
         _at_most(DEEPEST, cost.depth, "levels")
@@ -140,6 +173,9 @@ class Measure:
             _at_most(MUTATIONS, len(names), "mutations")
             _at_most(1, sum(name in ALONE for name in names), "mutations that sign in")
         _at_most(OBJECTS, cost.objects, "objects, if every page were full")
+        weight = cost.weight + cost.row_weight
+        name = operation.name.value if operation.name else None
+        self.prices[name] = Price(weight - cost.paged, cost.paged, 1 + cost.answer + cost.row_answer)
 
     def _roots(self, selections: SelectionSetNode, seen: set[str]) -> Iterable[str]:
         """Names of the fields at the root; a fragment's as often as it is spread, as far as that matters."""
@@ -160,7 +196,9 @@ class Measure:
             if fragment is None or name in self._open:
                 return Cost()
             self._open.add(name)
-            cost = self._selections(fragment.selection_set, self.schema.get_type(fragment.type_condition.name.value))
+            cost = self._selections(
+                fragment.selection_set, self.shapes.schema.get_type(fragment.type_condition.name.value)
+            )
             cost.directives += self._directives(fragment.directives)
             self._known[name] = cost
             self._open.discard(name)
@@ -183,7 +221,7 @@ class Measure:
                 cost.add(self._field(one, parent))
             elif isinstance(one, InlineFragmentNode):
                 condition = one.type_condition
-                inner = self.schema.get_type(condition.name.value) if condition else parent
+                inner = self.shapes.schema.get_type(condition.name.value) if condition else parent
                 cost.fields += 1
                 self._beside(one.selection_set, inner, cost, seen)
             elif isinstance(one, FragmentSpreadNode):
@@ -193,12 +231,16 @@ class Measure:
         name = node.name.value
         for argument in node.arguments or ():
             check_literal(argument.value)
-        definition = _definition(parent, name)
-        kind = get_named_type(definition.type) if definition else None
+        shape = self.shapes.of(parent, name)
+        kind = shape.kind if shape else None
         cost = self._selections(node.selection_set, kind) if node.selection_set else Cost()
-        size = self._size(node, definition) if definition else None
-        if size is not None and (cost.rows or name == "nodes"):
-            cost.objects = size * (1 + cost.objects)
+        if shape:
+            size = self._size(node, shape)
+            if size is not None and (cost.rows or not shape.pages):
+                cost.objects = size * (1 + cost.objects)
+            cost.within(shape, size)
+            if shape.items:
+                cost.weight += self._items(node)
         if name in INTROSPECTION:
             self.introspects = True
             cost.introspection, cost.depth = 1 + max(cost.depth, cost.introspection), 1
@@ -209,16 +251,39 @@ class Measure:
         cost.rows = name in ROWS
         return cost
 
-    def _size(self, node: FieldNode, definition: GraphQLField) -> int | None:
-        """Rows that a connection is asked for, or ids of `nodes`; None for a field that is neither."""
+    def _size(self, node: FieldNode, shape: Shape) -> int | None:
+        """Rows that a connection is asked for, or ids of a list of objects; None for a field that is neither."""
+        if not (shape.pages or shape.ids):
+            return None
         arguments = {one.name.value: one for one in node.arguments or ()}
-        if "first" in definition.args:
+        if shape.pages:
             sizes = [self._number(arguments[name]) for name in ("first", "last") if name in arguments]
             given = [size for size in sizes if size is not None]
             return min(max(0, *given), LARGEST_PAGE) if given else PAGE
-        if "ids" in definition.args and "ids" in arguments:
-            return self._length(arguments["ids"])
-        return None
+        return self._length(arguments["ids"]) if "ids" in arguments else None
+
+    def _items(self, node: FieldNode) -> int:
+        """What a mutation is given in lists: their items, however deep they stand."""
+        found = 0
+        waiting: list[Any] = [one.value for one in node.arguments or ()]
+        while waiting:
+            match waiting.pop():
+                case ListValueNode(values=values):
+                    found += len(values)
+                    waiting.extend(values)
+                case ObjectValueNode(fields=fields):
+                    waiting.extend(one.value for one in fields)
+                case VariableNode(name=name):
+                    self.sized = True
+                    waiting.append(self.variables.get(name.value))
+                case list() as values:
+                    found += len(values)
+                    waiting.extend(values)
+                case dict() as members:
+                    waiting.extend(members.values())
+                case _:
+                    pass
+        return found
 
     def _number(self, argument: ArgumentNode) -> int | None:
         match argument.value:
@@ -253,11 +318,6 @@ class Measure:
                 check_literal(argument.value)
         _at_most(DIRECTIVES_OF_A_NODE, count, "directives in one place")
         return count
-
-
-def _definition(parent: Any, name: str) -> GraphQLField | None:
-    """The field of a type, if there is one; what is wrong with it otherwise, validation tells."""
-    return parent.fields.get(name) if isinstance(parent, GraphQLObjectType | GraphQLInterfaceType) else None
 
 
 def _at_most(most: int, found: int, what: str) -> None:

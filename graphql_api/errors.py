@@ -6,6 +6,7 @@
     │   ├── Forbidden            the caller sees the object but lacks the permission or scope
     │   ├── BadRequest           a malformed document, value, cursor or page size
     │   ├── QueryTooComplex      over budget
+    │   ├── TooManyRequests      the caller's points are spent: wait
     │   └── Unavailable          the database or a deadline gave way: try again
     └── DomainError              the person at the frontend can put it right: an entry of `userErrors`
         ├── Invalid              a value breaks a rule
@@ -25,6 +26,7 @@ The domain names a place by its own argument names, `("rows", "12", "recipient")
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from graphql_api.enums import UserErrorCode
@@ -80,6 +82,18 @@ class QueryTooComplex(Refusal):
     """The document costs more than a request may."""
 
     code = "QUERY_TOO_COMPLEX"
+
+
+class TooManyRequests(Refusal):
+    """The caller has spent their points."""
+
+    code = "RATE_LIMITED"
+
+    def __init__(self, retry_after: float) -> None:
+        """Say in how many seconds there will be enough."""
+        seconds = max(1, math.ceil(retry_after))
+        super().__init__(f"You ask too often. Wait {seconds} s, then ask again.", retryAfterSeconds=seconds)
+        self.retry_after = seconds
 
 
 class Unavailable(Refusal):

@@ -17,7 +17,7 @@ from graphql_api import answers, requests, tally
 from graphql_api.auth import actor_of
 from graphql_api.callers import Callers
 from graphql_api.context import Context
-from graphql_api.errors import Refusal, Unavailable
+from graphql_api.errors import Refusal, TooManyRequests, Unavailable
 from graphql_api.metrics import ERRORS, OK, REFUSED
 from graphql_api.pressure import abandonable
 from graphql_api.requests import EVENTS, GRAPHQL, JSON, NotRun, Operation, Rejected
@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from graphql_api.masking import Schema
     from graphql_api.metrics import Metrics
     from graphql_api.pressure import Pressure
+    from graphql_api.rates import Rates
     from graphql_api.settings import Settings
     from graphql_api.storage import Store
     from graphql_api.tally import Tally
@@ -63,6 +64,7 @@ class Server:
     usage: Usage
     pressure: Pressure
     persisted: Persisted
+    rates: Rates
     callers: Callers = field(default_factory=Callers)
 
     async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
@@ -82,7 +84,7 @@ class Server:
 
     def context(self, actor: Actor) -> Context:
         """What one operation of a caller can reach."""
-        return Context(actor, self.database, self.settings, self.signer, self.store)
+        return Context(actor, self.database, self.settings, self.signer, self.store, self.rates)
 
     async def execute(self, operation: Operation, actor: Actor, types: frozenset[OperationType]) -> ExecutionResult:
         """Run a query or a mutation, within the time that a request has.
@@ -140,7 +142,9 @@ class Server:
         began = time.perf_counter()
         try:
             answer = await planner(operation, self.context(actor))
-        except asyncio.CancelledError:
+        except (asyncio.CancelledError, TooManyRequests) as error:
+            if isinstance(error, TooManyRequests):
+                tally.add(refusals=frozenset({error.code}))
             self._count(operation, actor, REFUSED, time.perf_counter() - began, tally.current())
             raise
         if answer is not None:

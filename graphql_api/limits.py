@@ -8,6 +8,7 @@ from functools import lru_cache
 from typing import TYPE_CHECKING
 
 from graphql import (
+    ExecutionResult,
     GraphQLError,
     GraphQLSyntaxError,
     parse,
@@ -18,15 +19,20 @@ from strawberry.extensions import SchemaExtension
 from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
+from graphql_api import points, tally
 from graphql_api.costs import Measure
-from graphql_api.errors import Forbidden, QueryTooComplex, Refusal, Unauthenticated
+from graphql_api.errors import Forbidden, QueryTooComplex, Refusal, TooManyRequests, Unauthenticated
+from graphql_api.points import REFUSED, Price
+from graphql_api.shapes import Shapes
 from graphql_api.values import check_text, check_variables
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import AsyncIterator, Iterator
     from typing import Any
 
     from graphql import DocumentNode, GraphQLSchema
+
+    from graphql_api.rates import Standing
 
 BYTES = 100_000
 TOKENS = 2_000
@@ -44,8 +50,8 @@ class Known:
 
     document: DocumentNode
     errors: list[GraphQLError] | None = None
-    affordable: bool = False
-    """Whether it is within the limits with any variables."""
+    prices: dict[str | None, Price] | None = None
+    """What each operation costs, where it is within the limits and costs the same with any variables."""
     introspects: bool = False
 
 
@@ -54,7 +60,12 @@ class Documents:
     """The latest documents of a schema by their text, so that a client's own few are parsed and validated once."""
 
     schema: GraphQLSchema
+    shapes: Shapes = field(init=False)
     _known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
+
+    def __post_init__(self) -> None:
+        """Begin with none."""
+        self.shapes = Shapes(self.schema)
 
     def read(self, text: str) -> Known:
         """Parse a document; raises GraphQLError where it is none."""
@@ -68,13 +79,20 @@ class Documents:
             self._known.move_to_end(text)
         return known
 
-    def check(self, known: Known, variables: dict[str, Any]) -> None:
-        """Refuse a document that costs too much with these variables."""
-        if not known.affordable:
-            measure = Measure(self.schema, variables)
+    def check(self, known: Known, variables: dict[str, Any], operation: str | None = None) -> Price:
+        """What an operation costs with these variables; refuses the document if any of it costs too much."""
+        prices = known.prices
+        if prices is None:
+            measure = Measure(self.shapes, variables)
             measure.document(known.document)
-            known.affordable = not measure.sized
+            prices = measure.prices
+            if not measure.sized:
+                known.prices = prices
             known.introspects = measure.introspects
+        if operation is None and len(prices) == 1:
+            (price,) = prices.values()
+            return price
+        return prices.get(operation, REFUSED)
 
     def validate(self, known: Known) -> list[GraphQLError]:
         """What is wrong with a document that is affordable."""
@@ -103,18 +121,27 @@ def documents_of(schema: GraphQLSchema) -> Documents:
 
 
 class Limits(SchemaExtension):
-    """Refuses documents that are over budget, and reads and validates the others once for all.
+    """Refuses documents that are over budget, charges for the others, and reads and validates them once for all.
 
     It presets `pre_execution_errors` and raises nothing: what an extension raises never reaches a WebSocket's client.
+    A document that is refused costs a point, and what times out costs all that was reserved.
     """
 
     known: Known | None = None
+    price: Price = REFUSED
+    _standing: Standing | None = None
+    _spent: int | None = None
 
-    def on_parse(self) -> Iterator[None]:
-        """Read, measure, and set either the document or what is wrong with it."""
+    async def on_parse(self) -> AsyncIterator[None]:
+        """Read, measure and reserve; set either the document or what is wrong with it."""
         context = self.execution_context
         try:
-            self.known = self._read()
+            try:
+                self.known = self._read()
+            except (Refusal, GraphQLError):
+                await self._reserve()
+                raise
+            await self._reserve()
         except Refusal as refusal:
             self._refuse(GraphQLError(refusal.message, original_error=refusal))
         except GraphQLError as error:
@@ -131,6 +158,34 @@ class Limits(SchemaExtension):
             context.pre_execution_errors = self._documents.validate(self.known)
         yield
 
+    async def get_results(self) -> dict[str, Any]:
+        """What the operation cost, with its answer; what was reserved above that is given back."""
+        if self._spent is None:
+            self._spent = self._actual()
+            if self._standing is not None:
+                await self.execution_context.context.rates.refund(self._standing, self.price.requested - self._spent)
+        return points.told(self.price.requested, self._spent)
+
+    def _actual(self) -> int:
+        result, context = self.execution_context.result, self.execution_context
+        if result is None or not isinstance(result, ExecutionResult):
+            return REFUSED.requested if context.pre_execution_errors else self.price.requested
+        if not self.price.refundable:
+            return self.price.requested
+        return self.price.actual(points.objects_of(result.data))
+
+    async def _reserve(self) -> None:
+        context = self.execution_context.context
+        rates = getattr(context, "rates", None)
+        if rates is None:
+            return
+        try:
+            self._standing = context.standing = await rates.reserve(context.actor, self.price.requested)
+        except TooManyRequests as refusal:
+            tally.add(refusals=frozenset({refusal.code}))
+            self._spent = 0
+            raise
+
     @property
     def _documents(self) -> Documents:
         return documents_of(self.execution_context.schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
@@ -145,9 +200,10 @@ class Limits(SchemaExtension):
         known = self._documents.read(context.query)
         variables = context.variables or {}
         check_variables(variables)
-        self._documents.check(known, variables)
+        price = self._documents.check(known, variables, context.operation_name)
         if known.introspects:
             may_introspect(context.context)
+        self.price = price
         return known
 
     def _refuse(self, error: GraphQLError) -> None:

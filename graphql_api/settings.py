@@ -68,6 +68,11 @@ class Settings(BaseSettings):
     Nothing said: wherever Notify's own migrations made the database.
     """
 
+    points_per_minute: int | None = Field(default=None, ge=0)
+    """What a caller's operations may cost a minute, 3,000 unless given; 0 lifts the limit."""
+    redis_url: SecretStr | None = None
+    """Where several processes count those points together; each counts alone without."""
+
     max_body_bytes: int = 1_000_000
     max_upload_bytes: int = 10_000_000
     request_timeout: float = 10
@@ -133,6 +138,13 @@ class Settings(BaseSettings):
         if self.shutdown_notice is not None:
             return self.shutdown_notice
         return 5 if self.environment == "production" else 0
+
+    @property
+    def points_rate(self) -> int:
+        """Points a minute; so many on a developer's own machine that only a loop would notice."""
+        if self.points_per_minute is not None:
+            return self.points_per_minute
+        return 600_000 if self.development else 3_000
 
     @cached_property
     def primary(self) -> URL:

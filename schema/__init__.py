@@ -13,6 +13,7 @@ from schema.core import SCALARS, NodeQueries
 from schema.jobs import JobMutations, JobQueries
 from schema.members import MemberMutations
 from schema.notifications import NotificationMutations, NotificationQueries
+from schema.operations import OperationQueries
 from schema.organisations import OrganisationMutations, OrganisationQueries
 from schema.recipients import RecipientQueries
 from schema.search_entries import SearchQueries
@@ -31,6 +32,7 @@ class Query(
     JobQueries,
     NodeQueries,
     NotificationQueries,
+    OperationQueries,
     OrganisationQueries,
     RecipientQueries,
     SearchQueries,

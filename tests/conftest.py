@@ -108,6 +108,7 @@ def settings(tmp_path: Path) -> Settings:
     return Settings.model_validate(
         {
             "environment": "test",
+            "points_per_minute": 0,
             "data_dir": tmp_path,
             "secret_key": ["test-secret-key", "older-secret-key"],
             "dangerous_salt": "test-salt",

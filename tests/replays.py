@@ -7,13 +7,12 @@ from contextvars import ContextVar
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-import orjson
 from graphql import GraphQLError
 
 from graphql_api import answers
 from graphql_api.errors import DomainError, Refusal
 from graphql_api.masking import INTERNAL
-from graphql_api.planner import FORMAT, Planner
+from graphql_api.planner import Planner
 from graphql_api.planner.cache import Plans
 from graphql_api.planner.connections import Borrowed
 from graphql_api.planner.refusals import Declined
@@ -42,12 +41,11 @@ async def planned(schema: Schema, document: str, variables: dict[str, Any], cont
         return None
     token = REPLAYING.set(True)
     try:
-        data = await planner.data(Operation(document, None, variables), context)
+        return await planner.answer(Operation(document, None, variables), context)
     except (Declined, Refusal, DomainError, GraphQLError):
         return None
     finally:
         REPLAYING.reset(token)
-    return orjson.dumps({"data": data}, option=FORMAT)
 
 
 async def compare(

@@ -21,7 +21,8 @@ from graphql_api.storage import Store
 from tests.served import served
 
 NAMES, OTHER, CHANGE = "{ __typename }", "{ other: __typename }", "mutation { __typename }"
-ANSWER, OTHER_ANSWER = {"data": {"__typename": "Query"}}, {"data": {"other": "Query"}}
+COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
+ANSWER, OTHER_ANSWER = {"data": {"__typename": "Query"}, **COST}, {"data": {"other": "Query"}, **COST}
 GRAPHQL = "application/graphql-response+json"
 PREFLIGHTED = {"GraphQL-Require-Preflight": "1"}
 ONLY = "This server answers persisted documents only: send `documentId`, and no `query`."
@@ -124,7 +125,7 @@ async def test_a_mutation_goes_by_its_id_too_but_never_by_get(serving: Serving, 
         posted = await client.post("/graphql", json={"documentId": sha256(CHANGE)})
         got = await client.get("/graphql", params={"documentId": sha256(CHANGE)}, headers=PREFLIGHTED)
 
-    assert posted.json() == {"data": {"__typename": "Mutation"}}
+    assert posted.json()["data"] == {"__typename": "Mutation"}
     assert (got.status_code, got.headers["allow"], got.json()) == (405, "POST", error("Send a mutation by POST."))
 
 
@@ -138,7 +139,8 @@ async def test_events_and_sockets_know_the_manifest(serving: Serving, manifest: 
                 await socket.send(json.dumps({"type": "subscribe", "id": str(number), "payload": payload}))
             heard = [json.loads(await socket.recv()) for _ in range(5)]
 
-    assert events.text == 'event: next\ndata: {"data":{"__typename":"Query"}}\n\nevent: complete\ndata:\n\n'
+    answer = '{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
+    assert events.text == f"event: next\ndata: {answer}\n\nevent: complete\ndata:\n\n"
     assert heard[0] == {"type": "connection_ack"}
     assert sorted(heard[1:], key=lambda message: (message["id"], message["type"] == "complete")) == [
         {"type": "next", "id": "0", "payload": ANSWER},

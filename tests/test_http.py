@@ -68,7 +68,7 @@ async def test_the_caller_chooses_the_media_type(client: httpx2.AsyncClient, acc
     response = await post(client, accept=accept)
 
     assert (response.status_code, response.headers["content-type"]) == (200, answered)
-    assert response.content == b'{"data":{"__typename":"Query"}}'
+    assert response.content == b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
 
 
 async def test_a_type_that_is_not_ours_is_not_acceptable(client: httpx2.AsyncClient) -> None:
@@ -94,7 +94,7 @@ async def test_an_operation_that_never_runs_has_no_data(client: httpx2.AsyncClie
 
     assert (modern.status_code, plain.status_code) == (400, 200)
     assert modern.json() == plain.json()
-    assert list(modern.json()) == ["errors"]
+    assert "data" not in modern.json()
     assert codes(modern) == ["BAD_REQUEST"]
 
 
@@ -187,7 +187,7 @@ async def test_a_variable_that_cannot_be_kept_is_refused(client: httpx2.AsyncCli
     response = await post(client, {"query": query, "variables": {"value": value}})
 
     assert response.status_code == 200
-    assert response.json() == {"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]}
+    assert response.json()["errors"] == [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]
 
 
 async def test_a_body_over_a_megabyte_is_too_large(client: httpx2.AsyncClient) -> None:
@@ -218,7 +218,7 @@ async def test_a_query_may_be_sent_by_get(client: httpx2.AsyncClient) -> None:
     parameters = {"query": query, "operationName": "B", "variables": '{"yes": true}'}
     response = await client.get("/graphql", params=parameters, headers=PREFLIGHTED)
 
-    assert (response.status_code, response.json()) == (200, {"data": {"__typename": "Query"}})
+    assert (response.status_code, response.json()["data"]) == (200, {"__typename": "Query"})
 
 
 async def test_a_page_of_another_origin_cannot_query_by_get(client: httpx2.AsyncClient) -> None:
@@ -248,7 +248,7 @@ async def test_an_api_key_is_a_token(client: httpx2.AsyncClient, make: Builders)
         client, {"query": f'{{ node(id: "{service.id}") {{ id }} }}'}, authorization=f"Bearer {token}"
     )
 
-    assert response.json() == {"data": {"node": {"id": str(service.id)}}}
+    assert response.json()["data"] == {"node": {"id": str(service.id)}}
 
 
 async def test_a_program_of_the_platform_names_the_person_whom_it_asks_for(
@@ -265,7 +265,7 @@ async def test_a_program_of_the_platform_names_the_person_whom_it_asks_for(
         x_notify_user_id=str(member.id),
     )
 
-    assert response.json() == {"data": {"node": {"id": str(service.id)}}}
+    assert response.json()["data"] == {"node": {"id": str(service.id)}}
 
 
 @pytest.mark.parametrize("accept", ["application/json", "application/graphql-response+json"])

@@ -19,6 +19,7 @@ from tests.builders import Builders
 from tests.served import served
 
 PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
+COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
 
 
 @pytest_asyncio.fixture
@@ -72,7 +73,8 @@ async def test_a_query_is_answered_over_a_socket(address: str) -> None:
         await say(connection, INIT, subscribe("{ __typename }"))
 
         assert await hear(connection) == {"type": "connection_ack"}
-        assert await hear(connection) == {"type": "next", "id": "1", "payload": {"data": {"__typename": "Query"}}}
+        payload = {"data": {"__typename": "Query"}, **COST}
+        assert await hear(connection) == {"type": "next", "id": "1", "payload": payload}
         assert await hear(connection) == {"type": "complete", "id": "1"}
 
 
@@ -162,5 +164,5 @@ async def test_an_api_key_opens_a_socket_by_its_first_message_or_by_a_header(add
         await say(connection, INIT, query)
         answers += [await hear(connection), await hear(connection)]
 
-    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}}
+    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}, **COST}
     assert answers == [{"type": "connection_ack"}, {"type": "next", "id": "1", "payload": seen}] * 2

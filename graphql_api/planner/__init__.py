@@ -21,14 +21,15 @@ own: the operation is declined, and graphql-core answers it whole, as it would w
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
 import structlog
 from graphql import GraphQLError
 
+from graphql_api import points
 from graphql_api.database import Database
-from graphql_api.errors import DomainError, Refusal
+from graphql_api.errors import DomainError, Refusal, TooManyRequests
 from graphql_api.outages import is_trouble
 from graphql_api.planner.cache import Plans
 from graphql_api.planner.connections import Borrowed, Kept
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     from graphql_api.context import Context
     from graphql_api.masking import Schema
     from graphql_api.planner.connections import Reads
+    from graphql_api.rates import Standing
     from graphql_api.requests import Operation
     from graphql_api.settings import Settings
 
@@ -74,9 +76,9 @@ class Planner:
         if not context.actor.signed_in:
             return None
         try:
-            plan, variables = self.plans.find(operation.query, operation.name, operation.variables)
-            data = await plan.run(Request(context, self._reads, variables))
-            return orjson.dumps({"data": data}, option=FORMAT)
+            return await self.answer(operation, context)
+        except TooManyRequests:
+            raise
         except (Declined, Refusal, DomainError, GraphQLError):
             return None
         except Exception as fault:
@@ -84,7 +86,22 @@ class Planner:
                 log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
             return None
 
-    async def data(self, operation: Operation, context: Context) -> Any:
-        """The same, for tests that want to know why an operation is declined."""
-        plan, variables = self.plans.find(operation.query, operation.name, operation.variables)
-        return await plan.run(Request(context, self._reads, variables))
+    async def answer(self, operation: Operation, context: Context) -> bytes:
+        """The same, charged for as `Limits` charges; raises why an operation is declined, which then costs nothing."""
+        plan, variables, price = self.plans.find(operation.query, operation.name, operation.variables)
+        reserved = price.requested
+        standing = None if context.rates is None else await context.rates.reserve(context.actor, reserved)
+        try:
+            data = orjson.dumps(await plan.run(Request(context, self._reads, variables)), option=FORMAT)
+        except Exception:
+            await _refund(context, standing, reserved)
+            raise
+        actual = price.actual(points.objects_in(data)) if price.refundable else reserved
+        if actual < reserved:
+            await _refund(context, standing, reserved - actual)
+        return b'{"data":' + data + points.ending(reserved, actual)
+
+
+async def _refund(context: Context, standing: Standing | None, reserved: int) -> None:
+    if context.rates is not None:
+        await context.rates.refund(standing, reserved)

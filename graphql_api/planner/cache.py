@@ -30,12 +30,13 @@ if TYPE_CHECKING:
     from graphql import DirectiveNode
 
     from graphql_api.masking import Schema
+    from graphql_api.points import Price
 
 ENTRIES = 500
 BYTES = 32 << 20
 """Both counted together: documents, as their trees lie in memory, and the plans made of them."""
 OF_A_DOCUMENT = 8
-"""Plans of one operation, which differ by what is skipped and included, and sizes found affordable."""
+"""Plans of one operation, which differ by what is skipped and included, and prices of it."""
 BYTES_OF_A_CHARACTER = 60
 NO_VARIABLES = VariableValues({}, {})
 _PLAIN: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
@@ -59,9 +60,11 @@ class Entry:
     fragments: dict[str, FragmentDefinitionNode]
     choosing: tuple[str, ...]
     plain: tuple[Plain, ...] | None
+    price: Price
     size: int
     plans: OrderedDict[tuple[Any, ...], Plan | None] = field(default_factory=OrderedDict)
-    affordable: OrderedDict[Any, None] = field(default_factory=OrderedDict)
+    prices: OrderedDict[Any, Price] = field(default_factory=OrderedDict)
+    """By the sizes among the variables, where the price goes by them."""
 
 
 class Plans:
@@ -78,17 +81,18 @@ class Plans:
         """How many operations are kept."""
         return len(self._entries)
 
-    def find(self, query: str, name: str | None, given: dict[str, Any]) -> tuple[Plan, VariableValues]:
-        """The plan of an operation, and its variables; `Declined` where graphql-core is to answer.
+    def find(self, query: str, name: str | None, given: dict[str, Any]) -> tuple[Plan, VariableValues, Price]:
+        """The plan of an operation, its variables and its price; `Declined` where graphql-core is to answer.
 
         A document that is malformed, invalid or over budget is not kept, and graphql-core tells what is wrong with it.
         """
         entry = self._entries.get((query, name))
         if entry is None:
             entry = self._read(query, name, given)
+            price = entry.price
         else:
             self._entries.move_to_end((query, name))
-            self._afford(entry, given)
+            price = self._price(entry, name, given)
         variables = self._variables(entry, given)
         # A variable of this name may be no Boolean here: another operation of the document has its own.
         found = (variables.coerced.get(one) for one in entry.choosing)
@@ -100,14 +104,14 @@ class Plans:
             self._keep(query, name, entry, choice, plan)
         if plan is None:
             raise Declined
-        return plan, variables
+        return plan, variables, price
 
     def _read(self, query: str, name: str | None, given: dict[str, Any]) -> Entry:
         if len(query) > limits.BYTES or len(query.encode(errors="replace")) > limits.BYTES:
             raise Declined
         known = self._documents.read(query)
         check_variables(given)
-        self._documents.check(known, given)
+        price = self._documents.check(known, given, name)
         operation = get_operation_ast(known.document, name)
         if known.introspects or operation is None or operation.operation is not OperationType.QUERY:
             raise Declined
@@ -119,7 +123,7 @@ class Plans:
         visitor = _Choices()
         walk(known.document, visitor)
         size = BYTES_OF_A_CHARACTER * len(query)
-        return Entry(known, operation, fragments, tuple(sorted(visitor.found)), self._plain(operation), size)
+        return Entry(known, operation, fragments, tuple(sorted(visitor.found)), self._plain(operation), price, size)
 
     def _plain(self, operation: OperationDefinitionNode) -> tuple[Plain, ...] | None:
         """The variables of an operation, where each is required and of a plain type; else None."""
@@ -134,23 +138,23 @@ class Plans:
             found.append(Plain(signature.name, kind, signature))
         return tuple(found)
 
-    def _afford(self, entry: Entry, given: dict[str, Any]) -> None:
-        """Measure a document again where its cost depends on variables, unless these have been measured."""
+    def _price(self, entry: Entry, name: str | None, given: dict[str, Any]) -> Price:
+        """What an operation costs, measured again where that depends on variables, unless these have been measured."""
         if given:
             check_variables(given)
-        if entry.known.affordable:
-            return
+        if entry.known.prices is not None:
+            return entry.price
         sizes = tuple(
             (name, value if isinstance(value, int) else len(value))
             for name, value in given.items()
             if isinstance(value, int | list)
         )
-        if sizes in entry.affordable:
-            return
-        self._documents.check(entry.known, given)
-        entry.affordable[sizes] = None
-        if len(entry.affordable) > OF_A_DOCUMENT:
-            entry.affordable.popitem(last=False)
+        price = entry.prices.get(sizes)
+        if price is None:
+            price = entry.prices[sizes] = self._documents.check(entry.known, given, name)
+            if len(entry.prices) > OF_A_DOCUMENT:
+                entry.prices.popitem(last=False)
+        return price
 
     def _variables(self, entry: Entry, given: dict[str, Any]) -> VariableValues:
         definitions = entry.operation.variable_definitions

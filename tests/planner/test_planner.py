@@ -147,8 +147,8 @@ def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> No
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
     size = plans.size
 
-    first, _ = plans.find("{ a9: services { totalCount } }", None, {})
-    again, _ = plans.find("{ a9: services { totalCount } }", None, {})
+    first, _, _ = plans.find("{ a9: services { totalCount } }", None, {})
+    again, _, _ = plans.find("{ a9: services { totalCount } }", None, {})
 
     assert (len(plans), plans.size, first is again) == (3, size, True)
 
@@ -233,8 +233,8 @@ def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another(
     document = "query A($v: Boolean!) { __typename @skip(if: $v) } query B($v: [ID!]!) { nodes(ids: $v) { id } }"
     plans = Plans(schema)
 
-    one, _ = plans.find(document, "B", {"v": ["1"]})
-    other, _ = plans.find(document, "B", {"v": ["2"]})
+    one, _, _ = plans.find(document, "B", {"v": ["1"]})
+    other, _, _ = plans.find(document, "B", {"v": ["2"]})
 
     assert one is other
 

@@ -1,0 +1,145 @@
+"""How fast a caller may ask: a bucket of points for each key and each person, here or in a Redis that servers share."""
+
+from __future__ import annotations
+
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, NamedTuple, Self
+
+import structlog
+
+from graphql_api.actors import Kind
+from graphql_api.domain.limits import burst
+from graphql_api.errors import TooManyRequests
+
+if TYPE_CHECKING:
+    from graphql_api.actors import Actor
+    from graphql_api.settings import Settings
+    from graphql_api.shared_rates import SharedBuckets
+
+MINUTE = 60
+MOST = 100_000
+"""Buckets that are kept here; of more, those are forgotten that were used longest ago, and are full again."""
+AWAY_FOR = 1.0
+"""Seconds for which a Redis that did not answer is left alone."""
+log = structlog.get_logger(__name__)
+
+
+class Away(Exception):
+    """Redis does not answer."""
+
+
+class Bucket(NamedTuple):
+    """Whose it is, what flows in within a minute, and what it holds."""
+
+    key: str
+    rate: int
+    capacity: int
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What an operation was charged, and what its caller had left then."""
+
+    bucket: Bucket
+    cost: int
+    remaining: float
+    at: datetime
+
+    @property
+    def full_at(self) -> datetime:
+        """When all will be there again, naive UTC."""
+        missing = self.bucket.capacity - self.remaining
+        return self.at + timedelta(seconds=missing * MINUTE / self.bucket.rate)
+
+
+class Rates:
+    """The buckets of a server."""
+
+    def __init__(self, rate: int, shared: SharedBuckets | None = None) -> None:
+        """Let every caller spend so many points a minute; a rate of 0 lifts all limits."""
+        self._rate = rate
+        self._here = Buckets()
+        self._shared = shared
+        self._away_until = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Self:
+        """By the settings; their Redis is looked for at the first call."""
+        if settings.redis_url is None:
+            return cls(settings.points_rate)
+        from graphql_api import shared_rates  # noqa: PLC0415 - its client takes a while to load
+
+        return cls(settings.points_rate, shared_rates.connect(settings.redis_url.get_secret_value()))
+
+    def bucket_of(self, actor: Actor) -> Bucket | None:
+        """A service's keys of a type share one, and each person has one; None for those who are not counted."""
+        if self._rate <= 0 or actor.kind in {Kind.ANONYMOUS, Kind.SYSTEM}:
+            return None
+        if actor.kind is Kind.KEY:
+            rate = max(self._rate, actor.rate)
+            return Bucket(f"{actor.key_service_id}:{actor.key_type}", rate, burst(rate))
+        return Bucket(str(actor.user_id), self._rate, burst(self._rate))
+
+    async def reserve(self, actor: Actor, points: int) -> Standing | None:
+        """Take points before an operation runs; None for those who are not counted.
+
+        What costs more than a bucket holds is let through when it is full, and paid off afterwards. Raises
+        `TooManyRequests`, and takes nothing, where there is too little.
+        """
+        bucket = self.bucket_of(actor)
+        if bucket is None:
+            return None
+        left = await self._take(bucket, points)
+        needed = min(points, bucket.capacity)
+        if left + points < needed:
+            raise TooManyRequests((needed - left - points) * MINUTE / bucket.rate)
+        return Standing(bucket, points, left, datetime.now(UTC).replace(tzinfo=None))
+
+    async def refund(self, standing: Standing | None, points: int) -> None:
+        """Give back what an operation did not use."""
+        if standing is not None and points > 0:
+            await self._take(standing.bucket, -points)
+
+    async def close(self) -> None:
+        """Let Redis go."""
+        if self._shared is not None:
+            await self._shared.close()
+
+    async def _take(self, bucket: Bucket, points: int) -> float:
+        if self._shared is not None and time.monotonic() >= self._away_until:
+            try:
+                return await self._shared.take(bucket, points)
+            except Away as error:
+                # Nobody waits for Redis, nor is refused for want of it: until it is back each process counts alone.
+                self._away_until = time.monotonic() + AWAY_FOR
+                log.warning("rates are counted in this process alone", kind=type(error.__cause__).__name__)
+        return self._here.take(bucket, points, time.monotonic())
+
+
+class Buckets:
+    """Buckets in the memory of one process."""
+
+    def __init__(self) -> None:
+        """Begin with all full."""
+        self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
+
+    def __len__(self) -> int:
+        """How many are kept."""
+        return len(self._kept)
+
+    def take(self, bucket: Bucket, points: int, now: float) -> float:
+        """Take points where there are enough, or give some back; what is left, or would be if it had been enough."""
+        kept = self._kept.get(bucket.key)
+        tokens = float(bucket.capacity)
+        if kept is not None:
+            tokens = min(tokens, kept[0] + (now - kept[1]) * bucket.rate / MINUTE)
+        left = min(tokens - points, float(bucket.capacity))
+        if tokens >= min(points, bucket.capacity):
+            self._kept[bucket.key] = left, now
+            self._kept.move_to_end(bucket.key)
+            if len(self._kept) > MOST:
+                self._kept.popitem(last=False)
+        return left
