@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from graphql_api.domain import api_key_usage, neighbours
 from graphql_api.enums import Channel, NotificationStatus
+from graphql_api.events import telling
 from graphql_api.models import utcnow
 from graphql_api.queue import Task, enqueue, enqueue_all
 
@@ -146,7 +147,7 @@ async def renew(tx: AsyncSession, actor: Actor, ids: Iterable[UUID], *, owner: U
 
 
 _SENT = text(
-    """
+    f"""
     WITH mine AS (
         DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner
         RETURNING notification_id
@@ -162,8 +163,8 @@ _SENT = text(
         CAST(:times AS timestamp[]), CAST(:outcomes AS text[])
     ) AS sent (id, provider, reference, billable_units, sent_at, outcome) ON sent.id = mine.notification_id
     WHERE message.id = sent.id AND message.notification_status = 'created'
-    RETURNING message.id, message.api_key_id
-    """
+    RETURNING message.id, message.api_key_id, {telling("message.job_id")}
+    """  # noqa: S608 - made of constants
 )
 
 
@@ -216,6 +217,7 @@ _GIVE_UP = text(
     FROM mine JOIN unnest(CAST(:ids AS uuid[]), CAST(:units AS int[])) AS attempt (id, units)
         ON attempt.id = mine.notification_id
     WHERE message.id = attempt.id AND message.notification_status = 'created'
+    RETURNING {telling("message.job_id")}
     """  # noqa: S608 - made of constants
 )
 
@@ -253,7 +255,7 @@ _RECEIVE = text(
     FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[])) AS receipt (id, status)
     WHERE message.id = receipt.id AND message.notification_status = ANY(CAST(:open AS text[]))
         AND message.notification_status <> receipt.status
-    RETURNING message.id
+    RETURNING message.id, {telling("message.job_id")}
     """  # noqa: S608 - made of constants
 )
 
@@ -314,7 +316,7 @@ _SILENT = text(
             AND created_at < {_NOW} - CAST(:age AS interval)
         LIMIT :most FOR UPDATE SKIP LOCKED
     )
-    RETURNING id
+    RETURNING id, {telling("job_id")}
     """  # noqa: S608 - made of constants
 )
 

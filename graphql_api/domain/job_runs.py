@@ -12,6 +12,7 @@ from graphql_api import models
 from graphql_api.domain import api_key_usage, deliveries, limits, notification_rows, sendings
 from graphql_api.domain.notification_rows import Sending
 from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage, ServiceFeature
+from graphql_api.events import tell, telling
 from graphql_api.models import utcnow
 from graphql_api.queue import Task, enqueue
 from graphql_api.recipients.lists import Permits
@@ -90,7 +91,7 @@ _TAKE = text(
     f"""
     UPDATE job_runs SET fence = fence + 1, lease_owner = :owner, lease_until = {_NOW} + CAST(:lease AS interval)
     WHERE job_id = :job_id AND (lease_until IS NULL OR lease_until < {_NOW})
-    RETURNING fence, next_row, bad_rows, error_policy, reply_to_text, api_key_id
+    RETURNING fence, next_row, bad_rows, error_policy, reply_to_text, api_key_id, {telling("job_id")}
     """  # noqa: S608 - made of constants
 )
 
@@ -109,6 +110,7 @@ async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lea
     if not service.active:
         job.job_status = JobStatus.CANCELLED.value
         await tx.flush()
+        await tell(tx, job.id)
         return None
     taken = (await tx.execute(_TAKE, {"job_id": job_id, "owner": owner, "lease": timedelta(seconds=lease)})).first()
     if taken is None:
@@ -173,7 +175,7 @@ _HOLD = text(
     f"""
     UPDATE job_runs SET next_row = :next_row, lease_until = {_NOW} + CAST(:lease AS interval)
     WHERE job_id = :job_id AND fence = :fence AND next_row = :row
-    RETURNING fence
+    RETURNING fence, {telling("job_id")}
     """  # noqa: S608 - made of constants
 )
 
@@ -236,7 +238,7 @@ _FINISH = text(
     UPDATE jobs SET job_status = 'finished', processing_finished = {_NOW}, updated_at = {_NOW}
     FROM job_runs WHERE jobs.id = :job_id AND job_runs.job_id = jobs.id AND job_runs.fence = :fence
         AND jobs.job_status = 'in progress'
-    RETURNING jobs.id
+    RETURNING jobs.id, {telling("jobs.id")}
     """  # noqa: S608 - made of constants
 )
 _LET_GO = text("UPDATE job_runs SET lease_owner = NULL, lease_until = NULL WHERE job_id = :job_id AND fence = :fence")
@@ -269,7 +271,7 @@ _COMPLETE = text(
         AND jobs.notification_count <= (
             SELECT count(*) FROM notifications_all_time_view AS message WHERE message.job_id = jobs.id
         )
-    RETURNING jobs.id
+    RETURNING jobs.id, {telling("jobs.id")}
     """  # noqa: S608 - made of constants
 )
 
@@ -288,7 +290,7 @@ _DUE = text(
         WHERE jobs.job_status = 'scheduled' AND jobs.scheduled_for <= {_NOW}
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
-    RETURNING id
+    RETURNING id, {telling("id")}
     """  # noqa: S608 - made of constants
 )
 
@@ -320,7 +322,7 @@ _STUCK = text(
             AND (job_runs.lease_until IS NULL OR job_runs.lease_until < {_NOW})
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
-    RETURNING id
+    RETURNING id, {telling("id")}
     """  # noqa: S608 - made of constants
 )
 # A message that is there already stays as it is, so all rows can be read again; a few times, for a list that has lost
@@ -336,7 +338,7 @@ _MISSING = text(
         UPDATE job_runs SET next_row = 0 FROM missing WHERE job_id = missing.id
     )
     UPDATE jobs SET job_status = 'error', updated_at = {_NOW} FROM missing WHERE jobs.id = missing.id
-    RETURNING jobs.id
+    RETURNING jobs.id, {telling("jobs.id")}
     """  # noqa: S608 - made of constants
 )
 

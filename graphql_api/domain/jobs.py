@@ -14,6 +14,7 @@ from graphql_api.domain import idempotency, job_runs, limits, recipients, sendin
 from graphql_api.domain.states import require_active
 from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, RecipientListRefused
+from graphql_api.events import tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -107,6 +108,7 @@ async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> Cancelled:
         )
     job.job_status = JobStatus.CANCELLED.value
     await tx.flush()
+    await tell(tx, job.id)
     return Cancelled(job)
 
 
