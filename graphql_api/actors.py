@@ -84,6 +84,11 @@ class Actor:
         return self.kind in {Kind.ADMIN, Kind.SYSTEM}
 
     @property
+    def identity(self) -> tuple[UUID | None, UUID | None]:
+        """Who it is, whatever they may do: a key or a person, and the session."""
+        return self.api_key_id or self.user_id, self.session_id
+
+    @property
     def key_service_id(self) -> UUID | None:
         """The service of an API key; None for a person."""
         return next(iter(self.permissions)) if self.kind is Kind.KEY else None

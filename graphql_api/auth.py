@@ -9,7 +9,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
-from sqlalchemy import Text, and_, bindparam, cast, func, or_, select, update
+from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, or_, select, union_all, update
 from sqlalchemy.dialects.postgresql import ARRAY, insert
 from sqlalchemy.exc import DBAPIError
 
@@ -20,7 +20,7 @@ from graphql_api.enums import KeyType, ServicePermission
 from graphql_api.errors import Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Callable, Iterable, Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -39,6 +39,7 @@ UNKNOWN_KEY = (
     "The API key is not one that this API knows: check the service id and the secret, "
     "and that the key was made on this platform."
 )
+NO_PERSON = "X-Notify-User-Id is not the id of anybody who can sign in."
 UNKNOWN_SESSION = "This session has ended: sign in again."
 _UUID, _PAIR = 36, 73
 _WORDS = {permission.value: permission for permission in ServicePermission}
@@ -84,11 +85,50 @@ async def person_actor(database: Database, user_id: UUID) -> Actor | None:
     return None if row is None else _as_actor(row)
 
 
+async def renewed(actor: Actor, *, database: Database, used: bool = True) -> Actor:
+    """A caller who has stayed, with what they may do by now; raises `Unauthenticated` where they are let in no more.
+
+    `used` tells whether they have just asked for something, so that a session counts as used.
+    """
+    if actor.api_key_id is not None and actor.key_service_id is not None:
+        for key in await _keys_of(actor.key_service_id, database):
+            if key.id == actor.api_key_id:
+                return _as_key(key, actor.key_service_id)
+        raise Unauthenticated(UNKNOWN_KEY)
+    if actor.user_id is None:
+        return actor
+    if actor.session_id is not None:
+        return await _in_session(actor.user_id, actor.session_id, database, used=used)
+    person = await person_actor(database, actor.user_id)
+    if person is None:
+        raise Unauthenticated(NO_PERSON)
+    return person
+
+
+async def ended(actors: Iterable[Actor], *, database: Database) -> set[tuple[UUID | None, UUID | None]]:
+    """Identities of those callers who are let in no more, found out for all of them at once."""
+    actors = [actor for actor in actors if actor.signed_in]
+    wanted = {
+        "keys": [actor.api_key_id for actor in actors if actor.api_key_id],
+        "users": [actor.user_id for actor in actors if actor.user_id and not actor.api_key_id],
+        "sessions": [actor.session_id for actor in actors if actor.session_id],
+        "now": models.utcnow(),
+        "idle_since": models.utcnow() - IDLE,
+    }
+    rows = await _rows(database, _STAYING, wanted) if actors else ()
+    staying = {(row.caller_id, row.session_id) for row in rows}
+    return {actor.identity for actor in actors} - staying
+
+
 async def _of_session(token: str, database: Database, signer: Signer) -> Actor:
     try:
         user_id, session_id = tokens.session_of(signer, token)
     except tokens.Broken as error:
         raise Unauthenticated("The session's token is broken: sign in again.") from error
+    return await _in_session(user_id, session_id, database)
+
+
+async def _in_session(user_id: UUID, session_id: UUID, database: Database, *, used: bool = True) -> Actor:
     row = await _person(database, user_id, session_id)
     if row is None or row.session_id is None or row.current_session_id != session_id:
         raise Unauthenticated(UNKNOWN_SESSION)
@@ -98,7 +138,7 @@ async def _of_session(token: str, database: Database, signer: Signer) -> Actor:
     if row.platform_admin and now - row.last_used_at > IDLE:
         minutes = int(IDLE.total_seconds() // 60)
         raise Unauthenticated(f"This session ended after {minutes} minutes without use: sign in again.")
-    if now - row.last_used_at >= NOTED_EVERY:
+    if used and now - row.last_used_at >= NOTED_EVERY:
         await _note_use(database, session_id)
     return _as_actor(row)
 
@@ -124,23 +164,24 @@ async def _of_client(jwt: jwts.Jwt, secrets: Sequence[str], acting_user: str | N
     user_id = _uuid(acting_user.strip())
     actor = None if user_id is None else await person_actor(database, user_id)
     if actor is None:
-        raise Unauthenticated("X-Notify-User-Id is not the id of anybody who can sign in.")
+        raise Unauthenticated(NO_PERSON)
     return actor
 
 
 async def _of_key(service_id: UUID, fits: Callable[[str], bool], database: Database, signer: Signer) -> Actor:
-    now = models.utcnow()
-    wanted = {"service_id": service_id, "since": now - REMEMBERED}
-    rows = await _rows(database, _KEYS, wanted)
+    rows = await _keys_of(service_id, database)
     secrets = [(row, _secret(row.secret, signer)) for row in rows]
     # All are tried, whichever fits, so that time tells nothing.
     matches = [row for row, secret in secrets if secret is not None and fits(secret)]
     if not matches:
         raise Unauthenticated(UNKNOWN_KEY)
-    key = matches[0]
+    return _as_key(matches[0], service_id)
+
+
+def _as_key(key: Any, service_id: UUID) -> Actor:
     if not key.active:
         raise Unauthenticated("The service of this API key is archived, so its keys are no longer taken.")
-    if key.expires_at is not None and key.expires_at <= (key.revoked_at or now):
+    if key.expires_at is not None and key.expires_at <= (key.revoked_at or models.utcnow()):
         raise Unauthenticated("This API key has expired: make a new one, and use that.")
     if key.expiry_date is not None or key.revoked_at is not None:
         raise Unauthenticated("This API key was revoked: make a new one, and use that.")
@@ -194,6 +235,10 @@ async def _use_once(jwt: jwts.Jwt, database: Database) -> None:
         first = await tx.execute(claim.on_conflict_do_nothing().returning(models.IdempotencyKey.key))
         if first.first() is None:
             raise Unauthenticated("The token was used before (`jti`): make one for each request.")
+
+
+async def _keys_of(service_id: UUID, database: Database) -> Sequence[Any]:
+    return await _rows(database, _KEYS, {"service_id": service_id, "since": models.utcnow() - REMEMBERED})
 
 
 async def _person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
@@ -289,4 +334,43 @@ def _person_statement() -> Any:
     )
 
 
-_KEYS, _PERSON = _keys_statement(), _person_statement()
+def _staying_statement() -> Any:
+    """The callers among some keys, sessions, and people for whom a program asks, who are still let in."""
+    key, lifetime, user, session = models.ApiKey, models.ApiKeyLifetime, models.User, models.Session
+    now: Any = bindparam("now", type_=lifetime.expires_at.type)
+
+    def one_of(name: str) -> Any:
+        return any_(bindparam(name, type_=ARRAY(Uuid())))
+
+    keys = (
+        select(key.id.label("caller_id"), cast(None, Uuid()).label("session_id"))
+        .join(models.Service, models.Service.id == key.service_id)
+        .outerjoin(lifetime, lifetime.api_key_id == key.id)
+        .where(
+            key.id == one_of("keys"),
+            models.Service.active,
+            key.expiry_date.is_(None),
+            lifetime.revoked_at.is_(None),
+            or_(lifetime.expires_at.is_(None), lifetime.expires_at > now),
+        )
+    )
+    people = select(user.id, cast(None, Uuid())).where(user.id == one_of("users"), user.state == "active")
+    sessions = (
+        select(user.id, session.id)
+        .join(session, session.id == user.current_session_id)
+        .where(
+            user.id == one_of("users"),
+            session.id == one_of("sessions"),
+            session.user_id == user.id,
+            user.state == "active",
+            session.expires_at > now,
+            or_(
+                user.platform_admin.is_(False),
+                session.last_used_at >= bindparam("idle_since", type_=session.last_used_at.type),
+            ),
+        )
+    )
+    return union_all(keys, people, sessions)
+
+
+_KEYS, _PERSON, _STAYING = _keys_statement(), _person_statement(), _staying_statement()

@@ -21,25 +21,38 @@ class Callers:
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._known: OrderedDict[tuple[str, str | None], tuple[float, Actor]] = OrderedDict()
+        self._known: OrderedDict[tuple[object, object], tuple[float, Actor]] = OrderedDict()
 
     def find(self, token: str, acting_user: str | None) -> Actor | None:
         """Whoever was found by this token less than a second ago."""
-        known = self._known.get((token, acting_user))
-        return known[1] if known is not None and time.monotonic() - known[0] < SECONDS else None
+        return self._find((token, acting_user))
+
+    def find_again(self, actor: Actor) -> Actor | None:
+        """The same caller, as they were found less than a second ago."""
+        return self._find(actor.identity)
 
     def keep(self, token: str, acting_user: str | None, actor: Actor, since: float) -> None:
         """Remember whoever was looked up at `since`, unless the token is good for one request only."""
-        if _for_once(token):
-            return
-        self._known[token, acting_user] = since, actor
-        self._known.move_to_end((token, acting_user))
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+        if not _for_once(token):
+            self._keep((token, acting_user), actor, since)
+
+    def keep_again(self, actor: Actor, since: float) -> None:
+        """Remember a caller who was looked up again at `since`."""
+        self._keep(actor.identity, actor, since)
 
     def forget(self) -> None:
         """Look everyone up anew: something has changed, and it may be they."""
         self._known.clear()
+
+    def _find(self, key: tuple[object, object]) -> Actor | None:
+        known = self._known.get(key)
+        return known[1] if known is not None and time.monotonic() - known[0] < SECONDS else None
+
+    def _keep(self, key: tuple[object, object], actor: Actor, since: float) -> None:
+        self._known[key] = since, actor
+        self._known.move_to_end(key)
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
 
 
 def _for_once(token: str) -> bool:
