@@ -5,7 +5,8 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
 
     cli, dev, serving, scripts                       the commands
     app                                              where everything meets
-    http, sockets, requests, documents, answers, uploads, explorer    the ways in and out
+    http, sockets, streams, requests, documents, answers, uploads, explorer    the ways in and out
+    live, events                                     connections that stay open, and what they are told of
     auth, limits, costs, values, masking, logs       who comes in, at what cost, and what is told of it
     operators, metrics, usage, tally                 what is counted, and who may see the counts
     planner                                          the fast path of queries; can be left out

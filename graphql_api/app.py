@@ -21,7 +21,9 @@ from graphql_api.crypto import Signer
 from graphql_api.database import Database
 from graphql_api.documents import Persisted
 from graphql_api.errors import Refusal, Unavailable
+from graphql_api.events import Events
 from graphql_api.http import ACTING_USER, Endpoint, Server
+from graphql_api.live import Live
 from graphql_api.metrics import Metrics
 from graphql_api.planner import Planner
 from graphql_api.pressure import Pressure, abandoned
@@ -73,20 +75,23 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     usage = Usage(database)
     pressure = Pressure.of(settings, database)
     store, persisted, rates = store or Store.connect(settings), Persisted.of(settings), Rates.of(settings)
-    server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates)
+    events, live = Events(settings.listen_url), Live(database, settings, pressure)
+    server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates, events, live)
     planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
-    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, Pressure]]:
+    async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, object]]:
         # What is there now stays; the collector need not walk it at each growing answer.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         ending = asyncio.Event()
         writing = asyncio.create_task(_write_down(metrics, usage, pressure, ending))
-        yield {"pressure": pressure}
+        yield {"pressure": pressure, "live": live}
         ending.set()
         await writing
+        await events.close()
+        await live.close()
         await usage.close()
         await planner.close()
         await rates.close()

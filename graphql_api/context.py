@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 
 from graphql_api import tally
 from graphql_api.attribution import attribute
+from graphql_api.events import Events
 from loaders.core import Loaders
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator
+    from collections.abc import AsyncIterator, Awaitable, Callable
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -34,6 +35,9 @@ class Context:
     store: Store
     rates: Rates | None = None
     """Where the caller's points are; None where nothing is counted."""
+    events: Events = field(default_factory=Events)
+    renewal: Callable[[Actor], Awaitable[Actor]] | None = None
+    """Finds out whether a caller may still ask, and what they may do by now."""
     standing: Standing | None = field(init=False, default=None)
     """What the operation was charged, once it was."""
     loaders: Loaders = field(init=False)
@@ -45,6 +49,12 @@ class Context:
     def read_anew(self) -> None:
         """Forget what was read: what follows sees the change, from the primary."""
         self.loaders = Loaders(self.database, self.actor)
+
+    async def renew(self) -> None:
+        """Let what follows be as new as what an operation of now would see; raises `Unauthenticated`."""
+        if self.renewal is not None:
+            self.actor = await self.renewal(self.actor)
+        self.read_anew()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:

@@ -9,21 +9,19 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from starlette.requests import ClientDisconnect
-from starlette.responses import StreamingResponse
 from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOperationTypeError
 from strawberry.types.graphql import OperationType
 
-from graphql_api import answers, requests, tally
-from graphql_api.auth import actor_of
+from graphql_api import answers, auth, requests, streams, tally
 from graphql_api.callers import Callers
 from graphql_api.context import Context
 from graphql_api.errors import Refusal, TooManyRequests, Unavailable
 from graphql_api.metrics import ERRORS, OK, REFUSED
 from graphql_api.pressure import abandonable
-from graphql_api.requests import EVENTS, GRAPHQL, JSON, NotRun, Operation, Rejected
+from graphql_api.requests import EVENTS, JSON, NotRun, Operation, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from starlette.types import ASGIApp, Receive, Scope, Send
     from strawberry.types import ExecutionResult
@@ -32,6 +30,8 @@ if TYPE_CHECKING:
     from graphql_api.crypto import Signer
     from graphql_api.database import Database
     from graphql_api.documents import Persisted
+    from graphql_api.events import Events
+    from graphql_api.live import Live
     from graphql_api.masking import Schema
     from graphql_api.metrics import Metrics
     from graphql_api.pressure import Pressure
@@ -43,8 +43,6 @@ if TYPE_CHECKING:
 
 ACTING_USER = "x-notify-user-id"
 SLOW = "The answer took too long: ask for less, or try again."
-KEEP_ALIVE = 12.0
-"""Seconds of silence after which a stream says that it is still there."""
 
 GET_TYPES = frozenset({OperationType.QUERY})
 POST_TYPES = frozenset({OperationType.QUERY, OperationType.MUTATION})
@@ -65,6 +63,8 @@ class Server:
     pressure: Pressure
     persisted: Persisted
     rates: Rates
+    events: Events
+    live: Live
     callers: Callers = field(default_factory=Callers)
 
     async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
@@ -73,9 +73,24 @@ class Server:
         if known is not None:
             return known
         since = time.monotonic()
-        actor = await actor_of(token, acting_user, database=self.database, settings=self.settings, signer=self.signer)
+        actor = await auth.actor_of(
+            token, acting_user, database=self.database, settings=self.settings, signer=self.signer
+        )
         if token is not None:
             self.callers.keep(token, acting_user, actor, since)
+        return actor
+
+    async def renewed(self, actor: Actor, *, used: bool = True) -> Actor:
+        """A caller who has stayed, as they are now or were a moment ago; raises `Unauthenticated`.
+
+        `used` tells whether they ask for something just now.
+        """
+        known = self.callers.find_again(actor)
+        if known is not None:
+            return known
+        since = time.monotonic()
+        actor = await auth.renewed(actor, database=self.database, used=used)
+        self.callers.keep_again(actor, since)
         return actor
 
     async def actor_of(self, headers: Mapping[str, str]) -> Actor:
@@ -84,7 +99,16 @@ class Server:
 
     def context(self, actor: Actor) -> Context:
         """What one operation of a caller can reach."""
-        return Context(actor, self.database, self.settings, self.signer, self.store, self.rates)
+        return Context(
+            actor,
+            self.database,
+            self.settings,
+            self.signer,
+            self.store,
+            self.rates,
+            self.events,
+            self._renewed_for_an_event,
+        )
 
     async def execute(self, operation: Operation, actor: Actor, types: frozenset[OperationType]) -> ExecutionResult:
         """Run a query or a mutation, within the time that a request has.
@@ -112,7 +136,10 @@ class Server:
         return result
 
     async def stream(self, operation: Operation, actor: Actor) -> AsyncGenerator[ExecutionResult]:
-        """Run any operation, for as long as it has results; what counts as its time is that until the first."""
+        """Run any operation, for as long as it has results; what counts as its time is that until the first.
+
+        Raises `Unavailable` where there is none after the time that a request has.
+        """
         began, told = time.perf_counter(), tally.begin()
         seconds, outcome = None, REFUSED
         results: Any = await self.schema.stream(
@@ -124,13 +151,18 @@ class Server:
         )
         try:
             async with aclosing(results):
-                async for result in results:
+                async with asyncio.timeout(self.settings.request_timeout):
+                    result = await anext(results, None)
+                while result is not None:
                     if seconds is None:
                         seconds = time.perf_counter() - began
                         outcome = REFUSED if answers.refused(result) else OK
                     if result.errors and outcome == OK:
                         outcome = ERRORS
                     yield result
+                    result = await anext(results, None)
+        except TimeoutError as error:
+            raise Unavailable(SLOW) from error
         finally:
             self._forget_callers(operation)
             self._count(operation, actor, outcome, seconds or time.perf_counter() - began, told)
@@ -150,6 +182,9 @@ class Server:
         if answer is not None:
             self._count(operation, actor, OK, time.perf_counter() - began, tally.current())
         return answer
+
+    async def _renewed_for_an_event(self, actor: Actor) -> Actor:
+        return await self.renewed(actor, used=False)
 
     def _forget_callers(self, operation: Operation) -> None:
         """Look callers up anew after what may have changed one of them."""
@@ -212,7 +247,7 @@ class Endpoint:
         if planned is not None:
             return answers.send(planned, 200, media_type)
         if media_type == EVENTS:
-            return await self._stream(operation, actor)
+            return await streams.begin(self._server, operation, actor)
         return await self._once(operation, actor, media_type, is_get=scope["method"] == "GET")
 
     async def _plan(self, operation: Operation, actor: Actor) -> bytes | None:
@@ -231,34 +266,3 @@ class Endpoint:
                 raise Rejected(405, "Send a mutation by POST.", allow="POST") from error
             raise NotRun(f"Subscribe over a WebSocket, or with Accept: {EVENTS}.") from error
         return answers.answer(result, media_type)
-
-    async def _stream(self, operation: Operation, actor: Actor) -> ASGIApp:
-        """Events as graphql-sse's distinct connections have them, unless the operation is refused before the first."""
-        results = self._server.stream(operation, actor)
-        first = await anext(results, None)
-        if first is not None and answers.refused(first):
-            await results.aclose()
-            return answers.answer(first, GRAPHQL)
-        headers = {"cache-control": "no-store", "x-accel-buffering": "no"}
-        return StreamingResponse(_events(first, results, self._server.pressure), media_type=EVENTS, headers=headers)
-
-
-async def _events(first: ExecutionResult | None, results: Any, pressure: Pressure) -> AsyncIterator[bytes]:
-    """Each result as an event, a comment in silence, and a last event."""
-    async with aclosing(results):
-        following: asyncio.Future[Any] | None = None
-        pressure.aside += 1
-        try:
-            result = first
-            while result is not None:
-                yield b"event: next\ndata: " + answers.encode(answers.body_of(result)) + b"\n\n"
-                following = asyncio.ensure_future(anext(results, None))
-                while not (await asyncio.wait({following}, timeout=KEEP_ALIVE))[0]:
-                    yield b":\n\n"
-                result = following.result()
-        finally:
-            pressure.aside -= 1
-            if following is not None and not following.done():
-                following.cancel()
-                await asyncio.wait({following})
-    yield b"event: complete\ndata:\n\n"

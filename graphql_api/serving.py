@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
+    from graphql_api.live import Live
     from graphql_api.pressure import Pressure
 
 LONGEST_FRAME = 65_536
@@ -76,6 +77,7 @@ def configuration(*, workers: int = 1, application: Any = "graphql_api.serving:f
         http=Connection,
         ws="websockets-sansio",
         ws_max_size=LONGEST_FRAME,
+        ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
@@ -121,6 +123,8 @@ class Server(uvicorn.Server):
         """Take no more, and end."""
         if self._pressure is not None:
             self._pressure.leaving = True
+            live: Live = self.lifespan.state["live"]
+            await live.drain(GRACE / 2)
         await super().shutdown(sockets)
 
     @property

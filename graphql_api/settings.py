@@ -33,6 +33,8 @@ class Settings(BaseSettings):
     database_url: SecretStr | None = None
     database_url_bulk: SecretStr | None = None
     """Where to read what may be a moment old: one or several hosts, of which a standby is preferred."""
+    database_url_listen: SecretStr | None = None
+    """Where to listen for news: DATABASE_URL without its pooler, where there is one; nothing is heard through it."""
     database_pool_size: int = 8
     database_pool_size_bulk: int = 8
     database_pool_timeout: float = 2
@@ -81,6 +83,10 @@ class Settings(BaseSettings):
 
     Nothing said: 5 in production, 0 elsewhere.
     """
+    live_connections: int = 2_000
+    """WebSockets and streams of events that a process keeps open."""
+    live_connections_per_caller: int = 100
+    """Those of them that are one person's or one key's."""
     cors_origins: list[str] = Field(default_factory=list)
     introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
 
@@ -156,10 +162,14 @@ class Settings(BaseSettings):
     @property
     def plain_url(self) -> str:
         """DATABASE_URL as asyncpg and PostgreSQL's own programs take it, with its password."""
-        url = self.primary
-        if "ssl" in url.query:
-            url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
-        return url.set(drivername="postgresql").render_as_string(hide_password=False)
+        return _plain(self.primary)
+
+    @property
+    def listen_url(self) -> str | None:
+        """Where to listen, likewise; None where there is only a pooler."""
+        if self.database_url_listen is not None:
+            return _plain(asyncpg_url(self.database_url_listen.get_secret_value()))
+        return None if self.database_through_pooler or self.database_url is None else self.plain_url
 
     @cached_property
     def bulk(self) -> URL | None:
@@ -206,6 +216,12 @@ def asyncpg_url(url: str, *, preferring: str = "read-write") -> URL:
     if (isinstance(hosts, tuple) or "," in hosts) and "target_session_attrs" not in made.query:
         made = made.update_query_dict({"target_session_attrs": preferring})
     return made.set(drivername="postgresql+asyncpg")
+
+
+def _plain(url: URL) -> str:
+    if "ssl" in url.query:
+        url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
+    return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
 def _hosts_as_arguments(url: str) -> str:

@@ -2,36 +2,49 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
-from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+import asyncio
+import contextlib
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from starlette.websockets import WebSocketDisconnect, WebSocketState
-from strawberry.asgi import ASGIWebSocketAdapter, GraphQL
-from strawberry.exceptions import ConnectionRejectionError
-from strawberry.http.exceptions import NonJsonMessageReceived, NonTextMessageReceived
-from strawberry.subscriptions import GRAPHQL_TRANSPORT_WS_PROTOCOL
-from strawberry.subscriptions.protocols.graphql_transport_ws.handlers import BaseGraphQLTransportWSHandler
-from strawberry.types.unset import UNSET, UnsetType
+from graphql import GraphQLError, OperationType, get_operation_ast, parse
+from strawberry.http.websocket_origin import is_same_origin
 
-from graphql_api import answers, masking, requests, tokens
-from graphql_api.actors import Actor
-from graphql_api.errors import Refusal
-from graphql_api.http import ACTING_USER, Server
-from graphql_api.requests import NotRun, Operation, Rejected
+from graphql_api import answers, masking, requests
+from graphql_api.errors import BadRequest, Refusal, Unauthenticated, Unavailable
+from graphql_api.http import ACTING_USER
+from graphql_api.live import FORBIDDEN, LATER, RESTART
+from graphql_api.requests import NotRun, Rejected
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Mapping
+    from collections.abc import Iterable, Mapping
 
-    from graphql import GraphQLError
+    from starlette.types import Receive, Scope, Send
 
-    from graphql_api.documents import Persisted
+    from graphql_api.actors import Actor
+    from graphql_api.http import Server
+    from graphql_api.live import Seat
+    from graphql_api.requests import Operation
 
+PROTOCOL = "graphql-transport-ws"
 INIT_SECONDS = 5
 MOST_OPERATIONS = 10
 """Operations that one connection may have under way."""
+TOO_MANY = BadRequest(f"A connection may have {MOST_OPERATIONS} operations under way: end one first.")
 LONGEST_ID = 64
+
+REASONS = {
+    4400: "The message is none of the protocol's",
+    4401: "Send connection_init first",
+    FORBIDDEN: "Forbidden",
+    4406: f"The subprotocol is {PROTOCOL}",
+    4408: "connection_init did not arrive in time",
+    4409: "An operation of this id is under way",
+    4429: "Send connection_init once",
+    RESTART: "The server stops: connect again",
+    LATER: "Try again later",
+}
 
 _MEMBERS: dict[str, dict[str, type]] = {
     "connection_init": {},
@@ -42,133 +55,228 @@ _MEMBERS: dict[str, dict[str, type]] = {
 }
 
 
-@dataclass(slots=True)
-class Connection:
-    """One WebSocket: who opened it, as they said in the payload of `connection_init` or in its headers."""
+class Closed(Exception):
+    """The connection must be closed, with a code."""
 
-    server: Server
-    headers: Mapping[str, str]
-    connection_params: dict[str, Any] = field(default_factory=dict)
-    token: str | None = None
-    actor: Actor = field(default_factory=Actor.anonymous)
-
-    async def begin(self) -> None:
-        """Find out who it is; raises `Unauthenticated`."""
-        told = {name.lower(): value for name, value in self.connection_params.items() if isinstance(value, str)}
-        headers = told if "authorization" in told else self.headers
-        self.token = requests.bearer(headers)
-        self.actor = await self.server.actor(self.token, headers.get(ACTING_USER))
-
-    async def stream(
-        self, query: str, *, variable_values: dict[str, Any] | None, operation_name: str | None, **_: Any
-    ) -> Any:
-        """Run one operation, with a context of its own; a session may have ended since the connection began."""
-        if self.token and self.token.startswith(tokens.SESSION):
-            try:
-                self.actor = await self.server.actor(self.token)
-            except Refusal:
-                self.actor = Actor.anonymous()
-        structlog.contextvars.bind_contextvars(request_id=masking.new_id())
-        return self.server.stream(Operation(query, operation_name, variable_values or {}), self.actor)
+    def __init__(self, code: int) -> None:
+        """Name the code."""
+        super().__init__(code)
+        self.code = code
 
 
-class Adapter(ASGIWebSocketAdapter):
-    """Messages in, each JSON with one reading and of the protocol's shape; messages out as text."""
+class Running(NamedTuple):
+    """An operation under way."""
 
-    async def iter_json(self, *, ignore_parsing_errors: bool = False) -> AsyncGenerator[object, None]:
-        """Each message; NonJsonMessageReceived for what is none of the protocol's."""
-        del ignore_parsing_errors
-        persisted = self.view.server.persisted  # type: ignore[attr-defined]  # ours
-        try:
-            while self.ws.application_state != WebSocketState.DISCONNECTED:
-                yield message_of(await self.ws.receive_text(), persisted)
-        except KeyError as error:
-            raise NonTextMessageReceived from error
-        except WebSocketDisconnect:
-            return
+    task: asyncio.Task[None]
+    operation: Operation
 
 
-def message_of(text: str, persisted: Persisted) -> dict[str, Any]:
-    """A message of a client; raises NonJsonMessageReceived where it has not the shape of one.
-
-    It tells the document, whose id may have been sent; where there is none of that id, `refused` is why.
-    """
-    try:
-        message = requests.decode(text)
-        if not isinstance(message, dict) or not isinstance(message.get("payload"), dict | None):
-            raise NonJsonMessageReceived
-        members = _MEMBERS[message.get("type")]  # type: ignore[index]
-        if not all(isinstance(message.get(name), kind) for name, kind in members.items()):
-            raise NonJsonMessageReceived
-        if "id" in members and not (message["id"].isascii() and 0 < len(message["id"]) <= LONGEST_ID):
-            raise NonJsonMessageReceived
-        if message["type"] == "subscribe":
-            try:
-                message["payload"]["query"] = requests.operation_of(message["payload"], persisted).query
-            except NotRun as refused:
-                message["payload"]["query"], message["refused"] = "", refused
-    except (Rejected, KeyError, TypeError) as error:
-        raise NonJsonMessageReceived from error
-    if message.get("payload") is None:
-        message.pop("payload", None)
-    return message
-
-
-class Handler(BaseGraphQLTransportWSHandler[Connection, None]):
-    """Strawberry's side of the protocol; operations run through the connection, each as itself."""
-
-    def __init__(self, **arguments: Any) -> None:
-        super().__init__(**arguments)
-        self.schema = self.context  # type: ignore[assignment]  # all that is asked of it is `stream`
-
-    async def handle_subscribe(self, message: Any) -> None:
-        """Begin an operation, or tell why not."""
-        refused = message.get("refused")
-        if refused and self.connection_acknowledged and message["id"] not in self.operations:
-            error: Any = {"id": message["id"], "type": "error", "payload": answers.errors_of(refused)}
-            await self.send_message(error)
-        else:
-            await super().handle_subscribe(message)
-
-    @staticmethod
-    def _get_pre_execution_close_reason(error: GraphQLError) -> str | None:
-        """A bad document is an error of its operation; it closes nothing."""
-        del error
-        return None
-
-
-class Sockets(GraphQL[Connection, None]):
+class Sockets:
     """The ASGI application of `/graphql` for WebSockets."""
-
-    websocket_adapter_class = Adapter
-    graphql_transport_ws_handler_class = Handler
 
     def __init__(self, server: Server) -> None:
         """Answer with this server."""
-        self.server = server
-        super().__init__(
-            server.schema,
-            graphql_ide=None,
-            subscription_protocols=(GRAPHQL_TRANSPORT_WS_PROTOCOL,),
-            connection_init_wait_timeout=timedelta(seconds=INIT_SECONDS),
-            max_subscriptions_per_connection=MOST_OPERATIONS,
-            allowed_origins=server.settings.cors_origins,
-        )
+        self._server = server
 
-    async def get_context(self, request: Any, response: Any) -> Connection:
-        """The connection, of somebody not yet known."""
-        del response
-        return Connection(self.server, dict(request.headers))
-
-    async def on_ws_connect(self, context: Connection) -> UnsetType | dict[str, object] | None:
-        """Let the caller in, or close with 4403."""
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Serve one connection until its end."""
+        await receive()  # "websocket.connect"
+        headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
+        if not may_open(headers, self._server.settings.cors_origins):
+            await send({"type": "websocket.close"})  # answers 403
+            return
+        socket = Socket(self._server, headers, receive, send)
         try:
-            await context.begin()
-        except Refusal as refusal:
-            raise ConnectionRejectionError from refusal
-        nothing: UnsetType = UNSET
-        return nothing
+            with self._server.live.seat(socket.end) as seat:
+                await socket.serve(seat, scope["subprotocols"])
+        except Unavailable:
+            await send({"type": "websocket.http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
+            await send({"type": "websocket.http.response.body", "body": b""})
 
-    def encode_json(self, data: object) -> str:
-        """As HTTP has it, but text: a browser takes bytes for a blob."""
-        return answers.encode(data).decode()
+
+class Socket:
+    """One connection: what it has said of itself, and its operations."""
+
+    def __init__(self, server: Server, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
+        """Begin with nothing said."""
+        self._server = server
+        self._headers = headers
+        self._receive = receive
+        self._send = send
+        self._greeted = self._leaving = self._closed = False
+        self._actor: Actor | None = None
+        self._operations: dict[str, Running] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, seat: Seat, offered: Iterable[str]) -> None:
+        """Take the connection, and answer its messages one by one."""
+        timer = asyncio.get_running_loop().call_later(INIT_SECONDS, self._give_up)
+        try:
+            if PROTOCOL not in offered:
+                await self._send({"type": "websocket.accept"})
+                await self._close(4406)
+                return
+            await self._send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+            while (message := await self._receive())["type"] == "websocket.receive":
+                await self._hear(message_of(message.get("text")), seat)
+        except Closed as closed:
+            await self._close(closed.code)
+        except OSError:
+            pass  # the client is gone
+        finally:
+            timer.cancel()
+            self._closed = True
+            for task in self._tasks:
+                task.cancel()
+            if self._tasks:
+                await asyncio.wait(self._tasks)
+
+    def end(self, code: int) -> None:
+        """Close the connection soon; a server that stops lets its queries and mutations end."""
+        self._spawn(self._leave() if code == RESTART else self._close(code))
+
+    async def _leave(self) -> None:
+        self._leaving = True
+        if waiting := [task for task, operation in self._operations.values() if not is_subscription(operation)]:
+            await asyncio.wait(waiting)
+        await self._close(RESTART)
+
+    def _give_up(self) -> None:
+        if not self._greeted:
+            self.end(4408)
+
+    def _spawn(self, work: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        return task
+
+    async def _close(self, code: int) -> None:
+        if self._closed:
+            return
+        self._closed = True
+        with contextlib.suppress(OSError):
+            await self._send({"type": "websocket.close", "code": code, "reason": REASONS[code]})
+
+    async def _tell(self, message: Mapping[str, Any]) -> None:
+        if self._closed:
+            return
+        try:
+            await self._send({"type": "websocket.send", "text": answers.encode(message).decode()})
+        except RuntimeError as error:  # uvicorn's word for a connection that it has closed itself
+            raise ConnectionError from error
+
+    async def _hear(self, message: Mapping[str, Any], seat: Seat) -> None:
+        """Do what one message asks for; raises `Closed` where it breaks the protocol."""
+        kind = message["type"]
+        if kind == "connection_init":
+            await self._begin(message.get("payload") or {}, seat)
+        elif kind == "ping":
+            await self._tell({"type": "pong"})
+        elif kind == "subscribe":
+            await self._subscribe(message["id"], message["payload"])
+        elif kind == "complete" and (running := self._operations.pop(message["id"], None)):
+            running.task.cancel()
+
+    async def _begin(self, payload: Mapping[str, Any], seat: Seat) -> None:
+        """Find out who it is, as they say in the payload or have said in the headers."""
+        if self._greeted:
+            raise Closed(4429)
+        self._greeted = True
+        told = {name.lower(): value for name, value in payload.items()}
+        headers = told if "authorization" in told else self._headers
+        if not all(isinstance(headers.get(name, ""), str) for name in ("authorization", ACTING_USER)):
+            raise Closed(FORBIDDEN)
+        try:
+            self._actor = await self._server.actor_of(headers)
+            self._server.live.take(seat, self._actor)
+        except Unavailable as error:
+            raise Closed(LATER) from error
+        except Refusal as refusal:
+            raise Closed(FORBIDDEN) from refusal
+        await self._tell({"type": "connection_ack"})
+
+    async def _subscribe(self, one: str, payload: Mapping[str, Any]) -> None:
+        operation = None
+        try:
+            operation = requests.operation_of(payload, self._server.persisted)
+        except NotRun as rejected:
+            refused = rejected
+        except Rejected as rejected:
+            raise Closed(4400) from rejected
+        if self._actor is None:
+            raise Closed(4401)
+        if one in self._operations:
+            raise Closed(4409)
+        if operation is None:
+            await self._tell({"type": "error", "id": one, "payload": answers.errors_of(refused)})
+        elif len(self._operations) >= MOST_OPERATIONS:
+            await self._tell({"type": "error", "id": one, "payload": answers.errors_of(TOO_MANY)})
+        elif not self._leaving:
+            self._operations[one] = Running(self._spawn(self._run(one, self._actor, operation)), operation)
+
+    async def _run(self, one: str, actor: Actor, operation: Operation) -> None:
+        """Run an operation to its end, and tell each result."""
+        structlog.contextvars.bind_contextvars(request_id=masking.new_id())
+        try:
+            await self._stream(one, await self._server.renewed(actor), operation)
+        except OSError:
+            pass  # the client is gone
+        except Unauthenticated:
+            await self._close(FORBIDDEN)
+        except Exception as error:  # noqa: BLE001 - told as every other
+            self._forget(one)
+            with contextlib.suppress(OSError):
+                await self._refuse(one, error)
+
+    async def _stream(self, one: str, actor: Actor, operation: Operation) -> None:
+        async with aclosing(self._server.stream(operation, actor)) as results:
+            async for result in results:
+                if answers.refused(result):
+                    self._forget(one)
+                    await self._tell({"type": "error", "id": one, "payload": answers.body_of(result)["errors"]})
+                    return
+                await self._tell({"type": "next", "id": one, "payload": answers.body_of(result)})
+        self._forget(one)
+        await self._tell({"type": "complete", "id": one})
+
+    async def _refuse(self, one: str, error: Exception) -> None:
+        shown = masking.shown(GraphQLError(str(error), original_error=error))
+        await self._tell({"type": "error", "id": one, "payload": [shown.formatted]})
+
+    def _forget(self, one: str) -> None:
+        """Let the id be used again, before the last message of its operation is sent."""
+        running = self._operations.get(one)
+        if running is not None and running.task is asyncio.current_task():
+            del self._operations[one]
+
+
+def may_open(headers: Mapping[str, str], allowed: Iterable[str]) -> bool:
+    """Whether a page may open a connection: one of ours, or of an origin of the settings; programs always may."""
+    origin = headers.get("origin")
+    return origin is None or origin in allowed or is_same_origin(origin, headers.get("host"))
+
+
+def is_subscription(operation: Operation) -> bool:
+    """Whether an operation goes on until somebody ends it."""
+    try:
+        found = get_operation_ast(parse(operation.query), operation.name)
+    except GraphQLError:
+        return False
+    return found is not None and found.operation is OperationType.SUBSCRIPTION
+
+
+def message_of(text: str | None) -> dict[str, Any]:
+    """A message of a client; raises `Closed` where it has not the shape of one."""
+    try:
+        message = requests.decode(text or "")
+        if not isinstance(message, dict) or not isinstance(message.get("payload"), dict | None):
+            raise Closed(4400)
+        members = _MEMBERS[message.get("type")]  # type: ignore[index]
+        if not all(isinstance(message.get(name), kind) for name, kind in members.items()):
+            raise Closed(4400)
+        if "id" in members and not (message["id"].isascii() and 0 < len(message["id"]) <= LONGEST_ID):
+            raise Closed(4400)
+    except (Rejected, KeyError, TypeError) as error:
+        raise Closed(4400) from error
+    return message

@@ -15,6 +15,7 @@ from schema.members import MemberMutations
 from schema.notifications import NotificationMutations, NotificationQueries
 from schema.operations import OperationQueries
 from schema.organisations import OrganisationMutations, OrganisationQueries
+from schema.progress import JobSubscriptions
 from schema.recipients import RecipientQueries
 from schema.search_entries import SearchQueries
 from schema.server import ServerQueries
@@ -61,9 +62,18 @@ class Mutation(
     """Every noun's changes."""
 
 
+@strawberry.type(
+    description="Following, by WebSocket (graphql-transport-ws) or server-sent events; permission is checked on "
+    "connecting and on every event."
+)
+class Subscription(JobSubscriptions):
+    """Every noun's news."""
+
+
 schema = Schema(
     query=Query,
     mutation=Mutation,
+    subscription=Subscription,
     types=[kind for kind, _ in errors.TYPES.values()],
     config=StrawberryConfig(scalar_map=SCALARS),
     extensions=[Limits],

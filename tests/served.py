@@ -16,7 +16,13 @@ from graphql_api.storage import Store
 @asynccontextmanager
 async def served(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
     """Serve, and answer the address without its scheme."""
-    application = app.create(settings, database=database, store=store)
+    async with serving_app(app.create(settings, database=database, store=store)) as address:
+        yield address
+
+
+@asynccontextmanager
+async def serving_app(application: app.Shell) -> AsyncIterator[str]:
+    """Serve what was made already, and answer its address."""
     with serving.listen("127.0.0.1", 0) as listener:
         server = Quiet(serving.configuration(application=application))
         task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
@@ -26,7 +32,7 @@ async def served(settings: Settings, database: Database, store: Store) -> AsyncI
         await task
 
 
-class Quiet(uvicorn.Server):
+class Quiet(serving.Server):
     """A server that says when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -1,24 +1,19 @@
 """GraphQL over WebSockets: the protocol, its limits, and who may open one."""
 
-import asyncio
-import json
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
-from typing import Any
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 import websockets
-from websockets.asyncio.client import ClientConnection, connect
 
 from graphql_api.database import Database
 from graphql_api.settings import Settings
 from graphql_api.storage import Store
 from tests.builders import Builders
 from tests.served import served
+from tests.sockets import INIT, closing, hear, say, socket, subscribe
 
-PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
 
 
@@ -27,45 +22,6 @@ async def address(settings: Settings, database: Database, store: Store) -> Async
     """The address of the application as production has it, nearly."""
     async with served(settings, database, store) as address:
         yield address
-
-
-@asynccontextmanager
-async def socket(address: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A WebSocket to the running application."""
-    async with connect(f"ws://{address}/graphql", subprotocols=[PROTOCOL], **options) as connection:
-        yield connection
-
-
-async def say(connection: ClientConnection, *messages: Any) -> None:
-    """Send messages, each as JSON unless it is a text."""
-    for message in messages:
-        await connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
-
-
-async def hear(connection: ClientConnection) -> Any:
-    """The next message, which is text."""
-    message = await asyncio.wait_for(connection.recv(), 10)
-    assert isinstance(message, str)
-    return json.loads(message)
-
-
-async def closing(connection: ClientConnection) -> int:
-    """The code with which the server closes."""
-    async with asyncio.timeout(10):
-        with suppress(websockets.ConnectionClosed):
-            async for _ in connection:
-                pass
-        await connection.wait_closed()
-    assert connection.close_code is not None
-    return connection.close_code
-
-
-def subscribe(query: str, one: str = "1") -> dict[str, Any]:
-    """A message that asks for something."""
-    return {"type": "subscribe", "id": one, "payload": {"query": query}}
-
-
-INIT = {"type": "connection_init"}
 
 
 async def test_a_query_is_answered_over_a_socket(address: str) -> None:
@@ -131,7 +87,7 @@ async def test_the_protocols_rules_are_kept(address: str) -> None:
     async with socket(address) as connection:
         await say(connection, INIT, INIT)
         assert await closing(connection) == 4429
-    async with connect(f"ws://{address}/graphql", subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
+    async with socket(address, subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
         assert await closing(connection) == 4406
 
 

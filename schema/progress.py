@@ -1,0 +1,67 @@
+"""Following jobs: where each stands, told whenever it has changed."""
+
+from collections.abc import AsyncGenerator
+from functools import partial
+
+import strawberry
+
+from graphql_api.enums import JobStatus
+from graphql_api.errors import NotFound, Unauthenticated, Unavailable
+from loaders import jobs as loaders
+from loaders.core.filters import uuid_or_none
+from schema import refs
+from schema.core import Info, plain
+from schema.jobs import Job, JobProgress
+
+UNDER_WAY = frozenset(
+    status.value for status in (JobStatus.SCHEDULED, JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.ERROR)
+)
+"""Statuses, as stored, from which a job goes on to another by itself."""
+
+
+@plain
+class JobProgressEvent:
+    """A job's progress at one moment."""
+
+    job: refs.Job
+    """The job."""
+    progress: JobProgress
+    """The counts."""
+
+
+@strawberry.type
+class JobSubscriptions:
+    """The part of Subscription that follows jobs."""
+
+    @strawberry.subscription(
+        description="The state at once, then after each change, at most once a second; ends when the job can change no "
+        "more."
+    )
+    async def job_progress(self, info: Info, job_id: strawberry.ID) -> AsyncGenerator[JobProgressEvent, None]:
+        """Tell what has changed, to whoever may still see it."""
+        context, last = info.context, None
+        if not context.actor.signed_in:
+            raise Unauthenticated
+        key = uuid_or_none(job_id)
+        if key is None:
+            raise NotFound(job_id, "job_id")
+        with context.events.following(key) as follower:
+            while True:
+                try:
+                    await context.renew()
+                    job = await Job.read(context, key)
+                    if job is None:
+                        raise NotFound(job_id, "job_id")
+                    row = job.row
+                    counts = await follower.topic.read(partial(context.loaders.batch, loaders.progress, row))
+                except Unavailable:
+                    if last is None:
+                        raise
+                else:
+                    if (row, counts) != last:
+                        last = row, counts
+                        follower.rest()
+                        yield JobProgressEvent(job=job, progress=JobProgress.of(counts))
+                    if counts.is_final and row.job_status not in UNDER_WAY:
+                        return
+                await follower.next()
