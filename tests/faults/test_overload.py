@@ -1,0 +1,169 @@
+"""More is asked than a server can answer: what it takes on stays quick, and the rest hears so at once."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import json
+import os
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+
+import httpx2
+import pytest
+import pytest_asyncio
+
+from benchmarks import databases, measures, questions
+from benchmarks.loads import Client, post
+from tests.faults.floods import flood, part
+from tests.faults.servers import Served, serving
+
+pytestmark = pytest.mark.timeout(300)
+
+MESSAGES = 20_000
+PLAN = "dashboard"
+"""A question that the planner answers: PostgreSQL, which shares its core with the load, has most of the work."""
+RESOLVERS = """query ($id: ID!) { viewer { __typename } service(id: $id) {
+  name templates(first: 10) { nodes { id name channel updatedAt } } members(first: 5) { nodes { user { name } } } } }"""
+"""A question that graphql-core answers: the server has most of the work."""
+SECONDS = 4.0
+CONNECTIONS = 400
+UNBOUNDED = """
+from graphql_api import cli, pressure
+pressure.Pressure.full = lambda *_: False
+cli.main(["serve"])
+"""
+"""A server that takes on whatever comes."""
+
+
+World = tuple[Mapping[str, str], databases.Facts]
+
+
+@pytest.fixture(scope="module")
+def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """A PostgreSQL with the benchmark's data, on this process's cores; the environment, and the facts."""
+    with_cores = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, OTHERS)
+    with databases.running(tmp_path_factory.mktemp("overload"), MESSAGES) as (_, environment, facts):
+        yield environment, facts
+    os.sched_setaffinity(0, with_cores)
+
+
+CORES = sorted(os.sched_getaffinity(0))
+OTHERS = set(CORES[1:]) or set(CORES)
+"""The server has the first core, PostgreSQL and the load have the others."""
+
+
+@pytest_asyncio.fixture
+async def server(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+    """A server on a core of its own."""
+    environment, _ = world
+    pin = functools.partial(os.sched_setaffinity, 0, {CORES[0]})
+    async with serving(environment, tmp_path, *getattr(request, "param", ()), prepare=pin) as served:
+        yield served
+
+
+@pytest.fixture
+def ask(world: World) -> Callable[[str], bytes]:
+    """A question as it goes over the wire."""
+    _, facts = world
+    headers = {"authorization": f"Bearer {facts.token}"}
+
+    def asked(question: str) -> bytes:
+        if question == RESOLVERS:
+            body = {"query": question, "variables": {"id": facts.service_id}}
+            return post("/graphql", json.dumps(body).encode(), headers)
+        (known,) = [one for one in questions.questions(facts, {}) if one.name == question]
+        make = known.request(questions.OURS, "/graphql", headers)
+        assert make is not None
+        return make()
+
+    return asked
+
+
+def capacity(port: int, request: bytes, seconds: float = 2.0) -> float:
+    """Answers a second with sixteen connections, each of which waits for its answer."""
+    with Client(port, 16) as client:
+        return client.ask(lambda: request, seconds=seconds).rate
+
+
+def processor_time(pid: int, port: int, request: bytes) -> float:
+    """Seconds of a core that an answer costs the server, which is measured so that a busy machine changes nothing."""
+    with Client(port, 16) as client:
+        client.ask(lambda: request, seconds=0.5)
+        before = measures.processor_time(pid)
+        slice_ = client.ask(lambda: request, seconds=3)
+        return (measures.processor_time(pid) - before) / len(slice_.latencies)
+
+
+@pytest.mark.parametrize(("question", "times"), [(PLAN, 2), (RESOLVERS, 2), (RESOLVERS, 5), (RESOLVERS, 10)])
+async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
+    server: Served, ask: Callable[[str], bytes], question: str, times: int
+) -> None:
+    request = ask(question)
+    pid = server.process.pid
+    await asyncio.to_thread(capacity, server.port, request)
+    most = await asyncio.to_thread(capacity, server.port, request)
+    offer = functools.partial(flood, server.port, request, rate=times * most, connections=CONNECTIONS)
+    await asyncio.to_thread(offer, seconds=1.0)
+    before, used = measures.memory(pid), measures.processor_time(pid)
+    found = await asyncio.to_thread(offer, seconds=SECONDS)
+    used = measures.processor_time(pid) - used
+    grown = measures.memory(pid) - before
+    after = await recovery(server, request)
+    cost = await asyncio.to_thread(processor_time, pid, server.port, request)
+    share = len(found.answered) * cost / used
+
+    print(  # noqa: T201 - figures to know
+        f"{times} x {most:.0f}/s: {found}; {found.goodput / most:.0%} of them, {share:.0%} of the processor's time "
+        f"({used / SECONDS:.0%} busy), {grown:+.1f} MB, again in {after:.2f} s"
+    )
+    assert found.others == 0
+    assert part(found.answered, 99) < 0.3
+    assert part(found.refused, 50) < 0.05
+    # The one is less than it was where other programs are busy, the other where PostgreSQL is what is slow.
+    assert max(share, found.goodput / most) > 0.85
+    assert grown < 10
+    assert after < 2
+
+
+@pytest.mark.parametrize("server", [("-c", UNBOUNDED)], indirect=True)
+async def test_the_same_load_catches_a_server_that_takes_on_everything(
+    server: Served, ask: Callable[[str], bytes]
+) -> None:
+    request = ask(RESOLVERS)
+    await asyncio.to_thread(capacity, server.port, request)
+    most = await asyncio.to_thread(capacity, server.port, request)
+    found = await asyncio.to_thread(
+        flood, server.port, request, rate=5 * most, seconds=SECONDS, connections=CONNECTIONS
+    )
+
+    print(f"unbounded: {found}")  # noqa: T201 - a figure to know
+    assert part(found.answered, 99) > 0.3
+
+
+async def test_how_the_server_is_can_be_seen_under_any_load(server: Served, ask: Callable[[str], bytes]) -> None:
+    request = ask(RESOLVERS)
+    most = await asyncio.to_thread(capacity, server.port, request)
+    asking = asyncio.create_task(
+        asyncio.to_thread(flood, server.port, request, rate=3 * most, seconds=2.0, connections=CONNECTIONS)
+    )
+    await asyncio.sleep(0.5)
+    async with httpx2.AsyncClient() as http:
+        seen = {path: (await http.get(server.url + path)).status_code for path in ("/_status", "/_status?simple")}
+    found = await asking
+
+    assert seen == {"/_status": 200, "/_status?simple": 200}
+    assert len(found.refused) > 0
+
+
+async def recovery(served: Served, request: bytes) -> float:
+    """Seconds until four connections are answered for half a second without a refusal."""
+    clock = asyncio.get_running_loop().time
+    began = clock()
+    while True:
+        with await asyncio.to_thread(Client, served.port, 4) as client:
+            slice_ = await asyncio.to_thread(client.ask, lambda: request, seconds=0.25)
+        if not slice_.failures:
+            return clock() - began - 0.25
+        assert clock() - began < 10
