@@ -1,0 +1,40 @@
+"""The world that is asked about, made once."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from graphql_api.crypto import Signer
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from tests.matrix import truths
+from tests.matrix.truths import Truth
+from tests.matrix.worlds import Maker, Reading, World
+
+
+@pytest_asyncio.fixture(scope="module")
+async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
+    """Both tenants, for all tests here; nothing is changed."""
+    settings = Settings.model_validate(
+        {
+            "environment": "test",
+            "data_dir": tmp_path_factory.mktemp("matrix"),
+            "secret_key": ["matrix-secret-key"],
+            "dangerous_salt": "matrix-salt",
+        }
+    )
+    signer = Signer(tuple(settings.secret_keys), settings.salt)
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        yield await Maker(Reading(connection), settings, signer, Store.connect(settings)).world()
+        await transaction.rollback()
+
+
+@pytest_asyncio.fixture(scope="module")
+async def truth(world: World) -> Truth:
+    """What is there."""
+    return await truths.read(world)
