@@ -22,6 +22,7 @@ from graphql_api.database import Database
 from graphql_api.documents import Persisted
 from graphql_api.errors import Refusal, Unavailable
 from graphql_api.events import Events
+from graphql_api.guards import Gate
 from graphql_api.http import ACTING_USER, Endpoint, Server
 from graphql_api.live import Live
 from graphql_api.metrics import Metrics
@@ -87,7 +88,7 @@ def create(settings: Settings | None = None, *, database: Database | None = None
         gc.set_threshold(50_000, 20, 50)
         ending = asyncio.Event()
         writing = asyncio.create_task(_write_down(metrics, usage, pressure, ending))
-        yield {"pressure": pressure, "live": live}
+        yield {"pressure": pressure, "live": live, "gate": Gate(settings, metrics)}
         ending.set()
         await writing
         await events.close()

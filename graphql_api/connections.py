@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from typing import TYPE_CHECKING, Any
-
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+from typing import TYPE_CHECKING
 
 from graphql_api import answers
 from graphql_api.errors import Unavailable
+from graphql_api.guards import ANSWERED, Guarded
 from graphql_api.pressure import ABANDON, ABANDONED
 
 if TYPE_CHECKING:
+    import asyncio
+
     from starlette.types import ASGIApp
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -27,15 +27,7 @@ TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\n" + b"".join(
 _BODY = b"\r\n" + _REFUSAL.body
 
 
-class _Answered:
-    """A request of which nothing is to be done any more."""
-
-    response_complete = True
-    disconnected = False
-    message_event = asyncio.Event()
-
-
-class Connection(HttpToolsProtocol):
+class Connection(Guarded):
     """One connection; requests beyond what the process takes on cost no task, no routing and no application."""
 
     _pressure: Pressure | None = None
@@ -68,17 +60,17 @@ class Connection(HttpToolsProtocol):
             self._arriving = True
             self._pressure.aside += 1
 
-    def on_headers_complete(self) -> None:
+    def take(self) -> None:
         """Begin a request, or turn it away."""
         pressure = self._pressure
         if pressure is None or (self.parser.should_upgrade() and self._should_upgrade()):
-            super().on_headers_complete()
+            super().take()
             return
         free = self.cycle is None or self.cycle.response_complete
         if free and pressure.full(len(self.tasks)) and not self.url.startswith(FREE):
             self._turn_away(pressure)
             return
-        super().on_headers_complete()
+        super().take()
         if pressure.leaving:
             self.cycle.keep_alive = False
 
@@ -101,7 +93,7 @@ class Connection(HttpToolsProtocol):
 
     def _turn_away(self, pressure: Pressure) -> None:
         pressure.turned_away += 1
-        self.cycle = _ANSWERED
+        self.cycle = ANSWERED
         closing = pressure.leaving or self.expect_100_continue or not self.parser.should_keep_alive()
         origin = next((value for name, value in self.headers if name == b"origin"), b"")
         self.transport.write(
@@ -119,6 +111,3 @@ class Connection(HttpToolsProtocol):
         if self._arriving and self._pressure:
             self._arriving = False
             self._pressure.aside -= 1
-
-
-_ANSWERED: Any = _Answered()

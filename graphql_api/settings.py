@@ -6,14 +6,16 @@ import contextlib
 import re
 from datetime import datetime
 from functools import cached_property
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
+PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1", "fc00::/7"]
 KeyRing = Annotated[list[SecretStr], NoDecode]
 
 
@@ -87,6 +89,10 @@ class Settings(BaseSettings):
     """WebSockets and streams of events that a process keeps open."""
     live_connections_per_caller: int = 100
     """Those of them that are one person's or one key's."""
+    connections_per_address: int = 200
+    """How many connections one address may hold to one process; those of `proxies` are not counted."""
+    proxies: list[IPvAnyNetwork] = Field(default_factory=lambda: [ip_network(one) for one in PRIVATE])
+    """Networks from which load balancers pass on what others ask; this machine and private ones unless said."""
     cors_origins: list[str] = Field(default_factory=list)
     introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
 

@@ -27,9 +27,11 @@ async def serving_app(application: app.Shell) -> AsyncIterator[str]:
         server = Quiet(serving.configuration(application=application))
         task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
         await server.ready.wait()
-        yield f"127.0.0.1:{listener.getsockname()[1]}"
-        server.should_exit = True
-        await task
+        try:
+            yield f"127.0.0.1:{listener.getsockname()[1]}"
+        finally:
+            server.should_exit = True
+            await task
 
 
 class Quiet(serving.Server):

@@ -1,0 +1,256 @@
+"""What a client may hold of a server: some connections, each with a small head, soon, and an answer that it reads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from http import HTTPStatus
+from ipaddress import ip_address
+from typing import TYPE_CHECKING, Any
+
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from graphql_api import answers
+from graphql_api.requests import Rejected
+
+if TYPE_CHECKING:
+    from graphql_api.metrics import Metrics
+    from graphql_api.settings import Settings
+
+BYTES = 16_384
+"""Of the first line of a request and its headers, together."""
+SECONDS = 5.0
+"""From the first byte of a head to its last; and to the first, on a new connection."""
+STRAGGLING = 10.0
+"""Seconds for a body that is still coming when its request has been answered."""
+STALLED = 20.0
+LEAST = 65_536
+"""Bytes of an answer that a client must read in so many seconds."""
+
+TOO_LARGE = Rejected(431, f"The address and the headers may have {BYTES:,} bytes at most.")
+TOO_SLOW = Rejected(408, "The headers did not arrive in time.")
+TOO_MANY = Rejected(429, "Your address has too many connections open: use them again.", retry_after="1")
+MALFORMED = Rejected(400, "This is not HTTP.")
+
+
+class Gate:
+    """The connections of a process, by the addresses that they come from."""
+
+    def __init__(self, settings: Settings, metrics: Metrics) -> None:
+        """Let in as many as the settings say."""
+        self._most = settings.connections_per_address
+        self._proxies = settings.proxies
+        self._open: Counter[str] = Counter()
+        self.metrics = metrics
+
+    def enter(self, address: str) -> bool:
+        """Take one more from an address, unless it has enough; proxies speak for many and are not counted."""
+        if self._open[address] >= self._most and not self._is_proxy(address):
+            return False
+        self._open[address] += 1
+        return True
+
+    def leave(self, address: str) -> None:
+        """Forget one."""
+        self._open[address] -= 1
+        if not self._open[address]:
+            del self._open[address]
+
+    def _is_proxy(self, address: str) -> bool:
+        try:
+            there = ip_address(address.partition("%")[0])
+        except ValueError:
+            return True
+        return any(there in network for network in self._proxies)
+
+
+class _Answered:
+    """A request of which nothing is to be done any more."""
+
+    response_complete = True
+    disconnected = False
+    keep_alive = False
+    message_event = asyncio.Event()
+
+
+ANSWERED: Any = _Answered()
+
+
+class Guarded(HttpToolsProtocol):
+    """A connection that is closed where its client only holds it."""
+
+    _gate: Gate | None = None
+    _address = ""
+    _awaiting = True
+    """Whether the head of a request is next."""
+    _ended = False
+    """Whether the end of a request was the last thing to come."""
+    _whole = False
+    """Whether the end of a head was among what came last."""
+    _head = 0
+    """Bytes that came of a head, as long as it is not whole."""
+    _timer: asyncio.TimerHandle | None = None
+    _reading: asyncio.TimerHandle | None = None
+    _unread = 0
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Begin, if this address may have one more."""
+        super().connection_made(transport)
+        gate: Gate | None = self.app_state.get("gate")
+        if gate and self.client:
+            if not gate.enter(self.client[0]):
+                gate.metrics.rejected(TOO_MANY.status)
+                self._refuse(TOO_MANY)
+                return
+            self._gate, self._address = gate, self.client[0]
+        self._expect(SECONDS)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        super().connection_lost(exc)
+        self._stop_expecting()
+        self.resume_writing()
+        self._leave()
+
+    def data_received(self, data: bytes) -> None:
+        """Take what has come; what is no whole head must become one soon."""
+        self._ended = self._whole = False
+        super().data_received(data)
+        if self._awaiting and not self._ended:
+            if not self._head:
+                self._expect(SECONDS)
+            self._head += 1 if self._whole else len(data)
+            if self._head > BYTES:
+                self._reject(TOO_LARGE)
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        self._ended = False
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        """Go on to the body, unless the head is too large."""
+        self._awaiting, self._whole = False, True
+        self._head = 0
+        self._stop_expecting()
+        size = len(self.url)
+        for name, value in self.headers:
+            size += len(name) + len(value) + 4
+        if size > BYTES:
+            self._reject(TOO_LARGE)
+        if self.transport.is_closing():
+            self.cycle = ANSWERED
+        else:
+            self.take()
+
+    def take(self) -> None:
+        """Take on a request whose head is good."""
+        super().on_headers_complete()
+
+    def on_message_complete(self) -> None:
+        """End a request; the next thing is the head of another."""
+        self._awaiting = self._ended = True
+        self._stop_expecting()
+        super().on_message_complete()
+        if self.cycle is not None and self.cycle.response_complete:
+            self._expect(self.timeout_keep_alive)
+
+    def on_response_complete(self) -> None:
+        """End an answer, which may be there before the request is."""
+        super().on_response_complete()
+        if not self._awaiting:
+            self._unset_keepalive_if_required()
+            self._expect(STRAGGLING)
+
+    def pause_writing(self) -> None:
+        """Wait for the client to read."""
+        super().pause_writing()
+        self._unread = self.transport.get_write_buffer_size()
+        self._reading = self.loop.call_later(STALLED, self._look)
+
+    def resume_writing(self) -> None:
+        """Go on: it does."""
+        super().resume_writing()
+        if self._reading is not None:
+            self._reading.cancel()
+            self._reading = None
+
+    def handle_websocket_upgrade(self) -> None:
+        """Become a WebSocket, which is a connection of the same address."""
+        super().handle_websocket_upgrade()
+        socket: Any = self.transport.get_protocol()
+        lost = socket.connection_lost
+
+        def connection_lost(exc: Exception | None) -> None:
+            lost(exc)
+            self._leave()
+
+        socket.connection_lost = connection_lost
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close a connection that has been silent, though something may be left to be read."""
+        if self.transport.get_write_buffer_size():
+            self.transport.abort()
+        super().timeout_keep_alive_handler()
+
+    def send_400_response(self, msg: str) -> None:
+        """Refuse what cannot be parsed."""
+        del msg
+        self._reject(MALFORMED)
+
+    def _expect(self, seconds: float) -> None:
+        self._stop_expecting()
+        if not self.transport.is_closing():
+            self._timer = self.loop.call_later(seconds, self._late)
+
+    def _stop_expecting(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _late(self) -> None:
+        """Close a connection on which something did not come in time."""
+        self._timer = None
+        if self._head:
+            self._reject(TOO_SLOW)
+        else:
+            self.transport.close()
+
+    def _look(self) -> None:
+        """See whether a client has read anything since."""
+        unread = self.transport.get_write_buffer_size()
+        if unread > self._unread - LEAST:
+            self.transport.abort()
+            return
+        self._unread = unread
+        self._reading = self.loop.call_later(STALLED, self._look)
+
+    def _reject(self, rejected: Rejected) -> None:
+        if self._gate:
+            self._gate.metrics.rejected(rejected.status)
+        self._refuse(rejected)
+
+    def _refuse(self, rejected: Rejected) -> None:
+        """Answer, where no other answer is under way, and close."""
+        if self.transport.is_closing():
+            return
+        if self.cycle is None or self.cycle.response_complete:
+            self.transport.write(_ANSWERS[rejected.status])
+            self.transport.close()
+        else:
+            self.cycle.keep_alive = False
+
+    def _leave(self) -> None:
+        if self._gate:
+            self._gate.leave(self._address)
+            self._gate = None
+
+
+def _whole(rejected: Rejected) -> bytes:
+    answer = answers.reject(rejected)
+    headers = [*answer.raw_headers, (b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
+    line = b"HTTP/1.1 %d %b\r\n" % (rejected.status, HTTPStatus(rejected.status).phrase.encode())
+    return line + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + answer.body
+
+
+_ANSWERS = {one.status: _whole(one) for one in (TOO_LARGE, TOO_SLOW, TOO_MANY, MALFORMED)}
