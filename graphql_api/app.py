@@ -76,7 +76,7 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     usage = Usage(database)
     pressure = Pressure.of(settings, database)
     store, persisted, rates = store or Store.connect(settings), Persisted.of(settings), Rates.of(settings)
-    events, live = Events(settings.listen_url), Live(database, settings, pressure)
+    events, live = Events(settings.listen_url), Live(database, settings)
     server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates, events, live)
     planner = Planner.of(schema, database, settings)
 

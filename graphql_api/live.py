@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from graphql_api.actors import Actor
     from graphql_api.database import Database
-    from graphql_api.pressure import Pressure
     from graphql_api.settings import Settings
 
 FORBIDDEN = 4403
@@ -45,10 +44,9 @@ class Seat:
 class Live:
     """The connections of this process."""
 
-    def __init__(self, database: Database, settings: Settings, pressure: Pressure) -> None:
+    def __init__(self, database: Database, settings: Settings) -> None:
         """Begin with none."""
         self._database = database
-        self._pressure = pressure
         self._most = settings.live_connections
         self._most_of_one = settings.live_connections_per_caller
         self._seats: set[Seat] = set()
@@ -68,12 +66,10 @@ class Live:
             raise Unavailable("This server has too many open connections: try again later.")
         seat = Seat(end)
         self._seats.add(seat)
-        self._pressure.aside += 1
         try:
             yield seat
         finally:
             self._seats.discard(seat)
-            self._pressure.aside -= 1
             if seat.actor is not None:
                 self._leave(seat.actor)
 

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import time
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from starlette.types import Scope
 
     from graphql_api.database import Database
@@ -55,6 +58,15 @@ class Pressure:
         """As the settings say."""
         origins = frozenset(origin.encode("latin-1", "ignore") for origin in settings.cors_origins)
         return cls(database, settings.database_pool_size, notice=settings.notice, origins=origins)
+
+    @contextlib.contextmanager
+    def stepped_aside(self) -> Iterator[None]:
+        """Count what is under way here as none of our work."""
+        self.aside += 1
+        try:
+            yield
+        finally:
+            self.aside -= 1
 
     def full(self, under_way: int) -> bool:
         """Whether one more request is too many."""

@@ -16,6 +16,7 @@ from uvicorn.supervisors import Multiprocess, multiprocess
 from graphql_api import logs
 from graphql_api.complaints import Complaint
 from graphql_api.connections import Connection
+from graphql_api.frames import Frames
 from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def configuration(*, workers: int = 1, application: Any = "graphql_api.serving:f
         workers=workers,
         lifespan="on",
         http=Connection,
-        ws="websockets-sansio",
+        ws=Frames,
         ws_max_size=LONGEST_FRAME,
         ws_per_message_deflate=False,
         log_config=None,

@@ -54,6 +54,7 @@ class Stream:
     def __init__(self, server: Server, operation: Operation, actor: Actor) -> None:
         """Begin with nothing asked."""
         self.until = contextlib.ExitStack()
+        self._pressure = server.pressure
         self._results: AsyncGenerator[ExecutionResult] = server.stream(operation, actor)
         self._next: asyncio.Future[ExecutionResult | None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -75,7 +76,7 @@ class Stream:
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Tell each result as it comes."""
         del scope
-        with self.until:
+        with self.until, self._pressure.stepped_aside():
             await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
             gone = asyncio.ensure_future(_gone(receive))
             try:

@@ -3,54 +3,14 @@
 import asyncio
 import itertools
 import time
-from typing import Any
 from uuid import uuid4
 
 import pytest
-from sqlalchemy import text
-from websockets.asyncio.client import ClientConnection
 
-from graphql_api import models, tokens
-from graphql_api.enums import ServicePermission
-from graphql_api.events import tell
 from tests.live.conftest import Served, Team, serving
+from tests.live.jobs import FOLLOW, event, follow, revoke, scheduled, signed_in, write
 from tests.sockets import closing, hear, init, say, socket, subscribe
 from tests.worker.rigs import Rig, texts
-
-FOLLOW = """
-subscription ($id: ID!) {
-  jobProgress(jobId: $id) { job { id status } progress { total created delivered isFinal } }
-}
-"""
-
-COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
-
-
-def event(job: models.Job, status: str, *counts: int, final: bool = False) -> dict[str, Any]:
-    """What a follower is told."""
-    total, created, delivered = counts
-    progress = {"total": total, "created": created, "delivered": delivered, "isFinal": final}
-    payload = {"data": {"jobProgress": {"job": {"id": str(job.id), "status": status}, "progress": progress}}} | COST
-    return {"type": "next", "id": "1", "payload": payload}
-
-
-async def follow(connection: ClientConnection, token: str, job: models.Job) -> Any:
-    """Begin to follow a job; answers the first that is told."""
-    await say(connection, init(token), subscribe(FOLLOW, id=str(job.id)))
-    assert await hear(connection) == {"type": "connection_ack"}
-    return await hear(connection)
-
-
-async def scheduled(rig: Rig, team: Team) -> models.Job:
-    """A job of one row that waits for its time."""
-    return await rig.job(team.template, texts(1), rows=1, job_status="scheduled", scheduled_for=models.utcnow())
-
-
-async def write(rig: Rig, job: models.Job, status: str) -> None:
-    """Let the status of a job change, and tell so, as every change of ours does."""
-    async with rig.database.transaction() as tx:
-        await tx.execute(text("UPDATE jobs SET job_status = :status WHERE id = :id"), {"status": status, "id": job.id})
-        await tell(tx, job.id)
 
 
 async def test_a_job_is_followed_from_its_first_row_to_its_end(rig: Rig, served: Served, team: Team) -> None:
@@ -181,7 +141,7 @@ async def test_a_revoked_key_closes_its_connections_within_a_second(rig: Rig, se
         assert await hear(idle) == {"type": "connection_ack"}
         await follow(busy, team.token, job)
         began = time.monotonic()
-        await rig.execute("UPDATE api_keys SET expiry_date = now() WHERE id = :id", id=team.key.id)
+        await revoke(rig, team)
 
         assert [await closing(idle), await closing(busy)] == [4403, 4403]
         assert time.monotonic() - began < 1
@@ -219,12 +179,3 @@ async def test_who_follows_no_more_is_let_go_of(rig: Rig, served: Served, team: 
         async with asyncio.timeout(2):
             while served.server.events.followed:  # noqa: ASYNC110 - nobody tells
                 await asyncio.sleep(0.01)
-
-
-async def signed_in(rig: Rig, team: Team) -> tuple[models.User, str]:
-    """A member who sees what is sent, and the token of their session."""
-    user = await rig.make.member(team.service, {ServicePermission.VIEW_ACTIVITY})
-    session = models.Session(id=uuid4(), user_id=user.id, expires_at=models.utcnow().replace(year=2100))
-    await rig.make.add(session)
-    await rig.execute("UPDATE users SET current_session_id = :session WHERE id = :id", session=session.id, id=user.id)
-    return user, tokens.of_session(rig.signer, user.id, session.id)

@@ -1,0 +1,47 @@
+"""A WebSocket as uvicorn has it, but let go of where its client does not read what it asked for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uvicorn.protocols.websockets.websockets_sansio_impl import WebSocketsSansIOProtocol
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from uvicorn._types import ASGISendEvent
+
+PATIENCE = 10.0
+"""Seconds for which a client may leave what it was sent where it is."""
+
+
+class Frames(WebSocketsSansIOProtocol):
+    """One connection."""
+
+    _dropping: asyncio.TimerHandle | None = None
+
+    def pause_writing(self) -> None:
+        """Wait for the client, for a while; to close the connection would be to wait for ever."""
+        super().pause_writing()
+        self._dropping = self.loop.call_later(PATIENCE, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """Go on."""
+        self._stay()
+        super().resume_writing()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """End."""
+        self._stay()
+        super().connection_lost(exc)
+
+    async def send(self, message: ASGISendEvent) -> None:
+        """Send; uvicorn would take a connection that was refused for one that was forgotten."""
+        await super().send(message)
+        if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
+            self.handshake_complete = True
+
+    def _stay(self) -> None:
+        if self._dropping is not None:
+            self._dropping.cancel()
+            self._dropping = None
