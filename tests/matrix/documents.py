@@ -21,6 +21,10 @@ BY_ID = ("job", "notification", "organisation", "service", "template", "user")
 ANY_OF = {"Node": ["Service", "Template", "ApiKey", "User", "Organisation", "Job", "Notification"]}
 
 
+APART = {"preview", "atVersion", "usage", "statistics", "annualAllowance", "object", "actor", "usageByService"}
+"""Fields that plans leave to graphql-core, with the whole document: the others are asked for without them."""
+
+
 class Step(NamedTuple):
     """A field, and the type of row that it leads to."""
 
@@ -91,10 +95,11 @@ def _onwards(path: Path, depth: int) -> Iterator[Path]:
 
 
 def refusable(path: Path) -> bool:
-    """Whether a path leads through a field that is refused to some."""
+    """Whether a path leads through a field that is refused to some, or to no plan."""
     holders = [step.kind for step in path]
     return any(
-        policy().rule(holder, step.name).otherwise == REFUSED for holder, step in zip(holders, path[1:], strict=False)
+        step.name in APART or policy().rule(holder, step.name).otherwise == REFUSED
+        for holder, step in zip(holders, path[1:], strict=False)
     )
 
 
@@ -141,7 +146,7 @@ def ends(kind: str, *, brief: bool) -> tuple[str, str]:
     open_: list[str] = []
     closed: list[str] = []
     for name, text in _split(selection):
-        (closed if rules[name].otherwise == REFUSED else open_).append(text)
+        (closed if name in APART or rules[name].otherwise == REFUSED else open_).append(text)
     return " ".join(open_), " ".join(closed)
 
 
@@ -186,7 +191,7 @@ def _packed(root: Step, depth: int, *, closed: bool) -> Iterator[Document]:
             waiting.append((path, open_))
     tree, size = Tree(), 0
     for path, end in waiting:
-        more = len(end.split()) + 4 * len(path)
+        more = sum(word.isidentifier() for word in end.split()) + 3 * len(path)
         if size and size + more > FIELDS:
             yield _document(tree, root)
             tree, size = Tree(), 0

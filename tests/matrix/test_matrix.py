@@ -90,7 +90,7 @@ async def test_a_row_that_is_found_without_its_rule_is_a_leak(
         one.cache_clear()
     asked = [(one, ids_of(world, one)) for one in of_members(documents.documents(1), "user", "template")]
     try:
-        found = await ask_everybody(world, truth, asked, roles={"stranger"}, plan=False)
+        found = await ask_everybody(world, truth, asked, roles={"stranger"}, planned=())
     finally:
         for one in caches:
             one.cache_clear()
@@ -104,7 +104,7 @@ async def test_a_field_that_has_lost_its_guard_is_a_leak(
     """The second planted fault: fields ask for no permission."""
     monkeypatch.setattr(resolvers, "require", lambda *_: None)
     asked = [(one, ids_of(world, one)) for one in of_members(documents.documents(2), "service")]
-    found = await ask_everybody(world, truth, asked, roles={"member without permissions", "live key"}, plan=False)
+    found = await ask_everybody(world, truth, asked, roles={"member without permissions", "live key"}, planned=())
 
     assert found.kinds["errors"] >= 1
     assert found.kinds["leak"] >= 1
