@@ -19,8 +19,11 @@ if TYPE_CHECKING:
     from graphql_api.database import Database
 
 Records = list[Any]
-STATEMENTS = 64
-"""Statements that a connection keeps prepared; the driver's own cache leaves out long ones, which are the costliest."""
+STATEMENTS, LETTERS, LONGEST = 64, 512 << 10, 128 << 10
+"""Statements that a connection keeps prepared, letters of them all, and of one: longer ones are prepared each time.
+
+For each letter PostgreSQL holds some 50 bytes. The driver's own cache leaves out all that are long, the costliest.
+"""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 _PLAN_AS_USUAL = "RESET plan_cache_mode"
 
@@ -44,18 +47,34 @@ class _Lent:
     steady: bool = False
     born: float = field(default_factory=time.monotonic)
     prepared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
+    letters: int = 0
 
     async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
         """The rows of a statement, prepared the first time."""
+        rows: Records
+        if len(sql) > LONGEST:
+            rows = await self.driver.fetch(sql, *arguments)
+            return rows
         statement = self.prepared.get(sql)
         if statement is None:
             statement = self.prepared[sql] = await self.driver.prepare(sql)
-            if len(self.prepared) > STATEMENTS:
-                self.prepared.popitem(last=False)
+            self.letters += len(sql)
+            while len(self.prepared) > STATEMENTS or self.letters > LETTERS:
+                oldest, _ = self.prepared.popitem(last=False)
+                self.letters -= len(oldest)
         else:
             self.prepared.move_to_end(sql)
-        rows: Records = await statement.fetch(*arguments)
+        rows = await statement.fetch(*arguments)
         return rows
+
+    async def plan(self, *, once: bool) -> None:
+        """Have plans of statements made once for all values, or by PostgreSQL's own judgement."""
+        if once == self.steady:
+            return
+        # Whoever is cancelled just now does not know.
+        self.steady = True
+        await self.driver.execute(_PLAN_ONCE if once else _PLAN_AS_USUAL)
+        self.steady = once
 
 
 class Kept:
@@ -82,10 +101,8 @@ class Kept:
                 if not self._settable:
                     rows: Records = await lent.driver.fetch(sql, *arguments)
                 else:
-                    if steady != lent.steady:
-                        # PostgreSQL would plan most of these each time, which takes as long as running them.
-                        await lent.driver.execute(_PLAN_ONCE if steady else _PLAN_AS_USUAL)
-                        lent.steady = steady
+                    # PostgreSQL would plan most of these each time, which takes as long as running them.
+                    await lent.plan(once=steady)
                     rows = await lent.fetch(sql, arguments)
             except BaseException:
                 # Whether it can be used again nobody knows: the pool tries it before it lends it to another.
@@ -117,10 +134,9 @@ class Kept:
 
 async def _close(lent: _Lent) -> None:
     with contextlib.suppress(Exception):
-        if lent.steady and not lent.driver.is_closed():
-            await lent.driver.execute(_PLAN_AS_USUAL)
-    with contextlib.suppress(Exception):
-        if lent.driver.is_closed():
+        with contextlib.suppress(Exception):
+            await lent.plan(once=False)
+        if lent.steady or lent.driver.is_closed():
             await lent.connection.invalidate()
         await lent.connection.close()
 

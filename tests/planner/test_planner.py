@@ -13,10 +13,8 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 
-from graphql_api.actors import Actor
 from graphql_api.context import Context
 from graphql_api.crypto import Signer
-from graphql_api.enums import Channel, ServicePermission
 from graphql_api.errors import QueryTooComplex
 from graphql_api.planner import cache
 from graphql_api.planner.cache import Plans
@@ -25,53 +23,13 @@ from graphql_api.settings import Settings
 from graphql_api.storage import Store
 from schema import schema
 from tests import replays
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask, OneConnection
 from tests.planner.documents import Document
+from tests.planner.worlds import World
 
 DOCUMENTS = int(os.environ.get("DOCUMENTS", "100"))
 """How many documents are made up: more of them in a slower run, as `DOCUMENTS=2000 ./run test planner`."""
-
-
-class World:
-    """Two services of an organisation with messages, jobs and keys, and everyone who may look at them."""
-
-    def __init__(self) -> None:
-        self.ids: list[str] = ["no-uuid", "11111111-1111-4111-8111-111111111111"]
-        self.actors: list[Actor] = []
-        self.answered: list[tuple[bool, bool]] = []
-
-    async def fill(self, make: Builders) -> World:
-        organisation = await make.organisation()
-        admin = await make.user()
-        first = await make.service(organisation_id=organisation.id)
-        second = await make.service()
-        members = [await make.member(first), await make.member(first), await make.member(second)]
-        self.actors = [
-            platform_admin(admin),
-            person(members[0], first),
-            person(members[1], first, second, may={ServicePermission.SEND_TEXTS}),
-            of_organisation(members[2], organisation.id),
-            stranger(),
-        ]
-        self.note(organisation, admin, first, second, *members)
-        for service, member in ((first, members[0]), (second, members[2])):
-            one = await make.api_key(service)
-            self.actors.append(key(one))
-            self.note(one)
-            for channel in Channel:
-                template = await make.template(service, channel)
-                job = await make.job(template)
-                sent = [
-                    await make.notification(template, job_id=job.id, job_row_number=0),
-                    await make.notification(template, created_by_id=member.id),
-                    await make.notification(template, api_key_id=one.id),
-                ]
-                self.note(template, job, *sent)
-        return self
-
-    def note(self, *rows: Any) -> None:
-        self.ids += [str(row.id) for row in rows]
 
 
 @pytest_asyncio.fixture
@@ -90,7 +48,7 @@ async def world(make: Builders) -> AsyncIterator[World]:
 async def test_documents_made_up_at_random(
     seed: int, who: int, world: World, database: OneConnection, settings: Settings, signer: Signer, store: Store
 ) -> None:
-    document = Document(Random(seed), world.ids)  # noqa: S311 - no secret is made of it
+    document = Document(Random(seed), world.ids, world.cursors)  # noqa: S311 - no secret is made of it
     text = document.text()
     context, again = (Context(world.actors[who], database, settings, signer, store) for _ in range(2))
     result = await schema.execute(text, variable_values=document.variables, context_value=context)

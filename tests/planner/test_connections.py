@@ -1,0 +1,121 @@
+"""What plans are read by: few connections, kept ready, bounded in what they keep, and fit for whoever has them next."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import pytest_asyncio
+from asyncpg import QueryCanceledError
+from pydantic import SecretStr
+from sqlalchemy import text
+
+from graphql_api.database import Database
+from graphql_api.planner import connections
+from graphql_api.planner.connections import Kept
+from graphql_api.settings import Settings
+
+MODE = "SELECT current_setting('plan_cache_mode')"
+PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%/* kept */%'"
+
+
+@pytest_asyncio.fixture
+async def server(database_url: str, settings: Settings) -> AsyncIterator[Database]:
+    """A database with a pool of its own, of two connections."""
+    pooled = {"database_url": SecretStr(database_url), "database_pool_size": 2}
+    database = Database.connect(settings.model_copy(update=pooled))
+    yield database
+    await database.close()
+
+
+@pytest_asyncio.fixture
+async def kept(server: Database) -> AsyncIterator[Kept]:
+    """One of them, kept."""
+    kept = Kept(server, 1, 300)
+    yield kept
+    await kept.close()
+
+
+async def value(kept: Kept, sql: str, *, steady: bool = False) -> Any:
+    ((found,),) = await kept.fetch(sql, [], steady=steady)
+    return found
+
+
+async def test_statements_that_a_connection_keeps_are_bounded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(connections, "STATEMENTS", 5)
+
+    for number in range(20):
+        await value(kept, f"SELECT {number} /* kept */")
+
+    # The last one to go is closed with the next that is prepared.
+    assert await value(kept, PREPARED) in {5, 6}
+
+
+async def test_letters_of_the_statements_that_a_connection_keeps_are_bounded(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(connections, "LETTERS", 40_000)
+    monkeypatch.setattr(connections, "LONGEST", 16_000)
+
+    for number in range(20):
+        assert await value(kept, f"SELECT {number} /* kept */ {' ' * 12_000}") == number
+        assert await value(kept, f"SELECT {number} /* kept */ {' ' * 17_000}") == number
+
+    assert await value(kept, PREPARED) in {3, 4}
+
+
+async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, kept: Kept) -> None:
+    assert await value(kept, MODE, steady=True) == "force_generic_plan"
+    assert await value(kept, MODE, steady=False) == "auto"
+    assert await value(kept, MODE, steady=True) == "force_generic_plan"
+    await kept.close()
+
+    async with server.reading() as one, server.reading() as other:
+        assert {await connection.scalar(text(MODE)) for connection in (one, other)} == {"auto"}
+
+
+async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_others(
+    server: Database, kept: Kept
+) -> None:
+    asking = [asyncio.create_task(value(kept, "SELECT pg_sleep(60)", steady=True)) for _ in range(3)]
+    await asyncio.sleep(0.2)
+    for one in asking:
+        one.cancel()
+    await asyncio.wait(asking)
+
+    assert await value(kept, "SELECT 1") == 1
+    async with server.reading() as connection:
+        assert await connection.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(60)'")) == 0
+
+
+async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(kept: Kept) -> None:
+    await value(kept, "SELECT set_config('statement_timeout', '50', false)")
+    with pytest.raises(QueryCanceledError):
+        await value(kept, "SELECT pg_sleep(60)")
+
+    assert await value(kept, "SELECT 1") == 1
+
+
+async def test_a_connection_that_is_lost_is_replaced(kept: Kept) -> None:
+    with pytest.raises(Exception, match="terminating"):
+        await value(kept, "SELECT pg_terminate_backend(pg_backend_pid())")
+
+    assert await value(kept, "SELECT 1") == 1
+
+
+async def test_a_table_may_be_changed_under_a_statement_that_is_kept(server: Database, kept: Kept) -> None:
+    async with server.transaction() as tx:
+        await tx.execute(text("CREATE TABLE changing AS SELECT 1 AS number"))
+    assert await value(kept, "SELECT number FROM changing") == 1
+    async with server.transaction() as tx:
+        await tx.execute(text("ALTER TABLE changing ALTER number TYPE bigint"))
+    try:
+        with pytest.raises(Exception, match="cached"):
+            await value(kept, "SELECT number FROM changing")
+
+        assert await value(kept, "SELECT number FROM changing") == 1
+    finally:
+        async with server.transaction() as tx:
+            await tx.execute(text("DROP TABLE changing"))

@@ -1,0 +1,100 @@
+"""Valid queries over the whole schema, made up at random: aliases, fragments, variables, filters, places and all."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+from graphql_api import models
+from graphql_api.actors import Actor
+from graphql_api.enums import Channel, ServicePermission
+from loaders import jobs, members, notifications, organisations, services, templates, users
+from loaders.core.paging import write_cursor
+from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+
+PAGES = (
+    jobs.of_service,
+    members.of_service,
+    notifications.of_job,
+    notifications.of_service,
+    organisations.organisations,
+    services.services,
+    services.templates,
+    templates.versions,
+    users.users,
+)
+
+
+class World:
+    """Two services of an organisation with messages, jobs and keys, and everyone who may look at them."""
+
+    def __init__(self) -> None:
+        self.ids: list[str] = ["no-uuid", "11111111-1111-4111-8111-111111111111"]
+        self.cursors: list[str] = ["", "nothing"]
+        self.actors: list[Actor] = []
+        self.answered: list[tuple[bool, bool]] = []
+
+    async def fill(self, make: Builders) -> World:
+        organisation = await make.organisation()
+        admin = await make.user()
+        first = await make.service(organisation_id=organisation.id)
+        second = await make.service(
+            name="Quote \" and 'apostrophe' \\ \x07 %s :name $1 \u2028 \U0001f600", restricted=True
+        )
+        members = [await make.member(first), await make.member(first), await make.member(second)]
+        self.actors = [
+            platform_admin(admin),
+            person(members[0], first),
+            person(members[1], first, second, may={ServicePermission.SEND_TEXTS}),
+            of_organisation(members[2], organisation.id),
+            stranger(),
+        ]
+        self.note(organisation, admin, first, second, *members)
+        for service, member in ((first, members[0]), (second, members[2])):
+            one = await make.api_key(service)
+            self.actors.append(key(one))
+            self.note(one)
+            for channel in Channel:
+                template = await make.template(service, channel)
+                self.note(template, *await self._sent(make, template, member, one))
+        closed = await self._in_a_folder(make, first)
+        self.note(closed, *await self._sent(make, closed, members[0], one))
+        self._look_around()
+        return self
+
+    async def _sent(
+        self, make: Builders, template: models.Template, member: models.User, api_key: models.ApiKey
+    ) -> list[Any]:
+        """Messages with everything, and messages with next to nothing."""
+        job = await make.job(template)
+        later = await make.job(template, scheduled_for=datetime(2030, 1, 1), created_by_id=member.id)  # noqa: DTZ001
+        return [
+            job,
+            later,
+            await make.notification(template, job_id=job.id, job_row_number=0),
+            await make.notification(template, job_id=job.id, job_row_number=1, status="permanent-failure"),
+            await make.notification(template, created_by_id=member.id, reference="a", client_reference="Service"),
+            await make.notification(template, api_key_id=api_key.id, key_type="team", status="created"),
+            await make.erased(template, job_id=job.id, job_row_number=2),
+            await make.erased(template, api_key_id=api_key.id),
+        ]
+
+    async def _in_a_folder(self, make: Builders, service: models.Service) -> models.Template:
+        """A template that members do not see, though they see its messages."""
+        template = await make.template(service, name="Hidden", hidden=False)
+        folder = models.TemplateFolder(id=uuid4(), service_id=service.id, name="Closed")
+        await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
+        return template
+
+    def _look_around(self) -> None:
+        """Places in every order of some lists, before all rows and after."""
+        for page in PAGES:
+            for order in (page.order, *page.orders.values()):
+                kinds = [one.type.python_type for one in order.keys(order.descending)]
+                for moment, text in ((datetime.min, ""), (datetime(2026, 6, 1), "Template 2"), (datetime.max, "z")):  # noqa: DTZ001, DTZ901 - naive UTC, as the database
+                    values = {datetime: moment, str: text, UUID: uuid4(), int: 1}
+                    self.cursors.append(write_cursor([values[kind] for kind in kinds], order))
+
+    def note(self, *rows: Any) -> None:
+        self.ids += [str(row.id) for row in rows]
