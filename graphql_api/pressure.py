@@ -49,7 +49,7 @@ class Pressure:
         self.turned_away = 0
         self._database = database
         self._least, self._most, self._patient = connections, DEEPEST * connections, PATIENT * connections
-        self._room = self._most
+        self._room = float(self._most)
         self._since = 0.0
         self._ended_before = 0
 
@@ -85,7 +85,8 @@ class Pressure:
         """See how many ended since this was last asked; if that was long ago, there was no pressure."""
         seconds, ended = now - self._since, self.ended - self._ended_before
         self._since, self._ended_before = now, self.ended
-        room = self._most if seconds > 2 * WINDOW else int(ended / seconds * WAIT)
+        # Half of the way at a time: a moment in which nothing ended says little.
+        room = self._most if seconds > 2 * WINDOW else (self._room + ended / seconds * WAIT) / 2
         self._room = min(max(room, self._least), self._most)
 
 

@@ -1,0 +1,351 @@
+"""Servers that are told to end, clients that are slow or gone, and a database that restarts: nobody is failed."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import signal
+import time
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from contextlib import asynccontextmanager
+from uuid import uuid4
+
+import asyncpg
+import httpx2
+import pytest
+import pytest_asyncio
+
+from graphql_api import models
+from tests.cluster.clients import token
+from tests.cluster.rigs import HOST, free_port
+from tests.faults.servers import Served, serving
+from tests.worker.rigs import Rig
+
+pytestmark = pytest.mark.timeout(300)
+
+CHECKED_EVERY = 0.1
+"""Seconds between two looks of the balancer."""
+NOTICE = 1.5
+CYCLES, RATE = 10, 100
+QUESTION = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nodes { name } } } }"
+HASTY = """
+import signal
+from graphql_api import cli, serving
+serving.Server.handle_exit = lambda self, *_: signal.raise_signal(signal.SIGKILL)
+cli.main(["serve"])
+"""
+"""A server that ends at once."""
+
+
+@pytest_asyncio.fixture
+async def key(rig: Rig) -> models.ApiKey:
+    """A key of a service with a template."""
+    service = await rig.make.service()
+    await rig.make.template(service)
+    return await rig.make.api_key(service)
+
+
+@pytest.fixture
+def environment(rig: Rig) -> Mapping[str, str]:
+    """What a server is told."""
+    return {**rig.environment(), "SHUTDOWN_NOTICE": str(NOTICE)}
+
+
+@pytest.fixture
+def request_of(rig: Rig, key: models.ApiKey) -> bytes:
+    """A question, as it goes over the wire."""
+    body = json.dumps({"query": QUESTION, "variables": {"id": str(key.service_id)}}).encode()
+    return head(rig, key, len(body)) + body
+
+
+def head(rig: Rig, key: models.ApiKey, length: int) -> bytes:
+    """The head of a request with a body."""
+    lines = ["POST /graphql HTTP/1.1", "Host: notify", "Content-Type: application/json"]
+    lines += [f"Authorization: Bearer {token(key, rig.signer)}", f"Content-Length: {length}", "", ""]
+    return "\r\n".join(lines).encode()
+
+
+class Balancer:
+    """Sends each request to a server that says it is ready, over connections that it keeps."""
+
+    def __init__(self) -> None:
+        self.ready: dict[int, httpx2.AsyncClient] = {}
+        self._turn = 0
+
+    async def watch(self, ports: list[int]) -> None:
+        """Look which are ready, again and again."""
+        clients = {port: httpx2.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=20) for port in ports}
+        while True:
+            for port, client in clients.items():
+                try:
+                    well = (await client.get("/_status")).status_code == 200
+                except httpx2.TransportError:
+                    well = False
+                if well:
+                    self.ready[port] = client
+                else:
+                    self.ready.pop(port, None)
+            await asyncio.sleep(CHECKED_EVERY)
+
+    async def post(self, body: Mapping[str, object], bearer: str) -> httpx2.Response:
+        """Pass a request on."""
+        self._turn += 1
+        client = list(self.ready.values())[self._turn % len(self.ready)]
+        return await client.post("/graphql", json=body, headers={"authorization": f"Bearer {bearer}"})
+
+
+async def roll(
+    rig: Rig, key: models.ApiKey, environment: Mapping[str, str], cycles: int, *program: str
+) -> Counter[str]:
+    """Restart two servers in turn, under load; answers what became of the requests."""
+    ports, outcomes, balancer = [free_port(), free_port()], Counter[str](), Balancer()
+    body = {"query": QUESTION, "variables": {"id": str(key.service_id)}}
+    bearer = token(key, rig.signer)
+
+    async def ask() -> None:
+        try:
+            response = await balancer.post(body, bearer)
+            outcomes["answered" if "data" in response.json() else response.text[:200]] += 1
+        except (httpx2.TransportError, ZeroDivisionError) as error:
+            outcomes[type(error).__name__] += 1
+
+    async def load() -> None:
+        async with asyncio.TaskGroup() as group:
+            while True:
+                group.create_task(ask())
+                await asyncio.sleep(1 / RATE)
+
+    async def both_ready() -> None:
+        async with asyncio.timeout(30):
+            while len(balancer.ready) < 2:  # noqa: ASYNC110 - the balancer looks
+                await asyncio.sleep(0.05)
+
+    logs = rig.settings.data_dir
+    running = {port: serving(environment, logs, *program, port=port) for port in ports}
+    served = {port: await one.__aenter__() for port, one in running.items()}
+    watching = asyncio.create_task(balancer.watch(ports))
+    await both_ready()
+    loading = asyncio.create_task(load())
+    try:
+        for cycle in range(cycles):
+            port = ports[cycle % 2]
+            await served[port].end()
+            await running[port].__aexit__(None, None, None)
+            running[port] = serving(environment, logs, *program, port=port)
+            served[port] = await running[port].__aenter__()
+            await both_ready()
+    finally:
+        loading.cancel()
+        await asyncio.wait({loading})
+        watching.cancel()
+        for one in running.values():
+            await one.__aexit__(None, None, None)
+    return outcomes
+
+
+async def test_a_rolling_restart_of_two_servers_fails_nobody(
+    rig: Rig, key: models.ApiKey, environment: Mapping[str, str]
+) -> None:
+    outcomes = await roll(rig, key, environment, CYCLES)
+
+    print(f"{CYCLES} restarts: {dict(outcomes)}")  # noqa: T201 - a figure to know
+    assert list(outcomes) == ["answered"]
+    assert outcomes["answered"] > 1_000
+
+
+async def test_the_same_restarts_catch_servers_that_end_without_notice(
+    rig: Rig, key: models.ApiKey, environment: Mapping[str, str]
+) -> None:
+    outcomes = await roll(rig, key, environment, 2, "-c", HASTY)
+
+    print(f"without notice: {dict(outcomes)}")  # noqa: T201 - a figure to know
+    assert sum(count for outcome, count in outcomes.items() if outcome != "answered") > 0
+
+
+@asynccontextmanager
+async def locked(rig: Rig) -> AsyncIterator[asyncpg.Connection]:
+    """Keep everybody from reading templates."""
+    connection = await asyncpg.connect(rig.environment()["DATABASE_URL"])
+    try:
+        async with connection.transaction():
+            await connection.execute("LOCK templates IN ACCESS EXCLUSIVE MODE")
+            yield connection
+    finally:
+        await connection.close()
+
+
+async def statements(connection: asyncpg.Connection) -> int:
+    """Statements that wait for the templates."""
+    found: int = await connection.fetchval(
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+    )
+    return found
+
+
+async def until(holds: Callable[[], Awaitable[bool]], seconds: float = 10) -> float:
+    """Wait until something holds; answers for how long that took."""
+    began = time.monotonic()
+    async with asyncio.timeout(seconds):
+        while not await holds():  # noqa: ASYNC110 - what it waits for is elsewhere
+            await asyncio.sleep(0.01)
+    return time.monotonic() - began
+
+
+@pytest.fixture
+def patient(environment: Mapping[str, str]) -> Mapping[str, str]:
+    """What a server is told whose statements may take long."""
+    long = {"DATABASE_LOCK_TIMEOUT_MS": "60000", "DATABASE_STATEMENT_TIMEOUT_MS": "60000"}
+    return {**environment, **long, "REQUEST_TIMEOUT": "60"}
+
+
+async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
+    rig: Rig, patient: Mapping[str, str], request_of: bytes
+) -> None:
+    async with serving(patient, rig.settings.data_dir) as served, locked(rig) as connection:
+        waiting = [await asyncio.open_connection(HOST, served.port) for _ in range(3)]
+        for _, writer in waiting:
+            writer.write(request_of)
+
+        async def under_way() -> bool:
+            return await statements(connection) == 3
+
+        await until(under_way)
+        served.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        async with httpx2.AsyncClient(base_url=served.url) as http:
+            await asyncio.sleep(0.1)
+            status, alive = await http.get("/_status"), await http.get("/_status?simple")
+        answers = await asyncio.gather(*(asyncio.wait_for(reader.read(), 20) for reader, _ in waiting))
+        took = time.monotonic() - began
+        await served.end()
+
+    assert (status.status_code, alive.status_code) == (503, 200)
+    assert status.headers["connection"] == "close"
+    for answer in answers:
+        assert answer.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 1" in answer
+    assert 10 < took < 14
+    assert "Traceback" not in served.logged()
+
+
+@pytest.mark.parametrize("leaves", [True, False])
+async def test_a_query_whose_client_is_gone_is_cancelled(
+    rig: Rig, patient: Mapping[str, str], request_of: bytes, leaves: bool
+) -> None:
+    async with serving(patient, rig.settings.data_dir) as served, locked(rig) as connection:
+        _, writer = await asyncio.open_connection(HOST, served.port)
+        writer.write(request_of)
+
+        async def one() -> bool:
+            return await statements(connection) == 1
+
+        async def none() -> bool:
+            return await statements(connection) == 0
+
+        await until(one)
+        if leaves:
+            writer.close()
+            assert await until(none) < 1
+        else:
+            await asyncio.sleep(2)
+            assert await one()
+        logged = served.logged()
+    assert "Traceback" not in logged
+
+
+async def test_a_mutation_whose_client_is_gone_is_done_nevertheless(
+    rig: Rig, key: models.ApiKey, patient: Mapping[str, str]
+) -> None:
+    create = """mutation ($service: ID!, $name: String!) { createTemplate(input: {
+        serviceId: $service, name: $name, content: {sms: {body: "Hello"}} }) { userErrors { message } } }"""
+    name = str(uuid4())
+    body = json.dumps({"query": create, "variables": {"service": str(key.service_id), "name": name}}).encode()
+    member = await rig.make.member(await rig.make.service())
+    del member
+    async with serving(patient, rig.settings.data_dir) as served:
+        async with locked(rig) as connection:
+            _, writer = await asyncio.open_connection(HOST, served.port)
+            writer.write(head(rig, key, len(body)) + body)
+
+            async def under_way() -> bool:
+                return await statements(connection) == 1
+
+            await until(under_way)
+            writer.close()
+            await asyncio.sleep(0.3)
+
+        async def there() -> bool:
+            return bool(await rig.value("SELECT count(*) FROM templates WHERE name = :name", name=name))
+
+        await until(there)
+
+
+async def test_slow_clients_are_gone_in_seconds_and_keep_nobody_from_being_served(
+    rig: Rig, environment: Mapping[str, str], request_of: bytes
+) -> None:
+    beginnings = {"half a head": b"POST /graphql HTTP/1.1\r\nHost: no", "silence": b""}
+    beginnings["half a body"] = request_of[:-10]
+    counts = {"half a head": 150, "silence": 50, "half a body": 100}
+    gone: dict[str, float] = {}
+    async with serving(environment, rig.settings.data_dir) as served:
+        began = time.monotonic()
+
+        async def dawdle(kind: str) -> None:
+            reader, writer = await asyncio.open_connection(HOST, served.port)
+            writer.write(beginnings[kind])
+            while await reader.read(1_000):
+                pass
+            gone[kind] = max(gone.get(kind, 0), time.monotonic() - began)
+            writer.close()
+
+        slow = [asyncio.create_task(dawdle(kind)) for kind, count in counts.items() for _ in range(count)]
+        await asyncio.sleep(1)
+        waits, statuses = await served_meanwhile(served, request_of, seconds=6)
+        await asyncio.wait(slow, timeout=20)
+        left = sum(not task.done() for task in slow)
+
+    print(f"gone after {gone}; others waited {max(waits):.3f} s at most")  # noqa: T201 - figures to know
+    assert left == 0
+    assert gone["half a head"] < 7
+    assert gone["silence"] < 7
+    assert gone["half a body"] < 12
+    assert statuses == Counter({200: len(waits)})
+    assert max(waits) < 0.5
+
+
+async def served_meanwhile(served: Served, request: bytes, *, seconds: float) -> tuple[list[float], Counter[int]]:
+    """Ask fifty times a second; answers how long each took, and the statuses."""
+    waits: list[float] = []
+    statuses: Counter[int] = Counter()
+    begin, _, body = request.partition(b"\r\n\r\n")
+    headers = dict(line.decode().split(": ", 1) for line in begin.split(b"\r\n")[1:])
+    async with httpx2.AsyncClient(base_url=served.url) as http:
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            began = time.monotonic()
+            statuses[(await http.post("/graphql", content=body, headers=headers)).status_code] += 1
+            waits.append(time.monotonic() - began)
+            await asyncio.sleep(0.02)
+    return waits, statuses
+
+
+async def test_a_pool_that_is_exhausted_is_told_of_in_time(
+    rig: Rig, environment: Mapping[str, str], request_of: bytes
+) -> None:
+    slow = {"DATABASE_LOCK_TIMEOUT_MS": "60000", "DATABASE_STATEMENT_TIMEOUT_MS": "4000"}
+    async with serving({**environment, **slow}, rig.settings.data_dir) as served:
+        async with locked(rig):
+            waiting = [await asyncio.open_connection(HOST, served.port) for _ in range(30)]
+            began = time.monotonic()
+            for _, writer in waiting:
+                writer.write(request_of)
+            answers = await asyncio.gather(*(reader.read(2_000) for reader, _ in waiting))
+            took = time.monotonic() - began
+        _, statuses = await served_meanwhile(served, request_of, seconds=0.5)
+
+    assert {answer[:12] for answer in answers} <= {b"HTTP/1.1 503", b"HTTP/1.1 200"}
+    assert all(b"UNAVAILABLE" in answer for answer in answers)
+    assert took < 12
+    assert list(statuses) == [200]
+    assert "Traceback" not in served.logged()

@@ -1,0 +1,215 @@
+"""Documents by chance, over the schema: real fields and arguments, hostile values, fragments and directives."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLInputObjectType,
+    GraphQLInterfaceType,
+    GraphQLList,
+    GraphQLNonNull,
+    GraphQLObjectType,
+    GraphQLSchema,
+    GraphQLUnionType,
+    get_named_type,
+)
+
+if TYPE_CHECKING:
+    from random import Random
+
+HOSTILE: list[Any] = [
+    *(
+        None,
+        True,
+        False,
+        0,
+        -1,
+        1,
+        2**31,
+        2**63,
+        -(2**63) - 1,
+        10**30,
+        0.1,
+        -0.0,
+        1e308,
+        "",
+        " ",
+        "\0",
+        "\ud800",
+        "a\udfff",
+    ),
+    *(
+        "x" * 70_000,
+        "%_\\" * 500,
+        "é" * 100,
+        "\u202e\u0000",
+        "${7*7}",
+        "' OR 1=1 --",
+        "<script>",
+        "../../../etc/passwd",
+    ),
+    *(
+        "0001-01-01T00:00:00Z",
+        "9999-12-31T23:59:59+14:00",
+        "2026-01-01T24:00:00Z",
+        "2026-02-30",
+        "1e999",
+        "NaN",
+        "sNaN",
+    ),
+    *(
+        "Infinity",
+        "1E+999999999",
+        "٣٤٥",
+        "-0",
+        "00000000-0000-0000-0000-000000000000",
+        "{urn:uuid:x}",
+        "eyJ9",
+        "W10=",
+        "[[]]",
+    ),
+    *("+447700900123", "07700 900 123", "a@b.example", "a@[127.0.0.1]", "((name))", "((a??b))", "phone number\n0"),
+    *([], {}, [None], [[[[[[[[]]]]]]]], {"a": {"b": {"c": {}}}}, ["x"] * 1_001, {"": ""}, list(range(300))),
+]
+"""Values at which something somewhere gives up."""
+DEPTH = 5
+
+
+class Documents:
+    """Operations by chance; `known` are ids that there are."""
+
+    def __init__(self, chance: Random, schema: GraphQLSchema, known: list[str]) -> None:
+        self._chance = chance
+        self._schema = schema
+        self._known = known
+        self._variables: dict[str, tuple[str, Any]] = {}
+        self._fragments: list[str] = []
+
+    def operation(self) -> dict[str, Any]:
+        """The members of a request."""
+        chance = self._chance
+        self._variables, self._fragments = {}, []
+        root, word = self._schema.query_type, "query"
+        kind = chance.random()
+        if kind < 0.15:
+            root, word = self._schema.mutation_type, "mutation"
+        elif kind < 0.2:
+            root, word = self._schema.subscription_type or root, "subscription"
+        assert root is not None
+        selection = self._selection(root, DEPTH, 3)
+        declared = ", ".join(f"${name}: {kind}" for name, (kind, _) in self._variables.items())
+        head = f"{word} Fuzzed({declared})" if declared else f"{word} Fuzzed"
+        text = f"{head} {self._directive()}{selection} {' '.join(self._fragments)}"
+        body: dict[str, Any] = {"query": text}
+        if self._variables:
+            body["variables"] = {name: value for name, (_, value) in self._variables.items()}
+        if chance.random() < 0.1:
+            body["operationName"] = chance.choice(["Fuzzed", "Other", "", None])
+        if chance.random() < 0.05:
+            body["extensions"] = chance.choice(HOSTILE)
+        return body
+
+    def _selection(self, parent: Any, depth: int, most: int) -> str:
+        chance = self._chance
+        if isinstance(parent, GraphQLUnionType):
+            kinds = [chance.choice(parent.types)]
+        elif isinstance(parent, GraphQLInterfaceType):
+            kinds = [chance.choice(self._schema.get_possible_types(parent))]
+        else:
+            kinds = []
+        parts = ["__typename"] if chance.random() < 0.2 or isinstance(parent, GraphQLUnionType) else []
+        parts += [f"... on {one.name} {self._directive()}{self._selection(one, depth - 1, most)}" for one in kinds]
+        if not isinstance(parent, GraphQLUnionType):
+            fields = list(parent.fields.items())
+            chosen = chance.sample(fields, min(len(fields), chance.randint(1, most)))
+            parts += [self._field(name, field, depth) for name, field in chosen]
+        if isinstance(parent, GraphQLObjectType) and chance.random() < 0.1 and depth > 1:
+            fragment = f"F{len(self._fragments)}"
+            self._fragments.append("")
+            place = len(self._fragments) - 1
+            inner = f"...{fragment}" if chance.random() < 0.1 else self._selection(parent, depth - 1, 2).strip("{}")
+            self._fragments[place] = f"fragment {fragment} on {parent.name} {{ {inner} }}"
+            parts.append(f"...{fragment}")
+        return "{ " + " ".join(parts) + " }" if any(parts) else "{ __typename }"
+
+    def _field(self, name: str, field: GraphQLField, depth: int) -> str:
+        chance = self._chance
+        given = []
+        for argument, kind in field.args.items():
+            if isinstance(kind.type, GraphQLNonNull) or chance.random() < 0.4:
+                given.append(f"{argument}: {self._argument(kind.type)}")
+        called = name if chance.random() < 0.9 else f"a{chance.randrange(100)}: {name}"
+        text = f"{called}{'(' + ', '.join(given) + ')' if given else ''} {self._directive()}"
+        of = get_named_type(field.type)
+        if isinstance(of, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
+            if depth <= 0:
+                return ""
+            text += self._selection(of, depth - 1, 4)
+        return text
+
+    def _argument(self, kind: Any) -> str:
+        if self._chance.random() < 0.3:
+            name = f"v{len(self._variables)}"
+            self._variables[name] = (str(kind), self._value(kind, 3))
+            return f"${name}"
+        return self._literal(self._value(kind, 3), kind)
+
+    def _value(self, kind: Any, depth: int) -> Any:  # noqa: PLR0911 - a line for each kind
+        chance = self._chance
+        if isinstance(kind, GraphQLNonNull):
+            kind = kind.of_type
+        if chance.random() < 0.15:
+            return chance.choice(HOSTILE)
+        if isinstance(kind, GraphQLList):
+            return [self._value(kind.of_type, depth - 1) for _ in range(chance.randrange(3))]
+        if isinstance(kind, GraphQLEnumType):
+            return chance.choice(list(kind.values))
+        if isinstance(kind, GraphQLInputObjectType):
+            fields = kind.fields.items()
+            if kind.is_one_of:
+                fields = [chance.choice(list(fields))]
+            return {
+                name: self._value(field.type, depth - 1)
+                for name, field in fields
+                if isinstance(field.type, GraphQLNonNull) or kind.is_one_of or (depth > 0 and chance.random() < 0.4)
+            }
+        plain = {"Int": chance.randint(-1, 101), "Boolean": chance.random() < 0.5, "Float": chance.random()}
+        if kind.name in plain:
+            return plain[kind.name]
+        if kind.name == "ID":
+            return chance.choice(self._known)
+        return chance.choice(["Zoë", "a", "2026-01-01T00:00:00Z", "2026-01-01", "07700900123", "a@b.example", "1"])
+
+    def _literal(self, value: Any, kind: Any) -> str:
+        """A value as a document has it."""
+        kind = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+        if isinstance(value, dict):
+            fields = kind.fields if isinstance(kind, GraphQLInputObjectType) else {}
+            parts = (
+                f"{name or '_'}: {self._literal(one, getattr(fields.get(name), 'type', None))}"
+                for name, one in value.items()
+            )
+            return "{" + ", ".join(parts) + "}"
+        if isinstance(value, list):
+            of = kind.of_type if isinstance(kind, GraphQLList) else None
+            return "[" + ", ".join(self._literal(one, of) for one in value) + "]"
+        if isinstance(kind, GraphQLEnumType) and isinstance(value, str) and value.isidentifier():
+            return value
+        return json.dumps(value)
+
+    def _directive(self) -> str:
+        if self._chance.random() < 0.93:
+            return ""
+        chosen = [
+            "@skip(if: false) ",
+            "@include(if: true) ",
+            "@skip(if: true) ",
+            "@nothing ",
+            "@skip ",
+            "@include(if: 1) ",
+        ]
+        return self._chance.choice([*chosen, "@skip(if: false) @skip(if: false) "])

@@ -1,0 +1,31 @@
+"""Ten thousand requests of each seed that nobody should send: no fault, no leak, nobody hangs.
+
+`SEEDS=3,4 REQUESTS=1000 ./run test fuzz` tries others.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.runs import fuzz
+from tests.worker.rigs import Rig
+
+SEEDS = os.environ.get("SEEDS") or "1,2,3,4,5,6,7,8,9,10"
+REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
+
+
+@pytest.mark.timeout(1_200)
+@pytest.mark.parametrize("seed", [int(one) for one in SEEDS.split(",")])
+async def test_whatever_is_sent_is_answered_and_tells_nothing(rig: Rig, tmp_path: Path, seed: int) -> None:
+    ledger, log = await fuzz(rig, tmp_path, seed, REQUESTS)
+
+    print(f"seed {seed}: p50 {ledger.part(50):.4f} s, p99 {ledger.part(99):.4f} s, most {max(ledger.seconds):.3f} s,")  # noqa: T201
+    print(dict(ledger.statuses.most_common()))  # noqa: T201 - figures to know
+    assert ledger.faults == []
+    assert [
+        line for line in log.splitlines() if "Traceback" in line or '"error"' in line or "plan failed" in line
+    ] == []
+    assert ledger.part(99) < 0.06

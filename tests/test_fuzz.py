@@ -1,0 +1,21 @@
+"""A few hundred requests that nobody should send; `./run test fuzz` sends a hundred thousand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from tests.fuzz.runs import fuzz
+from tests.worker.rigs import Rig, rig, worker_url
+
+__all__ = ["rig", "worker_url"]
+
+
+@pytest.mark.timeout(120)
+async def test_whatever_is_sent_is_answered_and_tells_nothing(rig: Rig, tmp_path: Path) -> None:
+    ledger, log = await fuzz(rig, tmp_path, seed=2_026, requests=300)
+
+    assert ledger.faults == []
+    assert "Traceback" not in log
+    assert "plan failed" not in log
