@@ -60,10 +60,10 @@ class Planner:
 
     @classmethod
     def of(cls, schema: Schema, database: Database, settings: Settings) -> Planner:
-        """A planner that keeps half of the pool's connections; another kind of database is read by its own door."""
-        if type(database) is not Database:
+        """A planner that keeps half of the pool's connections, or none of one, nor of another kind of database."""
+        most = settings.database_pool_size // 2
+        if type(database) is not Database or not most:
             return cls(schema, Borrowed(database))
-        most = max(1, settings.database_pool_size // 2)
         settable = not settings.database_through_pooler
         return cls(schema, Kept(database, most, settings.database_pool_recycle, settable=settable))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
+from uuid import uuid4
 
 import pytest
 import pytest_asyncio
@@ -12,10 +13,16 @@ from asyncpg import QueryCanceledError
 from pydantic import SecretStr
 from sqlalchemy import text
 
+from graphql_api.actors import Actor, Kind
+from graphql_api.context import Context
+from graphql_api.crypto import Signer
 from graphql_api.database import Database
-from graphql_api.planner import connections
+from graphql_api.planner import Planner, connections
 from graphql_api.planner.connections import Kept
+from graphql_api.requests import Operation
 from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from schema import schema
 
 MODE = "SELECT current_setting('plan_cache_mode')"
 PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%/* kept */%'"
@@ -96,6 +103,27 @@ async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(kept: Kept
         await value(kept, "SELECT pg_sleep(60)")
 
     assert await value(kept, "SELECT 1") == 1
+
+
+async def test_a_pool_of_one_connection_is_left_to_all(
+    database_url: str, settings: Settings, signer: Signer, store: Store
+) -> None:
+    pooled = settings.model_copy(update={"database_url": SecretStr(database_url), "database_pool_size": 1})
+    database = Database.connect(pooled)
+    planner = Planner.of(schema, database, pooled)
+    admin = Actor(Kind.ADMIN, user_id=uuid4())
+    try:
+        answer = await planner(
+            Operation("{ services { totalCount } }"), Context(admin, database, pooled, signer, store)
+        )
+        async with database.transaction() as tx:
+            found = await tx.scalar(text("SELECT 1"))
+    finally:
+        await planner.close()
+        await database.close()
+
+    assert (answer or b"").startswith(b'{"data":{"services":{"totalCount":0}}')
+    assert found == 1
 
 
 async def test_a_connection_that_is_lost_is_replaced(kept: Kept) -> None:
