@@ -16,6 +16,7 @@ from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
 from graphql.execution.collect_fields import collect_fields
 
 from graphql_api.planner import pages, sources
+from graphql_api.planner.blocks import VARIANTS
 from graphql_api.planner.refusals import Declined
 from graphql_api.planner.tables import OWN, Table
 from graphql_api.planner.telling import Telling
@@ -73,7 +74,7 @@ class _Compiler(Telling):
         query: Any = self._schema.query_type
         collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
         roots = [(key, *self._root(query, details)) for key, details in self._told(collected)]
-        return Plan(roots, self._code.size + 4_000 * (self._sources + 1))
+        return Plan(roots, self._code.size + VARIANTS * self._letters + 4_000 * (self._sources + 1))
 
     def _root(self, query: GraphQLObjectType, details: Details) -> tuple[Any, bool]:
         node = details[0].node

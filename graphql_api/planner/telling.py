@@ -39,6 +39,8 @@ class Telling(Selections):
 
     _sources = 0
     _blocks = 0
+    _letters = 0
+    """How long the expressions are, of which each variant of a statement is made."""
 
     def told_by_key(self, row: Row, details: Details) -> ToldByKey:
         """Entities by their key."""
@@ -90,7 +92,9 @@ class Telling(Selections):
                     return [self._edges_told(lists, block, model, field, definition, below)]
             raise Declined
 
-        return self._object_told(kind, details, tell)
+        parts = self._object_told(kind, details, tell)
+        self._letters += sum(len(part) for part in parts if isinstance(part, str))
+        return parts
 
     def _column_told(self, block: Block, model: Any, field: Column, kind: Any, *, sure: bool) -> str:
         inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind

@@ -40,9 +40,6 @@ ROOTS = (
     "service",
     "node",
     "auditLog",
-    "search",
-    "viewer",
-    "userByEmailAddress",
 )
 ODD = (
     *("class", "lambda", "None", "r", "v", "context", "cursor", "rows", "k0", "K0", "t1", "c1", "sure", "fail"),

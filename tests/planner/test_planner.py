@@ -201,3 +201,12 @@ async def test_an_id_that_is_null_after_all_is_left_to_graphql(ask: Ask, make: B
     answer = await ask('query ($id: ID = "1") { service(id: $id) { id } }', by=person(await make.user()), id=None)
 
     assert answer.codes == ["BAD_REQUEST"]
+
+
+def test_what_is_long_in_sql_counts_for_as_much() -> None:
+    words = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(20))
+    plans = Plans(schema)
+
+    plan, *_ = plans.find(f"query ($id: ID!) {{ service(id: $id) {{ {words} }} }}", None, {"id": "1"})
+
+    assert plan.size > 200_000
