@@ -15,7 +15,8 @@ JSON = NewType("JSON", object)
 
 EARLIEST, LATEST = datetime(1900, 1, 1), datetime(9000, 1, 1)  # noqa: DTZ001 - naive UTC, as the database
 DEEPEST = 16
-_INSTANT = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d(:\d\d(\.\d{1,9})?)?([Zz]|[+-]\d\d:\d\d)", re.ASCII)
+_HOUR = r"([01]\d|2[0-3]):[0-5]\d"
+_INSTANT = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt ]{_HOUR}(:[0-5]\d(\.\d{{1,9}})?)?([Zz]|[+-]{_HOUR})", re.ASCII)
 _DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
 _NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
 
