@@ -30,6 +30,7 @@ from graphql import GraphQLError
 from graphql_api import points
 from graphql_api.database import Database
 from graphql_api.errors import DomainError, Refusal, TooManyRequests
+from graphql_api.limits import may_introspect
 from graphql_api.outages import is_trouble
 from graphql_api.planner.cache import Plans
 from graphql_api.planner.connections import Borrowed, Kept
@@ -89,6 +90,8 @@ class Planner:
     async def answer(self, operation: Operation, context: Context) -> bytes:
         """The same, charged for as `Limits` charges; raises why an operation is declined, which then costs nothing."""
         plan, variables, price = self.plans.find(operation.query, operation.name, operation.variables)
+        if plan.introspects:
+            may_introspect(context)
         reserved = price.requested
         standing = None if context.rates is None else await context.rates.reserve(context.actor, reserved)
         try:

@@ -22,7 +22,7 @@ from graphql.language import Visitor
 
 from graphql_api import limits
 from graphql_api.errors import Refusal
-from graphql_api.planner.compiling import Plan, compiled
+from graphql_api.planner.compiling import NO_VARIABLES, Plan, compiled, introspected
 from graphql_api.planner.refusals import Declined
 from graphql_api.values import check_variables
 
@@ -38,7 +38,6 @@ BYTES = 32 << 20
 OF_A_DOCUMENT = 8
 """Plans of one operation, which differ by what is skipped and included, and prices of it."""
 BYTES_OF_A_CHARACTER = 60
-NO_VARIABLES = VariableValues({}, {})
 _PLAIN: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
 """Types whose values are taken as they are, where they are of this class."""
 
@@ -113,7 +112,7 @@ class Plans:
         check_variables(given)
         price = self._documents.check(known, given, name)
         operation = get_operation_ast(known.document, name)
-        if known.introspects or operation is None or operation.operation is not OperationType.QUERY:
+        if operation is None or operation.operation is not OperationType.QUERY:
             raise Declined
         if self._documents.validate(known):
             raise Declined
@@ -170,6 +169,8 @@ class Plans:
 
     def _compile(self, entry: Entry, variables: VariableValues) -> Plan | None:
         try:
+            if entry.known.introspects:
+                return introspected(self._schema, entry.operation, entry.fragments)
             return compiled(self._schema, entry.operation, entry.fragments, variables)
         except (Declined, Refusal, GraphQLError):
             return None

@@ -12,8 +12,10 @@ import contextlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLNonNull, GraphQLObjectType, is_leaf_type
-from graphql.execution.collect_fields import collect_fields
+import orjson
+from graphql import DocumentNode, GraphQLNonNull, GraphQLObjectType, execute_sync, is_leaf_type
+from graphql.execution.collect_fields import FragmentDetails, collect_fields
+from graphql.execution.values import VariableValues
 
 from graphql_api.planner import pages, sources
 from graphql_api.planner.blocks import VARIANTS
@@ -29,11 +31,13 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphql import FragmentDefinitionNode, OperationDefinitionNode
-    from graphql.execution.values import VariableValues
 
     from graphql_api.masking import Schema
     from graphql_api.planner.selections import Details
     from loaders.core import One, Page
+
+
+NO_VARIABLES = VariableValues({}, {})
 
 
 @dataclass(slots=True)
@@ -42,6 +46,8 @@ class Plan:
 
     roots: list[tuple[str, Any, bool]]
     size: int
+    introspects: bool = False
+    """Whether it tells of the schema, which not everybody may read."""
 
     async def run(self, request: sources.Request) -> dict[str, Any]:
         """The data of the answer; several root fields are read side by side."""
@@ -67,6 +73,25 @@ def compiled(
 ) -> Plan:
     """The plan of a query, for these values of the variables that `@skip` and `@include` go by."""
     return _Compiler(schema, operation, fragments, variables).plan()
+
+
+def introspected(
+    schema: Schema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> Plan:
+    """The plan of a query of the schema alone, which has one answer; raises `Declined` where more is asked."""
+    core = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
+    query: Any = core.query_type
+    details = {name: FragmentDetails(one) for name, one in fragments.items()}
+    collected = collect_fields(core, details, NO_VARIABLES, query, operation)
+    names = {one[0].node.name.value for one in collected.grouped_field_set.values()}
+    if operation.variable_definitions or not names <= {"__schema", "__type", "__typename"}:
+        raise Declined
+    result = execute_sync(core, DocumentNode(definitions=(operation, *fragments.values())))
+    if result.errors or result.data is None:
+        raise Declined
+    written = {key: orjson.dumps(value) for key, value in result.data.items()}
+    size = sum(map(len, written.values()))
+    return Plan([(key, orjson.Fragment(value), True) for key, value in written.items()], size, introspects=True)
 
 
 class _Compiler(Telling):

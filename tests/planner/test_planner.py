@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from graphql import get_introspection_query
 from hypothesis import HealthCheck, given
 from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
@@ -125,7 +126,7 @@ def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None
     ("document", "variables"),
     [
         ('mutation { revokeApiKey(input: {apiKeyId: "1"}) { apiKey { id } } }', {}),
-        ("{ __schema { types { name } } }", {}),
+        ("{ __schema { types { name } } services { totalCount } }", {}),
         ("{ nothing }", {}),
         ("query ($id: ID!) { service(id: $id) { id } }", {}),
         ("{ services(first: 1000) { nodes { id } } }", {}),
@@ -210,3 +211,26 @@ def test_what_is_long_in_sql_counts_for_as_much() -> None:
     plan, *_ = plans.find(f"query ($id: ID!) {{ service(id: $id) {{ {words} }} }}", None, {"id": "1"})
 
     assert plan.size > 200_000
+
+
+async def test_the_schema_is_told_from_what_was_told_before(
+    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+) -> None:
+    context = Context(platform_admin(await make.user()), database, settings, signer, store)
+    document = get_introspection_query()
+    result = await schema.execute(document, context_value=context)
+
+    assert await replays.compare(schema, document, {}, context, result)
+
+
+async def test_the_schema_is_told_to_nobody_who_may_not_read_it(
+    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+) -> None:
+    admin = platform_admin(await make.user())
+    document = '{ __type(name: "Service") { name } }'
+
+    open_book = await replays.planned(schema, document, {}, Context(admin, database, settings, signer, store))
+    closed = settings.model_copy(update={"introspection": "nobody"})
+    answers = [open_book, await replays.planned(schema, document, {}, Context(admin, database, closed, signer, store))]
+
+    assert [answer is None for answer in answers] == [False, True]
