@@ -293,7 +293,7 @@ class Measure:
                 self.sized = True
                 if name.value in self.variables:
                     value = self.variables[name.value]
-                    return value if isinstance(value, int) else None
+                    return int(value) if isinstance(value, int | float) else None
                 default = self._defaults.get(name.value)
                 return int(default.value) if isinstance(default, IntValueNode) else None
             case _:

@@ -143,11 +143,7 @@ class Plans:
             check_variables(given)
         if entry.known.prices is not None:
             return entry.price
-        sizes = tuple(
-            (name, value if isinstance(value, int) else len(value))
-            for name, value in given.items()
-            if isinstance(value, int | list)
-        )
+        sizes = tuple((name, _size(value)) for name, value in given.items())
         price = entry.prices.get(sizes)
         if price is None:
             price = entry.prices[sizes] = self._documents.check(entry.known, given, name)
@@ -188,6 +184,13 @@ class Plans:
         while self._entries and (len(self._entries) > ENTRIES or self.size > BYTES):
             _, gone = self._entries.popitem(last=False)
             self.size -= gone.size
+
+
+def _size(value: Any) -> float | None:
+    """What of a variable a price can depend on; a null is not what is left out, which may have a default."""
+    if isinstance(value, list):
+        return len(value)
+    return value if isinstance(value, int | float) else None
 
 
 class _Choices(Visitor):

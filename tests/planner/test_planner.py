@@ -177,15 +177,21 @@ async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes
     assert answer.field == {f"a{number}": {"totalCount": 0} for number in range(55)}
 
 
-def test_a_size_that_is_left_to_its_default_is_measured_too() -> None:
+@pytest.mark.parametrize(
+    ("default", "small", "large"), [(100, {"n": 2}, {}), (2, {}, {"n": None}), (2, {}, {"n": 100.0})]
+)
+def test_a_size_is_measured_again_however_it_comes_to_differ(
+    default: int, small: dict[str, Any], large: dict[str, Any]
+) -> None:
     plans = Plans(schema)
-    document = """query ($n: Int = 100) {
-        services(first: $n) { nodes { templates(first: $n) { nodes { notifications(first: $n) { nodes { id } } } } } }
-    }"""
-    plans.find(document, None, {"n": 2})
+    document = f"""query ($n: Int = {default}) {{
+        services(first: $n) {{ nodes {{ templates(first: $n) {{ nodes {{ notifications(first: $n) {{ nodes {{ id }}
+        }} }} }} }} }}
+    }}"""
+    plans.find(document, None, small)
 
     with pytest.raises(QueryTooComplex):
-        plans.find(document, None, {})
+        plans.find(document, None, large)
 
 
 def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another() -> None:
