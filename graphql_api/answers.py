@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.responses import Response
 
-from graphql_api.errors import Refusal, TooManyRequests, Unauthenticated, Unavailable
+from graphql_api.errors import QueryTooComplex, Refusal, TooManyRequests, Unauthenticated, Unavailable
 from graphql_api.masking import INTERNAL
 from graphql_api.requests import GRAPHQL, JSON, NotRun, Rejected
 
@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
     from strawberry.types import ExecutionResult
 
+BYTES = 10_000_000
+"""Of an answer, at most."""
 RETRY = {"retry-after": "1"}
 _COMMON = {
     media_type: [
@@ -38,11 +40,22 @@ _STATUSES = {
 
 
 def encode(value: Any) -> bytes:
-    """JSON in UTF-8; slower for the values of a database that orjson cannot write, such as integers over 64 bits."""
+    """JSON in UTF-8; slower for the values of a database that orjson cannot write, such as integers over 64 bits.
+
+    Raises `QueryTooComplex` where it is larger than an answer may be.
+    """
     try:
-        return orjson.dumps(value)
+        written = orjson.dumps(value)
     except TypeError:
-        return json.dumps(value, separators=(",", ":")).encode()
+        written = json.dumps(value, separators=(",", ":")).encode()
+    return bounded(written)
+
+
+def bounded(written: bytes) -> bytes:
+    """An answer as it is; raises `QueryTooComplex` where it is larger than one may be."""
+    if len(written) > BYTES:
+        raise QueryTooComplex(f"The answer has over {BYTES:,} bytes: ask for less at once.")
+    return written
 
 
 def body_of(result: ExecutionResult) -> dict[str, Any]:

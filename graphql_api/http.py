@@ -218,6 +218,8 @@ class Endpoint:
 
     async def _respond(self, scope: Scope, receive: Receive) -> ASGIApp:
         media_type = JSON
+        if scope["method"] == "OPTIONS":
+            return answers.Ready(b"", 200, [(b"allow", b"GET, POST, OPTIONS")])
         try:
             headers = requests.headers_of(scope)
             media_type = requests.media_type(headers.get("accept"))
@@ -245,7 +247,7 @@ class Endpoint:
                 raise Rejected(408, "The body did not arrive in time.", connection="close") from error
             raise Unavailable(SLOW) from error
         if planned is not None:
-            return answers.send(planned, 200, media_type)
+            return answers.send(answers.bounded(planned), 200, media_type)
         if media_type == EVENTS:
             return await streams.begin(self._server, operation, actor)
         return await self._once(operation, actor, media_type, is_get=scope["method"] == "GET")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from graphql import GraphQLError
 
 from graphql_api import answers, masking
-from graphql_api.errors import Unauthenticated
+from graphql_api.errors import QueryTooComplex, Unauthenticated
 from graphql_api.live import FORBIDDEN
 from graphql_api.requests import EVENTS, GRAPHQL
 
@@ -118,7 +118,11 @@ class Stream:
 
 
 def _event(body: dict[str, Any]) -> bytes:
-    return b"event: next\ndata: " + answers.encode(body) + b"\n\n"
+    try:
+        written = answers.encode(body)
+    except QueryTooComplex as refusal:
+        written = answers.encode({"errors": answers.errors_of(refusal)})
+    return b"event: next\ndata: " + written + b"\n\n"
 
 
 def _shown(error: Exception) -> Any:

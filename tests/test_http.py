@@ -12,12 +12,13 @@ import pytest_asyncio
 from joserfc import jwt
 from joserfc.jwk import OctKey
 
-from graphql_api import app
+from graphql_api import answers, app
 from graphql_api.database import Database
 from graphql_api.enums import KeyType
 from graphql_api.settings import Settings
 from graphql_api.storage import Store
 from tests.builders import Builders
+from tests.served import served
 
 JSON = "application/json; charset=utf-8"
 GRAPHQL = "application/graphql-response+json; charset=utf-8"
@@ -293,3 +294,115 @@ async def test_answers_are_kept_by_nobody_and_have_an_id(client: httpx2.AsyncCli
     assert response.headers["cache-control"] == "no-store"
     assert response.headers["x-content-type-options"] == "nosniff"
     assert len(response.headers["x-request-id"]) == 32
+
+
+async def test_an_answer_of_over_10_megabytes_is_an_error(
+    client: httpx2.AsyncClient, make: Builders, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    service = await make.service()
+    secret = str(uuid4())
+    await make.api_key(service, KeyType.TEST, secret=secret)
+    monkeypatch.setattr(answers, "BYTES", 200)
+    query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
+    by_nobody = await post(client, {"query": query})
+    by_a_plan = await post(client, {"query": query}, authorization=f"Bearer a-name-{service.id}-{secret}")
+
+    for response in (by_nobody, by_a_plan):
+        assert (response.status_code, response.json()) == (
+            400,
+            {
+                "errors": [
+                    {
+                        "message": "The answer has over 200 bytes: ask for less at once.",
+                        "extensions": {"code": "QUERY_TOO_COMPLEX"},
+                    }
+                ]
+            },
+        )
+
+
+PAGE = "https://app.example.gov.uk"
+ALLOWED = {
+    "access-control-allow-origin": PAGE,
+    "access-control-allow-methods": "GET, POST",
+    "access-control-max-age": "600",
+}
+
+
+@pytest_asyncio.fixture
+async def browser(settings: Settings, database: Database, store: Store) -> AsyncIterator[httpx2.AsyncClient]:
+    """A client of a server that listens, and lets pages of one other origin ask."""
+    changed = settings.model_copy(update={"cors_origins": [PAGE], "environment": "production", "shutdown_notice": 0})
+    async with (
+        served(changed, database, store) as address,
+        httpx2.AsyncClient(base_url=f"http://{address}") as client,
+    ):
+        yield client
+
+
+async def test_a_page_of_a_configured_origin_may_ask(browser: httpx2.AsyncClient) -> None:
+    wanted = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
+    before = await browser.options("/graphql", headers={"origin": PAGE} | wanted)
+    then = await post(browser, origin=PAGE)
+
+    assert before.status_code == 200
+    assert {name: before.headers[name] for name in ALLOWED} == ALLOWED
+    assert "authorization" in before.headers["access-control-allow-headers"].lower()
+    assert (then.status_code, then.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert not [name for name in (*before.headers, *then.headers) if name == "access-control-allow-credentials"]
+
+
+@pytest.mark.parametrize(
+    "origin", ["https://evil.example", "null", f"{PAGE}.evil.example", "http://app.example.gov.uk"]
+)
+async def test_a_page_of_another_origin_is_told_nothing(browser: httpx2.AsyncClient, origin: str) -> None:
+    wanted = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    before = await browser.options("/graphql", headers={"origin": origin} | wanted)
+    then = await post(browser, origin=origin)
+
+    assert before.status_code == 400
+    assert not [name for name in (*before.headers, *then.headers) if name == "access-control-allow-origin"]
+
+
+async def test_every_answer_protects_browsers_and_names_no_server(browser: httpx2.AsyncClient) -> None:
+    refused = await browser.get("/graphql")
+    lost = await browser.get("/nowhere")
+    for response in (await post(browser), refused, lost):
+        assert "server" not in response.headers
+        assert {name: response.headers[name] for name in app.SECURITY} == app.SECURITY
+        assert response.headers["strict-transport-security"] == "max-age=31536000"
+
+    assert (refused.status_code, lost.status_code) == (400, 404)
+
+
+async def test_methods_are_told_to_whoever_asks_for_them(browser: httpx2.AsyncClient) -> None:
+    options = await browser.options("/graphql")
+    head = await browser.head("/graphql")
+    slash = await browser.post("/graphql/", json={"query": NAMES})
+
+    assert (options.status_code, options.headers["allow"], options.content) == (200, "GET, POST, OPTIONS", b"")
+    assert (head.status_code, head.headers["allow"], head.content) == (405, "GET, POST", b"")
+    assert (slash.status_code, codes(slash)) == (404, ["NOT_FOUND"])
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "message"),
+    [
+        ({"content-type": "text/plain"}, 415, "The body must be application/json, in UTF-8."),
+        ({"content-type": "application/json; charset=utf-16"}, 415, "The body must be application/json, in UTF-8."),
+        ({"content-encoding": "gzip"}, 415, "The body must not be compressed."),
+        ({"content-encoding": "br, identity"}, 415, "The body must not be compressed."),
+        (
+            {"accept": "image/png"},
+            406,
+            "This API answers in application/graphql-response+json, application/json or text/event-stream.",
+        ),
+    ],
+)
+async def test_what_is_wrong_with_a_request_is_one_sentence(
+    browser: httpx2.AsyncClient, headers: dict[str, str], status: int, message: str
+) -> None:
+    response = await post(browser, **{name.replace("-", "_"): value for name, value in headers.items()})
+
+    assert response.status_code == status
+    assert response.json() == {"errors": [{"message": message, "extensions": {"code": "BAD_REQUEST"}}]}
