@@ -1,0 +1,101 @@
+"""Values that nobody should ever read in a log, and the search for them in whatever form they could take there."""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import uuid4
+
+from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull
+
+from tests.schema.worlds import input_of
+
+NO_SECRETS = {
+    "name",
+    "idempotencyKey",
+    "challengeToken",
+    "contactLink",
+    "customEmailSenderName",
+    "requestToGoLiveNotes",
+    "domains",
+    "fileName",
+    "reference",
+}
+"""Arguments that the log of changes may repeat, as it is there to tell of names and settings."""
+FIRST_NUMBER = 500
+
+
+@dataclass
+class Canaries:
+    """Secrets by what they are."""
+
+    values: dict[str, str] = field(default_factory=dict)
+
+    def text(self, what: str) -> str:
+        """A secret of letters and digits."""
+        return self.values.setdefault(what, f"canary{uuid4().hex[:14]}")
+
+    def number(self, what: str) -> str:
+        """A secret telephone number, as it is searched for: without what stands before."""
+        return self.values.setdefault(what, f"7700900{FIRST_NUMBER + len(self.values)}")
+
+    def keep(self, what: str, value: str) -> None:
+        """Take a secret that is there already."""
+        self.values[what] = value
+
+    def inside(self, mutation: str, given: Any) -> Any:
+        """An input whose every text, name or value is a secret of its own."""
+        return self._filled(input_of(mutation), given, mutation)
+
+    def _filled(self, kind: Any, given: Any, *path: str) -> Any:
+        if isinstance(kind, GraphQLNonNull):
+            return self._filled(kind.of_type, given, *path)
+        if isinstance(kind, GraphQLList):
+            return [self._filled(kind.of_type, one, *path, str(index)) for index, one in enumerate(given)]
+        if isinstance(kind, GraphQLInputObjectType):
+            return {name: self._filled(kind.fields[name].type, one, *path, name) for name, one in given.items()}
+        what = ".".join(path)
+        if kind.name == "JSON" and isinstance(given, dict):
+            return {name: self.text(f"{what}.{name}") for name in given}
+        return self._text(what, path[-2] if path[-1].isdigit() else path[-1]) if kind.name == "String" else given
+
+    def _text(self, what: str, argument: str) -> str:
+        """A secret in the form that an argument takes."""
+        if argument == "phoneNumber":
+            return "0" + self.number(what)
+        text = self.text(what)
+        forms = {"domains": "{}.gov.uk", "contactLink": "https://{}.gov.uk", "body": "Dear ((name)), {}"}
+        form = "{}@example.gov.uk" if "mailAddress" in argument else forms.get(argument, "{}")
+        return form.format(text)
+
+    def found_in(self, texts: Iterable[str]) -> set[str]:
+        """Which of them stand in any of the texts: as they are, or in base 64."""
+        whole = "\n".join(texts)
+        return {what for what, value in self.values.items() if any(form in whole for form in _forms(value))}
+
+    def of_people(self) -> Canaries:
+        """Those that are secret to the log of changes too."""
+        return Canaries(
+            {
+                what: value
+                for what, value in self.values.items()
+                if not NO_SECRETS & set(re.split(r"\.\d+\.?|\.", what)[1:]) or "personalisation" in what
+            }
+        )
+
+    def without(self, request: str) -> Canaries:
+        """Those that a request did not hold."""
+        return Canaries({what: value for what, value in self.values.items() if value not in request})
+
+
+def _forms(value: str) -> Iterator[str]:
+    yield value
+    yield json.dumps(value)[1:-1]
+    for before in range(3):
+        # The middle of what base 64 makes of it, wherever in a longer text it begins.
+        coded = base64.b64encode(b" " * before + value.encode()).decode()
+        yield coded[4:-4]

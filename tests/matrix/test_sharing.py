@@ -1,0 +1,226 @@
+"""Nothing that was read for one caller is told to another, and what was taken from somebody is gone within a second."""
+
+from __future__ import annotations
+
+import ast
+import asyncio
+import json
+import random
+import time
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import httpx2
+import orjson
+import pytest
+import pytest_asyncio
+
+from graphql_api import models, tokens
+from graphql_api.context import Context
+from graphql_api.planner import Planner
+from graphql_api.planner.connections import Borrowed
+from graphql_api.requests import Operation
+from schema import schema
+from tests.builders import Builders
+from tests.faults.servers import serving
+from tests.matrix.worlds import World
+from tests.worker.rigs import Rig, rig, worker_url
+
+__all__ = ["rig", "worker_url"]
+
+OPERATIONS = 10_000
+BY_RESOLVERS = 10
+"""One operation of so many goes to graphql-core, the others are planned."""
+QUESTION = "query ($id: ID!) { service(id: $id) { id name templates(first: 2) { nodes { id service { id } } } } }"
+SEEN_WITHIN = 1.0
+ROOT = Path(__file__).parents[2]
+OF_A_REQUEST = {"DataLoader", "Loaders", "Context"}
+"""What is made for each request, and never once for all."""
+
+
+@pytest.mark.timeout(180)
+async def test_two_who_take_turns_are_never_told_what_is_the_others(world: World) -> None:
+    sides = {
+        role.name: (actor, tenant, other)
+        for role, actor in world.callers
+        for name, tenant, other in (
+            ("owner", world.ours, world.theirs),
+            ("member of the other tenant", world.theirs, world.ours),
+        )
+        if role.name == name and actor is not None
+    }
+    planner = Planner(schema, Borrowed(world.context.database))
+    order = [name for _ in range(OPERATIONS // 2) for name in sides]
+    random.Random(7).shuffle(order)  # noqa: S311 - the same each time
+    turns = iter(enumerate(order))
+    foreign: list[tuple[str, str]] = []
+
+    async def take_turns() -> None:
+        for number, name in turns:
+            actor, mine, other = sides[name]
+            of = other if number % 3 == 0 else mine
+            told = await _answer(planner, world.as_seen_by(actor), str(of.service.id), planned=number % BY_RESOLVERS)
+            expected = None if of is other else str(mine.service.id)
+            seen = orjson.loads(told)["data"]
+            if told.count(str(other.service.id)) or (seen["service"] or {}).get("id") != expected:
+                foreign.append((name, told))
+
+    await asyncio.gather(*(take_turns() for _ in range(8)))
+
+    assert foreign == []
+
+
+async def _answer(planner: Planner, context: Context, service: str, *, planned: int) -> str:
+    if planned:
+        answer = await planner(Operation(QUESTION, None, {"id": service}), context)
+        assert answer is not None
+        return answer.decode()
+    result = await schema.execute(QUESTION, {"id": service}, context_value=context)
+    assert result.errors is None
+    return json.dumps({"data": result.data})
+
+
+class Team:
+    """A service with a manager and somebody whose permission is taken away, both signed in."""
+
+    def __init__(self, rig: Rig) -> None:
+        self.rig = rig
+        self.make = Builders(rig.database, rig.signer)
+
+    async def build(self) -> None:
+        """Make them."""
+        self.service = await self.make.service()
+        self.manager, self.viewer, _, _ = [await self.make.member(self.service) for _ in range(4)]
+        self.tokens = {user.id: await self._signed_in(user) for user in (self.manager, self.viewer)}
+
+    async def _signed_in(self, user: models.User) -> str:
+        session = models.Session(user_id=user.id, expires_at=models.utcnow() + timedelta(hours=1))
+        await self.make.add(session)
+        async with self.rig.database.transaction() as tx:
+            (await tx.get_one(models.User, user.id)).current_session_id = session.id
+        return tokens.of_session(self.rig.signer, user.id, session.id)
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What a server of theirs is started with."""
+        settings = self.rig.settings
+        return {
+            "ENVIRONMENT": "production",
+            "DATABASE_URL": settings.plain_url,
+            "DATA_DIR": str(settings.data_dir),
+            "SECRET_KEY": "test-secret-key",
+            "DANGEROUS_SALT": "test-salt",
+        }
+
+    async def ask(self, http: httpx2.AsyncClient, url: str, user: models.User, query: str, **given: Any) -> Any:
+        """Ask a server as one of them."""
+        body = {"query": query, "variables": given}
+        headers = {"authorization": f"Bearer {self.tokens[user.id]}"}
+        return (await http.post(f"{url}/graphql", json=body, headers=headers)).json()
+
+
+@pytest_asyncio.fixture
+async def team(rig: Rig) -> Team:
+    """The team."""
+    made = Team(rig)
+    await made.build()
+    return made
+
+
+@pytest_asyncio.fixture
+async def servers(team: Team, tmp_path: Path) -> AsyncIterator[list[str]]:
+    """Two processes on one database."""
+    async with (
+        serving(team.environment, tmp_path) as one,
+        serving(team.environment, tmp_path) as other,
+    ):
+        yield [one.url, other.url]
+
+
+ACTIVITY = "query ($id: ID!) { service(id: $id) { notifications(first: 1) { totalCount } } }"
+TAKE_AWAY = """mutation ($input: SetServiceMemberInput!) { setServiceMember(input: $input) { userErrors { code } } }"""
+
+
+@pytest.mark.timeout(120)
+async def test_every_process_knows_within_a_second_that_a_permission_was_taken_away(
+    team: Team, servers: list[str]
+) -> None:
+    service, viewer = str(team.service.id), team.viewer
+    last_told = dict.fromkeys(servers, 0.0)
+    ending = asyncio.Event()
+    async with httpx2.AsyncClient(timeout=10) as http:
+
+        async def keep_asking(url: str) -> None:
+            while not ending.is_set():
+                asked = time.monotonic()
+                answer = await team.ask(http, url, viewer, ACTIVITY, id=service)
+                if not answer.get("errors"):
+                    assert answer["data"]["service"]["notifications"] == {"totalCount": 0}
+                    last_told[url] = asked
+                else:
+                    assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+
+        asking = [asyncio.create_task(keep_asking(url)) for url in servers]
+        await asyncio.sleep(1)
+        taken = {"serviceId": service, "userId": str(viewer.id), "permissions": []}
+        done = await team.ask(http, servers[0], team.manager, TAKE_AWAY, input=taken)
+        since = time.monotonic()
+        await asyncio.sleep(2)
+        ending.set()
+        await asyncio.gather(*asking)
+
+    assert done["data"] == {"setServiceMember": {"userErrors": []}}
+    assert all(told > 0 for told in last_told.values())
+    assert max(last_told.values()) - since <= SEEN_WITHIN
+
+
+def _made_at_import(tree: ast.AST) -> Iterator[ast.Call]:
+    """Calls that run when a module is imported: all but those within functions."""
+    for node in ast.iter_child_nodes(tree):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+            # Defaults and decorators are evaluated where the function is defined.
+            outside = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
+            outside += [] if isinstance(node, ast.Lambda) else node.decorator_list
+            for one in outside:
+                yield from (call for call in ast.walk(one) if isinstance(call, ast.Call))
+            continue
+        if isinstance(node, ast.Call):
+            yield node
+        yield from _made_at_import(node)
+
+
+def _names(source: str) -> list[str]:
+    return [
+        str(getattr(call.func, "id", "") or getattr(call.func, "attr", ""))
+        for call in _made_at_import(ast.parse(source))
+    ]
+
+
+def test_no_loader_is_made_when_a_module_is_imported() -> None:
+    made = {
+        str(path.relative_to(ROOT)): found
+        for folder in ("graphql_api", "schema", "loaders")
+        for path in (ROOT / folder).rglob("*.py")
+        if (found := OF_A_REQUEST.intersection(_names(path.read_text())))
+    }
+
+    assert made == {}
+
+
+@pytest.mark.parametrize(
+    "source",
+    [
+        "loader = DataLoader(f)",
+        "class A:\n    loaders = core.Loaders(database, actor)",
+        "def f(loader=DataLoader(g)): ...",
+        "if True:\n    x = [Context(actor)]",
+    ],
+)
+def test_a_loader_that_is_made_at_import_would_be_found(source: str) -> None:
+    assert OF_A_REQUEST.intersection(_names(source)) != set()
+
+
+def test_a_loader_that_is_made_in_a_function_is_none_of_them() -> None:
+    assert _names("def f():\n    return DataLoader(g)") == []
