@@ -57,14 +57,12 @@ class Table:
     """What is read of the rows of one statement; each column has a place in the record."""
 
     model: Any
-    columns: list[tuple[str, str]] = field(default_factory=list)
+    columns: dict[tuple[str, str], int] = field(default_factory=dict)
     joins: dict[str, _Join] = field(default_factory=dict)
 
     def column(self, alias: str, name: str) -> int:
         """The place of a column."""
-        if (alias, name) not in self.columns:
-            self.columns.append((alias, name))
-        return self.columns.index((alias, name))
+        return self.columns.setdefault((alias, name), len(self.columns))
 
     def join(self, near: str, one: One) -> str:
         """The alias of the rows that a to-one edge leads to from the rows of another alias."""

@@ -5,6 +5,7 @@ It raises `Declined` at the first leaf that is not: `compiling` then reads rows,
 
 from __future__ import annotations
 
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import strawberry
@@ -23,7 +24,7 @@ from schema.core.fields import Column, Computed, Edges, Either, ToOne
 from schema.core.resolvers import read_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Iterator, Mapping
 
     from graphql import GraphQLObjectType
 
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from loaders.core import One, Page, Row
 
 Parts = list[Any]
+LONGEST, OF_A_BLOCK = 100_000, 2_000
+"""Letters of SQL that are worth their planning, and what the rows of one table take of them, about."""
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
 
 
@@ -41,21 +44,35 @@ class Telling(Selections):
     _blocks = 0
     _letters = 0
     """How long the expressions are, of which each variant of a statement is made."""
+    _most = 0
 
     def told_by_key(self, row: Row, details: Details) -> ToldByKey:
         """Entities by their key."""
         if len(row.key) != 1:
             raise Declined
-        lists, block = Lists(), self._block()
-        parts = self._entity_told(lists, block, row.model, details, sure=row.archive is None)
+        with self._within_reason():
+            lists, block = Lists(), self._block()
+            parts = self._entity_told(lists, block, row.model, details, sure=row.archive is None)
         return ToldByKey(lists, row, block, parts)
 
     def told_pages(self, field: Edges, definition: Any, details: Details) -> ToldPages:
         """A connection for each of some parents, whose keys are given."""
         key = field.loader.key
         lists = Lists()
-        listed = self._listed(lists, None if key is None else "parent.key", field, definition, details)
+        with self._within_reason():
+            listed = self._listed(lists, None if key is None else "parent.key", field, definition, details)
         return ToldPages(lists, listed, "" if key is None else key.type.compile(_DIALECT))
+
+    @contextmanager
+    def _within_reason(self) -> Iterator[None]:
+        """Decline a statement so long that PostgreSQL would plan it for longer than several others."""
+        letters = self._letters
+        self._most = letters + OF_A_BLOCK * self._blocks + LONGEST
+        try:
+            yield
+        except Declined:
+            self._letters = letters
+            raise
 
     def _block(self) -> Block:
         self._blocks += 1
@@ -94,6 +111,8 @@ class Telling(Selections):
 
         parts = self._object_told(kind, details, tell)
         self._letters += sum(len(part) for part in parts if isinstance(part, str))
+        if self._letters + OF_A_BLOCK * self._blocks > self._most:
+            raise Declined
         return parts
 
     def _column_told(self, block: Block, model: Any, field: Column, kind: Any, *, sure: bool) -> str:

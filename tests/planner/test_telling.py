@@ -90,6 +90,24 @@ async def test_all_that_has_words_is_one_statement(
     assert (told.statements, len(orjson.loads(body)["data"]["service"]["notifications"]["edges"])) == (1, 2)
 
 
+async def test_what_would_be_too_long_a_statement_is_several(
+    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+) -> None:
+    template = await make.template(service := await make.service())
+    await make.notification(template)
+    lists = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(40))
+    context = Context(person(await make.member(service), service), database, settings, signer, store)
+
+    told = tally.begin()
+    body = await replays.planned(
+        schema, f"query ($id: ID!) {{ service(id: $id) {{ {lists} }} }}", {"id": str(service.id)}, context
+    )
+
+    assert body is not None
+    assert len(orjson.loads(body)["data"]["service"]) == 40
+    assert told.statements == 41
+
+
 async def test_a_word_that_the_schema_does_not_know_is_left_to_graphql(
     ask: Ask, make: Builders, database: OneConnection
 ) -> None:
