@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
@@ -15,6 +14,8 @@ from graphql_api.domain.limits import burst
 from graphql_api.errors import TooManyRequests
 
 if TYPE_CHECKING:
+    from collections.abc import Hashable
+
     from graphql_api.actors import Actor
     from graphql_api.settings import Settings
     from graphql_api.shared_rates import SharedBuckets
@@ -34,25 +35,26 @@ class Away(Exception):
 class Bucket(NamedTuple):
     """Whose it is, what flows in within a minute, and what it holds."""
 
-    key: str
+    key: Hashable
     rate: int
     capacity: int
 
 
-@dataclass(frozen=True, slots=True)
-class Standing:
+class Standing(NamedTuple):
     """What an operation was charged, and what its caller had left then."""
 
     bucket: Bucket
     cost: int
     remaining: float
-    at: datetime
+    at: float
+    """When that was, in seconds since 1970."""
 
     @property
     def full_at(self) -> datetime:
         """When all will be there again, naive UTC."""
         missing = self.bucket.capacity - self.remaining
-        return self.at + timedelta(seconds=missing * MINUTE / self.bucket.rate)
+        at = datetime.fromtimestamp(self.at + missing * MINUTE / self.bucket.rate, UTC)
+        return at.replace(tzinfo=None)
 
 
 class Rates:
@@ -61,6 +63,7 @@ class Rates:
     def __init__(self, rate: int, shared: SharedBuckets | None = None) -> None:
         """Let every caller spend so many points a minute; a rate of 0 lifts all limits."""
         self._rate = rate
+        self._capacity = burst(rate)
         self._here = Buckets()
         self._shared = shared
         self._away_until = 0.0
@@ -76,12 +79,13 @@ class Rates:
 
     def bucket_of(self, actor: Actor) -> Bucket | None:
         """A service's keys of a type share one, and each person has one; None for those who are not counted."""
-        if self._rate <= 0 or actor.kind in {Kind.ANONYMOUS, Kind.SYSTEM}:
+        kind = actor.kind
+        if self._rate <= 0 or kind is Kind.ANONYMOUS or kind is Kind.SYSTEM:
             return None
-        if actor.kind is Kind.KEY:
+        if kind is Kind.KEY:
             rate = max(self._rate, actor.rate)
-            return Bucket(f"{actor.key_service_id}:{actor.key_type}", rate, burst(rate))
-        return Bucket(str(actor.user_id), self._rate, burst(self._rate))
+            return Bucket((actor.key_service_id, actor.key_type), rate, burst(rate))
+        return Bucket(actor.user_id, self._rate, self._capacity)
 
     async def reserve(self, actor: Actor, points: int) -> Standing | None:
         """Take points before an operation runs; None for those who are not counted.
@@ -92,11 +96,12 @@ class Rates:
         bucket = self.bucket_of(actor)
         if bucket is None:
             return None
-        left = await self._take(bucket, points)
+        here = self._shared is None
+        left = self._here.take(bucket, points, time.monotonic()) if here else await self._take(bucket, points)
         needed = min(points, bucket.capacity)
         if left + points < needed:
             raise TooManyRequests((needed - left - points) * MINUTE / bucket.rate)
-        return Standing(bucket, points, left, datetime.now(UTC).replace(tzinfo=None))
+        return Standing(bucket, points, left, time.time())
 
     async def refund(self, standing: Standing | None, points: int) -> None:
         """Give back what an operation did not use."""
@@ -124,7 +129,7 @@ class Buckets:
 
     def __init__(self) -> None:
         """Begin with all full."""
-        self._kept: OrderedDict[str, tuple[float, float]] = OrderedDict()
+        self._kept: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many are kept."""

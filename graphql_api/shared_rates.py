@@ -47,10 +47,11 @@ class SharedBuckets:
 
     async def take(self, bucket: Bucket, points: int) -> float:
         """As `Buckets.take`, within `PATIENCE`; raises `Away`."""
+        key = PREFIX + (":".join(map(str, bucket.key)) if isinstance(bucket.key, tuple) else str(bucket.key))
         arguments: list[Any] = [bucket.rate, bucket.capacity, points]
         try:
             async with asyncio.timeout(PATIENCE):
-                return float(await self._script(keys=[PREFIX + bucket.key], args=arguments))
+                return float(await self._script(keys=[key], args=arguments))
         except (RedisError, OSError, TimeoutError) as error:
             raise Away from error
 
