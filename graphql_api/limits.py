@@ -11,19 +11,16 @@ from graphql import (
     ExecutionResult,
     GraphQLError,
     GraphQLSyntaxError,
-    parse,
-    specified_rules,
-    validate,
 )
 from strawberry.extensions import SchemaExtension
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
-from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graphql_api import points, tally
 from graphql_api.costs import Measure
 from graphql_api.errors import Forbidden, QueryTooComplex, Refusal, TooManyRequests, Unauthenticated
+from graphql_api.lexing import parse
 from graphql_api.points import REFUSED, Price
 from graphql_api.shapes import Shapes
+from graphql_api.validation import validate
 from graphql_api.values import check_text, check_variables
 
 if TYPE_CHECKING:
@@ -36,12 +33,8 @@ if TYPE_CHECKING:
 
 BYTES = 100_000
 TOKENS = 2_000
-ERRORS = 5
-"""Errors of a document that are told at once."""
 REMEMBERED = 100
 """Documents that are kept parsed; the largest that is allowed takes about a megabyte."""
-
-RULES = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
 
 
 @dataclass(slots=True)
@@ -97,13 +90,13 @@ class Documents:
     def validate(self, known: Known) -> list[GraphQLError]:
         """What is wrong with a document that is affordable."""
         if known.errors is None:
-            known.errors = validate(self.schema, known.document, RULES, max_errors=ERRORS)
+            known.errors = validate(self.schema, known.document)
         return list(known.errors)
 
 
 def _parsed(text: str) -> DocumentNode:
     try:
-        return parse(text, max_tokens=TOKENS)
+        return parse(text, TOKENS)
     except GraphQLSyntaxError as error:
         if f"more than {TOKENS} tokens" in error.message:
             raise QueryTooComplex(f"A document may have {TOKENS:,} tokens at most.") from error
@@ -224,4 +217,4 @@ def may_introspect(context: Any) -> None:
         raise Unauthenticated("Sign in to read the schema.")
 
 
-_NOTHING = parse("{ __typename }")
+_NOTHING = parse("{ __typename }", TOKENS)

@@ -1,0 +1,82 @@
+"""The words of a document, read by regular expressions where graphql-core goes character by character."""
+
+from __future__ import annotations
+
+import re
+
+from graphql import DocumentNode, Lexer, Source, Token, TokenKind
+from graphql.language.block_string import dedent_block_string_lines
+from graphql.language.parser import Parser
+
+# Every repetition is possessive: what does not match is found out in one go.
+_IGNORED = re.compile(r"(?:[ \t\n\r,\ufeff]++|#[^\n\r]*+)*+")
+_NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_]*+")
+_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_STRING = re.compile(
+    r'"((?:[^"\\\n\r\ud800-\udfff]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|' + _PAIR + r")*+)"
+)
+_BLOCK = re.compile(r'"""((?:[^"\\\ud800-\udfff]++|"(?!"")|\\(?!"""))*+)')
+_LINE_END = re.compile(r"\r\n|\n|\r")
+_ESCAPE = re.compile(r"\\(?:u(.{4})|(.))")
+_ESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_PUNCTUATION = {kind.value: kind for kind in TokenKind if len(kind.value) == 1 and kind is not TokenKind.DOT}
+
+
+def parse(text: str, most_tokens: int) -> DocumentNode:
+    """The tree of a document; raises GraphQLSyntaxError, also for one of more tokens."""
+    source = Source(text)
+    return Parser(source, max_tokens=most_tokens, lexer=QuickLexer(source)).parse_document()
+
+
+class QuickLexer(Lexer):
+    """Reads what is common at once, and leaves the rest, such as mistakes, to graphql-core."""
+
+    def read_next_token(self, start: int) -> Token:
+        """The next token that is no comment: those mean nothing."""
+        body = self.source.body
+        end = _IGNORED.match(body, start).end()  # type: ignore[union-attr]  # it matches nothing as well
+        if end > start:
+            lines = body.count("\n", start, end) + body.count("\r", start, end) - body.count("\r\n", start, end)
+            if lines:
+                self.line += lines
+                self.line_start = max(body.rfind("\n", start, end), body.rfind("\r", start, end)) + 1
+        name = _NAME.match(body, end)
+        if name is not None:
+            return Token(TokenKind.NAME, end, name.end(), self.line, 1 + end - self.line_start, name[0])
+        kind = _PUNCTUATION.get(body[end : end + 1])
+        if kind is not None:
+            return Token(kind, end, end + 1, self.line, 1 + end - self.line_start)
+        return super().read_next_token(end)
+
+    def read_string(self, start: int) -> Token:
+        """A text in simple quotes."""
+        body = self.source.body
+        found = _STRING.match(body, start)
+        if found is None:
+            return super().read_string(start)
+        end, text = found.end(), found[1]
+        if "\\" in text:
+            text = _ESCAPE.sub(lambda one: chr(int(one[1], 16)) if one[1] else _ESCAPED[one[2]], text)
+            if not text.isascii():  # halves of pairs become whole
+                text = text.encode("utf-16", "surrogatepass").decode("utf-16")
+        if body[end : end + 1] == '"':
+            return self.create_token(TokenKind.STRING, start, end + 1, text)
+        rest = super().read_string(end - 1)  # which says what is wrong there, or reads what is rare
+        return self.create_token(TokenKind.STRING, start, rest.end, text + (rest.value or ""))
+
+    def read_block_string(self, start: int) -> Token:
+        """A text of several lines."""
+        body = self.source.body
+        found = _BLOCK.match(body, start)
+        end = found.end() if found else start
+        if found is None or body.startswith('\\"""', end):
+            return super().read_block_string(start)
+        if not body.startswith('"""', end):
+            return super().read_block_string(end - 3)  # which says what is wrong there
+        lines = _LINE_END.split(found[1])
+        text = "\n".join(dedent_block_string_lines(lines))
+        token = self.create_token(TokenKind.BLOCK_STRING, start, end + 3, text)
+        self.line += len(lines) - 1
+        if len(lines) > 1:
+            self.line_start = end - len(lines[-1])
+        return token
