@@ -136,6 +136,8 @@ class Guarded(HttpToolsProtocol):
         size = len(self.url)
         for name, value in self.headers:
             size += len(name) + len(value) + 4
+            if name == b"transfer-encoding" and value.lower() != b"chunked":
+                self._reject(MALFORMED)
         if size > BYTES:
             self._reject(TOO_LARGE)
         if self.transport.is_closing():

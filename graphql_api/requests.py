@@ -8,8 +8,8 @@ import re
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
+from urllib.parse import parse_qsl
 
-from starlette.datastructures import QueryParams
 from starlette.requests import ClientDisconnect
 
 from graphql_api.errors import BadRequest
@@ -129,17 +129,17 @@ async def _body_of(headers: Mapping[str, str], receive: Receive, most: int) -> b
     too_large = f"The body may have {most:,} bytes at most."
     if not length.isdigit() or int(length[:20]) > most:
         raise Rejected(413, too_large, connection="close")
-    body = b""
+    body = bytearray()
     while True:
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
         piece: bytes = message.get("body", b"")
-        body += piece
-        if len(body) > most:
+        if len(body) + len(piece) > most:
             raise Rejected(413, too_large, connection="close")
         if not message.get("more_body"):
-            return body
+            return bytes(body) + piece if body else piece
+        body += piece
 
 
 def decode(body: bytes | str) -> Any:
@@ -181,7 +181,11 @@ def _of_query_string(scope: Scope, headers: Mapping[str, str]) -> Mapping[str, A
         raise Rejected(400, "A query by GET needs a header that pages of other origins cannot send, such as "
                             "GraphQL-Require-Preflight: 1.")  # fmt: skip
     found: dict[str, Any] = {}
-    for name, value in QueryParams(scope["query_string"]).multi_items():
+    try:
+        pairs = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
+    except ValueError as error:
+        raise Rejected(400, "The address must be text in UTF-8, percent-encoded.") from error
+    for name, value in pairs:
         if name in found:
             raise Rejected(400, "Each parameter may be given once.")
         found[name] = decode(value) if name in {"variables", "extensions"} and value else value

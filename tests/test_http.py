@@ -235,6 +235,13 @@ async def test_a_malformed_query_string_is_a_bad_request(client: httpx2.AsyncCli
     assert (response.status_code, codes(response)) == (400, ["BAD_REQUEST"])
 
 
+@pytest.mark.parametrize("address", ["/graphql?query=%FF", "/graphql?query=%7B__typename%7D&variables=%ED%A0%80"])
+async def test_an_address_that_is_not_utf_8_is_a_bad_request(client: httpx2.AsyncClient, address: str) -> None:
+    response = await client.get(address, headers=PREFLIGHTED)
+
+    assert (response.status_code, codes(response)) == (400, ["BAD_REQUEST"])
+
+
 async def test_there_are_no_redirects(client: httpx2.AsyncClient) -> None:
     assert (await client.get("/graphql/")).status_code == 404
 
