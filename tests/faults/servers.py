@@ -79,7 +79,7 @@ async def serving(
                 await process.wait()
 
 
-async def _answering(http: httpx2.AsyncClient, served: Served, seconds: float = 40) -> None:
+async def _answering(http: httpx2.AsyncClient, served: Served, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while True:
         try:

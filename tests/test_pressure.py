@@ -1,0 +1,138 @@
+"""How much a process takes on, and what it says to the rest."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import httpx2
+import pytest
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from graphql_api import pressure
+from graphql_api.database import Database
+from graphql_api.pressure import Pressure
+from graphql_api.settings import Settings
+from graphql_api.storage import Store
+from tests.builders import Builders
+from tests.cluster.clients import token
+from tests.served import served
+
+
+class Clock:
+    """A clock that a test turns."""
+
+    def __init__(self) -> None:
+        self.now = 1_000.0
+
+    def monotonic(self) -> float:
+        """The time."""
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    """The clock of what is measured."""
+    clock = Clock()
+    monkeypatch.setattr(pressure, "time", clock)
+    return clock
+
+
+def test_three_requests_for_each_connection_are_taken_on(database: Database, clock: Clock) -> None:
+    measured = Pressure(database, 8)
+
+    assert [measured.full(count) for count in (0, 8, 23, 24, 100)] == [False, False, False, True, True]
+    assert clock.now == 1_000
+
+
+def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_connections(
+    database: Database, clock: Clock
+) -> None:
+    measured = Pressure(database, 8)
+    rooms = []
+    for ended in (0, 30, 30, 30, 30, 0, 0, 0, 0):
+        clock.now += 0.25
+        measured.ended += ended
+        measured.full(8)
+        rooms.append(next(count for count in range(100) if measured.full(count)))
+
+    # 120 a second, of which each may wait for 0.1 seconds: 12; and none at all: 8.
+    assert rooms == [24, 18, 15, 14, 13, 8, 8, 8, 8]
+
+
+def test_after_a_time_without_pressure_all_is_as_in_the_beginning(database: Database, clock: Clock) -> None:
+    measured = Pressure(database, 8)
+    for _ in range(10):
+        clock.now += 0.25
+        measured.full(8)
+    assert measured.full(10)
+    clock.now += 5
+
+    assert not measured.full(23)
+
+
+def test_what_only_waits_for_its_client_counts_for_nothing(database: Database) -> None:
+    measured = Pressure(database, 8)
+    measured.aside = 300
+
+    assert (measured.full(323), measured.full(324)) == (False, True)
+
+
+def test_all_may_wait_for_a_database_that_is_away(database: Database, clock: Clock) -> None:
+    measured = Pressure(database, 8)
+    database.away_at = clock.now - 0.5
+
+    assert (measured.full(799), measured.full(800)) == (False, True)
+    clock.now += 1
+    assert measured.full(799)
+
+
+@pytest.fixture
+def slow(database: Database) -> Database:
+    """A database that is in no hurry."""
+
+    class Slow(Database):
+        @asynccontextmanager
+        async def reading(self) -> AsyncIterator[AsyncConnection]:
+            await asyncio.sleep(1)
+            async with database.reading() as connection:
+                yield connection
+
+    return Slow(database.primary)
+
+
+async def test_the_rest_is_told_at_once_to_come_again(
+    settings: Settings, slow: Database, store: Store, make: Builders, signer: object
+) -> None:
+    service = await make.service()
+    key = await make.api_key(service)
+    headers = {"authorization": f"Bearer {token(key, signer)}"}  # type: ignore[arg-type]
+    narrow = settings.model_copy(update={"database_pool_size": 1, "cors_origins": ["https://ours.example"]})
+    async with served(narrow, slow, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+
+        async def ask(**more: str) -> httpx2.Response:
+            return await http.post("/graphql", json={"query": "{ viewer { __typename } }"}, headers=headers | more)
+
+        asked = [asyncio.create_task(ask()) for _ in range(6)]
+        await asyncio.sleep(0.3)
+        done = {task.result().status_code for task in asked if task.done()}
+        page = await ask(origin="https://ours.example")
+        alive = await http.get("/_status?simple")
+        found = Counter([(await task).status_code for task in asked])
+        refused = next(task.result() for task in asked if task.result().status_code == 503)
+        again = await ask()
+
+    assert (done, found) == ({503}, Counter({200: 3, 503: 3}))
+    assert refused.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert refused.headers["retry-after"] == "1"
+    assert page.headers["access-control-allow-origin"] == "https://ours.example"
+    assert (alive.status_code, again.status_code) == (200, 200)
+
+
+def test_production_gives_notice_before_it_ends(settings: Settings) -> None:
+    production = settings.model_copy(update={"environment": "production"})
+    told = production.model_copy(update={"shutdown_notice": 0.5})
+
+    assert [one.notice for one in (settings, production, told)] == [0, 5, 0.5]
