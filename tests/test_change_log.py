@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 import structlog
 from sqlalchemy import text, update
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from graphql_api import migrate, models
 from graphql_api.actors import Actor, Kind
@@ -357,6 +357,19 @@ async def test_whoever_may_write_a_table_need_not_be_allowed_to_write_the_log(
     assert (entry.organisation_id, entry.after) == (organisation.id, {"name": "New name"})
 
 
+async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: OneConnection) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE ROLE notify_reader"))
+        await tx.execute(text("SET LOCAL ROLE notify_reader"))
+        await tx.execute(text("CREATE TEMPORARY TABLE services (id uuid, name text)"))
+        trigger = "CREATE TRIGGER log AFTER INSERT ON pg_temp.services FOR EACH ROW EXECUTE FUNCTION log_change()"
+
+        with pytest.raises(ProgrammingError, match="permission denied for function log_change"):
+            async with tx.begin_nested():
+                await tx.execute(text(trigger))
+        await tx.execute(text("RESET ROLE"))
+
+
 async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_url: str) -> None:
     async with scratch(postgres_url) as url:
         await migrate.upgrade(url)
@@ -406,6 +419,7 @@ async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: s
             assert await connection.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'log_change'") == len(
                 LOGGED
             )
+            assert not await connection.fetchval("SELECT has_function_privilege('public', 'log_change()', 'EXECUTE')")
         assert unasked == theirs
         assert told == [f"{len(LOGGED)} tables log their changes."] * 2
         assert entries == [('{"name": "Agency!"}', '{"name": "Agency!!"}', None)]

@@ -193,6 +193,7 @@ def statements() -> Iterator[str]:
         END
         $$
         """
+    yield "REVOKE EXECUTE ON FUNCTION log_change() FROM PUBLIC"  # else a row of anybody's table could be an entry
     for table, arguments in LOGGED.items():
         told = ", ".join(f"'{one}'" for one in arguments)
         yield f"""
