@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -23,7 +24,7 @@ async def test_whatever_is_sent_is_answered_and_tells_nothing(rig: Rig, tmp_path
     ledger, log = await fuzz(rig, tmp_path, seed, REQUESTS)
 
     print(f"seed {seed}: p50 {ledger.part(50):.4f} s, p99 {ledger.part(99):.4f} s, most {max(ledger.seconds):.3f} s,")  # noqa: T201
-    print(dict(ledger.statuses.most_common()))  # noqa: T201 - figures to know
+    print(dict(ledger.statuses.most_common()), Counter(fault.partition(":")[0] for fault in ledger.faults))  # noqa: T201
     assert ledger.faults == []
     assert [
         line for line in log.splitlines() if "Traceback" in line or '"error"' in line or "plan failed" in line
