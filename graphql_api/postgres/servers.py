@@ -24,6 +24,8 @@ SETTINGS = {
     "log_checkpoints": "off",
     "log_error_verbosity": "terse",  # details and statements hold people's data
     "log_min_error_statement": "panic",
+    "log_parameter_max_length": "0",
+    "log_parameter_max_length_on_error": "0",
 }
 FORGETFUL = {
     "fsync": "off",
