@@ -1,0 +1,251 @@
+"""A server with more open connections than it likes: silent ones, a thousand, some that never read, some that lie."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import socket
+import struct
+import sys
+import time
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import httpx2
+import pytest
+from websockets.asyncio.client import ClientConnection, connect
+
+from tests.dev_server import free_port
+from tests.sockets import INIT, PROTOCOL, closing, hear, say, subscribe
+from tests.worker.rigs import Rig
+
+MOST_BYTES = 60_000
+"""Of memory, for one connection."""
+
+
+@dataclass
+class Server:
+    """A server in a process of its own."""
+
+    process: asyncio.subprocess.Process
+    address: str
+    log: Path
+
+    @property
+    def memory(self) -> int:
+        """Bytes that it holds."""
+        pages = int(Path(f"/proc/{self.process.pid}/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE")
+
+    async def ask(self) -> float:
+        """Seconds that a small query takes over HTTP."""
+        began = time.monotonic()
+        async with httpx2.AsyncClient(trust_env=False) as client:
+            response = await client.post(f"http://{self.address}/graphql", json={"query": "{ __typename }"})
+        assert response.status_code == 200
+        return time.monotonic() - began
+
+
+@pytest.fixture
+async def server(rig: Rig, tmp_path: Path) -> AsyncIterator[Server]:
+    """One that takes a thousand connections of one caller."""
+    async with serving(rig, tmp_path, LIVE_CONNECTIONS_PER_CALLER="2000") as server:
+        yield server
+
+
+@asynccontextmanager
+async def serving(rig: Rig, folder: Path, **settings: str) -> AsyncIterator[Server]:
+    """A server by its settings, which must not have said anything of a fault in the end."""
+    port, log = free_port(), folder / "server.log"
+    with log.open("w") as output:
+        process = await asyncio.create_subprocess_exec(
+            sys.executable, "-m", "graphql_api", "serve",
+            env=rig.environment() | {"PORT": str(port)} | settings, stdout=output, stderr=output,
+        )  # fmt: skip
+        server = Server(process, f"127.0.0.1:{port}", log)
+        try:
+            async with asyncio.timeout(60):
+                while True:
+                    with suppress(httpx2.TransportError):
+                        await server.ask()
+                        break
+                    await asyncio.sleep(0.1)
+            yield server
+        finally:
+            with suppress(ProcessLookupError):
+                process.terminate()
+            await asyncio.wait_for(process.wait(), 20)
+    assert "Traceback" not in log.read_text()
+
+
+async def opened(stack: AsyncExitStack, server: Server, count: int) -> list[ClientConnection]:
+    """So many connections, which say nothing yet."""
+    made = []
+    for _ in range(count):
+        one = connect(f"ws://{server.address}/graphql", subprotocols=[PROTOCOL], compression=None, ping_interval=None)
+        made.append(await stack.enter_async_context(one))
+    return made
+
+
+@pytest.mark.timeout(120)
+async def test_a_thousand_connections_cost_little_each(server: Server) -> None:
+    async with AsyncExitStack() as stack:
+        for one in await opened(stack, server, 20):
+            await say(one, INIT, subscribe("{ __typename }"))
+            assert [(await hear(one))["type"] for _ in range(3)] == ["connection_ack", "next", "complete"]
+        before = server.memory
+        connections = []
+        for _ in range(1_000):
+            connections += await opened(stack, server, 1)
+            await say(connections[-1], INIT)
+            assert await hear(connections[-1]) == {"type": "connection_ack"}
+        each = (server.memory - before) / 1_000
+        waits = sorted([await server.ask() for _ in range(50)])
+        for one in connections[::10]:
+            await say(one, subscribe("{ __typename }"))
+            assert [(await hear(one))["type"], (await hear(one))["type"]] == ["next", "complete"]
+
+    print(f"{each / 1_000:.1f} kB a connection; a query beside them: median {waits[25] * 1e3:.1f} ms")  # noqa: T201
+    assert each < MOST_BYTES
+
+
+@pytest.mark.timeout(120)
+async def test_five_hundred_that_say_nothing_are_gone_in_time(server: Server) -> None:
+    async with AsyncExitStack() as stack:
+        connections = await opened(stack, server, 500)
+        last = time.monotonic()
+        waits = sorted([await server.ask() for _ in range(50)])
+        assert await asyncio.gather(*(closing(one) for one in connections)) == [4408] * 500
+        seconds = time.monotonic() - last
+
+    print(f"the last was gone after {seconds:.2f} s; a query meanwhile: median {waits[25] * 1e3:.1f} ms")  # noqa: T201
+    assert seconds < 6
+
+
+@pytest.mark.timeout(120)
+async def test_who_does_not_read_is_dropped_and_fills_no_memory(server: Server) -> None:
+    query = "{ " + " ".join(f"a{n}: __typename" for n in range(60)) + " }"
+    host, _, port = server.address.partition(":")
+    before = server.memory
+    readers = []
+    for _ in range(20):
+        raw = socket.socket()
+        raw.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
+        raw.connect((host, int(port)))
+        raw.setblocking(False)
+        readers.append(raw)
+        loop = asyncio.get_running_loop()
+        await loop.sock_sendall(raw, upgrade(server))
+        await loop.sock_sendall(raw, frame(INIT))
+    began = time.monotonic()
+    dropped = 0
+    loop = asyncio.get_running_loop()
+
+    async def flood(raw: socket.socket) -> float:
+        n = 0
+        with suppress(ConnectionError):
+            while True:
+                n += 1
+                await loop.sock_sendall(raw, frame(subscribe(query, str(n))) + frame({"type": "ping"}) * 5)
+        return time.monotonic() - began
+
+    async with asyncio.timeout(60):
+        gone = await asyncio.gather(*(flood(raw) for raw in readers))
+    for raw in readers:
+        raw.close()
+    dropped = len(gone)
+    held = (server.memory - before) / 1e6
+    print(f"{dropped} dropped after {min(gone):.1f} to {max(gone):.1f} s, holding {held:.1f} MB")  # noqa: T201
+    assert max(gone) < 30
+    assert held < 20
+    assert await server.ask() < 1
+
+
+def upgrade(server: Server) -> bytes:
+    """The request for a WebSocket."""
+    return (
+        f"GET /graphql HTTP/1.1\r\nHost: {server.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
+        "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
+        f"Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
+    ).encode()
+
+
+def frame(content: object, first: int = 0x81, *, masked: bool = True, length: int | None = None) -> bytes:
+    """A frame of a client: JSON unless it is bytes; the mask leaves every byte as it is."""
+    data = content if isinstance(content, bytes) else json.dumps(content).encode()
+    size = len(data) if length is None else length
+    mask = 0x80 if masked else 0
+    if size < 126:
+        head = struct.pack("!BB", first, mask | size)
+    elif size < 65_536:
+        head = struct.pack("!BBH", first, mask | 126, size)
+    else:
+        head = struct.pack("!BBQ", first, mask | 127, size)
+    return head + (b"\0\0\0\0" if masked else b"") + data
+
+
+SUBSCRIBE = {"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }"}}
+MUTANTS = {
+    "not masked": (frame(INIT, masked=False), 1002),
+    "first reserved bit": (frame(INIT, 0xC1), 1002),
+    "second reserved bit": (frame(INIT, 0xA1), 1002),
+    "third reserved bit": (frame(INIT, 0x91), 1002),
+    "unknown opcode": (frame(INIT, 0x83), 1002),
+    "unknown control opcode": (frame(b"", 0x8B), 1002),
+    "continuation of nothing": (frame(INIT, 0x80), 1002),
+    "two beginnings": (frame(b"{", 0x01) + frame(b"}", 0x81), 1002),
+    "ping in pieces": (frame(b"", 0x09), 1002),
+    "large ping": (frame(b"x" * 126, 0x89), 1002),
+    "close of one byte": (frame(b"\x03", 0x88), 1002),
+    "close with no code": (frame(struct.pack("!H", 999), 0x88), 1002),
+    "close with bad text": (frame(struct.pack("!H", 1000) + b"\xff", 0x88), 1007),
+    "not UTF-8": (frame(b'{"type": "\xff"}'), 1007),
+    "a surrogate": (frame(b'{"type": "\xed\xa0\x80"}'), 1007),
+    "64 KB and one": (frame(b" " * 65_537), 1009),
+    "half a terabyte": (frame(b"", length=2**39), 1009),
+    "63 bits of length": (frame(b"", length=2**63 - 1), 1009),
+    "large in pieces": (frame(b" " * 40_000, 0x01) + frame(b" " * 40_000, 0x80), 1009),
+    "bytes": (frame(INIT, 0x82), 4400),
+    "nothing": (frame(b""), 4400),
+    "a deep list": (frame(b"[" * 60_000), 4400),
+    "a surrogate's escape": (frame(rb'{"type": "subscribe", "id": "\ud800", "payload": {"query": "{ a }"}}'), 4400),
+    "an id of 65 letters": (frame(INIT) + frame(SUBSCRIBE | {"id": "1" * 65}), 4400),
+    "a long number": (frame(b'{"type": "ping", "payload": {"a": ' + b"9" * 5_000 + b"}}"), 4400),
+    "an endless number": (frame(b'{"type": "ping", "payload": {"a": 1e999}}'), 4400),
+    "begun too early": (frame(SUBSCRIBE), 4401),
+}
+
+
+@pytest.mark.timeout(60)
+async def test_every_mutant_of_a_frame_has_its_code(server: Server) -> None:
+    found = {name: await code_of(server, sent) for name, (sent, _) in MUTANTS.items()}
+
+    assert found == {name: code for name, (_, code) in MUTANTS.items()}
+    assert await server.ask() < 1
+
+
+async def code_of(server: Server, sent: bytes) -> int | None:
+    """The code with which the server closes after these bytes; None where it just goes."""
+    host, _, port = server.address.partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    writer.write(upgrade(server))
+    await reader.readuntil(b"\r\n\r\n")
+    writer.write(sent)
+    try:
+        async with asyncio.timeout(4):
+            while True:
+                opcode, size = await reader.readexactly(2)
+                if size == 126:
+                    size = int.from_bytes(await reader.readexactly(2))
+                data = await reader.readexactly(size)
+                if opcode == 0x88:
+                    return int.from_bytes(data[:2])
+    except (asyncio.IncompleteReadError, ConnectionError):
+        return None
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
