@@ -3,7 +3,7 @@
 The map. Every file is a cell of a grid, `layer/noun.py`: rows are layers (what kind of thing is said), columns are
 nouns (what it is said about). Three sentences govern it: **loaders read, the domain writes, the schema translates.**
 
-    cli, dev, serving, scripts                       the commands
+    cli, dev, serving, seed, complaints              the commands, and what they say when they cannot
     app                                              where everything meets
     http, sockets, streams, requests, documents, answers, uploads, explorer    the ways in and out
     connections, guards, pressure                    what clients may hold, and how much is taken on at once
@@ -21,7 +21,7 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     engines, replicas, pools, outages                connections: made, chosen, counted, lost
     gateways, storage, queue                         the outside world, files, work for later
     content, recipients                              what a message says, and to whom: pure rules
-    enums, statuses, prices, london, letter_days     words, figures and days that several layers share
+    enums, statuses, prices, bills, london, letter_days    words, figures and days that several layers share
     settings, crypto, tokens, jwts, errors           what everything stands on
 
 To add a field: annotate it in `schema/<noun>.py`. An edge: a line in `loaders/<noun>.py` and one in `schema/<noun>.py`.
