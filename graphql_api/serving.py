@@ -107,17 +107,19 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note a signal: the first SIGTERM lets whoever sends requests find another server, any other ends at once."""
-        pressure = self._pressure
-        if sig == signal.SIGTERM and self._leaves_at is None and pressure is not None and pressure.notice:
-            pressure.leaving = True
-            self._leaves_at = time.monotonic() + pressure.notice
+        if sig != signal.SIGTERM or self._leaves_at is not None:
+            super().handle_exit(sig, frame)
             return
-        super().handle_exit(sig, frame)
+        notice = 0.0
+        if self._pressure is not None:
+            self._pressure.leaving = True
+            notice = self._pressure.notice
+        self._leaves_at = time.monotonic() + notice
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to end."""
-        if self._leaves_at is not None and time.monotonic() >= self._leaves_at and not self.should_exit:
-            super().handle_exit(signal.SIGTERM, None)
+        if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
+            self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
