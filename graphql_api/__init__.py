@@ -8,7 +8,7 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     http, sockets, streams, requests, documents, answers, uploads, explorer    the ways in and out
     connections, guards, pressure                    what clients may hold, and how much is taken on at once
     live, events                                     connections that stay open, and what they are told of
-    auth, limits, costs, values, masking, logs       who comes in, at what cost, and what is told of it
+    auth, limits, costs, rates, values, masking, logs  who comes in, at what cost, and what is told of it
     operators, metrics, usage, tally                 what is counted, and who may see the counts
     planner                                          the fast path of queries; can be left out
     worker                                           what happens after the answer

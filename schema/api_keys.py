@@ -8,7 +8,7 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import london, models
+from graphql_api import london, models, points
 from graphql_api.domain import api_keys as domain
 from graphql_api.enums import KeyType
 from graphql_api.errors import BadRequest
@@ -111,7 +111,9 @@ class ApiKey(Entity, Node):
     last_used_at: datetime | None = computed(models.ApiKey.id, via=_last_used, along=(loaders.lifetime,))
     """When it last called, to the nearest five minutes; null for never."""
 
-    @strawberry.field(description="Calls and messages per day, the last seven days when left out.")
+    @strawberry.field(
+        description="Calls and messages per day, the last seven days when left out.", metadata=points.weight(10)
+    )
     async def usage(self, info: Info, range: DateRangeInput | None = None) -> list[ApiKeyUsageDay] | None:
         """Every day of the range, the earliest first."""
         if range is None:

@@ -35,12 +35,12 @@ from schema.core import (
     found,
     input_type,
     lookup,
-    mutation,
     one,
     one_of,
     payload,
     plain,
     root,
+    sending,
 )
 from schema.errors import UserError, user_errors
 from schema.messages import RenderedMessage
@@ -321,7 +321,7 @@ async def _read(context: Context, row: models.Notification | None) -> Any:
 class NotificationMutations:
     """The part of Mutation that sends messages."""
 
-    @mutation
+    @sending
     async def send_notification(self, info: Info, input: SendNotificationInput) -> SendNotificationPayload:
         """Send one message."""
         context, values = info.context, input.values()
@@ -330,7 +330,7 @@ class NotificationMutations:
             row = await domain.send(tx, context.actor, signer=context.signer, **values)
         return SendNotificationPayload(notification=await _read(context, row))
 
-    @mutation
+    @sending
     async def send_notifications(self, info: Info, input: SendNotificationsInput) -> SendNotificationsPayload:
         """Send up to 250 messages of one template, each accepted or refused by itself."""
         context, values = info.context, input.values()

@@ -5,7 +5,7 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models
+from graphql_api import models, points
 from graphql_api.domain import organisations as domain
 from graphql_api.enums import OrganisationFeature, OrganisationOrderField, OrganisationType, SortDirection
 from loaders import changes
@@ -119,7 +119,8 @@ class Organisation(Entity, Node):
     """Its services; active ones first, then by name, when no order is given."""
 
     @strawberry.field(
-        description="What each live service used and spent in one financial year; the current one when left out."
+        description="What each live service used and spent in one financial year; the current one when left out.",
+        metadata=points.weight(200),
     )
     async def usage_by_service(
         self,

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models
+from graphql_api import models, points
 from graphql_api.context import Context
 from graphql_api.domain import recipients as domain
 from graphql_api.enums import UserErrorCode
@@ -182,7 +182,10 @@ class CheckRecipientsInput(Input):
 class RecipientQueries:
     """The part of Query that checks lists."""
 
-    @strawberry.field(description="Run every check that `createJob` would run, and price it, without sending.")
+    @strawberry.field(
+        description="Run every check that `createJob` would run, and price it, without sending.",
+        metadata=points.weight(400),
+    )
     async def check_recipients(self, info: Info, input: CheckRecipientsInput) -> RecipientCheck | None:
         """What the checks found; null where there is no such service, template or list."""
         context = info.context

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 
 import strawberry
 
+from graphql_api import points
 from graphql_api.access import SEARCHED
 from graphql_api.enums import SearchType
 from graphql_api.errors import BadRequest, Unauthenticated
@@ -83,7 +84,8 @@ class SearchQueries:
     """The part of Query that searches."""
 
     @strawberry.field(
-        description="Organisations, services, templates and people by part of a name, subject or address."
+        description="Organisations, services, templates and people by part of a name, subject or address.",
+        metadata=points.weight(100),
     )
     async def search(
         self,

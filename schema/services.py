@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models
+from graphql_api import models, points
 from graphql_api.domain import services as domain
 from graphql_api.domain.limits import resets_at
 from graphql_api.domain.organisations import kind_of
@@ -223,7 +223,8 @@ class Service(Entity, Node):
 
     @strawberry.field(
         description="Use and spend in one financial year, the current one when left out; needs MANAGE_SETTINGS or "
-        "membership of the organisation."
+        "membership of the organisation.",
+        metadata=points.weight(20),
     )
     async def usage(self, info: Info, financial_year: int | None = None) -> Usage | None:
         """The figures of the year asked for."""

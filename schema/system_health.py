@@ -5,6 +5,7 @@ from typing import Any, Self
 
 import strawberry
 
+from graphql_api import points
 from graphql_api.enums import Channel
 from graphql_api.errors import BadRequest
 from graphql_api.models import utcnow
@@ -133,13 +134,19 @@ class SystemHealth:
         row = await info.context.loaders.batch(loaders.latest, None)
         return None if row is None else HealthSnapshot.of(row)
 
-    @strawberry.field(description="Snapshots, one a minute, oldest first; the last hour when left out, a day at most.")
+    @strawberry.field(
+        description="Snapshots, one a minute, oldest first; the last hour when left out, a day at most.",
+        metadata=points.weight(100),
+    )
     async def history(self, info: Info, range: DateTimeRangeInput | None = None) -> list[HealthSnapshot]:
         """The snapshots of a stretch of time."""
         rows = await info.context.loaders.batch(loaders.history, _stretch(range))
         return [HealthSnapshot.of(row) for row in rows]
 
-    @strawberry.field(description="Tables whose row count moved more than expected since the snapshot before.")
+    @strawberry.field(
+        description="Tables whose row count moved more than expected since the snapshot before.",
+        metadata=points.weight(10),
+    )
     async def row_count_alerts(self, info: Info) -> list[RowCountAlert]:
         """Tables that moved by more than a twentieth, and by more than a hundred rows."""
         rows = await info.context.loaders.batch(loaders.row_count_alerts, None)

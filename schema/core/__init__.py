@@ -5,7 +5,7 @@ from schema.core.entity import Entity, entities, entity, entity_of, interface, o
 from schema.core.fields import column, computed, edge, either, found, lookup, many, one
 from schema.core.info import Info
 from schema.core.inputs import Input, input_type, one_of
-from schema.core.mutation import mutation, payload
+from schema.core.mutation import mutation, payload, sending
 from schema.core.node import Node, NodeQueries
 from schema.core.scalars import JSON, SCALARS
 from schema.core.types import plain
@@ -40,4 +40,5 @@ __all__ = [
     "payload",
     "plain",
     "root",
+    "sending",
 ]

@@ -4,6 +4,7 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
+from graphql_api import points
 from loaders.core import Arguments, Page, Slice
 from schema.core.info import Info
 
@@ -70,7 +71,7 @@ class Connection(Generic[T]):
         """The page's ends."""
         return PageInfo(slice=await self._slice(info))
 
-    @strawberry.field(description="Size of the whole list; counted only when asked for.")
+    @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
     async def total_count(self, info: Info) -> int:
         """The size of the whole list."""
         return await info.context.loaders.total(self.page, self.key, self.arguments.filters)

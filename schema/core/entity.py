@@ -11,6 +11,7 @@ from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import strawberry
 
+from graphql_api import points
 from graphql_api.context import Context
 from loaders.core import Row, readable, row
 from schema.core import descriptions, resolvers
@@ -129,7 +130,8 @@ def _make(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
         reader = resolvers.reader(value)
         if reader is None:
             resolve = resolvers.resolver(field, value, annotations[field])
-            setattr(cls, field, strawberry.field(resolver=resolve, description=texts.get(field)))
+            metadata = points.weight(getattr(value, "weight", 0))
+            setattr(cls, field, strawberry.field(resolver=resolve, description=texts.get(field), metadata=metadata))
             continue
         readers[field] = property(reader)
         if field in annotations:

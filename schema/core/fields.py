@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from loaders.core import Batch, Many, One, Page, Row
 
 Needs = tuple["ServicePermission", ...]
+LOOKED_UP = 2
+"""What a field that is looked up weighs, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,7 @@ class Looked:
     via: Callable[..., Any] | None = None
     needs: Needs = ()
     context: bool = False
+    weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,9 +137,13 @@ def lookup(
     *,
     needs: ServicePermission | Needs = (),
     context: bool = False,
+    weight: int = LOOKED_UP,
 ) -> Any:
-    """What a batch function answers: `progress: JobProgress = lookup(loaders.jobs.progress, via=...)`."""
-    return Looked(loader, via, _needs(needs), context)
+    """What a batch function answers: `progress: JobProgress = lookup(loaders.jobs.progress, via=...)`.
+
+    `weight` is what it costs for one row, in objects that are read for as much.
+    """
+    return Looked(loader, via, _needs(needs), context, weight)
 
 
 def found(loader: Row) -> Any:

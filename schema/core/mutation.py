@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, dataclass_transform
 
 import strawberry
 
-from graphql_api import tally
+from graphql_api import points, tally
 from graphql_api.errors import DomainError
 from schema.core import descriptions
 from schema.core.info import Info
@@ -35,7 +35,7 @@ def payload(cls: type[P]) -> type[P]:
     return strawberry.type(cls, description=descriptions.of_class(cls))
 
 
-def mutation(resolve: Callable[..., Awaitable[P]]) -> Any:
+def mutation(resolve: Callable[..., Awaitable[P]], *, weighing: int = points.MUTATION) -> Any:
     """A field of Mutation, described by its docstring; a refusal of the domain is answered in the payload."""
     answer = inspect.get_annotations(resolve, eval_str=True)["return"]
 
@@ -52,4 +52,9 @@ def mutation(resolve: Callable[..., Awaitable[P]]) -> Any:
 
     guarded.__annotations__ = {**resolve.__annotations__, "return": answer | None}
     guarded.__signature__ = inspect.signature(resolve).replace(return_annotation=answer | None)  # type: ignore[attr-defined]
-    return strawberry.field(resolver=guarded, description=descriptions.of_function(resolve))
+    description = descriptions.of_function(resolve)
+    return strawberry.field(resolver=guarded, description=description, metadata=points.weight(weighing))
+
+
+sending = functools.partial(mutation, weighing=points.SENDING)
+"""The same for a field that sends a message, or many."""
