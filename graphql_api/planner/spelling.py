@@ -51,7 +51,9 @@ def leaf(kind: Any, column: Any, sql: str, *, nullable: bool) -> str:  # noqa: P
         case "Int" if isinstance(stored, Integer) and not isinstance(stored, BigInteger):
             return f"{sql}::text"
         case "DateTime" if isinstance(stored, DateTime) and not stored.timezone:
-            return f"""'"'||{_INSTANT.format(sql)}||'Z"'"""
+            written = f"""'"'||{_INSTANT.format(sql)}||'Z"'"""
+            # What has no end has no letters either, but is not none.
+            return f"CASE WHEN {sql} IS NOT NULL THEN coalesce({written}, {GIVE_UP}) END" if nullable else written
         case "Date" if isinstance(stored, Date):
             return f"""'"'||to_char({sql}, 'YYYY-MM-DD')||'"'"""
     raise Declined

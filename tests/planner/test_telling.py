@@ -60,6 +60,16 @@ async def test_instants_have_a_fraction_only_where_there_is_one(moment: datetime
     assert answer.field == {"createdAt": MOMENTS[moment]}
 
 
+async def test_an_instant_without_end_is_not_taken_for_none(ask: Ask, make: Builders) -> None:
+    job = await make.job(await make.template(await make.service()), scheduled_for=datetime.max)  # noqa: DTZ901 - as the driver writes infinity
+
+    answer = await ask(
+        "query ($id: ID!) { job(id: $id) { scheduledFor } }", by=platform_admin(await make.user()), id=str(job.id)
+    )
+
+    assert answer.field == {"scheduledFor": "9999-12-31T23:59:59.999999Z"}
+
+
 DASHBOARD = """query ($id: ID!, $first: Int!) {
     service(id: $id) {
         name status
