@@ -10,7 +10,10 @@ from collections.abc import Callable
 
 import pytest
 
+from graphql_api import tokens
 from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.domain import sessions
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients
@@ -19,6 +22,7 @@ from tests.cluster.rigs import Rig
 pytestmark = pytest.mark.timeout(180)
 
 RATE, SECONDS, RESTARTS = 100, 8, 3
+WRITES = 200
 DOCUMENT = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nodes { name } } } }"
 
 
@@ -79,3 +83,54 @@ async def test_a_primary_that_stays_away_is_told_of(
     assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["UNAVAILABLE"]
     assert 0.4 < waited < 3
     assert again == {"service": {"name": service.name}}
+
+
+CREATE = """mutation ($service: ID!, $name: String!, $key: String!) { createTemplate(input: {
+  serviceId: $service, name: $name, idempotencyKey: $key, content: {sms: {body: "Hello"}}
+}) { template { id } userErrors { message } } }"""
+
+
+async def test_keyed_mutations_are_done_once_however_often_they_are_sent(
+    clustered: Callable[..., Settings], make: Builders, database: Database, signer: Signer, whole: Rig
+) -> None:
+    service = await make.service()
+    member = await make.member(service)
+    async with database.transaction() as tx:
+        session = await sessions.start(tx, await tx.merge(member))
+        bearer = tokens.of_session(signer, member.id, session.id)
+    whole.caught_up()
+    again = 0
+    waits: list[float] = []
+
+    async with clients.client(clustered(points_per_minute=10**9), bearer) as client:
+
+        async def create(number: int) -> None:
+            nonlocal again
+            began = time.perf_counter()
+            name = f"Template {number}"
+            while True:
+                answer = (await client.post(CREATE, service=str(service.id), name=name, key=name)).json()
+                if "errors" not in answer:
+                    break
+                assert [error["extensions"]["code"] for error in answer["errors"]] == ["UNAVAILABLE"]
+                again += 1
+            waits.append(time.perf_counter() - began)
+            assert answer["data"]["createTemplate"]["userErrors"] == []
+
+        async def restart() -> None:
+            for _ in range(RESTARTS):
+                await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311 - no secret
+                await asyncio.to_thread(whole.primary.restart)
+
+        restarting = asyncio.create_task(restart())
+        async with asyncio.TaskGroup() as group:
+            number = 0
+            while not restarting.done() or number < WRITES:
+                group.create_task(create(number))
+                number += 1
+                await asyncio.sleep(1 / 50)
+    made = whole.primary.sql(f"SELECT count(*), count(DISTINCT name) FROM templates WHERE service_id = '{service.id}'")
+
+    print(f"{number} keyed mutations, {again} sent again, slowest {max(waits):.2f} s")  # noqa: T201
+    assert made == f"{number}|{number}"
+    assert max(waits) < 6
