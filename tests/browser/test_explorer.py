@@ -217,3 +217,22 @@ def test_the_policy_of_the_page_allows_its_own_origin_only(page: Page, server: D
     assert policy["default-src"] in {"'none'", "'self'"}
     assert policy["script-src"] == "'self'"
     assert policy["connect-src"] == "'self'"
+
+
+def test_a_job_is_followed_over_a_socket(page: Page, server: DevServer) -> None:
+    read = {"query": "query One($id: ID!) { service(id: $id) { jobs(first: 1) { nodes { id } } } }"}
+    headers = {"authorization": f"Bearer {server.tokens['service_manager']}"}
+    body = read | {"variables": {"id": server.service_id}}
+    jobs = page.request.post(server.graphql_url, data=body, headers=headers).json()
+    job_id = jobs["data"]["service"]["jobs"]["nodes"][0]["id"]
+    paste(
+        page,
+        "query-editor",
+        f'subscription Follow {{ jobProgress(jobId: "{job_id}") {{ job {{ id }} progress {{ total }} }} }}',
+    )
+    page.get_by_role("tab", name="Follow").wait_for()
+    with page.expect_websocket() as opened:
+        page.get_by_role("button", name="Execute query").click()
+
+    assert urlsplit(opened.value.url).path == "/graphql"
+    wait_until_shown(page, job_id)
