@@ -29,9 +29,9 @@ from graphql import GraphQLError
 
 from graphql_api import points
 from graphql_api.database import Database
-from graphql_api.errors import DomainError, Refusal, TooManyRequests
+from graphql_api.errors import DomainError, Refusal, TooManyRequests, Unavailable
 from graphql_api.limits import may_introspect
-from graphql_api.outages import is_trouble
+from graphql_api.outages import BUSY, is_trouble, sqlstate
 from graphql_api.planner.cache import Plans
 from graphql_api.planner.connections import Borrowed, Kept
 from graphql_api.planner.refusals import Declined
@@ -73,7 +73,7 @@ class Planner:
         await self._reads.close()
 
     async def __call__(self, operation: Operation, context: Context) -> bytes | None:
-        """The whole answer as JSON, for a caller who is signed in."""
+        """The whole answer as JSON, for a caller who is signed in; raises `Unavailable` where PostgreSQL ran out of time."""
         if not context.actor.signed_in:
             return None
         try:
@@ -83,6 +83,8 @@ class Planner:
         except (Declined, Refusal, DomainError, GraphQLError):
             return None
         except Exception as fault:
+            if sqlstate(fault) in BUSY:
+                raise Unavailable("The database did not answer in time: try again.") from fault
             if not is_trouble(fault):
                 log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
             return None

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
 
-from graphql_api.planner.tables import OF_THE_CALLER, Text, is_steady
+from graphql_api.planner.tables import OF_THE_CALLER, Text, compile_with, is_steady
 from loaders.core import readable, statements
 
 if TYPE_CHECKING:
@@ -107,10 +107,5 @@ def far(one: One, scope: access.Scope) -> Piece:
 
 
 def _cut(statement: Any) -> Piece:
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
-    constants = {}
-    for name, value in compiled.params.items():
-        if value is not None:
-            process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
-            constants[name] = process(value) if process else value
+    compiled, constants = compile_with(_DIALECT, statement)
     return Piece(_PARAMETER.split(str(compiled)), constants)

@@ -88,13 +88,13 @@ class Table:
     def by_key(self, row: Row, scope: access.Scope) -> Text:
         """Rows by the arrays `key_0`, `key_1` ..."""
         found = statements.found(row, scope, self.names(OWN)).subquery("item")
-        return _text(self._joined(found, scope, []))
+        return text_of(self._joined(found, scope, []))
 
     def lists(self, many: Many, scope: access.Scope) -> Text:
         """Every parent's list; the parent's key stands last."""
         if self.joins:
             raise Declined
-        return _text(statements.listed(many, scope, (*self.names(OWN), many.key.key)))
+        return text_of(statements.listed(many, scope, (*self.names(OWN), many.key.key)))
 
     def slices(self, page: Page, scope: access.Scope, going: statements.Going, *, places: bool) -> Text:
         """Pages: the columns, with `places` the sort keys, and unless it is for one parent the parent's ordinal."""
@@ -102,12 +102,12 @@ class Table:
         alone = page.key is None or going.alone
         depth = len(going.order.keys(going.order.descending))
         if alone and not self.joins and [name for _, name in self.columns] == list(self.names(OWN)):
-            return _text(base)
+            return text_of(base)
         found = (base if alone else base.order_by(None)).subquery("item")
         sorts = [found.c[f"sort_{index}"] for index in range(depth)]
         ordinal = [] if alone else [found.c[statements.ORDINAL]]
         statement = self._joined(found, scope, [*(sorts if places else ()), *ordinal])
-        return _text(statement.order_by(*ordinal, *(one.desc() if going.descending else one.asc() for one in sorts)))
+        return text_of(statement.order_by(*ordinal, *(one.desc() if going.descending else one.asc() for one in sorts)))
 
     def _joined(self, found: Any, scope: access.Scope, others: Sequence[Any]) -> Select[Any]:
         tables = {OWN: found}
@@ -130,16 +130,18 @@ def is_steady(name: str) -> bool:
 
 def text_of(statement: Any) -> Text:
     """The SQL of a statement of the loaders."""
-    return _text(statement)
+    compiled, constants = compile_with(_DIALECT, statement)
+    names = tuple(compiled.positiontup or ())
+    steady = all(is_steady(name) for name in names if name not in constants)
+    return Text(str(compiled), names, constants, not OF_THE_CALLER.isdisjoint(names), steady)
 
 
-def _text(statement: Any) -> Text:
-    compiled = statement.compile(dialect=_DIALECT, compile_kwargs={"render_postcompile": True})
+def compile_with(dialect: Any, statement: Any) -> tuple[Any, dict[str, Any]]:
+    """A statement as SQLAlchemy compiles it, and the parameters that have a value already."""
+    compiled = statement.compile(dialect=dialect, compile_kwargs={"render_postcompile": True})
     constants = {}
     for name, value in compiled.params.items():
         if value is not None:
             process = compiled._bind_processors.get(name)  # noqa: SLF001 - what SQLAlchemy itself does to run it
             constants[name] = process(value) if process else value
-    names = tuple(compiled.positiontup or ())
-    steady = all(is_steady(name) for name in names if name not in constants)
-    return Text(str(compiled), names, constants, not OF_THE_CALLER.isdisjoint(names), steady)
+    return compiled, constants

@@ -125,7 +125,7 @@ def listed(many: Many, scope: access.Scope, names: Names) -> Any:
     return _seen(statement, many.model, scope)
 
 
-@lru_cache(maxsize=4_096)
+@lru_cache(maxsize=1_024)
 def slices(
     page: Page, scope: access.Scope, order: Order, size: int, shapes: Shapes, *, backwards: bool, onwards: bool
 ) -> Select[Any]:
