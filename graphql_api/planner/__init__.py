@@ -73,7 +73,10 @@ class Planner:
         await self._reads.close()
 
     async def __call__(self, operation: Operation, context: Context) -> bytes | None:
-        """The whole answer as JSON, for a caller who is signed in; `Unavailable` where PostgreSQL has no time for it."""
+        """The whole answer as JSON, for a caller who is signed in.
+
+        Raises `Unavailable` where PostgreSQL ran out of time, and `TooManyRequests`.
+        """
         if not context.actor.signed_in:
             return None
         try:
