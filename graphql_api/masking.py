@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import strawberry
 import structlog
 from graphql import GraphQLError
+from strawberry.schema.exceptions import CannotGetOperationTypeError
 from uuid_utils.compat import uuid7
 
 from graphql_api.errors import BadRequest, DomainError, Refusal
@@ -45,7 +46,9 @@ def suggestions(context: Any) -> bool:
     return bool(settings.introspection == "signed-in" and actor.signed_in)
 
 
-def shown(error: GraphQLError, operation: str | None = None, *, suggest: bool = False) -> GraphQLError:
+def shown(  # noqa: PLR0911 - a line for each kind
+    error: GraphQLError, operation: str | None = None, *, suggest: bool = False
+) -> GraphQLError:
     """The error as the caller sees it: always with `extensions.code`, and nothing that we did not mean to say.
 
     `operation` is the name that the log gives to a fault; `suggest` keeps GraphQL's "Did you mean".
@@ -53,6 +56,8 @@ def shown(error: GraphQLError, operation: str | None = None, *, suggest: bool = 
     cause = _cause(error)
     if isinstance(cause, Refusal):
         return _as(error, cause.message if cause is error.original_error else error.message, cause.extensions)
+    if isinstance(cause, CannotGetOperationTypeError):
+        return _as(error, "The document has no operation of this name.", {"code": BadRequest.code})
     if isinstance(cause, DomainError):
         return _as(error, cause.message, {"code": BadRequest.code})
     if cause is not None and error.path is None and error.nodes and isinstance(cause, (ValueError, TypeError)):
