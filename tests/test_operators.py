@@ -175,7 +175,7 @@ async def test_operations_are_counted_by_name_and_outcome(
     }
     assert told['graphql_operation_statements_sum{operation="Mine"}'] == 1
     assert told['graphql_operation_seconds_count{operation="Mine"}'] == 2
-    assert of(told, "http_rejected_total") == {'{status="200"}': 1, '{status="415"}': 1}
+    assert of(told, "http_rejected_total") == {'{status="400"}': 1, '{status="415"}': 1}
     assert told['http_requests_total{method="POST",path="/graphql",status="415"}'] == 1
     assert told['http_request_seconds_count{path="/graphql"}'] == 8
     assert told["database_up"] == 1
