@@ -11,12 +11,13 @@ from graphql import (
     ExecutionResult,
     GraphQLError,
     GraphQLSyntaxError,
+    OperationDefinitionNode,
 )
 from strawberry.extensions import SchemaExtension
 
 from graphql_api import points, tally
 from graphql_api.costs import Measure
-from graphql_api.errors import Forbidden, QueryTooComplex, Refusal, TooManyRequests, Unauthenticated
+from graphql_api.errors import BadRequest, Forbidden, QueryTooComplex, Refusal, TooManyRequests, Unauthenticated
 from graphql_api.lexing import parse
 from graphql_api.points import REFUSED, Price
 from graphql_api.shapes import Shapes
@@ -196,6 +197,8 @@ class Limits(SchemaExtension):
         price = self._documents.check(known, variables, context.operation_name)
         if known.introspects:
             may_introspect(context.context)
+        if not context._provided_operation_name and _several(known.document):  # noqa: SLF001 - it has no other name
+            raise BadRequest("Say in `operationName` which of the document's operations to run.")
         self.price = price
         return known
 
@@ -205,6 +208,11 @@ class Limits(SchemaExtension):
         context.graphql_document = _NOTHING
         context._provided_operation_name = None  # noqa: SLF001 - the stand-in has no operation of that name
         context.pre_execution_errors = [error]
+
+
+def _several(document: DocumentNode) -> bool:
+    """Whether a document has more than one operation, of which Strawberry would run the first."""
+    return sum(isinstance(one, OperationDefinitionNode) for one in document.definitions) > 1
 
 
 def may_introspect(context: Any) -> None:

@@ -18,8 +18,10 @@ WAIT = 0.1
 """Seconds that the last of those who are let in should take, as far as it is waiting that makes them slow."""
 WINDOW = 0.2
 """Seconds for which it is counted how many requests end."""
-DEEPEST = 3
-"""Requests at once for each connection to the database, while they are quick."""
+FIRST = 3
+"""Requests at once for each connection to the database, before it is known how long they take."""
+DEEPEST = 12
+"""The same while they are quick."""
 PATIENT = 100
 """The same while the database is away: they only wait."""
 RETURNING = 1.0
@@ -49,7 +51,7 @@ class Pressure:
         self.turned_away = 0
         self._database = database
         self._least, self._most, self._patient = connections, DEEPEST * connections, PATIENT * connections
-        self._room = float(self._most)
+        self._first = self._room = float(FIRST * connections)
         self._since = 0.0
         self._ended_before = 0
 
@@ -86,7 +88,7 @@ class Pressure:
         seconds, ended = now - self._since, self.ended - self._ended_before
         self._since, self._ended_before = now, self.ended
         # Half of the way at a time: a moment in which nothing ended says little.
-        room = self._most if seconds > 2 * WINDOW else (self._room + ended / seconds * WAIT) / 2
+        room = self._first if seconds > 2 * WINDOW else (self._room + ended / seconds * WAIT) / 2
         self._room = min(max(room, self._least), self._most)
 
 

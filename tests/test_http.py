@@ -222,6 +222,12 @@ async def test_a_query_may_be_sent_by_get(client: httpx2.AsyncClient) -> None:
     assert (response.status_code, response.json()["data"]) == (200, {"__typename": "Query"})
 
 
+async def test_one_of_several_operations_is_named(client: httpx2.AsyncClient) -> None:
+    response = await client.post("/graphql", json={"query": "query A { __typename } query B { __typename }"})
+
+    assert (response.json().get("data"), codes(response)) == (None, ["BAD_REQUEST"])
+
+
 async def test_a_page_of_another_origin_cannot_query_by_get(client: httpx2.AsyncClient) -> None:
     response = await client.get("/graphql", params={"query": NAMES})
 

@@ -62,6 +62,21 @@ def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_connectio
     assert rooms == [24, 18, 15, 14, 13, 8, 8, 8, 8]
 
 
+def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_each_connection(
+    database: Database, clock: Clock
+) -> None:
+    measured = Pressure(database, 8)
+    rooms = []
+    for _ in range(5):
+        clock.now += 0.25
+        measured.ended += 300
+        measured.full(8)
+        rooms.append(next(count for count in range(200) if measured.full(count)))
+
+    # 1,200 a second, of which each may wait for 0.1 seconds: 120, of 96 at most.
+    assert rooms == [24, 72, 96, 96, 96]
+
+
 def test_after_a_time_without_pressure_all_is_as_in_the_beginning(database: Database, clock: Clock) -> None:
     measured = Pressure(database, 8)
     for _ in range(10):
