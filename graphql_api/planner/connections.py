@@ -24,6 +24,8 @@ STATEMENTS, LETTERS, LONGEST = 64, 512 << 10, 128 << 10
 
 For each letter PostgreSQL holds some 50 bytes. The driver's own cache leaves out all that are long, the costliest.
 """
+PATIENCE = 0.1
+"""Seconds for which a statement waits for one of the connections that are kept."""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 _PLAN_AS_USUAL = "RESET plan_cache_mode"
 
@@ -78,7 +80,10 @@ class _Lent:
 
 
 class Kept:
-    """At most so many connections, each for one statement at a time; whoever comes later waits their turn."""
+    """At most so many connections, each for one statement at a time; whoever comes later waits their turn.
+
+    Where slow statements hold them all, nobody waits long: what the pool has besides is borrowed for a statement.
+    """
 
     def __init__(self, database: Database, most: int, recycle: float, *, settable: bool = True) -> None:
         """Open none before it is needed; each is given back after `recycle` seconds.
@@ -87,6 +92,7 @@ class Kept:
         """
         self._settable = settable
         self._engine = database.primary
+        self._besides = Borrowed(database)
         self._free: deque[_Lent] = deque()
         self._turn = asyncio.Semaphore(most)
         self._recycle = recycle
@@ -94,8 +100,10 @@ class Kept:
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
+        if not await self._in_turn():
+            return await self._besides.fetch(sql, arguments, steady=steady)
         tally.add(statements=1)
-        async with self._turn:
+        try:
             lent = self._free.pop() if self._free else await self._borrow()
             try:
                 if not self._settable:
@@ -113,6 +121,17 @@ class Kept:
             else:
                 self._free.append(lent)
             return rows
+        finally:
+            self._turn.release()
+
+    async def _in_turn(self) -> bool:
+        """Wait for one of the connections, but not long; answers whether there is one now."""
+        if not self._turn.locked():
+            return await self._turn.acquire()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(PATIENCE):
+                return await self._turn.acquire()
+        return False
 
     async def close(self) -> None:
         """Give all back."""

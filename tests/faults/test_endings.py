@@ -8,7 +8,7 @@ import signal
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from uuid import uuid4
 
 import asyncpg
@@ -76,18 +76,22 @@ class Balancer:
 
     async def watch(self, ports: list[int]) -> None:
         """Look which are ready, again and again."""
-        clients = {port: httpx2.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=20) for port in ports}
-        while True:
-            for port, client in clients.items():
-                try:
-                    well = (await client.get("/_status")).status_code == 200
-                except httpx2.TransportError:
-                    well = False
-                if well:
-                    self.ready[port] = client
-                else:
-                    self.ready.pop(port, None)
-            await asyncio.sleep(CHECKED_EVERY)
+        async with AsyncExitStack() as stack:
+            clients = {
+                port: await stack.enter_async_context(httpx2.AsyncClient(base_url=f"http://{HOST}:{port}", timeout=20))
+                for port in ports
+            }
+            while True:
+                for port, client in clients.items():
+                    try:
+                        well = (await client.get("/_status")).status_code == 200
+                    except httpx2.TransportError:
+                        well = False
+                    if well:
+                        self.ready[port] = client
+                    else:
+                        self.ready.pop(port, None)
+                await asyncio.sleep(CHECKED_EVERY)
 
     async def post(self, body: Mapping[str, object], bearer: str) -> httpx2.Response:
         """Pass a request on."""
@@ -138,8 +142,8 @@ async def roll(
             await both_ready()
     finally:
         loading.cancel()
-        await asyncio.wait({loading})
         watching.cancel()
+        await asyncio.wait({loading, watching})
         for one in running.values():
             await one.__aexit__(None, None, None)
     return outcomes
@@ -198,7 +202,8 @@ async def answer(reader: asyncio.StreamReader) -> bytes:
 
 
 async def statements(connection: asyncpg.Connection) -> int:
-    """Statements that wait for the templates."""
+    """Statements that wait for the templates, now: a transaction keeps what it saw at first."""
+    await connection.execute("SELECT pg_stat_clear_snapshot()")
     found: int = await connection.fetchval(
         "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -95,6 +96,21 @@ async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_ot
     assert await value(kept, "SELECT 1") == 1
     async with server.reading() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(60)'")) == 0
+
+
+async def test_slow_statements_keep_nobody_from_what_the_pool_has_besides(server: Database, kept: Kept) -> None:
+    slow = asyncio.create_task(value(kept, "SELECT pg_sleep(60)"))
+    await asyncio.sleep(0)
+    began = time.monotonic()
+    besides = await value(kept, "SELECT 1")
+    took = time.monotonic() - began
+    slow.cancel()
+    await asyncio.wait({slow})
+
+    assert besides == 1
+    assert 0.09 < took < 2
+    async with server.reading() as first, server.reading() as second:  # both are there again
+        assert await first.scalar(text("SELECT 1")) == await second.scalar(text("SELECT 1")) == 1
 
 
 async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(kept: Kept) -> None:
