@@ -6,9 +6,11 @@ nouns (what it is said about). Three sentences govern it: **loaders read, the do
     cli, dev, serving, seed, complaints              the commands, and what they say when they cannot
     app                                              where everything meets
     http, sockets, streams, requests, documents, answers, uploads, explorer    the ways in and out
-    connections, guards, pressure                    what clients may hold, and how much is taken on at once
+    connections, frames, guards, pressure                    what clients may hold, and how much is taken on at once
     live, events                                     connections that stay open, and what they are told of
-    auth, limits, costs, rates, values, masking, logs  who comes in, at what cost, and what is told of it
+    auth, callers, masking, logs                     who comes in, and what is told of it
+    validation, lexing, shapes, limits, values, costs  what an operation may be, and what it costs, before it runs
+    points, rates, shared_rates                      how much of that each caller has
     operators, metrics, usage, tally                 what is counted, and who may see the counts
     planner                                          the fast path of queries; can be left out
     worker                                           what happens after the answer

@@ -49,11 +49,7 @@ async def latest(connection: AsyncConnection, actor: Actor, keys: Sequence[Any])
     return dict.fromkeys(keys, (await connection.execute(statement)).first())
 
 
-def _stretch(stretch: Stretch) -> Stretch:
-    return stretch
-
-
-@batch(key=_stretch, missing=list)
+@batch(missing=list)
 async def history(connection: AsyncConnection, actor: Actor, keys: Sequence[Stretch]) -> Mapping[Stretch, list[Any]]:
     """Snapshots of stretches of time, the earliest first."""
     found = {}

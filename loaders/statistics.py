@@ -70,11 +70,7 @@ _COUNTS = text(
 )
 
 
-def _wanted(wanted: Wanted) -> Wanted:
-    return wanted
-
-
-@batch(key=_wanted, missing=list, bulk=True)
+@batch(missing=list, bulk=True)
 async def by_status(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, list[Count]]:
     """What became of services' messages, by channel and status."""
     del actor

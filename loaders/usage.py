@@ -143,11 +143,7 @@ _YEARS = text(
 ).bindparams(bindparam("services", type_=ARRAY(Uuid())), bindparam("years", type_=ARRAY(Integer())))
 
 
-def _itself(wanted: Wanted) -> Wanted:
-    return wanted
-
-
-@batch(key=_itself, bulk=True)
+@batch(bulk=True)
 async def of_year(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, Year]:
     """Services' years; whoever asks has been found to be allowed to."""
     del actor

@@ -3,6 +3,8 @@
 import ast
 import importlib
 import pkgutil
+import re
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from sqlalchemy import Index, Table, UniqueConstraint, inspect
 from sqlalchemy.orm import Mapper
 from sqlalchemy.sql.schema import Column
 
+import graphql_api
 import loaders
 from graphql_api import access, models
 from loaders.core import Page
@@ -211,6 +214,15 @@ def test_relationships_are_never_loaded_by_surprise() -> None:
     ]
 
     assert lazy == []
+
+
+def test_the_map_names_every_module_once() -> None:
+    assert graphql_api.__doc__ is not None
+    rows = [re.split(r"  +", line.strip())[0] for line in graphql_api.__doc__.splitlines() if line.startswith("    ")]
+    named = [name for row in rows for name in re.split(r"[ ,|]+", row)]
+    modules = {module.name for module in pkgutil.iter_modules(graphql_api.__path__)} | {"schema", "loaders"}
+
+    assert Counter(named) == Counter(modules - {"__main__"})
 
 
 def test_the_alembic_folder_does_not_shadow_the_library() -> None:

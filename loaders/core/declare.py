@@ -135,10 +135,15 @@ def pages(
     return Page(model, None, None, order, orders or {}, filters or {}, where, bulk)
 
 
+def _itself(parent: Any) -> Hashable:
+    key: Hashable = parent
+    return key
+
+
 def batch(
-    key: Callable[[Any], Hashable], *, missing: Callable[[], Any] = lambda: None, bulk: bool = False
+    key: Callable[[Any], Hashable] = _itself, *, missing: Callable[[], Any] = lambda: None, bulk: bool = False
 ) -> Callable[[Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]], Batch]:
-    """Declare an async function as a batch; `key` takes a parent row to its key."""
+    """Declare an async function as a batch; `key` takes a parent row to its key, which it is itself otherwise."""
     return lambda read: Batch(read, key, missing, bulk)
 
 
