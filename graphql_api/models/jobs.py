@@ -27,6 +27,13 @@ class Job(Identified, Dated, Model):
     __tablename__ = "jobs"
     __table_args__ = (
         Index("ix_jobs_service_id_created_at_id", "service_id", "created_at", "id"),
+        Index(
+            "ix_jobs_unarchived_service_id_created_at_id",
+            "service_id",
+            "created_at",
+            "id",
+            postgresql_where=text("archived IS FALSE"),
+        ),
         Index("ix_jobs_service_id_scheduled_for_id", "service_id", "scheduled_for", "id"),
         Index("ix_jobs_service_id_processing_started_id", "service_id", "processing_started", "id"),
         Index("ix_jobs_template_id_created_at_id", "template_id", "created_at", "id"),

@@ -1,0 +1,32 @@
+"""Index jobs that are not archived by service and when they were made: most of them are archived after a week."""
+
+from alembic import op
+
+revision = "0057"
+down_revision = "0056"
+branch_labels = None
+depends_on = None
+of_notify = True
+
+
+def upgrade() -> None:
+    with op.get_context().autocommit_block():
+        # It waits for older transactions without blocking anybody, so it may wait as long as it takes.
+        op.execute("SET lock_timeout = 0")
+        # What a try that was broken off has left is invalid.
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_jobs_unarchived_service_id_created_at_id")
+        op.create_index(
+            "ix_jobs_unarchived_service_id_created_at_id",
+            "jobs",
+            ["service_id", "created_at", "id"],
+            postgresql_where="archived IS FALSE",
+            postgresql_concurrently=True,
+        )
+        op.execute("RESET lock_timeout")
+
+
+def downgrade() -> None:
+    with op.get_context().autocommit_block():
+        op.execute("SET lock_timeout = 0")
+        op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_jobs_unarchived_service_id_created_at_id")
+        op.execute("RESET lock_timeout")
