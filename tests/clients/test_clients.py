@@ -95,3 +95,15 @@ def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools:
 
     assert told == [told_by_codegen(server), told_by_relay(server)]
     assert free.status_code == 400
+
+
+def test_clients_of_automatic_documents_send_a_text_once(project: Project, tmp_path: Path) -> None:
+    with running(tmp_path / "data", AUTOMATIC_DOCUMENTS="true") as server:
+        done = commander(server)(project("automatic"), "node", "main.mjs")
+
+    told = [server.service_id] * 2
+    assert json.loads(done.stdout) == {
+        "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
+        "urql": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
+        "urql, by GET": {"sent": ["GET hash", "POST text", "GET hash"], "told": told},
+    }

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,12 +17,14 @@ from graphql_api.crypto import Signer
 from graphql_api.database import Database
 from graphql_api.domain import sessions
 from graphql_api.errors import Unavailable
+from graphql_api.events import tell
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients
 from tests.cluster.clients import Client
 from tests.cluster.conftest import Connect
 from tests.cluster.rigs import Rig
+from tests.sockets import hear, init, say, socket, subscribe
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -31,6 +35,7 @@ SEND = """mutation ($input: SendNotificationInput!) { sendNotification(input: $i
   notification { id content { text } } userErrors { __typename message } } }"""
 JOB = """mutation ($input: CreateJobInput!) { createJob(input: $input) {
   job { id recipientCount } userErrors { __typename message } } }"""
+FOLLOW = "subscription ($id: ID!) { jobProgress(jobId: $id) { job { status } } }"
 KEY = """mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
   apiKey { id } userErrors { __typename message } } }"""
 REVOKE = """mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) {
@@ -120,6 +125,31 @@ async def shown(connection: AsyncConnection) -> dict[str, str]:
     """What the statement runs under."""
     names = [*ROLE, "TimeZone", "transaction_read_only"]
     return {name: str(await connection.scalar(text(f"SHOW {name}"))) for name in names}
+
+
+@pytest.mark.parametrize(("direct", "soon"), [(True, 0.9), (False, 3)])
+async def test_followers_hear_of_a_job_at_once_over_a_direct_connection_and_in_two_seconds_without(
+    pooled: Settings, whole: Rig, make: Builders, database: Database, signer: Signer, direct: bool, soon: float
+) -> None:
+    service = await make.service()
+    job = await make.job(await make.template(service), job_status="scheduled", notification_count=1)
+    key = await make.api_key(service)
+    listening = {"database_url_listen": SecretStr(whole.url(whole.primary.port))}
+    settings = pooled.model_copy(update=listening if direct else {})
+    async with clients.client(settings, "") as served, socket(served.url.removeprefix("http://")) as connection:
+        await say(connection, init(clients.token(key, signer)), subscribe(FOLLOW, id=str(job.id)))
+        assert await hear(connection) == {"type": "connection_ack"}
+        told = [await hear(connection)]
+        await asyncio.sleep(1.2)
+        async with database.transaction() as tx:
+            await tx.execute(text("UPDATE jobs SET job_status = 'cancelled' WHERE id = :id"), {"id": job.id})
+            await tell(tx, job.id)
+        began = time.monotonic()
+        told.append(await hear(connection))
+        took = time.monotonic() - began
+
+    assert [one["payload"]["data"]["jobProgress"]["job"]["status"] for one in told] == ["SCHEDULED", "CANCELLED"]
+    assert took < soon
 
 
 async def test_timeouts_are_the_roles_and_those_of_a_transaction_its_own(pooled: Settings) -> None:

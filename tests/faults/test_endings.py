@@ -21,7 +21,8 @@ from graphql_api.domain import sessions
 from tests.cluster.clients import token
 from tests.cluster.rigs import HOST, free_port
 from tests.faults.servers import Served, serving
-from tests.worker.rigs import Rig
+from tests.sockets import closing, hear, init, say, socket, subscribe
+from tests.worker.rigs import Rig, texts
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -254,6 +255,37 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
         assert one.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1" in one
     assert 10 < took < 14
+    assert "Traceback" not in served.logged()
+
+
+async def test_sockets_and_streams_are_told_to_come_again(rig: Rig, environment: Mapping[str, str]) -> None:
+    service = await rig.make.service()
+    job = await rig.job(await rig.make.template(service), texts(1), rows=1)
+    bearer = token(await rig.make.api_key(service), rig.signer)
+    follow = "subscription ($id: ID!) { jobProgress(jobId: $id) { job { id } } }"
+    headers = {"accept": "text/event-stream", "authorization": f"Bearer {bearer}"}
+    asked = {"query": follow, "variables": {"id": str(job.id)}}
+    async with AsyncExitStack() as stack:
+        served = await stack.enter_async_context(serving(environment, rig.settings.data_dir))
+        http = await stack.enter_async_context(httpx2.AsyncClient(base_url=served.url, timeout=20))
+        connections = [await stack.enter_async_context(socket(f"{HOST}:{served.port}")) for _ in range(50)]
+        for connection in connections[:25]:  # the rest have said nothing yet
+            await say(connection, init(bearer), subscribe(follow, id=str(job.id)))
+            assert [(await hear(connection))["type"] for _ in range(2)] == ["connection_ack", "next"]
+        stream = await stack.enter_async_context(http.stream("POST", "/graphql", json=asked, headers=headers))
+        told = stream.aiter_lines()
+        first = await anext(told)
+        served.process.send_signal(signal.SIGTERM)
+        began = time.monotonic()
+        codes = Counter(await asyncio.gather(*map(closing, connections)))
+        rest = [line async for line in told]
+        took = time.monotonic() - began
+        await served.end()
+
+    assert codes == {1012: 50}
+    assert first == "event: next"
+    assert "event: complete" not in rest  # so the client comes back
+    assert NOTICE < took < NOTICE + 3
     assert "Traceback" not in served.logged()
 
 

@@ -7,6 +7,7 @@ import pytest
 import pytest_asyncio
 import websockets
 
+from graphql_api import answers
 from graphql_api.database import Database
 from graphql_api.settings import Settings
 from graphql_api.storage import Store
@@ -51,6 +52,21 @@ async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: s
 
         assert (told["type"], told["id"]) == ("error", "1")
         assert [error["extensions"]["code"] for error in told["payload"]] == [code]
+
+
+async def test_an_answer_that_is_too_large_is_an_error_and_the_socket_goes_on(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "BYTES", 300)
+    query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
+    message = "The answer has over 300 bytes: ask for less at once."
+    error = {"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe(query), subscribe("{ __typename }", "2"))
+        told = [await hear(connection) for _ in range(4)]
+
+    assert [one for one in told if one.get("id") == "1"] == [{"type": "error", "id": "1", "payload": [error]}]
+    assert [one["type"] for one in told if one.get("id") == "2"] == ["next", "complete"]
 
 
 async def test_a_bad_token_closes_the_socket(address: str) -> None:

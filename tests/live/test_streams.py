@@ -10,6 +10,7 @@ from typing import Any
 import httpx2
 import pytest
 
+from graphql_api import answers
 from tests.live.conftest import Served, Team, serving
 from tests.live.jobs import COST, FOLLOW, payload, revoke, scheduled, write
 from tests.worker.rigs import Rig, texts
@@ -70,6 +71,19 @@ async def test_what_is_refused_is_no_stream(served: Served, team: Team) -> None:
 
     assert response.status_code == 400
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["BAD_REQUEST"]
+
+
+async def test_an_event_that_is_too_large_is_an_error(
+    served: Served, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answers, "BYTES", 300)
+    query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
+    async with stream(served.address, team.token, query) as response:
+        told = [event async for event in events(response)]
+
+    message = "The answer has over 300 bytes: ask for less at once."
+    error = {"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}
+    assert told == [("next", {"errors": [error]}), COMPLETE]
 
 
 async def test_a_revoked_key_ends_its_streams_within_a_second(rig: Rig, served: Served, team: Team) -> None:
