@@ -143,7 +143,9 @@ class Plans:
             check_variables(given)
         if entry.known.prices is not None:
             return entry.price
-        sizes = tuple((name, _size(value)) for name, value in given.items())
+        # Of what the operation declares: callers may send anything besides, and it would be kept.
+        declared = (one.variable.name.value for one in entry.operation.variable_definitions or ())
+        sizes = tuple((one, _size(given[one])) for one in declared if one in given)
         price = entry.prices.get(sizes)
         if price is None:
             price = entry.prices[sizes] = self._documents.check(entry.known, given, name)

@@ -194,6 +194,16 @@ def test_a_size_is_measured_again_however_it_comes_to_differ(
         plans.find(document, None, large)
 
 
+def test_nothing_is_kept_of_variables_that_an_operation_does_not_declare() -> None:
+    plans = Plans(schema)
+    document = "query ($n: Int!) { services(first: $n) { nodes { id } } }"
+    for number in range(5):
+        plans.find(document, None, {f"{'x' * 1_000}{number}": number, "n": 2})
+
+    (entry,) = plans._entries.values()  # noqa: SLF001 - what it keeps is nobody's business but a test's
+    assert list(entry.prices) == [(("n", 2),)]
+
+
 def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another() -> None:
     document = "query A($v: Boolean!) { __typename @skip(if: $v) } query B($v: [ID!]!) { nodes(ids: $v) { id } }"
     plans = Plans(schema)
