@@ -83,6 +83,10 @@ class Planner:
             return await self.answer(operation, context)
         except TooManyRequests:
             raise
+        except Unavailable as error:
+            if sqlstate(error.__cause__) in BUSY:
+                raise
+            return None
         except (Declined, Refusal, DomainError, GraphQLError):
             return None
         except Exception as fault:

@@ -18,6 +18,7 @@ from graphql_api.actors import Actor, Kind
 from graphql_api.context import Context
 from graphql_api.crypto import Signer
 from graphql_api.database import Database
+from graphql_api.errors import Unavailable
 from graphql_api.planner import Planner, connections
 from graphql_api.planner.connections import Kept
 from graphql_api.requests import Operation
@@ -140,6 +141,25 @@ async def test_a_pool_of_one_connection_is_left_to_all(
 
     assert (answer or b"").startswith(b'{"data":{"services":{"totalCount":0}}')
     assert found == 1
+
+
+@pytest.mark.parametrize("size", [1, 2])
+async def test_what_the_database_has_no_time_for_is_not_asked_again_by_graphql(
+    size: int, server: Database, database_url: str, settings: Settings, signer: Signer, store: Store
+) -> None:
+    hasty = {"database_url": SecretStr(database_url), "database_pool_size": size, "database_lock_timeout_ms": 50}
+    hurried = settings.model_copy(update=hasty)
+    database = Database.connect(hurried)
+    planner = Planner.of(schema, database, hurried)
+    context = Context(Actor(Kind.ADMIN, user_id=uuid4()), database, hurried, signer, store)
+    try:
+        async with server.transaction() as tx:
+            await tx.execute(text("LOCK TABLE services"))
+            with pytest.raises(Unavailable):
+                await planner(Operation("{ services { totalCount } }"), context)
+    finally:
+        await planner.close()
+        await database.close()
 
 
 async def test_a_connection_that_is_lost_is_replaced(kept: Kept) -> None:
