@@ -24,6 +24,7 @@ from graphql_api.planner.tables import OWN, Table
 from graphql_api.planner.telling import Telling
 from graphql_api.planner.writing import may_be_null
 from loaders.core import readable
+from loaders.core.request import AT_ONCE
 from schema.core import Node, NodeQueries, entities, entity_of
 from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
 
@@ -50,15 +51,21 @@ class Plan:
     """Whether it tells of the schema, which not everybody may read."""
 
     async def run(self, request: sources.Request) -> dict[str, Any]:
-        """The data of the answer; several root fields are read side by side."""
-        reading = [root.run(request, [None]) for _, root, fixed in self.roots if not fixed]
-        values = iter([await reading[0]] if len(reading) == 1 else await _side_by_side(reading))
+        """The data of the answer; several root fields are read side by side, as many as a request may read at once."""
+        reading = [root for _, root, fixed in self.roots if not fixed]
+        values = iter([await reading[0].run(request, [None])] if len(reading) == 1 else await _all(reading, request))
         return {key: root if fixed else next(values)[0] for key, root, fixed in self.roots}
 
 
-async def _side_by_side(reading: list[Any]) -> list[Any]:
-    """Every value, or the first failure once all have ended, so that nothing is read for nobody."""
-    values = await asyncio.gather(*reading, return_exceptions=True)
+async def _all(reading: list[Any], request: sources.Request) -> list[Any]:
+    """What all sources answer, or the first failure once all have ended, so that nothing is read for nobody."""
+    turn = asyncio.Semaphore(AT_ONCE)
+
+    async def read(one: Any) -> Any:
+        async with turn:
+            return await one.run(request, [None])
+
+    values = await asyncio.gather(*map(read, reading), return_exceptions=True)
     for one in values:
         if isinstance(one, BaseException):
             raise one

@@ -162,6 +162,29 @@ async def test_what_the_database_has_no_time_for_is_not_asked_again_by_graphql(
         await database.close()
 
 
+async def test_a_wide_query_leaves_connections_to_others(
+    server: Database, database_url: str, settings: Settings, signer: Signer, store: Store
+) -> None:
+    wide = settings.model_copy(update={"database_url": SecretStr(database_url), "database_pool_size": 8})
+    database = Database.connect(wide)
+    planner = Planner.of(schema, database, wide)
+    context = Context(Actor(Kind.ADMIN, user_id=uuid4()), database, wide, signer, store)
+    document = " ".join(f"a{number}: services {{ totalCount }}" for number in range(20))
+    try:
+        async with server.transaction() as tx:
+            await tx.execute(text("LOCK TABLE services"))
+            asking = asyncio.create_task(planner(Operation(f"{{ {document} }}"), context))
+            await asyncio.sleep(5 * connections.PATIENCE)
+            lent = sum(database.pools._lent.values())  # noqa: SLF001 - Prometheus is told of it
+        answer = await asking
+    finally:
+        await planner.close()
+        await database.close()
+
+    assert lent == 4
+    assert (answer or b"").count(b"totalCount") == 20
+
+
 async def test_a_connection_that_is_lost_is_replaced(kept: Kept) -> None:
     with pytest.raises(Exception, match="terminating"):
         await value(kept, "SELECT pg_terminate_backend(pg_backend_pid())")
