@@ -1,22 +1,26 @@
 """The fast path, which can be left out: an operation is compiled once into a plan, and run without fields.
 
+A query comes in at `Planner`, below. `cache` has its plan, or lets `compiling` make one: a source for each root field.
+`Plan.run` then asks each source for its values, and they send their statements by `connections`.
+
     cache       documents to plans: parsed, validated and measured once, by the server's own limits
-    selections  what a document selects and what fields are given
     compiling   an operation over the declarations of `schema`: what PostgreSQL can write is told, the rest is read
-  told, in one statement each:
+    selections  what a document selects and what fields are given, for both ways
+  told, in one statement each; nearly every query is:
     telling     an entity and all below it become one expression of SQL
-    blocks      its rows, to-one edges and connections, and the sources that ask for it
+    blocks      what that is made of, and the sources that ask for it: read its example first
     spelling    how PostgreSQL spells values as JSON
     pieces      the loaders' statements as text, to be put together
-  read, level by level:
+  read, level by level, because something is only Python's to write:
     sources     rows by key, lists and batches: each reads for all its parents at once
-    pages       connections, which are sources too
+    pages       connections, which are sources too; and what connections are asked for, for both ways
     tables      the columns that one statement reads, to-one edges joined, as SQL
     writing     expressions become functions that copy records into the answer
   connections   asyncpg's own connections
+  refusals      how a plan gives up
 
-A plan answers only where nothing goes wrong. An error, a refusal, a null that bubbles, a field with a resolver of its
-own: the operation is declined, and graphql-core answers it whole, as it would without a planner.
+A plan answers only where nothing goes wrong. A mutation, an error, a refusal, a null that bubbles, a resolver that
+answers objects with edges: the operation is declined, and graphql-core answers it whole, as it would without a planner.
 """
 
 from __future__ import annotations

@@ -1,12 +1,24 @@
 """Answers that PostgreSQL writes: an entity and all below it as one expression of SQL, which is the JSON text.
 
 A `Block` is the rows of one table, with the rows of to-one edges beside each; a `Listed` is a connection, an
-expression of its parent's block. `Told` are sources: one statement for everything below them.
+expression of its parent's block. `Told` are sources: one statement for everything below them. Without the guards
+against nulls, `service(id:) { name templates { nodes { name service { id } } } }` is:
+
+    SELECT b1.id, '{"name":' || to_json(b1.name) || ',"templates":' || (
+        SELECT '{"nodes":[' || string_agg(z0.x0, ',') || ']}' FROM (
+            SELECT '{"name":' || to_json(b2.name) || ',"service":' || b3x.x || '}' AS x0
+            FROM (a page of the templates of b1.id) AS b2
+            LEFT JOIN LATERAL (
+                SELECT '{"id":"' || b3.id || '"}' AS x FROM (the service of b2.service_id) AS b3 OFFSET 0
+            ) AS b3x ON true
+        ) AS z0
+    ) || '}' FROM (the services of these ids) AS b1
+
+The statements in brackets are the loaders' (`pieces`), with their columns, visibility and order.
 """
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
@@ -15,9 +27,10 @@ import orjson
 from graphql_api.planner import pieces
 from graphql_api.planner.refusals import Declined
 from graphql_api.planner.spelling import GIVE_UP, MARK, cursor, quoted
+from graphql_api.planner.tables import Texts
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from graphql_api.planner.pages import Asked, Ends
     from graphql_api.planner.sources import Request
@@ -26,9 +39,7 @@ if TYPE_CHECKING:
     from schema.core.fields import Edges
 
 VARIANTS = 4
-"""Texts that one source keeps: page sizes, directions and filters change them, and who asks."""
-
-
+"""Texts that one source keeps: few, for they are long."""
 MOST_ARGUMENTS = 100
 """What PostgreSQL takes in one call of a function."""
 
@@ -238,18 +249,18 @@ class Told:
     """What all sources of this kind do: one statement for each variant of what is asked for."""
 
     lists: Lists
-    _texts: OrderedDict[Hashable, Text] = field(default_factory=OrderedDict, kw_only=True)
+    texts: Texts = field(default_factory=lambda: Texts(VARIANTS), kw_only=True)
 
     async def read(self, request: Request, values: Mapping[str, Any], sql: Callable[[Writer], str]) -> Sequence[Any]:
         """The records of the statement that `sql` writes."""
         asked = self.lists.asked(request)
         variant = (request.scope, *(one.alone for one in asked))
-        text = self._texts.get(variant)
-        if text is None:
+
+        def written() -> Text:
             writer = Writer(request.scope, asked)
-            text = self._texts[variant] = writer.text(sql(writer))
-            if len(self._texts) > VARIANTS:
-                self._texts.popitem(last=False)
+            return writer.text(sql(writer))
+
+        text = self.texts.get(variant, written)
         return await request.fetch(text, {**values, **self.lists.values(request, asked)})
 
 

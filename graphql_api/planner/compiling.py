@@ -1,8 +1,13 @@
-"""An operation becomes a plan: sources for its edges, expressions for its leaves.
+"""An operation becomes a plan: a source for each root field, told if PostgreSQL can write all of it, or else read.
 
-Follow `service(id:) { name templates { nodes { name service { id } } } }`: `_found` makes a source of one row, whose
-expression copies `name`; `_edges` hangs a source of pages below it; its rows' expression copies `name` again, and
-`service` is a table joined to the same statement. What is not made of declarations raises `Declined`.
+Follow `service(id:) { name templates { nodes { name service { id } } } }`: `_root` finds a row that is looked up by its
+id, and `_by_key` asks `telling` for one statement that answers everything; that is all.
+
+Ask for `dailyLimits` too, which Python makes, and `telling` declines. Then `_by_key` makes a source of one row, whose
+expression (`_entity`) copies `name`. The limits are a child of it, a batch. So are the templates, and `_pages` asks
+`telling` again: it is only the service that has to be read. Could they not be told either, their rows' expression would
+copy `name`, and `service` would be a table joined to the same statement. What is not made of declarations raises
+`Declined`.
 """
 
 from __future__ import annotations
@@ -105,7 +110,7 @@ class _Compiler(Telling):
     def plan(self) -> Plan:
         query: Any = self._schema.query_type
         collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
-        roots = [(key, *self._root(query, details)) for key, details in self._told(collected)]
+        roots = [(key, *self._root(query, details)) for key, details in self._grouped(collected)]
         return Plan(roots, self._code.size + VARIANTS * self._letters + 4_000 * (self._sources + 1))
 
     def _root(self, query: GraphQLObjectType, details: Details) -> tuple[Any, bool]:
@@ -221,7 +226,7 @@ class _Compiler(Telling):
             case Either():
                 return self._required(definition, self._either(rows, alias, field, details))
             case ToMany():
-                child = self._lists(field, definition, details)
+                child = self._short_lists(field, definition, details)
                 return self._child(rows, alias, child, f"r[{rows.table.column(alias, field.loader.local)}]")
             case Looked():
                 return self._allowed_child(rows, alias, model, field, self._batches(field, definition, details))
@@ -295,7 +300,7 @@ class _Compiler(Telling):
             return sources.AllowedAtAll(field, child) if asked else child
         return sources.Allowed(field, child)
 
-    def _lists(self, field: ToMany, definition: Any, details: Details) -> sources.Lists:
+    def _short_lists(self, field: ToMany, definition: Any, details: Details) -> sources.ShortLists:
         many = field.loader
         rows = self._rows(many.model)
         kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
@@ -305,7 +310,7 @@ class _Compiler(Telling):
             row = self._row(rows, OWN, many.model)
             expression = self._complete(kind.of_type, details, f"{self._code.constant(field.via)}({row})")
         self._finish(rows, [expression])
-        return sources.Lists(many, rows)
+        return sources.ShortLists(many, rows)
 
     def _batches(self, field: Looked, definition: Any, details: Details) -> sources.Batches:
         self._sources += 1
@@ -335,7 +340,7 @@ class _Compiler(Telling):
             else:
                 ends.rows, written = True, f"v{len(expressions)}"
                 expressions.append(
-                    self._entity(rows, OWN, page.model, below, sure=pages.sure(page))
+                    self._entity(rows, OWN, page.model, below, sure=pages.whole(page))
                     if name == "nodes"
                     else self._edge(rows, page, kind.fields[name].type.of_type.of_type.of_type, below, ends)
                 )
@@ -352,7 +357,7 @@ class _Compiler(Telling):
             name = below[0].node.name.value
             ends.places = ends.places or name == "cursor"
             written = {"__typename": repr(kind.name), "cursor": "cursor(r)"}.get(name)
-            parts.append(f"{key!r}: {written or self._entity(rows, OWN, page.model, below, sure=pages.sure(page))}")
+            parts.append(f"{key!r}: {written or self._entity(rows, OWN, page.model, below, sure=pages.whole(page))}")
         return "{" + ", ".join(parts) + "}"
 
     def _page_info(self, kind: GraphQLObjectType, details: Details, ends: pages.Ends) -> str:

@@ -34,7 +34,7 @@ class Ends:
         self.behind = self.behind or name in {"hasNextPage", "hasPreviousPage"}
 
 
-def sure(page: Page) -> bool:
+def whole(page: Page) -> bool:
     """Whether the rows of a page have every column: those of an archive may not."""
     return not any(isinstance(one, Also) for one in page.filters.values())
 

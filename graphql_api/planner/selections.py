@@ -47,13 +47,13 @@ class Selections:
         self._variables = variables
         self._code = Code()
 
-    def _told(self, collected: Any) -> list[tuple[str, Details]]:
+    def _grouped(self, collected: Any) -> list[tuple[str, Details]]:
         if collected.new_defer_usages:
             raise Declined
         return list(collected.grouped_field_set.items())
 
     def _below(self, kind: GraphQLObjectType, details: Details) -> list[tuple[str, Details]]:
-        return self._told(
+        return self._grouped(
             collect_subfields(self._schema, self._fragments, self._variables, self._operation, kind, details)
         )
 

@@ -7,7 +7,6 @@ A source reads for all its parents at once, then asks its children for all its r
 from __future__ import annotations
 
 from asyncio import gather
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
@@ -21,7 +20,7 @@ from schema.core.node import MOST_IDS
 from schema.core.resolvers import require
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from graphql.execution.values import VariableValues
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -30,9 +29,6 @@ if TYPE_CHECKING:
     from graphql_api.planner.connections import Reads
     from graphql_api.planner.pages import Asked
     from loaders.core import Batch, Many, Page, Row
-
-VARIANTS = 16
-"""Texts that one source keeps: page sizes, directions and filters change them."""
 
 
 class Request:
@@ -61,25 +57,6 @@ class Request:
         return await self.reads.fetch(text.sql, arguments, steady=text.steady)
 
 
-class Texts:
-    """The latest SQL texts of one source."""
-
-    __slots__ = ("_known",)
-
-    def __init__(self) -> None:
-        """Begin with none."""
-        self._known: OrderedDict[Hashable, tables.Text] = OrderedDict()
-
-    def get(self, key: Hashable, make: Callable[[], tables.Text]) -> tables.Text:
-        """The text of a variant."""
-        text = self._known.get(key)
-        if text is None:
-            text = self._known[key] = make()
-            if len(self._known) > VARIANTS:
-                self._known.popitem(last=False)
-        return text
-
-
 @dataclass(slots=True)
 class Rows:
     """What every source does with its records: children first, then each thing that is written of a record."""
@@ -87,7 +64,7 @@ class Rows:
     table: tables.Table
     children: list[tuple[Callable[[Any, Sequence[Any]], list[Any]], Any]] = field(default_factory=list)
     writers: list[Callable[..., list[Any]]] = field(default_factory=list)
-    texts: Texts = field(default_factory=Texts)
+    texts: tables.Texts = field(default_factory=tables.Texts)
 
     async def write(
         self, request: Request, records: Sequence[Any], cursor: Callable[[Any], str] | None = None
@@ -138,7 +115,7 @@ class ById:
 
 
 @dataclass(slots=True)
-class Lists:
+class ShortLists:
     """A short list for each parent."""
 
     many: Many
@@ -215,7 +192,7 @@ class Nodes:
     arguments: Callable[[Request], dict[str, Any]]
     kinds: tuple[Row, ...]
     found: list[ByKey]
-    texts: Texts = field(default_factory=Texts)
+    texts: tables.Texts = field(default_factory=tables.Texts)
 
     async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
         """The object of `id`, or the list of those of `ids`."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import OrderedDict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,7 @@ from graphql_api.planner.refusals import Declined
 from loaders.core import statements
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Hashable, Mapping, Sequence
 
     from sqlalchemy import Select
 
@@ -44,6 +45,26 @@ class Text:
     def arguments(self, values: Mapping[str, Any]) -> list[Any]:
         """The parameters in their order."""
         return [values[name] if name in values else self.constants[name] for name in self.names]
+
+
+class Texts:
+    """The latest SQL texts of one source: page sizes, directions and filters change them, and who asks."""
+
+    __slots__ = ("_known", "_most")
+
+    def __init__(self, most: int = 16) -> None:
+        """Begin with none."""
+        self._known: OrderedDict[Hashable, Text] = OrderedDict()
+        self._most = most
+
+    def get(self, variant: Hashable, make: Callable[[], Text]) -> Text:
+        """The text of a variant."""
+        text = self._known.get(variant)
+        if text is None:
+            text = self._known[variant] = make()
+            if len(self._known) > self._most:
+                self._known.popitem(last=False)
+        return text
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,9 @@
 """An entity and all below it become one expression of SQL, where every leaf is something that PostgreSQL can write.
 
 It raises `Declined` at the first leaf that is not: `compiling` then reads rows, and tells what lies below them.
+
+An expression is made of parts: JSON that is always the same, SQL for a value, a hole for what a connection finds out,
+and connections (`blocks.Listed`). They become text when it is known who asks, and for which pages.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from graphql_api.planner import spelling
 from graphql_api.planner.blocks import Block, Hole, Join, Json, Listed, Lists, ToldByKey, ToldPages
-from graphql_api.planner.pages import Asked, Ends, sure
+from graphql_api.planner.pages import Asked, Ends, whole
 from graphql_api.planner.refusals import Declined
 from graphql_api.planner.selections import Details, Selections, has_variables
 from graphql_api.planner.spelling import GIVE_UP, quoted
@@ -175,7 +178,7 @@ class Telling(Selections):
             if name == "pageInfo":
                 return self._page_info_told(kind.fields[name].type.of_type, below, ends)
             if name == "nodes":
-                rows.append(self._entity_told(lists, block, page.model, below, sure=sure(page)))
+                rows.append(self._entity_told(lists, block, page.model, below, sure=whole(page)))
             else:
                 edge = kind.fields[name].type.of_type.of_type.of_type
                 rows.append(self._edge_told(lists, block, page, edge, below, ends))
@@ -205,7 +208,7 @@ class Telling(Selections):
             if name == "cursor":
                 ends.places = True
                 return [Hole("cursor")]
-            return self._entity_told(lists, block, page.model, below, sure=sure(page))
+            return self._entity_told(lists, block, page.model, below, sure=whole(page))
 
         return self._object_told(kind, details, tell)
 
