@@ -62,11 +62,13 @@ class Actor:
     organisation_ids: frozenset[UUID] = frozenset()
     rate: int = field(default=0, compare=False)
     """Messages a minute that a key's service may send; what its operations may cost is no less."""
+    address: str = field(default="", compare=False)
+    """Where somebody asks from who is nobody, for their operations to be counted together."""
 
     @classmethod
-    def anonymous(cls) -> Self:
+    def anonymous(cls, address: str = "") -> Self:
         """Nobody: sees nothing, may sign in and register."""
-        return cls(Kind.ANONYMOUS)
+        return cls(Kind.ANONYMOUS, address=address)
 
     @classmethod
     def system(cls) -> Self:

@@ -151,7 +151,7 @@ def _routes(server: Server, endpoint: Endpoint) -> list[BaseRoute]:
 async def _uploads(request: Request) -> Response:
     server: Server = request.app.state.server
     try:
-        actor = await server.actor_of(request.headers)
+        actor = await server.actor_of(request.headers, request.scope)
     except Refusal as refusal:
         return answers.refuse(refusal)
     since = time.perf_counter()

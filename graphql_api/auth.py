@@ -46,15 +46,21 @@ _WORDS = {permission.value: permission for permission in ServicePermission}
 
 
 async def actor_of(
-    token: str | None, acting_user: str | None, *, database: Database, settings: Settings, signer: Signer
+    token: str | None,
+    acting_user: str | None,
+    *,
+    database: Database,
+    settings: Settings,
+    signer: Signer,
+    address: str = "",
 ) -> Actor:
-    """Whoever a bearer token belongs to; nobody, where there is none.
+    """Whoever a bearer token belongs to; nobody, at this address, where there is none.
 
     `acting_user` is the id of the person for whom a program of the platform's own asks (`X-Notify-User-Id`); with any
     other token it has no meaning. Raises `Unauthenticated`, which tells what is wrong with the token.
     """
     if token is None:
-        return Actor.anonymous()
+        return Actor.anonymous(address)
     if not token:
         raise Unauthenticated("The header must be `Authorization: Bearer` and a token.")
     if len(token) > jwts.LONGEST:

@@ -18,10 +18,36 @@ from pwdlib.exceptions import PwdlibError
 from pwdlib.hashers.argon2 import Argon2Hasher
 from pwdlib.hashers.bcrypt import BcryptHasher
 
+from graphql_api.errors import Unavailable
+
 BCRYPT_BYTES = 72
 _BCRYPT = BcryptHasher(rounds=10)
 _HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), _BCRYPT))
-_HASHING = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
+
+
+class Hashing:
+    """The threads of a process that hash, which takes 20 to 60 ms each time."""
+
+    most = 50
+    """Calls at once, so that the last waits for a second or so."""
+
+    def __init__(self) -> None:
+        """Begin with two threads, and nothing to do."""
+        self.under_way = 0
+        self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
+
+    async def run(self, function: Any, *arguments: Any) -> Any:
+        """What a function answers there; raises `Unavailable` where too many wait already."""
+        if self.under_way >= self.most:
+            raise Unavailable("Too many people sign in just now: try again.")
+        self.under_way += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        finally:
+            self.under_way -= 1
+
+
+hashing = Hashing()
 
 
 class BadSignature(ValueError):
@@ -73,16 +99,16 @@ def _decode(text: str) -> bytes:
 async def hash_password(password: str, *, for_notify: bool) -> str:
     """An argon2id hash (19 MiB, two passes), made in a thread; `for_notify`, bcrypt (cost 10) of the first 72 bytes."""
     hashed: str = await (
-        _in_a_thread(_BCRYPT.hash, password.encode()[:BCRYPT_BYTES])
+        hashing.run(_BCRYPT.hash, password.encode()[:BCRYPT_BYTES])
         if for_notify
-        else _in_a_thread(_HASHERS.hash, password)
+        else hashing.run(_HASHERS.hash, password)
     )
     return hashed
 
 
 async def hash_code(code: str) -> str:
     """A bcrypt hash as Notify makes them of the codes that it sends, made in a thread."""
-    hashed: str = await _in_a_thread(_BCRYPT.hash, code)
+    hashed: str = await hashing.run(_BCRYPT.hash, code)
     return hashed
 
 
@@ -91,7 +117,7 @@ async def verify_password(password: str, hashed: str | None) -> bool:
 
     Without a hash it takes as long and says no, so that nobody learns whether an address is known.
     """
-    fits: bool = await _in_a_thread(_verify, password, hashed)
+    fits: bool = await hashing.run(_verify, password, hashed)
     return fits and hashed is not None
 
 
@@ -109,7 +135,3 @@ def _verify(password: str, hashed: str | None) -> bool:
 @lru_cache(maxsize=1)
 def _nobody() -> str:
     return _HASHERS.hash("the password of nobody")
-
-
-async def _in_a_thread(function: Any, *arguments: Any) -> Any:
-    return await asyncio.get_running_loop().run_in_executor(_HASHING, function, *arguments)

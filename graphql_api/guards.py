@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections import Counter
 from http import HTTPStatus
-from ipaddress import ip_address
 from typing import TYPE_CHECKING, Any
 
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
@@ -39,7 +38,7 @@ class Gate:
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
         """Let in as many as the settings say."""
         self._most = settings.connections_per_address
-        self._proxies = settings.proxies
+        self._is_proxy = settings.is_proxy
         self._open: Counter[str] = Counter()
         self.metrics = metrics
 
@@ -55,13 +54,6 @@ class Gate:
         self._open[address] -= 1
         if not self._open[address]:
             del self._open[address]
-
-    def _is_proxy(self, address: str) -> bool:
-        try:
-            there = ip_address(address.partition("%")[0])
-        except ValueError:
-            return True
-        return any(there in network for network in self._proxies)
 
 
 class _Answered:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -67,14 +67,19 @@ class Server:
     live: Live
     callers: Callers = field(default_factory=Callers)
 
-    async def actor(self, token: str | None, acting_user: str | None = None) -> Actor:
+    async def actor(self, token: str | None, acting_user: str | None = None, address: str = "") -> Actor:
         """Whoever a token belongs to, or did a moment ago; raises `Unauthenticated`."""
         known = None if token is None else self.callers.find(token, acting_user)
         if known is not None:
             return known
         since = time.monotonic()
         actor = await auth.actor_of(
-            token, acting_user, database=self.database, settings=self.settings, signer=self.signer
+            token,
+            acting_user,
+            database=self.database,
+            settings=self.settings,
+            signer=self.signer,
+            address=address,
         )
         if token is not None:
             self.callers.keep(token, acting_user, actor, since)
@@ -85,6 +90,8 @@ class Server:
 
         `used` tells whether they ask for something just now.
         """
+        if not actor.signed_in:
+            return actor
         known = self.callers.find_again(actor)
         if known is not None:
             return known
@@ -93,9 +100,11 @@ class Server:
         self.callers.keep_again(actor, since)
         return actor
 
-    async def actor_of(self, headers: Mapping[str, str]) -> Actor:
+    async def actor_of(self, headers: Mapping[str, str], scope: Scope) -> Actor:
         """Whoever sends a request."""
-        return await self.actor(requests.bearer(headers), headers.get(ACTING_USER))
+        token = requests.bearer(headers)
+        address = requests.address_of(scope, headers, self.settings.is_proxy) if token is None else ""
+        return await self.actor(token, headers.get(ACTING_USER), address)
 
     def context(self, actor: Actor) -> Context:
         """What one operation of a caller can reach."""
@@ -133,11 +142,15 @@ class Server:
         finally:
             self._forget_callers(operation)
             self._count(operation, actor, outcome, time.perf_counter() - began, tally.current())
+        await self._hold(tally.current())
         return result
 
-    async def stream(self, operation: Operation, actor: Actor) -> AsyncGenerator[ExecutionResult]:
+    async def stream(
+        self, operation: Operation, actor: Actor, *, counted: bool = False
+    ) -> AsyncGenerator[ExecutionResult]:
         """Run any operation, for as long as it has results; what counts as its time is that until the first.
 
+        `counted` tells that it came by a request, which counts as work until then.
         Raises `Unavailable` where there is none after the time that a request has.
         """
         began, told = time.perf_counter(), tally.begin()
@@ -156,6 +169,7 @@ class Server:
                 while result is not None:
                     if seconds is None:
                         seconds = time.perf_counter() - began
+                        await self._hold(told, counted=counted)
                         outcome = REFUSED if answers.refused(result) else OK
                     if result.errors and outcome == OK:
                         outcome = ERRORS
@@ -182,6 +196,13 @@ class Server:
         if answer is not None:
             self._count(operation, actor, OK, time.perf_counter() - began, tally.current())
         return answer
+
+    async def _hold(self, told: Tally, *, counted: bool = True) -> None:
+        """Wait until an operation may be answered, which is no work."""
+        seconds = told.not_before - time.monotonic()
+        if seconds > 0:
+            with self.pressure.stepped_aside() if counted else nullcontext():
+                await asyncio.sleep(seconds)
 
     async def _renewed_for_an_event(self, actor: Actor) -> Actor:
         return await self.renewed(actor, used=False)
@@ -240,7 +261,7 @@ class Endpoint:
                 )
                 if media_type != EVENTS and "mutation" not in operation.query:
                     abandonable(scope)
-                actor = await self._server.actor_of(headers)
+                actor = await self._server.actor_of(headers, scope)
                 planned = None if media_type == EVENTS else await self._plan(operation, actor)
         except TimeoutError as error:
             if operation is None:

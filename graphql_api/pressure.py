@@ -6,6 +6,8 @@ import contextlib
 import time
 from typing import TYPE_CHECKING
 
+from graphql_api.crypto import hashing
+
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
@@ -71,8 +73,8 @@ class Pressure:
             self.aside -= 1
 
     def full(self, under_way: int) -> bool:
-        """Whether one more request is too many."""
-        under_way -= self.aside
+        """Whether one more request is too many; those that only wait for a hash keep nobody else out."""
+        under_way -= self.aside + hashing.under_way
         if under_way < self._least:
             return False
         now = time.monotonic()
@@ -84,11 +86,12 @@ class Pressure:
         return not away or under_way >= self._patient
 
     def _measure(self, now: float) -> None:
-        """See how many ended since this was last asked; if that was long ago, there was no pressure."""
+        """See how many ended since this was last asked; if that was long ago, there was no pressure since."""
         seconds, ended = now - self._since, self.ended - self._ended_before
         self._since, self._ended_before = now, self.ended
         # Half of the way at a time: a moment in which nothing ended says little.
-        room = self._first if seconds > 2 * WINDOW else (self._room + ended / seconds * WAIT) / 2
+        measured = (self._room + ended / seconds * WAIT) / 2
+        room = measured if seconds <= 2 * WINDOW else max(self._room, self._first)
         self._room = min(max(room, self._least), self._most)
 
 

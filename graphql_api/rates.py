@@ -1,10 +1,12 @@
-"""How fast a caller may ask: a bucket of points for each key and each person, here or in a Redis that servers share."""
+"""How fast a caller may ask: a bucket of points for each, here or in a Redis that servers share."""
 
 from __future__ import annotations
 
 import time
 from collections import OrderedDict
 from datetime import UTC, datetime
+from functools import lru_cache
+from ipaddress import IPv4Address, ip_address, ip_network
 from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
@@ -78,10 +80,15 @@ class Rates:
         return cls(settings.points_rate, shared_rates.connect(settings.redis_url.get_secret_value()))
 
     def bucket_of(self, actor: Actor) -> Bucket | None:
-        """A service's keys of a type share one, and each person has one; None for those who are not counted."""
+        """A service's keys of a type share one, each person has one, and so has each address of people unknown.
+
+        None for those who are not counted.
+        """
         kind = actor.kind
-        if self._rate <= 0 or kind is Kind.ANONYMOUS or kind is Kind.SYSTEM:
+        if self._rate <= 0 or kind is Kind.SYSTEM:
             return None
+        if kind is Kind.ANONYMOUS:
+            return Bucket(_network(actor.address), self._rate, self._capacity) if actor.address else None
         if kind is Kind.KEY:
             rate = max(self._rate, actor.rate)
             return Bucket((actor.key_service_id, actor.key_type), rate, burst(rate))
@@ -122,6 +129,18 @@ class Rates:
                 self._away_until = time.monotonic() + AWAY_FOR
                 log.warning("rates are counted in this process alone", kind=type(error.__cause__).__name__)
         return self._here.take(bucket, points, time.monotonic())
+
+
+@lru_cache(maxsize=1_000)
+def _network(address: str) -> str:
+    """Where somebody asks from: an address, or the 64 bits of one that tell whose it is, where it has more."""
+    try:
+        found = ip_address(address.partition("%")[0])
+    except ValueError:
+        return address
+    if isinstance(found, IPv4Address):
+        return address
+    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
 
 
 class Buckets:

@@ -16,7 +16,7 @@ from graphql_api.errors import BadRequest
 from graphql_api.values import DIGITS, check_text
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Callable, Mapping
 
     from starlette.types import Receive, Scope
 
@@ -31,6 +31,7 @@ ONCE = frozenset({"authorization", "content-type", "content-length", "content-en
 """Headers that say one thing only."""
 
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*("utf-8"|utf-8))?\s*', re.IGNORECASE)
+_PORT = re.compile(r"^(?:\[([^\]]*)\](?::\d+)?|([^:]*):\d+)$")
 _RANGE = re.compile(r"\s*([!#$%&'*+.^_`|~\w-]+/[!#$%&'*+.^_`|~\w-]+)\s*((?:;[^;,]*)*)\s*", re.ASCII)
 _QUALITY = re.compile(r";\s*q\s*=\s*(0(?:\.\d{0,3})?|1(?:\.0{0,3})?)\s*(?:;|$)", re.ASCII | re.IGNORECASE)
 
@@ -112,7 +113,7 @@ async def read(
 ) -> Operation:
     """The operation of a POST, or of a GET; raises `Rejected` where there is none."""
     if scope["method"] == "GET":
-        return operation_of(_of_query_string(scope, headers), persisted, by_post=False)
+        return operation_of(_of_query_string(scope, headers), persisted)
     if scope["method"] != "POST":
         raise Rejected(405, "Send an operation by POST, or a query by GET.", allow="GET, POST")
     content_type = headers.get("content-type", "")
@@ -154,7 +155,7 @@ def decode(body: bytes | str) -> Any:
         raise Rejected(400, "The body is not JSON that this API takes.") from error
 
 
-def operation_of(body: Any, persisted: Persisted, *, by_post: bool = True) -> Operation:
+def operation_of(body: Any, persisted: Persisted) -> Operation:
     """The operation of a decoded body; raises `Rejected` where it has another shape."""
     if not isinstance(body, dict):
         raise Rejected(400, "The body must be one JSON object.")
@@ -165,7 +166,7 @@ def operation_of(body: Any, persisted: Persisted, *, by_post: bool = True) -> Op
         if not isinstance(body.get(member), dict | None):
             raise Rejected(400, f"`{member}` must be an object or null.")
     if query is None or not persisted.free or body.get("extensions"):
-        query = persisted.text_of(body, by_post=by_post)
+        query = persisted.text_of(body)
     if not isinstance(query, str) or not query:
         raise Rejected(400, "`query` must be the text of a GraphQL document.")
     try:
@@ -190,6 +191,19 @@ def _of_query_string(scope: Scope, headers: Mapping[str, str]) -> Mapping[str, A
             raise Rejected(400, "Each parameter may be given once.")
         found[name] = decode(value) if name in {"variables", "extensions"} and value else value
     return {name: value for name, value in found.items() if value != ""}
+
+
+def address_of(scope: Scope, headers: Mapping[str, str], is_proxy: Callable[[str], bool]) -> str:
+    """Where a request comes from, as far as it can be believed; "" where that is told by nobody but proxies.
+
+    Each proxy adds to the header X-Forwarded-For whom it speaks for; what stands further left may be anybody's words.
+    """
+    told = reversed(headers.get("x-forwarded-for", "").split(","))
+    for one in ((scope.get("client") or ("",))[0], *told):
+        address = _PORT.sub(r"\1\2", one.strip())
+        if address and not is_proxy(address):
+            return address
+    return ""
 
 
 def bearer(headers: Mapping[str, str]) -> str | None:

@@ -82,6 +82,7 @@ def configuration(*, workers: int = 1, application: Any = "graphql_api.serving:f
         log_config=None,
         access_log=False,
         server_header=False,
+        proxy_headers=False,
         timeout_keep_alive=KEEP_ALIVE,
         timeout_graceful_shutdown=GRACE,
     )

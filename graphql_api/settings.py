@@ -6,7 +6,7 @@ import contextlib
 import re
 from datetime import datetime
 from functools import cached_property
-from ipaddress import ip_network
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -138,6 +138,14 @@ class Settings(BaseSettings):
                 return json.loads(value)
             return [value] if value else []
         return value
+
+    def is_proxy(self, address: str) -> bool:
+        """Whether an address is one of `proxies`, which speak for many."""
+        try:
+            there = ip_address(address.partition("%")[0])
+        except ValueError:
+            return False
+        return any(there in network for network in self.proxies)
 
     @property
     def development(self) -> bool:

@@ -85,7 +85,7 @@ class Sockets:
         if not may_open(headers, self._server.settings.cors_origins):
             await send({"type": "websocket.close"})  # answers 403
             return
-        socket = Socket(self._server, headers, receive, send)
+        socket = Socket(self._server, scope, headers, receive, send)
         try:
             with self._server.live.seat(socket.end) as seat:
                 await socket.serve(seat, scope["subprotocols"])
@@ -97,9 +97,10 @@ class Sockets:
 class Socket:
     """One connection: what it has said of itself, and its operations."""
 
-    def __init__(self, server: Server, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
+    def __init__(self, server: Server, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
         """Begin with nothing said."""
         self._server = server
+        self._scope = scope
         self._headers = headers
         self._receive = receive
         self._send = send
@@ -188,7 +189,7 @@ class Socket:
         if not all(isinstance(headers.get(name, ""), str) for name in ("authorization", ACTING_USER)):
             raise Closed(FORBIDDEN)
         try:
-            self._actor = await self._server.actor_of(headers)
+            self._actor = await self._server.actor_of(headers, self._scope)
             self._server.live.take(seat, self._actor)
         except Unavailable as error:
             raise Closed(LATER) from error

@@ -55,7 +55,7 @@ class Stream:
         """Begin with nothing asked."""
         self.until = contextlib.ExitStack()
         self._pressure = server.pressure
-        self._results: AsyncGenerator[ExecutionResult] = server.stream(operation, actor)
+        self._results: AsyncGenerator[ExecutionResult] = server.stream(operation, actor, counted=True)
         self._next: asyncio.Future[ExecutionResult | None] = asyncio.get_running_loop().create_future()
         self._ended: asyncio.Future[int] = asyncio.get_running_loop().create_future()
 

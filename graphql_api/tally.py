@@ -19,6 +19,8 @@ class Tally:
     """Accepted for sending, in transactions that were kept."""
     refusals: frozenset[str] = frozenset()
     """Codes of what the domain refused, which are errors to the caller though not to GraphQL."""
+    not_before: float = 0.0
+    """When it may be answered, by `time.monotonic`: an answer that came sooner would tell what it must not."""
 
 
 _CURRENT: ContextVar[Tally | None] = ContextVar("tally", default=None)
@@ -43,3 +45,10 @@ def add(*, statements: int = 0, messages: int = 0, refusals: frozenset[str] = fr
         tally.statements += statements
         tally.messages += messages
         tally.refusals |= refusals
+
+
+def hold(until: float) -> None:
+    """Let the operation under way be answered no sooner than that, by `time.monotonic`."""
+    tally = _CURRENT.get()
+    if tally is not None:
+        tally.not_before = until

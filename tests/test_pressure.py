@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import threading
+import time
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -11,8 +13,9 @@ import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api import pressure
+from graphql_api import crypto, pressure
 from graphql_api.database import Database
+from graphql_api.domain import sessions
 from graphql_api.pressure import Pressure
 from graphql_api.settings import Settings
 from graphql_api.storage import Store
@@ -77,15 +80,19 @@ def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_ea
     assert rooms == [24, 72, 96, 96, 96]
 
 
-def test_after_a_time_without_pressure_all_is_as_in_the_beginning(database: Database, clock: Clock) -> None:
+@pytest.mark.parametrize(("ended", "room"), [(0, 24), (300, 96)])
+def test_after_a_time_without_pressure_all_is_as_in_the_beginning_or_as_good_as_it_was(
+    database: Database, clock: Clock, ended: int, room: int
+) -> None:
     measured = Pressure(database, 8)
     for _ in range(10):
         clock.now += 0.25
+        measured.ended += ended
         measured.full(8)
-    assert measured.full(10)
+    assert measured.full(10) is not bool(ended)
     clock.now += 5
 
-    assert not measured.full(23)
+    assert [measured.full(count) for count in (room - 1, room)] == [False, True]
 
 
 def test_what_only_waits_for_its_client_counts_for_nothing(database: Database) -> None:
@@ -102,6 +109,62 @@ def test_all_may_wait_for_a_database_that_is_away(database: Database, clock: Clo
     assert (measured.full(799), measured.full(800)) == (False, True)
     clock.now += 1
     assert measured.full(799)
+
+
+async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
+    settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sessions, "REFUSED_AFTER", 1.0)
+    sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
+      userErrors { code } } }"""
+    narrow = settings.model_copy(update={"database_pool_size": 1})
+    async with served(narrow, database, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+
+        async def ask(query: str, **headers: str) -> int:
+            return (await http.post("/graphql", json={"query": query}, headers=headers)).status_code
+
+        began = time.monotonic()
+        guessing = []
+        for events in (False, True) * 6:
+            accept = {"accept": "text/event-stream"} if events else {}
+            guessing.append(asyncio.create_task(ask(sign_in, **accept)))
+            await asyncio.sleep(0.05)
+        others = [await ask("{ __typename }") for _ in range(5)]
+        waiting = sum(not task.done() for task in guessing)
+        statuses = await asyncio.gather(*guessing)
+        took = time.monotonic() - began
+
+    assert others == [200] * 5
+    assert waiting > 6
+    assert statuses == [200] * 12
+    assert 1.5 < took < 4
+
+
+async def test_people_who_sign_in_wait_for_each_other_and_keep_nobody_else_out(
+    settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(crypto.hashing, "most", 10)
+    held = threading.Event()
+    monkeypatch.setattr(crypto, "_verify", lambda *_: held.wait(10))
+    sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
+      userErrors { code } } }"""
+    narrow = settings.model_copy(update={"database_pool_size": 1})
+    async with served(narrow, database, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+
+        async def ask(query: str) -> list[str]:
+            told = (await http.post("/graphql", json={"query": query})).json()
+            return [error["extensions"]["code"] for error in told.get("errors", ())]
+
+        guessing = []
+        for _ in range(12):
+            guessing.append(asyncio.create_task(ask(sign_in)))
+            await asyncio.sleep(0.05)
+        others = [await ask("{ __typename }") for _ in range(5)]
+        held.set()
+        codes = await asyncio.gather(*guessing)
+
+    assert others == [[]] * 5
+    assert codes == [[]] * 10 + [["UNAVAILABLE"]] * 2
 
 
 @pytest.fixture

@@ -30,6 +30,7 @@ from graphql_api.enums import KeyType
 from graphql_api.errors import TooManyRequests
 from graphql_api.limits import Limits
 from graphql_api.rates import Bucket, Buckets, Rates
+from graphql_api.requests import address_of
 from graphql_api.settings import Settings
 from graphql_api.shared_rates import SharedBuckets
 from graphql_api.shared_rates import connect as connect_redis
@@ -87,7 +88,7 @@ async def test_each_person_has_a_bucket_and_keys_of_one_type_share_one() -> None
         await rates.reserve(fresh, 2)
 
     assert refused.value.extensions == {"code": "RATE_LIMITED", "retryAfterSeconds": 20}
-    assert await rates.reserve(Actor.anonymous(), 1_000) is None
+    assert await rates.reserve(Actor.anonymous(), 1_000) is None  # over no network
     assert await rates.reserve(Actor.system(), 1_000) is None
 
 
@@ -201,10 +202,62 @@ async def test_a_mutation_costs_five_points_and_one_that_sends_a_point(desk: Des
     assert await desk.costs(send, input=input_ | {"items": items * 100}) == (2, 2)
 
 
-async def test_whoever_is_not_signed_in_is_not_counted(desk: Desk) -> None:
-    for _ in range(30):
-        response = await desk.client.post("/graphql", json={"query": "{ rateLimit { cost } }"})
-        assert response.json()["data"] == {"rateLimit": None}
+async def test_people_unknown_at_one_address_share_a_bucket_of_their_own(
+    settings: Settings, database: Database, store: Store, make: Builders
+) -> None:
+    sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
+      userErrors { code } } }"""
+
+    async def statuses(desk: Desk, told: str) -> list[int]:
+        headers = {"x-forwarded-for": told}
+        asked = [await desk.client.post("/graphql", json={"query": sign_in}, headers=headers) for _ in range(5)]
+        return [one.status_code for one in asked]
+
+    async with desk_of(settings, database, store, make, 60) as desk:  # to which this machine is a proxy
+        assert await statuses(desk, "192.0.2.7") == [200, 200, 200, 200, 429]
+        assert await statuses(desk, "192.0.2.9, 192.0.2.7, 10.0.0.1") == [429] * 5
+        assert await statuses(desk, "192.0.2.8:4711") == [200, 200, 200, 200, 429]
+        assert await statuses(desk, "") == [200] * 5
+        assert await desk.remaining() == 20
+    async with desk_of(settings.model_copy(update={"proxies": []}), database, store, make, 60) as desk:
+        assert await statuses(desk, "192.0.2.7") == [200, 200, 200, 200, 429]
+        assert await statuses(desk, "192.0.2.10") == [429] * 5
+
+
+@pytest.mark.parametrize(
+    ("peer", "told", "address"),
+    [
+        ("192.0.2.1", "192.0.2.7", "192.0.2.1"),
+        ("10.0.0.1", "192.0.2.7", "192.0.2.7"),
+        ("10.0.0.1", "192.0.2.9, 192.0.2.7, 10.0.0.2", "192.0.2.7"),
+        ("10.0.0.1", "192.0.2.7:4711", "192.0.2.7"),
+        ("::1", "[2001:db8::7]:443", "2001:db8::7"),
+        ("::1", "[2001:db8::7]", "2001:db8::7"),
+        ("::1", "2001:db8::7", "2001:db8::7"),
+        ("10.0.0.1", "192.0.2.9, unknown", "unknown"),
+        ("10.0.0.1", "10.0.0.2", ""),
+        ("10.0.0.1", "", ""),
+        ("", "", ""),
+    ],
+)
+def test_only_proxies_are_believed_about_where_a_request_comes_from(peer: str, told: str, address: str) -> None:
+    scope = {"client": (peer, 80) if peer else None}
+
+    assert address_of(scope, {"x-forwarded-for": told}, Settings().is_proxy) == address
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("192.0.2.7", "192.0.2.7"),
+        ("2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"),
+        ("fe80::1%eth0", "fe80::/64"),
+        ("::ffff:192.0.2.7", "192.0.2.7"),
+        ("no address", "no address"),
+    ],
+)
+def test_an_address_is_as_much_of_it_as_tells_whose_it_is(address: str, network: str) -> None:
+    assert Rates(60).bucket_of(Actor.anonymous(address)) == Bucket(network, 60, 21)
 
 
 async def test_a_socket_spends_from_the_same_bucket(

@@ -6,7 +6,6 @@ password, which takes long, holds no connection.
 
 from __future__ import annotations
 
-import asyncio
 import time
 from dataclasses import dataclass
 from datetime import timedelta
@@ -16,7 +15,7 @@ from uuid import UUID, uuid4
 from sqlalchemy import Update, delete, select, update
 from sqlalchemy.orm import undefer
 
-from graphql_api import crypto, models, tokens
+from graphql_api import crypto, models, tally, tokens
 from graphql_api.content.values import is_storable
 from graphql_api.domain import challenges
 from graphql_api.enums import AuthType, UserErrorCode
@@ -64,7 +63,7 @@ async def sign_in(transaction: Transactions, *, email_address: str, password: st
     if user is None or not right:
         async with transaction() as tx:
             await tx.execute(_failed(user.id if user else uuid4()))
-        await _wait_since(began)
+        tally.hold(began + REFUSED_AFTER)
         raise Invalid("The email address or the password is wrong.", code=UserErrorCode.CREDENTIALS_WRONG)
     locked = user.failed_login_count >= MOST_FAILURES
     if user.state != "active":
@@ -98,7 +97,7 @@ async def complete_sign_in(
         codes = await _codes(tx, user_id, challenges.CODE_TYPES[method])
     code = await _fitting(codes, proof[name].strip())
     if code is None or counted is None:
-        await _wait_since(began)
+        tally.hold(began + REFUSED_AFTER)
         message = (
             "This is not the code that we sent." if method is AuthType.SMS else "This is not the link that we sent."
         )
@@ -184,7 +183,3 @@ async def _use_up(tx: AsyncSession, user_id: UUID) -> set[UUID]:
         .execution_options(synchronize_session=False)
     )
     return set(used)
-
-
-async def _wait_since(began: float) -> None:
-    await asyncio.sleep(max(began + REFUSED_AFTER - time.monotonic(), 0))
