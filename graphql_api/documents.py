@@ -49,7 +49,7 @@ class Persisted:
             raise ValueError("AUTOMATIC_DOCUMENTS remembers what anybody sends: it needs FREE_DOCUMENTS.")
         return cls(manifest_of(path) if path else {}, free=free, automatic=settings.automatic_documents)
 
-    def text_of(self, body: Mapping[str, Any], *, by_post: bool = True) -> Any:
+    def text_of(self, body: Mapping[str, Any]) -> Any:
         """The document of a request's body, looked up where only its id is given.
 
         Raises `Rejected`; its words for a hash are those at which clients of automatic documents send the text.
@@ -62,8 +62,7 @@ class Persisted:
         if self._automatic and name and isinstance(text, str) and "persistedQuery" in (body.get("extensions") or {}):
             if _hash(text) != name:
                 raise Rejected(400, "`sha256Hash` is not the hash of `query`.")
-            if by_post:
-                self._learn(name, text)
+            self._learn(name, text)
         return text
 
     def _find(self, name: str | None) -> str:

@@ -163,13 +163,13 @@ async def test_a_text_that_was_sent_with_its_hash_is_remembered(serving: Serving
     assert [one.json() for one in (before, sent, after, by_get)] == [NOT_FOUND, *[OTHER_ANSWER] * 3]
 
 
-async def test_what_comes_by_get_is_answered_and_not_remembered(serving: Serving) -> None:
+async def test_what_comes_by_get_is_remembered_too(serving: Serving) -> None:
     extensions = json.dumps(automatic(OTHER))
     async with serving(automatic_documents=True) as client:
         sent = await client.get("/graphql", params={"query": OTHER, "extensions": extensions}, headers=PREFLIGHTED)
         after = await client.get("/graphql", params={"extensions": extensions}, headers=PREFLIGHTED)
 
-    assert [one.json() for one in (sent, after)] == [OTHER_ANSWER, NOT_FOUND]
+    assert [one.json() for one in (sent, after)] == [OTHER_ANSWER, OTHER_ANSWER]
 
 
 async def test_nothing_is_remembered_by_the_hash_of_something_else(serving: Serving) -> None:

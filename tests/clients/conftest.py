@@ -16,14 +16,14 @@ PACKAGES = HERE / "node_modules"
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """The folder of the installed tools; installs them once, and again when the lock file is newer."""
+    """The folder of the installed tools; installs them once, and again when the lock file is another."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("There is no npm: install Node 20.19 or newer.")
-    installed = PACKAGES / ".package-lock.json"
-    if not installed.exists() or installed.stat().st_mtime < (HERE / "package-lock.json").stat().st_mtime:
+    lock, installed = (HERE / "package-lock.json").read_bytes(), PACKAGES / ".installed"
+    if not installed.exists() or installed.read_bytes() != lock:
         subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=HERE, check=True)
-        installed.touch()
+        installed.write_bytes(lock)
     return PACKAGES / ".bin"
 
 

@@ -105,5 +105,5 @@ def test_clients_of_automatic_documents_send_a_text_once(project: Project, tmp_p
     assert json.loads(done.stdout) == {
         "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
         "urql": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
-        "urql, by GET": {"sent": ["GET hash", "POST text", "GET hash"], "told": told},
+        "urql, by GET": {"sent": ["GET hash", "GET text", "GET hash"], "told": told},
     }

@@ -26,7 +26,8 @@ async function through(ask, follow) {
   if (job === null) throw new Error(JSON.stringify(userErrors));
   const told = [];
   for await (const event of follow(FOLLOW, { id: job.id })) told.push(event.jobProgress);
-  return { asked, followed: told.every((one) => one.job.id === job.id), last: told.at(-1) };
+  const { delivered, isFinal } = told.at(-1).progress;
+  return { asked, followed: told.every((one) => one.job.id === job.id), last: [delivered, isFinal] };
 }
 
 /** What a callback is told, one by one. */
