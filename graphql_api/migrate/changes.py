@@ -7,14 +7,13 @@ from typing import TYPE_CHECKING
 
 from alembic.config import Config
 from alembic.script import ScriptDirectory
-from sqlalchemy import pool, text
+from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from graphql_api.complaints import Complaint
-from graphql_api.migrate import PYPROJECT, refusals
+from graphql_api.migrate import PYPROJECT
+from graphql_api.migrate.connections import connected
 from graphql_api.models.changes import LOGGED
-from graphql_api.settings import asyncpg_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -38,18 +37,11 @@ async def log(url: str, *, tell: Callable[[str], None]) -> None:
     Raises Complaint where there is no log yet, or a table stays busy.
     """
     script = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_revision(REVISION)
-    engine = create_async_engine(
-        asyncpg_url(url),
-        poolclass=pool.NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": SETTINGS},
-    )
-    with refusals.told():
-        async with engine.connect() as connection:
-            if not await connection.scalar(text("SELECT to_regclass('change_log') IS NOT NULL")):
-                raise Complaint("The database has no log yet, and its tables would fail without: migrate it first.")
-            for statement in script.module.statements():
-                await _send(connection, statement)
+    async with connected(url, SETTINGS) as connection:
+        if not await connection.scalar(text("SELECT to_regclass('change_log') IS NOT NULL")):
+            raise Complaint("The database has no log yet, and its tables would fail without: migrate it first.")
+        for statement in script.module.statements():
+            await _send(connection, statement)
     tell(f"{len(LOGGED)} tables log their changes.")
 
 

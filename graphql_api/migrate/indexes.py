@@ -5,14 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import sqlalchemy as sa
-from sqlalchemy import pool
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from graphql_api import models
 from graphql_api.complaints import Complaint
-from graphql_api.migrate import refusals
+from graphql_api.migrate.connections import connected
 from graphql_api.migrate.owners import LOCK, NOTIFYS
-from graphql_api.settings import asyncpg_url
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,26 +27,15 @@ async def build(url: str, *, tell: Callable[[str], None]) -> None:
 
     Raises Complaint while somebody else migrates.
     """
-    engine = create_async_engine(
-        asyncpg_url(url),
-        poolclass=pool.NullPool,
-        isolation_level="AUTOCOMMIT",
-        connect_args={"server_settings": SETTINGS},
-    )
-    with refusals.told():
-        async with engine.connect() as connection:
-            await _build(connection, tell)
-
-
-async def _build(connection: AsyncConnection, tell: Callable[[str], None]) -> None:
-    if not await connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LOCK))):
-        raise Complaint("Somebody else migrates the database: try again when they are done.")
-    for index in await _lacking(connection):
-        # What a try that was broken off has left is invalid.
-        await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}")
-        made = str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect))
-        await connection.exec_driver_sql(made.replace("INDEX", "INDEX CONCURRENTLY", 1))
-        tell(str(index.name))
+    async with connected(url, SETTINGS) as connection:
+        if not await connection.scalar(sa.select(sa.func.pg_try_advisory_lock(LOCK))):
+            raise Complaint("Somebody else migrates the database: try again when they are done.")
+        for index in await _lacking(connection):
+            # What a try that was broken off has left is invalid.
+            await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}")
+            made = str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect))
+            await connection.exec_driver_sql(made.replace("INDEX", "INDEX CONCURRENTLY", 1))
+            tell(str(index.name))
 
 
 async def _lacking(connection: AsyncConnection) -> list[sa.Index]:

@@ -1,0 +1,31 @@
+"""A direct connection for whoever works on the shape of a database; what PostgreSQL refuses is told in a sentence."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING
+
+from sqlalchemy import pool
+from sqlalchemy.ext.asyncio import create_async_engine
+
+from graphql_api.migrate import refusals
+from graphql_api.settings import asyncpg_url
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator, Mapping
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+
+@asynccontextmanager
+async def connected(url: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[AsyncConnection]:
+    """A connection with these settings, each statement by itself. Raises Complaint for what `refusals` knows."""
+    engine = create_async_engine(
+        asyncpg_url(url),
+        poolclass=pool.NullPool,
+        isolation_level="AUTOCOMMIT",
+        connect_args={"server_settings": dict(settings or {})},
+    )
+    with refusals.told():
+        async with engine.connect() as connection:
+            yield connection
