@@ -9,14 +9,13 @@ from contextlib import AbstractContextManager, asynccontextmanager, contextmanag
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
-from uuid import uuid4
 
 import pytest
 import pytest_asyncio
-from sqlalchemy import event, text
+from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from graphql_api import migrate, postgres
+from graphql_api import migrate, models, postgres
 from graphql_api.actors import Actor
 from graphql_api.context import Context
 from graphql_api.crypto import Signer
@@ -24,7 +23,8 @@ from graphql_api.database import Database, translated_errors
 from graphql_api.settings import Settings, asyncpg_url
 from graphql_api.storage import Store
 from tests import replays
-from tests.builders import Builders
+from tests.builders import Builders, person
+from tests.models.databases import scratch
 
 BOOKKEEPING = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
 """What a test's own transaction adds to the statements of the code under test."""
@@ -43,16 +43,9 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest_asyncio.fixture(scope="session")
 async def database_url(postgres_url: str) -> AsyncIterator[str]:
     """A migrated database, empty but for the lookup rows; dropped at the end."""
-    name = f"test_{uuid4().hex[:12]}"
-    engine = create_async_engine(asyncpg_url(postgres_url), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as administrator:
-        await administrator.execute(text(f'CREATE DATABASE "{name}"'))
-    url = asyncpg_url(postgres_url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
-    await migrate.upgrade(url)
-    yield url
-    async with engine.connect() as administrator:
-        await administrator.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    await engine.dispose()
+    async with scratch(postgres_url) as url:
+        await migrate.upgrade(url)
+        yield url
 
 
 @pytest_asyncio.fixture(scope="session")
@@ -136,6 +129,24 @@ def store(settings: Settings) -> Store:
 async def make(database: OneConnection, signer: Signer) -> Builders:
     """Rows for a test, whatever it does not say about them invented."""
     return Builders(database, signer)
+
+
+@pytest_asyncio.fixture
+async def service(make: Builders) -> models.Service:
+    """A service."""
+    return await make.service()
+
+
+@pytest_asyncio.fixture
+async def template(make: Builders, service: models.Service) -> models.Template:
+    """A template of that service."""
+    return await make.template(service)
+
+
+@pytest_asyncio.fixture
+async def actor(make: Builders, service: models.Service) -> Actor:
+    """A member of that service who may do everything in it."""
+    return person(await make.member(service), service)
 
 
 @dataclass

@@ -26,6 +26,7 @@ from graphql_api.enums import Channel, KeyType
 from graphql_api.seed.worlds import Sizes
 from graphql_api.settings import Settings, asyncpg_url
 from graphql_api.storage import Store
+from tests.models.databases import scratch
 
 NOW = datetime(2026, 10, 27, 14, 30)  # noqa: DTZ001 - naive UTC; the day after next from the one of 25 hours
 SIGNER = Signer((b"seed-key",), b"seed-salt")
@@ -489,14 +490,9 @@ async def test_a_database_with_other_data_is_refused_unless_forced(clone: Clone)
 
 
 async def test_a_database_without_tables_is_refused(postgres_url: str) -> None:
-    administrator = await asyncpg.connect(postgres_url)
-    name = f"seed_{uuid4().hex[:12]}"
-    await administrator.execute(f"CREATE DATABASE {name}")
-    url = asyncpg_url(postgres_url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
-    with pytest.raises(seed.Refused, match="migrate it first"):
-        await seed.seed(url, signer=SIGNER)
-    await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await administrator.close()
+    async with scratch(postgres_url) as url:
+        with pytest.raises(seed.Refused, match="migrate it first"):
+            await seed.seed(url, signer=SIGNER)
 
 
 @pytest.mark.parametrize("notifications", [0, 1, 30, 500])

@@ -59,11 +59,6 @@ class Sent:
 
 
 @pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
 async def api_key(make: Builders, service: models.Service) -> models.ApiKey:
     return await make.api_key(service, secret="3b8a9a0e-52fc-4a0c-8f38-0a3e3c5d0c6f")
 

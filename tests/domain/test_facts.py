@@ -33,11 +33,6 @@ def utc(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-@pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
 @contextmanager
 def nightfall(moment: str) -> Iterator[None]:
     with time_machine.travel(f"{moment}Z", tick=False):

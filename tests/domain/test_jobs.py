@@ -30,21 +30,6 @@ from tests.builders import Builders, key, person, platform_admin, stranger
 from tests.domain.desks import GOOD, Desk, csv
 
 
-@pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
-async def template(make: Builders, service: models.Service) -> models.Template:
-    return await make.template(service)
-
-
-@pytest.fixture
-async def actor(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
-
-
 async def test_a_job_its_file_and_its_task_are_written_together(
     desk: Desk, template: models.Template, actor: Actor
 ) -> None:

@@ -15,24 +15,9 @@ from graphql_api.enums import Channel
 from graphql_api.errors import (
     Problems,
 )
-from tests.builders import Builders, person
+from tests.builders import Builders
 from tests.conftest import Statements
 from tests.domain.desks import GOOD, Desk, csv
-
-
-@pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
-async def template(make: Builders, service: models.Service) -> models.Template:
-    return await make.template(service)
-
-
-@pytest.fixture
-async def actor(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
 
 
 async def test_rows_of_the_call_become_a_file(

@@ -83,11 +83,6 @@ def our(database: Database) -> Templates:
 
 
 @pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
     return person(await make.member(service), service)
 

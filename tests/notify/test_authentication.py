@@ -50,11 +50,6 @@ def there(database: Database, settings: Settings) -> There:
 
 
 @pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
 async def manager(make: Builders, service: models.Service) -> Actor:
     return person(await make.member(service), service)
 

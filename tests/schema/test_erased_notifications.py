@@ -5,8 +5,6 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Any
 
-import pytest
-
 from graphql_api import models
 from graphql_api.actors import Actor
 from graphql_api.enums import Channel, KeyType, ServicePermission
@@ -26,21 +24,6 @@ LIST = """query (
     pageInfo { hasNextPage hasPreviousPage startCursor endCursor }
     nodes { id reference recipient personalDataErased template { id } }
 } } }"""
-
-
-@pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
-async def template(make: Builders, service: models.Service) -> models.Template:
-    return await make.template(service)
-
-
-@pytest.fixture
-async def actor(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
 
 
 async def lived(make: Builders, template: models.Template, reference: str, hours: int, **values: Any) -> models.Model:

@@ -65,21 +65,6 @@ NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
 GOOD = "phone number,name\n07700900001,Zoë\n07700900002,Åsa\n"
 
 
-@pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
-async def template(make: Builders, service: models.Service) -> models.Template:
-    return await make.template(service)
-
-
-@pytest.fixture
-async def actor(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
-
-
 def source(template: models.Template, content: str = GOOD, **more: Any) -> dict[str, Any]:
     return {
         "serviceId": str(template.service_id),

@@ -34,16 +34,6 @@ async def service(make: Builders) -> models.Service:
     return await make.service(name="Tax", sms_message_limit=3)
 
 
-@pytest.fixture
-async def template(make: Builders, service: models.Service) -> models.Template:
-    return await make.template(service)
-
-
-@pytest.fixture
-async def actor(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
-
-
 def listed(template: models.Template, content: str) -> dict[str, Any]:
     return {
         "serviceId": str(template.service_id),

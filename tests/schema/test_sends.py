@@ -50,16 +50,6 @@ async def service(make: Builders) -> models.Service:
     return await make.service(name="Tax")
 
 
-@pytest.fixture
-async def template(make: Builders, service: models.Service) -> models.Template:
-    return await make.template(service)
-
-
-@pytest.fixture
-async def actor(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
-
-
 def to(template: models.Template, number: str = "07700 900123", **more: Any) -> dict[str, Any]:
     return {
         "serviceId": str(template.service_id),

@@ -25,11 +25,6 @@ TODAY = london.today()
 
 
 @pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
     return person(await make.member(service), service)
 

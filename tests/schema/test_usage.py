@@ -40,11 +40,6 @@ ALLOWANCE = """query ($id: ID!, $year: Int) { service(id: $id) { annualAllowance
 
 
 @pytest.fixture
-async def service(make: Builders) -> models.Service:
-    return await make.service()
-
-
-@pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
     return person(await make.member(service), service)
 

@@ -13,7 +13,6 @@ from uuid import UUID, uuid4
 
 import pytest_asyncio
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import create_async_engine
 
 from graphql_api import migrate, models
 from graphql_api.actors import Actor
@@ -22,11 +21,12 @@ from graphql_api.database import Database
 from graphql_api.domain import job_runs
 from graphql_api.enums import Channel
 from graphql_api.gateways import FakeGateway, Gateway, Gateways
-from graphql_api.settings import Settings, asyncpg_url
+from graphql_api.settings import Settings
 from graphql_api.storage import Store
 from graphql_api.worker import run
 from graphql_api.worker.work import Work
 from tests.builders import Builders
+from tests.models.databases import scratch
 
 SYSTEM = Actor.system()
 
@@ -34,16 +34,9 @@ SYSTEM = Actor.system()
 @pytest_asyncio.fixture(scope="session")
 async def worker_url(postgres_url: str) -> AsyncIterator[str]:
     """A migrated database for workers; dropped at the end."""
-    name = f"test_worker_{uuid4().hex[:12]}"
-    engine = create_async_engine(asyncpg_url(postgres_url), isolation_level="AUTOCOMMIT")
-    async with engine.connect() as administrator:
-        await administrator.execute(text(f'CREATE DATABASE "{name}"'))
-    url = asyncpg_url(postgres_url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
-    await migrate.upgrade(url)
-    yield url
-    async with engine.connect() as administrator:
-        await administrator.execute(text(f'DROP DATABASE "{name}" WITH (FORCE)'))
-    await engine.dispose()
+    async with scratch(postgres_url) as url:
+        await migrate.upgrade(url)
+        yield url
 
 
 @pytest_asyncio.fixture
