@@ -63,11 +63,7 @@ _USAGE = (
 )
 
 
-def _days(days: Days) -> Days:
-    return days
-
-
-@batch(key=_days, missing=dict, bulk=True)
+@batch(missing=dict, bulk=True)
 async def usage(connection: AsyncConnection, actor: Actor, keys: Sequence[Days]) -> Mapping[Days, dict[date, Any]]:
     """What keys did, by the day; days without anything are left out."""
     predicate = access.visible(ApiKeyUsage, access.scope(actor))
