@@ -62,7 +62,7 @@ class Documents:
         self.shapes = Shapes(self.schema)
 
     def read(self, text: str) -> Known:
-        """Parse a document; raises GraphQLError where it is none."""
+        """Parse a document; raises GraphQLError where it is none, and `QueryTooComplex` where it is too large."""
         known = self._known.get(text)
         if known is None:
             known = Known(_parsed(text))
@@ -96,6 +96,8 @@ class Documents:
 
 
 def _parsed(text: str) -> DocumentNode:
+    if len(text) > BYTES or len(text.encode(errors="replace")) > BYTES:
+        raise QueryTooComplex(f"A document may have {BYTES:,} bytes at most.")
     try:
         return parse(text, TOKENS)
     except GraphQLSyntaxError as error:
@@ -188,8 +190,6 @@ class Limits(SchemaExtension):
         context = self.execution_context
         if not context.query:
             return None
-        if len(context.query) > BYTES or len(context.query.encode(errors="replace")) > BYTES:
-            raise QueryTooComplex(f"A document may have {BYTES:,} bytes at most.")
         check_text(context.query)
         known = self._documents.read(context.query)
         variables = context.variables or {}

@@ -106,8 +106,6 @@ class Plans:
         return plan, variables, price
 
     def _read(self, query: str, name: str | None, given: dict[str, Any]) -> Entry:
-        if len(query) > limits.BYTES or len(query.encode(errors="replace")) > limits.BYTES:
-            raise Declined
         known = self._documents.read(query)
         check_variables(given)
         price = self._documents.check(known, given, name)
