@@ -32,7 +32,9 @@ RATE = Decimal("0.024")
         ("letter", "cancelled", 2, None, Cost(ready=True, units=2, unit_rate=RATE, total=Decimal(0))),
     ],
 )
-def test_costs(channel: str, status: str, units: int, multiplier: Decimal | None, cost: Cost) -> None:
+def test_a_message_costs_what_its_channel_status_and_rate_say(
+    channel: str, status: str, units: int, multiplier: Decimal | None, cost: Cost
+) -> None:
     assert prices.cost(channel, status, units, multiplier, RATE) == cost
 
 

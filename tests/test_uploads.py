@@ -158,7 +158,7 @@ async def test_ten_megabytes_are_taken(sent: Sent, settings: Settings) -> None:
         ({"authorization": ""}, 401),
     ],
 )
-async def test_heads_of_requests(sent: Sent, headers: dict[str, str], status: int) -> None:
+async def test_heads_of_requests_decide_what_is_kept(sent: Sent, headers: dict[str, str], status: int) -> None:
     response = await sent.post(GOOD, **headers)
 
     assert response.status_code == status

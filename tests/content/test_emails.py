@@ -65,7 +65,7 @@ def plain(text: str) -> str:
         ("\u200b \u00a0", "", ""),
     ],
 )
-def test_the_markup(written: str, page: str, text: str) -> None:
+def test_the_markup_becomes_a_page_and_a_text(written: str, page: str, text: str) -> None:
     assert html(written) == page
     assert plain(written) == text
 
@@ -114,7 +114,7 @@ def test_markup_in_a_value_works_and_html_in_it_does_not() -> None:
         ('6"', "6”"),
     ],
 )
-def test_typing_becomes_print(typed: str, tidied: str) -> None:
+def test_what_was_typed_becomes_what_is_printed(typed: str, tidied: str) -> None:
     assert tidy(typed) == tidied
 
 

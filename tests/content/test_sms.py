@@ -29,7 +29,7 @@ from graphql_api.enums import SmsEncoding
         (918, 6),
     ],
 )
-def test_seven_bit_fragments(length: int, fragments: int) -> None:
+def test_a_text_of_seven_bits_is_160_characters_or_fragments_of_153(length: int, fragments: int) -> None:
     found = count("a" * length)
 
     assert (found.character_count, found.fragment_count) == (length, fragments)
@@ -40,7 +40,7 @@ def test_seven_bit_fragments(length: int, fragments: int) -> None:
     ("length", "fragments"),
     [(1, 1), (70, 1), (71, 2), (134, 2), (135, 3), (201, 3), (202, 4), (918, 14)],
 )
-def test_sixteen_bit_fragments(length: int, fragments: int) -> None:
+def test_a_text_of_sixteen_bits_is_70_characters_or_fragments_of_67(length: int, fragments: int) -> None:
     found = count("ŵ" * length)
 
     assert (found.character_count, found.fragment_count) == (length, fragments)

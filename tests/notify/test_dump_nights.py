@@ -58,7 +58,7 @@ async def old(notify: Notify) -> Notify:
     return notify
 
 
-async def test_a_night(old: Notify) -> None:
+async def test_nights_count_bill_and_move_what_notify_has_made(old: Notify) -> None:
     work = Work(old.settings, old.database, old.store, Gateways({}, FakeGateway()), old.signer)
     seen: list[Any] = []
     for _ in range(2):

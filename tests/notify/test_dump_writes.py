@@ -116,7 +116,7 @@ async def test_a_message_of_a_test_key(notify: Notify, channel: str) -> None:
     compare(their_row, our_row)
 
 
-async def test_a_message_of_a_person_whose_provider_is_down(notify: Notify) -> None:
+async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is_down(notify: Notify) -> None:
     asked = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],

@@ -46,7 +46,7 @@ async def world(make: Builders) -> AsyncIterator[World]:
 @pytest.mark.timeout(3_600)
 @hypotheses(max_examples=DOCUMENTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), who=st.integers(0, 6))
-async def test_documents_made_up_at_random(
+async def test_documents_made_up_at_random_are_answered_alike(
     seed: int, who: int, world: World, database: OneConnection, settings: Settings, signer: Signer, store: Store
 ) -> None:
     document = Document(Random(seed), world.ids, world.cursors)  # noqa: S311 - no secret is made of it

@@ -140,7 +140,7 @@ async def test_rows_that_came_with_the_call_have_no_file(
         ("cancelled", ["cancelled", "cancelled"], 1.0, True),
     ],
 )
-async def test_progress(
+async def test_progress_tells_how_the_messages_stand(
     make: Builders,
     ask: Ask,
     template: models.Template,
@@ -259,7 +259,7 @@ async def test_a_job_of_a_key_names_the_key_to_whoever_sees_it(
         ({"createdAt": {"from": "2026-06-01T12:01:00Z", "to": "2026-06-01T12:02:00Z"}}, ["b"]),
     ],
 )
-async def test_lists_of_jobs(
+async def test_jobs_are_filtered_and_latest_first(
     make: Builders,
     ask: Ask,
     template: models.Template,
@@ -294,7 +294,7 @@ async def test_lists_of_jobs(
         ("PROCESSING_STARTED_AT", "DESC", ["c", "b", "a"]),
     ],
 )
-async def test_orders_of_jobs(
+async def test_jobs_are_ordered_as_asked(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, field: str, direction: str, names: list[str]
 ) -> None:
     await make.job(template, original_file_name="a")

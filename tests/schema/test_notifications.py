@@ -220,7 +220,7 @@ async def test_a_text_has_no_cost_before_it_is_handed_over(make: Builders, ask: 
         ("cancelled", "CANCELLED", "CANCELLED", "Cancelled", "Cancelled", True),
     ],
 )
-async def test_statuses_in_words(
+async def test_each_status_is_told_in_the_words_of_its_channel(
     make: Builders, ask: Ask, stored: str, status: str, group: str, sms: str, email: str, final: bool
 ) -> None:
     service = await make.service()
@@ -379,7 +379,7 @@ async def mixed(make: Builders) -> Mixed:
         ({"templateId": "no uuid"}, []),
     ],
 )
-async def test_filters(ask: Ask, mixed: Mixed, conditions: dict[str, Any], names: list[str]) -> None:
+async def test_messages_are_filtered(ask: Ask, mixed: Mixed, conditions: dict[str, Any], names: list[str]) -> None:
     answer = await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=conditions)
 
     page = answer.field["notifications"]
@@ -396,7 +396,9 @@ async def test_filters(ask: Ask, mixed: Mixed, conditions: dict[str, Any], names
         ("createdById", "created_by_id", "by a person"),
     ],
 )
-async def test_filters_by_id(ask: Ask, mixed: Mixed, field: str, attribute: str, name: str) -> None:
+async def test_messages_are_found_by_what_they_belong_to(
+    ask: Ask, mixed: Mixed, field: str, attribute: str, name: str
+) -> None:
     wanted = {field: str(getattr(mixed.rows[name], attribute))}
 
     page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=wanted)).field["notifications"]

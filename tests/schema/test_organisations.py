@@ -45,7 +45,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
     return [node["name"] for node in (await ask(LIST, by=by, **variables)).field["nodes"]]
 
 
-async def test_everything_about_one(ask: Ask, make: Builders, admin: Actor) -> None:
+async def test_an_organisation_tells_everything_about_itself(ask: Ask, make: Builders, admin: Actor) -> None:
     signer = await make.user()
     town = await make.organisation(
         name="Town",
@@ -154,7 +154,7 @@ async def test_a_list_costs_the_same_however_long_it_is(
             await ask(document, by=admin)
 
 
-async def test_adding_one(ask: Ask, admin: Actor) -> None:
+async def test_an_admin_adds_an_organisation_once(ask: Ask, admin: Actor) -> None:
     wanted = {"name": "Trust", "type": "NHS_CENTRAL", "domains": ["Trust.nhs.uk"], "agreementSigned": True}
     made = (await ask(CREATE, by=admin, input=wanted)).field
 
@@ -211,7 +211,9 @@ async def test_changing_one_reaches_its_services(ask: Ask, make: Builders, admin
     }
 
 
-async def test_archiving_one(ask: Ask, make: Builders, admin: Actor, database: Database) -> None:
+async def test_an_organisation_is_archived_once_it_has_no_active_service(
+    ask: Ask, make: Builders, admin: Actor, database: Database
+) -> None:
     town = await make.organisation()
     service = await make.service(organisation_id=town.id)
     wanted = {"organisationId": str(town.id)}

@@ -42,7 +42,7 @@ def listed(template: models.Template, content: str) -> dict[str, Any]:
     }
 
 
-async def test_a_good_list(
+async def test_a_good_list_is_counted_and_shown(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     job = await make.job(template, original_file_name="people.csv")
@@ -86,7 +86,7 @@ async def test_a_good_list(
         assert (await connection.execute(text("SELECT count(*) FROM rate_buckets"))).scalar() == 0
 
 
-async def test_a_bad_list(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: models.Template, actor: Actor) -> None:
     found = (await ask(CHECK, by=actor, input=listed(template, "phone number\n07700900001\nx\n"))).field
 
     assert (found["valid"], found["missingColumns"]) == (False, ["name"])
@@ -155,7 +155,9 @@ async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, ac
         assert (await ask(CHECK, by=who, input=values)).field is None
 
 
-async def test_who_may_check(make: Builders, ask: Ask, service: models.Service, template: models.Template) -> None:
+async def test_a_list_is_checked_for_whoever_may_send(
+    make: Builders, ask: Ask, service: models.Service, template: models.Template
+) -> None:
     viewer = person(await make.member(service), service, may=[ServicePermission.VIEW_ACTIVITY])
 
     assert (await ask(CHECK, by=viewer, input=listed(template, "x"))).codes == ["FORBIDDEN"]

@@ -76,7 +76,7 @@ async def fill(make: Builders) -> Callable[[models.Service, int], Awaitable[None
 
 
 @pytest.mark.parametrize("rows", [1, 12])
-async def test_a_dashboard(
+async def test_a_dashboard_takes_the_same_statements_however_full_it_is(
     make: Builders,
     ask: Ask,
     statements: Statements,

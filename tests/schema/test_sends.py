@@ -253,7 +253,7 @@ async def test_each_sending_field_of_a_document_spends_a_token(make: Builders, a
     }
 
 
-async def test_strangers_and_nobody(ask: Ask, template: models.Template) -> None:
+async def test_whoever_does_not_see_the_service_may_not_send(ask: Ask, template: models.Template) -> None:
     (error,) = (await ask(SEND, by=stranger(), input=to(template))).user_errors
     assert (error["__typename"], error["path"]) == ("NotFoundError", ["input", "serviceId"])
     assert (await ask(SEND, input=to(template))).codes == ["UNAUTHENTICATED"]

@@ -52,7 +52,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
     return [node["name"] for node in found["nodes"]]
 
 
-async def test_everything_about_one(ask: Ask, make: Builders) -> None:
+async def test_a_service_tells_everything_about_itself(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
     service = await make.service(
         organisation_id=town.id,
@@ -249,7 +249,7 @@ async def test_what_a_page_of_services_costs_does_not_depend_on_its_rows(
             assert (await ask(document, by=admin)).errors == []
 
 
-async def test_beginning_one(ask: Ask, make: Builders) -> None:
+async def test_whoever_begins_a_service_is_its_first_member(ask: Ask, make: Builders) -> None:
     user = await make.user(email_address="ann@town.gov.uk")
     town = await make.organisation()
     await make.add(models.OrganisationDomain(domain="town.gov.uk", organisation_id=town.id))
@@ -283,7 +283,7 @@ async def test_a_taken_name_names_its_holder_to_those_who_see_it(ask: Ask, make:
     assert admins.user_errors == told({"name": "Permits", "notes": "Watch them."})
 
 
-async def test_changing_one(ask: Ask, make: Builders) -> None:
+async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make: Builders) -> None:
     service = await make.service(notes="Watch them.")
     actor = person(await make.member(service), service)
     wanted = {"serviceId": str(service.id), "expectedVersion": 1, "customEmailSenderName": "Town Hall"}
@@ -311,7 +311,7 @@ async def test_changing_one(ask: Ask, make: Builders) -> None:
     assert (await ask(UPDATE, by=actor, input={"serviceId": str(service.id), "notes": "Mine"})).codes == ["FORBIDDEN"]
 
 
-async def test_closing_one(ask: Ask, make: Builders) -> None:
+async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, make: Builders) -> None:
     service = await make.service(restricted=True)
     user = await make.member(service)
     await make.template(service)

@@ -165,5 +165,5 @@ async def test_a_platform_admin_may_all_but_what_needs_membership(ask: Ask, make
     assert answer.field["permissions"] == ["VIEW_ACTIVITY", "MANAGE_TEMPLATES", "MANAGE_SETTINGS", "MANAGE_USERS"]
 
 
-async def test_or_nobody(ask: Ask) -> None:
+async def test_a_viewer_may_be_nobody(ask: Ask) -> None:
     assert (await ask(VIEWER, id=str(uuid4()))).field is None

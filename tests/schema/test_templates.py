@@ -240,7 +240,7 @@ async def test_content_can_be_seen_before_it_is_saved(ask: Ask, service: models.
     assert (await ask(UNSAVED, by=stranger(), input=wanted)).field is None
 
 
-async def test_writing_one(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_a_template_is_written_once(ask: Ask, service: models.Service, member: Actor) -> None:
     wanted = {
         "serviceId": str(service.id),
         "name": "Letter",
@@ -297,7 +297,9 @@ async def test_two_channels_at_once_are_no_document(ask: Ask, service: models.Se
     assert (await ask(CREATE, by=member, input=wanted)).codes == ["BAD_REQUEST"]
 
 
-async def test_saving(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
+async def test_a_template_is_saved_at_the_version_that_was_read(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
     template = await make.template(service, name="Reminder")
     template_id = str(template.id)
     wanted = {"templateId": template_id, "expectedVersion": 1, "content": {"sms": {"body": "Hi ((due))"}}}
@@ -327,7 +329,9 @@ async def test_saving(ask: Ask, make: Builders, service: models.Service, member:
     ]
 
 
-async def test_archiving_and_redacting(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
+async def test_a_template_is_redacted_and_archived_once(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
     template = await make.template(service)
     wanted = {"templateId": str(template.id)}
 

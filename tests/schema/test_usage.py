@@ -224,7 +224,7 @@ async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Build
     assert found == [(0, True), (20_000, False)]
 
 
-async def test_who_may_know(ask: Ask, make: Builders) -> None:
+async def test_usage_is_told_to_whoever_may_know(ask: Ask, make: Builders) -> None:
     organisation = await make.organisation()
     service = await make.service(organisation_id=organisation.id)
     user = await make.member(service)
