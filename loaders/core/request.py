@@ -48,7 +48,7 @@ class Loaders:
         """The row with this key; None when there is none, the caller may not see it, or part of the key is null."""
         if any(part is None for part in key):
             return None
-        return await self._loader(row, partial(self._rows, row)).load(key)
+        return await self._load(row, partial(self._rows, row), key)
 
     async def one(self, one: One, parent: Any) -> Any | None:
         """The row that a parent row points to."""
@@ -56,29 +56,27 @@ class Loaders:
 
     async def kind(self, rows: tuple[Row, ...], key: Any) -> int | None:
         """Which of several tables holds the row with this id: its place in `rows`; None when the caller sees none."""
-        loader = self._loader(rows, partial(self._kinds, rows))
-        found: int | None = await loader.load(key)
+        found: int | None = await self._load(rows, partial(self._kinds, rows), key)
         return found
 
     async def many(self, many: Many, parent: Any) -> list[Any]:
         """The whole list of a parent row."""
-        rows: list[Any] = await self._loader(many, partial(self._lists, many)).load(getattr(parent, many.local))
+        rows: list[Any] = await self._load(many, partial(self._lists, many), getattr(parent, many.local))
         return rows
 
     async def batch(self, batch: Batch, parent: Any) -> Any:
         """What a batch function answers for a parent row."""
-        return await self._loader(batch, partial(self._batch, batch)).load(batch.key(parent))
+        return await self._load(batch, partial(self._batch, batch), batch.key(parent))
 
     async def slice(self, page: Page, key: Any, arguments: Arguments) -> Slice:
         """One page; `key` is the parent's, None for a list of the whole table."""
-        loader = self._loader((page, arguments.group), partial(self._slices, page, arguments))
-        found: Slice = await loader.load((key, arguments.cursor))
+        read = partial(self._slices, page, arguments)
+        found: Slice = await self._load((page, arguments.group), read, (key, arguments.cursor))
         return found
 
     async def total(self, page: Page, key: Any, filters: Mapping[str, Any]) -> int:
         """How many rows the whole list has."""
-        loader = self._loader((page, "total", freeze(filters)), partial(self._totals, page, filters))
-        total: int = await loader.load((key,))
+        total: int = await self._load((page, "total", freeze(filters)), partial(self._totals, page, filters), (key,))
         return total
 
     async def behind(self, found: Slice) -> bool:
@@ -86,16 +84,17 @@ class Loaders:
         page, arguments = found.page, found.arguments
         if arguments.cursor is None:
             return False
-        loader = self._loader((page, "behind", arguments.group), partial(self._behind, page, arguments))
-        answer: bool = await loader.load((found.key, arguments.cursor))
+        read = partial(self._behind, page, arguments)
+        answer: bool = await self._load((page, "behind", arguments.group), read, (found.key, arguments.cursor))
         return answer
 
-    def _loader(
-        self, group: Hashable, read: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]]
-    ) -> DataLoader[Any, Any]:
+    def _load(
+        self, group: Hashable, read: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]], key: Hashable
+    ) -> Awaitable[Any]:
+        """What a batch reads for a key, which others may wait for too: who is cancelled, leaves it to them."""
         if group not in self._loaders:
             self._loaders[group] = DataLoader(batch_load_fn=read)
-        return self._loaders[group]
+        return asyncio.shield(self._loaders[group].load(key))
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], *, bulk: bool = False) -> T:
         """What `work` reads over a connection, by the bulk door where that is declared and no change went before."""
@@ -109,7 +108,7 @@ class Loaders:
         caller = self.actor.api_key_id or self.actor.user_id
         if caller is None:
             return 0
-        position: int = await self._loader("last write", self._last_writes).load(caller)
+        position: int = await self._load("last write", self._last_writes, caller)
         return position
 
     async def _last_writes(self, callers: list[UUID]) -> list[int]:
