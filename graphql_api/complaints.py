@@ -16,6 +16,7 @@ class Complaint(Exception):
 def read_settings(*, complete: bool = False) -> Settings:
     """The settings; `complete` complains now of those that a process could not do without."""
     from pydantic import ValidationError
+    from pydantic_settings import SettingsError
 
     from graphql_api.settings import Settings
 
@@ -28,6 +29,10 @@ def read_settings(*, complete: bool = False) -> Settings:
     except ValidationError as error:
         wrong = [f"{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
         raise Complaint("Settings are wrong. " + ". ".join(wrong) + ".") from error
+    except SettingsError as error:
+        # Which one it is, only its sentence tells.
+        name = str(error).split('"')[1].upper()
+        raise Complaint(f"Settings are wrong. {name}: Input should be JSON.") from error
     except ValueError as error:
         raise Complaint(str(error)) from error
     return settings

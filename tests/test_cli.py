@@ -230,10 +230,11 @@ def test_a_taken_port_is_said_in_a_sentence(tmp_path: Path, database_url: str) -
         ({"DATABASE_URL": "oops", **SECRETS}, "DATABASE_URL must be like postgresql://user:password@host/database.\n"),
         ({"PORT": "x"},
          "Settings are wrong. PORT: Input should be a valid integer, unable to parse string as an integer.\n"),
+        ({"CORS_ORIGINS": "https://www.example.gov.uk"}, "Settings are wrong. CORS_ORIGINS: Input should be JSON.\n"),
         ({"PORT": "70000", "DATABASE_URL": "postgresql://x@127.0.0.1/x", **SECRETS},
          "PORT is 70000, which is none: it goes from 0 to 65535.\n"),
     ],
-    ids=["DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "no URL", "no number", "no port"],
+    ids=["DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "no URL", "no number", "no JSON", "no port"],
 )  # fmt: skip
 def test_a_missing_setting_is_said_in_a_sentence(values: dict[str, str], sentence: str) -> None:
     done = command("serve", **values)
