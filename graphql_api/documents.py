@@ -94,7 +94,9 @@ def manifest_of(path: Path) -> dict[str, str]:
     for file in files:
         try:
             documents = dict(_documents(json.loads(file.read_text(encoding="utf-8"))))
-        except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        except OSError as error:
+            raise ValueError(f"PERSISTED_DOCUMENTS: {file} cannot be read ({error.strerror}).") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"PERSISTED_DOCUMENTS: {file} is no JSON object of ids and their documents.") from error
         for name, text in documents.items():
             if found.setdefault(name, text) != text:

@@ -259,6 +259,11 @@ def test_a_file_that_is_no_manifest_is_complained_of(tmp_path: Path, text: str, 
         documents.manifest_of(tmp_path)
 
 
+def test_a_manifest_that_is_not_there_is_complained_of(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match=r"none\.json cannot be read \(No such file or directory\)\.$"):
+        documents.manifest_of(tmp_path / "none.json")
+
+
 def test_settings_that_contradict_each_other_are_refused(settings: Settings, manifest: Path) -> None:
     for changes in (
         {"free_documents": False},
