@@ -76,7 +76,7 @@ def configure(*, readable: bool = False, level: str = "INFO") -> None:
                 "ours": {
                     "()": structlog.stdlib.ProcessorFormatter,
                     "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
-                    "foreign_pre_chain": [structlog.stdlib.ExtraAdder(), *shared],
+                    "foreign_pre_chain": shared,
                 }
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},

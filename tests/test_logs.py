@@ -23,7 +23,7 @@ except ValueError as error:
     masking.fault(error, path=["a"], operation="Mine")
     logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
 logging.getLogger("uvicorn.access").info("{SECRET}")
-logging.getLogger("anything").warning("Said %s", "plainly")
+logging.getLogger("anything").warning("Said %s", "plainly", extra={{"color_message": "{SECRET}"}})
 """
 
 
@@ -44,6 +44,7 @@ def test_every_line_is_json_and_a_fault_tells_its_kind_and_place() -> None:
     assert ours["frames"] == ["<string>:11 <module>"]
     assert (theirs["event"], theirs["fault"]) == ("Exception in ASGI application", ours["fault"])
     assert (plain["event"], plain["logger"], plain["level"]) == ("Said plainly", "anything", "warning")
+    assert plain.keys() == {"event", "logger", "level", "timestamp", "request_id"}
 
 
 def test_a_long_chain_of_causes_is_cut() -> None:
