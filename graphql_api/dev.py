@@ -283,7 +283,8 @@ def _tell(facts: Facts) -> None:
     say(f"\n  Explorer   {told['explorer_url']}\n  GraphQL    {told['graphql_url']}")
     say(f"  Database   {told['database_url']}\n  Scripts    {Path(os.environ['DATA_DIR']) / 'dev.json'}")
     if made:
-        say(f"\nThe explorer is signed in. To sign in as somebody yourself, the password is {made.password}")
+        say("\nThe explorer is signed in as the service manager. To sign in yourself, as any of these people,")
+        say(f"the password is {made.password}; the code appears here, in place of a text message.")
         for role, address in made.email_addresses.items():
             say(f"\n  {role.replace('_', ' ').capitalize()}, {address}\n    token {told['tokens'][role]}")
         say(f"\n  API key\n    token {made.api_key}")
