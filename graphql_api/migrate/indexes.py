@@ -23,7 +23,7 @@ VALID = sa.text("SELECT relname FROM pg_index JOIN pg_class ON pg_class.oid = in
 
 
 async def build(url: str, *, tell: Callable[[str], None]) -> None:
-    """Build the indexes of ours that Notify's tables lack, one by one and beside traffic; tell each.
+    """Build the indexes of ours that Notify's tables lack, one by one and beside traffic; tell each, and the end.
 
     Raises Complaint while somebody else migrates.
     """
@@ -36,6 +36,7 @@ async def build(url: str, *, tell: Callable[[str], None]) -> None:
             made = str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect))
             await connection.exec_driver_sql(made.replace("INDEX", "INDEX CONCURRENTLY", 1))
             tell(str(index.name))
+    tell("All indexes that we read by are there.")
 
 
 async def _lacking(connection: AsyncConnection) -> list[sa.Index]:
