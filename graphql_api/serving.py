@@ -48,7 +48,8 @@ def from_environment() -> ASGIApp:
 def listen(host: str, port: int) -> socket.socket:
     """A socket on the address; raises `Complaint`, which tells what to do."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family)
+    # asyncio sends at once only where the protocol is told.
+    listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
