@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import re
+import sys
 from collections import Counter
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
@@ -17,7 +19,7 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 BYTES = 16_384
-"""Of the first line of a request and its headers, together."""
+"""Of the first line of a request and its headers, together; and of what comes between the parts of a body."""
 SECONDS = 5.0
 """From the first byte of a head to its last; and to the first, on a new connection."""
 STRAGGLING = 10.0
@@ -25,6 +27,8 @@ STRAGGLING = 10.0
 STALLED = 20.0
 LEAST = 65_536
 """Bytes of an answer that a client must read in so many seconds."""
+
+_HOST = re.compile(rb"[\w.~!$&'()*+;=%:\[\]-]*")
 
 TOO_LARGE = Rejected(431, f"The address and the headers may have {BYTES:,} bytes at most.")
 TOO_SLOW = Rejected(408, "The headers did not arrive in time.")
@@ -60,6 +64,8 @@ class _Answered:
     """A request of which nothing is to be done any more."""
 
     response_complete = True
+    response_started = True
+    more_body = False
     disconnected = False
     keep_alive = False
     message_event = asyncio.Event()
@@ -81,6 +87,12 @@ class Guarded(HttpToolsProtocol):
     """Whether the end of a head was among what came last."""
     _head = 0
     """Bytes that came of a head, as long as it is not whole."""
+    _fed = False
+    """Whether a part of a body was among what came last."""
+    _between = 0
+    """Bytes that came since one did: sizes of chunks and what is said of them, and headers after the last."""
+    _declined: int | None = None
+    """Where, in what came last, the head ends of a request that offers another protocol."""
     _timer: asyncio.TimerHandle | None = None
     _reading: asyncio.TimerHandle | None = None
     _unread = 0
@@ -106,14 +118,20 @@ class Guarded(HttpToolsProtocol):
 
     def data_received(self, data: bytes) -> None:
         """Take what has come; what is no whole head must become one soon."""
-        self._ended = self._whole = False
-        super().data_received(data)
-        if self._awaiting and not self._ended:
+        self._ended = self._whole = self._fed = False
+        rest = data
+        while rest:
+            rest = self._feed(rest)
+        if self._ended:
+            return
+        if self._awaiting:
             if not self._head:
                 self._expect(SECONDS)
             self._head += 1 if self._whole else len(data)
-            if self._head > BYTES:
-                self._reject(TOO_LARGE)
+        else:
+            self._between = 0 if self._fed or self._whole else self._between + len(data)
+        if max(self._head, self._between) > BYTES:
+            self._reject(TOO_LARGE)
 
     def on_message_begin(self) -> None:
         """Begin a request."""
@@ -122,27 +140,43 @@ class Guarded(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Go on to the body, unless the head is too large."""
+        if self._offers_another():
+            return
         self._awaiting, self._whole = False, True
-        self._head = 0
+        self._head = self._between = 0
         self._stop_expecting()
-        size = len(self.url)
+        size, hosts = len(self.url), 0
         for name, value in self.headers:
             size += len(name) + len(value) + 4
-            if name == b"transfer-encoding" and value.lower() != b"chunked":
+            if name == b"host":
+                hosts += 1 if _HOST.fullmatch(value) else 2
+            elif name == b"transfer-encoding" and value.lower() != b"chunked":
                 self._reject(MALFORMED)
+        if hosts != 1 and (hosts or self.parser.get_http_version() != "1.0"):
+            self._reject(MALFORMED)
         if size > BYTES:
             self._reject(TOO_LARGE)
         if self.transport.is_closing():
             self.cycle = ANSWERED
         else:
             self.take()
+        if not self.parser.should_upgrade():
+            # Headers that come after the body are nobody's: whatever stands before us has not looked at them.
+            self.headers = []
 
     def take(self) -> None:
         """Take on a request whose head is good."""
         super().on_headers_complete()
 
+    def on_body(self, body: bytes) -> None:
+        """Take a part of a body."""
+        self._fed = True
+        super().on_body(body)
+
     def on_message_complete(self) -> None:
         """End a request; the next thing is the head of another."""
+        if self._offers_another():
+            return
         self._awaiting = self._ended = True
         self._stop_expecting()
         super().on_message_complete()
@@ -192,6 +226,30 @@ class Guarded(HttpToolsProtocol):
         del msg
         self._reject(MALFORMED)
 
+    def _offers_another(self) -> bool:
+        """Whether a request offers to go on in a protocol that is not ours, as some clients always do."""
+        return self.parser.should_upgrade() and not self._should_upgrade()
+
+    def _unsupported_upgrade_warning(self) -> None:
+        """Note where the parser has stopped, which takes such an offer for the end of HTTP."""
+        stopped = sys.exc_info()[1]
+        self._declined = None if stopped is None else int(stopped.args[0])
+
+    def _feed(self, data: bytes) -> bytes:
+        """Read what has come; answers what to read again, where an offer of another protocol was read in it."""
+        super().data_received(data)
+        if self._declined is None:
+            return b""
+        body, self._declined = data[self._declined :], None
+        method, version = self.parser.get_method(), self.parser.get_http_version().encode()
+        if method == b"CONNECT":
+            self._reject(MALFORMED)
+            return b""
+        lines = [b"%b: %b\r\n" % header for header in self.headers if header[0] != b"upgrade"]
+        self.parser = type(self.parser)(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)
+        return b"%b %b HTTP/%b\r\n%b\r\n%b" % (method, self.url, version, b"".join(lines), body)
+
     def _expect(self, seconds: float) -> None:
         self._stop_expecting()
         if not self.transport.is_closing():
@@ -228,11 +286,15 @@ class Guarded(HttpToolsProtocol):
         """Answer, where no other answer is under way, and close."""
         if self.transport.is_closing():
             return
-        if self.cycle is None or self.cycle.response_complete:
-            self.transport.write(_ANSWERS[rejected.status])
-            self.transport.close()
-        else:
-            self.cycle.keep_alive = False
+        cycle = self.cycle
+        if cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline:
+            # The rest of its body will never come.
+            cycle.disconnected = True
+        elif cycle is not None and not cycle.response_complete:
+            cycle.keep_alive = False
+            return
+        self.transport.write(_ANSWERS[rejected.status])
+        self.transport.close()
 
     def _leave(self) -> None:
         if self._gate:
