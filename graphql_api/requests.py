@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import math
 import re
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -26,6 +28,9 @@ GRAPHQL, JSON, EVENTS = "application/graphql-response+json", "application/json",
 PREFLIGHTED = ("authorization", "graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
 """Headers that a page of another origin cannot send unasked: a query by GET needs one of them."""
 BOM = b"\xef\xbb\xbf"
+
+LONGEST_FAREWELL = 2
+"""Seconds for which the rest of a refused body is heard and forgotten."""
 
 ONCE = frozenset({"authorization", "content-type", "content-length", "content-encoding", "x-notify-user-id"})
 """Headers that say one thing only."""
@@ -127,9 +132,11 @@ async def read(
 async def _body_of(headers: Mapping[str, str], receive: Receive, most: int) -> bytes:
     """The body, counted while it is read: at most so many bytes."""
     length = headers.get("content-length", "0")
-    too_large = f"The body may have {most:,} bytes at most."
+    too_large = Rejected(413, f"The body may have {most:,} bytes at most.", connection="close")
     if not length.isdigit() or int(length[:20]) > most:
-        raise Rejected(413, too_large, connection="close")
+        if "expect" not in headers and int(length[:20]) <= 2 * most:
+            await let_finish(receive, most)
+        raise too_large
     body = bytearray()
     while True:
         message = await receive()
@@ -137,10 +144,24 @@ async def _body_of(headers: Mapping[str, str], receive: Receive, most: int) -> b
             raise ClientDisconnect
         piece: bytes = message.get("body", b"")
         if len(body) + len(piece) > most:
-            raise Rejected(413, too_large, connection="close")
+            if message.get("more_body"):
+                await let_finish(receive, most)
+            raise too_large
         if not message.get("more_body"):
             return bytes(body) + piece if body else piece
         body += piece
+
+
+async def let_finish(receive: Receive, most: int) -> None:
+    """Hear so many bytes for a while: a caller who is cut off while they speak may never hear the answer."""
+    heard = 0
+    with suppress(TimeoutError):
+        async with asyncio.timeout(LONGEST_FAREWELL):
+            while heard <= most:
+                message = await receive()
+                heard += len(message.get("body", b""))
+                if message["type"] != "http.request" or not message.get("more_body"):
+                    return
 
 
 def decode(body: bytes | str) -> Any:
@@ -189,8 +210,8 @@ def _of_query_string(scope: Scope, headers: Mapping[str, str]) -> Mapping[str, A
     for name, value in pairs:
         if name in found:
             raise Rejected(400, "Each parameter may be given once.")
-        found[name] = decode(value) if name in {"variables", "extensions"} and value else value
-    return {name: value for name, value in found.items() if value != ""}
+        found[name] = decode(value) if name in {"variables", "extensions"} and value else value or None
+    return found
 
 
 def address_of(scope: Scope, headers: Mapping[str, str], is_proxy: Callable[[str], bool]) -> str:

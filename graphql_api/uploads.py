@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
@@ -12,6 +11,7 @@ from starlette.responses import JSONResponse
 from graphql_api.domain import uploads
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import DomainError, Refusal
+from graphql_api.requests import let_finish
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -23,8 +23,6 @@ if TYPE_CHECKING:
 
 LONGEST_WAIT = 60
 """Seconds that a list may take to arrive."""
-LONGEST_FAREWELL = 2
-"""Seconds for which the rest of a refused list is heard and forgotten."""
 
 _STATUSES = {
     "UNAUTHENTICATED": 401,
@@ -45,7 +43,7 @@ async def receive(
     """
     problem = _unsuitable(request, settings.max_upload_bytes)
     if problem is not None:
-        await _let_finish(request, settings.max_upload_bytes)
+        await let_finish(request.receive, settings.max_upload_bytes)
         return problem
     body = _Body(request)
     try:
@@ -60,7 +58,7 @@ async def receive(
             )
     except (Refusal, DomainError) as refusal:
         if not body.ended:
-            await _let_finish(request, settings.max_upload_bytes)
+            await let_finish(request.receive, settings.max_upload_bytes)
         return refused(refusal)
     except TimeoutError:
         return _error(408, "BAD_REQUEST", "The list took too long to arrive.")
@@ -87,18 +85,6 @@ class _Body:
         async for piece in self._request.stream():
             yield piece
         self.ended = True
-
-
-async def _let_finish(request: Request, most_bytes: int) -> None:
-    """Hear the caller out for a while: one that is cut off while it speaks may never hear the answer."""
-    heard = 0
-    with suppress(TimeoutError):
-        async with asyncio.timeout(LONGEST_FAREWELL):
-            while heard <= most_bytes:
-                message = await request.receive()
-                heard += len(message.get("body", b""))
-                if message["type"] != "http.request" or not message.get("more_body"):
-                    return
 
 
 def _unsuitable(request: Request, most_bytes: int) -> JSONResponse | None:
