@@ -18,7 +18,6 @@ from graphql.pyutils import RefMap
 from graphql.validation.rules import overlapping_fields_can_be_merged
 from graphql.validation.validate import ValidationAbortedError
 from graphql.validation.validation_context import VariableUsageVisitor
-from strawberry.schema.validation_rules.maybe_null import MaybeNullValidationRule
 from strawberry.schema.validation_rules.one_of import OneOfInputValidationRule
 
 from graphql_api.errors import QueryTooComplex
@@ -31,7 +30,7 @@ if TYPE_CHECKING:
     from graphql.validation import ASTValidationRule
     from graphql.validation.validation_context import NodeWithSelectionSet, VariableUsage
 
-RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, MaybeNullValidationRule, OneOfInputValidationRule)
+RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, OneOfInputValidationRule)
 COMPARISONS = 10_000
 """What may be spent on comparing fields that answer under one name; a document of a screen spends a few hundred."""
 ERRORS = 5
