@@ -165,35 +165,6 @@ async def test_what_is_not_http_is_told_so(serving: Serving, text: bytes) -> Non
         assert await client.rest() == b""
 
 
-@pytest.mark.parametrize(
-    "framing",
-    [
-        b"Content-Length: 26\r\nTransfer-Encoding: chunked\r\n",
-        b"Transfer-Encoding: chunked\r\nContent-Length: 26\r\n",
-        b"Content-Length: 26\r\nContent-Length: 5\r\n",
-        b"Content-Length: 26, 26\r\n",
-        b"Content-Length: +26\r\n",
-        b"Content-Length: 0x1a\r\n",
-        b"Content-Length: -1\r\n",
-        b"Content-Length: 99999999999999999999999\r\n",
-        b"Transfer-Encoding: xchunked\r\n",
-        b"Transfer-Encoding: chunked, identity\r\n",
-        b"Transfer-Encoding : chunked\r\n",
-        b"Transfer-Encoding:\x0bchunked\r\n",
-        b"X: 1\r\n Content-Length: 26\r\n",
-        b"X: 1\nContent-Length: 26\r\n",
-        b"X: \0\r\nContent-Length: 26\r\n",
-    ],
-)
-async def test_a_request_whose_end_two_could_see_in_two_places_is_none(serving: Serving, framing: bytes) -> None:
-    head = b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\n" + framing + b"\r\n"
-    async with serving() as address, Client.to(address) as client:
-        status, _ = await client.ask(head + BODY + ASK)
-
-        assert status == 400
-        assert await client.rest() == b""
-
-
 async def test_a_body_that_never_ends_holds_no_connection_after_its_answer(serving: Serving) -> None:
     async with serving() as address, Client.to(address) as client:
         status, _ = await client.ask(b"POST /nowhere HTTP/1.1\r\nHost: notify\r\nContent-Length: 1000\r\n\r\nx")
