@@ -21,6 +21,8 @@ MEMBERS = ("documentId", "id", "doc_id")
 PREFIX = "sha256:"
 BYTES = 8 << 20
 """Memory for documents that callers sent; the oldest make room."""
+BESIDE = 256
+"""What each takes of it beside its text: its hash, and its place."""
 LONGEST = 100_000
 APOLLO = "apollo-persisted-query-manifest"
 ONLY = "This server answers persisted documents only: send `documentId`, and no `query`."
@@ -82,9 +84,10 @@ class Persisted:
         if name in self._learned or len(text) > LONGEST:
             return
         self._learned[name] = text
-        self._bytes += sys.getsizeof(text)
+        self._bytes += sys.getsizeof(text) + BESIDE
         while self._bytes > BYTES:
-            self._bytes -= sys.getsizeof(self._learned.popitem(last=False)[1])
+            _, oldest = self._learned.popitem(last=False)
+            self._bytes -= sys.getsizeof(oldest) + BESIDE
 
 
 def manifest_of(path: Path) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import tracemalloc
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from pathlib import Path
@@ -216,7 +217,7 @@ async def test_a_malformed_id_is_a_bad_request(
 
 
 def test_the_memory_for_texts_is_bounded_and_the_latest_asked_for_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(documents, "BYTES", 1_000)
+    monkeypatch.setattr(documents, "BYTES", 1_500)
     persisted = Persisted({}, automatic=True)
     texts = [f"{{ a{number}: __typename }} #{'x' * 300}" for number in range(3)]
     for text in texts[:2]:
@@ -227,6 +228,19 @@ def test_the_memory_for_texts_is_bounded_and_the_latest_asked_for_stay(monkeypat
     assert [persisted.text_of({"extensions": automatic(text)}) for text in (texts[0], texts[2])] == [texts[0], texts[2]]
     with pytest.raises(NotRun, match="PersistedQueryNotFound"):
         persisted.text_of({"extensions": automatic(texts[1])})
+
+
+def test_texts_that_are_short_take_no_more_memory_than_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(documents, "BYTES", 1_000_000)
+    persisted = Persisted({}, automatic=True)
+    tracemalloc.start()
+    for number in range(10_000):
+        text = f"{{ a{number} }}"
+        persisted.text_of({"query": text, "extensions": automatic(text)})
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert 800_000 < held < 1_200_000
 
 
 def test_a_folder_holds_the_manifests_of_several_clients_or_releases(tmp_path: Path) -> None:
