@@ -27,7 +27,7 @@ from graphql_api.planner.refusals import Declined
 from graphql_api.values import check_variables
 
 if TYPE_CHECKING:
-    from graphql import DirectiveNode
+    from graphql import DirectiveNode, VariableDefinitionNode
 
     from graphql_api.masking import Schema
     from graphql_api.points import Price
@@ -58,6 +58,8 @@ class Entry:
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     choosing: tuple[str, ...]
+    declared: tuple[str, ...]
+    """Variables of the document: of what callers send besides, nothing may be kept."""
     plain: tuple[Plain, ...] | None
     price: Price
     size: int
@@ -117,10 +119,11 @@ class Plans:
         fragments = {
             one.name.value: one for one in known.document.definitions if isinstance(one, FragmentDefinitionNode)
         }
-        visitor = _Choices()
-        walk(known.document, visitor)
+        names = _Names()
+        walk(known.document, names)
+        choosing, declared = tuple(sorted(names.choosing)), tuple(sorted(names.declared))
         size = BYTES_OF_A_CHARACTER * len(query)
-        return Entry(known, operation, fragments, tuple(sorted(visitor.found)), self._plain(operation), price, size)
+        return Entry(known, operation, fragments, choosing, declared, self._plain(operation), price, size)
 
     def _plain(self, operation: OperationDefinitionNode) -> tuple[Plain, ...] | None:
         """The variables of an operation, where each is required and of a plain type; else None."""
@@ -141,9 +144,7 @@ class Plans:
             check_variables(given)
         if entry.known.prices is not None:
             return entry.price
-        # Of what the operation declares: callers may send anything besides, and it would be kept.
-        declared = (one.variable.name.value for one in entry.operation.variable_definitions or ())
-        sizes = tuple((one, _size(given[one])) for one in declared if one in given)
+        sizes = tuple((one, _size(given[one])) for one in entry.declared if one in given)
         price = entry.prices.get(sizes)
         if price is None:
             price = entry.prices[sizes] = self._documents.check(entry.known, given, name)
@@ -193,14 +194,18 @@ def _size(value: Any) -> float | None:
     return value if isinstance(value, int | float) else None
 
 
-class _Choices(Visitor):
-    """Names of the variables by which `@skip` and `@include` go."""
+class _Names(Visitor):
+    """Names of the variables of a document, and of those by which `@skip` and `@include` go."""
 
     def __init__(self) -> None:
         super().__init__()
-        self.found: set[str] = set()
+        self.declared: set[str] = set()
+        self.choosing: set[str] = set()
+
+    def enter_variable_definition(self, node: VariableDefinitionNode, *_: Any) -> None:
+        self.declared.add(node.variable.name.value)
 
     def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
         for argument in node.arguments or ():
             if isinstance(argument.value, VariableNode):
-                self.found.add(argument.value.name.value)
+                self.choosing.add(argument.value.name.value)
