@@ -243,6 +243,8 @@ class Endpoint:
             return answers.Ready(b"", 200, [(b"allow", b"GET, POST, OPTIONS")])
         try:
             headers = requests.headers_of(scope)
+            if self._server.settings.development and requests.is_visit(scope, headers):
+                return answers.Ready(b"", 303, [(b"location", b"/")])  # the explorer
             media_type = requests.media_type(headers.get("accept"))
             return await self._answer(scope, headers, receive, media_type)
         except Rejected as rejected:

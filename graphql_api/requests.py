@@ -214,6 +214,11 @@ def _of_query_string(scope: Scope, headers: Mapping[str, str]) -> Mapping[str, A
     return found
 
 
+def is_visit(scope: Scope, headers: Mapping[str, str]) -> bool:
+    """Whether somebody has opened the address in a browser, and asks for nothing."""
+    return scope["method"] == "GET" and not scope["query_string"] and "text/html" in headers.get("accept", "")
+
+
 def address_of(scope: Scope, headers: Mapping[str, str], is_proxy: Callable[[str], bool]) -> str:
     """Where a request comes from, as far as it can be believed; "" where that is told by nobody but proxies.
 

@@ -10,6 +10,7 @@ import tempfile
 import time
 from typing import TYPE_CHECKING, Any
 
+import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
 
@@ -34,6 +35,7 @@ GRACE = 10
 KEEP_ALIVE = 65
 """Seconds that a silent connection stays open: longer than load balancers keep theirs."""
 BACKLOG = 2_048
+log = structlog.get_logger(__name__)
 
 
 def from_environment() -> ASGIApp:
@@ -106,6 +108,13 @@ class Server(uvicorn.Server):
     """A server that is told to end in time: first it says so, then it takes no more, and ends what is under way."""
 
     _leaves_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to answer, and say where."""
+        await super().startup(sockets)
+        for one in sockets or ():
+            host, port, *_ = one.getsockname()
+            log.info("listening", host=host, port=port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note a signal: the first SIGTERM lets whoever sends requests find another server, any other ends at once."""

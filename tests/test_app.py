@@ -116,6 +116,19 @@ async def test_the_explorer_begins_signed_in_on_this_machine_alone(serve: Served
     assert here.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
 
 
+async def test_a_browser_that_opens_the_api_itself_is_sent_to_the_explorer(
+    serve: Served, development: Settings, client: httpx2.AsyncClient
+) -> None:
+    browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
+    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as there:
+        sent = await there.get("/graphql", headers=browser)
+        asks = await there.get("/graphql", params={"query": "{ __typename }"}, headers=browser)
+    refused = await client.get("/graphql", headers=browser)
+
+    assert (sent.status_code, sent.headers["location"]) == (303, "/")
+    assert (asks.status_code, refused.status_code) == (400, 400)
+
+
 async def test_the_explorers_files_are_kept_for_ever(serve: Served, development: Settings) -> None:
     async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
         page = (await client.get("/")).text
