@@ -18,10 +18,11 @@ from graphql_api import postgres
 
 ROOT = Path(__file__).parents[2]
 OWNER = """
-import sys, time
+import signal, sys, time
 from pathlib import Path
 from graphql_api import postgres
 
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has set to nothing
 print("starting", flush=True)
 with postgres.start(Path(sys.argv[1]), bindir=Path(sys.argv[2])) as server:
     print(server.url(), flush=True)
