@@ -37,7 +37,7 @@ def rows(content: str, channel: Channel = Channel.SMS, body: str = "Hello ((name
     return list(lists.open_list(content, channel, template.placeholders, template=template))
 
 
-async def test_rows_of_a_job(make: Builders, signer: Signer) -> None:
+async def test_each_row_of_a_job_becomes_a_message_good_or_not(make: Builders, signer: Signer) -> None:
     job = await make.job(await make.template(await make.service()))
     listed = rows("phone number,name,reference\n07700 900001,Zoë,r\n1,x,\n07700900002,y,\n")
 

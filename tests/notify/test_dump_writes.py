@@ -92,7 +92,7 @@ def _compared(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("channel", list(SENT))
-async def test_a_message_of_a_test_key(notify: Notify, channel: str) -> None:
+async def test_a_message_of_a_test_key_is_written_as_theirs(notify: Notify, channel: str) -> None:
     recipient, personalisation, reference = SENT[channel]
     (theirs,) = await notify.rows(f"SELECT id FROM notifications WHERE client_reference = '{reference}'")
     asked = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
@@ -130,7 +130,7 @@ async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is
     compare(*await both(notify, "ad0add65-83c1-48b5-94c1-f6b07e795b1e", ours))
 
 
-async def test_a_job_and_its_messages(notify: Notify) -> None:
+async def test_a_job_and_its_messages_are_written_as_theirs(notify: Notify) -> None:
     asked = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],

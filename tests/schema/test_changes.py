@@ -71,7 +71,7 @@ async def latest(ask: Ask, team: Team, **variables: Any) -> list[dict[str, Any]]
     return [node for node in nodes if node["actor"]]
 
 
-async def test_who_did_what_in_which_request(ask: Ask, team: Team) -> None:
+async def test_the_log_tells_who_did_what_in_which_request(ask: Ask, team: Team) -> None:
     structlog.contextvars.bind_contextvars(request_id="one-request")
     await ask(
         UPDATE_SERVICE,

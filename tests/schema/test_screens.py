@@ -97,7 +97,7 @@ async def test_a_dashboard_takes_the_same_statements_however_full_it_is(
 
 
 @pytest.mark.parametrize("rows", [1, 4])
-async def test_a_tree_of_organisations(
+async def test_a_tree_of_organisations_takes_the_same_statements_however_large_it_is(
     make: Builders,
     ask: Ask,
     statements: Statements,

@@ -41,7 +41,7 @@ async def ada(make: Builders) -> models.User:
     )
 
 
-async def test_from_a_password_to_a_session_and_out_again(
+async def test_a_password_and_a_code_make_a_session_that_can_be_ended(
     ask: Ask, make: Builders, ada: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
     await make.member(await make.service(name="Licences"), {ServicePermission.VIEW_ACTIVITY}, ada)
@@ -122,7 +122,7 @@ async def test_nobody_cannot_sign_out(ask: Ask, make: Builders) -> None:
     assert (await ask(SIGN_OUT, by=key(api_key))).codes == ["FORBIDDEN"]
 
 
-async def test_a_viewer_is_a_person(ask: Ask, make: Builders, ada: models.User, statements: Statements) -> None:
+async def test_a_viewer_may_be_a_person(ask: Ask, make: Builders, ada: models.User, statements: Statements) -> None:
     service = await make.service()
     actor = person(ada, service, may={ServicePermission.MANAGE_USERS, ServicePermission.SEND_EMAILS})
 
@@ -140,7 +140,7 @@ async def test_a_viewer_is_a_person(ask: Ask, make: Builders, ada: models.User, 
         assert (await ask(VIEWER, by=actor, id=other)).field["permissions"] == []
 
 
-async def test_or_an_api_key(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_a_viewer_may_be_an_api_key(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service(name="Licences")
     api_key = await make.api_key(service, name="Robot")
 

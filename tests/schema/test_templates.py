@@ -56,7 +56,9 @@ async def member(make: Builders, service: models.Service) -> Actor:
     return person(await make.member(service), service)
 
 
-async def test_everything_about_a_text(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
+async def test_a_text_tells_everything_about_itself(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
     author = await make.member(service)
     template = await make.template(
         service, name="Reminder", content="Ŵel ((First name)) ((late??Hurry!)) ((first_name))", created_by_id=author.id
