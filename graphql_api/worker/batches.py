@@ -48,7 +48,8 @@ class Batches:
         asked = _Asked(items, asyncio.get_running_loop().create_future())
         self._waiting[kind].append(asked)
         running = self._running[kind]
-        if len(running) < SIDE_BY_SIDE:
+        # One that has just ended looks no more, though nobody has taken it out yet.
+        if sum(not task.done() for task in running) < SIDE_BY_SIDE:
             task = asyncio.create_task(self._drain(kind, action))
             running.add(task)
             task.add_done_callback(running.discard)

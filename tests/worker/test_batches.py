@@ -41,6 +41,20 @@ async def test_who_comes_later_goes_with_the_next_batch() -> None:
     assert done == [[1], [2, 3]]
 
 
+async def test_who_comes_while_the_last_batch_ends_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphql_api.worker.batches.SIDE_BY_SIDE", 1)
+    batches, done = Batches(), []
+
+    async def action(items: Sequence[Any]) -> None:
+        done.append(list(items))
+
+    async with asyncio.timeout(5):
+        await batches.run("a", [1], action)
+        await batches.run("a", [2], action)
+
+    assert done == [[1], [2]]
+
+
 async def test_a_batch_that_fails_fails_for_all_in_it_and_for_nobody_else() -> None:
     batches = Batches()
 
