@@ -50,6 +50,10 @@ class Context:
         """Forget what was read: what follows sees the change, from the primary."""
         self.loaders = Loaders(self.database, self.actor)
 
+    def end(self) -> None:
+        """Break off what the operation still reads when it has ended."""
+        self.loaders.end()
+
     async def renew(self) -> None:
         """Let what follows be as new as what an operation of now would see; raises `Unauthenticated`."""
         if self.renewal is not None:

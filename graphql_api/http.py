@@ -126,12 +126,13 @@ class Server:
         """
         began = time.perf_counter()
         outcome = REFUSED
+        context = self.context(actor)
         try:
             async with asyncio.timeout(self.settings.request_timeout):
                 result = await self.schema.execute(
                     operation.query,
                     variable_values=operation.variables,
-                    context_value=self.context(actor),
+                    context_value=context,
                     operation_name=operation.name,
                     allowed_operation_types=types,
                 )
@@ -140,6 +141,7 @@ class Server:
         except TimeoutError as error:
             raise Unavailable(SLOW) from error
         finally:
+            context.end()
             self._forget_callers(operation)
             self._count(operation, actor, outcome, time.perf_counter() - began, tally.current())
         await self._hold(tally.current())
@@ -186,13 +188,16 @@ class Server:
     ) -> bytes | None:
         """What a planner answers; None where it leaves it to `execute`."""
         began = time.perf_counter()
+        context = self.context(actor)
         try:
-            answer = await planner(operation, self.context(actor))
+            answer = await planner(operation, context)
         except (asyncio.CancelledError, TooManyRequests) as error:
             if isinstance(error, TooManyRequests):
                 tally.add(refusals=frozenset({error.code}))
             self._count(operation, actor, REFUSED, time.perf_counter() - began, tally.current())
             raise
+        finally:
+            context.end()
         if answer is not None:
             self._count(operation, actor, OK, time.perf_counter() - began, tally.current())
         return answer

@@ -43,6 +43,7 @@ class Loaders:
         self._seen_by: dict[str, Any] | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
+        self._reading: set[asyncio.Task[Any] | None] = set()
 
     async def row(self, row: Row, *key: Any) -> Any | None:
         """The row with this key; None when there is none, the caller may not see it, or part of the key is null."""
@@ -100,8 +101,22 @@ class Loaders:
         """What `work` reads over a connection, by the bulk door where that is declared and no change went before."""
         bulk = bulk and self.bulk
         after = await self._last_write() if bulk and self.database.replicated else 0
-        async with self._gate:
-            return await self.database.read(work, bulk=bulk, after=after)
+        task = asyncio.current_task()
+        self._reading.add(task)
+        try:
+            async with self._gate:
+                return await self.database.read(work, bulk=bulk, after=after)
+        finally:
+            self._reading.discard(task)
+
+    def end(self) -> None:
+        """Break off what is still read: whoever asked is gone, or what it was for has failed.
+
+        Not for subscriptions, whose readings their followers share.
+        """
+        for task in self._reading:
+            if task is not None:
+                task.cancel()
 
     async def _last_write(self) -> int:
         """Where in the log the caller's last change stands; asked once."""

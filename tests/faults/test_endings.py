@@ -31,6 +31,7 @@ CHECKED_EVERY = 0.1
 NOTICE = 1.5
 CYCLES, RATE = 10, 100
 QUESTION = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nodes { name } } } }"
+NOT_PLANNED = QUESTION.replace("service(", "__schema { queryType { name } } service(", 1)
 HASTY = """
 import signal
 from graphql_api import cli, serving
@@ -57,7 +58,12 @@ def environment(rig: Rig) -> Mapping[str, str]:
 @pytest.fixture
 def request_of(rig: Rig, key: models.ApiKey) -> bytes:
     """A question, as it goes over the wire."""
-    body = json.dumps({"query": QUESTION, "variables": {"id": str(key.service_id)}}).encode()
+    return asked(rig, key, QUESTION)
+
+
+def asked(rig: Rig, key: models.ApiKey, question: str) -> bytes:
+    """The same of any question about the service."""
+    body = json.dumps({"query": question, "variables": {"id": str(key.service_id)}}).encode()
     return head(token(key, rig.signer), len(body)) + body
 
 
@@ -289,9 +295,10 @@ async def test_sockets_and_streams_are_told_to_come_again(rig: Rig, environment:
     assert "Traceback" not in served.logged()
 
 
+@pytest.mark.parametrize("question", [QUESTION, NOT_PLANNED])
 @pytest.mark.parametrize("leaves", [True, False])
 async def test_a_query_is_cancelled_when_its_client_is_gone_and_no_sooner(
-    rig: Rig, patient: Mapping[str, str], request_of: bytes, leaves: bool
+    rig: Rig, key: models.ApiKey, patient: Mapping[str, str], question: str, leaves: bool
 ) -> None:
     async with serving(patient, rig.settings.data_dir) as served, locked(rig) as connection:
 
@@ -301,7 +308,7 @@ async def test_a_query_is_cancelled_when_its_client_is_gone_and_no_sooner(
         async def none() -> bool:
             return await statements(connection) == 0
 
-        async with sent(served.port, request_of):
+        async with sent(served.port, asked(rig, key, question)):
             await until(one)
             if not leaves:
                 await asyncio.sleep(2)
