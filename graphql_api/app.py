@@ -128,10 +128,13 @@ async def _write_down(metrics: Metrics, usage: Usage, pressure: Pressure, ending
     while not ending.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(ending.wait(), WRITTEN_EVERY)
-        metrics.rejected(503, pressure.turned_away)
-        pressure.turned_away = 0
-        metrics.refresh()
-        await usage.flush()
+        try:
+            metrics.rejected(503, pressure.turned_away)
+            pressure.turned_away = 0
+            metrics.refresh()
+            await usage.flush()
+        except Exception as fault:  # noqa: BLE001 - what is counted next must be written down all the same
+            masking.fault(fault)
 
 
 def _routes(server: Server, endpoint: Endpoint) -> list[BaseRoute]:

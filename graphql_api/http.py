@@ -119,16 +119,18 @@ class Server:
             self._renewed_for_an_event,
         )
 
-    async def execute(self, operation: Operation, actor: Actor, types: frozenset[OperationType]) -> ExecutionResult:
-        """Run a query or a mutation, within the time that a request has.
+    async def execute(
+        self, operation: Operation, actor: Actor, types: frozenset[OperationType], until: float
+    ) -> ExecutionResult:
+        """Run a query or a mutation, until then by the loop's clock.
 
-        Raises `Unavailable` after that time, CannotGetOperationTypeError, and InvalidOperationTypeError.
+        Raises `Unavailable` after that, CannotGetOperationTypeError, and InvalidOperationTypeError.
         """
         began = time.perf_counter()
         outcome = REFUSED
         context = self.context(actor)
         try:
-            async with asyncio.timeout(self.settings.request_timeout):
+            async with asyncio.timeout_at(until):
                 result = await self.schema.execute(
                     operation.query,
                     variable_values=operation.variables,
@@ -260,9 +262,9 @@ class Endpoint:
 
     async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str) -> ASGIApp:
         settings = self._server.settings
-        operation = None
+        operation, until = None, asyncio.get_running_loop().time() + settings.request_timeout
         try:
-            async with asyncio.timeout(settings.request_timeout):
+            async with asyncio.timeout_at(until):
                 operation = await requests.read(
                     scope, headers, receive, settings.max_body_bytes, self._server.persisted
                 )
@@ -278,17 +280,19 @@ class Endpoint:
             return answers.send(answers.bounded(planned), 200, media_type)
         if media_type == EVENTS:
             return await streams.begin(self._server, operation, actor)
-        return await self._once(operation, actor, media_type, is_get=scope["method"] == "GET")
+        return await self._once(operation, actor, media_type, until, is_get=scope["method"] == "GET")
 
     async def _plan(self, operation: Operation, actor: Actor) -> bytes | None:
         """What the planner answers; None where it leaves the operation to graphql-core."""
         tally.begin()
         return None if self._planner is None else await self._server.plan(self._planner, operation, actor)
 
-    async def _once(self, operation: Operation, actor: Actor, media_type: str, *, is_get: bool) -> ASGIApp:
+    async def _once(
+        self, operation: Operation, actor: Actor, media_type: str, until: float, *, is_get: bool
+    ) -> ASGIApp:
         tally.begin()
         try:
-            result = await self._server.execute(operation, actor, GET_TYPES if is_get else POST_TYPES)
+            result = await self._server.execute(operation, actor, GET_TYPES if is_get else POST_TYPES, until)
         except CannotGetOperationTypeError as error:
             raise NotRun("The document has no operation of this name.") from error
         except InvalidOperationTypeError as error:

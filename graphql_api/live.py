@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from graphql_api import auth
+from graphql_api import auth, masking
 from graphql_api.errors import Unavailable
 
 if TYPE_CHECKING:
@@ -108,9 +108,13 @@ class Live:
         while True:
             await asyncio.sleep(WATCHED_EVERY)
             actors = {seat.actor.identity: seat.actor for seat in self._seats if seat.actor is not None}
-            # While the database is away nobody can say.
-            with contextlib.suppress(Unavailable, DBAPIError):
+            try:
                 ended = await auth.ended(actors.values(), database=self._database)
-                for seat in list(self._seats):
-                    if seat.actor is not None and seat.actor.identity in ended:
-                        seat.end(FORBIDDEN)
+            except (Unavailable, DBAPIError):
+                continue  # while the database is away nobody can say
+            except Exception as fault:  # noqa: BLE001 - whoever is revoked next must be found all the same
+                masking.fault(fault)
+                continue
+            for seat in list(self._seats):
+                if seat.actor is not None and seat.actor.identity in ended:
+                    seat.end(FORBIDDEN)

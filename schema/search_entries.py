@@ -64,7 +64,7 @@ class SearchResultConnection:
         """The page's ends."""
         return PageInfo(slice=await self._slice(info))
 
-    @strawberry.field(description="Size of the whole list; counted only when asked for.")
+    @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
     async def total_count(self, info: Info) -> int:
         """The size of the whole list."""
         return await info.context.loaders.total(loaders.entries, None, self.arguments.filters)

@@ -9,11 +9,14 @@ from collections import OrderedDict, deque
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
+from sqlalchemy import event
+
 from graphql_api import tally
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.database import Database
@@ -97,6 +100,8 @@ class Kept:
         self._turn = asyncio.Semaphore(most)
         self._recycle = recycle
         self._leaving: set[asyncio.Task[None]] = set()
+        self._lost_at = 0.0
+        event.listen(self._engine.sync_engine, "handle_error", self._note)
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
@@ -104,7 +109,7 @@ class Kept:
             return await self._besides.fetch(sql, arguments, steady=steady)
         tally.add(statements=1)
         try:
-            lent = self._free.pop() if self._free else await self._borrow()
+            lent = self._kept() or await self._borrow()
             try:
                 if not self._settable:
                     rows: Records = await lent.driver.fetch(sql, *arguments)
@@ -123,6 +128,20 @@ class Kept:
             return rows
         finally:
             self._turn.release()
+
+    def _kept(self) -> _Lent | None:
+        """One that is free, and leads to where the pool's new connections lead."""
+        while self._free:
+            lent = self._free.pop()
+            if lent.born > self._lost_at:
+                return lent
+            self._give_back(lent)
+        return None
+
+    def _note(self, error: ExceptionContext) -> None:
+        """After a failover the pool lets all go that it has: so do we."""
+        if error.is_disconnect:
+            self._lost_at = time.monotonic()
 
     async def _in_turn(self) -> bool:
         """Wait for one of the connections, but not long; answers whether there is one now."""

@@ -192,6 +192,22 @@ async def test_a_connection_that_is_lost_is_replaced(kept: Kept) -> None:
     assert await value(kept, "SELECT 1") == 1
 
 
+async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(server: Database, kept: Kept) -> None:
+    before = await value(kept, "SELECT pg_backend_pid()")
+
+    async def write() -> None:
+        async with server.transaction() as tx:
+            await tx.execute(text("SET TRANSACTION READ ONLY"))  # as it answers by now
+            await tx.execute(text("DELETE FROM users"))
+
+    with pytest.raises(Unavailable):
+        await write()
+    after = [await value(kept, "SELECT pg_backend_pid()") for _ in range(2)]
+
+    assert before not in after
+    assert after[0] == after[1]
+
+
 async def test_a_table_may_be_changed_under_a_statement_that_is_kept(server: Database, kept: Kept) -> None:
     async with server.transaction() as tx:
         await tx.execute(text("CREATE TABLE changing AS SELECT 1 AS number"))
