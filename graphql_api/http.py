@@ -146,7 +146,7 @@ class Server:
             context.end()
             self._forget_callers(operation)
             self._count(operation, actor, outcome, time.perf_counter() - began, tally.current())
-        await self._hold(tally.current())
+        await self.hold(tally.current())
         return result
 
     async def stream(
@@ -173,7 +173,7 @@ class Server:
                 while result is not None:
                     if seconds is None:
                         seconds = time.perf_counter() - began
-                        await self._hold(told, counted=counted)
+                        await self.hold(told, counted=counted)
                         outcome = REFUSED if answers.refused(result) else OK
                     if result.errors and outcome == OK:
                         outcome = ERRORS
@@ -204,7 +204,7 @@ class Server:
             self._count(operation, actor, OK, time.perf_counter() - began, tally.current())
         return answer
 
-    async def _hold(self, told: Tally, *, counted: bool = True) -> None:
+    async def hold(self, told: Tally, *, counted: bool = True) -> None:
         """Wait until an operation may be answered, which is no work."""
         seconds = told.not_before - time.monotonic()
         if seconds > 0:
@@ -258,6 +258,7 @@ class Endpoint:
             self._server.metrics.rejected(rejected.status)
             return answers.reject(rejected, JSON if media_type == EVENTS else media_type)
         except Refusal as refusal:
+            await self._server.hold(tally.current())
             return answers.refuse(refusal, JSON if media_type == EVENTS else media_type)
 
     async def _answer(self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str) -> ASGIApp:
@@ -271,6 +272,8 @@ class Endpoint:
                 if media_type != EVENTS and "mutation" not in operation.query:
                     abandonable(scope)
                 actor = await self._server.actor_of(headers, scope)
+                tally.begin()
+                self._server.rates.admit(actor)
                 planned = None if media_type == EVENTS else await self._plan(operation, actor)
         except TimeoutError as error:
             if operation is None:

@@ -34,6 +34,8 @@ if TYPE_CHECKING:
 
 BYTES = 100_000
 TOKENS = 2_000
+READ = 200
+"""Bytes of a refused document that make a point, beside the first."""
 REMEMBERED = 100
 """Documents that are kept parsed; the largest that is allowed takes about a megabyte."""
 
@@ -136,6 +138,9 @@ class Limits(SchemaExtension):
                 self.known = self._read()
             except (Refusal, GraphQLError):
                 await self._reserve()
+                if self._standing is not None:
+                    # What was read for nothing is paid for, though nothing may be left.
+                    context.context.rates.owe(self._standing.bucket, len(context.query or "") // READ)
                 raise
             await self._reserve()
         except Refusal as refusal:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, NamedTuple, Self
 
 import structlog
 
+from graphql_api import tally
 from graphql_api.actors import Kind
 from graphql_api.domain.limits import burst
 from graphql_api.errors import TooManyRequests
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 MINUTE = 60
 MOST = 100_000
 """Buckets that are kept here; of more, those are forgotten that were used longest ago, and are full again."""
+HELD = 0.1
+"""Seconds after which a caller is told to ask less often: one who asks on and on would have an answer at once."""
 AWAY_FOR = 1.0
 """Seconds for which a Redis that did not answer is left alone."""
 log = structlog.get_logger(__name__)
@@ -94,6 +97,21 @@ class Rates:
             return Bucket((actor.key_service_id, actor.key_type), rate, burst(rate))
         return Bucket(actor.user_id, self._rate, self._capacity)
 
+    def admit(self, actor: Actor) -> None:
+        """Raise `TooManyRequests` for whoever has no point left, before anything that they ask is read.
+
+        As far as is known here: what a shared Redis knows is asked when they reserve.
+        """
+        bucket = self.bucket_of(actor)
+        if bucket is not None:
+            left = self._here.take(bucket, 0, time.monotonic())
+            if left < 1:
+                raise _too_many(bucket, 1 - left)
+
+    def owe(self, bucket: Bucket, points: int) -> None:
+        """Take points here, whether they are there or not."""
+        self._here.owe(bucket, points, time.monotonic())
+
     async def reserve(self, actor: Actor, points: int) -> Standing | None:
         """Take points before an operation runs; None for those who are not counted.
 
@@ -107,7 +125,7 @@ class Rates:
         left = self._here.take(bucket, points, time.monotonic()) if here else await self._take(bucket, points)
         needed = min(points, bucket.capacity)
         if left + points < needed:
-            raise TooManyRequests((needed - left - points) * MINUTE / bucket.rate)
+            raise _too_many(bucket, needed - left - points)
         return Standing(bucket, points, left, time.time())
 
     async def refund(self, standing: Standing | None, points: int) -> None:
@@ -129,6 +147,11 @@ class Rates:
                 self._away_until = time.monotonic() + AWAY_FOR
                 log.warning("rates are counted in this process alone", kind=type(error.__cause__).__name__)
         return self._here.take(bucket, points, time.monotonic())
+
+
+def _too_many(bucket: Bucket, missing: float) -> TooManyRequests:
+    tally.hold(time.monotonic() + HELD)
+    return TooManyRequests(missing * MINUTE / bucket.rate)
 
 
 @lru_cache(maxsize=1_000)
@@ -153,6 +176,11 @@ class Buckets:
     def __len__(self) -> int:
         """How many are kept."""
         return len(self._kept)
+
+    def owe(self, bucket: Bucket, points: int, now: float) -> None:
+        """Take points that may not be there, up to as many as a bucket holds."""
+        left = self.take(bucket, 0, now)
+        self._kept[bucket.key] = max(left - points, -float(bucket.capacity)), now
 
     def take(self, bucket: Bucket, points: int, now: float) -> float:
         """Take points where there are enough, or give some back; what is left, or would be if it had been enough."""
