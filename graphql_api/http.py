@@ -185,6 +185,15 @@ class Server:
             self._forget_callers(operation)
             self._count(operation, actor, outcome, seconds or time.perf_counter() - began, told)
 
+    def admit(self, operation: Operation, actor: Actor) -> None:
+        """Raise `TooManyRequests` for whoever has no point left, before anything that they ask is read."""
+        try:
+            self.rates.admit(actor)
+        except TooManyRequests as error:
+            tally.add(refusals=frozenset({error.code}))
+            self._count(operation, actor, REFUSED, 0, tally.current())
+            raise
+
     async def plan(
         self, planner: Callable[[Operation, Context], Awaitable[bytes | None]], operation: Operation, actor: Actor
     ) -> bytes | None:
@@ -273,7 +282,7 @@ class Endpoint:
                     abandonable(scope)
                 actor = await self._server.actor_of(headers, scope)
                 tally.begin()
-                self._server.rates.admit(actor)
+                self._server.admit(operation, actor)
                 planned = None if media_type == EVENTS else await self._plan(operation, actor)
         except TimeoutError as error:
             if operation is None:
@@ -287,7 +296,6 @@ class Endpoint:
 
     async def _plan(self, operation: Operation, actor: Actor) -> bytes | None:
         """What the planner answers; None where it leaves the operation to graphql-core."""
-        tally.begin()
         return None if self._planner is None else await self._server.plan(self._planner, operation, actor)
 
     async def _once(

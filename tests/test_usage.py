@@ -41,10 +41,10 @@ def client_of(database: Database, store: Store, settings: Settings, signer: Sign
     """A client with a key, of a server that runs for as long as it is used."""
 
     @asynccontextmanager
-    async def client(key: models.ApiKey) -> Any:
+    async def client(key: models.ApiKey, **changes: Any) -> Any:
         headers = {"authorization": f"Bearer {key.service_id}-{signer.unsign(key.secret)}"}
         async with (
-            served(settings, database, store) as address,
+            served(settings.model_copy(update=changes), database, store) as address,
             httpx2.AsyncClient(base_url=f"http://{address}", headers=headers) as client,
         ):
             yield client
@@ -90,6 +90,18 @@ async def test_calls_and_messages_of_a_key_are_counted_by_the_time_the_server_ha
     kept = await used(database, key)
     assert (kept.minute % 5, kept.second, kept.microsecond) == (0, 0, 0)
     assert timedelta() <= before - kept < timedelta(minutes=5, seconds=10)
+
+
+async def test_calls_that_come_too_often_are_counted(
+    client_of: Callable[..., Client], make: Builders, database: Database
+) -> None:
+    key = await make.api_key(await make.service(rate_limit=1))
+    query = "{ viewer { service { id } } }"
+    async with client_of(key, points_per_minute=3) as client:  # of which two may be spent at once
+        statuses = [(await client.post("/graphql", json={"query": query})).status_code for _ in range(4)]
+
+    assert statuses == [200, 200, 429, 429]
+    assert await rows(database, FIGURES, id=key.id) == [(london.day_of(utcnow()), 4, 2, 2, 2, 0, True)]
 
 
 async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: Builders, database: Database) -> None:
