@@ -24,6 +24,8 @@ FIRST = 3
 """Requests at once for each connection to the database, before it is known how long they take."""
 DEEPEST = 12
 """The same while they are quick."""
+LEAST = 2
+"""The same while they are slow: one that is answered, and one that comes next."""
 PATIENT = 100
 """The same while the database is away: they only wait."""
 RETURNING = 1.0
@@ -36,7 +38,7 @@ class Pressure:
     """What one process has to do.
 
     By Little's law a request takes as long as those that are under way, divided by how many end in a second. So fewer
-    are let in where they end slowly, but never fewer than there are connections to the database.
+    are let in where they end slowly, but never fewer than two for each connection to the database.
     """
 
     def __init__(
@@ -52,7 +54,7 @@ class Pressure:
         """Requests that were answered."""
         self.turned_away = 0
         self._database = database
-        self._least, self._most, self._patient = connections, DEEPEST * connections, PATIENT * connections
+        self._least, self._most, self._patient = (each * connections for each in (LEAST, DEEPEST, PATIENT))
         self._first = self._room = float(FIRST * connections)
         self._since = 0.0
         self._ended_before = 0

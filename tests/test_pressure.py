@@ -50,7 +50,7 @@ def test_three_requests_for_each_connection_are_taken_on(database: Database, clo
     assert clock.now == 1_000
 
 
-def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_connections(
+def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_two_for_each_connection(
     database: Database, clock: Clock
 ) -> None:
     measured = Pressure(database, 8)
@@ -58,11 +58,11 @@ def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_connectio
     for ended in (0, 30, 30, 30, 30, 0, 0, 0, 0):
         clock.now += 0.25
         measured.ended += ended
-        measured.full(8)
+        measured.full(16)
         rooms.append(next(count for count in range(100) if measured.full(count)))
 
-    # 120 a second, of which each may wait for 0.1 seconds: 12; and none at all: 8.
-    assert rooms == [24, 18, 15, 14, 13, 8, 8, 8, 8]
+    # 120 a second, of which each may wait for 0.1 seconds, would be 12.
+    assert rooms == [24, 18, 16, 16, 16, 16, 16, 16, 16]
 
 
 def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_each_connection(
@@ -73,7 +73,7 @@ def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_ea
     for _ in range(5):
         clock.now += 0.25
         measured.ended += 300
-        measured.full(8)
+        measured.full(16)
         rooms.append(next(count for count in range(200) if measured.full(count)))
 
     # 1,200 a second, of which each may wait for 0.1 seconds: 120, of 96 at most.
@@ -88,8 +88,8 @@ def test_after_a_time_without_pressure_all_is_as_in_the_beginning_or_as_good_as_
     for _ in range(10):
         clock.now += 0.25
         measured.ended += ended
-        measured.full(8)
-    assert measured.full(10) is not bool(ended)
+        measured.full(16)
+    assert measured.full(16) is not bool(ended)
     clock.now += 5
 
     assert [measured.full(count) for count in (room - 1, room)] == [False, True]
