@@ -11,13 +11,13 @@ from graphql.language.parser import Parser
 # Every repetition is possessive: what does not match is found out in one go.
 _IGNORED = re.compile(r"(?:[ \t\n\r,\ufeff]++|#[^\n\r]*+)*+")
 _NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_]*+")
+_FIXED = r"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_STRING = re.compile(
-    r'"((?:[^"\\\n\r\ud800-\udfff]++|\\["\\/bfnrt]|\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}|' + _PAIR + r")*+)"
-)
+_BRACED = r"\\u\{(?=[0-9a-fA-F]{1,8}\})0*+(?![dD][89a-fA-F]..\})(?:10[0-9a-fA-F]{4}|[0-9a-fA-F]{0,5})\}"
+_STRING = re.compile(rf'"((?:[^"\\\n\r\ud800-\udfff]++|\\["\\/bfnrt]|{_FIXED}|{_PAIR}|{_BRACED})*+)')
 _BLOCK = re.compile(r'"""((?:[^"\\\ud800-\udfff]++|"(?!"")|\\(?!"""))*+)')
 _LINE_END = re.compile(r"\r\n|\n|\r")
-_ESCAPE = re.compile(r"\\(?:u(.{4})|(.))")
+_ESCAPE = re.compile(r"\\(?:u\{(.+?)\}|u(.{4})|(.))")
 _ESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PUNCTUATION = {kind.value: kind for kind in TokenKind if len(kind.value) == 1 and kind is not TokenKind.DOT}
 
@@ -56,7 +56,7 @@ class QuickLexer(Lexer):
             return super().read_string(start)
         end, text = found.end(), found[1]
         if "\\" in text:
-            text = _ESCAPE.sub(lambda one: chr(int(one[1], 16)) if one[1] else _ESCAPED[one[2]], text)
+            text = _ESCAPE.sub(lambda one: _ESCAPED[one[3]] if one[3] else chr(int(one[1] or one[2], 16)), text)
             if not text.isascii():  # halves of pairs become whole
                 text = text.encode("utf-16", "surrogatepass").decode("utf-16")
         if body[end : end + 1] == '"':
