@@ -42,6 +42,11 @@ async def migrated(url: str, *arguments: str) -> list[str]:
     return said.decode().splitlines()
 
 
+def steps(said: list[str]) -> list[str]:
+    """What a migrator did; what it waited for or was at meanwhile, it says with two spaces before."""
+    return [line for line in said if not line.startswith("  ")]
+
+
 async def play(url: str, script: str) -> None:
     """Send a script to a database, as an operator would."""
     psql = [str(postgres.find_binaries() / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", url]

@@ -22,7 +22,7 @@ from alembic.script import ScriptDirectory
 from graphql_api import migrate
 from graphql_api.complaints import Complaint
 from graphql_api.migrate import rehearsals, waits
-from tests.migrations import REVISIONS, ROOT, migrated, play
+from tests.migrations import REVISIONS, ROOT, migrated, play, steps
 from tests.models.databases import connected, run, scratch, shape
 
 if TYPE_CHECKING:
@@ -78,8 +78,9 @@ async def test_migrations_make_what_the_models_say(database: str) -> None:
     await migrate.check(database)
 
     assert await migrate.current(database) == HEAD
-    assert [line[:4] for line in said] == REVISIONS
-    assert re.fullmatch(r"0014 Index the orders in which lists are read page by page, \d\.\d\d s", said[13])
+    done = steps(said)
+    assert [line[:4] for line in done] == REVISIONS
+    assert re.fullmatch(r"0014 Index the orders in which lists are read page by page, \d\.\d\d s", done[13])
 
 
 async def test_a_difference_from_the_models_is_told(database: str) -> None:
@@ -145,7 +146,7 @@ async def test_a_migration_gives_way_to_a_busy_table_and_comes_back(database: st
 
     assert waited == "0013"
     assert await migrate.current(database) == "0014"
-    assert len(said) == 2
+    assert len(steps(said)) == 1
     waits_for = "  waiting for ShareLock on services, behind pid"
     assert re.fullmatch(rf"{waits_for} {pid} \(psql\), idle in transaction after UPDATE, for [01] s", said[0])
 
