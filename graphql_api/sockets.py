@@ -8,12 +8,13 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import structlog
-from graphql import GraphQLError, OperationType, get_operation_ast, parse
+from graphql import GraphQLError, OperationType, get_operation_ast
 from strawberry.http.websocket_origin import is_same_origin
 
-from graphql_api import answers, masking, requests
+from graphql_api import answers, masking, requests, tally
 from graphql_api.errors import BadRequest, Refusal, Unauthenticated, Unavailable
 from graphql_api.http import ACTING_USER
+from graphql_api.limits import documents_of
 from graphql_api.live import FORBIDDEN, LATER, RESTART
 from graphql_api.requests import NotRun, Rejected
 
@@ -138,9 +139,18 @@ class Socket:
 
     async def _leave(self) -> None:
         self._leaving = True
-        if waiting := [task for task, operation in self._operations.values() if not is_subscription(operation)]:
+        if waiting := [task for task, operation in self._operations.values() if not self._goes_on(operation)]:
             await asyncio.wait(waiting)
         await self._close(RESTART)
+
+    def _goes_on(self, operation: Operation) -> bool:
+        """Whether it is a subscription."""
+        documents = documents_of(self._server.schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+        try:
+            found = get_operation_ast(documents.read(operation.query).document, operation.name)
+        except (GraphQLError, Refusal):
+            return False
+        return found is not None and found.operation is OperationType.SUBSCRIPTION
 
     def _give_up(self) -> None:
         if not self._greeted:
@@ -219,13 +229,17 @@ class Socket:
     async def _run(self, one: str, actor: Actor, operation: Operation) -> None:
         """Run an operation to its end, and tell each result."""
         structlog.contextvars.bind_contextvars(request_id=masking.new_id())
+        tally.begin()
         try:
-            await self._stream(one, await self._server.renewed(actor), operation)
+            actor = await self._server.renewed(actor)
+            self._server.admit(operation, actor)
+            await self._stream(one, actor, operation)
         except OSError:
             pass  # the client is gone
         except Unauthenticated:
             await self._close(FORBIDDEN)
         except Exception as error:  # noqa: BLE001 - told as every other
+            await self._server.hold(tally.current(), counted=False)
             self._forget(one)
             with contextlib.suppress(OSError):
                 await self._refuse(one, error)
@@ -256,15 +270,6 @@ def may_open(headers: Mapping[str, str], allowed: Iterable[str]) -> bool:
     """Whether a page may open a connection: one of ours, or of an origin of the settings; programs always may."""
     origin = headers.get("origin")
     return origin is None or origin in allowed or is_same_origin(origin, headers.get("host"))
-
-
-def is_subscription(operation: Operation) -> bool:
-    """Whether an operation goes on until somebody ends it."""
-    try:
-        found = get_operation_ast(parse(operation.query), operation.name)
-    except GraphQLError:
-        return False
-    return found is not None and found.operation is OperationType.SUBSCRIPTION
 
 
 def message_of(text: str | None) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import shutil
 import socket
 import subprocess
@@ -17,11 +16,10 @@ import httpx2
 import pytest
 import pytest_asyncio
 import strawberry
-import websockets
+from graphql import DocumentNode
 from pydantic import SecretStr
-from websockets.asyncio.client import connect
 
-from graphql_api import app, masking, points
+from graphql_api import app, lexing, limits, masking, points
 from graphql_api.actors import Actor, Kind
 from graphql_api.context import Context
 from graphql_api.crypto import Signer
@@ -37,6 +35,8 @@ from graphql_api.shared_rates import connect as connect_redis
 from graphql_api.storage import Store
 from tests.builders import Builders
 from tests.served import served
+from tests.sockets import hear, init, say, subscribe
+from tests.sockets import socket as socket_of
 
 PERSON = Actor(Kind.PERSON, user_id=uuid4())
 BUCKET = Bucket("somebody", 60, 21)
@@ -260,28 +260,34 @@ def test_an_address_is_as_much_of_it_as_tells_whose_it_is(address: str, network:
     assert Rates(60).bucket_of(Actor.anonymous(address)) == Bucket(network, 60, 21)
 
 
-async def test_a_socket_spends_from_the_same_bucket(
-    settings: Settings, database: Database, store: Store, make: Builders
+async def test_a_socket_spends_from_the_same_bucket_and_nothing_more_of_it_is_read(
+    settings: Settings, database: Database, store: Store, make: Builders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    token = await token_of(make)
+    token, read = await token_of(make), []
+
+    def parsed(text: str, most: int) -> DocumentNode:
+        read.append(text)
+        return lexing.parse(text, most)
+
+    monkeypatch.setattr(limits, "parse", parsed)
     limited = settings.model_copy(update={"points_per_minute": 6})
-    async with served(limited, database, store) as address:
-        protocol = websockets.Subprotocol("graphql-transport-ws")
-        async with connect(f"ws://{address}/graphql", subprotocols=[protocol]) as socket_:
-            init = {"type": "connection_init", "payload": {"Authorization": f"Bearer {token}"}}
-            await socket_.send(json.dumps(init))
-            await socket_.recv()
-            answers = []
-            for number in range(4):
-                payload = {"query": "{ __typename }"}
-                await socket_.send(json.dumps({"type": "subscribe", "id": str(number), "payload": payload}))
-                answers.append(json.loads(await socket_.recv()))
-                if answers[-1]["type"] == "error":
-                    break
-                await socket_.recv()
+    documents = [f"{{ a{number}: __typename }}" for number in range(4)]
+    async with served(limited, database, store) as address, socket_of(address) as connection:
+        await say(connection, init(token))
+        await hear(connection)
+        answers = []
+        for document in documents:
+            began = time.monotonic()
+            await say(connection, subscribe(document))
+            answers.append(await hear(connection))
+            if answers[-1]["type"] == "next":
+                await hear(connection)
+        took = time.monotonic() - began
 
     assert [answer["type"] for answer in answers] == ["next", "next", "next", "error"]
     assert answers[-1]["payload"][0]["extensions"] == {"code": "RATE_LIMITED", "retryAfterSeconds": 10}
+    assert read == documents[:3]
+    assert 0.1 <= took < 1
 
 
 @strawberry.type
