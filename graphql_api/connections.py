@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import TYPE_CHECKING
 
 from graphql_api import answers
@@ -10,8 +11,6 @@ from graphql_api.guards import ANSWERED, Guarded
 from graphql_api.pressure import ABANDON, ABANDONED
 
 if TYPE_CHECKING:
-    import asyncio
-
     from starlette.types import ASGIApp
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
@@ -87,9 +86,15 @@ class Connection(Guarded):
         super().on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        self._task = task = self.loop.create_task(cycle.run_asgi(app))  # type: ignore[arg-type]
-        task.add_done_callback(self.tasks.discard)
-        self.tasks.add(task)
+        self._task = self.loop.create_task(self._run(cycle, app))
+        self.tasks.add(self._task)
+
+    async def _run(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
+        try:
+            await cycle.run_asgi(app)  # type: ignore[arg-type]
+        finally:
+            # A callback would be called later: whoever asks again at once would be counted twice.
+            self.tasks.discard(asyncio.current_task())
 
     def _turn_away(self, pressure: Pressure) -> None:
         pressure.turned_away += 1

@@ -12,10 +12,13 @@ from contextlib import asynccontextmanager
 import httpx2
 import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
+from starlette.types import Receive, Scope, Send
 
 from graphql_api import crypto, pressure
+from graphql_api.connections import Connection
 from graphql_api.database import Database
 from graphql_api.domain import sessions
+from graphql_api.http import Endpoint
 from graphql_api.pressure import Pressure
 from graphql_api.settings import Settings
 from graphql_api.storage import Store
@@ -109,6 +112,31 @@ def test_all_may_wait_for_a_database_that_is_away(database: Database, clock: Clo
     assert (measured.full(799), measured.full(800)) == (False, True)
     clock.now += 1
     assert measured.full(799)
+
+
+async def test_whoever_has_their_answer_is_not_under_way_any_more(
+    settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    connections: list[Connection] = []
+    under_way: list[tuple[int, int]] = []
+    made, answer = Connection.connection_made, Endpoint.__call__
+
+    def connected(self: Connection, transport: asyncio.Transport) -> None:
+        made(self, transport)
+        connections.append(self)
+
+    async def answered(self: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
+        before = len(connections[0].tasks)
+        await answer(self, scope, receive, send)
+        asyncio.get_running_loop().call_soon(lambda: under_way.append((before, len(connections[0].tasks))))
+
+    monkeypatch.setattr(Connection, "connection_made", connected)
+    monkeypatch.setattr(Endpoint, "__call__", answered)
+    async with served(settings, database, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+        for _ in range(3):
+            await http.post("/graphql", json={"query": "{ __typename }"})
+
+    assert under_way == [(1, 0)] * 3
 
 
 async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
