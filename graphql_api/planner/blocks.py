@@ -28,6 +28,7 @@ from graphql_api.planner import pieces
 from graphql_api.planner.refusals import Declined
 from graphql_api.planner.spelling import GIVE_UP, MARK, cursor, quoted
 from graphql_api.planner.tables import Texts
+from loaders.core.orders import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -182,8 +183,7 @@ class Listed:
         ordered = ", ".join(f"{one} {'DESC' if going.descending else 'ASC'}" for one in sorts)
         place = ""
         if ends.places:
-            kinds = [key.type.python_type for key in going.order.keys(going.order.descending)]
-            place = cursor(going.order.name, list(zip(sorts, kinds, strict=True)))
+            place = cursor(going.order.name, list(zip(sorts, kinds(going.order), strict=True)))
         columns = [
             f"coalesce({writer.expression(parts, {'cursor': place})}, {GIVE_UP}) AS x{at}"
             for at, parts in enumerate(self.rows)

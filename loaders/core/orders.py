@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import DateTime, case, func, literal
@@ -26,6 +27,12 @@ class Order:
     def towards(self, descending: bool) -> Order:
         """The same keys in the direction asked for."""
         return self if descending == self.descending else Order(self.name, self.keys, descending)
+
+
+@cache
+def kinds(order: Order) -> tuple[type, ...]:
+    """What its sort keys are in Python; asking SQLAlchemy each time takes longer than all else about a cursor."""
+    return tuple(key.type.python_type for key in order.keys(order.descending))
 
 
 def by(*columns: Any, descending: bool = False, name: str | None = None) -> Order:

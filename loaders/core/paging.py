@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 
 from graphql_api.errors import BadRequest
+from loaders.core.orders import kinds
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,10 +107,9 @@ def read_cursor(text: str, order: Order) -> tuple[Any, ...]:
             raise ValueError  # noqa: TRY301 - every fault of a cursor ends in the same refusal
         padded = text + "=" * (-len(text) % 4)
         name, *plain = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
-        kinds = [key.type.python_type for key in order.keys(order.descending)]
-        if name != order.name or len(plain) != len(kinds):
+        if name != order.name:
             raise ValueError  # noqa: TRY301
-        return tuple(_read(value, kind) for value, kind in zip(plain, kinds, strict=True))
+        return tuple(_read(value, kind) for value, kind in zip(plain, kinds(order), strict=True))
     except (ValueError, TypeError, AttributeError) as fault:
         raise BadRequest(
             "The cursor is none of this list's: pass `startCursor` or `endCursor` on unchanged."
