@@ -27,8 +27,11 @@ STATEMENTS, LETTERS, LONGEST = 64, 512 << 10, 128 << 10
 
 For each letter PostgreSQL holds some 50 bytes. The driver's own cache leaves out all that are long, the costliest.
 """
-PATIENCE = 0.1
-"""Seconds for which a statement waits for one of the connections that are kept."""
+PATIENCE, OF_A_LETTER = 0.1, 4e-6
+"""Seconds for which a statement waits for one of the connections that are kept, besides those for each of its letters.
+
+On another it is planned anew, which takes long for long ones.
+"""
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 _PLAN_AS_USUAL = "RESET plan_cache_mode"
 
@@ -105,7 +108,7 @@ class Kept:
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
-        if not await self._in_turn():
+        if not await self._in_turn(PATIENCE + OF_A_LETTER * len(sql)):
             return await self._besides.fetch(sql, arguments, steady=steady)
         tally.add(statements=1)
         try:
@@ -143,12 +146,12 @@ class Kept:
         if error.is_disconnect:
             self._lost_at = time.monotonic()
 
-    async def _in_turn(self) -> bool:
+    async def _in_turn(self, patience: float) -> bool:
         """Wait for one of the connections, but not long; answers whether there is one now."""
         if not self._turn.locked():
             return await self._turn.acquire()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(patience):
                 return await self._turn.acquire()
         return False
 
