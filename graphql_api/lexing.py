@@ -8,12 +8,13 @@ from graphql import DocumentNode, Lexer, Source, Token, TokenKind
 from graphql.language.block_string import dedent_block_string_lines
 from graphql.language.parser import Parser
 
-# Every repetition is possessive: what does not match is found out in one go.
+# What repeats without an end is possessive: what does not match is found out in one go.
 _IGNORED = re.compile(r"(?:[ \t\n\r,\ufeff]++|#[^\n\r]*+)*+")
 _NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_]*+")
 _FIXED = r"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
 _PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
-_BRACED = r"\\u\{(?=[0-9a-fA-F]{1,8}\})0*+(?![dD][89a-fA-F]..\})(?:10[0-9a-fA-F]{4}|[0-9a-fA-F]{0,5})\}"
+# At most eight digits, no half of a pair, nothing above 10FFFF.
+_BRACED = r"\\u\{(?=[0-9a-fA-F]{1,8}\})0*+(?![dD][89a-fA-F][0-9a-fA-F]{2}\})(?:10[0-9a-fA-F]{4}|[0-9a-fA-F]{0,5})\}"
 _STRING = re.compile(rf'"((?:[^"\\\n\r\ud800-\udfff]++|\\["\\/bfnrt]|{_FIXED}|{_PAIR}|{_BRACED})*+)')
 _BLOCK = re.compile(r'"""((?:[^"\\\ud800-\udfff]++|"(?!"")|\\(?!"""))*+)')
 _LINE_END = re.compile(r"\r\n|\n|\r")

@@ -74,7 +74,7 @@ def objects_of(value: object) -> int:
 
 def objects_in(text: bytes) -> int:
     """The same of an answer that is JSON already; a text of it that ends in a brace passes for one more."""
-    return len(_OBJECT.findall(text))  # half as long as `bytes.count` for two letters
+    return len(_OBJECT.findall(text))  # in half the time of `bytes.count`
 
 
 def told(requested: int, actual: int) -> dict[str, dict[str, int]]:

@@ -229,9 +229,9 @@ class Socket:
     async def _run(self, one: str, actor: Actor, operation: Operation) -> None:
         """Run an operation to its end, and tell each result."""
         structlog.contextvars.bind_contextvars(request_id=masking.new_id())
-        tally.begin()
         try:
             actor = await self._server.renewed(actor)
+            tally.begin()
             self._server.admit(operation, actor)
             await self._stream(one, actor, operation)
         except OSError:

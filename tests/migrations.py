@@ -43,7 +43,7 @@ async def migrated(url: str, *arguments: str) -> list[str]:
 
 
 def steps(said: list[str]) -> list[str]:
-    """What a migrator did; what it waited for or was at meanwhile, it says with two spaces before."""
+    """What a migrator did; what it says meanwhile begins with two spaces."""
     return [line for line in said if not line.startswith("  ")]
 
 

@@ -271,7 +271,7 @@ async def test_a_socket_spends_from_the_same_bucket_and_nothing_more_of_it_is_re
 
     monkeypatch.setattr(limits, "parse", parsed)
     limited = settings.model_copy(update={"points_per_minute": 6})
-    documents = [f"{{ a{number}: __typename }}" for number in range(4)]
+    documents = [f"{{ a{uuid4().hex}: __typename }}" for _ in range(4)]
     async with served(limited, database, store) as address, socket_of(address) as connection:
         await say(connection, init(token))
         await hear(connection)

@@ -28,9 +28,9 @@ STATEMENTS, LETTERS, LONGEST = 64, 512 << 10, 128 << 10
 For each letter PostgreSQL holds some 50 bytes. The driver's own cache leaves out all that are long, the costliest.
 """
 PATIENCE, OF_A_LETTER = 0.1, 4e-6
-"""Seconds for which a statement waits for one of the connections that are kept, besides those for each of its letters.
+"""Seconds that a statement waits for a connection that is kept, and so many more for each letter of one that it knows.
 
-On another it is planned anew, which takes long for long ones.
+Any other plans it anew, which takes long for a long one.
 """
 _PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
 _PLAN_AS_USUAL = "RESET plan_cache_mode"
@@ -108,7 +108,8 @@ class Kept:
 
     async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
         """The rows of a statement."""
-        if not await self._in_turn(PATIENCE + OF_A_LETTER * len(sql)):
+        known = self._settable and len(sql) <= LONGEST
+        if not await self._in_turn(PATIENCE + known * OF_A_LETTER * len(sql)):
             return await self._besides.fetch(sql, arguments, steady=steady)
         tally.add(statements=1)
         try:

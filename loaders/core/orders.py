@@ -31,7 +31,7 @@ class Order:
 
 @cache
 def kinds(order: Order) -> tuple[type, ...]:
-    """What its sort keys are in Python; asking SQLAlchemy each time takes longer than all else about a cursor."""
+    """The Python types of its sort keys; SQLAlchemy takes long to tell, so it is asked once."""
     return tuple(key.type.python_type for key in order.keys(order.descending))
 
 
