@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(300)
 
 MESSAGES = 20_000
 PLAN = "dashboard"
-"""A question that the planner answers: PostgreSQL, which shares its core with the load, has most of the work."""
+"""A question that the planner answers: PostgreSQL has most of the work, and loses to the load on the same core."""
 RESOLVERS = """query ($id: ID!) { viewer { __typename } service(id: $id) {
   name templates(first: 10) { nodes { id name channel updatedAt } } members(first: 5) { nodes { user { name } } } } }"""
 """A question that graphql-core answers: the server has most of the work."""
@@ -96,9 +96,12 @@ def processor_time(pid: int, port: int, request: bytes) -> float:
         return (measures.processor_time(pid) - before) / len(slice_.latencies)
 
 
-@pytest.mark.parametrize(("question", "times"), [(PLAN, 2), (RESOLVERS, 2), (RESOLVERS, 5), (RESOLVERS, 10)])
+@pytest.mark.parametrize(
+    ("question", "times", "least"),
+    [(PLAN, 2, 0.7), (RESOLVERS, 2, 0.85), (RESOLVERS, 5, 0.85), (RESOLVERS, 10, 0.85)],
+)
 async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
-    server: Served, ask: Callable[[str], bytes], question: str, times: int
+    server: Served, ask: Callable[[str], bytes], question: str, times: int, least: float
 ) -> None:
     request = ask(question)
     pid = server.process.pid
@@ -122,7 +125,7 @@ async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
     assert part(found.answered, 99) < 0.3
     assert part(found.refused, 50) < 0.05
     # The one is less than it was where other programs are busy, the other where PostgreSQL is what is slow.
-    assert max(share, found.goodput / most) > 0.85
+    assert max(share, found.goodput / most) > least
     assert grown < 10
     assert after < 2
 
