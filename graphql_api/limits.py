@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from graphql import DocumentNode, GraphQLSchema
+    from strawberry import Schema
 
     from graphql_api.rates import Standing
 
@@ -113,9 +114,9 @@ def _parsed(text: str) -> DocumentNode:
 
 
 @lru_cache(maxsize=4)
-def documents_of(schema: GraphQLSchema) -> Documents:
+def documents_of(schema: Schema) -> Documents:
     """The documents of a schema; a process has one."""
-    return Documents(schema)
+    return Documents(schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
 
 
 class Limits(SchemaExtension):
@@ -189,7 +190,7 @@ class Limits(SchemaExtension):
 
     @property
     def _documents(self) -> Documents:
-        return documents_of(self.execution_context.schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+        return documents_of(self.execution_context.schema)
 
     def _read(self) -> Known | None:
         context = self.execution_context

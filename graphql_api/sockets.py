@@ -145,7 +145,7 @@ class Socket:
 
     def _goes_on(self, operation: Operation) -> bool:
         """Whether it is a subscription."""
-        documents = documents_of(self._server.schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+        documents = documents_of(self._server.schema)
         try:
             found = get_operation_ast(documents.read(operation.query).document, operation.name)
         except (GraphQLError, Refusal):

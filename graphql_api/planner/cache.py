@@ -74,7 +74,7 @@ class Plans:
     def __init__(self, schema: Schema) -> None:
         """Begin with none."""
         self._schema = schema
-        self._documents = limits.documents_of(schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+        self._documents = limits.documents_of(schema)
         self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
         self.size = 0
 
@@ -129,7 +129,7 @@ class Plans:
         """The variables of an operation, where each is required and of a plain type; else None."""
         found = []
         for definition in operation.variable_definitions or ():
-            signature = get_variable_signature(self._schema._schema, definition)  # noqa: SLF001 - the same
+            signature = get_variable_signature(self._schema._schema, definition)  # noqa: SLF001 - Strawberry has no other name for it
             if isinstance(signature, GraphQLError) or not isinstance(signature.type, GraphQLNonNull):
                 return None
             kind = _PLAIN.get(str(signature.type.of_type))
