@@ -1,0 +1,28 @@
+"""What tests of tokens share."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from sqlalchemy import text
+
+from graphql_api.crypto import Signer
+from graphql_api.database import Database
+from graphql_api.settings import Settings
+from tests.tokens import Door
+
+SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
+"""Of a key whose token is known."""
+
+
+@pytest.fixture
+def door(database: Database, settings: Settings, signer: Signer) -> Door:
+    """The door of the test's database."""
+    return Door(database, settings, signer)
+
+
+async def change(database: Database, statement: str, **values: Any) -> None:
+    """Change rows past the models."""
+    async with database.transaction() as tx:
+        await tx.execute(text(statement), values)

@@ -1,0 +1,99 @@
+"""Databases with demo data, made once for all who only look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+from pathlib import Path
+from uuid import uuid4
+
+import asyncpg
+import pytest
+import pytest_asyncio
+
+from graphql_api import migrate, models, seed
+from graphql_api.crypto import Signer
+from graphql_api.settings import Settings, asyncpg_url
+from graphql_api.storage import Store
+
+NOW = datetime(2026, 10, 27, 14, 30)  # noqa: DTZ001 - naive UTC; the day after next from the one of 25 hours
+SIGNER = Signer((b"seed-key",), b"seed-salt")
+SIZE = 3_000
+
+Clone = Callable[[], Awaitable[str]]
+
+
+@pytest_asyncio.fixture(scope="session")
+async def clone(postgres_url: str) -> AsyncIterator[Clone]:
+    """Makes databases with tables and nothing in them, each for itself."""
+    administrator = await asyncpg.connect(postgres_url)
+    names = [f"seed_{uuid4().hex[:12]}"]
+
+    def url(name: str) -> str:
+        return (
+            asyncpg_url(postgres_url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
+        )
+
+    await administrator.execute(f"CREATE DATABASE {names[0]}")
+    await migrate.upgrade(url(names[0]))
+
+    async def made() -> str:
+        names.append(f"seed_{uuid4().hex[:12]}")
+        await administrator.execute(f"CREATE DATABASE {names[-1]} TEMPLATE {names[0]}")
+        return url(names[-1])
+
+    yield made
+    for name in names:
+        await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await administrator.close()
+
+
+@pytest.fixture(scope="session")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Where the seeded database's lists lie."""
+    return store_in(tmp_path_factory.mktemp("store"))
+
+
+@pytest_asyncio.fixture(scope="session")
+async def url(clone: Clone, files: Store) -> str:
+    """A seeded database."""
+    url = await clone()
+    await seed.seed(url, signer=SIGNER, notifications=SIZE, now=NOW, store=files)
+    return url
+
+
+@pytest_asyncio.fixture(scope="session")
+async def demo(url: str) -> seed.Demo:
+    """What it tells of itself."""
+    return await seed.seed(url, signer=SIGNER)
+
+
+@pytest_asyncio.fixture
+async def db(url: str) -> AsyncIterator[asyncpg.Connection]:
+    """A connection to it, for looking."""
+    connection = await asyncpg.connect(url)
+    yield connection
+    await connection.close()
+
+
+def store_in(folder: Path) -> Store:
+    """A store in a folder."""
+    return Store.connect(Settings.model_validate({"data_dir": folder}))
+
+
+async def everything(url: str) -> dict[str, str]:
+    """A digest of every table, and of every index."""
+    connection = await asyncpg.connect(url)
+    found = {}
+    # When a row was written is not the row's: the log of that is its own each time.
+    for table in models.Model.metadata.sorted_tables:
+        if table.name == "change_log":
+            continue
+        found[table.name] = await connection.fetchval(
+            f"SELECT coalesce(md5(string_agg(row::text, '|' ORDER BY row::text)), '') FROM {table.name} AS row"
+        )
+    found["indexes"] = await connection.fetchval(
+        "SELECT string_agg(indexdef, ';' ORDER BY indexdef) FROM pg_indexes WHERE schemaname = 'public'"
+    )
+    await connection.close()
+    return found

@@ -1,0 +1,96 @@
+"""Making demo data: the same each time, and never over somebody else's."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import asyncpg
+import pytest
+
+from graphql_api import london, seed
+from graphql_api.crypto import Signer
+from tests.models.databases import scratch
+from tests.seed.conftest import NOW, SIGNER, SIZE, Clone, everything, store_in
+
+
+async def test_two_runs_are_equal_however_the_rows_are_written(
+    clone: Clone, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(seed, "MANY", 0)
+    other = await clone()
+    await seed.seed(other, signer=SIGNER, notifications=SIZE, now=NOW, store=store_in(tmp_path))
+
+    assert await everything(other) == await everything(url)
+
+
+async def test_a_second_run_leaves_everything_as_it_is(url: str, demo: seed.Demo) -> None:
+    before = await everything(url)
+
+    again = await seed.seed(url, signer=SIGNER, notifications=10)
+
+    assert again == demo
+    assert not again.created
+    assert await everything(url) == before
+
+
+async def test_other_secrets_are_told_apart(url: str) -> None:
+    with pytest.raises(seed.Refused, match="with another SECRET_KEY"):
+        await seed.seed(url, signer=Signer((b"other",), b"seed-salt"))
+
+
+async def test_a_database_with_other_data_is_refused_unless_forced(clone: Clone) -> None:
+    url = await clone()
+    connection = await asyncpg.connect(url)
+    await connection.execute(
+        "INSERT INTO organisation (id, name, active, created_at, can_approve_own_go_live_requests) "
+        "VALUES (gen_random_uuid(), 'Somebody else', true, now(), false)"
+    )
+    with pytest.raises(seed.Refused, match="already holds other data"):
+        await seed.seed(url, signer=SIGNER, notifications=100)
+    refused = await connection.fetchval("SELECT count(*) FROM services")
+    made = await seed.seed(url, signer=SIGNER, notifications=100, history=0, force=True)
+    counts = await connection.fetchrow(
+        "SELECT (SELECT count(*) FROM organisation), (SELECT count(*) FROM notifications)"
+    )
+    await connection.close()
+
+    assert refused == 0
+    assert made.created
+    assert tuple(counts) == (9, 100)
+
+
+async def test_a_database_without_tables_is_refused(postgres_url: str) -> None:
+    async with scratch(postgres_url) as url:
+        with pytest.raises(seed.Refused, match="migrate it first"):
+            await seed.seed(url, signer=SIGNER)
+
+
+@pytest.mark.parametrize("notifications", [0, 1, 30, 500])
+async def test_small_worlds_are_whole_too(clone: Clone, notifications: int) -> None:
+    url = await clone()
+    told: list[tuple[int, int]] = []
+
+    demo = await seed.seed(
+        url, signer=SIGNER, notifications=notifications, progress=lambda _, done, total: told.append((done, total))
+    )
+
+    connection = await asyncpg.connect(url)
+    running = await connection.fetchval("SELECT count(*) FROM jobs WHERE job_status = 'in progress'")
+    newest = await connection.fetchval("SELECT max(created_at) FROM notifications")
+    groups = await connection.fetchrow(
+        """
+        SELECT count(*) FILTER (WHERE notification_status IN ('delivered', 'sent')),
+            count(*) FILTER (WHERE notification_status LIKE '%-%')
+        FROM notifications WHERE service_id = $1
+        """,
+        demo.service_id,
+    )
+    await connection.close()
+    total = notifications + notifications // 2
+    assert told[-1] == (total, total)
+    assert running == 0
+    if notifications == 500:
+        first = london.midnight(london.today())
+        assert first < newest < first + timedelta(hours=1)
+        assert min(groups) >= 10
