@@ -5,6 +5,7 @@ from __future__ import annotations
 import socket
 from typing import TYPE_CHECKING, Any
 
+from asyncpg import InterfaceError, InternalClientError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -105,7 +106,11 @@ def _settle(engine: AsyncEngine, settings: Settings) -> None:
         return address
 
     def connected(driver: Any, record: Any) -> None:
-        record.info[ADDRESS] = driver.run_async(settled)
+        try:
+            record.info[ADDRESS] = driver.run_async(settled)
+        except (InterfaceError, InternalClientError) as error:
+            # What asyncpg says of a connection that ends meanwhile; SQLAlchemy, which knows them, has no part in this.
+            raise ConnectionError from error
 
     event.listen(engine.sync_engine, "connect", connected)
 
