@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.schema import SchemaItem
 
 from graphql_api import models
-from graphql_api.complaints import Complaint
+from graphql_api.errors import Complaint
 from graphql_api.migrate import differences, refusals
 from graphql_api.migrate.owners import LAST_OF_NOTIFY, LOCK, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
 from graphql_api.migrate.plans import titled

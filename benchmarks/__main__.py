@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from benchmarks import databases, measures, pictures, questions, servers, tables
 from benchmarks.runs import Pace, Run, Unequal, questions_for
-from graphql_api.complaints import Complaint
+from graphql_api.errors import Complaint
 from graphql_api.postgres.clusters import Cluster
 
 if TYPE_CHECKING:

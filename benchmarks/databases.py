@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from pydantic import SecretStr
 
-from graphql_api import migrate, models, postgres, seed, tokens
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import migrate, models, postgres, seed
+from graphql_api.auth import tokens
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import sessions
 from graphql_api.settings import Settings
 from loaders import notifications

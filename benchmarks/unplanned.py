@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from graphql_api import app, cli, http
+from graphql_api import app
+from graphql_api.commands import cli
+from graphql_api.http import endpoint, executor
 
 
-def _endpoint(server: http.Server, *_: Any) -> http.Endpoint:
+def _endpoint(server: executor.Server, *_: Any) -> endpoint.Endpoint:
     """The endpoint as it is where nobody plans."""
-    return http.Endpoint(server)
+    return endpoint.Endpoint(server)
 
 
 if __name__ == "__main__":

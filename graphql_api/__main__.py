@@ -2,7 +2,7 @@
 
 import sys
 
-from graphql_api.cli import main
+from graphql_api.commands.cli import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -16,25 +16,28 @@ from starlette.middleware import Middleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
-from graphql_api import answers, explorer, masking, operators, uploads
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
-from graphql_api.documents import Persisted
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
+from graphql_api.database.listen import Events
 from graphql_api.errors import Refusal, Unavailable
-from graphql_api.events import Events
-from graphql_api.guards import Gate
-from graphql_api.http import ACTING_USER, Endpoint, Server
-from graphql_api.live import Live
-from graphql_api.metrics import Metrics
+from graphql_api.gateways.object_store import Store
+from graphql_api.http import explorer, responses, status, uploads
+from graphql_api.http.api_key_usage import Usage
+from graphql_api.http.endpoint import Endpoint
+from graphql_api.http.executor import ACTING_USER, Server
+from graphql_api.http.open_connections import Live
+from graphql_api.http.persisted_documents import Persisted
+from graphql_api.http.rejections import Rejected
+from graphql_api.http.requests import PREFLIGHTED
+from graphql_api.http.websockets import Sockets
+from graphql_api.limits.load_shedding import Pressure, abandoned
+from graphql_api.limits.rate_limiter import Rates
+from graphql_api.observability import error_masking
+from graphql_api.observability.metrics import Metrics
+from graphql_api.observability.operation_stats import Tally
 from graphql_api.planner import Planner
-from graphql_api.pressure import Pressure, abandoned
-from graphql_api.rates import Rates
-from graphql_api.requests import PREFLIGHTED, Rejected
+from graphql_api.server.slow_clients import Gate
 from graphql_api.settings import Settings
-from graphql_api.sockets import Sockets
-from graphql_api.storage import Store
-from graphql_api.tally import Tally
-from graphql_api.usage import Usage
 from schema import schema
 
 if TYPE_CHECKING:
@@ -119,7 +122,7 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     )
     app.router.redirect_slashes = False
     app.state.server = server
-    app.state.figures = operators.Figures(database)
+    app.state.figures = status.Figures(database)
     return Shell(app, settings, metrics, pressure, {"/graphql": endpoint})
 
 
@@ -134,7 +137,7 @@ async def _write_down(metrics: Metrics, usage: Usage, pressure: Pressure, ending
             metrics.refresh()
             await usage.flush()
         except Exception as fault:  # noqa: BLE001 - what is counted next must be written down all the same
-            masking.fault(fault)
+            error_masking.fault(fault)
 
 
 def _routes(server: Server, endpoint: Endpoint) -> list[BaseRoute]:
@@ -142,9 +145,9 @@ def _routes(server: Server, endpoint: Endpoint) -> list[BaseRoute]:
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", Sockets(server)),
         Route("/uploads", _uploads, methods=["POST"]),
-        Route("/_status", operators.status, methods=["GET", "POST"]),
-        Route("/_status/live-service-and-organisation-counts", operators.live_counts, methods=["GET"]),
-        Route("/metrics", operators.metrics, methods=["GET"]),
+        Route("/_status", status.status, methods=["GET", "POST"]),
+        Route("/_status/live-service-and-organisation-counts", status.live_counts, methods=["GET"]),
+        Route("/metrics", status.metrics, methods=["GET"]),
     ]
     if server.settings.development:
         routes += [Route("/", explorer.page, methods=["GET"]), Mount("/assets", explorer.assets())]
@@ -156,7 +159,7 @@ async def _uploads(request: Request) -> Response:
     try:
         actor = await server.actor_of(request.headers, request.scope)
     except Refusal as refusal:
-        return answers.refuse(refusal)
+        return responses.refuse(refusal)
     since = time.perf_counter()
     response = await uploads.receive(
         request, actor=actor, database=server.database, store=server.store, settings=server.settings
@@ -174,7 +177,7 @@ async def _plain(request: Request, error: Exception) -> Response:
         raise error
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
     code = {401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(error.status_code, "BAD_REQUEST")
-    return answers.reject(Rejected(error.status_code, error.detail, code=code, **headers))
+    return responses.reject(Rejected(error.status_code, error.detail, code=code, **headers))
 
 
 async def _broken(request: Request, error: Exception) -> Response:
@@ -184,8 +187,8 @@ async def _broken(request: Request, error: Exception) -> Response:
 
 
 def _apology(request_id: str) -> Response:
-    extensions = {"code": masking.INTERNAL, "requestId": request_id}
-    return answers.respond({"errors": [{"message": masking.APOLOGY, "extensions": extensions}]}, 500)
+    extensions = {"code": error_masking.INTERNAL, "requestId": request_id}
+    return responses.respond({"errors": [{"message": error_masking.APOLOGY, "extensions": extensions}]}, 500)
 
 
 class Shell:
@@ -214,7 +217,7 @@ class Shell:
         if scope["type"] != "http":
             await self._stay(scope, receive, send)
             return
-        request_id = masking.new_id()
+        request_id = error_masking.new_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         since = time.perf_counter()
         status = 0
@@ -242,9 +245,9 @@ class Shell:
                 raise
             if not status and not abandoned(scope):
                 # The time that requests have to end is over.
-                await answers.refuse(Unavailable(LEAVING))(scope, receive, protected)
+                await responses.refuse(Unavailable(LEAVING))(scope, receive, protected)
         except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
-            masking.fault(fault)
+            error_masking.fault(fault)
             if not status:
                 await _apology(request_id)(scope, receive, protected)
         finally:

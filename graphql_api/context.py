@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from graphql_api import tally
-from graphql_api.attribution import attribute
-from graphql_api.events import Events
+from graphql_api.auth.audit_author import attribute
+from graphql_api.database.listen import Events
+from graphql_api.observability import operation_stats
 from loaders.core import Loaders
 
 if TYPE_CHECKING:
@@ -16,12 +16,13 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
-    from graphql_api.crypto import Signer
-    from graphql_api.database import Database
-    from graphql_api.rates import Rates, Standing
+    from graphql_api.auth.actors import Actor
+    from graphql_api.auth.crypto import Signer
+    from graphql_api.database.database import Database
+    from graphql_api.gateways.object_store import Store
+    from graphql_api.limits.buckets import Standing
+    from graphql_api.limits.rate_limiter import Rates
     from graphql_api.settings import Settings
-    from graphql_api.storage import Store
 
 
 @dataclass(slots=True)
@@ -66,7 +67,7 @@ class Context:
         async with self.database.transaction() as session:
             attribute(session, self.actor)
             yield session
-        tally.add(messages=session.info.get(tally.MESSAGES, 0))
+        operation_stats.add(messages=session.info.get(operation_stats.MESSAGES, 0))
         if caller := self.actor.api_key_id or self.actor.user_id:
             await self.database.note_write(caller)
         self.read_anew()

@@ -273,3 +273,7 @@ def refuse(problems: Sequence[DomainError]) -> None:
         raise problems[0]
     if problems:
         raise Problems(problems)
+
+
+class Complaint(Exception):
+    """The command cannot go on; its text tells why, and what to do."""

@@ -10,10 +10,12 @@ from ipaddress import ip_address, ip_network
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, IPvAnyNetwork, SecretStr, field_validator
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, IPvAnyNetwork, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, SettingsError
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
+
+from graphql_api.errors import Complaint
 
 PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1", "fc00::/7"]
 KeyRing = Annotated[list[SecretStr], NoDecode]
@@ -246,3 +248,23 @@ def _hosts_as_arguments(url: str) -> str:
     hosts, ports = ",".join(pair[0] for pair in pairs), ",".join(pair[2] for pair in pairs)
     arguments = f"host={hosts}&port={ports}" + (f"&{found['query']}" if found["query"] else "")
     return f"{found['begin']}{found['end'] or '/'}?{arguments}"
+
+
+def read_settings(*, complete: bool = False) -> Settings:
+    """The settings; `complete` complains now of those that a process could not do without."""
+    try:
+        settings = Settings()
+        if complete or settings.database_url:
+            _ = settings.primary, settings.bulk
+        if complete:
+            _ = settings.secret_keys, settings.salt
+    except ValidationError as error:
+        wrong = [f"{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
+        raise Complaint("Settings are wrong. " + ". ".join(wrong) + ".") from error
+    except SettingsError as error:
+        # Which one it is, only its sentence tells.
+        name = str(error).split('"')[1].upper()
+        raise Complaint(f"Settings are wrong. {name}: Input should be JSON.") from error
+    except ValueError as error:
+        raise Complaint(str(error)) from error
+    return settings

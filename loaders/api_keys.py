@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Date, Uuid, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from graphql_api import access
+from graphql_api.auth import visibility
 from graphql_api.models import ApiKey, ApiKeyHistory, ApiKeyLifetime, ApiKeyUsage
 from loaders.core import One, batch, one, row
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 by_id = row(ApiKey.id)
 service = one(ApiKey.service)
@@ -66,11 +66,11 @@ _USAGE = (
 @batch(missing=dict, bulk=True)
 async def usage(connection: AsyncConnection, actor: Actor, keys: Sequence[Days]) -> Mapping[Days, dict[date, Any]]:
     """What keys did, by the day; days without anything are left out."""
-    predicate = access.visible(ApiKeyUsage, access.scope(actor))
+    predicate = visibility.visible(ApiKeyUsage, visibility.scope(actor))
     statement = _USAGE if predicate is None else _USAGE.where(predicate)
     ids, firsts, lasts = zip(*keys, strict=True)
     values = {"keys": list(ids), "firsts": list(firsts), "lasts": list(lasts)}
     found: dict[Days, dict[date, Any]] = {}
-    for day in await connection.execute(statement, access.values(actor) | values):
+    for day in await connection.execute(statement, visibility.values(actor) | values):
         found.setdefault(keys[day.place - 1], {})[day.day] = day
     return found

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from graphql_api import access
+from graphql_api.auth import visibility
 from graphql_api.models import HealthSnapshot, TableCount
 from loaders.core import batch
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 LARGE_CHANGE = 0.05
 """Share of a table's rows by which it may move in a day."""
@@ -35,7 +35,7 @@ class Stretch(NamedTuple):
 
 
 def _seen(model: Any, statement: Select[Any], actor: Actor) -> Select[Any]:
-    predicate = access.visible(model, access.scope(actor))
+    predicate = visibility.visible(model, visibility.scope(actor))
     return statement if predicate is None else statement.where(predicate)
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 FILTERS: dict[str, Filter] = {
     "statuses": AnyOf(Job.job_status),

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 from sqlalchemy import bindparam, or_
 
-from graphql_api import prices, statuses
+from graphql_api import statuses
+from graphql_api.billing import prices
 from graphql_api.enums import NotificationStatus, NotificationStatusGroup
 from graphql_api.errors import BadRequest
 from graphql_api.models import Job, Notification, NotificationHistory, Service, Template
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 SHORTEST_SEARCH = 3
 """Characters: a trigram index needs as many."""

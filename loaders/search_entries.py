@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Double, Numeric, Text, bindparam, cast, func, or_, select
 
-from graphql_api.access import SEARCHED
+from graphql_api.auth.visibility import SEARCHED
 from graphql_api.enums import SearchType
 from graphql_api.models import Organisation, SearchEntry, Service, Template, User
 from loaders.core import AnyOf, Order, Shown, pages

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 _VERSION = table("graphql_api_version", column("version_num"))
 

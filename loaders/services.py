@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 by_id = row(Service.id)
 by_name = by(Service.name, Service.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Date, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from graphql_api import bills
+from graphql_api.billing import bill_lines
 from loaders.core import batch
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 
 class Wanted(NamedTuple):
@@ -42,7 +42,7 @@ _COUNTS = text(
     f"""
     WITH wanted AS (
         SELECT * FROM unnest(:services, :firsts, :lasts) WITH ORDINALITY AS wanted(service_id, first, last, ordinal)
-    ), live AS ({bills.uncounted("ft_notification_status")})
+    ), live AS ({bill_lines.uncounted("ft_notification_status")})
     SELECT ordinal, channel, status, sum(messages)::bigint AS messages
     FROM wanted CROSS JOIN live CROSS JOIN LATERAL (
         SELECT fact.notification_type AS channel, fact.notification_status AS status,
@@ -56,8 +56,8 @@ _COUNTS = text(
         FROM notifications_all_time_view AS message
         WHERE message.service_id = wanted.service_id AND message.key_type <> 'test'
             AND message.notification_status IS NOT NULL
-            AND message.created_at >= {bills.midnight("GREATEST(wanted.first, live.since)")}
-            AND message.created_at < {bills.midnight("wanted.last + 1")}
+            AND message.created_at >= {bill_lines.midnight("GREATEST(wanted.first, live.since)")}
+            AND message.created_at < {bill_lines.midnight("wanted.last + 1")}
         GROUP BY 1, 2
     ) AS counted
     GROUP BY ordinal, channel, status

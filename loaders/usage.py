@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import Integer, Uuid, bindparam, text
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from graphql_api import bills
+from graphql_api.billing import bill_lines
 from graphql_api.enums import Channel
 from loaders.core import batch
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 HIGH_VOLUME = 300_000
 """Units of texts in a year after which nothing is free in the next."""
@@ -69,13 +69,15 @@ class Year(NamedTuple):
 
 
 _IN_THE_YEAR = "bst_date >= make_date(wanted.year, 4, 1) AND bst_date < make_date(wanted.year + 1, 4, 1)"
+_LIVE_SINCE = bill_lines.midnight("(SELECT since FROM live)")
+_LIVE_LINES = bill_lines.lines(f"service_id = ANY(:services) AND created_at >= {_LIVE_SINCE}")
 # Free units are used in the order of days, and the day on which they run out is divided exactly.
 _YEARS = text(
     f"""
     WITH wanted AS (
         SELECT * FROM unnest(:services, :years) WITH ORDINALITY AS wanted(service_id, year, ordinal)
-    ), live AS MATERIALIZED ({bills.uncounted("ft_billing")}),
-    {bills.lines(f"service_id = ANY(:services) AND created_at >= {bills.midnight('(SELECT since FROM live)')}")},
+    ), live AS MATERIALIZED ({bill_lines.uncounted("ft_billing")}),
+    {_LIVE_LINES},
     allowed AS (
         SELECT wanted.*,
             coalesce(

@@ -3,8 +3,8 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from graphql_api.limits import Limits
-from graphql_api.masking import Schema
+from graphql_api.limits.extension import Limits
+from graphql_api.observability.error_masking import Schema
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import errors
 from schema.api_keys import ApiKeyMutations

@@ -8,10 +8,12 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import london, models, points
+from graphql_api import models
+from graphql_api.billing import london_days
 from graphql_api.domain import api_keys as domain
 from graphql_api.enums import KeyType
 from graphql_api.errors import BadRequest
+from graphql_api.limits import points
 from loaders import api_keys as loaders
 from schema import refs
 from schema.core import (
@@ -117,7 +119,7 @@ class ApiKey(Entity, Node):
     async def usage(self, info: Info, range: DateRangeInput | None = None) -> list[ApiKeyUsageDay] | None:
         """Every day of the range, the earliest first."""
         if range is None:
-            last = london.today()
+            last = london_days.today()
             first = last - timedelta(days=LAST_DAYS - 1)
         else:
             first, last = days_of(range)

@@ -5,7 +5,8 @@ from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Self
 
-from graphql_api import letter_days, prices, statuses
+from graphql_api import statuses
+from graphql_api.billing import letter_days, prices
 from graphql_api.content import messages
 from graphql_api.context import Context
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup, Postage

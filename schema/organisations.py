@@ -5,9 +5,10 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models, points
+from graphql_api import models
 from graphql_api.domain import organisations as domain
 from graphql_api.enums import OrganisationFeature, OrganisationOrderField, OrganisationType, SortDirection
+from graphql_api.limits import points
 from loaders import changes
 from loaders import organisations as loaders
 from schema import refs

@@ -4,11 +4,12 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models, points
+from graphql_api import models
 from graphql_api.context import Context
 from graphql_api.domain import recipients as domain
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import DomainError, NotFound
+from graphql_api.limits import points
 from loaders import jobs
 from schema import refs
 from schema.core import JSON, Info, Input, input_type, of, one_of, plain

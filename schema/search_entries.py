@@ -5,10 +5,10 @@ from typing import Annotated, Any
 
 import strawberry
 
-from graphql_api import points
-from graphql_api.access import SEARCHED
+from graphql_api.auth.visibility import SEARCHED
 from graphql_api.enums import SearchType
 from graphql_api.errors import BadRequest, Unauthenticated
+from graphql_api.limits import points
 from loaders import search_entries as loaders
 from loaders.core import Arguments, Slice
 from schema.core import Info, PageInfo, entity_of, plain

@@ -7,7 +7,7 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models, points
+from graphql_api import models
 from graphql_api.domain import services as domain
 from graphql_api.domain.limits import resets_at
 from graphql_api.domain.organisations import kind_of
@@ -21,6 +21,7 @@ from graphql_api.enums import (
     SortDirection,
 )
 from graphql_api.errors import Forbidden
+from graphql_api.limits import points
 from loaders import changes, jobs, members, notifications, statistics
 from loaders import services as loaders
 from schema import refs

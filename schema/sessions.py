@@ -5,7 +5,7 @@ from datetime import datetime
 
 import strawberry
 
-from graphql_api import auth
+from graphql_api.auth import authentication
 from graphql_api.domain import sessions
 from schema.challenges import SignInChallenge
 from schema.core import Info, Input, input_type, mutation, one_of, payload, plain
@@ -94,7 +94,7 @@ class SessionMutations:
         """Second step of signing in; ends the person's other sessions."""
         context = info.context
         signed_in = await sessions.complete_sign_in(context.transaction, signer=context.signer, **input.values())
-        actor = await auth.person_actor(context.database, signed_in.user.id)
+        actor = await authentication.person_actor(context.database, signed_in.user.id)
         if actor is not None:
             # The answer is read as the person who has just signed in.
             context.actor = replace(actor, session_id=signed_in.session.id)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Self
 
-from graphql_api import london
+from graphql_api.billing import london_days
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup
 from graphql_api.errors import BadRequest
 from graphql_api.statuses import group_of, status_of
@@ -111,7 +111,7 @@ class NotificationStatistics:
 def days_of(range: DateRangeInput | None) -> tuple[date, date]:
     """The first and last day asked for; today where nothing is."""
     if range is None:
-        return london.today(), london.today()
+        return london_days.today(), london_days.today()
     if range.from_ > range.to:
         raise BadRequest("A range of days ends on the day it begins, or later.")
     return range.from_, range.to

@@ -5,9 +5,9 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import points
 from graphql_api.enums import Channel
 from graphql_api.errors import BadRequest
+from graphql_api.limits import points
 from graphql_api.models import utcnow
 from loaders import health as loaders
 from schema.core import Info, plain

@@ -8,7 +8,8 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 from graphql_api.enums import Channel, Postage, ServicePermission
 from graphql_api.errors import BadRequest, Forbidden
 from loaders import organisations, usage
@@ -242,7 +243,7 @@ async def read_year(info: Info, service: Any, asked: int | None) -> tuple[int, Y
 
 def year_of(asked: int | None) -> int:
     """The financial year asked for, the current one where none is; `BadRequest` for one that has no figures."""
-    current = london.financial_year(london.today())
+    current = london_days.financial_year(london_days.today())
     year = current if asked is None else asked
     if not FIRST_YEAR <= year <= current:
         raise BadRequest(f"`financialYear` takes {FIRST_YEAR} to {current}: the year in which it starts.")

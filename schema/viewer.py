@@ -3,7 +3,7 @@
 import strawberry
 
 from graphql_api import models
-from graphql_api.actors import Kind
+from graphql_api.auth.actors import Kind
 from graphql_api.enums import ServicePermission
 from loaders.core.filters import uuid_or_none
 from schema import refs

@@ -8,9 +8,9 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from graphql_api import models
-from graphql_api.actors import OF_A_KEY, Actor, Kind
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.actors import OF_A_KEY, Actor, Kind
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.enums import Channel, KeyType, ServicePermission
 
 EVERY_PERMISSION = frozenset(ServicePermission)

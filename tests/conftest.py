@@ -16,12 +16,12 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
 from graphql_api import migrate, models, postgres
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.crypto import Signer
-from graphql_api.database import Database, translated_errors
+from graphql_api.database.database import Database, translated_errors
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings, asyncpg_url
-from graphql_api.storage import Store
 from tests import replays
 from tests.builders import Builders, person
 from tests.models.databases import scratch

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 from sqlalchemy import text
 
 from graphql_api.domain import platform_messages
-from graphql_api.queue import Task
+from graphql_api.tasks import Task
 
 if TYPE_CHECKING:
-    from graphql_api.crypto import Signer
-    from graphql_api.database import Database
+    from graphql_api.auth.crypto import Signer
+    from graphql_api.database.database import Database
     from graphql_api.gateways import Outgoing
 
 

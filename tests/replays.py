@@ -9,20 +9,20 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
-from graphql_api import answers
 from graphql_api.errors import DomainError, Refusal
-from graphql_api.masking import INTERNAL
+from graphql_api.http import responses
+from graphql_api.http.requests import Operation
+from graphql_api.observability.error_masking import INTERNAL
 from graphql_api.planner import Planner
-from graphql_api.planner.cache import Plans
-from graphql_api.planner.connections import Borrowed
-from graphql_api.planner.refusals import Declined
-from graphql_api.requests import Operation
+from graphql_api.planner.driver_pool import Borrowed
+from graphql_api.planner.errors import Declined
+from graphql_api.planner.plan_cache import Plans
 
 if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
     from graphql_api.context import Context
-    from graphql_api.masking import Schema
+    from graphql_api.observability.error_masking import Schema
 
 REPLAYING: ContextVar[bool] = ContextVar("REPLAYING", default=False)
 """True while a plan answers, whose statements are not those that a test counts."""
@@ -65,5 +65,5 @@ async def compare(
         with open(log, "a") as told:  # noqa: ASYNC230, PTH123
             told.write(f"{'declined' if found is None else 'planned'} {bool(result.errors)} {document!r}\n")
     if found is not None:
-        assert found == answers.encode(answers.body_of(result)), document
+        assert found == responses.encode(responses.body_of(result)), document
     return found is not None

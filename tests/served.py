@@ -7,10 +7,11 @@ from typing import Any
 
 import uvicorn
 
-from graphql_api import app, serving
-from graphql_api.database import Database
+from graphql_api import app
+from graphql_api.commands import serve
+from graphql_api.database.database import Database
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 
 
 @asynccontextmanager
@@ -23,8 +24,8 @@ async def served(settings: Settings, database: Database, store: Store) -> AsyncI
 @asynccontextmanager
 async def serving_app(application: app.Shell) -> AsyncIterator[str]:
     """Serve what was made already, and answer its address."""
-    with serving.listen("127.0.0.1", 0) as listener:
-        server = Quiet(serving.configuration(application=application))
+    with serve.listen("127.0.0.1", 0) as listener:
+        server = Quiet(serve.configuration(application=application))
         task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
         await server.ready.wait()
         try:
@@ -34,7 +35,7 @@ async def serving_app(application: app.Shell) -> AsyncIterator[str]:
             await task
 
 
-class Quiet(serving.Server):
+class Quiet(serve.Server):
     """A server that says when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:

@@ -14,10 +14,10 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api import operators
-from graphql_api.database import Database
+from graphql_api.database.database import Database
+from graphql_api.gateways.object_store import Store
+from graphql_api.http import status
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from tests.builders import Builders
 from tests.served import served
 
@@ -239,7 +239,7 @@ async def test_a_fault_is_answered_by_an_id(serve: Served, settings: Settings, m
     async def broken(_request: Any) -> Any:
         raise KeyError("07700900123")
 
-    monkeypatch.setattr(operators, "live_counts", broken)
+    monkeypatch.setattr(status, "live_counts", broken)
     async with serve(settings) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
         response = await client.get("/_status/live-service-and-organisation-counts")
 

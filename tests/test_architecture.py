@@ -15,7 +15,8 @@ from sqlalchemy.sql.schema import Column
 
 import graphql_api
 import loaders
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from loaders.core import Page
 from loaders.core.orders import Order
 from schema import errors, schema
@@ -109,14 +110,16 @@ def test_nothing_commits_but_the_end_of_a_transaction() -> None:
 
 def test_every_table_says_who_sees_it_or_is_named_as_not_exposed() -> None:
     mapped = {mapper.class_.__name__ for mapper in models.Model.registry.mappers}
-    seen = {model.__name__ for model in access.VISIBLE}
+    seen = {model.__name__ for model in visibility.VISIBLE}
 
     assert seen & NOT_EXPOSED == set()
     assert seen | NOT_EXPOSED == mapped
 
 
 def test_every_guarded_column_exists() -> None:
-    assert [(model.__name__, name) for model, name in access.GUARDED if name not in inspect(model).column_attrs] == []
+    assert [
+        (model.__name__, name) for model, name in visibility.GUARDED if name not in inspect(model).column_attrs
+    ] == []
 
 
 def orders() -> Iterator[tuple[str, Page, Order]]:

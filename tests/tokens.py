@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from graphql_api import auth
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth import authentication
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
 
@@ -27,7 +27,7 @@ class Door:
     async def __call__(self, token: str | None, acting_user: str | None = None, **other: Any) -> Actor:
         """Whoever the token belongs to."""
         known: dict[str, Any] = {"database": self.database, "settings": self.settings, "signer": self.signer}
-        return await auth.actor_of(token, acting_user, **known | other)
+        return await authentication.actor_of(token, acting_user, **known | other)
 
     async def refusal(self, token: str, acting_user: str | None = None, **other: Any) -> str:
         """What the door says to a token that it refuses."""

@@ -8,7 +8,8 @@ from sqlalchemy import case, select
 from sqlalchemy.dialects.postgresql import insert
 from uuid_utils.compat import uuid7
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 from graphql_api.enums import Channel, OrganisationType
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ async def reset(tx: AsyncSession, service_ids: Sequence[UUID], organisation_type
     """Give services this year's usual allowance of a kind of body; those that sent very much last year get none."""
     if not service_ids:
         return
-    year = london.financial_year(london.today())
+    year = london_days.financial_year(london_days.today())
     limit = await usual(tx, organisation_type, year)
     now = models.utcnow()
     statement = insert(models.AnnualBilling).values(

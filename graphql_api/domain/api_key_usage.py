@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import text
 
-from graphql_api import london
+from graphql_api.billing import london_days
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -97,7 +97,7 @@ async def add(tx: AsyncSession, calls: Mapping[tuple[UUID, date], Calls], last_u
 async def add_messages(tx: AsyncSession, api_key_id: UUID, made_at: datetime, count: int) -> None:
     """Add messages that a worker has made of a key's job."""
     if count:
-        await add(tx, {(api_key_id, london.day_of(made_at)): Calls(messages=count)}, {})
+        await add(tx, {(api_key_id, london_days.day_of(made_at)): Calls(messages=count)}, {})
 
 
 # Texts cost by the fragment, letters by all their sheets together; what test keys send costs nothing.

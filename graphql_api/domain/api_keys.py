@@ -10,7 +10,8 @@ from uuid import uuid4
 
 from sqlalchemy import select
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.content import names
 from graphql_api.content.values import is_storable
 from graphql_api.domain import checks, holders, neighbours, versions
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.actors import Actor
+    from graphql_api.auth.crypto import Signer
 
 PREFIX = 8
 """Characters of a secret that are shown."""
@@ -51,7 +52,7 @@ async def create(
 ) -> NewKey:
     """Make a key; its secret is kept signed, and is not told again. `expires_at` is naive UTC."""
     # Locked, for it may be about to close.
-    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_API_KEYS, service.id, "service_id")
     user_id = actor.require_person()
     require_active(service)
@@ -75,7 +76,7 @@ async def create(
 
 async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.ApiKey:
     """Stop a key for good; a second call changes nothing."""
-    key = await access.find(tx, actor, models.ApiKey, api_key_id, "api_key_id", lock=True)
+    key = await visibility.find(tx, actor, models.ApiKey, api_key_id, "api_key_id", lock=True)
     if not actor.platform_wide:
         actor.require(ServicePermission.MANAGE_API_KEYS, key.service_id, "api_key_id")
     if key.expiry_date is None:

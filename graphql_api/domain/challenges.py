@@ -10,7 +10,8 @@ from uuid import UUID, uuid4
 
 from sqlalchemy import func, select
 
-from graphql_api import crypto, models, tokens
+from graphql_api import models
+from graphql_api.auth import crypto, tokens
 from graphql_api.domain import platform_messages
 from graphql_api.domain.platform_messages import Kind
 from graphql_api.enums import AuthType, UserErrorCode
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.crypto import Signer
 
     class Transactions(Protocol):
         """The door to transactions, for rules that hash between them: hashing must hold no connection."""

@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
+from graphql_api.database.listen import telling
 from graphql_api.domain import api_key_usage, neighbours
 from graphql_api.enums import Channel, NotificationStatus
-from graphql_api.events import telling
 from graphql_api.models import utcnow
-from graphql_api.queue import Task, enqueue, enqueue_all
+from graphql_api.tasks import Task, enqueue, enqueue_all
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 CHUNK = 1_000
 """Messages of one task of the queue."""

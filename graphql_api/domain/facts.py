@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select, text
 
-from graphql_api import bills, london, models
+from graphql_api import models
+from graphql_api.billing import bill_lines, london_days
 from graphql_api.enums import Channel
 from graphql_api.models import utcnow
 
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 DAYS_OF_STATUSES = {Channel.EMAIL: 4, Channel.SMS: 4, Channel.LETTER: 10}
 """For so many days before today, what became of a channel's messages is counted again."""
@@ -55,16 +56,16 @@ async def due_bills(tx: AsyncSession, actor: Actor) -> list[Due]:
 
 async def _uncounted(tx: AsyncSession, fact: Any) -> date:
     """The day after the last that was counted; that of the first message, where none was; today at the latest."""
-    today = london.today()
+    today = london_days.today()
     last = await tx.scalar(select(func.max(fact.bst_date)).where(fact.bst_date < today))
     if last is not None:
         return last + timedelta(days=1)  # type: ignore[no-any-return]
     first = await tx.scalar(select(func.min(models.NotificationAllTime.created_at)))
-    return today if first is None else london.day_of(first)
+    return today if first is None else london_days.day_of(first)
 
 
 def _due(days: dict[Channel, int], uncounted: date) -> Iterator[Due]:
-    today = london.today()
+    today = london_days.today()
     begins = {channel: min(today - timedelta(days=count), uncounted) for channel, count in days.items()}
     first = min(begins.values())
     for day in (first + timedelta(days=ahead) for ahead in range((today - first).days)):
@@ -92,7 +93,7 @@ async def _count(tx: AsyncSession, statement: Any, due: Due) -> None:
 _FIRST, _LAST = "CAST(:first AS date)", "CAST(:last AS date)"
 _CHANNELS = "CAST(:channels AS text[])"
 _OF_THE_DAYS = f"""
-        created_at >= {bills.midnight(_FIRST)} AND created_at < {bills.midnight(f"{_LAST} + 1")}
+        created_at >= {bill_lines.midnight(_FIRST)} AND created_at < {bill_lines.midnight(f"{_LAST} + 1")}
         AND CAST(notification_type AS text) = ANY({_CHANNELS})
 """
 _COUNTED_BEFORE = f"""
@@ -110,12 +111,12 @@ _STATUS_KEY = "bst_date, template_id, service_id, job_id, notification_type, key
 STATUSES = text(
     f"""
     WITH counted AS MATERIALIZED (
-        SELECT {bills.DAY} AS bst_date, template_id, service_id,
+        SELECT {bill_lines.DAY} AS bst_date, template_id, service_id,
             coalesce(job_id, '00000000-0000-0000-0000-000000000000') AS job_id,
             CAST(notification_type AS text) AS notification_type, CAST(key_type AS text) AS key_type,
             notification_status, count(*) AS messages
         FROM notifications_all_time_view
-        WHERE {bills.COUNTABLE} AND {_OF_THE_DAYS} AND notification_status IS NOT NULL
+        WHERE {bill_lines.COUNTABLE} AND {_OF_THE_DAYS} AND notification_status IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), gone AS (
         DELETE FROM ft_notification_status AS fact
@@ -135,7 +136,7 @@ _BILL_KEY = (
 )
 BILLS = text(
     f"""
-    WITH {bills.lines(_OF_THE_DAYS)}, gone AS (
+    WITH {bill_lines.lines(_OF_THE_DAYS)}, gone AS (
         DELETE FROM ft_billing AS fact
         WHERE {_COUNTED_BEFORE} AND {_gone("reckoned", _BILL_KEY)}
     )

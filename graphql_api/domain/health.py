@@ -8,14 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import delete, text
 
 from graphql_api import models
-from graphql_api.queue import Task
+from graphql_api.tasks import Task
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 SNAPSHOTS_KEPT = timedelta(days=30)
 COUNTS_KEPT = timedelta(days=400)

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, TypeVar
 
 from sqlalchemy.orm.attributes import set_committed_value
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.errors import NotFound
 
 if TYPE_CHECKING:
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 M = TypeVar("M", bound=models.Model)
 
@@ -26,11 +27,11 @@ async def seen(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID) -> 
     only some may read of it is blank for others.
     """
     try:
-        row = await access.find(tx, actor, model, row_id)
+        row = await visibility.find(tx, actor, model, row_id)
     except NotFound:
         return None
     tx.expunge(row)
-    for guarded, name in access.GUARDED:
+    for guarded, name in visibility.GUARDED:
         if guarded is model and not actor.platform_wide:
             set_committed_value(row, name, None)
     return row

@@ -14,16 +14,16 @@ from sqlalchemy.exc import DBAPIError
 
 from graphql_api import models
 from graphql_api.content.values import is_storable
+from graphql_api.database.sqlstates import sqlstate
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated
-from graphql_api.outages import sqlstate
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 KEPT_FOR = timedelta(hours=24)
 LONGEST_KEY = 255

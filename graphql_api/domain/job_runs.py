@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select, text
 
 from graphql_api import models
+from graphql_api.database.listen import tell, telling
 from graphql_api.domain import api_key_usage, deliveries, limits, notification_rows, sendings
 from graphql_api.domain.notification_rows import Sending
 from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage, ServiceFeature
-from graphql_api.events import tell, telling
 from graphql_api.models import utcnow
-from graphql_api.queue import Task, enqueue
 from graphql_api.recipients.lists import Permits
+from graphql_api.tasks import Task, enqueue
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.content import messages
 
 CHUNK = 1_000

@@ -9,12 +9,13 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
+from graphql_api.database.listen import tell
 from graphql_api.domain import idempotency, job_runs, limits, recipients, sendings
 from graphql_api.domain.states import require_active
 from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, RecipientListRefused
-from graphql_api.events import tell
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.domain.recipients import Plan, RecipientCheck, Transaction
-    from graphql_api.storage import Store
+    from graphql_api.gateways.object_store import Store
 
 FURTHEST_AHEAD = timedelta(days=7)
 _MUTATION = "createJob"
@@ -72,7 +73,7 @@ async def create(transaction: Transaction, actor: Actor, store: Store, request: 
     async with transaction() as tx:
         call = await idempotency.find(tx, actor, _MUTATION, request.idempotency_key, asked)
         if call.answer:
-            return await access.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
+            return await visibility.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
         _check_schedule(request.scheduled_for)
         plan = await recipients.prepare(
             tx, actor, service_id=request.service_id, template_id=request.template_id, source=request.source
@@ -96,7 +97,7 @@ async def create(transaction: Transaction, actor: Actor, store: Store, request: 
 
 async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> Cancelled:
     """Stop a job that has not begun: a scheduled one."""
-    job = await access.find(tx, actor, models.Job, job_id, "job_id", lock=True)
+    job = await visibility.find(tx, actor, models.Job, job_id, "job_id", lock=True)
     template = await tx.get_one(models.Template, job.template_id)
     actor.require(sendings.PERMISSIONS[sendings.CHANNELS[template.template_type]], job.service_id, "job_id")
     if job.job_status != JobStatus.SCHEDULED:
@@ -147,10 +148,10 @@ async def _write(
     """The job, what the worker needs to know of it, and the worker's task; or the job of the same call before."""
     call = await idempotency.begin(tx, actor, _MUTATION, request.idempotency_key, asked)
     if call.answer:
-        return await access.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
+        return await visibility.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
     prepared = plan.prepared
     # It may have been closed while the list was read.
-    require_active(await access.find(tx, actor, models.Service, prepared.service.id, "service_id"))
+    require_active(await visibility.find(tx, actor, models.Service, prepared.service.id, "service_id"))
     at = request.scheduled_for
     job = models.Job(
         id=job_id,

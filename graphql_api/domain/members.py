@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 from sqlalchemy import any_, bindparam, delete, exists, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.domain import email_domains
 from graphql_api.enums import ServicePermission, ServiceStatus, UserErrorCode
 from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 WHO_MUST_REMAIN = ServicePermission.MANAGE_SETTINGS
 """What those can do of whom a service needs some with a government address."""
@@ -31,10 +32,10 @@ async def put(
 
     Whoever is added without being asked is somebody whom the caller manages already, in another team.
     """
-    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
     _require_open(service)
-    user = await access.find(tx, actor, models.User, user_id, "user_id")
+    user = await visibility.find(tx, actor, models.User, user_id, "user_id")
     wanted = set(permissions)
     _forbid_raising_oneself(actor, service_id, user_id, wanted)
     if user.state != "active":
@@ -71,7 +72,7 @@ async def put(
 
 async def remove(tx: AsyncSession, actor: Actor, *, service_id: UUID, user_id: UUID) -> models.Service:
     """Take a person out of a service; members may take themselves out."""
-    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     if actor.user_id != user_id:
         actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
     _require_open(service)

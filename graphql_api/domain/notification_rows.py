@@ -12,9 +12,9 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import text
 
-from graphql_api import tally
 from graphql_api.content.placeholders import ZERO_WIDTH
 from graphql_api.enums import Channel, KeyType, NotificationStatus, Postage
+from graphql_api.observability import operation_stats
 from graphql_api.recipients import email_addresses, phone_numbers
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.crypto import Signer
     from graphql_api.recipients.lists import Row
     from graphql_api.recipients.phone_numbers import PhoneNumber
     from graphql_api.recipients.postal_addresses import PostalAddress
@@ -197,5 +197,5 @@ async def write(tx: AsyncSession, rows: Sequence[Values]) -> list[UUID]:
         return []
     columns = {name: list(map(itemgetter(name), rows)) for name in _TYPES}
     written = list((await tx.execute(_INSERT, columns)).scalars())
-    tx.info[tally.MESSAGES] = tx.info.get(tally.MESSAGES, 0) + len(written)
+    tx.info[operation_stats.MESSAGES] = tx.info.get(operation_stats.MESSAGES, 0) + len(written)
     return written

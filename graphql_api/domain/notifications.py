@@ -9,25 +9,26 @@ from uuid import UUID
 
 from uuid_utils.compat import uuid7
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.content import values
 from graphql_api.content.placeholders import Values
 from graphql_api.domain import idempotency, limits, notification_rows, refusals, sendings
 from graphql_api.domain.notification_rows import Recipient
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.errors import DomainError, Invalid, refuse
-from graphql_api.queue import Task, enqueue
 from graphql_api.recipients import email_addresses, phone_numbers, postal_addresses
 from graphql_api.recipients.errors import RecipientError
 from graphql_api.recipients.lists import LONGEST_REFERENCE
+from graphql_api.tasks import Task, enqueue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.actors import Actor
+    from graphql_api.auth.crypto import Signer
     from graphql_api.domain.sendings import Prepared
     from graphql_api.enums import Postage
 
@@ -99,7 +100,7 @@ async def send(  # noqa: PLR0913 - the fields of the input
     }
     call = await idempotency.begin(tx, actor, "sendNotification", idempotency_key, arguments)
     if call.answer and call.answer["stored"]:
-        return await access.find(tx, actor, models.Notification, UUID(call.answer["notification_id"]))
+        return await visibility.find(tx, actor, models.Notification, UUID(call.answer["notification_id"]))
     prepared = await sendings.prepare(tx, actor, service_id=service_id, template_id=template_id)
     spent = limits.check(prepared.service, {prepared.channel.value: 1}, prepared.used, prepared.key_type)
     checked, problems = _check(
@@ -316,7 +317,7 @@ async def _again(
             continue
         notification_id = UUID(one["notification_id"])
         if one["stored"]:
-            results.append(Result(index, await access.find(tx, actor, models.Notification, notification_id)))
+            results.append(Result(index, await visibility.find(tx, actor, models.Notification, notification_id)))
             continue
         checked, problems = _check(prepared, **item)
         if checked:

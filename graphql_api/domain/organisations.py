@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import any_, bindparam, delete, exists, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.content.values import is_storable
 from graphql_api.domain import allowances, brandings, checks, holders, versions
 from graphql_api.domain.billing_details import details_of, wrong_details
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 ACTIVE, ARCHIVED = "ACTIVE", "ARCHIVED"
 PLAIN = ("can_approve_own_go_live_requests", "request_to_go_live_notes", "notes")
@@ -70,7 +71,7 @@ async def update(
 ) -> models.Organisation:
     """Change what is given; a new type, and crown, reach its services, and a new type their free allowance."""
     actor.require_platform_admin()
-    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    organisation = await visibility.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
     require_active(organisation)
     domains = _as_stored(changes["domains"] or ()) if "domains" in changes else None
     refuse([*_wrong(changes), *await _taken(tx, actor, organisation, changes, domains)])
@@ -96,7 +97,7 @@ async def update(
 async def archive(tx: AsyncSession, actor: Actor, *, organisation_id: UUID) -> models.Organisation:
     """Close an organisation that nobody uses any more; a second call changes nothing."""
     actor.require_platform_admin()
-    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    organisation = await visibility.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
     if not organisation.active:
         return organisation
     refuse(list(await _uses(tx, organisation_id)))

@@ -11,18 +11,18 @@ from uuid import UUID, uuid4
 
 import structlog
 
-from graphql_api import tokens
+from graphql_api.auth import tokens
 from graphql_api.enums import Channel
 from graphql_api.gateways import Outgoing
-from graphql_api.queue import Task, enqueue
 from graphql_api.recipients import phone_numbers
+from graphql_api.tasks import Task, enqueue
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.crypto import Signer
     from graphql_api.gateways import Gateways
     from graphql_api.settings import Settings
 

@@ -7,7 +7,8 @@ import io
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.content import values
 from graphql_api.content.placeholders import RECIPIENT_COLUMNS, normalise
 from graphql_api.domain import refusals
@@ -22,9 +23,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.domain.sendings import Prepared
-    from graphql_api.storage import Store
+    from graphql_api.gateways.object_store import Store
 
 MOST_ROWS = 250
 LONGEST_FILE_NAME = 255
@@ -80,11 +81,11 @@ async def find(tx: AsyncSession, actor: Actor, prepared: Prepared, source: Mappi
     if kind == "rows":
         return Source(path, None, content=_as_csv(prepared.channel, value))
     if kind == "upload_id":
-        upload = await access.find(tx, actor, models.Upload, value, *path)
+        upload = await visibility.find(tx, actor, models.Upload, value, *path)
         if upload.expires_at <= models.utcnow() or not _is_makers(actor, upload):
             raise NotFound(value, *path)
         return Source(path, upload.file_name, stored=upload_path(upload.id))
-    kept = await access.find(tx, actor, models.ContactList, value, *path)
+    kept = await visibility.find(tx, actor, models.ContactList, value, *path)
     if kept.archived or kept.service_id != prepared.service.id:
         raise NotFound(value, *path)
     if kept.template_type != prepared.channel:

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from graphql_api import london, models, prices
+from graphql_api import models
+from graphql_api.billing import london_days, prices
 from graphql_api.domain import limits, recipient_sources, sendings
 from graphql_api.enums import Channel, JobStatus, Postage, UserErrorCode
 from graphql_api.errors import DomainError, Invalid
@@ -28,12 +29,12 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.content.messages import Rendered
     from graphql_api.domain.recipient_sources import Source
     from graphql_api.domain.sendings import Prepared
+    from graphql_api.gateways.object_store import Store
     from graphql_api.recipients.lists import RecipientList, Row
-    from graphql_api.storage import Store
 
 Transaction = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
@@ -214,7 +215,7 @@ async def _already_sent(tx: AsyncSession, prepared: Prepared, source: Source) ->
             job.template_id == prepared.template.id,
             job.template_version == prepared.template.version,
             job.original_file_name == source.file_name,
-            job.created_at >= london.midnight(london.today()),
+            job.created_at >= london_days.midnight(london_days.today()),
             job.job_status != JobStatus.CANCELLED.value,
         )
         .order_by(job.created_at.desc())

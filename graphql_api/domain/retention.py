@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 USUAL_DAYS = 7
 DAYS = range(3, 91)
@@ -65,10 +66,10 @@ async def due(tx: AsyncSession, actor: Actor) -> list[Due]:
 
 
 def _cutoffs() -> dict[str, Any]:
-    today = london.today()
+    today = london_days.today()
     return {
         "days": list(DAYS),
-        "cutoffs": [london.midnight(today - timedelta(days=days)) for days in DAYS],
+        "cutoffs": [london_days.midnight(today - timedelta(days=days)) for days in DAYS],
         "usual": USUAL_DAYS,
         "least": DAYS[0],
         "most": DAYS[-1],

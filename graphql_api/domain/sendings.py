@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import func, select
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.content import messages
 from graphql_api.domain import audiences, limits, senders
 from graphql_api.domain.notification_rows import Sending
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.domain.audiences import Audience
 
 PERMISSIONS = {
@@ -83,8 +84,8 @@ async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, te
     service_id = service_id or actor.key_service_id
     if service_id is None:
         raise Invalid("Say which service sends.", "service_id", code=UserErrorCode.REQUIRED)
-    service = await access.find(tx, actor, models.Service, service_id, "service_id")
-    template = await access.find(tx, actor, models.Template, template_id, "template_id")
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id")
+    template = await visibility.find(tx, actor, models.Template, template_id, "template_id")
     if template.service_id != service.id:
         # Another service's template, which the caller may well see: for this service there is none.
         raise NotFound(template_id, "template_id")

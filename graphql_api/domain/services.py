@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import or_, select
 from sqlalchemy import update as updated
 
-from graphql_api import access, models
-from graphql_api.actors import PLATFORM_ADMIN
+from graphql_api import models
+from graphql_api.auth import visibility
+from graphql_api.auth.actors import PLATFORM_ADMIN
 from graphql_api.content import names
 from graphql_api.content.values import is_storable
 from graphql_api.domain import allowances, api_keys, brandings, checks, holders, neighbours, organisations, versions
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 TRIAL_LIMITS = {"email_message_limit": 50, "sms_message_limit": 50, "letter_message_limit": 50}
 TRIAL_LIMIT_ABROAD = 100
@@ -102,7 +103,7 @@ async def update(
     expected_version: int | None = None,
 ) -> models.Service:
     """Change the settings that are given; a change that changes nothing makes no version."""
-    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
     if not actor.platform_wide and any(field in changes for field in FOR_ADMINS):
         raise Forbidden(PLATFORM_ADMIN)
@@ -126,7 +127,7 @@ async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models
 
     A second call changes nothing. A live service is closed by platform admins only.
     """
-    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
     if not service.restricted and not actor.platform_wide:
         raise Forbidden(PLATFORM_ADMIN, "Only a platform admin may archive a live service.")
@@ -154,7 +155,7 @@ async def _owner(
     by_domain = await organisations.of_address(tx, user.email_address)
     if organisation_id is None or (by_domain and by_domain.id == organisation_id):
         return by_domain
-    organisation = await access.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    organisation = await visibility.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
     if not actor.platform_wide and organisation_id not in actor.organisation_ids:
         raise Forbidden(PLATFORM_ADMIN, "Only its members and platform admins may add a service to an organisation.")
     organisations.require_active(organisation)

@@ -15,11 +15,13 @@ from uuid import UUID, uuid4
 from sqlalchemy import Update, delete, select, update
 from sqlalchemy.orm import undefer
 
-from graphql_api import crypto, models, tally, tokens
+from graphql_api import models
+from graphql_api.auth import crypto, tokens
 from graphql_api.content.values import is_storable
 from graphql_api.domain import challenges
 from graphql_api.enums import AuthType, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid
+from graphql_api.observability import operation_stats
 from graphql_api.recipients import email_addresses
 
 if TYPE_CHECKING:
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.actors import Actor
+    from graphql_api.auth.crypto import Signer
     from graphql_api.domain.challenges import Challenge, Transactions
 
 LIFE = timedelta(hours=20)
@@ -63,7 +65,7 @@ async def sign_in(transaction: Transactions, *, email_address: str, password: st
     if user is None or not right:
         async with transaction() as tx:
             await tx.execute(_failed(user.id if user else uuid4()))
-        tally.hold(began + REFUSED_AFTER)
+        operation_stats.hold(began + REFUSED_AFTER)
         raise Invalid("The email address or the password is wrong.", code=UserErrorCode.CREDENTIALS_WRONG)
     locked = user.failed_login_count >= MOST_FAILURES
     if user.state != "active":
@@ -97,7 +99,7 @@ async def complete_sign_in(
         codes = await _codes(tx, user_id, challenges.CODE_TYPES[method])
     code = await _fitting(codes, proof[name].strip())
     if code is None or counted is None:
-        tally.hold(began + REFUSED_AFTER)
+        operation_stats.hold(began + REFUSED_AFTER)
         message = (
             "This is not the code that we sent." if method is AuthType.SMS else "This is not the link that we sent."
         )

@@ -8,7 +8,8 @@ from uuid import UUID
 
 from sqlalchemy import delete, select
 
-from graphql_api import access, models
+from graphql_api import models
+from graphql_api.auth import visibility
 from graphql_api.content import messages
 from graphql_api.domain import checks, idempotency, refusals, versions
 from graphql_api.domain.states import require_active
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
 
 CURRENT, ARCHIVED = "CURRENT", "ARCHIVED"
 UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
@@ -75,7 +76,7 @@ async def create(
 ) -> models.Template:
     """Add a template to a service, with its first version; `content` holds the fields of its channel."""
     # Locked, for it may be about to close.
-    service = await access.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, service.id, "service_id")
     user_id = actor.require_person()
     asked = {"service_id": service_id, "name": name, "channel": channel, "content": content}
@@ -185,7 +186,7 @@ def placeholders_of(template: models.Template) -> dict[str, str]:
 
 async def _of(tx: AsyncSession, actor: Actor, template_id: UUID) -> tuple[models.Template, models.Service, UUID]:
     """A template to be changed, its service, and who changes it."""
-    template = await access.find(tx, actor, models.Template, template_id, "template_id", lock=True)
+    template = await visibility.find(tx, actor, models.Template, template_id, "template_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, template.service_id, "template_id")
     return template, await tx.get_one(models.Service, template.service_id), actor.require_person()
 

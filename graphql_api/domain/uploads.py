@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.domain.recipients import Transaction
-    from graphql_api.storage import Store
+    from graphql_api.gateways.object_store import Store
 
 KEPT_FOR = timedelta(days=1)
 _READ_AT_ONCE = 2

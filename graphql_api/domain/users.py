@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 from sqlalchemy import select
 from sqlalchemy.dialects.postgresql import insert
 
-from graphql_api import access, crypto, models
-from graphql_api.actors import PLATFORM_ADMIN
+from graphql_api import models
+from graphql_api.auth import crypto, visibility
+from graphql_api.auth.actors import PLATFORM_ADMIN
 from graphql_api.domain import challenges, checks, email_domains, members, neighbours, passwords, platform_messages
 from graphql_api.domain.platform_messages import Kind
 from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.actors import Actor
+    from graphql_api.auth.crypto import Signer
     from graphql_api.domain.challenges import Challenge, Transactions
 
 COLUMNS = {
@@ -98,7 +99,7 @@ async def update(
     """Change one's own details, or those of a colleague whose team one manages, who is told of it by email."""
     caller_id = actor.require_person()
     user_id = user_id or caller_id
-    user = await access.find(tx, actor, models.User, user_id, "user_id", lock=True)
+    user = await visibility.find(tx, actor, models.User, user_id, "user_id", lock=True)
     own = user.id == caller_id
     if not own:
         await _require_management(tx, actor, user, changes)

@@ -10,7 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from graphql_api.complaints import Complaint
+from graphql_api.errors import Complaint
 from graphql_api.migrate import PYPROJECT
 from graphql_api.migrate.connections import connected
 from graphql_api.models.changes import LOGGED

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import sqlalchemy as sa
 
 from graphql_api import models
-from graphql_api.complaints import Complaint
+from graphql_api.errors import Complaint
 from graphql_api.migrate.connections import connected
 from graphql_api.migrate.owners import LOCK, NOTIFYS
 

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
 from graphql_api import models
-from graphql_api.complaints import Complaint
+from graphql_api.errors import Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from graphql_api.complaints import Complaint
+from graphql_api.errors import Complaint
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

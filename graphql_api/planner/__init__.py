@@ -31,22 +31,22 @@ import orjson
 import structlog
 from graphql import GraphQLError
 
-from graphql_api import points
-from graphql_api.database import Database
+from graphql_api.database.database import Database
+from graphql_api.database.sqlstates import BUSY, is_trouble, sqlstate
 from graphql_api.errors import DomainError, Refusal, TooManyRequests, Unavailable
-from graphql_api.limits import may_introspect
-from graphql_api.outages import BUSY, is_trouble, sqlstate
-from graphql_api.planner.cache import Plans
-from graphql_api.planner.connections import Borrowed, Kept
-from graphql_api.planner.refusals import Declined
-from graphql_api.planner.sources import Request
+from graphql_api.limits import points
+from graphql_api.limits.extension import may_introspect
+from graphql_api.planner.driver_pool import Borrowed, Kept
+from graphql_api.planner.errors import Declined
+from graphql_api.planner.plan_cache import Plans
+from graphql_api.planner.steps.steps import Request
 
 if TYPE_CHECKING:
     from graphql_api.context import Context
-    from graphql_api.masking import Schema
-    from graphql_api.planner.connections import Reads
-    from graphql_api.rates import Standing
-    from graphql_api.requests import Operation
+    from graphql_api.http.requests import Operation
+    from graphql_api.limits.buckets import Standing
+    from graphql_api.observability.error_masking import Schema
+    from graphql_api.planner.driver_pool import Reads
     from graphql_api.settings import Settings
 
 FORMAT = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z

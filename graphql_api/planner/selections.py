@@ -11,8 +11,8 @@ from graphql.execution.values import get_argument_values
 from graphql.language import Visitor
 from strawberry.types.arguments import convert_arguments
 
-from graphql_api.planner.refusals import Declined
-from graphql_api.planner.writing import Code, sure
+from graphql_api.planner.errors import Declined
+from graphql_api.planner.steps.codegen import Code, sure
 from schema.core import entity_of
 from schema.core.connection import Connection
 from schema.core.entity import is_entity
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from graphql import FragmentDefinitionNode, OperationDefinitionNode
     from graphql.execution.values import VariableValues
 
-    from graphql_api.masking import Schema
-    from graphql_api.planner.sources import Request
+    from graphql_api.observability.error_masking import Schema
+    from graphql_api.planner.steps.steps import Request
 
 Details = list[Any]
 """The nodes that one response key was asked for by; their selections are one."""

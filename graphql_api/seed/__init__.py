@@ -16,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 import asyncpg
 from pwdlib.hashers.argon2 import Argon2Hasher
 
-from graphql_api import crypto, london, models
+from graphql_api import models
+from graphql_api.auth import crypto
+from graphql_api.billing import london_days
 from graphql_api.content import names
 from graphql_api.seed import bodies, drafts, facts, messages, plans, teams, worlds, writing
 from graphql_api.seed.showcases import Showcase
@@ -27,8 +29,8 @@ if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from graphql_api.crypto import Signer
-    from graphql_api.storage import Store
+    from graphql_api.auth.crypto import Signer
+    from graphql_api.gateways.object_store import Store
 
     Progress = Callable[[str, int, int], None]
 
@@ -97,7 +99,7 @@ async def seed(
             empty = await _is_empty(connection)
             if not empty and not force:
                 raise Refused("The database already holds other data: give an empty one, or --force to add to it.")
-            moment = now or min(london.midnight(london.today()) + timedelta(hours=1), models.utcnow())
+            moment = now or min(london_days.midnight(london_days.today()) + timedelta(hours=1), models.utcnow())
             hashed = await asyncio.to_thread(_hash, signer)
             world = World(Sizes.of(notifications, history), moment, signer, hashed)
             await _Filling(world, connection, progress or _silent).run(store, in_bulk=empty and notifications >= MANY)

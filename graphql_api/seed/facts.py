@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.dialects.postgresql import asyncpg as driver
 
-from graphql_api import london
+from graphql_api.billing import london_days
 from graphql_api.domain import facts
 from graphql_api.enums import Channel
 
@@ -58,6 +58,6 @@ async def reckon(connection: asyncpg.Connection, clock: Clock, demo_service: obj
         values: dict[str, Any] = {"channels": list(map(str, Channel))} | days
         await connection.execute(str(compiled), *(values[name] for name in compiled.positiontup or ()))
     await connection.execute(USAGE, clock.now.date())
-    year = london.financial_year(clock.today)
+    year = london_days.financial_year(clock.today)
     await connection.execute(ALLOWANCES, year)
     await connection.execute(CUSTOM, demo_service, year, allowance)

@@ -10,7 +10,7 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
-from graphql_api import london
+from graphql_api.billing import london_days
 from graphql_api.domain.notification_rows import INVALID_PREFIX, job_notification_id
 from graphql_api.enums import KeyType, NotificationStatus
 from graphql_api.seed.audiences import BY_KEY, BY_LIST, TO_TEAM, Audiences, Entry
@@ -141,7 +141,7 @@ class Post:
                 status = "delivered"
             sent_at = updated_at = sent_by = reference = client_reference = None
             if letter:
-                leaves = london.midnight(london.day_of(moment)) + LETTERS_LEAVE
+                leaves = london_days.midnight(london_days.day_of(moment)) + LETTERS_LEAVE
                 sent_at = max(moment, leaves)
                 updated_at = sent_at + timedelta(days=2) if lot.age > SILENCE else min(now, sent_at)
                 reference = "".join(self._random.choices(_LETTERS, k=16))
@@ -211,7 +211,7 @@ class Post:
             self._random.choices(list(ways), list(ways.values()), k=cell.count),
             strict=True,
         )
-        begin = london.midnight(cell.day)
+        begin = london_days.midnight(cell.day)
         for (paper, way), count in Counter(chosen).items():
             lot = Lot(team, paper, paper.version_at(begin), self._age(cell), BY_KEY)
             letter = paper.row.template_type == "letter"

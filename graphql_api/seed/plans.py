@@ -8,7 +8,8 @@ from datetime import date, datetime, timedelta
 from math import log
 from typing import TYPE_CHECKING
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 from graphql_api.enums import JobStatus
 from graphql_api.seed import words
 from graphql_api.seed.teams import ARCHIVED, CREATED
@@ -93,7 +94,7 @@ def settle(world: World, papers: dict[Team, list[Paper]]) -> Plan:
 
 
 def _past_days(world: World, team: Team, first_kept: date) -> list[date]:
-    began = london.day_of(team.messages_from or team.service.created_at + 2 * DAY)
+    began = london_days.day_of(team.messages_from or team.service.created_at + 2 * DAY)
     since = max(began, world.clock.today - timedelta(days=YEAR))
     # The last message of a service that was closed left before that.
     until = first_kept - timedelta(days=7 if team.state == ARCHIVED else 0)
@@ -142,7 +143,7 @@ class _Jobs:
     def _batch(self, day: date, rows: int) -> Batch:
         world, team = self._world, self._team
         dice, clock = world.dice, world.clock
-        begin = london.midnight(day)
+        begin = london_days.midnight(day)
         if day == clock.today:
             begin, end = clock.midnight, max(clock.midnight, clock.now - SETTLED - timedelta(seconds=rows / 500))
         else:

@@ -13,12 +13,13 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import inspect
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from graphql_api.crypto import Signer
+    from graphql_api.auth.crypto import Signer
 
 M = TypeVar("M", bound=models.Model)
 T = TypeVar("T")
@@ -122,8 +123,8 @@ class Clock:
     midnight: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.today = london.day_of(self.now)
-        self.midnight = london.midnight(self.today)
+        self.today = london_days.day_of(self.now)
+        self.midnight = london_days.midnight(self.today)
 
     def ago(self, days: float) -> datetime:
         """So many days before the last midnight."""

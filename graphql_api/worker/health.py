@@ -18,7 +18,7 @@ from graphql_api.worker.faults import described
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.database import Database
+    from graphql_api.database.database import Database
     from graphql_api.worker.work import Work
 
 OF_A_TABLE = 600

@@ -25,7 +25,7 @@ from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 
 from graphql_api.enums import Channel
 from graphql_api.errors import Unavailable
-from graphql_api.queue import Task
+from graphql_api.tasks import Task
 from graphql_api.worker import jobs, notifications
 from graphql_api.worker.faults import described
 from graphql_api.worker.schedule import NIGHTLY, SCHEDULE

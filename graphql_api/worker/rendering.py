@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncSession
 
+    from graphql_api.auth.crypto import Signer
     from graphql_api.content import messages
-    from graphql_api.crypto import Signer
 
 
 class Rendered(NamedTuple):

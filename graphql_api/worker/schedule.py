@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from graphql_api.domain import api_keys, deliveries, facts, idempotency, job_runs, retention, search_entries, uploads
-from graphql_api.queue import forget_runs, run_held
+from graphql_api.tasks import forget_runs, run_held
 from graphql_api.worker import health
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.worker.work import Work
 
 log = structlog.get_logger(__name__)

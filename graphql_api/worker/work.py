@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import text
 
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain.deliveries import Pace
 from graphql_api.gateways import FakeGateway, Gateways
-from graphql_api.storage import Store
+from graphql_api.gateways.object_store import Store
 from graphql_api.worker.batches import Batches
 
 if TYPE_CHECKING:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
+    from graphql_api.auth.actors import Actor
     from graphql_api.models import base
     from loaders.core.filters import Filter
     from loaders.core.orders import Order

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from aiodataloader import DataLoader
 
-from graphql_api import access
+from graphql_api.auth import visibility
 from loaders.core import statements
 from loaders.core.paging import Arguments, Slice, freeze
 
@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-    from graphql_api.actors import Actor
-    from graphql_api.database import Database
+    from graphql_api.auth.actors import Actor
+    from graphql_api.database.database import Database
     from loaders.core.declare import Batch, Many, One, Page, Row
 
 T = TypeVar("T")
@@ -39,7 +39,7 @@ class Loaders:
         self.database = database
         self.actor = actor
         self.bulk = bulk
-        self.scope = access.scope(actor)
+        self.scope = visibility.scope(actor)
         self._seen_by: dict[str, Any] | None = None
         self._gate = asyncio.Semaphore(AT_ONCE)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
@@ -131,7 +131,7 @@ class Loaders:
 
     async def _fetch(self, statement: Any, values: Mapping[str, Any], *, bulk: bool = False) -> Sequence[Any]:
         if self._seen_by is None:
-            self._seen_by = access.values(self.actor)
+            self._seen_by = visibility.values(self.actor)
         bound = {**self._seen_by, **values}
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:

@@ -33,7 +33,7 @@ from sqlalchemy import (
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import visitors
 
-from graphql_api import access
+from graphql_api.auth import visibility
 from loaders.core.filters import Also
 
 if TYPE_CHECKING:
@@ -76,12 +76,12 @@ def readable(model: Any) -> tuple[str, ...]:
 
 
 @lru_cache(maxsize=2_048)
-def by_key(row: Row, scope: access.Scope) -> Any:
+def by_key(row: Row, scope: visibility.Scope) -> Any:
     """Rows by their unique keys, bound as the arrays `key_0`, `key_1` ...; the archive's after the table's own."""
     return found(row, scope, readable(row.model))
 
 
-def found(row: Row, scope: access.Scope, names: Names) -> Any:
+def found(row: Row, scope: visibility.Scope, names: Names) -> Any:
     """`by_key` with these columns alone; not kept."""
     own = _selected_by_key(row, row.model, scope, names)
     if row.archive is None:
@@ -90,7 +90,7 @@ def found(row: Row, scope: access.Scope, names: Names) -> Any:
 
 
 @lru_cache(maxsize=64)
-def kinds(rows: tuple[Row, ...], scope: access.Scope) -> Any:
+def kinds(rows: tuple[Row, ...], scope: visibility.Scope) -> Any:
     """Which of several tables holds each id of the array `key_0`: its place in `rows`, and the id."""
     tables = [(index, model) for index, row in enumerate(rows) for model in (row.model, row.archive) if model]
     return union_all(
@@ -108,12 +108,12 @@ def kinds(rows: tuple[Row, ...], scope: access.Scope) -> Any:
 
 
 @lru_cache(maxsize=512)
-def lists(many: Many, scope: access.Scope) -> Any:
+def lists(many: Many, scope: visibility.Scope) -> Any:
     """Every parent's list, bound as the array `key_0`, in the list's order."""
     return listed(many, scope, readable(many.model))
 
 
-def listed(many: Many, scope: access.Scope, names: Names) -> Any:
+def listed(many: Many, scope: visibility.Scope, names: Names) -> Any:
     """`lists` with these columns alone; not kept."""
     statement = (
         select(*_columns(many.model, scope, names))
@@ -127,7 +127,7 @@ def listed(many: Many, scope: access.Scope, names: Names) -> Any:
 
 @lru_cache(maxsize=1_024)
 def slices(
-    page: Page, scope: access.Scope, order: Order, size: int, shapes: Shapes, *, backwards: bool, onwards: bool
+    page: Page, scope: visibility.Scope, order: Order, size: int, shapes: Shapes, *, backwards: bool, onwards: bool
 ) -> Select[Any]:
     """A page for every parent, one row more than asked for, nearest to the cursor first.
 
@@ -137,7 +137,7 @@ def slices(
     return sliced(page, scope, going, readable(page.model))
 
 
-def sliced(page: Page, scope: access.Scope, going: Going, names: Names) -> Select[Any]:
+def sliced(page: Page, scope: visibility.Scope, going: Going, names: Names) -> Select[Any]:
     """`slices` with these columns alone, and for one parent as plain values instead of arrays; not kept."""
     descending = going.descending
     keys = going.order.keys(going.order.descending)
@@ -162,7 +162,7 @@ def sliced(page: Page, scope: access.Scope, going: Going, names: Names) -> Selec
 
 
 def _part(
-    page: Page, model: type[base.Model], scope: access.Scope, going: Going, names: Names, parents: Any
+    page: Page, model: type[base.Model], scope: visibility.Scope, going: Going, names: Names, parents: Any
 ) -> Select[Any]:
     """The rows of a page that one of its tables holds, in the page's order."""
     keys = tuple(_over(model, page, key) for key in going.order.keys(going.order.descending))
@@ -180,7 +180,7 @@ def _part(
 
 @lru_cache(maxsize=2_048)
 def behind(
-    page: Page, scope: access.Scope, order: Order, shapes: Shapes, *, backwards: bool, alone: bool = False
+    page: Page, scope: visibility.Scope, order: Order, shapes: Shapes, *, backwards: bool, alone: bool = False
 ) -> Select[Any]:
     """For every parent and cursor, whether anything lies on the near side of it, the cursor's own place included.
 
@@ -202,7 +202,7 @@ def behind(
 
 
 @lru_cache(maxsize=1_024)
-def totals(page: Page, scope: access.Scope, shapes: Shapes, *, alone: bool = False) -> Select[Any]:
+def totals(page: Page, scope: visibility.Scope, shapes: Shapes, *, alone: bool = False) -> Select[Any]:
     """How many there are: of the whole list, of one parent `alone`, or for every parent bound in the array `key_0`."""
     alone = alone or page.key is None
     parts = [_counted(page, model, scope, shapes, alone=alone) for model in _tables(page, shapes)]
@@ -213,7 +213,9 @@ def totals(page: Page, scope: access.Scope, shapes: Shapes, *, alone: bool = Fal
     return select(total) if alone else select(both.c.key, total).group_by(both.c.key)
 
 
-def _counted(page: Page, model: type[base.Model], scope: access.Scope, shapes: Shapes, *, alone: bool) -> Select[Any]:
+def _counted(
+    page: Page, model: type[base.Model], scope: visibility.Scope, shapes: Shapes, *, alone: bool
+) -> Select[Any]:
     """How many of them one of a page's tables holds."""
     total = func.count().label("total")
     key: Any = None if page.key is None else _over(model, page, page.key)
@@ -239,13 +241,13 @@ def values_of(page: Page, filters: Mapping[str, Any], shapes: Shapes) -> dict[st
     return bound
 
 
-def beside(row: Row, scope: access.Scope, names: Names) -> Select[Any]:
+def beside(row: Row, scope: visibility.Scope, names: Names) -> Select[Any]:
     """Every row of a table that a to-one edge may lead to, with these columns, to be joined by its key; not kept."""
     statement = select(*_columns(row.model, scope, names))
     return statement if row.implied else _seen(statement, row.model, scope)
 
 
-def _selected_by_key(row: Row, model: type[base.Model], scope: access.Scope, names: tuple[str, ...]) -> Select[Any]:
+def _selected_by_key(row: Row, model: type[base.Model], scope: visibility.Scope, names: tuple[str, ...]) -> Select[Any]:
     keys = [getattr(model, key.key) for key in row.key]
     arrays = [_array(f"key_{index}", key) for index, key in enumerate(row.key)]
     if len(keys) == 1:
@@ -259,7 +261,7 @@ def _selected_by_key(row: Row, model: type[base.Model], scope: access.Scope, nam
 
 
 def _columns(
-    model: type[base.Model], scope: access.Scope, names: tuple[str, ...], like: type[base.Model] | None = None
+    model: type[base.Model], scope: visibility.Scope, names: tuple[str, ...], like: type[base.Model] | None = None
 ) -> list[Any]:
     """The columns by attribute name: null where the table lacks one, or where the scope may not see its value."""
     result: list[Any] = []
@@ -268,18 +270,18 @@ def _columns(
         if attribute is None:
             result.append(null().cast(getattr(like, name).type).label(name))
             continue
-        guard = access.guard(attribute, scope)
+        guard = visibility.guard(attribute, scope)
         result.append((attribute if guard is None else case((guard, attribute))).label(name))
     return result
 
 
-def _seen(statement: Any, model: type[base.Model], scope: access.Scope) -> Any:
-    predicate = access.visible(model, scope)
+def _seen(statement: Any, model: type[base.Model], scope: visibility.Scope) -> Any:
+    predicate = visibility.visible(model, scope)
     return statement if predicate is None else statement.where(predicate)
 
 
 def _conditions(
-    statement: Select[Any], page: Page, model: type[base.Model], scope: access.Scope, shapes: Shapes
+    statement: Select[Any], page: Page, model: type[base.Model], scope: visibility.Scope, shapes: Shapes
 ) -> Select[Any]:
     """What rows of a page's own table must fulfil, or of a second one; what lies in both counts once."""
     statement = _seen(statement, model, scope)

@@ -4,7 +4,7 @@ from typing import Any, Generic, TypeVar
 
 import strawberry
 
-from graphql_api import points
+from graphql_api.limits import points
 from loaders.core import Arguments, Page, Slice
 from schema.core.info import Info
 

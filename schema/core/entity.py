@@ -11,8 +11,8 @@ from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
 
 import strawberry
 
-from graphql_api import points
 from graphql_api.context import Context
+from graphql_api.limits import points
 from loaders.core import Row, readable, row
 from schema.core import descriptions, resolvers
 from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne

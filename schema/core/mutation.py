@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar, dataclass_transform
 
 import strawberry
 
-from graphql_api import points, tally
 from graphql_api.errors import DomainError
+from graphql_api.limits import points
+from graphql_api.observability import operation_stats
 from schema.core import descriptions
 from schema.core.info import Info
 from schema.core.types import describe
@@ -46,7 +47,7 @@ def mutation(resolve: Callable[..., Awaitable[P]], *, weighing: int = points.MUT
         except DomainError as refusal:
             from schema.errors import user_errors  # noqa: PLC0415 - they are made of core's types
 
-            tally.add(refusals=frozenset({refusal.code}))
+            operation_stats.add(refusals=frozenset({refusal.code}))
             info.context.read_anew()
             return answer(user_errors=user_errors(refusal, info.context))
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import strawberry
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.errors import Forbidden, Unauthenticated
 from loaders.core import Arguments, One, Page
 from loaders.core.filters import uuid_or_none

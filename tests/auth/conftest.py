@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.settings import Settings
 from tests.tokens import Door
 

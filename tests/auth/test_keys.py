@@ -10,10 +10,11 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from graphql_api import auth, models
-from graphql_api.actors import OF_A_KEY, Actor, Kind
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import authentication
+from graphql_api.auth.actors import OF_A_KEY, Actor, Kind
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from tests.auth.conftest import SECRET, change
 from tests.builders import Builders
@@ -106,7 +107,7 @@ async def test_a_key_revoked_long_ago_is_forgotten(door: Door, make: Builders) -
     service = await make.service()
     await make.api_key(service, secret=SECRET, expiry_date=models.utcnow() - timedelta(days=8))
 
-    assert await door.refusal(jwt(str(service.id), SECRET)) == auth.UNKNOWN_KEY
+    assert await door.refusal(jwt(str(service.id), SECRET)) == authentication.UNKNOWN_KEY
 
 
 async def test_a_key_ends_when_its_life_does(door: Door, make: Builders) -> None:
@@ -130,18 +131,18 @@ async def test_what_is_wrong_with_a_key_is_told_to_its_holder_alone(door: Door, 
     archived = await make.service(active=False)
     await make.api_key(archived, secret=SECRET, expiry_date=models.utcnow())
 
-    assert await door.refusal(jwt(str(archived.id), "another")) == auth.UNKNOWN_KEY
-    assert await door.refusal(jwt(str(uuid4()), SECRET)) == auth.UNKNOWN_KEY
-    assert await door.refusal(f"key-{uuid4()}-{SECRET}") == auth.UNKNOWN_KEY
-    assert await door.refusal(f"key-{archived.id}-{uuid4()}") == auth.UNKNOWN_KEY
+    assert await door.refusal(jwt(str(archived.id), "another")) == authentication.UNKNOWN_KEY
+    assert await door.refusal(jwt(str(uuid4()), SECRET)) == authentication.UNKNOWN_KEY
+    assert await door.refusal(f"key-{uuid4()}-{SECRET}") == authentication.UNKNOWN_KEY
+    assert await door.refusal(f"key-{archived.id}-{uuid4()}") == authentication.UNKNOWN_KEY
 
 
 async def test_a_key_of_another_service_is_not_taken(door: Door, make: Builders) -> None:
     other = await make.service()
     await make.api_key(other)
 
-    assert await door.refusal(jwt(str(other.id), SECRET)) == auth.UNKNOWN_KEY
-    assert await door.refusal(f"key-{other.id}-{SECRET}") == auth.UNKNOWN_KEY
+    assert await door.refusal(jwt(str(other.id), SECRET)) == authentication.UNKNOWN_KEY
+    assert await door.refusal(f"key-{other.id}-{SECRET}") == authentication.UNKNOWN_KEY
 
 
 @pytest.mark.parametrize("stored", ["", "nonsense", "e30.AAAA", "IiI"])
@@ -152,8 +153,8 @@ async def test_a_secret_that_cannot_be_read_fits_nothing(
     key = await make.api_key(service)
     await change(database, "UPDATE api_keys SET secret = :stored WHERE id = :id", stored=stored, id=key.id)
 
-    assert await door.refusal(jwt(str(service.id), "")) == auth.UNKNOWN_KEY
-    assert await door.refusal(jwt(str(service.id), "None")) == auth.UNKNOWN_KEY
+    assert await door.refusal(jwt(str(service.id), "")) == authentication.UNKNOWN_KEY
+    assert await door.refusal(jwt(str(service.id), "None")) == authentication.UNKNOWN_KEY
 
 
 async def test_a_person_cannot_be_named_beside_a_key(door: Door, make: Builders, keyed: Keyed) -> None:

@@ -6,8 +6,8 @@ from uuid import uuid4
 
 import pytest
 
-from graphql_api import auth
-from graphql_api.actors import Actor, Kind
+from graphql_api.auth import authentication
+from graphql_api.auth.actors import Actor, Kind
 from graphql_api.enums import ServicePermission
 from graphql_api.settings import Settings
 from tests.auth.conftest import SECRET
@@ -53,7 +53,7 @@ async def test_a_client_signs_with_its_own_secret(door: Door, make: Builders) ->
     expected = "The token was not signed with a secret of its issuer."
     assert await door.refusal(jwt("notify-admin", SECRET), str(user.id)) == expected
     assert await door.refusal(jwt("notify-admin", ""), str(user.id)) == expected
-    assert await door.refusal(jwt("another-client", ADMIN_SECRET), str(user.id)) == auth.UNKNOWN_KEY
+    assert await door.refusal(jwt("another-client", ADMIN_SECRET), str(user.id)) == authentication.UNKNOWN_KEY
 
 
 async def test_every_secret_of_a_client_is_taken(door: Door, make: Builders, settings: Settings) -> None:

@@ -11,10 +11,11 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from graphql_api import auth, models, tokens
-from graphql_api.actors import Actor, Kind
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import authentication, tokens
+from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
 from tests.auth.conftest import change
 from tests.builders import Builders
@@ -131,7 +132,7 @@ async def test_a_session_belongs_to_one_person(door: Door, make: Builders, signe
         database, "UPDATE users SET current_session_id = :session WHERE id = :user", session=session_id, user=admin.id
     )
 
-    assert await door.refusal(tokens.of_session(signer, admin.id, session_id)) == auth.UNKNOWN_SESSION
+    assert await door.refusal(tokens.of_session(signer, admin.id, session_id)) == authentication.UNKNOWN_SESSION
 
 
 async def test_a_session_ends_after_twenty_hours(
@@ -148,7 +149,7 @@ async def test_only_active_people_have_sessions(
 ) -> None:
     token = await session(make, database, signer, await make.user(state=state))
 
-    assert await door.refusal(token) == auth.UNKNOWN_SESSION
+    assert await door.refusal(token) == authentication.UNKNOWN_SESSION
 
 
 async def test_a_platform_admin_must_come_back_within_half_an_hour(

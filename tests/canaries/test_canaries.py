@@ -22,9 +22,10 @@ import websockets
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from graphql_api import migrate, models, postgres, tokens
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import migrate, models, postgres
+from graphql_api.auth import tokens
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.enums import Channel
 from graphql_api.settings import Settings, asyncpg_url
 from tests.builders import Builders

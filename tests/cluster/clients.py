@@ -15,7 +15,7 @@ from typing import Any
 import httpx2
 
 from graphql_api import models
-from graphql_api.crypto import Signer
+from graphql_api.auth.crypto import Signer
 from graphql_api.settings import Settings
 from tests.cluster.rigs import HOST, free_port
 

@@ -11,8 +11,8 @@ import pytest
 import pytest_asyncio
 
 from graphql_api import migrate
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import rigs

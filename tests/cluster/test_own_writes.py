@@ -7,12 +7,12 @@ from typing import Any
 
 import pytest
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.database.database import Database
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from schema import schema
 from tests.builders import Builders, key, platform_admin
 from tests.cluster.conftest import Connect

@@ -12,12 +12,13 @@ from pydantic import SecretStr
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api import models, tokens
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import tokens
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
+from graphql_api.database.listen import tell
 from graphql_api.domain import sessions
 from graphql_api.errors import Unavailable
-from graphql_api.events import tell
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients

@@ -10,9 +10,9 @@ from collections.abc import Callable
 
 import pytest
 
-from graphql_api import tokens
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth import tokens
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import sessions
 from graphql_api.settings import Settings
 from tests.builders import Builders

@@ -14,7 +14,7 @@ from sqlalchemy import func, select, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from graphql_api import models
-from graphql_api.database import Database
+from graphql_api.database.database import Database
 from graphql_api.errors import Unavailable
 from tests.builders import Builders
 from tests.cluster.conftest import Connect

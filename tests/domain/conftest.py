@@ -4,9 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
-from graphql_api.storage import Store
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
+from graphql_api.gateways.object_store import Store
 from tests.domain.desks import Desk
 from tests.domain.senders import Sender
 

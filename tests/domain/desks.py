@@ -10,13 +10,13 @@ import pytest
 from sqlalchemy import text
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from graphql_api.domain import jobs, recipients
 from graphql_api.errors import (
     DomainError,
 )
-from graphql_api.storage import Store
+from graphql_api.gateways.object_store import Store
 
 GOOD = "phone number,name\n07700900001,Zoë\n07700900002,Åsa 🎉\n"
 

@@ -9,9 +9,9 @@ import pytest
 from sqlalchemy import select
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import api_keys
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, NotFound

@@ -15,9 +15,10 @@ import pytest
 import time_machine
 from sqlalchemy import text
 
-from graphql_api import london, models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth.actors import Actor
+from graphql_api.billing import london_days
+from graphql_api.database.database import Database
 from graphql_api.domain import facts
 from graphql_api.enums import Channel
 from graphql_api.errors import Forbidden
@@ -337,9 +338,9 @@ async def test_facts_are_what_the_messages_say(make: Builders, database: Databas
         }
         await chance.choice([make.notification, make.erased])(template, **values)  # type: ignore[operator]
         if key_type != "test":
-            counted[london.day_of(moment), template.id, key_type, status] += 1
+            counted[london_days.day_of(moment), template.id, key_type, status] += 1
             if template.template_type == "sms" and status in rates["sms"]:
-                units[london.day_of(moment), template.id] += 2
+                units[london_days.day_of(moment), template.id] += 2
 
     with nightfall("2026-10-28T12:00"):
         await night(database)

@@ -13,8 +13,8 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api import models
-from graphql_api.actors import Actor, Kind
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor, Kind
+from graphql_api.database.database import Database
 from graphql_api.domain import idempotency
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated

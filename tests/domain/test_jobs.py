@@ -12,9 +12,9 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import jobs
 from graphql_api.enums import Channel, ErrorPolicy, KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import (
@@ -25,7 +25,7 @@ from graphql_api.errors import (
     RecipientListRefused,
     Unauthenticated,
 )
-from graphql_api.storage import Store
+from graphql_api.gateways.object_store import Store
 from tests.builders import Builders, key, person, platform_admin, stranger
 from tests.domain.desks import GOOD, Desk, csv
 

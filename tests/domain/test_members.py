@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select, text
 
 from graphql_api import models
-from graphql_api.actors import Actor, Kind
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor, Kind
+from graphql_api.database.database import Database
 from graphql_api.domain import members
 from graphql_api.enums import ServicePermission, UserErrorCode
 from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound, Unauthenticated

@@ -8,9 +8,9 @@ from uuid import uuid4
 import pytest
 
 from graphql_api import models
+from graphql_api.auth.crypto import Signer
 from graphql_api.content.messages import Template
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.database.database import Database
 from graphql_api.domain import notification_rows
 from graphql_api.domain.notification_rows import Sending
 from graphql_api.enums import Channel

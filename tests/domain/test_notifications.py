@@ -8,8 +8,8 @@ from uuid import uuid4
 import pytest
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
 from graphql_api.domain import limits
 from graphql_api.enums import Channel, KeyType, Postage, ServicePermission, UserErrorCode
 from graphql_api.errors import DomainError, Forbidden, NotFound, Unauthenticated

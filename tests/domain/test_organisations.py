@@ -7,15 +7,16 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from graphql_api import london, models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth.actors import Actor
+from graphql_api.billing import london_days
+from graphql_api.database.database import Database
 from graphql_api.domain import brandings, organisations
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, NotFound, Unauthenticated
 from tests.builders import Builders, of_organisation, person, platform_admin, stranger
 
-YEAR = london.financial_year(london.today())
+YEAR = london_days.financial_year(london_days.today())
 
 
 async def create(database: Database, actor: Actor, **values: Any) -> models.Organisation:

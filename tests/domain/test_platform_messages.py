@@ -10,9 +10,9 @@ import pytest
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
-from graphql_api import tokens
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth import tokens
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import platform_messages
 from graphql_api.domain.platform_messages import Kind
 from graphql_api.gateways import Gateways

@@ -11,8 +11,8 @@ from sqlalchemy import select, text
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
 from graphql_api import models
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import api_keys, limits, members, notifications, organisations, services, templates
 from graphql_api.enums import Channel, KeyType, OrganisationType, ServicePermission
 from graphql_api.errors import AlreadyExists, DailyLimitExceeded, DomainError, VersionConflict

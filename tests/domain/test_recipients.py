@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import text
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.domain import recipient_sources
 from graphql_api.enums import Channel
 from graphql_api.errors import (

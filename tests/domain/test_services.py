@@ -9,9 +9,10 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import select
 
-from graphql_api import london, models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth.actors import Actor
+from graphql_api.billing import london_days
+from graphql_api.database.database import Database
 from graphql_api.domain import brandings, services
 from graphql_api.enums import OrganisationType, ServicePermission, UserErrorCode
 from graphql_api.errors import (
@@ -26,7 +27,7 @@ from graphql_api.errors import (
 from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
 from tests.conftest import Statements
 
-YEAR = london.financial_year(london.today())
+YEAR = london_days.financial_year(london_days.today())
 
 
 async def create(database: Database, actor: Actor, name: str = "Parking permits", **values: Any) -> models.Service:

@@ -11,15 +11,17 @@ from typing import Any
 import pytest
 from sqlalchemy import select, text
 
-from graphql_api import auth, crypto, models, tally, tokens
-from graphql_api.actors import Actor, Kind
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import authentication, crypto, tokens
+from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import challenges, sessions
 from graphql_api.domain.challenges import Challenge
 from graphql_api.domain.sessions import SignedIn
 from graphql_api.enums import AuthType, UserErrorCode
 from graphql_api.errors import DomainError, Forbidden, IllegalState, Invalid, Unauthenticated
+from graphql_api.observability import operation_stats
 from graphql_api.settings import Settings
 from tests.builders import Builders, key, person
 from tests.conftest import Statements
@@ -119,7 +121,7 @@ async def test_the_right_code_begins_a_session(
 
     signed_in = await desk.complete(challenge, sms_code=code)
 
-    actor = await auth.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
+    actor = await authentication.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
     assert actor == Actor(Kind.PERSON, user_id=user.id, session_id=signed_in.session.id)
     kept = await desk.of(user)
     assert (kept.current_session_id, kept.failed_login_count) == (signed_in.session.id, 0)
@@ -187,7 +189,7 @@ async def test_a_refusal_takes_as_long_and_does_as_much_whatever_was_wrong(
 ) -> None:
     of_notify = await make.user(password=OF_NOTIFY)
     for address in (user.email_address, of_notify.email_address, "nobody@example.gov.uk"):
-        began, told = time.monotonic(), tally.begin()
+        began, told = time.monotonic(), operation_stats.begin()
         with statements(2):
             await refusal(desk.sign_in(address, "another"))
         assert 0 <= told.not_before - began - sessions.REFUSED_AFTER < 0.1
@@ -305,8 +307,8 @@ async def test_a_new_session_ends_the_others(
     second = await desk.complete(await desk.sign_in(user.email_address), sms_code=(await desk.codes())[-1])
 
     with pytest.raises(Unauthenticated):
-        await auth.actor_of(first.token, None, database=database, settings=settings, signer=signer)
-    actor = await auth.actor_of(second.token, None, database=database, settings=settings, signer=signer)
+        await authentication.actor_of(first.token, None, database=database, settings=settings, signer=signer)
+    actor = await authentication.actor_of(second.token, None, database=database, settings=settings, signer=signer)
     assert actor.session_id == second.session.id
     async with database.reading() as connection:
         assert (await connection.scalars(select(models.Session.id))).all() == [second.session.id]
@@ -411,14 +413,14 @@ async def test_signing_out_ends_the_session(
     desk: Desk, user: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
     signed_in = await desk.complete(await desk.sign_in(user.email_address), sms_code=(await desk.codes())[0])
-    actor = await auth.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
+    actor = await authentication.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
 
     async with database.transaction() as tx:
         await sessions.sign_out(tx, actor)
 
     assert (await desk.of(user)).current_session_id is None
     with pytest.raises(Unauthenticated):
-        await auth.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
+        await authentication.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
 
 
 async def test_only_people_sign_out(make: Builders, database: Database) -> None:

@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import select
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from graphql_api.domain import templates
 from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
 from graphql_api.errors import (

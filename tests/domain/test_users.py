@@ -10,10 +10,11 @@ from uuid import UUID, uuid4
 import pytest
 from sqlalchemy import func, select, text
 
-from graphql_api import crypto, models, tokens
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import crypto, tokens
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import passwords, sessions, users
 from graphql_api.enums import AuthType, ServicePermission
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, NotFound, Problems, Unauthenticated

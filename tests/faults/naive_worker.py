@@ -15,9 +15,9 @@ from sqlalchemy import text
 from graphql_api import worker
 from graphql_api.domain import job_runs, notification_rows
 from graphql_api.gateways import Outgoing
-from graphql_api.queue import Task
 from graphql_api.recipients.lists import open_list
 from graphql_api.settings import Settings
+from graphql_api.tasks import Task
 from graphql_api.worker import queue
 
 if TYPE_CHECKING:

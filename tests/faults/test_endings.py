@@ -16,7 +16,8 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from graphql_api import models, tokens
+from graphql_api import models
+from graphql_api.auth import tokens
 from graphql_api.domain import sessions
 from tests.cluster.clients import token
 from tests.cluster.rigs import HOST, free_port

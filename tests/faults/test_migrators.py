@@ -11,7 +11,7 @@ import pytest
 import pytest_asyncio
 
 from graphql_api import migrate, seed
-from graphql_api.crypto import Signer
+from graphql_api.auth.crypto import Signer
 from tests.migrations import REVISIONS, migrated, migrator
 from tests.models.databases import connected, scratch, shape
 

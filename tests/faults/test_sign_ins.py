@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import httpx2
 import pytest
 
-from graphql_api import crypto
+from graphql_api.auth import crypto
 from tests.faults.servers import Served, serving
 from tests.worker.rigs import Rig
 

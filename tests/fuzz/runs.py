@@ -7,7 +7,7 @@ from random import Random
 from typing import Any
 from uuid import uuid4
 
-from graphql_api import tokens
+from graphql_api.auth import tokens
 from graphql_api.domain import sessions
 from schema import schema
 from tests.cluster.clients import token

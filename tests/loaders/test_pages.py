@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import loaders.services
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from graphql_api.errors import BadRequest
 from loaders.core import Arguments, Loaders, Order, Slice, by, read_cursor
 from tests.builders import Builders, person, platform_admin

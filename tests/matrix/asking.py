@@ -11,7 +11,7 @@ from typing import Any
 
 import orjson
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from schema import schema
 from tests import replays
 from tests.matrix.audiences import Role

@@ -8,9 +8,9 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from graphql_api.crypto import Signer
+from graphql_api.auth.crypto import Signer
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from tests.matrix import truths
 from tests.matrix.truths import Truth
 from tests.matrix.worlds import Maker, Reading, World

@@ -9,7 +9,7 @@ from uuid import UUID, uuid4
 import pytest
 import pytest_asyncio
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.matrix.audiences import Facts, Role, among
 from tests.matrix.oracles import Oracle

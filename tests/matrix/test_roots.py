@@ -6,7 +6,7 @@ from typing import Any
 
 from graphql import get_named_type
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.matrix.audiences import Facts, Role, among
 from tests.matrix.documents import BY_ID

@@ -18,11 +18,12 @@ import orjson
 import pytest
 import pytest_asyncio
 
-from graphql_api import models, tokens
-from graphql_api.actors import Actor
+from graphql_api import models
+from graphql_api.auth import tokens
+from graphql_api.auth.actors import Actor
 from graphql_api.context import Context
+from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner
-from graphql_api.requests import Operation
 from schema import schema
 from tests.builders import Builders, person
 from tests.faults.servers import serving

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType, get_named_type
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.matrix.audiences import Facts, Role, among
 from tests.matrix.policies import policy

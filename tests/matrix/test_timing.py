@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.conftest import BOOKKEEPING
 from tests.matrix.documents import BY_ID

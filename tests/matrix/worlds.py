@@ -11,15 +11,16 @@ from uuid import UUID, uuid4
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from graphql_api import auth, models, tokens
-from graphql_api.actors import Actor
+from graphql_api import models
+from graphql_api.auth import authentication, tokens
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.crypto import Signer
 from graphql_api.domain import search_entries
 from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import Unauthenticated
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from tests.builders import EVERY_PERMISSION, Builders
 from tests.conftest import OneConnection
 from tests.matrix.audiences import Role
@@ -304,7 +305,9 @@ class Maker:
         return f"any-{key.service_id}-{self.signer.unsign(key.secret)}"
 
     async def _actor(self, token: str) -> Actor:
-        return await auth.actor_of(token, None, database=self.database, settings=self.settings, signer=self.signer)
+        return await authentication.actor_of(
+            token, None, database=self.database, settings=self.settings, signer=self.signer
+        )
 
     async def _signed_in(
         self,

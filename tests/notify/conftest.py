@@ -6,8 +6,8 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.settings import Settings
 from tests.notify.dumps import notify
 from tests.tokens import Door

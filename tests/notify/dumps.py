@@ -16,12 +16,12 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from graphql_api import migrate, postgres
-from graphql_api.auth import actor_of
+from graphql_api.auth.authentication import actor_of
+from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.database.database import Database
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from schema import schema
 from tests.models.databases import scratch
 

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from graphql_api.domain import api_keys
 from graphql_api.enums import KeyType
 from graphql_api.settings import Settings

@@ -5,8 +5,9 @@ from uuid import UUID
 
 import httpx2
 
-from graphql_api import app, crypto
-from graphql_api.crypto import BadSignature
+from graphql_api import app
+from graphql_api.auth import crypto
+from graphql_api.auth.crypto import BadSignature
 from graphql_api.enums import KeyType
 from tests.notify import rules
 from tests.notify.dumps import Notify, needs_dump

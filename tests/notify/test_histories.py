@@ -9,8 +9,8 @@ import pytest
 from sqlalchemy import text
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask
 from tests.notify import rules

@@ -11,10 +11,11 @@ import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from graphql_api import crypto, models
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import crypto
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import deliveries, neighbours, users
 from graphql_api.domain.deliveries import Pace
 from graphql_api.settings import Settings

@@ -10,8 +10,8 @@ from hypothesis import strategies as some
 from itsdangerous import URLSafeSerializer
 from sqlalchemy import text
 
-from graphql_api.crypto import BadSignature, Signer
-from graphql_api.database import Database
+from graphql_api.auth.crypto import BadSignature, Signer
+from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from tests.builders import Builders
 from tests.tokens import Door, jwt

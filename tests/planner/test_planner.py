@@ -14,14 +14,14 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as hypotheses
 from hypothesis import strategies as st
 
+from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.crypto import Signer
 from graphql_api.errors import QueryTooComplex
-from graphql_api.planner import cache
-from graphql_api.planner.cache import Plans
-from graphql_api.planner.refusals import Declined
+from graphql_api.gateways.object_store import Store
+from graphql_api.planner import plan_cache
+from graphql_api.planner.errors import Declined
+from graphql_api.planner.plan_cache import Plans
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from schema import schema
 from tests import replays
 from tests.builders import Builders, person, platform_admin
@@ -100,7 +100,7 @@ async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make:
 
 
 def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "ENTRIES", 3)
+    monkeypatch.setattr(plan_cache, "ENTRIES", 3)
     plans = Plans(schema)
     for number in range(10):
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
@@ -113,7 +113,7 @@ def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(cache, "BYTES", 30_000)
+    monkeypatch.setattr(plan_cache, "BYTES", 30_000)
     plans = Plans(schema)
     for number in range(100):
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})

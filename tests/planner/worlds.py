@@ -7,7 +7,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel, ServicePermission
 from loaders import jobs, members, notifications, organisations, services, templates, users
 from loaders.core.paging import write_cursor

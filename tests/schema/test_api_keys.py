@@ -6,7 +6,8 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 from graphql_api.enums import KeyType, ServicePermission
 from tests.builders import Builders, key, person, platform_admin, stranger
 from tests.conftest import Ask, Statements
@@ -202,7 +203,7 @@ async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: 
     answer = await ask(USAGE, by=member, id=str(api_key.id))
     long = await ask(USAGE, by=member, id=str(api_key.id), range={"from": "1900-01-01", "to": "2026-03-03"})
 
-    today = london.today()
+    today = london_days.today()
     assert answer.field == {
         "lastUsedAt": None,
         "usage": [{"date": str(today - timedelta(days=ago)), **NOTHING} for ago in range(6, -1, -1)],

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from tests.builders import Builders, person
 from tests.conftest import Ask
 

@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel, KeyType, ServicePermission
 from tests.builders import Builders, key, person, stranger
 from tests.conftest import Ask, Statements

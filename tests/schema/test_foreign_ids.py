@@ -9,8 +9,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import text
 
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from tests.builders import Builders, key, of_organisation, person
 from tests.conftest import Ask

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import text
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
 from tests.builders import Builders, key, person, stranger
 from tests.conftest import Ask, Statements

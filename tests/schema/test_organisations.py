@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from graphql_api import models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.database.database import Database
 from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
 from tests.conftest import Ask, Statements
 

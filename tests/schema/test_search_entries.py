@@ -9,7 +9,7 @@ import pytest_asyncio
 from sqlalchemy import text, update
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.domain import search_entries
 from graphql_api.enums import Channel
 from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger

@@ -18,14 +18,14 @@ from graphql import (
 )
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.database.database import Database
 from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import Forbidden
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from tests.builders import EVERY_PERMISSION, Builders, key, of_organisation, person, platform_admin
 from tests.schema.worlds import SCHEMA
 

@@ -6,10 +6,11 @@ from uuid import uuid4
 
 import pytest
 
-from graphql_api import auth, crypto, models
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth import authentication, crypto
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
 from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
@@ -65,7 +66,7 @@ async def test_a_password_and_a_code_make_a_session_that_can_be_ended(
     }
 
     async def actor() -> Actor:
-        return await auth.actor_of(token, None, database=database, settings=settings, signer=signer)
+        return await authentication.actor_of(token, None, database=database, settings=settings, signer=signer)
 
     assert (await ask(SIGN_OUT, by=await actor())).field == {"ok": True, "userErrors": []}
     with pytest.raises(Unauthenticated):

@@ -9,8 +9,9 @@ from uuid import UUID
 import pytest
 import time_machine
 
-from graphql_api import london, models
-from graphql_api.actors import Actor
+from graphql_api import models
+from graphql_api.auth.actors import Actor
+from graphql_api.billing import london_days
 from graphql_api.enums import Channel, ServicePermission
 from tests.builders import Builders, key, person
 from tests.conftest import Ask, Statements
@@ -21,7 +22,7 @@ ASK = """query ($id: ID!, $range: DateRangeInput) { service(id: $id) { statistic
     byChannel { channel counts { requested failed } }
     byStatus { channel status count }
 } } }"""
-TODAY = london.today()
+TODAY = london_days.today()
 
 
 @pytest.fixture
@@ -104,8 +105,8 @@ async def test_days_before_are_counted_from_the_facts(
         fact(template, yesterday - timedelta(days=1), "delivered", 7),
         fact(template, TODAY, "delivered", 1000),
     )
-    await make.notification(template, created_at=london.midnight(yesterday))
-    await make.notification(template, created_at=london.midnight(TODAY), status="sending")
+    await make.notification(template, created_at=london_days.midnight(yesterday))
+    await make.notification(template, created_at=london_days.midnight(TODAY), status="sending")
 
     total = (await asked(ask, member, service, yesterday, TODAY))["total"]
 
@@ -120,7 +121,7 @@ async def test_days_that_no_night_has_counted_are_counted_from_the_messages(
     template = await make.template(service)
     before, yesterday = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
     for day in (before, yesterday, TODAY):
-        await make.notification(template, created_at=london.midnight(day))
+        await make.notification(template, created_at=london_days.midnight(day))
     assert (await asked(ask, member, service, before, TODAY))["total"]["requested"] == 3
 
     await make.add(fact(template, before, "delivered", 10))
@@ -134,8 +135,8 @@ async def test_messages_that_moved_before_a_night_counted_them_are_not_missed(
     template = await make.template(service)
     days = [TODAY - timedelta(days=count) for count in (30, 20, 10)]
     for day in days:
-        await make.erased(template, created_at=london.midnight(day))
-    await make.erased(template, created_at=london.midnight(days[0]), key_type="test")
+        await make.erased(template, created_at=london_days.midnight(day))
+    await make.erased(template, created_at=london_days.midnight(days[0]), key_type="test")
     assert (await asked(ask, member, service, days[0], TODAY))["total"]["requested"] == 3
 
     await make.add(fact(template, days[1], "delivered", 10))
@@ -204,11 +205,11 @@ async def test_several_services_and_ranges_are_one_statement(ask: Ask, make: Bui
 
 
 def test_a_financial_year_begins_in_april() -> None:
-    assert [london.financial_year(day) for day in (date(2026, 3, 31), date(2026, 4, 1))] == [2025, 2026]
+    assert [london_days.financial_year(day) for day in (date(2026, 3, 31), date(2026, 4, 1))] == [2025, 2026]
 
 
 @time_machine.travel("2026-06-30T23:30:00Z", tick=False)
 def test_today_is_londons_while_it_is_still_yesterday_in_utc() -> None:
-    assert london.today() == date(2026, 7, 1)
-    assert london.midnight(date(2026, 7, 1)).isoformat() == "2026-06-30T23:00:00"
-    assert london.day_of(datetime(2026, 6, 30, 23, 0)) == date(2026, 7, 1)  # noqa: DTZ001 - naive UTC
+    assert london_days.today() == date(2026, 7, 1)
+    assert london_days.midnight(date(2026, 7, 1)).isoformat() == "2026-06-30T23:00:00"
+    assert london_days.day_of(datetime(2026, 6, 30, 23, 0)) == date(2026, 7, 1)  # noqa: DTZ001 - naive UTC

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel
 from tests.builders import Builders, key, person, platform_admin, stranger
 from tests.conftest import Ask, Statements

@@ -9,17 +9,18 @@ from typing import Any
 import pytest
 from sqlalchemy import text
 
-from graphql_api import london, models
-from graphql_api.actors import Actor
-from graphql_api.database import Database
+from graphql_api import models
+from graphql_api.auth.actors import Actor
+from graphql_api.billing import london_days
+from graphql_api.database.database import Database
 from graphql_api.domain import facts
 from graphql_api.enums import Channel, ServicePermission
 from tests.builders import Builders, key, of_organisation, person, platform_admin
 from tests.conftest import Ask, Statements
 
 SYSTEM = Actor.system()
-TODAY = london.today()
-YEAR = london.financial_year(TODAY)
+TODAY = london_days.today()
+YEAR = london_days.financial_year(TODAY)
 USAGE = """query ($id: ID!, $year: Int) { service(id: $id) { usage(financialYear: $year) {
     financialYear range { from to } totalCost { amount currency }
     sms {
@@ -133,7 +134,7 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
     template = await make.template(service)
     await make.add(free(service, YEAR, 3))
     for days in (3, 2, 1, 0):
-        moment = london.midnight(TODAY - timedelta(days=days))
+        moment = london_days.midnight(TODAY - timedelta(days=days))
         await make.notification(template, created_at=moment, sent_by="mmg", billable_units=2)
         await make.erased(template, created_at=moment, sent_by="mmg", billable_units=2)
         await make.notification(template, created_at=moment, status="created", billable_units=0)
@@ -165,7 +166,7 @@ async def test_what_changed_since_a_day_was_counted_is_counted_the_next_night(
     template = await make.template(service)
     await make.add(free(service, YEAR, 0))
     message = await make.notification(
-        template, created_at=london.midnight(TODAY - timedelta(days=1)), status="sending", sent_by="mmg"
+        template, created_at=london_days.midnight(TODAY - timedelta(days=1)), status="sending", sent_by="mmg"
     )
     due = facts.Due(TODAY - timedelta(days=1), tuple(Channel))
     async with database.transaction() as tx:

@@ -9,7 +9,7 @@ from uuid import uuid4
 import pytest
 
 from graphql_api import models
-from graphql_api.actors import Actor
+from graphql_api.auth.actors import Actor
 from graphql_api.enums import ServicePermission
 from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
 from tests.conftest import Ask, Statements

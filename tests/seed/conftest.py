@@ -12,9 +12,9 @@ import pytest
 import pytest_asyncio
 
 from graphql_api import migrate, models, seed
-from graphql_api.crypto import Signer
+from graphql_api.auth.crypto import Signer
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings, asyncpg_url
-from graphql_api.storage import Store
 
 NOW = datetime(2026, 10, 27, 14, 30)  # noqa: DTZ001 - naive UTC; the day after next from the one of 25 hours
 SIGNER = Signer((b"seed-key",), b"seed-salt")

@@ -10,12 +10,13 @@ from uuid import UUID
 
 import asyncpg
 
-from graphql_api import london, seed
+from graphql_api import seed
+from graphql_api.billing import london_days
 from graphql_api.content import messages, placeholders
 from graphql_api.domain import job_runs, recipient_sources
 from graphql_api.domain.notification_rows import job_notification_id
 from graphql_api.enums import Channel
-from graphql_api.storage import Store
+from graphql_api.gateways.object_store import Store
 from tests.seed.conftest import NOW, SIGNER, SIZE
 
 CHANNELS = {channel.value: channel for channel in Channel}
@@ -121,8 +122,8 @@ async def test_a_worker_can_go_on_with_the_jobs_that_are_not_finished(
 async def test_status_facts_are_the_messages_of_the_days_before_today(db: asyncpg.Connection) -> None:
     counted: Counter[tuple[Any, ...]] = Counter()
     for row in await db.fetch("SELECT * FROM notifications_all_time_view WHERE key_type <> 'test'"):
-        day = london.day_of(row["created_at"])
-        if day < london.day_of(NOW):
+        day = london_days.day_of(row["created_at"])
+        if day < london_days.day_of(NOW):
             job_id = row["job_id"] or UUID(int=0)
             kind = (row["notification_type"], row["key_type"], row["notification_status"])
             counted[day, row["template_id"], row["service_id"], job_id, *kind] += 1
@@ -151,10 +152,10 @@ async def test_billing_facts_are_the_billable_messages_at_the_rates_of_their_day
         "letter": {"sending", "delivered", "returned-letter"},
     }
     for row in await db.fetch("SELECT * FROM notifications_all_time_view WHERE key_type <> 'test'"):
-        channel, day = row["notification_type"], london.day_of(row["created_at"])
-        if day >= london.day_of(NOW) or row["notification_status"] not in statuses[channel]:
+        channel, day = row["notification_type"], london_days.day_of(row["created_at"])
+        if day >= london_days.day_of(NOW) or row["notification_status"] not in statuses[channel]:
             continue
-        midnight, count = london.midnight(day), row["billable_units"]
+        midnight, count = london_days.midnight(day), row["billable_units"]
         if channel == "sms":
             rate = [one["rate"] for one in text_rates if one["valid_from"] <= midnight][-1]
             kind = (row["sent_by"], 1, rate, "none")

@@ -8,8 +8,9 @@ from pathlib import Path
 import asyncpg
 import pytest
 
-from graphql_api import london, seed
-from graphql_api.crypto import Signer
+from graphql_api import seed
+from graphql_api.auth.crypto import Signer
+from graphql_api.billing import london_days
 from tests.models.databases import scratch
 from tests.seed.conftest import NOW, SIGNER, SIZE, Clone, everything, store_in
 
@@ -91,6 +92,6 @@ async def test_small_worlds_are_whole_too(clone: Clone, notifications: int) -> N
     assert told[-1] == (total, total)
     assert running == 0
     if notifications == 500:
-        first = london.midnight(london.today())
+        first = london_days.midnight(london_days.today())
         assert first < newest < first + timedelta(hours=1)
         assert min(groups) >= 10

@@ -15,14 +15,14 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from graphql_api import migrate, models
-from graphql_api.actors import Actor
-from graphql_api.crypto import Signer
-from graphql_api.database import Database
+from graphql_api.auth.actors import Actor
+from graphql_api.auth.crypto import Signer
+from graphql_api.database.database import Database
 from graphql_api.domain import job_runs
 from graphql_api.enums import Channel
 from graphql_api.gateways import FakeGateway, Gateway, Gateways
+from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from graphql_api.storage import Store
 from graphql_api.worker import run
 from graphql_api.worker.work import Work
 from tests.builders import Builders

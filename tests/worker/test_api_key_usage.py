@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import Any
 from uuid import UUID
 
-from graphql_api import london
+from graphql_api.billing import london_days
 from graphql_api.domain import api_key_usage
 from graphql_api.enums import Channel, KeyType
 from graphql_api.worker import jobs, notifications
@@ -38,7 +38,7 @@ async def test_messages_of_a_keys_job_count_as_its_messages_once(rig: Rig) -> No
     await rig.execute("UPDATE job_runs SET next_row = 0, lease_until = NULL WHERE job_id = :id", id=job.id)
     await jobs.process(rig.work(), {"job_id": str(job.id)})
 
-    assert await figures(rig, key.id) == [of(london.today(), notifications=3)]
+    assert await figures(rig, key.id) == [of(london_days.today(), notifications=3)]
 
 
 async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are_handed_over(rig: Rig) -> None:

@@ -11,14 +11,15 @@ from typing import Any
 
 from sqlalchemy import text
 
-from graphql_api import london, models
+from graphql_api import models
+from graphql_api.billing import london_days
 from graphql_api.domain import job_runs, retention
 from graphql_api.enums import Channel
 from graphql_api.worker import schedule
 from tests.worker.rigs import SYSTEM, Rig
 
-TODAY = london.today()
-LONG_AGO = london.midnight(TODAY - timedelta(days=20))
+TODAY = london_days.today()
+LONG_AGO = london_days.midnight(TODAY - timedelta(days=20))
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
@@ -58,7 +59,7 @@ async def test_messages_move_in_batches(rig: Rig) -> None:
     template = await rig.make.template(await rig.make.service())
     for number in range(5):
         await rig.make.notification(template, created_at=LONG_AGO, key_type="test" if number == 2 else "normal")
-    past = retention.Due(template.service_id, "sms", london.midnight(TODAY))
+    past = retention.Due(template.service_id, "sms", london_days.midnight(TODAY))
     moved: list[int] = []
     while not moved or moved[-1]:
         async with rig.database.transaction() as tx:
@@ -118,7 +119,7 @@ async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_wa
     template = await rig.make.template(await rig.make.service())
     for days in (1, 2, 3, 4):
         for _ in range(days):
-            await rig.make.notification(template, created_at=london.midnight(TODAY - timedelta(days=days)))
+            await rig.make.notification(template, created_at=london_days.midnight(TODAY - timedelta(days=days)))
     await schedule.count_statuses(rig.work())
     first = {days: ("delivered", days) for days in (1, 2, 3, 4)}
     assert await counted(rig, template) == first
@@ -144,7 +145,7 @@ async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_wa
 async def test_two_nights_side_by_side_count_once(rig: Rig) -> None:
     template = await rig.make.template(await rig.make.service())
     for days in (1, 2, 3, 4):
-        await rig.make.notification(template, created_at=london.midnight(TODAY - timedelta(days=days)))
+        await rig.make.notification(template, created_at=london_days.midnight(TODAY - timedelta(days=days)))
 
     await asyncio.gather(*(schedule.count_statuses(rig.work()) for _ in range(3)))
     await asyncio.gather(*(schedule.count_bills(rig.work()) for _ in range(3)))
@@ -158,7 +159,7 @@ async def test_whoever_reads_while_messages_move_finds_each_of_them_once(rig: Ri
     template = await rig.make.template(await rig.make.service())
     for _ in range(40):
         await rig.make.notification(template, created_at=LONG_AGO)
-    past = retention.Due(template.service_id, "sms", london.midnight(TODAY))
+    past = retention.Due(template.service_id, "sms", london_days.midnight(TODAY))
     moving = True
     seen: list[Any] = []
 
@@ -182,7 +183,7 @@ async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(rig: R
     service = await rig.make.service()
     await rig.make.add(models.DataRetention(service_id=service.id, notification_type="email", days_of_retention=30))
     sms, email = await rig.make.template(service), await rig.make.template(service, Channel.EMAIL)
-    young = london.midnight(TODAY - timedelta(days=7))
+    young = london_days.midnight(TODAY - timedelta(days=7))
     jobs = {
         "old": await rig.make.job(sms, created_at=LONG_AGO),
         "kept longer": await rig.make.job(email, created_at=LONG_AGO),

@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 
 from graphql_api.domain import deliveries, platform_messages
-from graphql_api.queue import Task, enqueue
+from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
 from graphql_api.worker.schedule import SCHEDULE
 from tests.worker.rigs import Rig, texts

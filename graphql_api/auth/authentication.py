@@ -1,0 +1,383 @@
+"""A bearer token becomes an actor: an API key, a program of the platform's own acting for a person, or a session."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import hmac
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
+from uuid import UUID
+
+from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, or_, select, union_all, update
+from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy.exc import DBAPIError
+
+from graphql_api import models
+from graphql_api.auth import jwts, tokens
+from graphql_api.auth.actors import OF_A_KEY, Actor, Kind
+from graphql_api.auth.crypto import BadSignature
+from graphql_api.enums import KeyType, ServicePermission
+from graphql_api.errors import Unauthenticated, Unavailable
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Mapping, Sequence
+
+    from sqlalchemy.ext.asyncio import AsyncConnection
+
+    from graphql_api.auth.crypto import Signer
+    from graphql_api.database.database import Database
+    from graphql_api.settings import Settings
+
+IDLE = timedelta(minutes=30)
+"""How long a platform admin's session lasts without use."""
+NOTED_EVERY = timedelta(minutes=1)
+"""How fine a session's last use is kept."""
+REMEMBERED = timedelta(days=7)
+"""How long a revoked key's users still hear that it was revoked."""
+
+UNKNOWN_KEY = (
+    "The API key is not one that this API knows: check the service id and the secret, "
+    "and that the key was made on this platform."
+)
+NO_PERSON = "X-Notify-User-Id is not the id of anybody who can sign in."
+UNKNOWN_SESSION = "This session has ended: sign in again."
+_UUID, _PAIR = 36, 73
+_WORDS = {permission.value: permission for permission in ServicePermission}
+
+
+async def actor_of(
+    token: str | None,
+    acting_user: str | None,
+    *,
+    database: Database,
+    settings: Settings,
+    signer: Signer,
+    address: str = "",
+) -> Actor:
+    """Whoever a bearer token belongs to; nobody, at this address, where there is none.
+
+    `acting_user` is the id of the person for whom a program of the platform's own asks (`X-Notify-User-Id`); with any
+    other token it has no meaning. Raises `Unauthenticated`, which tells what is wrong with the token.
+    """
+    if token is None:
+        return Actor.anonymous(address)
+    if not token:
+        raise Unauthenticated("The header must be `Authorization: Bearer` and a token.")
+    if len(token) > jwts.LONGEST:
+        raise Unauthenticated(f"A token has at most {jwts.LONGEST} characters: this is none that this API takes.")
+    if token.startswith(tokens.SESSION):
+        return await _of_session(token, database, signer)
+    whole = _whole_key(token)
+    if whole:
+        service_id, secret = whole
+        return await _of_key(service_id, lambda one: _equal(one, secret), database, signer)
+    jwt = jwts.read(token)
+    if jwt.issuer in settings.internal_client_api_keys:
+        secrets = [one.get_secret_value() for one in settings.internal_client_api_keys[jwt.issuer]]
+        actor = await _of_client(jwt, secrets, acting_user, database)
+    else:
+        issuer = _uuid(jwt.issuer)
+        if issuer is None:
+            raise Unauthenticated(UNKNOWN_KEY)
+        actor = await _of_key(issuer, jwt.signed_by, database, signer)
+    if jwt.id is not None:
+        await _use_once(jwt, database)
+    return actor
+
+
+async def person_actor(database: Database, user_id: UUID) -> Actor | None:
+    """A person as an actor, without a session; None when there is nobody active with this id."""
+    row = await _person(database, user_id, None)
+    return None if row is None else _as_actor(row)
+
+
+async def renewed(actor: Actor, *, database: Database, used: bool = True) -> Actor:
+    """A caller who has stayed, with what they may do by now; raises `Unauthenticated` where they are let in no more.
+
+    `used` tells whether they have just asked for something, so that a session counts as used.
+    """
+    if actor.api_key_id is not None and actor.key_service_id is not None:
+        for key in await _keys_of(actor.key_service_id, database):
+            if key.id == actor.api_key_id:
+                return _as_key(key, actor.key_service_id)
+        raise Unauthenticated(UNKNOWN_KEY)
+    if actor.user_id is None:
+        return actor
+    if actor.session_id is not None:
+        return await _in_session(actor.user_id, actor.session_id, database, used=used)
+    person = await person_actor(database, actor.user_id)
+    if person is None:
+        raise Unauthenticated(NO_PERSON)
+    return person
+
+
+async def ended(actors: Iterable[Actor], *, database: Database) -> set[tuple[UUID | None, UUID | None]]:
+    """Identities of those callers who are let in no more, found out for all of them at once."""
+    actors = [actor for actor in actors if actor.signed_in]
+    wanted = {
+        "keys": [actor.api_key_id for actor in actors if actor.api_key_id],
+        "users": [actor.user_id for actor in actors if actor.user_id and not actor.api_key_id],
+        "sessions": [actor.session_id for actor in actors if actor.session_id],
+        "now": models.utcnow(),
+        "idle_since": models.utcnow() - IDLE,
+    }
+    rows = await _rows(database, _STAYING, wanted) if actors else ()
+    staying = {(row.caller_id, row.session_id) for row in rows}
+    return {actor.identity for actor in actors} - staying
+
+
+async def _of_session(token: str, database: Database, signer: Signer) -> Actor:
+    try:
+        user_id, session_id = tokens.session_of(signer, token)
+    except tokens.Broken as error:
+        raise Unauthenticated("The session's token is broken: sign in again.") from error
+    return await _in_session(user_id, session_id, database)
+
+
+async def _in_session(user_id: UUID, session_id: UUID, database: Database, *, used: bool = True) -> Actor:
+    row = await _person(database, user_id, session_id)
+    if row is None or row.session_id is None or row.current_session_id != session_id:
+        raise Unauthenticated(UNKNOWN_SESSION)
+    now = models.utcnow()
+    if row.expires_at <= now:
+        raise Unauthenticated("This session has expired: sign in again.")
+    if row.platform_admin and now - row.last_used_at > IDLE:
+        minutes = int(IDLE.total_seconds() // 60)
+        raise Unauthenticated(f"This session ended after {minutes} minutes without use: sign in again.")
+    if used and now - row.last_used_at >= NOTED_EVERY:
+        await _note_use(database, session_id)
+    return _as_actor(row)
+
+
+async def _note_use(database: Database, session_id: UUID) -> None:
+    """Keep that a session was used, unless somebody else is at it or the database will not take it just now."""
+    free = select(models.Session.id).where(models.Session.id == session_id).with_for_update(skip_locked=True)
+    with contextlib.suppress(Unavailable, DBAPIError):
+        async with database.transaction() as tx:
+            await tx.execute(
+                update(models.Session)
+                .where(models.Session.id.in_(free))
+                .values(last_used_at=models.utcnow())
+                .execution_options(synchronize_session=False)
+            )
+
+
+async def _of_client(jwt: jwts.Jwt, secrets: Sequence[str], acting_user: str | None, database: Database) -> Actor:
+    if not any([jwt.signed_by(secret) for secret in secrets if secret]):  # noqa: C419 - all are tried, so that time tells nothing
+        raise Unauthenticated("The token was not signed with a secret of its issuer.")
+    if acting_user is None:
+        raise Unauthenticated("Name the person for whom you ask by their id, in the header X-Notify-User-Id.")
+    user_id = _uuid(acting_user.strip())
+    actor = None if user_id is None else await person_actor(database, user_id)
+    if actor is None:
+        raise Unauthenticated(NO_PERSON)
+    return actor
+
+
+async def _of_key(service_id: UUID, fits: Callable[[str], bool], database: Database, signer: Signer) -> Actor:
+    rows = await _keys_of(service_id, database)
+    secrets = [(row, _secret(row.secret, signer)) for row in rows]
+    # All are tried, whichever fits, so that time tells nothing.
+    matches = [row for row, secret in secrets if secret is not None and fits(secret)]
+    if not matches:
+        raise Unauthenticated(UNKNOWN_KEY)
+    return _as_key(matches[0], service_id)
+
+
+def _as_key(key: Any, service_id: UUID) -> Actor:
+    if not key.active:
+        raise Unauthenticated("The service of this API key is archived, so its keys are no longer taken.")
+    if key.expires_at is not None and key.expires_at <= (key.revoked_at or models.utcnow()):
+        raise Unauthenticated("This API key has expired: make a new one, and use that.")
+    if key.expiry_date is not None or key.revoked_at is not None:
+        raise Unauthenticated("This API key was revoked: make a new one, and use that.")
+    return Actor(
+        Kind.KEY,
+        api_key_id=key.id,
+        key_type=KeyType(key.key_type),
+        permissions={service_id: OF_A_KEY},
+        rate=key.rate_limit,
+    )
+
+
+def _secret(signed: str, signer: Signer) -> str | None:
+    """A key's secret; None where none of our keys signed it, for an empty one would fit what anybody can sign."""
+    try:
+        secret = signer.unsign(signed)
+    except (BadSignature, ValueError):
+        return None
+    return secret if isinstance(secret, str) and secret else None
+
+
+def _whole_key(token: str) -> tuple[UUID, str] | None:
+    """The service id and the secret of a key sent as it was shown: a name, the service id and the secret, with hyphens.
+
+    It is read from its end; what stands before is never looked at.
+    """
+    service_id, secret = _uuid(token[-_PAIR : -_UUID - 1]), _uuid(token[-_UUID:])
+    hyphens = token[-_UUID - 1 : -_UUID] == "-" and token[-_PAIR - 1 : -_PAIR] in {"", "-"}
+    return (service_id, token[-_UUID:]) if service_id and secret and hyphens else None
+
+
+def _equal(one: str, other: str) -> bool:
+    return hmac.compare_digest(one.encode(), other.encode())
+
+
+def _uuid(text: str) -> UUID | None:
+    """The UUID that a canonical text names, in either case."""
+    try:
+        read = UUID(text)
+    except ValueError:
+        return None
+    return read if str(read) == text.lower() else None
+
+
+async def _use_once(jwt: jwts.Jwt, database: Database) -> None:
+    """Refuse a token that has an id of its own, and was seen before."""
+    seen = hashlib.sha256(str(jwt.id).encode(errors="surrogatepass")).hexdigest()
+    row = {"caller": f"token:{jwt.issuer}", "key": seen, "mutation": "", "fingerprint": ""}
+    claim = insert(models.IdempotencyKey).values(row | {"created_at": models.utcnow()})
+    async with database.transaction() as tx:
+        first = await tx.execute(claim.on_conflict_do_nothing().returning(models.IdempotencyKey.key))
+        if first.first() is None:
+            raise Unauthenticated("The token was used before (`jti`): make one for each request.")
+
+
+async def _keys_of(service_id: UUID, database: Database) -> Sequence[Any]:
+    return await _rows(database, _KEYS, {"service_id": service_id, "since": models.utcnow() - REMEMBERED})
+
+
+async def _person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
+    wanted = {"user_id": user_id, "session_id": session_id}
+    return next(iter(await _rows(database, _PERSON, wanted)), None)
+
+
+async def _rows(database: Database, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+    async def find(connection: AsyncConnection) -> Sequence[Any]:
+        return (await connection.execute(statement, values)).all()
+
+    return await database.read(find)
+
+
+def _as_actor(row: Any) -> Actor:
+    return Actor(
+        Kind.ADMIN if row.platform_admin else Kind.PERSON,
+        user_id=row.id,
+        session_id=row.session_id,
+        permissions={
+            UUID(service_id): frozenset(_WORDS[word] for word in words if word in _WORDS)
+            for service_id, words in (row.permissions or {}).items()
+        },
+        organisation_ids=frozenset(row.organisation_ids or ()),
+    )
+
+
+def _keys_statement() -> Any:
+    key, lifetime = models.ApiKey, models.ApiKeyLifetime
+    return (
+        select(
+            models.Service.active,
+            models.Service.rate_limit,
+            key.id,
+            key.key_type,
+            key.secret,
+            key.expiry_date,
+            lifetime.expires_at,
+            lifetime.revoked_at,
+        )
+        .join_from(models.Service, key, key.service_id == models.Service.id)
+        .outerjoin(lifetime, lifetime.api_key_id == key.id)
+        .where(
+            models.Service.id == bindparam("service_id"),
+            or_(key.expiry_date.is_(None), key.expiry_date > bindparam("since")),
+        )
+    )
+
+
+def _person_statement() -> Any:
+    """The person, their session, what they may do in each active service, and their active organisations."""
+    user, session, member, held = (
+        models.User,
+        models.Session,
+        models.ServiceMembership,
+        models.ServiceMemberPermission,
+    )
+    user_id: Any = bindparam("user_id", type_=user.id.type)
+    words = func.coalesce(
+        func.array_agg(cast(held.permission, Text)).filter(held.id.is_not(None)), cast([], ARRAY(Text))
+    )
+    services = (
+        select(member.service_id, words.label("words"))
+        .join(models.Service, models.Service.id == member.service_id)
+        .outerjoin(held, and_(held.user_id == member.user_id, held.service_id == member.service_id))
+        .where(member.user_id == user_id, models.Service.active)
+        .group_by(member.service_id)
+        .subquery()
+    )
+    organisations = (
+        select(func.array_agg(models.OrganisationMembership.organisation_id))
+        .join(models.Organisation, models.Organisation.id == models.OrganisationMembership.organisation_id)
+        .where(models.OrganisationMembership.user_id == user_id, models.Organisation.active)
+    )
+    return (
+        select(
+            user.id,
+            user.platform_admin,
+            user.current_session_id,
+            session.id.label("session_id"),
+            session.expires_at,
+            session.last_used_at,
+            select(func.json_object_agg(services.c.service_id, services.c.words))
+            .scalar_subquery()
+            .label("permissions"),
+            organisations.scalar_subquery().label("organisation_ids"),
+        )
+        .outerjoin(
+            session,
+            and_(session.user_id == user.id, session.id == bindparam("session_id", type_=session.id.type)),
+        )
+        .where(user.id == user_id, user.state == "active")
+    )
+
+
+def _staying_statement() -> Any:
+    """The callers among some keys, sessions, and people for whom a program asks, who are still let in."""
+    key, lifetime, user, session = models.ApiKey, models.ApiKeyLifetime, models.User, models.Session
+    now: Any = bindparam("now", type_=lifetime.expires_at.type)
+
+    def one_of(name: str) -> Any:
+        return any_(bindparam(name, type_=ARRAY(Uuid())))
+
+    keys = (
+        select(key.id.label("caller_id"), cast(None, Uuid()).label("session_id"))
+        .join(models.Service, models.Service.id == key.service_id)
+        .outerjoin(lifetime, lifetime.api_key_id == key.id)
+        .where(
+            key.id == one_of("keys"),
+            models.Service.active,
+            key.expiry_date.is_(None),
+            lifetime.revoked_at.is_(None),
+            or_(lifetime.expires_at.is_(None), lifetime.expires_at > now),
+        )
+    )
+    people = select(user.id, cast(None, Uuid())).where(user.id == one_of("users"), user.state == "active")
+    sessions = (
+        select(user.id, session.id)
+        .join(session, session.id == user.current_session_id)
+        .where(
+            user.id == one_of("users"),
+            session.id == one_of("sessions"),
+            session.user_id == user.id,
+            user.state == "active",
+            session.expires_at > now,
+            or_(
+                user.platform_admin.is_(False),
+                session.last_used_at >= bindparam("idle_since", type_=session.last_used_at.type),
+            ),
+        )
+    )
+    return union_all(keys, people, sessions)
+
+
+_KEYS, _PERSON, _STAYING = _keys_statement(), _person_statement(), _staying_statement()

@@ -1,0 +1,1 @@
+"""What messages cost, and the days by which that is counted."""

@@ -1,0 +1,289 @@
+"""The commands: dev, serve, work, migrate, seed, schema."""
+# ruff: noqa: PLC0415 - a command imports what it needs: help should not wait for a schema to be made
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import contextlib
+import os
+import signal
+import sys
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from graphql_api.errors import Complaint
+
+if TYPE_CHECKING:
+    from collections.abc import Coroutine, Iterator, Sequence
+
+    from graphql_api.settings import Settings
+
+PRINTED = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command, and answer its exit status; what stands in its way is told in a sentence."""
+    options = _parser().parse_args(arguments)
+    try:
+        options.run(options)
+    except KeyboardInterrupt:
+        return 128 + signal.SIGINT
+    except Exception as error:
+        sentence = _sentence(error)
+        if sentence is None or os.environ.get("DEBUG"):
+            raise
+        print(sentence, file=sys.stderr)
+        return 1
+    return 0
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="./run",
+        description="Notify GraphQL: the GraphQL API server for GOV.UK-Notify-style notification platforms.",
+        epilog="Settings are environment variables: see graphql_api/settings.py. DEBUG=1 shows where an error arose.",
+    )
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+
+    def command(name: str, run: Any, summary: str, details: str = "") -> argparse.ArgumentParser:
+        made = commands.add_parser(name, help=summary, description=f"{summary} {details}".strip())
+        made.set_defaults(run=run)
+        return made
+
+    command(
+        "dev",
+        _dev,
+        "Start everything on this machine.",
+        "PostgreSQL (unless DATABASE_URL names one), migrations, demo data when there are none (DEMO_NOTIFICATIONS "
+        "sets how many messages, 20000 unless told, and half as many of older days), the server, a worker and the "
+        "explorer. What scripts need is written to DATA_DIR/dev.json. Ctrl-C stops it all; the data stay.",
+    )
+    serve = command(
+        "serve",
+        _serve,
+        "Run the server.",
+        "It listens on HOST (127.0.0.1) and PORT (8000), and needs DATABASE_URL, SECRET_KEY and DANGEROUS_SALT.",
+    )
+    serve.add_argument(
+        "--workers", type=_count, default=1, metavar="N", help="processes; each has its own pool of connections (1)"
+    )
+    work = command("work", _work, "Run a worker: jobs, delivery, schedules.", "SIGTERM lets it finish what it is at.")
+    work.add_argument(
+        "--nightly",
+        action="store_true",
+        help="do once, now, what a worker does each night (count statuses and bills, move messages past retention), "
+        "and end",
+    )
+    work.add_argument("--with-parent", action="store_true", help="end when standard input is closed")
+    moves = command(
+        "migrate",
+        _migrate,
+        "Bring the database up to date.",
+        "Safe to run by several at once, and on a database that GOV.UK Notify made. Without DATABASE_URL it is the "
+        "database of ./run dev.",
+    )
+    which = moves.add_mutually_exclusive_group()
+    which.add_argument("revision", nargs="?", default="head", help="apply migrations up to this one (head)")
+    which.add_argument("--down", metavar="REVISION", help="undo migrations down to this one, or base")
+    which.add_argument(
+        "--check", action="store_true", help="tell what would happen; fail if something would, or the models differ"
+    )
+    which.add_argument(
+        "--sql", action="store_true", help="print what would happen, in SQL; without DATABASE_URL to an empty database"
+    )
+    which.add_argument(
+        "--index", action="store_true", help="where GOV.UK Notify made the tables: build the indexes that we read by"
+    )
+    which.add_argument(
+        "--log", action="store_true", help="where GOV.UK Notify made the tables: let them log administrative changes"
+    )
+    which.add_argument("--new", metavar="MESSAGE", help="write the next migration, from how the models have changed")
+    seed = command(
+        "seed",
+        _seed,
+        "Fill an empty database with demo data.",
+        "The same every time. Without DATABASE_URL it is the database of ./run dev.",
+    )
+    seed.add_argument(
+        "--notifications",
+        type=_count,
+        default=20_000,
+        metavar="N",
+        help="how many messages (20000), and half as many of older days",
+    )
+    seed.add_argument("--force", action="store_true", help="add them to a database that holds other data")
+    schema = command("schema", _schema, "Print the GraphQL schema.")
+    schema.add_argument("--write", action="store_true", help=f"write it to schema/{PRINTED.name} instead")
+    return parser
+
+
+def _dev(options: argparse.Namespace) -> None:
+    del options
+    from graphql_api.commands import dev
+
+    dev.run()
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from graphql_api.settings import read_settings
+
+    settings = read_settings(complete=True)
+    from graphql_api.commands import serve
+    from graphql_api.http.persisted_documents import Persisted
+
+    try:
+        Persisted.of(settings)
+    except ValueError as error:
+        raise Complaint(str(error)) from error
+    with contextlib.closing(serve.listen(settings.host, settings.port)) as listener:
+        serve.serve(listener, workers=options.workers)
+
+
+def _work(options: argparse.Namespace) -> None:
+    from graphql_api.settings import read_settings
+
+    settings = read_settings(complete=True)
+    from graphql_api import worker
+    from graphql_api.gateways import Gateways
+    from graphql_api.observability import logs
+
+    try:
+        Gateways.connect(settings)
+    except ValueError as error:
+        raise Complaint(str(error)) from error
+    logs.configure(readable=settings.development)
+    if options.with_parent:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
+    run(worker.run_nightly(settings) if options.nightly else worker.run(settings))
+
+
+def _migrate(options: argparse.Namespace) -> None:
+    from graphql_api import migrate
+    from graphql_api.migrate import changes, indexes, rehearsals
+    from graphql_api.settings import read_settings
+
+    if options.new:
+        path, seen = run(rehearsals.new(options.new))
+        print(f"{path.parent.parent.name}/{path.parent.name}/{path.name}")
+        for line in seen or ["Autogenerate saw no change of the models."]:
+            print(f"  {line}")
+        return
+    settings = read_settings()
+    if options.sql:
+        url = settings.database_url.get_secret_value() if settings.database_url else None
+        print(run(rehearsals.script(url)))
+        return
+    with _database_url(settings) as url:
+        if options.check:
+            _check(url)
+            return
+        if options.index:
+            run(indexes.build(url, tell=_tell))
+            return
+        if options.log:
+            run(changes.log(url, tell=_tell))
+            return
+        if options.down:
+            run(migrate.downgrade(url, options.down, tell=_tell))
+        else:
+            run(migrate.upgrade(url, options.revision, tell=_tell))
+        print(f"The database is at revision {run(migrate.current(url))}.")
+
+
+def _check(url: str) -> None:
+    """Tell what a migration would do, and fail if it is not nothing."""
+    from graphql_api import migrate
+
+    plan = run(migrate.plan(url))
+    print(*plan.lines(), sep="\n")
+    if plan.revisions:
+        raise SystemExit(1)
+    if not plan.newer:
+        run(migrate.check(url))
+
+
+def _tell(line: str) -> None:
+    print(line, flush=True)
+
+
+def _seed(options: argparse.Namespace) -> None:
+    from graphql_api import migrate
+    from graphql_api.commands import dev
+    from graphql_api.settings import read_settings
+
+    settings = read_settings() if "SECRET_KEY" in os.environ else dev.prepare()
+    with _database_url(settings) as url:
+        os.environ["DATABASE_URL"] = url
+        run(migrate.upgrade(url))
+        made = run(dev.seed(read_settings(complete=True), options.notifications, force=options.force))
+    print("Made." if made.created else "The demo data were there already.")
+    print(f"Everybody's password is {made.password}; an API key is {made.api_key}")
+
+
+def _schema(options: argparse.Namespace) -> None:
+    from schema import schema
+
+    text = schema.as_str().rstrip() + "\n"
+    if options.write:
+        PRINTED.write_text(text)
+    else:
+        print(text, end="")
+
+
+def run(main: Coroutine[Any, Any, Any]) -> Any:
+    """Run to the end, on the faster loop where there is one."""
+    try:
+        from uvloop import new_event_loop
+    except ImportError:
+        return asyncio.run(main)
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        return runner.run(main)
+
+
+def _count(text: str) -> int:
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
+    return int(text)
+
+
+@contextlib.contextmanager
+def _database_url(settings: Settings) -> Iterator[str]:
+    """DATABASE_URL, or the database of `./run dev`, which is started where it does not run."""
+    if settings.database_url:
+        yield settings.database_url.get_secret_value()
+        return
+    from graphql_api import postgres
+
+    with postgres.start(settings.data_dir / "postgres") as server:
+        yield server.url()
+
+
+def _end_with_parent() -> None:
+    """Wait until whoever started us is gone, and take it for a SIGTERM."""
+    while os.read(0, 1):  # not through sys.stdin, whose lock would be missed at the end
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+
+
+def _sentence(error: Exception) -> str | None:
+    """What to say of an error that comes from around a command; None for a fault of ours."""
+    from alembic.util.exc import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from graphql_api import postgres, seed
+    from graphql_api.errors import Refusal
+
+    if isinstance(error, SQLAlchemyError):
+        # What the driver says can hold values, and an address with its password.
+        return f"The database refused ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 tells more."
+    # The queue's library looks for its tables side by side, and whichever it misses first advises a command of its own.
+    if isinstance(error, RuntimeError) and "'pgq " in str(error):
+        return "The database is not migrated: run ./run migrate first."
+    if isinstance(error, OSError | TimeoutError):
+        what = error.filename or "The database of DATABASE_URL"
+        return f"{what} cannot be reached ({error.strerror or type(error).__name__})."
+    if isinstance(error, Complaint | seed.Refused | postgres.PostgresError | CommandError | Refusal | RuntimeError):
+        return str(error)
+    return None

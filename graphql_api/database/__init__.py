@@ -1,0 +1,1 @@
+"""Connections to PostgreSQL: engines, pools, replicas, error codes, notifications."""

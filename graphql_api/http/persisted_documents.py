@@ -1,0 +1,138 @@
+"""Persisted documents: an operation gives an id out of a manifest, or the hash of a text that was sent before."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import sys
+from collections import OrderedDict
+from typing import TYPE_CHECKING, Any
+
+from graphql_api.http.rejections import NotRun, Rejected
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Mapping
+    from pathlib import Path
+
+    from graphql_api.settings import Settings
+
+MEMBERS = ("documentId", "id", "doc_id")
+"""What clients call the id: the first is the specification's."""
+PREFIX = "sha256:"
+BYTES = 8 << 20
+"""Memory for documents that callers sent; the oldest make room."""
+BESIDE = 256
+"""What each takes of it beside its text: its hash, and its place."""
+LONGEST = 100_000
+APOLLO = "apollo-persisted-query-manifest"
+ONLY = "This server answers persisted documents only: send `documentId`, and no `query`."
+
+
+class Persisted:
+    """The documents of a process that can be asked for by an id."""
+
+    def __init__(self, manifest: Mapping[str, str], *, free: bool = True, automatic: bool = False) -> None:
+        """Know a manifest, of ids to texts; `free` answers any other text too, `automatic` remembers what is sent."""
+        self.free = free
+        self._automatic = automatic
+        self._manifest = {_hash(text): text for text in manifest.values()}
+        self._manifest |= {name.removeprefix(PREFIX): text for name, text in manifest.items()}
+        self._learned: OrderedDict[str, str] = OrderedDict()
+        self._bytes = 0
+
+    @classmethod
+    def of(cls, settings: Settings) -> Persisted:
+        """What the settings say; raises ValueError where they cannot be meant."""
+        path, free = settings.persisted_documents, settings.free_documents
+        free = path is None if free is None else free
+        if path is None and not free:
+            raise ValueError("FREE_DOCUMENTS is false: then set PERSISTED_DOCUMENTS, or nothing is answered.")
+        if settings.automatic_documents and not free:
+            raise ValueError("AUTOMATIC_DOCUMENTS remembers what anybody sends: it needs FREE_DOCUMENTS.")
+        return cls(manifest_of(path) if path else {}, free=free, automatic=settings.automatic_documents)
+
+    def text_of(self, body: Mapping[str, Any]) -> Any:
+        """The document of a request's body, looked up where only its id is given.
+
+        Raises `Rejected`; its words for a hash are those at which clients of automatic documents send the text.
+        """
+        text, name = body.get("query"), _id_of(body)
+        if text is None:
+            return self._find(name)
+        if not self.free:
+            raise NotRun(ONLY)
+        if self._automatic and name and isinstance(text, str) and "persistedQuery" in (body.get("extensions") or {}):
+            if _hash(text) != name:
+                raise Rejected(400, "`sha256Hash` is not the hash of `query`.")
+            self._learn(name, text)
+        return text
+
+    def _find(self, name: str | None) -> str:
+        if name is None:
+            raise Rejected(400, "`query` must be the text of a GraphQL document." if self.free else ONLY)
+        text = self._manifest.get(name)
+        if text is None and name in self._learned:
+            self._learned.move_to_end(name)
+            text = self._learned[name]
+        if text is not None:
+            return text
+        if self._manifest or self._automatic:
+            raise NotRun("PersistedQueryNotFound", code="PERSISTED_QUERY_NOT_FOUND")
+        raise NotRun("PersistedQueryNotSupported", code="PERSISTED_QUERY_NOT_SUPPORTED")
+
+    def _learn(self, name: str, text: str) -> None:
+        if name in self._learned or len(text) > LONGEST:
+            return
+        self._learned[name] = text
+        self._bytes += sys.getsizeof(text) + BESIDE
+        while self._bytes > BYTES:
+            _, oldest = self._learned.popitem(last=False)
+            self._bytes -= sys.getsizeof(oldest) + BESIDE
+
+
+def manifest_of(path: Path) -> dict[str, str]:
+    """The documents of a manifest, or of all `.json` of a folder, by their ids; raises ValueError for anything else."""
+    found: dict[str, str] = {}
+    files = sorted(path.glob("*.json")) if path.is_dir() else [path]
+    for file in files:
+        try:
+            documents = dict(_documents(json.loads(file.read_text(encoding="utf-8"))))
+        except OSError as error:
+            raise ValueError(f"PERSISTED_DOCUMENTS: {file} cannot be read ({error.strerror}).") from error
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise ValueError(f"PERSISTED_DOCUMENTS: {file} is no JSON object of ids and their documents.") from error
+        for name, text in documents.items():
+            if found.setdefault(name, text) != text:
+                raise ValueError(f"PERSISTED_DOCUMENTS: in {file} the id {name} means another document than before.")
+    if not found:
+        raise ValueError(f"PERSISTED_DOCUMENTS: there is no document in {path}.")
+    return found
+
+
+def _documents(manifest: Any) -> Iterator[tuple[str, str]]:
+    """Ids and texts, as code generators and Relay write them, or as Apollo does."""
+    pairs = manifest.items()
+    if manifest.get("format") == APOLLO:
+        pairs = [(one["id"], one["body"]) for one in manifest["operations"]]
+    for name, text in pairs:
+        if not isinstance(name, str) or not isinstance(text, str):
+            raise TypeError
+        yield name, text
+
+
+def _id_of(body: Mapping[str, Any]) -> str | None:
+    """The id that a body gives, without the prefix of a hash."""
+    extension = (body.get("extensions") or {}).get("persistedQuery")
+    if extension is None:
+        name = next((body[member] for member in MEMBERS if body.get(member) is not None), None)
+    elif isinstance(extension, dict) and extension.get("version") in (None, 1):
+        name = extension.get("sha256Hash")
+    else:
+        raise Rejected(400, "`persistedQuery` must be an object of version 1 with a `sha256Hash`.")
+    if not isinstance(name, str | None):
+        raise Rejected(400, "The id of a document must be a text.")
+    return name.removeprefix(PREFIX) if name else None
+
+
+def _hash(text: str) -> str:
+    return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

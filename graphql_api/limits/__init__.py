@@ -1,0 +1,1 @@
+"""What a request may cost, and how much each caller and the process take on."""

@@ -1,0 +1,66 @@
+"""Buckets of points in Redis, for several processes: one script, run there in one piece, by Redis' own clock."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Any
+
+from redis.asyncio import Redis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+from redis.exceptions import RedisError
+
+from graphql_api.limits.buckets import Away
+
+if TYPE_CHECKING:
+    from graphql_api.limits.buckets import Bucket
+
+PATIENCE = 0.1
+"""Seconds that one call may take."""
+PREFIX = "notify-graphql:points:"
+
+_TAKE = """
+local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local rate, capacity, points = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
+local tokens = capacity
+if kept[1] then
+    tokens = math.min(capacity, tonumber(kept[1]) + math.max(0, now - tonumber(kept[2])) * rate / 60)
+end
+local left = math.min(tokens - points, capacity)
+if tokens >= math.min(points, capacity) then
+    redis.call('HSET', KEYS[1], 'tokens', string.format('%.6f', left), 'at', string.format('%.6f', now))
+    redis.call('PEXPIRE', KEYS[1], math.ceil((capacity - left) * 60000 / rate) + 1000)
+end
+return string.format('%.6f', left)
+"""
+
+
+class SharedBuckets:
+    """Buckets that all processes of a service see; one that is full again is forgotten."""
+
+    def __init__(self, redis: Redis) -> None:
+        """Keep them there."""
+        self._redis = redis
+        self._script = redis.register_script(_TAKE)
+
+    async def take(self, bucket: Bucket, points: int) -> float:
+        """As `Buckets.take`, within `PATIENCE`; raises `Away`."""
+        key = PREFIX + (":".join(map(str, bucket.key)) if isinstance(bucket.key, tuple) else str(bucket.key))
+        arguments: list[Any] = [bucket.rate, bucket.capacity, points]
+        try:
+            async with asyncio.timeout(PATIENCE):
+                return float(await self._script(keys=[key], args=arguments))
+        except (RedisError, OSError, TimeoutError) as error:
+            raise Away from error
+
+    async def close(self) -> None:
+        """Let the connections go."""
+        await self._redis.aclose()
+
+
+def connect(url: str) -> SharedBuckets:
+    """Buckets in the Redis of a URL, which is looked for at the first call."""
+    never = Retry(NoBackoff(), 0)
+    return SharedBuckets(Redis.from_url(url, retry=never, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE))

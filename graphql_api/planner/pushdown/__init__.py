@@ -1,0 +1,1 @@
+"""Parts of an operation that PostgreSQL answers as finished JSON."""

@@ -1,0 +1,1 @@
+"""Parts of an operation that are read level by level."""

@@ -1,0 +1,1 @@
+"""uvicorn's protocols, protected against slow clients."""

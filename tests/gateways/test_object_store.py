@@ -1,0 +1,99 @@
+"""Files are there whole, or not at all, in whichever store."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from graphql_api.gateways.object_store import PIECE, Store
+from graphql_api.settings import Settings
+
+
+@pytest.fixture(params=["folder", "memory"])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
+    url = None if request.param == "folder" else "memory://"
+    return Store.connect(Settings(data_dir=tmp_path, object_store_url=url))
+
+
+async def test_what_was_put_comes_back(store: Store) -> None:
+    await store.put("a/list é.csv", b"1")
+    await store.put("a/list é.csv", b"name\r\nZo\xc3\xab")
+
+    assert await store.get("a/list é.csv") == b"name\r\nZo\xc3\xab"
+    assert await store.exists("a/list é.csv")
+
+
+async def test_a_stream_is_kept_and_comes_back_as_a_stream(store: Store) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        for letter in b"abc":
+            yield bytes([letter]) * 3_000_000
+
+    await store.put("big", pieces())
+
+    found = [piece async for piece in store.stream("big")]
+    assert b"".join(found) == b"a" * 3_000_000 + b"b" * 3_000_000 + b"c" * 3_000_000
+
+
+async def test_a_stream_that_breaks_leaves_nothing(store: Store) -> None:
+    async def pieces() -> AsyncIterator[bytes]:
+        yield b"x" * 6_000_000
+        raise ConnectionResetError
+
+    with pytest.raises(ConnectionResetError):
+        await store.put("half", pieces())
+
+    assert not await store.exists("half")
+
+
+async def test_a_file_that_is_not_there_is_told_so(store: Store) -> None:
+    with pytest.raises(FileNotFoundError):
+        await store.get("nothing")
+    with pytest.raises(FileNotFoundError):
+        async for _ in store.stream("nothing"):
+            pass
+    await store.delete("nothing")
+    assert not await store.exists("nothing")
+
+
+async def test_a_file_can_be_thrown_away(store: Store) -> None:
+    await store.put("a", b"1")
+    await store.delete("a")
+
+    assert not await store.exists("a")
+
+
+async def test_no_path_leads_out_of_the_folder(tmp_path: Path) -> None:
+    store = Store.connect(Settings(data_dir=tmp_path / "data"))
+
+    with pytest.raises(ValueError, match=r"\.\."):
+        await store.put("../../escaped", b"1")
+
+    assert [path.name for path in tmp_path.rglob("*")] == ["data", "objects"]  # noqa: ASYNC240 - a handful
+
+
+async def test_a_folder_streams_in_pieces(tmp_path: Path) -> None:
+    store = Store.connect(Settings(data_dir=tmp_path))
+    await store.put("big", b"x" * (3 * PIECE))
+
+    assert max([len(piece) async for piece in store.stream("big")]) <= 2 * PIECE
+
+
+def test_a_process_that_ends_right_after_a_call_ends_well(tmp_path: Path) -> None:
+    program = (
+        "import asyncio, sys, pathlib\n"
+        "from graphql_api.settings import Settings\n"
+        "from graphql_api.storage import Store\n"
+        "store = Store.connect(Settings(data_dir=pathlib.Path(sys.argv[1])))\n"
+        "asyncio.run(store.put('a', b'1')); asyncio.run(store.delete('a'))\n"
+    )
+    root = Path(__file__).resolve().parents[2]
+    codes = {
+        subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=root, check=False).returncode
+        for _ in range(3)
+    }
+
+    assert codes == {0}

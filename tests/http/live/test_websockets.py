@@ -1,0 +1,140 @@
+"""GraphQL over WebSockets: the protocol, its limits, and who may open one."""
+
+from collections.abc import AsyncIterator
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+import websockets
+
+from graphql_api.database.database import Database
+from graphql_api.gateways.object_store import Store
+from graphql_api.http import responses
+from graphql_api.settings import Settings
+from tests.builders import Builders
+from tests.served import served
+from tests.sockets import INIT, closing, hear, say, socket, subscribe
+
+COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
+
+
+@pytest_asyncio.fixture
+async def address(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
+    """The address of the application as production has it, nearly."""
+    async with served(settings, database, store) as address:
+        yield address
+
+
+async def test_a_query_is_answered_over_a_socket(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe("{ __typename }"))
+
+        assert await hear(connection) == {"type": "connection_ack"}
+        payload = {"data": {"__typename": "Query"}, **COST}
+        assert await hear(connection) == {"type": "next", "id": "1", "payload": payload}
+        assert await hear(connection) == {"type": "complete", "id": "1"}
+
+
+@pytest.mark.parametrize(
+    ("query", "code"),
+    [
+        ("{", "BAD_REQUEST"),
+        ("{ nothing }", "BAD_REQUEST"),
+        ("{ " + "a: __typename " * 61 + "}", "QUERY_TOO_COMPLEX"),
+        ("{ __schema { queryType { name } } }", "UNAUTHENTICATED"),
+    ],
+)
+async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe(query))
+        await hear(connection)
+        told = await hear(connection)
+
+        assert (told["type"], told["id"]) == ("error", "1")
+        assert [error["extensions"]["code"] for error in told["payload"]] == [code]
+
+
+async def test_an_answer_that_is_too_large_is_an_error_and_the_socket_goes_on(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(responses, "BYTES", 300)
+    query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
+    message = "The answer has over 300 bytes: ask for less at once."
+    error = {"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe(query), subscribe("{ __typename }", "2"))
+        told = [await hear(connection) for _ in range(4)]
+
+    assert [one for one in told if one.get("id") == "1"] == [{"type": "error", "id": "1", "payload": [error]}]
+    assert [one["type"] for one in told if one.get("id") == "2"] == ["next", "complete"]
+
+
+async def test_a_bad_token_closes_the_socket(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, {**INIT, "payload": {"Authorization": "Bearer nobody's"}})
+
+        assert await closing(connection) == 4403
+
+
+@pytest.mark.parametrize(
+    "message",
+    [
+        "[]", "1", "null", "{}", "{", "[" * 30_000, '{"type": 1}', '{"type": "start"}', '{"type": ["ping"]}',
+        '{"type": "subscribe", "id": [1], "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "é", "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "", "payload": {"query": "{ a }"}}',
+        '{"type": "subscribe", "id": "1"}', '{"type": "subscribe", "id": "1", "payload": {}}',
+        '{"type": "subscribe", "id": "1", "payload": {"query": "{ a }", "variables": []}}',
+        '{"type": "ping", "type": "pong"}', '{"type": "ping", "payload": 1}', '{"type": "complete"}', b"{}",
+    ],
+    ids=lambda message: str(message)[:50],
+)  # fmt: skip
+async def test_a_malformed_message_closes_the_socket(address: str, message: str | bytes) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, message)
+
+        assert await closing(connection) == 4400
+
+
+async def test_the_protocols_rules_are_kept(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, subscribe("{ __typename }"))
+        assert await closing(connection) == 4401
+    async with socket(address) as connection:
+        await say(connection, INIT, INIT)
+        assert await closing(connection) == 4429
+    async with socket(address, subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
+        assert await closing(connection) == 4406
+
+
+async def test_a_frame_over_64_kilobytes_closes_the_socket(address: str) -> None:
+    async with socket(address) as connection:
+        await say(connection, INIT, subscribe("#" * 65_536))
+
+        assert await closing(connection) == 1009
+
+
+async def test_a_page_of_another_origin_cannot_open_a_socket(address: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as refused:
+        async with socket(address, origin=websockets.Origin("https://elsewhere.example")):
+            pass
+
+    assert refused.value.response.status_code == 403
+
+
+async def test_an_api_key_opens_a_socket_by_its_first_message_or_by_a_header(address: str, make: Builders) -> None:
+    service = await make.service()
+    secret = str(uuid4())
+    await make.api_key(service, secret=secret)
+    token = f"Bearer key-{service.id}-{secret}"
+    query = subscribe("{ viewer { service { id } } }")
+    answers = []
+    async with socket(address) as connection:
+        await say(connection, {**INIT, "payload": {"authorization": token}}, query)
+        answers += [await hear(connection), await hear(connection)]
+    async with socket(address, additional_headers={"Authorization": token}) as connection:
+        await say(connection, INIT, query)
+        answers += [await hear(connection), await hear(connection)]
+
+    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}, **COST}
+    assert answers == [{"type": "connection_ack"}, {"type": "next", "id": "1", "payload": seen}] * 2

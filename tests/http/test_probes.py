@@ -1,0 +1,232 @@
+"""Odd and wrong requests over a real connection: each is answered exactly and at once, and leaves no trace."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import pytest
+import pytest_asyncio
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from graphql_api.auth import tokens
+from graphql_api.auth.crypto import Signer
+from graphql_api.domain import sessions
+from graphql_api.gateways.object_store import Store
+from graphql_api.settings import Settings
+from tests.builders import Builders
+from tests.conftest import OneConnection
+from tests.fuzz.clients import LEAKS
+from tests.http.probes import NAMES, PROBES, TOKEN, Probe, ask, body
+from tests.served import served
+
+ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
+SOON = 2.0
+
+
+@pytest_asyncio.fixture(scope="module")
+async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[str, bytes]]:
+    """A server of this process, and the token of a platform admin."""
+    folder: Path = tmp_path_factory.mktemp("probes")
+    settings = Settings.model_validate(
+        {
+            "environment": "test",
+            "points_per_minute": 0,
+            "request_timeout": 1,
+            "data_dir": folder,
+            "secret_key": ["test-secret-key"],
+            "dangerous_salt": "test-salt",
+        }
+    )
+    signer = Signer(tuple(settings.secret_keys), settings.salt)
+    async with engine.connect() as connection:
+        transaction = await connection.begin()
+        database = OneConnection(connection)
+        user = await Builders(database, signer).user(platform_admin=True)
+        async with database.transaction() as tx:
+            session = await sessions.start(tx, await tx.merge(user))
+            token = tokens.of_session(signer, user.id, session.id)
+        async with served(settings, database, Store.connect(settings)) as address:
+            yield address, token.encode()
+        await transaction.rollback()
+
+
+class Client:
+    """A connection, of bytes."""
+
+    def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.reader, self.writer = reader, writer
+
+    @classmethod
+    @asynccontextmanager
+    async def to(cls, address: str) -> AsyncIterator[Client]:
+        """Open one, and close it."""
+        host, _, port = address.partition(":")
+        client = cls(*await asyncio.open_connection(host, int(port)))
+        try:
+            yield client
+        finally:
+            client.writer.close()
+
+    async def ask(self, sent: bytes) -> tuple[int, bytes, bytes]:
+        """Send something, and read one answer: its status, its head and its body."""
+        self.writer.write(sent)
+        return await self.answer(bodiless=sent.startswith(b"HEAD"))
+
+    async def answer(self, *, bodiless: bool = False) -> tuple[int, bytes, bytes]:
+        """Read one answer; a provisional one is none."""
+        head = await self.reader.readuntil(b"\r\n\r\n")
+        if head.startswith(b"HTTP/1.1 100 "):
+            return await self.answer(bodiless=bodiless)
+        length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
+        return int(head.split()[1]), head, b"" if bodiless else await self.reader.readexactly(length)
+
+
+@pytest.mark.parametrize("probe", PROBES, ids=[probe.name for probe in PROBES])
+async def test_a_probe_is_answered_exactly_and_leaves_no_trace(
+    probe: Probe, world: tuple[str, bytes], caplog: pytest.LogCaptureFixture
+) -> None:
+    address, token = world
+    async with Client.to(address) as client, asyncio.timeout(SOON):
+        status, head, answer = await client.ask(probe.sent.replace(TOKEN, token))
+        # Whatever was sent, nothing of it is taken for what comes after.
+        closing = b"\r\nconnection: close\r\n" in head.lower()
+        after = await client.reader.read() if closing else (await client.ask(body(NAMES)))[2]
+
+    errors = json.loads(answer).get("errors", []) if answer else []
+    leak = LEAKS.search(head + answer)
+    codes = {error["extensions"]["code"] for error in errors}
+    assert (status, codes) == (probe.status, {probe.code} if probe.code else set()), answer
+    assert leak is None or leak[0] in probe.sent
+    assert after == (b"" if closing else ANSWER)
+    assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
+
+
+HEAD = b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\n"
+CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
+CHUNK = b"%x\r\n%b\r\n" % (len(NAMES), NAMES)
+SECOND = b"GET /_status?simple HTTP/1.1\r\nHost: notify\r\n\r\n"
+"""What must never be answered where it stands in what may be a body."""
+
+
+def framed(*lines: bytes) -> bytes:
+    """A request with these lines about its length, whose body holds another, and another after it."""
+    return HEAD + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + b"0\r\n\r\n" + SECOND
+
+
+LENGTH = b"Content-Length: 5"
+NOT_TOLD_APART = {
+    "a length and chunks": framed(LENGTH, b"Transfer-Encoding: chunked"),
+    "chunks and a length": framed(b"Transfer-Encoding: chunked", LENGTH),
+    "two lengths": framed(LENGTH, b"Content-Length: 0"),
+    "the same length twice": framed(LENGTH, LENGTH),
+    "a list of lengths": framed(b"Content-Length: 5, 5"),
+    **{f"length {length!r}": framed(b"Content-Length: " + length) for length in (
+        b"+5", b"-5", b"0x5", b"5e0", b"5.0", b"5;", b"5 5", b"5\x0b", b"\xb2", b"", b"9" * 20,
+        b"18446744073709551621")},
+    **{f"coding {coding!r}": framed(b"Transfer-Encoding: " + coding) for coding in (
+        b"xchunked", b"identity", b"gzip", b"gzip, chunked", b"chunked, identity", b"chunked, chunked", b'"chunked"',
+        b"chunked;q=1", b"\x0bchunked", b"chunked\x0b", b"chunk ed", b"chun\0ked", b"")},
+    "chunks twice": framed(b"Transfer-Encoding: chunked", b"Transfer-Encoding: chunked"),
+    "chunks twice, once otherwise": framed(b"Transfer-Encoding: chunked", b"Transfer-encoding: x"),
+    **{f"line {line!r}": framed(line, LENGTH) for line in (
+        b"Transfer-Encoding : chunked", b"Transfer-Encoding\r\n : chunked", b"X: x\r\n\tTransfer-Encoding: chunked",
+        b"X: x\nTransfer-Encoding: chunked", b"X: x\rTransfer-Encoding: chunked", b"X: \0",
+        b" Transfer-Encoding: chunked",
+        b"Transfer-Encoding", b": chunked", b"\0Transfer-Encoding: chunked", b"Transfer\x0bEncoding: chunked")},
+    "lines that end by half": (HEAD + LENGTH + b"\r\n\r\n").replace(b"\r\n", b"\n") + b"0\r\n\r\n" + SECOND,
+    **{f"chunk {chunk!r:.40}": CHUNKED + chunk + SECOND for chunk in (
+        b"0x1a\r\n", b"+1a\r\n", b"-1\r\n", b" 1a\r\n", b"1a \r\n", b"\r\n", b"g\r\n", b"1a\n" + NAMES,
+        b"f" * 17 + b"\r\n",
+        b"1a;\0\r\n", b"1a\r\n" + NAMES + b"0\r\n\r\n", b"1a\r\n" + NAMES + b"\n0\r\n\r\n", CHUNK + b"0\r\n \r\n\r\n",
+        CHUNK + b"0\r\nX\r\n\r\n", CHUNK + b"0\r\nContent-Length: 5\r\n\r\n",
+        CHUNK + b"0\r\nTransfer-Encoding: x\r\n\r\n",
+        CHUNK + b"0\n\n")},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("sent", NOT_TOLD_APART.values(), ids=list(NOT_TOLD_APART))
+@pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "head first"])
+async def test_a_request_whose_end_may_be_elsewhere_is_refused_and_hides_no_other(
+    sent: bytes, pieces: int, world: tuple[str, bytes]
+) -> None:
+    head, end, rest = sent.partition(b"\r\n\r\n")
+    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+        if pieces == 2 and rest:
+            client.writer.write(head + end)
+            await asyncio.sleep(0.005)
+            sent = rest
+        status, _, answer = await client.ask(sent)
+
+        assert (status, b"This is not HTTP." in answer) == (400, True), (status, answer)
+        assert await client.reader.read() == b""
+
+
+@pytest.mark.parametrize(
+    "chunks",
+    [
+        CHUNK + b"0\r\n\r\n",
+        CHUNK.replace(b"\r\n", b";a=b;c\r\n", 1) + b"0;d\r\n\r\n",
+        b"".join(b"1\r\n%c\r\n" % byte for byte in NAMES) + b"000\r\n\r\n",
+        CHUNK.replace(b"1a", b"1A") + b"0\r\nX: y\r\n\r\n",
+        CHUNK + b"0\r\nAuthorization: Bearer x.y.z\r\nContent-Type: text/plain\r\nHost: x\r\n\r\n",
+    ],
+    ids=["plain", "with extensions", "of a byte each", "in capitals", "and headers that change what was said"],
+)
+async def test_a_body_may_come_in_chunks_and_nothing_after_it_is_heard(chunks: bytes, world: tuple[str, bytes]) -> None:
+    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+        for _ in range(2):
+            assert (await client.ask(CHUNKED + chunks))[2] == ANSWER
+
+
+@pytest.mark.parametrize(
+    "begin", [CHUNK + b"0\r\nX: ", CHUNK + b"0\r\n", b"1a;"], ids=["a header", "headers", "a size"]
+)
+async def test_what_is_between_chunks_or_after_them_may_not_be_long(begin: bytes, world: tuple[str, bytes]) -> None:
+    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+        client.writer.write(CHUNKED + begin)
+        for number in range(17):
+            await asyncio.sleep(0.001)
+            client.writer.write(b"X-%06d: %b\r\n" % (number, b"x" * 1_000) if begin.endswith(b"\n") else b"x" * 1_000)
+
+        assert (await client.answer())[0] == 431
+
+
+@pytest.mark.parametrize("offer", [b"h2c", b"TLS/1.0", b"websocket/13", b"h2c, websocket"])
+@pytest.mark.parametrize("pause", [0, 0.01])
+async def test_an_offer_of_another_protocol_changes_nothing(
+    offer: bytes, pause: float, world: tuple[str, bytes]
+) -> None:
+    lines = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nUpgrade: " + offer
+    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+        client.writer.write(HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n" % len(SECOND))
+        await asyncio.sleep(pause)
+        status, _, _ = await client.ask(SECOND)
+        answers = [
+            (await client.ask(HEAD + lines + b"\r\n" + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK + b"0\r\n\r\n"))
+        ]
+        client.writer.write((HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n%b" % (len(NAMES), NAMES)) * 300)
+        answers += [await client.answer() for _ in range(300)]
+
+    assert status == 400
+    assert {answer for _, _, answer in answers} == {ANSWER}
+
+
+async def test_a_thousand_requests_at_once_are_answered_one_after_the_other(world: tuple[str, bytes]) -> None:
+    address, token = world
+
+    def numbered(number: int) -> bytes:
+        field = "services { totalCount }" if number % 10 == 0 else "__typename"
+        return ask(f"{{ a{number}: {field} }}").replace(TOKEN, token)
+
+    async with Client.to(address) as client, asyncio.timeout(20):
+        client.writer.write(b"".join(map(numbered, range(1_000))))
+        answers = [json.loads((await client.answer())[2]) for _ in range(1_000)]
+        after = await client.ask(body(NAMES))
+
+    assert [list(answer["data"]) for answer in answers] == [[f"a{number}"] for number in range(1_000)]
+    assert after[2] == ANSWER

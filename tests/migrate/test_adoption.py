@@ -1,0 +1,168 @@
+"""A database that GOV.UK Notify made: recognised, refused where it lacks something, given our tables, never changed."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import pytest_asyncio
+
+from graphql_api import migrate
+from graphql_api.errors import Complaint
+from graphql_api.migrate import indexes, owners, rehearsals
+from tests.migrations import REVISIONS, make_notify, migrated, play, steps
+from tests.models.databases import connected, run, scratch, shape
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+HEAD = REVISIONS[-1]
+OURS = [revision for revision in REVISIONS if revision > owners.LAST_OF_NOTIFY]
+CATALOGUE = json.loads((Path(__file__).parents[1] / "models" / "notify_catalogue.json").read_text())
+
+
+@pytest_asyncio.fixture
+async def database(postgres_url: str) -> AsyncIterator[str]:
+    """The address of a database that Notify made."""
+    async with scratch(postgres_url) as url:
+        await make_notify(url)
+        yield url
+
+
+def test_it_is_known_which_tables_are_notifys() -> None:
+    assert set(CATALOGUE["tables"]) | {"notifications_all_time_view"} == owners.NOTIFYS
+
+
+async def test_it_keeps_its_tables_to_the_byte_and_gets_ours(database: str) -> None:
+    await run(database, "CREATE TABLE more_than_we_know (id int)", "ALTER TABLE services ADD COLUMN newer text")
+    theirs = [*sorted(owners.NOTIFYS), "alembic_version", "more_than_we_know"]
+    before = shape(database, *theirs)
+    said: list[str] = []
+
+    await migrate.upgrade(database, tell=said.append)
+
+    assert await migrate.current(database) == HEAD
+    await migrate.check(database)
+    assert shape(database, *theirs) == before
+    done = steps(said)
+    assert done[0] == (
+        "GOV.UK Notify made this database (0560_add_nhs_notify_org): its tables stay as they are, ours are added."
+    )
+    assert [line[:4] for line in done[1:]] == OURS
+    assert done[2].startswith(
+        "0015 Index messages by job and when they were made (nothing: Notify's tables stay as they are), "
+    )
+
+
+async def test_what_would_happen_is_told(database: str) -> None:
+    lines = (await migrate.plan(database)).lines()
+
+    assert lines[0] == (
+        "GOV.UK Notify made this database (0560_add_nhs_notify_org). Its tables would stay as they are, revision 0013 "
+        "be noted in a version table of our own, and then come:"
+    )
+    assert [line[:4] for line in lines[1:]] == OURS
+    assert lines[10] == "0023 Add sessions of people"
+
+
+async def test_the_script_does_what_the_adoption_does(database: str, postgres_url: str) -> None:
+    script = await rehearsals.script(database)
+    await play(database, script)
+
+    async with scratch(postgres_url) as other:
+        await make_notify(other)
+        await migrate.upgrade(other)
+        assert shape(database) == shape(other)
+    assert await migrate.current(database) == HEAD
+
+
+async def test_ours_can_be_taken_away_again_and_what_notify_made_cannot(database: str) -> None:
+    before = shape(database)
+    await migrate.upgrade(database)
+
+    with pytest.raises(Complaint) as complaint:
+        await migrate.downgrade(database, "base")
+
+    assert str(complaint.value) == (
+        "GOV.UK Notify made this database: nothing was undone. Go back to 0013 at most (--down 0013), where nothing of "
+        "ours is left."
+    )
+    assert await migrate.current(database) == HEAD
+    await migrate.downgrade(database, "0013")
+    assert await migrate.current(database) == "0013"
+    await run(database, "DROP TABLE graphql_api_version")
+    assert shape(database) == before
+
+
+async def test_two_migrators_adopt_it_once(database: str) -> None:
+    first, second = await migrated(database), await migrated(database)
+
+    assert first[0].startswith("GOV.UK Notify made this database")
+    assert second == [f"The database is at revision {HEAD}."]
+
+
+async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched(database: str) -> None:
+    await run(
+        database,
+        "UPDATE alembic_version SET version_num = '0500_earlier'",
+        "DROP TABLE returned_letters",
+        "ALTER TABLE services DROP COLUMN go_live_at",
+        "ALTER TYPE recipient_type RENAME VALUE 'mobile' TO 'phone'",
+    )
+    before = shape(database)
+
+    for question in (migrate.upgrade, migrate.plan):
+        with pytest.raises(Complaint) as complaint:
+            await question(database)
+
+        assert str(complaint.value) == (
+            "GOV.UK Notify made this database, and at its revision 0500_earlier it lacks what we need: column "
+            "services.go_live_at, table returned_letters and value mobile of type recipient_type. Nothing was "
+            "changed: bring it to Notify's 0560_add_nhs_notify_org or later first."
+        )
+    assert shape(database) == before
+
+
+async def indexes_of(url: str) -> dict[str, str]:
+    """What the indexes of Notify's tables are, those that are valid."""
+    question = """
+        SELECT relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+        WHERE indisvalid AND indrelid = ANY ($1::text[]::regclass[])
+    """
+    async with connected(url) as connection:
+        return dict(await connection.fetch(question, sorted(owners.NOTIFYS)))
+
+
+async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, postgres_url: str) -> None:
+    await migrate.upgrade(database)
+    await run(
+        database,
+        "CREATE INDEX ix_jobs_service_id_created_at_id ON jobs (service_id)",
+        "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_service_id_created_at_id'::regclass",
+    )
+    theirs = await indexes_of(database)
+    built: list[str] = []
+
+    await indexes.build(database, tell=built.append)
+
+    async with scratch(postgres_url) as ours:
+        await migrate.upgrade(ours)
+        assert await indexes_of(database) == await indexes_of(ours)
+    assert built.pop() == "All indexes that we read by are there."
+    assert sorted(built) == sorted(set(await indexes_of(database)) - set(theirs))
+    again: list[str] = []
+    await indexes.build(database, tell=again.append)
+    assert again == ["All indexes that we read by are there."]
+
+
+async def test_no_index_is_built_while_somebody_migrates(database: str) -> None:
+    theirs = await indexes_of(database)
+    async with connected(database) as migrator:
+        await migrator.fetch("SELECT pg_advisory_lock($1)", owners.LOCK)
+
+        with pytest.raises(Complaint, match=r"^Somebody else migrates the database: try again when they are done\.$"):
+            await indexes.build(database, tell=print)
+
+    assert await indexes_of(database) == theirs

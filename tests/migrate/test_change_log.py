@@ -1,0 +1,430 @@
+"""The log of administrative changes, as the database keeps it: every table and every column decided upon, no secret."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from uuid import uuid4
+
+import pytest
+import structlog
+from sqlalchemy import text, update
+from sqlalchemy.exc import DBAPIError, ProgrammingError
+
+from graphql_api import migrate, models
+from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.audit_author import attribute
+from graphql_api.errors import Complaint
+from graphql_api.migrate import changes
+from graphql_api.models.changes import LOGGED
+from loaders.changes import OBJECTS
+from tests.builders import Builders, key
+from tests.conftest import OneConnection, Statements
+from tests.migrations import make_notify
+from tests.models.databases import connected, run, scratch, shape
+
+NOT_LOGGED_TABLES = {
+    # Messages, and what belongs to one.
+    "complaints",
+    "deliveries",
+    "inbound_sms",
+    "jobs",
+    "job_runs",
+    "notifications",
+    "notifications_letter_despatch",
+    "returned_letters",
+    "service_contact_list",
+    "unsubscribe_request",
+    "unsubscribe_request_report",
+    "uploads",
+    # What is only ever added to.
+    "api_keys_history",
+    "change_log",
+    "events",
+    "inbound_sms_history",
+    "notification_history",
+    "provider_details_history",
+    "service_callback_api_history",
+    "services_history",
+    "template_email_files_history",
+    "templates_history",
+    "unsubscribe_request_history",
+    # Figures that the platform reckons.
+    "api_key_usage_daily",
+    "daily_usage",
+    "ft_billing",
+    "ft_billing_letter_despatch",
+    "ft_notification_status",
+    "ft_processing_time",
+    "ft_service_stats",
+    "health_snapshots",
+    "table_count_snapshots",
+    # How somebody is known, or was answered, for a while.
+    "idempotency_keys",
+    "last_writes",
+    "rate_buckets",
+    "report_requests",
+    "service_join_request_contacted_users",
+    "sessions",
+    "verify_codes",
+    # Words and prices, which come by migration; pages that a template names.
+    "auth_type",
+    "branding_type",
+    "default_annual_allowance",
+    "invite_status_type",
+    "job_status",
+    "key_types",
+    "letter_attachment",
+    "letter_rates",
+    "notification_status_types",
+    "organisation_types",
+    "protected_sender_ids",
+    "rates",
+    "service_callback_type",
+    "service_permission_types",
+}
+
+NOT_LOGGED = {
+    "*": {"id", "created_at", "updated_at", "version"},
+    "annual_billing": {"service_id"},
+    "api_key_lifetimes": {"api_key_id", "last_used_at"},
+    "api_keys": {"secret", "service_id", "created_by_id"},
+    "domain": {"organisation_id"},
+    "email_branding": {"created_by", "updated_by"},
+    "email_branding_to_organisation": {"organisation_id"},
+    "invited_organisation_users": {"organisation_id"},
+    "invited_users": {"service_id"},
+    "letter_branding": {"created_by_id", "updated_by_id"},
+    "letter_branding_to_organisation": {"organisation_id"},
+    "organisation_permissions": {"organisation_id"},
+    "organisation_user_permissions": {"organisation_id", "user_id"},
+    "permissions": {"service_id", "user_id"},
+    "provider_details": {"created_by_id"},
+    "service_callback_api": {"service_id", "updated_by_id"},
+    "service_data_retention": {"service_id"},
+    "service_email_branding": {"service_id"},
+    "service_email_reply_to": {"service_id"},
+    "service_join_requests": {"service_id", "status_changed_at"},
+    "service_letter_branding": {"service_id"},
+    "service_letter_contacts": {"service_id"},
+    "service_permissions": {"service_id"},
+    "service_sms_senders": {"service_id"},
+    "service_whitelist": {"service_id"},
+    "services": {"confirmed_unique", "created_by_id", "normalised_service_name"},
+    "template_email_files": {"archived_by_id", "created_by_id", "template_id", "template_version"},
+    "template_folder": {"service_id"},
+    "template_folder_map": {"template_id"},
+    "template_redacted": {"template_id", "updated_by_id"},
+    "templates": {"created_by_id", "service_id"},
+    "user_folder_permissions": {"service_id", "user_id"},
+    "users": {
+        "current_session_id",
+        "email_access_validated_at",
+        "failed_login_count",
+        "logged_in_at",
+        "password_changed_at",
+    },
+    "webauthn_credential": {"credential_data", "logged_in_at", "registration_response", "user_id"},
+}
+"""Columns that the log does not know, by table, and in every table: ids of the row's own, and what says nothing new."""
+
+NEVER_TOLD = {
+    "organisation": {
+        "agreement_signed_on_behalf_of_email_address",
+        "agreement_signed_on_behalf_of_name",
+        "billing_contact_email_addresses",
+        "billing_contact_names",
+        "billing_reference",
+        "notes",
+        "purchase_order_number",
+    },
+    "invited_organisation_users": {"email_address"},
+    "invited_users": {"email_address"},
+    "service_callback_api": {"bearer_token", "url"},
+    "service_join_requests": {"reason"},
+    "service_whitelist": {"recipient"},
+    "services": {
+        "billing_contact_email_addresses",
+        "billing_contact_names",
+        "billing_reference",
+        "notes",
+        "purchase_order_number",
+    },
+    "template_email_files": {"link_text"},
+    "templates": {"content", "letter_welsh_content", "letter_welsh_subject", "subject"},
+    "users": {"_password", "email_address", "mobile_number", "name"},
+    "webauthn_credential": {"name"},
+}
+"""Columns of which the log says that they changed, and not what they held."""
+
+
+@dataclass
+class Trigger:
+    """What a table's trigger was told."""
+
+    told: set[str]
+    untold: set[str]
+
+
+async def triggers(database: OneConnection) -> dict[str, Trigger]:
+    """The triggers that there are, by table."""
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            text("SELECT tgrelid::regclass::text, tgargs FROM pg_trigger WHERE tgname = 'log_change'")
+        )
+        found = {table: arguments.decode().split("\0") for table, arguments in rows}
+    return {table: Trigger(set(told.split()), set(untold.split())) for table, (*_, told, untold, _) in found.items()}
+
+
+async def columns(database: OneConnection) -> dict[str, set[str]]:
+    """The columns of every table of the models."""
+    async with database.reading() as connection:
+        rows = await connection.execute(
+            text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
+        )
+        found: dict[str, set[str]] = {}
+        for table, column in rows:
+            found.setdefault(table, set()).add(column)
+    return found
+
+
+async def logged(database: OneConnection, *, since: int = 0) -> list[Any]:
+    """The log from an entry on, in the order of its writing."""
+    async with database.reading() as connection:
+        rows = (await connection.execute(text("SELECT * FROM change_log ORDER BY occurred_at"))).all()
+    return list(rows[since:])
+
+
+async def test_every_table_is_logged_or_named_as_not(database: OneConnection) -> None:
+    tables = {table.name for table in models.Model.metadata.tables.values() if not table.info.get("view")}
+
+    assert set() == LOGGED & NOT_LOGGED_TABLES
+    assert tables == LOGGED | NOT_LOGGED_TABLES
+    assert set(await triggers(database)) == LOGGED
+    assert set(OBJECTS) == LOGGED
+
+
+async def test_every_column_of_a_logged_table_is_told_or_untold_or_named_as_not_logged(database: OneConnection) -> None:
+    found = await columns(database)
+    undecided = {
+        table: found[table] ^ (one.told | one.untold | NOT_LOGGED.get(table, set()) | (NOT_LOGGED["*"] & found[table]))
+        for table, one in (await triggers(database)).items()
+    }
+
+    assert {table: names for table, names in undecided.items() if names} == {}
+
+
+async def test_secrets_people_and_contents_are_never_told(database: OneConnection) -> None:
+    found = await triggers(database)
+
+    assert {table: one.untold for table, one in found.items() if one.untold} == NEVER_TOLD
+    assert {table: one.told & one.untold for table, one in found.items() if one.told & one.untold} == {}
+
+
+async def test_an_entry_says_what_differs(database: OneConnection, make: Builders) -> None:
+    service = await make.service(name="Old name", contact_link=None)
+    before = len(await logged(database))
+    async with database.transaction() as tx:
+        await tx.execute(
+            update(models.Service)
+            .where(models.Service.id == service.id)
+            .values(name="New name", contact_link="https://example.gov.uk", notes="Secret", prefix_sms=True)
+        )
+
+    (entry,) = await logged(database, since=before)
+
+    assert (entry.operation, entry.table_name, entry.row_id, entry.service_id) == (
+        "update",
+        "services",
+        service.id,
+        service.id,
+    )
+    assert entry.before == {"name": "Old name", "contact_link": None, "notes": None}
+    assert entry.after == {"name": "New name", "contact_link": "https://example.gov.uk", "notes": None}
+
+
+async def test_what_changes_nothing_that_is_logged_is_no_entry(database: OneConnection, make: Builders) -> None:
+    user = await make.user()
+    before = len(await logged(database))
+
+    async with database.transaction() as tx:
+        mine = update(models.User).where(models.User.id == user.id)
+        await tx.execute(mine.values(failed_login_count=3, logged_in_at=models.utcnow(), current_session_id=uuid4()))
+        await tx.execute(mine.values(name=user.name))
+
+    assert await logged(database, since=before) == []
+
+
+async def test_a_part_belongs_to_its_thing(database: OneConnection, make: Builders) -> None:
+    service = await make.service(features=())
+    template = await make.template(service)
+    folder = models.TemplateFolder(service_id=service.id, name="Letters")
+    feature = models.ServiceFeature(service_id=service.id, permission="sms")
+    before = len(await logged(database))
+
+    await make.add(feature, folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
+    async with database.transaction() as tx:
+        await tx.delete(feature)
+
+    assert [
+        (one.operation, one.table_name, one.row_id, one.service_id, one.before, one.after)
+        for one in await logged(database, since=before)
+    ] == [
+        ("update", "service_permissions", service.id, service.id, None, {"permission": "sms"}),
+        ("insert", "template_folder", folder.id, service.id, None, {"name": "Letters"}),
+        ("update", "template_folder_map", template.id, service.id, None, {"template_folder_id": str(folder.id)}),
+        ("update", "service_permissions", service.id, service.id, {"permission": "sms"}, None),
+    ]
+
+
+async def test_the_author_is_told_once_and_only_where_something_is_logged(
+    database: OneConnection, make: Builders, statements: Statements
+) -> None:
+    service = await make.service()
+    api_key = await make.api_key(service)
+    structlog.contextvars.bind_contextvars(request_id="a-request")
+    before = len(await logged(database))
+
+    with statements(3):
+        async with database.transaction() as tx:
+            attribute(tx, key(api_key))
+            mine = update(models.Service).where(models.Service.id == service.id)
+            await tx.execute(mine.values(prefix_sms=False))
+            await tx.execute(mine.values(prefix_sms=True))
+    with statements(1):
+        async with database.transaction() as tx:
+            attribute(tx, key(api_key))
+            tx.add(models.DailyUsage(service_id=service.id, day=models.utcnow().date(), kind="sms", count=1))
+    structlog.contextvars.clear_contextvars()
+
+    assert [
+        (one.actor_user_id, one.actor_api_key_id, one.request_id) for one in await logged(database, since=before)
+    ] == [(None, api_key.id, "a-request")] * 2
+
+
+async def test_each_transaction_has_its_own_author(database_url: str) -> None:
+    asked, asker = Actor(Kind.PERSON, user_id=uuid4()), "SELECT current_setting('notify_graphql.user_id', true)"
+    async with connected(database_url) as connection:
+        async with connection.transaction():
+            await connection.execute("SELECT set_config('notify_graphql.user_id', $1, true)", str(asked.user_id))
+            inside = await connection.fetchval(asker)
+        after = await connection.fetchval(asker)
+
+    assert (inside, after) == (str(asked.user_id), "")
+
+
+async def test_another_program_s_changes_have_no_author(database: OneConnection, make: Builders) -> None:
+    service = await make.service()
+    before = len(await logged(database))
+    async with database.transaction() as tx:
+        await tx.execute(text("SELECT set_config('notify_graphql.user_id', '', true)"))
+        await tx.execute(text("UPDATE services SET restricted = true WHERE id = :id"), {"id": service.id})
+
+    (entry,) = await logged(database, since=before)
+
+    assert (entry.before, entry.after) == ({"restricted": False}, {"restricted": True})
+    assert (entry.actor_user_id, entry.actor_api_key_id, entry.request_id) == (None, None, None)
+
+
+@pytest.mark.parametrize(
+    "attempt", ["UPDATE change_log SET row_id = id", "DELETE FROM change_log", "TRUNCATE change_log"]
+)
+async def test_the_log_is_only_ever_added_to(database: OneConnection, make: Builders, attempt: str) -> None:
+    before = len(await logged(database))
+    user = await make.user()
+
+    with pytest.raises(DBAPIError, match="change_log is only ever added to"):
+        async with database.transaction() as tx:
+            await tx.execute(text(attempt))
+
+    assert [one.row_id for one in await logged(database, since=before)] == [user.id]
+
+
+async def test_whoever_may_write_a_table_need_not_be_allowed_to_write_the_log(
+    database: OneConnection, make: Builders
+) -> None:
+    organisation = await make.organisation(name="Old name")
+    before = len(await logged(database))
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE ROLE notify_writer"))
+        await tx.execute(text("GRANT SELECT, UPDATE ON organisation TO notify_writer"))
+        await tx.execute(text("SET LOCAL ROLE notify_writer"))
+        await tx.execute(text("UPDATE organisation SET name = 'New name' WHERE id = :id"), {"id": organisation.id})
+        await tx.execute(text("RESET ROLE"))
+
+    (entry,) = await logged(database, since=before)
+
+    assert (entry.organisation_id, entry.after) == (organisation.id, {"name": "New name"})
+
+
+async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: OneConnection) -> None:
+    async with database.transaction() as tx:
+        await tx.execute(text("CREATE ROLE notify_reader"))
+        await tx.execute(text("SET LOCAL ROLE notify_reader"))
+        await tx.execute(text("CREATE TEMPORARY TABLE services (id uuid, name text)"))
+        trigger = "CREATE TRIGGER log AFTER INSERT ON pg_temp.services FOR EACH ROW EXECUTE FUNCTION log_change()"
+
+        with pytest.raises(ProgrammingError, match="permission denied for function log_change"):
+            async with tx.begin_nested():
+                await tx.execute(text(trigger))
+        await tx.execute(text("RESET ROLE"))
+
+
+async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_url: str) -> None:
+    async with scratch(postgres_url) as url:
+        await migrate.upgrade(url)
+
+        await run(
+            url,
+            "ALTER TABLE organisation ALTER COLUMN name TYPE text",
+            "ALTER TABLE users DROP COLUMN take_part_in_research",
+            "ALTER TABLE users ALTER COLUMN email_address TYPE text",
+            "INSERT INTO users (id, name, email_address, created_at, _password, mobile_number, password_changed_at,"
+            " failed_login_count, state, platform_admin, email_access_validated_at)"
+            " VALUES (gen_random_uuid(), 'A', 'a@example.gov.uk', now(), '!', '+447700900001', now(), 0, 'active',"
+            " false, now())",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY search_entries",
+        )
+
+        async with connected(url) as connection:
+            assert await connection.fetchval("SELECT table_name FROM change_log") == "users"
+            assert await connection.fetchval("SELECT text FROM search_entries") == "a\na@example.gov.uk"
+
+
+async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: str) -> None:
+    name = "UPDATE organisation SET name = name || '!'"
+    async with scratch(postgres_url) as url:
+        await make_notify(url)
+        theirs = shape(url, "organisation")
+        with pytest.raises(Complaint, match="The database has no log yet"):
+            await changes.log(url, tell=print)
+        await migrate.upgrade(url)
+        await run(
+            url,
+            "INSERT INTO organisation (id, name, active, created_at, can_approve_own_go_live_requests)"
+            " VALUES (gen_random_uuid(), 'Agency', true, now(), false)",
+            name,
+        )
+        unasked = shape(url, "organisation")
+        told: list[str] = []
+
+        for _ in range(2):
+            await changes.log(url, tell=told.append)
+        await run(url, name)
+
+        async with connected(url) as connection:
+            entries = [
+                tuple(one) for one in await connection.fetch("SELECT before, after, actor_user_id FROM change_log")
+            ]
+            assert await connection.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'log_change'") == len(
+                LOGGED
+            )
+            assert not await connection.fetchval("SELECT has_function_privilege('public', 'log_change()', 'EXECUTE')")
+        assert unasked == theirs
+        assert told == [f"{len(LOGGED)} tables log their changes."] * 2
+        assert entries == [('{"name": "Agency!"}', '{"name": "Agency!!"}', None)]
+
+        await migrate.downgrade(url, "0050")
+        await run(url, name)
+
+        assert shape(url, "organisation") == theirs
