@@ -19,10 +19,10 @@ from sqlalchemy.schema import SchemaItem
 
 from graphql_api import models
 from graphql_api.errors import Complaint
-from graphql_api.migrate import differences, refusals
-from graphql_api.migrate.owners import LAST_OF_NOTIFY, LOCK, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
-from graphql_api.migrate.plans import titled
-from graphql_api.migrate.waits import Waits
+from graphql_api.migrate import connection_errors, differences
+from graphql_api.migrate.database_origins import LAST_OF_NOTIFY, LOCK, NOTIFYS, VERSION_TABLE, Owner, refuse, spared
+from graphql_api.migrate.lock_waits import Waits
+from graphql_api.migrate.upgrade_plans import titled
 from graphql_api.settings import asyncpg_url
 
 SETTINGS = {
@@ -183,7 +183,7 @@ def complain(error: DBAPIError) -> NoReturn:
     if state in AGAIN:
         why = f"did not get its locks in {progress.end():.0f} s ({waits.latest or 'the database is busy'})"
         then = "end what it waits for, or run ./run migrate again when it is quieter"
-    elif state in refusals.SENTENCES:
+    elif state in connection_errors.SENTENCES:
         raise error
     else:
         why = f"failed ({type(error.orig).__name__}, {state or 'no SQLSTATE'})"
@@ -208,9 +208,9 @@ async def server_pid(connection: AsyncConnection) -> int:
     raw = (await connection.get_raw_connection()).driver_connection
     pid, recovering = (await connection.execute(text("SELECT pg_backend_pid(), pg_is_in_recovery()"))).one()
     if raw is None or raw.get_server_pid() != pid:
-        raise Complaint(refusals.POOLER)
+        raise Complaint(connection_errors.POOLER)
     if recovering:
-        raise Complaint(refusals.STANDBY)
+        raise Complaint(connection_errors.STANDBY)
     return int(pid)
 
 
@@ -222,7 +222,7 @@ async def main() -> None:
     engine = create_async_engine(
         asyncpg_url(url), poolclass=pool.NullPool, connect_args={"timeout": 10, "server_settings": SETTINGS}
     )
-    with refusals.told():
+    with connection_errors.told():
         async with engine.connect() as connection:
             pid = await server_pid(connection)
             await take_turn(connection)

@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks import databases, measures, pictures, questions, servers, tables
+from benchmarks import charts, databases, measurements, scenarios, servers, tables
 from benchmarks.runs import Pace, Run, Unequal, questions_for
 from graphql_api.errors import Complaint
 from graphql_api.postgres.clusters import Cluster
@@ -42,7 +42,7 @@ def main() -> int:
     print(tables.table(run))
     print(f"\n{tables.markdown(run)}\n\n{machine}")
     if options.draw and tables.of_the_four(run):
-        options.draw.write_text(pictures.draw(run, machine))
+        options.draw.write_text(charts.draw(run, machine))
         print(f"Drawn: {options.draw}")
     return 0
 
@@ -57,7 +57,7 @@ def _run(options: argparse.Namespace) -> tuple[Run, str]:
     folder = Path(os.environ.get("DATA_DIR", ".data")).absolute() / "bench"
     with contextlib.ExitStack() as stack:
         database, environment, facts = stack.enter_context(databases.running(folder, options.notifications))
-        asyncio.run(measures.Statements(database.url()).end())
+        asyncio.run(measurements.Statements(database.url()).end())
         running = [
             stack.enter_context(servers.running(kind, serving, environment, _headers(kind, facts), folder))
             for kind in _kinds(options.servers)
@@ -95,7 +95,7 @@ def _kinds(wanted: Sequence[str]) -> Iterator[servers.Kind]:
 
 def _headers(kind: servers.Kind, facts: databases.Facts) -> dict[str, str]:
     """Who asks: ours wants to know."""
-    return {"authorization": f"Bearer {facts.token}"} if kind.language == questions.OURS else {}
+    return {"authorization": f"Bearer {facts.token}"} if kind.language == scenarios.OURS else {}
 
 
 def _options() -> argparse.Namespace:

@@ -9,15 +9,15 @@ import time
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from benchmarks import answers, measures
-from benchmarks.loads import Client, fetch, post
-from benchmarks.questions import PEER, PEER_PLACE, Question, questions
+from benchmarks import measurements, responses
+from benchmarks.clients import Client, fetch, post
+from benchmarks.scenarios import PEER, PEER_PLACE, Question, questions
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from benchmarks.databases import Facts
-    from benchmarks.measures import Cell
+    from benchmarks.measurements import Cell
     from benchmarks.servers import Running
 
 WARMING = 12
@@ -79,19 +79,19 @@ class Run:
                     raise Unequal(f"{server.kind.name} answers {question.name} with {status}: {body[:500]!r}")
                 self._lengths[key] = len(body)
                 try:
-                    said[server.kind.name] = answers.rows(question.name, server.kind.language, body)
+                    said[server.kind.name] = responses.rows(question.name, server.kind.language, body)
                 except ValueError as error:
                     raise Unequal(f"{server.kind.name} refuses {question.name}: {error}") from error
             (first, standard), *others = said.items()
-            self.fields[question.name] = answers.count_fields(standard)
+            self.fields[question.name] = responses.count_fields(standard)
             for name, answer in others:
-                different = answers.first_difference(standard, answer)
+                different = responses.first_difference(standard, answer)
                 if different:
                     raise Unequal(f"{first} and {name} answer {question.name} differently: {different}.")
 
     def count_statements(self, url: str) -> None:
         """Count the statements of a request, who asks included."""
-        counter = measures.Statements(url)
+        counter = measurements.Statements(url)
         asyncio.run(counter.begin())
         time.sleep(0.2)
         try:
@@ -116,7 +116,7 @@ class Run:
                 told = f"{question.title} at {concurrency}: {time.perf_counter() - began:.0f} s"
                 print(f"  {told}", flush=True)
         for server in self.servers:
-            self.memory[server.kind.name] = measures.memory(server.pid)
+            self.memory[server.kind.name] = measurements.memory(server.pid)
 
     def soak(self, requests: int) -> None:
         """Ask the first question many times more of each server, in batches, and read its memory again."""
@@ -130,7 +130,7 @@ class Run:
                 for first in range(0, requests, BATCH):
                     done = client.ask(ask, seconds=FOREVER, most=min(BATCH, requests - first))
                     self.requests[name] = self.requests.get(name, 0) + len(done.latencies)
-            self.memory[name] = measures.memory(server.pid)
+            self.memory[name] = measurements.memory(server.pid)
             print(f"  {name} after {self.requests[name]:,} requests: {self.memory[name]:.0f} MB", flush=True)
 
     def _measured(self, question: Question, concurrency: int) -> dict[str, Cell]:
@@ -142,7 +142,7 @@ class Run:
                 if ask is None:
                     continue
                 name = server.kind.name
-                cell = cells[name] = measures.Cell(statements=self._statements.get((question.name, name)))
+                cell = cells[name] = measurements.Cell(statements=self._statements.get((question.name, name)))
                 wait = self._seconds[question.name, name] * concurrency
                 if wait > LONGEST_WAIT:
                     cell.note = f"not run: each would wait {wait:.0f} s"
@@ -159,12 +159,12 @@ class Run:
         return cells
 
     def _turn(self, question: Question, server: Running, ask: object, client: Client, cell: Cell) -> None:
-        used = measures.processor_time(server.pid)
-        used_by_database = measures.processor_time_of_children(self.postmaster)
+        used = measurements.processor_time(server.pid)
+        used_by_database = measurements.processor_time_of_children(self.postmaster)
         length = self._lengths[question.name, server.kind.name]
         done = client.ask(ask, seconds=self.pace.seconds, length=length)  # type: ignore[arg-type]
-        cell.server += measures.processor_time(server.pid) - used
-        cell.database += measures.processor_time_of_children(self.postmaster) - used_by_database
+        cell.server += measurements.processor_time(server.pid) - used
+        cell.database += measurements.processor_time_of_children(self.postmaster) - used_by_database
         cell.rates.append(done.rate)
         cell.latencies += done.latencies
         cell.failures += done.failures

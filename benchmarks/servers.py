@@ -14,8 +14,8 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from benchmarks.loads import HOST
-from benchmarks.questions import BY_HAND, OURS, PEER
+from benchmarks.clients import HOST
+from benchmarks.scenarios import BY_HAND, OURS, PEER
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping

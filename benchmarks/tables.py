@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from benchmarks.measures import ratio
-from benchmarks.questions import FOUR
+from benchmarks.measurements import ratio
+from benchmarks.scenarios import FOUR
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.measures import Cell
+    from benchmarks.measurements import Cell
     from benchmarks.runs import Run
 
 MAIN = 16

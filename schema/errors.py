@@ -11,7 +11,7 @@ from graphql_api.context import Context
 from graphql_api.enums import Channel, LengthUnit, RecipientNotAllowedReason, UserErrorCode
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import refs
-from schema.core.entity import interface, of
+from schema.core.entities import interface, of
 from schema.core.node import Node
 from schema.core.types import plain
 

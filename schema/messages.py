@@ -5,7 +5,7 @@ from typing import Any, Self, cast
 from graphql_api.content import messages, sms
 from graphql_api.content.values import check
 from graphql_api.context import Context
-from graphql_api.domain import refusals
+from graphql_api.domain import domain_errors
 from graphql_api.enums import Channel, SmsEncoding
 from graphql_api.errors import BadRequest
 from schema.core import JSON, plain
@@ -81,7 +81,7 @@ class RenderedMessage:
         entries = [
             entry
             for problem in rendered.problems
-            for entry in user_errors(refusals.of_content(problem), context, *prefix)
+            for entry in user_errors(domain_errors.of_content(problem), context, *prefix)
         ]
         if not prefix:
             for entry in entries:

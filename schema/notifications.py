@@ -9,8 +9,8 @@ import strawberry
 
 from graphql_api import models, statuses
 from graphql_api.context import Context
-from graphql_api.domain import limits
 from graphql_api.domain import notifications as domain
+from graphql_api.domain import sending_limits
 from graphql_api.enums import (
     Channel,
     KeyType,
@@ -307,7 +307,7 @@ async def spend(context: Context, service_id: UUID | None) -> None:
     service_id = service_id or context.actor.key_service_id
     if service_id is not None:
         async with context.transaction() as tx:
-            await limits.spend(tx, context.actor, service_id)
+            await sending_limits.spend(tx, context.actor, service_id)
 
 
 async def _read(context: Context, row: models.Notification | None) -> Any:

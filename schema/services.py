@@ -9,8 +9,8 @@ import strawberry
 
 from graphql_api import models
 from graphql_api.domain import services as domain
-from graphql_api.domain.limits import resets_at
 from graphql_api.domain.organisations import kind_of
+from graphql_api.domain.sending_limits import resets_at
 from graphql_api.enums import (
     Channel,
     OrganisationType,

@@ -22,7 +22,7 @@ from graphql_api.context import Context
 from graphql_api.database.database import Database, translated_errors
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings, asyncpg_url
-from tests import replays
+from tests import planner_comparison
 from tests.builders import Builders, person
 from tests.models.databases import scratch
 
@@ -193,7 +193,7 @@ def ask(database: OneConnection, settings: Settings, signer: Signer, store: Stor
         context = Context(by or Actor.anonymous(), database, settings, signer, store)
         result = await schema.execute(document, variable_values=variables, context_value=context)
         again = Context(context.actor, database, settings, signer, store)
-        await replays.compare(schema, document, variables, again, result)
+        await planner_comparison.compare(schema, document, variables, again, result)
         return Answer(result.data, [dict(error.formatted) for error in result.errors or []])
 
     return asked
@@ -211,7 +211,7 @@ def statements(engine: AsyncEngine) -> Statements:
         sent: list[str] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(BOOKKEEPING) and not replays.REPLAYING.get():
+            if not statement.startswith(BOOKKEEPING) and not planner_comparison.REPLAYING.get():
                 sent.append(statement)
 
         event.listen(engine.sync_engine, "before_cursor_execute", note)

@@ -14,7 +14,7 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from graphql_api import postgres
-from graphql_api.migrate import owners, rehearsals
+from graphql_api.migrate import database_origins, dry_runs
 from tests.models.databases import connected
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -57,10 +57,10 @@ async def play(url: str, script: str) -> None:
 def statements() -> dict[str, list[str]]:
     """What each revision sends to an empty database."""
     with asyncio.Runner() as runner:
-        return runner.run(rehearsals.statements())
+        return runner.run(dry_runs.statements())
 
 
-async def make_notify(url: str, revision: str = owners.KNOWN) -> None:
+async def make_notify(url: str, revision: str = database_origins.KNOWN) -> None:
     """Fill an empty database with what Notify has, as if its own migrations had been there.
 
     What we add to Notify's tables, triggers and indexes beside traffic, it has not.
@@ -70,7 +70,7 @@ async def make_notify(url: str, revision: str = owners.KNOWN) -> None:
         await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)")
         await connection.execute("INSERT INTO alembic_version VALUES ($1)", revision)
         for script in SCRIPTS:
-            if script.revision <= owners.LAST_OF_NOTIFY or getattr(script.module, "of_notify", False):
+            if script.revision <= database_origins.LAST_OF_NOTIFY or getattr(script.module, "of_notify", False):
                 for statement in sent[script.revision]:
-                    if not re.search(rf"{owners.VERSION_TABLE}|log_change|CONCURRENTLY", statement):
+                    if not re.search(rf"{database_origins.VERSION_TABLE}|log_change|CONCURRENTLY", statement):
                         await connection.execute(statement)

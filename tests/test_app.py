@@ -18,8 +18,8 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import status
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
-from tests.served import served
 
 Served = Callable[..., Any]
 

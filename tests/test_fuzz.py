@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.runs import fuzz
-from tests.worker.rigs import Rig, rig, worker_url
+from tests.worker.harnesses import Rig, rig, worker_url
 
 __all__ = ["rig", "worker_url"]
 

@@ -161,11 +161,11 @@ def _work(options: argparse.Namespace) -> None:
 
 def _migrate(options: argparse.Namespace) -> None:
     from graphql_api import migrate
-    from graphql_api.migrate import changes, indexes, rehearsals
+    from graphql_api.migrate import change_triggers, dry_runs, indexes
     from graphql_api.settings import read_settings
 
     if options.new:
-        path, seen = run(rehearsals.new(options.new))
+        path, seen = run(dry_runs.new(options.new))
         print(f"{path.parent.parent.name}/{path.parent.name}/{path.name}")
         for line in seen or ["Autogenerate saw no change of the models."]:
             print(f"  {line}")
@@ -173,7 +173,7 @@ def _migrate(options: argparse.Namespace) -> None:
     settings = read_settings()
     if options.sql:
         url = settings.database_url.get_secret_value() if settings.database_url else None
-        print(run(rehearsals.script(url)))
+        print(run(dry_runs.script(url)))
         return
     with _database_url(settings) as url:
         if options.check:
@@ -183,7 +183,7 @@ def _migrate(options: argparse.Namespace) -> None:
             run(indexes.build(url, tell=_tell))
             return
         if options.log:
-            run(changes.log(url, tell=_tell))
+            run(change_triggers.log(url, tell=_tell))
             return
         if options.down:
             run(migrate.downgrade(url, options.down, tell=_tell))

@@ -14,8 +14,8 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import names
 from graphql_api.content.values import is_storable
-from graphql_api.domain import checks, holders, neighbours, versions
-from graphql_api.domain.states import LIVE, TRIAL, require_active
+from graphql_api.domain import checks, conflicting_rows, notify_compatibility, versions
+from graphql_api.domain.service_states import LIVE, TRIAL, require_active
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
 
@@ -81,7 +81,7 @@ async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.
         actor.require(ServicePermission.MANAGE_API_KEYS, key.service_id, "api_key_id")
     if key.expiry_date is None:
         lifetime = await tx.get(models.ApiKeyLifetime, key.id)
-        expire(tx, actor, key, lifetime, for_notify=await neighbours.notify(tx))
+        expire(tx, actor, key, lifetime, for_notify=await notify_compatibility.notify(tx))
         await tx.flush()
     return key
 
@@ -92,7 +92,7 @@ async def revoke_expired(tx: AsyncSession, actor: Actor, *, most: int = 1_000) -
     Answers how many, `most` at a time.
     """
     actor.require_platform_admin()
-    if not await neighbours.notify(tx):
+    if not await notify_compatibility.notify(tx):
         return 0
     key, lifetime = models.ApiKey, models.ApiKeyLifetime
     found = await tx.execute(
@@ -163,5 +163,5 @@ async def _taken(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) ->
     )
     if holder_id is None:
         return []
-    holder = await holders.seen(tx, actor, row, holder_id)
+    holder = await conflicting_rows.seen(tx, actor, row, holder_id)
     return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)]

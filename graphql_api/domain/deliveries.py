@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import text
 
 from graphql_api.database.listen import telling
-from graphql_api.domain import api_key_usage, neighbours
+from graphql_api.domain import api_key_usage, notify_compatibility
 from graphql_api.enums import Channel, NotificationStatus
 from graphql_api.models import utcnow
 from graphql_api.tasks import Task, enqueue, enqueue_all
@@ -301,7 +301,7 @@ _OVERDUE = text(
 async def queue_overdue(tx: AsyncSession, actor: Actor, *, pace: Pace, most: int = 10_000) -> int:
     """Queue messages again that were written long ago and that nobody took; answers how many, `most` at a time."""
     actor.require_platform_admin()
-    values = {"age": pace.overdue_after, "most": most, "beside_notify": await neighbours.notify(tx)}
+    values = {"age": pace.overdue_after, "most": most, "beside_notify": await notify_compatibility.notify(tx)}
     ids = list((await tx.execute(_OVERDUE, values)).scalars())
     await queue(tx, ids)
     return len(ids)

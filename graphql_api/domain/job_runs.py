@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from graphql_api import models
 from graphql_api.database.listen import tell, telling
-from graphql_api.domain import api_key_usage, deliveries, limits, notification_rows, sendings
+from graphql_api.domain import api_key_usage, deliveries, notification_rows, sending_limits, sends
 from graphql_api.domain.notification_rows import Sending
 from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage, ServiceFeature
 from graphql_api.models import utcnow
@@ -136,7 +136,7 @@ async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lea
             service_id=job.service_id,
             template_id=template.id,
             template_version=template.version,
-            channel=sendings.CHANNELS[template.template_type],
+            channel=sends.CHANNELS[template.template_type],
             created_at=utcnow(),
             key_type=_KEY_TYPES[key.key_type] if key else KeyType.LIVE,
             api_key_id=key.id if key else None,
@@ -144,7 +144,7 @@ async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lea
             reply_to_text=taken.reply_to_text,
             postage=_POSTAGE.get(template.postage or ""),
         ),
-        content=sendings.content_of(service, template),
+        content=sends.content_of(service, template),
         permits=await _permits(tx, service.id),
     )
 
@@ -203,14 +203,14 @@ async def begin(tx: AsyncSession, actor: Actor, run: Run, *, messages: int, abro
     job = await tx.get_one(models.Job, run.job_id, with_for_update=LOCK)
     await _hold(tx, run, row=run.next_row, next_row=run.next_row, lease=lease)
     service = await tx.get_one(models.Service, job.service_id)
-    counts = limits.counted(run.sending.channel.value, messages, abroad)
-    left = await limits.reserve(tx, service, counts, run.sending.key_type)
+    counts = sending_limits.counted(run.sending.channel.value, messages, abroad)
+    left = await sending_limits.reserve(tx, service, counts, run.sending.key_type)
     if any(count > left[kind] for kind, count in counts.items()):
         job.job_status = JobStatus.SENDING_LIMITS_EXCEEDED.value
         job.processing_finished = utcnow()
         await tx.flush()
         return False
-    await limits.take(tx, service, counts, run.sending.key_type)
+    await sending_limits.take(tx, service, counts, run.sending.key_type)
     job.processing_started = utcnow()
     await tx.flush()
     return True

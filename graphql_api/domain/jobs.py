@@ -12,8 +12,8 @@ from uuid_utils.compat import uuid7
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.database.listen import tell
-from graphql_api.domain import idempotency, job_runs, limits, recipients, sendings
-from graphql_api.domain.states import require_active
+from graphql_api.domain import idempotency, job_runs, recipients, sending_limits, sends
+from graphql_api.domain.service_states import require_active
 from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, RecipientListRefused
 
@@ -68,7 +68,7 @@ async def create(transaction: Transaction, actor: Actor, store: Store, request: 
     """
     if service_id := request.service_id or actor.key_service_id:
         async with transaction() as tx:
-            await limits.spend(tx, actor, service_id)
+            await sending_limits.spend(tx, actor, service_id)
     asked = {name: value for name, value in asdict(request).items() if name != "idempotency_key"}
     async with transaction() as tx:
         call = await idempotency.find(tx, actor, _MUTATION, request.idempotency_key, asked)
@@ -99,7 +99,7 @@ async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> Cancelled:
     """Stop a job that has not begun: a scheduled one."""
     job = await visibility.find(tx, actor, models.Job, job_id, "job_id", lock=True)
     template = await tx.get_one(models.Template, job.template_id)
-    actor.require(sendings.PERMISSIONS[sendings.CHANNELS[template.template_type]], job.service_id, "job_id")
+    actor.require(sends.PERMISSIONS[sends.CHANNELS[template.template_type]], job.service_id, "job_id")
     if job.job_status != JobStatus.SCHEDULED:
         raise IllegalState(
             "Only a job that waits for its time can be cancelled.",

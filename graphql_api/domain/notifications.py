@@ -13,7 +13,7 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import values
 from graphql_api.content.placeholders import Values
-from graphql_api.domain import idempotency, limits, notification_rows, refusals, sendings
+from graphql_api.domain import domain_errors, idempotency, notification_rows, sending_limits, sends
 from graphql_api.domain.notification_rows import Recipient
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.errors import DomainError, Invalid, refuse
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
-    from graphql_api.domain.sendings import Prepared
+    from graphql_api.domain.sends import Prepared
     from graphql_api.enums import Postage
 
 MOST_AT_ONCE = 250
@@ -101,8 +101,8 @@ async def send(  # noqa: PLR0913 - the fields of the input
     call = await idempotency.begin(tx, actor, "sendNotification", idempotency_key, arguments)
     if call.answer and call.answer["stored"]:
         return await visibility.find(tx, actor, models.Notification, UUID(call.answer["notification_id"]))
-    prepared = await sendings.prepare(tx, actor, service_id=service_id, template_id=template_id)
-    spent = limits.check(prepared.service, {prepared.channel.value: 1}, prepared.used, prepared.key_type)
+    prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
+    spent = sending_limits.check(prepared.service, {prepared.channel.value: 1}, prepared.used, prepared.key_type)
     checked, problems = _check(
         prepared, recipient=recipient, personalisation=personalisation, reference=reference, postage=postage
     )
@@ -118,7 +118,7 @@ async def send(  # noqa: PLR0913 - the fields of the input
     if checked.smoke_test:
         notification = await _unstored(tx, made)
     else:
-        await limits.take(tx, prepared.service, checked.counts, prepared.key_type)
+        await sending_limits.take(tx, prepared.service, checked.counts, prepared.key_type)
         await _store(tx, [made])
         notification = models.Notification(**made)
     if call.answer is None:
@@ -152,10 +152,10 @@ async def send_many(
         "items": items,
     }
     call = await idempotency.begin(tx, actor, "sendNotifications", idempotency_key, arguments)
-    prepared = await sendings.prepare(tx, actor, service_id=service_id, template_id=template_id)
+    prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
     if call.answer:
         return await _again(tx, actor, prepared, signer, items, call.answer["results"])
-    left = await limits.reserve(tx, prepared.service, _kinds(prepared), prepared.key_type)
+    left = await sending_limits.reserve(tx, prepared.service, _kinds(prepared), prepared.key_type)
     sending = prepared.sending(actor)
     taken: Counter[str] = Counter()
     results, rows = [], []
@@ -173,7 +173,7 @@ async def send_many(
         taken.update(checked.counts)
         rows.append(row)
         results.append(Result(index, models.Notification(**row)))
-    await limits.take(tx, prepared.service, taken, prepared.key_type)
+    await sending_limits.take(tx, prepared.service, taken, prepared.key_type)
     await _store(tx, rows)
     await call.finish(tx, {"results": [_kept(result) for result in results]})
     return results
@@ -195,7 +195,7 @@ def _check(
     elif reference is not None and not values.is_storable(reference):
         problems.append(Invalid("The reference has characters that cannot be stored.", "reference"))
     malformed = values.check(personalisation)
-    problems += [refusals.of_content(problem, "personalisation") for problem in malformed]
+    problems += [domain_errors.of_content(problem, "personalisation") for problem in malformed]
     given: dict[str, Any] = {} if malformed or personalisation is None else dict(personalisation)
     try:
         read = _recipient(prepared, recipient, postage)
@@ -212,7 +212,7 @@ def _check(
     if problems:
         return None, problems
     international = bool(read.phone_number and read.phone_number.international)
-    counts = limits.counted(prepared.channel, 1, int(international))
+    counts = sending_limits.counted(prepared.channel, 1, int(international))
     return _Checked(read._replace(personalisation=given, reference=reference), counts), []
 
 
@@ -227,7 +227,7 @@ def _content(
     elif (key := _RECIPIENT_KEYS.get(prepared.channel)) in prepared.content.keys and by_key.get(key) is None:
         filled[key] = next(iter(recipient.values()), "")
     inspection = prepared.content.inspect(Values(filled).by_key)
-    return [refusals.of_content(problem) for problem in inspection.problems], filled
+    return [domain_errors.of_content(problem) for problem in inspection.problems], filled
 
 
 def _recipient(prepared: Prepared, recipient: Mapping[str, Any], postage: Postage | None) -> Recipient:
@@ -256,13 +256,13 @@ def _recipient(prepared: Prepared, recipient: Mapping[str, Any], postage: Postag
             path = ("postage",)
             address.postage(postage)
     except RecipientError as error:
-        raise refusals.of_recipient(error, *path) from error
+        raise domain_errors.of_recipient(error, *path) from error
     return Recipient("\n".join(address.lines), address.normalised, {}, postal_address=address)
 
 
 def _kinds(prepared: Prepared) -> list[str]:
     """The day's counts that messages of a channel can add to."""
-    return list(limits.counted(prepared.channel, 1, 1))
+    return list(sending_limits.counted(prepared.channel, 1, 1))
 
 
 def _over(
@@ -272,10 +272,10 @@ def _over(
     if checked.smoke_test or all(taken.get(kind, 0) + count <= left[kind] for kind, count in checked.counts.items()):
         return []
     used = {
-        kind: limits.limit_of(prepared.service, kind, prepared.key_type) - left[kind] + taken.get(kind, 0)
+        kind: sending_limits.limit_of(prepared.service, kind, prepared.key_type) - left[kind] + taken.get(kind, 0)
         for kind in left
     }
-    return list(limits.check(prepared.service, checked.counts, used, prepared.key_type))
+    return list(sending_limits.check(prepared.service, checked.counts, used, prepared.key_type))
 
 
 async def _store(tx: AsyncSession, rows: Sequence[notification_rows.Values]) -> None:
@@ -296,7 +296,7 @@ async def _unstored(tx: AsyncSession, row: notification_rows.Values) -> models.N
 def _kept(result: Result) -> dict[str, Any]:
     """A result as JSON; of a smoke-test message only that it was accepted."""
     if result.notification is None:
-        return {"errors": [refusals.to_json(error) for error in result.errors]}
+        return {"errors": [domain_errors.to_json(error) for error in result.errors]}
     smoke_test = result.notification.normalised_to in SMOKE_TESTS
     return {"notification_id": str(result.notification.id), "stored": not smoke_test}
 
@@ -313,7 +313,7 @@ async def _again(
     results = []
     for index, (item, one) in enumerate(zip(items, kept, strict=True)):
         if "errors" in one:
-            results.append(Result(index, errors=[refusals.from_json(error) for error in one["errors"]]))
+            results.append(Result(index, errors=[domain_errors.from_json(error) for error in one["errors"]]))
             continue
         notification_id = UUID(one["notification_id"])
         if one["stored"]:

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content.values import is_storable
-from graphql_api.domain import allowances, brandings, checks, holders, versions
+from graphql_api.domain import allowances, brandings, checks, conflicting_rows, versions
 from graphql_api.domain.billing_details import details_of, wrong_details
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
@@ -195,7 +195,7 @@ async def _taken_name(tx: AsyncSession, actor: Actor, name: str) -> list[DomainE
     holder_id = await tx.scalar(select(row.id).where(row.name == name))
     if holder_id is None:
         return []
-    holder = await holders.seen(tx, actor, row, holder_id)
+    holder = await conflicting_rows.seen(tx, actor, row, holder_id)
     return [AlreadyExists("Another organisation has this name.", "name", existing=holder)]
 
 
@@ -208,7 +208,10 @@ async def _taken_domains(
     row = models.OrganisationDomain
     found = await tx.execute(select(row.domain, row.organisation_id).where(row.domain.in_(wanted)))
     taken = {domain: holder_id for domain, holder_id in found if holder_id != own_id}
-    rows = {holder_id: await holders.seen(tx, actor, models.Organisation, holder_id) for holder_id in {*taken.values()}}
+    rows = {
+        holder_id: await conflicting_rows.seen(tx, actor, models.Organisation, holder_id)
+        for holder_id in {*taken.values()}
+    }
     return [
         AlreadyExists(f"{domain} belongs to another organisation.", "domains", str(index), existing=rows[taken[domain]])
         for index, domain in enumerate(domains)

@@ -11,7 +11,7 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import values
 from graphql_api.content.placeholders import RECIPIENT_COLUMNS, normalise
-from graphql_api.domain import refusals
+from graphql_api.domain import domain_errors
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.errors import DomainError, Invalid, NotFound, refuse
 from graphql_api.recipients.lists import REFERENCE
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.sendings import Prepared
+    from graphql_api.domain.sends import Prepared
     from graphql_api.gateways.object_store import Store
 
 MOST_ROWS = 250
@@ -152,7 +152,7 @@ def _check(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
         yield Invalid(message, "recipient", field, "lines", code=UserErrorCode.ADDRESS_TOO_MANY_LINES)
     personalisation = row.get("personalisation")
     malformed = values.check(personalisation)
-    yield from (refusals.of_content(problem, "personalisation") for problem in malformed)
+    yield from (domain_errors.of_content(problem, "personalisation") for problem in malformed)
     reference = row.get("reference")
     if reference is None:
         return

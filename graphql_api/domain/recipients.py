@@ -19,7 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api import models
 from graphql_api.billing import london_days, prices
-from graphql_api.domain import limits, recipient_sources, sendings
+from graphql_api.domain import recipient_sources, sending_limits, sends
 from graphql_api.enums import Channel, JobStatus, Postage, UserErrorCode
 from graphql_api.errors import DomainError, Invalid
 from graphql_api.recipients import lists
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
     from graphql_api.content.messages import Rendered
     from graphql_api.domain.recipient_sources import Source
-    from graphql_api.domain.sendings import Prepared
+    from graphql_api.domain.sends import Prepared
     from graphql_api.gateways.object_store import Store
     from graphql_api.recipients.lists import RecipientList, Row
 
@@ -115,7 +115,7 @@ async def prepare(
     tx: AsyncSession, actor: Actor, *, template_id: UUID, source: Mapping[str, Any], service_id: UUID | None = None
 ) -> Plan:
     """Find all that a check needs: who may send what, where the list is, rates, and whether it was sent today."""
-    prepared = await sendings.prepare(tx, actor, service_id=service_id, template_id=template_id)
+    prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
     found = await recipient_sources.find(tx, actor, prepared, source)
     now = models.utcnow()
     wanted = [prices.wanted(Channel.SMS, now)]
@@ -197,10 +197,10 @@ def _judge(plan: Plan, found: RecipientCheck, listed: RecipientList) -> None:
     prepared, path = plan.prepared, plan.source.path
     found.problems = [Invalid(problem.message, *path, code=problem.code) for problem in listed.problems]
     good = found.row_count - found.rows_with_errors_count
-    counts = limits.counted(prepared.channel, good, found.international_count)
-    exceeded = limits.check(prepared.service, counts, prepared.used, prepared.key_type)
+    counts = sending_limits.counted(prepared.channel, good, found.international_count)
+    exceeded = sending_limits.check(prepared.service, counts, prepared.used, prepared.key_type)
     found.problems += [problem.under(*path) for problem in exceeded]
-    limit = limits.limit_of(prepared.service, prepared.channel, prepared.key_type)
+    limit = sending_limits.limit_of(prepared.service, prepared.channel, prepared.key_type)
     found.remaining_today = max(limit - prepared.used.get(prepared.channel.value, 0), 0)
 
 

@@ -12,9 +12,18 @@ from graphql_api.auth import visibility
 from graphql_api.auth.actors import PLATFORM_ADMIN
 from graphql_api.content import names
 from graphql_api.content.values import is_storable
-from graphql_api.domain import allowances, api_keys, brandings, checks, holders, neighbours, organisations, versions
+from graphql_api.domain import (
+    allowances,
+    api_keys,
+    brandings,
+    checks,
+    conflicting_rows,
+    notify_compatibility,
+    organisations,
+    versions,
+)
 from graphql_api.domain.billing_details import details_of, wrong_details
-from graphql_api.domain.states import require_active
+from graphql_api.domain.service_states import require_active
 from graphql_api.enums import JobStatus, OrganisationType, ServiceFeature, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, Invalid, refuse
 
@@ -197,7 +206,7 @@ async def _taken(tx: AsyncSession, actor: Actor, name: str, own: models.Service 
     holder_id = await tx.scalar(found.where(row.id != own.id) if own else found)
     if holder_id is None:
         return []
-    holder = await holders.seen(tx, actor, row, holder_id)
+    holder = await conflicting_rows.seen(tx, actor, row, holder_id)
     return [AlreadyExists("Another service has this name, or nearly.", "name", existing=holder)]
 
 
@@ -260,6 +269,6 @@ async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None
         .order_by(key.id)
         .with_for_update(of=key, key_share=True)
     )
-    for_notify = await neighbours.notify(tx)
+    for_notify = await notify_compatibility.notify(tx)
     for live_key, its_lifetime in found:
         api_keys.expire(tx, actor, live_key, its_lifetime, for_notify=for_notify)

@@ -11,8 +11,8 @@ from sqlalchemy import delete, select
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import messages
-from graphql_api.domain import checks, idempotency, refusals, versions
-from graphql_api.domain.states import require_active
+from graphql_api.domain import checks, domain_errors, idempotency, versions
+from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
 from graphql_api.errors import DomainError, IllegalState, Invalid, refuse
 
@@ -247,7 +247,7 @@ def _wrong(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Ite
     )
     for problem in found:
         path = problem.path if problem.path == ("name",) else ("content", channel, *problem.path)
-        yield refusals.of_content(replace(problem, path=path))
+        yield domain_errors.of_content(replace(problem, path=path))
     if fields.get("postage") and fields["postage"] not in UK_POSTAGE:
         message = "Choose first class, second class or economy: the others follow from the address."
         yield Invalid(message, "content", channel, "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)

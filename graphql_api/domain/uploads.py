@@ -11,7 +11,7 @@ from sqlalchemy import delete, select
 
 from graphql_api import models
 from graphql_api.domain.recipient_sources import check_file_name, upload_path
-from graphql_api.domain.sendings import PERMISSIONS
+from graphql_api.domain.sends import PERMISSIONS
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import Forbidden, Invalid, Unauthenticated
 from graphql_api.recipients import csv_files

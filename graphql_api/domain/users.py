@@ -10,7 +10,15 @@ from sqlalchemy.dialects.postgresql import insert
 from graphql_api import models
 from graphql_api.auth import crypto, visibility
 from graphql_api.auth.actors import PLATFORM_ADMIN
-from graphql_api.domain import challenges, checks, email_domains, members, neighbours, passwords, platform_messages
+from graphql_api.domain import (
+    challenges,
+    checks,
+    email_domains,
+    members,
+    notify_compatibility,
+    passwords,
+    platform_messages,
+)
 from graphql_api.domain.platform_messages import Kind
 from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, refuse
@@ -59,7 +67,7 @@ async def register(
     for_notify = False
     if not problems:
         async with transaction() as tx:
-            for_notify = await neighbours.notify(tx)
+            for_notify = await notify_compatibility.notify(tx)
             if not await email_domains.is_government(tx, email_addresses.normalise(email_address)):
                 message = "Enter a government email address, or ask a colleague who has one to invite you."
                 problems.append(Invalid(message, "email_address", code=UserErrorCode.EMAIL_DOMAIN_NOT_ALLOWED))

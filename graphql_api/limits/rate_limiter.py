@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from graphql_api.auth.actors import Kind
-from graphql_api.domain.limits import burst
+from graphql_api.domain.sending_limits import burst
 from graphql_api.errors import TooManyRequests
 from graphql_api.limits.buckets import MINUTE, Away, Bucket, Buckets, Standing
 from graphql_api.observability import operation_stats

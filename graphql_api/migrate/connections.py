@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import pool
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from graphql_api.migrate import refusals
+from graphql_api.migrate import connection_errors
 from graphql_api.settings import asyncpg_url
 
 if TYPE_CHECKING:
@@ -26,6 +26,6 @@ async def connected(url: str, settings: Mapping[str, str] | None = None) -> Asyn
         isolation_level="AUTOCOMMIT",
         connect_args={"server_settings": dict(settings or {})},
     )
-    with refusals.told():
+    with connection_errors.told():
         async with engine.connect() as connection:
             yield connection

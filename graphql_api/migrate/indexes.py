@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from graphql_api import models
 from graphql_api.errors import Complaint
 from graphql_api.migrate.connections import connected
-from graphql_api.migrate.owners import LOCK, NOTIFYS
+from graphql_api.migrate.database_origins import LOCK, NOTIFYS
 
 if TYPE_CHECKING:
     from collections.abc import Callable

@@ -14,8 +14,8 @@ from strawberry.types.arguments import convert_arguments
 from graphql_api.planner.errors import Declined
 from graphql_api.planner.steps.codegen import Code, sure
 from schema.core import entity_of
-from schema.core.connection import Connection
-from schema.core.entity import is_entity
+from schema.core.connections import Connection
+from schema.core.entities import is_entity
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -12,7 +12,7 @@ from phonenumbers import PhoneNumberType, ValidationResult
 from graphql_api.content.placeholders import ZERO_WIDTH
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
-from graphql_api.recipients.rates import MULTIPLIERS, NUMERIC_SENDER
+from graphql_api.recipients.sms_rates import MULTIPLIERS, NUMERIC_SENDER
 
 UK = "44"
 

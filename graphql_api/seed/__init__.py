@@ -20,9 +20,9 @@ from graphql_api import models
 from graphql_api.auth import crypto
 from graphql_api.billing import london_days
 from graphql_api.content import names
-from graphql_api.seed import bodies, drafts, facts, messages, plans, teams, worlds, writing
-from graphql_api.seed.showcases import Showcase
-from graphql_api.seed.worlds import Sizes, World, fixed_id
+from graphql_api.seed import bulk_loads, datasets, facts, messages, organisations, schedules, services, templates
+from graphql_api.seed.datasets import Sizes, World, fixed_id
+from graphql_api.seed.demo_jobs import Showcase
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 NOTIFICATIONS = 20_000
 MANY = 50_000
 """From so many messages on, indexes are made after the rows."""
-ROLES = (bodies.ADMIN, bodies.MANAGER, bodies.VIEWER)
+ROLES = (organisations.ADMIN, organisations.MANAGER, organisations.VIEWER)
 LOCK = 0x5EED
 
 __all__ = ["NOTIFICATIONS", "ROLES", "Demo", "Refused", "bar", "seed"]
@@ -130,22 +130,22 @@ class _Filling:
         """Make and write everything."""
         world = self.world
         self._tell("services")
-        gathered = teams.gather(world, bodies.found(world))
-        papers = drafts.write(world, gathered)
+        gathered = services.gather(world, organisations.found(world))
+        papers = templates.write(world, gathered)
         post = messages.Post(world, papers)
         for team in gathered:
-            if team.state == teams.ARCHIVED:
-                teams.archive(world, team, [paper.row for paper in papers[team]])
+            if team.state == services.ARCHIVED:
+                services.archive(world, team, [paper.row for paper in papers[team]])
         self._tell("jobs")
-        plan = plans.settle(world, papers)
+        plan = schedules.settle(world, papers)
         show = Showcase(world, gathered[0], papers[gathered[0]], post)
         show.prepare(runnable=store is not None, under_way=plan.under_way > 0)
-        for model in writing.ORDER:
+        for model in bulk_loads.ORDER:
             rows = world.rows.get(model)
             if rows:
-                await writing.copy_rows(self.connection, rows)
+                await bulk_loads.copy_rows(self.connection, rows)
         if in_bulk:
-            async with writing.unindexed(self.connection):
+            async with bulk_loads.unindexed(self.connection):
                 await self._messages(plan, post, show)
                 self._tell("indexes")
         else:
@@ -154,7 +154,7 @@ class _Filling:
             for path, content in show.files.items():
                 await store.put(path, content)
 
-    async def _messages(self, plan: plans.Plan, post: messages.Post, show: Showcase) -> None:
+    async def _messages(self, plan: schedules.Plan, post: messages.Post, show: Showcase) -> None:
         for day, cells in plan.past.items():
             await self._write(
                 models.NotificationHistory, messages.KEPT, post.of_day(cells, erased=True), f"{day:%B %Y}"
@@ -165,13 +165,13 @@ class _Filling:
         await self._write(models.Notification, whole, [*show.under_way(), *show.finale(plan.finale)], "today")
         self._tell("facts")
         allowance = 100 * round(self.world.sizes.notifications * 0.0005)
-        await facts.reckon(self.connection, self.world.clock, fixed_id(teams.DEMO), allowance)
+        await facts.reckon(self.connection, self.world.clock, fixed_id(services.DEMO), allowance)
 
     async def _write(
         self, model: type[models.Model], attributes: tuple[str, ...], records: list[messages.Record], what: str
     ) -> None:
         if records:
-            await writing.copy(self.connection, model, attributes, records)
+            await bulk_loads.copy(self.connection, model, attributes, records)
         self.written += len(records)
         self._tell(what)
 
@@ -193,7 +193,7 @@ async def _is_empty(connection: asyncpg.Connection) -> bool:
 
 async def _existing(connection: asyncpg.Connection, signer: Signer, *, created: bool = False) -> Demo | None:
     """The demo as the database has it; None where there is none."""
-    service_id = fixed_id(teams.DEMO)
+    service_id = fixed_id(services.DEMO)
     if not await connection.fetchval("SELECT true FROM services WHERE id = $1", service_id):
         return None
     user_ids = {role: fixed_id(role) for role in ROLES}
@@ -223,12 +223,12 @@ async def _existing(connection: asyncpg.Connection, signer: Signer, *, created: 
 
 
 def _password(signer: Signer) -> str:
-    return f"demo-{worlds.secret(signer, 'password').hex[:16]}"
+    return f"demo-{datasets.secret(signer, 'password').hex[:16]}"
 
 
 def _hash(signer: Signer) -> str:
     """The hash of everybody's password, the same each time."""
-    salt = worlds.secret(signer, "salt of the password").bytes
+    salt = datasets.secret(signer, "salt of the password").bytes
     return Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(_password(signer), salt=salt)
 
 

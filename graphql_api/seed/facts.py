@@ -14,7 +14,7 @@ from graphql_api.enums import Channel
 if TYPE_CHECKING:
     import asyncpg
 
-    from graphql_api.seed.worlds import Clock
+    from graphql_api.seed.datasets import Clock
 
 BEFORE_ALL = date(2016, 1, 1)
 _DIALECT = driver.dialect()  # type: ignore[no-untyped-call]

@@ -13,18 +13,18 @@ from typing import TYPE_CHECKING, Any
 from graphql_api.billing import london_days
 from graphql_api.domain.notification_rows import INVALID_PREFIX, job_notification_id
 from graphql_api.enums import KeyType, NotificationStatus
-from graphql_api.seed.audiences import BY_KEY, BY_LIST, TO_TEAM, Audiences, Entry
-from graphql_api.seed.plans import SETTLED
-from graphql_api.seed.teams import CREATED
+from graphql_api.seed.recipients import BY_KEY, BY_LIST, TO_TEAM, Audiences, Entry
+from graphql_api.seed.schedules import SETTLED
+from graphql_api.seed.services import CREATED
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
     from uuid import UUID
 
-    from graphql_api.seed.drafts import Paper
-    from graphql_api.seed.plans import Batch, Cell
-    from graphql_api.seed.teams import Team
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
+    from graphql_api.seed.schedules import Batch, Cell
+    from graphql_api.seed.services import Team
+    from graphql_api.seed.templates import Paper
 
 Record = tuple[Any, ...]
 

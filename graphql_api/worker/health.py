@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.database.database import Database
-    from graphql_api.worker.work import Work
+    from graphql_api.worker.context import Work
 
 OF_A_TABLE = 600
 """Seconds that counting one table may take."""

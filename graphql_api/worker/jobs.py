@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from graphql_api.domain.job_runs import Run
     from graphql_api.recipients.lists import Row
-    from graphql_api.worker.work import Work
+    from graphql_api.worker.context import Work
 
 log = structlog.get_logger(__name__)
 

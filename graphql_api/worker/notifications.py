@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
 
     from graphql_api.gateways import Gateway
-    from graphql_api.worker.work import Work
+    from graphql_api.worker.context import Work
 
 ROUNDS = 10
 """Messages are recorded when each place of their gateway has sent so many: that much is unsure if the worker dies."""

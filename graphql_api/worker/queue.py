@@ -27,9 +27,9 @@ from graphql_api.enums import Channel
 from graphql_api.errors import Unavailable
 from graphql_api.tasks import Task
 from graphql_api.worker import jobs, notifications
+from graphql_api.worker.context import Work, connected
 from graphql_api.worker.faults import described
 from graphql_api.worker.schedule import NIGHTLY, SCHEDULE
-from graphql_api.worker.work import Work, connected
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping

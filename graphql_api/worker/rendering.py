@@ -8,7 +8,7 @@ from sqlalchemy import select, tuple_
 
 from graphql_api import models
 from graphql_api.content.placeholders import Values
-from graphql_api.domain import sendings
+from graphql_api.domain import sends
 from graphql_api.enums import Channel, KeyType
 from graphql_api.gateways import Outgoing
 
@@ -63,7 +63,7 @@ class Renderer:
         origins = {}
         for service_id, template_id, version in wanted:
             service, template = services[service_id], templates[template_id, version]
-            content = sendings.content_of(service, template)
+            content = sends.content_of(service, template)
             origins[service_id, template_id, version] = _Origin(service, template, content)
         return cls(signer, origins)
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.worker.work import Work
+    from graphql_api.worker.context import Work
 
 log = structlog.get_logger(__name__)
 

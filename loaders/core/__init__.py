@@ -9,7 +9,7 @@ Five words declare every read of a noun (`loaders/<noun>.py`); none of them know
     batch(function)                   SQL that is none of these: keys in, a mapping out
 """
 
-from loaders.core.declare import Batch, Many, One, Page, Row, batch, many, one, page, pages, row
+from loaders.core.declarations import Batch, Many, One, Page, Row, batch, many, one, page, pages, row
 from loaders.core.filters import Also, AnyOf, Contains, Equals, Filter, Shown, Switch, Within
 from loaders.core.orders import Order, by, last_if_null, newest
 from loaders.core.paging import Arguments, Slice, read_cursor

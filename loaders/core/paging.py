@@ -17,7 +17,7 @@ from loaders.core.orders import kinds
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from loaders.core.declare import Page
+    from loaders.core.declarations import Page
     from loaders.core.orders import Order
 
 DEFAULT_SIZE = 50

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.database.database import Database
-    from loaders.core.declare import Batch, Many, One, Page, Row
+    from loaders.core.declarations import Batch, Many, One, Page, Row
 
 T = TypeVar("T")
 

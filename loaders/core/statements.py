@@ -40,7 +40,7 @@ if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
 
     from graphql_api.models import base
-    from loaders.core.declare import Many, Page, Row
+    from loaders.core.declarations import Many, Page, Row
     from loaders.core.orders import Order
 
 ORDINAL = "ordinal"

@@ -7,7 +7,7 @@ import strawberry
 
 from graphql_api.errors import BadRequest, Unauthenticated
 from loaders.core.filters import uuid_or_none
-from schema.core.entity import entities, interface
+from schema.core.entities import entities, interface
 from schema.core.info import Info
 
 MOST_IDS = 100

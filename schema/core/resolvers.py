@@ -11,7 +11,7 @@ from graphql_api.auth.actors import Actor
 from graphql_api.errors import Forbidden, Unauthenticated
 from loaders.core import Arguments, One, Page
 from loaders.core.filters import uuid_or_none
-from schema.core.connection import Connection
+from schema.core.connections import Connection
 from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
 from schema.core.info import Info
 
@@ -84,7 +84,7 @@ def _either(declared: Either) -> Callable[..., Any]:
 
 async def _end_of(path: tuple[One, ...], row: Any, info: Info) -> Any:
     """The entity that a path of edges ends at; None where one of them leads nowhere."""
-    from schema.core.entity import of  # noqa: PLC0415 - entities are made with resolvers
+    from schema.core.entities import of  # noqa: PLC0415 - entities are made with resolvers
 
     for edge in path:
         row = row and await info.context.loaders.one(edge, row)
@@ -92,7 +92,7 @@ async def _end_of(path: tuple[One, ...], row: Any, info: Info) -> Any:
 
 
 def _to_many(declared: ToMany) -> Callable[..., Any]:
-    from schema.core.entity import entity_of  # noqa: PLC0415 - entities are made with resolvers
+    from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
 
     async def resolve(root: Any, info: Info) -> Any:
         rows = await info.context.loaders.many(declared.loader, root.row)
@@ -114,7 +114,7 @@ def _looked(declared: Looked) -> Callable[..., Any]:
 
 
 def _found(declared: Found) -> Callable[..., Any]:
-    from schema.core.entity import of  # noqa: PLC0415 - entities are made with resolvers
+    from schema.core.entities import of  # noqa: PLC0415 - entities are made with resolvers
 
     async def resolve(root: Any, info: Info, id: str) -> Any:
         del root
@@ -127,7 +127,7 @@ def _found(declared: Found) -> Callable[..., Any]:
 
 
 def _edges(declared: Edges) -> Callable[..., Any]:
-    from schema.core.entity import entity_of  # noqa: PLC0415 - entities are made with resolvers
+    from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
 
     page = declared.loader
 

@@ -10,7 +10,7 @@ from sqlalchemy import text
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import Settings
-from tests.tokens import Door
+from tests.jwt_builders import Door
 
 SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
 """Of a key whose token is known."""

@@ -18,7 +18,7 @@ from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.tokens import Door, b64, jwt, sealed, unsigned
+from tests.jwt_builders import Door, b64, jwt, sealed, unsigned
 
 SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
 

@@ -19,7 +19,7 @@ from graphql_api.enums import KeyType
 from tests.auth.conftest import SECRET, change
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.tokens import Door, jwt
+from tests.jwt_builders import Door, jwt
 
 # What one of Notify's databases holds, signed with the keys that its developers use.
 NOTIFY_KEYS = Signer((b"dev-notify-secret-key",), b"dev-notify-salt")

@@ -12,7 +12,7 @@ from graphql_api.enums import ServicePermission
 from graphql_api.settings import Settings
 from tests.auth.conftest import SECRET
 from tests.builders import Builders
-from tests.tokens import Door, jwt
+from tests.jwt_builders import Door, jwt
 
 ADMIN_SECRET = "test-admin-secret"
 

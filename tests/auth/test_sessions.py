@@ -20,7 +20,7 @@ from graphql_api.enums import ServicePermission
 from tests.auth.conftest import change
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.tokens import Door
+from tests.jwt_builders import Door
 
 
 async def session(

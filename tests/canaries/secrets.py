@@ -12,7 +12,7 @@ from uuid import uuid4
 
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull
 
-from tests.schema.worlds import input_of
+from tests.schema.tenants import input_of
 
 NO_SECRETS = {
     "name",

@@ -31,7 +31,7 @@ from graphql_api.settings import Settings, asyncpg_url
 from tests.builders import Builders
 from tests.canaries.secrets import Canaries
 from tests.faults.servers import Served, serving
-from tests.schema.worlds import Tenant, document, good_inputs, mutations, tenant
+from tests.schema.tenants import Tenant, document, good_inputs, mutations, tenant
 
 pytestmark = pytest.mark.timeout(180)
 

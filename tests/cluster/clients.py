@@ -17,7 +17,7 @@ import httpx2
 from graphql_api import models
 from graphql_api.auth.crypto import Signer
 from graphql_api.settings import Settings
-from tests.cluster.rigs import HOST, free_port
+from tests.cluster.clusters import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 METRICS_TOKEN = "for-the-tests-alone"

@@ -15,25 +15,25 @@ from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import Settings
 from tests.builders import Builders
-from tests.cluster import rigs
-from tests.worker.rigs import Unique
+from tests.cluster import clusters
+from tests.worker.harnesses import Unique
 
 Connect = Callable[..., AbstractAsyncContextManager[Database]]
 
 
 @pytest_asyncio.fixture(scope="session")
-async def cluster() -> AsyncIterator[rigs.Rig]:
+async def cluster() -> AsyncIterator[clusters.Rig]:
     """The three servers, migrated; skipped with a sentence where a program is missing."""
-    if lacking := rigs.missing():
+    if lacking := clusters.missing():
         pytest.skip(lacking)
-    with rigs.running() as rig:
+    with clusters.running() as rig:
         await migrate.upgrade(rig.url(rig.primary.port))
         rig.caught_up()
         yield rig
 
 
 @pytest.fixture
-def whole(cluster: rigs.Rig) -> Iterator[rigs.Rig]:
+def whole(cluster: clusters.Rig) -> Iterator[clusters.Rig]:
     """The cluster, with every server there and nothing behind, before and after the test."""
     cluster.caught_up()
     yield cluster
@@ -45,7 +45,7 @@ def whole(cluster: rigs.Rig) -> Iterator[rigs.Rig]:
 
 
 @pytest.fixture
-def clustered(whole: rigs.Rig, tmp_path: Path) -> Callable[..., Settings]:
+def clustered(whole: clusters.Rig, tmp_path: Path) -> Callable[..., Settings]:
     """Settings for the cluster: writes to the primary, and bulk reads from the replica, or else the primary."""
 
     def made(**changes: Any) -> Settings:

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cluster.rigs import Process, Rig, free_port, pgbouncer
+from tests.cluster.clusters import Process, Rig, free_port, pgbouncer
 from tests.migrations import ROOT
 
 pytestmark = pytest.mark.timeout(120)

@@ -15,8 +15,8 @@ from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from schema import schema
 from tests.builders import Builders, key, platform_admin
+from tests.cluster.clusters import Rig
 from tests.cluster.conftest import Connect
-from tests.cluster.rigs import Rig
 
 pytestmark = pytest.mark.timeout(180)
 

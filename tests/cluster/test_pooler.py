@@ -23,9 +23,9 @@ from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients
 from tests.cluster.clients import Client
+from tests.cluster.clusters import Rig
 from tests.cluster.conftest import Connect
-from tests.cluster.rigs import Rig
-from tests.sockets import hear, init, say, socket, subscribe
+from tests.websocket_client import hear, init, say, socket, subscribe
 
 pytestmark = pytest.mark.timeout(180)
 

@@ -17,7 +17,7 @@ from graphql_api.domain import sessions
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients
-from tests.cluster.rigs import Rig
+from tests.cluster.clusters import Rig
 
 pytestmark = pytest.mark.timeout(180)
 

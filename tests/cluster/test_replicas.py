@@ -17,8 +17,8 @@ from graphql_api import models
 from graphql_api.database.database import Database
 from graphql_api.errors import Unavailable
 from tests.builders import Builders
+from tests.cluster.clusters import Rig
 from tests.cluster.conftest import Connect
-from tests.cluster.rigs import Rig
 
 pytestmark = pytest.mark.timeout(180)
 

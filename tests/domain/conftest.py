@@ -7,8 +7,8 @@ import pytest
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
-from tests.domain.desks import Desk
-from tests.domain.senders import Sender
+from tests.domain.job_services import Desk
+from tests.domain.notification_senders import Sender
 
 
 @pytest.fixture

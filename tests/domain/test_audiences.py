@@ -7,7 +7,7 @@ import pytest
 from graphql_api import models
 from graphql_api.enums import Channel, KeyType
 from tests.builders import Builders, key, person
-from tests.domain.senders import Sender
+from tests.domain.notification_senders import Sender
 
 WHO = {
     "a person": None,

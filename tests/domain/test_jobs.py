@@ -27,7 +27,7 @@ from graphql_api.errors import (
 )
 from graphql_api.gateways.object_store import Store
 from tests.builders import Builders, key, person, platform_admin, stranger
-from tests.domain.desks import GOOD, Desk, csv
+from tests.domain.job_services import GOOD, Desk, csv
 
 
 async def test_a_job_its_file_and_its_task_are_written_together(

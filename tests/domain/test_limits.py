@@ -15,7 +15,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.domain import limits
+from graphql_api.domain import sending_limits
 from graphql_api.enums import KeyType
 from graphql_api.errors import DailyLimitExceeded, RateLimited
 from tests.builders import Builders, key, person, stranger
@@ -24,7 +24,7 @@ from tests.builders import Builders, key, person, stranger
 async def spend(database: Database, actor: Actor, service_id: UUID, times: int = 1) -> None:
     for _ in range(times):
         async with database.transaction() as tx:
-            await limits.spend(tx, actor, service_id)
+            await sending_limits.spend(tx, actor, service_id)
 
 
 async def tokens(database: Database, service_id: UUID) -> dict[str, float]:
@@ -46,7 +46,7 @@ async def age(database: Database, seconds: float) -> None:
 
 @pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
 def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
-    assert limits.burst(rate) == burst
+    assert sending_limits.burst(rate) == burst
 
 
 async def test_the_burst_is_spent_and_then_refused(make: Builders, database: Database) -> None:
@@ -118,13 +118,13 @@ async def test_takes_add_up_and_a_refused_one_takes_nothing(make: Builders, data
     service = await make.service(sms_message_limit=10)
 
     async with database.transaction() as tx:
-        await limits.take(tx, service, {"sms": 7, "international_sms": 2})
+        await sending_limits.take(tx, service, {"sms": 7, "international_sms": 2})
     with pytest.raises(DailyLimitExceeded) as refusal:
         async with database.transaction() as tx:
-            await limits.take(tx, service, {"sms": 4})
+            await sending_limits.take(tx, service, {"sms": 4})
     async with database.transaction() as tx:
-        await limits.take(tx, service, {"sms": 3})
-        used = await limits.used(tx, service.id)
+        await sending_limits.take(tx, service, {"sms": 3})
+        used = await sending_limits.used(tx, service.id)
 
     assert (refusal.value.used, refusal.value.requested, refusal.value.limit) == (7, 4, 10)
     assert used == {"sms": 10, "international_sms": 2}
@@ -134,31 +134,34 @@ async def test_what_is_left_is_locked_until_it_is_taken(make: Builders, database
     service = await make.service(sms_message_limit=10)
 
     async with database.transaction() as tx:
-        await limits.take(tx, service, {"sms": 4})
-        assert await limits.reserve(tx, service, ["sms", "international_sms"]) == {"international_sms": 100, "sms": 6}
+        await sending_limits.take(tx, service, {"sms": 4})
+        assert await sending_limits.reserve(tx, service, ["sms", "international_sms"]) == {
+            "international_sms": 100,
+            "sms": 6,
+        }
 
 
 async def test_cancelled_letters_are_given_back_to_their_day(make: Builders, database: Database) -> None:
     service = await make.service()
     async with database.transaction() as tx:
-        await limits.take(tx, service, {"letter": 5})
+        await sending_limits.take(tx, service, {"letter": 5})
 
     async with database.transaction() as tx:
-        await limits.release(tx, service.id, {"letter": 2}, limits.today())
-        await limits.release(tx, service.id, {"letter": 2}, limits.today() - timedelta(days=1))
-        assert await limits.used(tx, service.id) == {"letter": 3}
-        await limits.release(tx, service.id, {"letter": 9}, limits.today())
-        assert await limits.used(tx, service.id) == {"letter": 0}
+        await sending_limits.release(tx, service.id, {"letter": 2}, sending_limits.today())
+        await sending_limits.release(tx, service.id, {"letter": 2}, sending_limits.today() - timedelta(days=1))
+        assert await sending_limits.used(tx, service.id) == {"letter": 3}
+        await sending_limits.release(tx, service.id, {"letter": 9}, sending_limits.today())
+        assert await sending_limits.used(tx, service.id) == {"letter": 0}
 
 
 async def test_yesterdays_messages_do_not_count(make: Builders, database: Database) -> None:
     service = await make.service(sms_message_limit=1)
-    yesterday = limits.today() - timedelta(days=1)
+    yesterday = sending_limits.today() - timedelta(days=1)
     await make.add(models.DailyUsage(service_id=service.id, day=yesterday, kind="sms", count=1))
 
     async with database.transaction() as tx:
-        await limits.take(tx, service, {"sms": 1})
-        assert await limits.used(tx, service.id) == {"sms": 1}
+        await sending_limits.take(tx, service, {"sms": 1})
+        assert await sending_limits.used(tx, service.id) == {"sms": 1}
 
 
 @pytest.fixture
@@ -180,7 +183,7 @@ async def test_callers_at_once_never_pass_the_limits_together(committed: Databas
         try:
             await spend(committed, actor, service.id)
             async with committed.transaction() as tx:
-                await limits.take(tx, service, {"sms": 2, "international_sms": 1})
+                await sending_limits.take(tx, service, {"sms": 2, "international_sms": 1})
         except (RateLimited, DailyLimitExceeded) as refusal:
             return refusal.code.name
         return "SENT"
@@ -189,4 +192,4 @@ async def test_callers_at_once_never_pass_the_limits_together(committed: Databas
 
     assert sorted(answers) == ["DAILY_LIMIT_EXCEEDED"] * 3 + ["RATE_LIMITED"] * 3 + ["SENT"] * 2
     async with committed.transaction() as tx:
-        assert await limits.used(tx, service.id) == {"sms": 4, "international_sms": 2}
+        assert await sending_limits.used(tx, service.id) == {"sms": 4, "international_sms": 2}

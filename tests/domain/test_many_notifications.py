@@ -7,7 +7,7 @@ import pytest
 from graphql_api.errors import DomainError
 from tests.builders import Builders, person, stranger
 from tests.conftest import Statements
-from tests.domain.senders import ZOE, Sender
+from tests.domain.notification_senders import ZOE, Sender
 
 
 async def test_many_are_accepted_or_refused_one_by_one(make: Builders, sender: Sender) -> None:

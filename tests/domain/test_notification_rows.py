@@ -15,7 +15,7 @@ from graphql_api.domain import notification_rows
 from graphql_api.domain.notification_rows import Sending
 from graphql_api.enums import Channel
 from graphql_api.recipients import lists
-from tests import cpu
+from tests import cpu_time
 from tests.builders import Builders
 from tests.conftest import Statements
 
@@ -89,7 +89,7 @@ async def test_ten_thousand_rows_a_second_are_made(make: Builders, signer: Signe
     job = await make.job(await make.template(await make.service()))
     listed = rows("phone number,name\n" + "07700900001,Zoë\n" * 2_000)
 
-    assert cpu.seconds(lambda: notification_rows.of_job(sending(job), listed, signer), enough=0.2) <= 0.2
+    assert cpu_time.seconds(lambda: notification_rows.of_job(sending(job), listed, signer), enough=0.2) <= 0.2
 
 
 def test_a_job_is_needed_for_rows_of_a_job(signer: Signer) -> None:

@@ -10,12 +10,12 @@ import pytest
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
-from graphql_api.domain import limits
+from graphql_api.domain import sending_limits
 from graphql_api.enums import Channel, KeyType, Postage, ServicePermission, UserErrorCode
 from graphql_api.errors import DomainError, Forbidden, NotFound, Unauthenticated
 from tests.builders import Builders, key, person, stranger
 from tests.conftest import Statements
-from tests.domain.senders import Sender
+from tests.domain.notification_senders import Sender
 
 
 async def test_a_text_is_stored_counted_and_promised_to_the_worker(
@@ -228,7 +228,7 @@ async def test_the_daily_limit_is_told_with_its_figures(make: Builders, sender: 
     assert figures["code"] is UserErrorCode.DAILY_LIMIT_EXCEEDED
     assert (figures["channel"], figures["international"]) == (Channel.SMS, False)
     assert (figures["limit"], figures["used"], figures["requested"]) == (1, 1, 1)
-    assert figures["resets_at"] == limits.resets_at()
+    assert figures["resets_at"] == sending_limits.resets_at()
     assert len(await sender.written()) == 1
     assert await sender.used(service.id) == {"sms": 1}
 

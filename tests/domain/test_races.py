@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 from graphql_api import models
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.domain import api_keys, limits, members, notifications, organisations, services, templates
+from graphql_api.domain import api_keys, members, notifications, organisations, sending_limits, services, templates
 from graphql_api.enums import Channel, KeyType, OrganisationType, ServicePermission
 from graphql_api.errors import AlreadyExists, DailyLimitExceeded, DomainError, VersionConflict
 from tests.builders import Builders, person, platform_admin
@@ -287,7 +287,7 @@ async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: 
 
     assert [type(one) for one in found].count(DailyLimitExceeded) == 3
     async with committed.transaction() as tx:
-        assert await limits.used(tx, service.id) == {"sms": 3}
+        assert await sending_limits.used(tx, service.id) == {"sms": 3}
         assert len((await tx.scalars(select(models.Notification.id))).all()) == 3
 
 
@@ -314,4 +314,4 @@ async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
     async with committed.transaction() as tx:
         (stored,) = await tx.scalars(select(models.Notification.id))
         assert {one.id for one in found} == {stored}
-        assert await limits.used(tx, service.id) == {"sms": 1}
+        assert await sending_limits.used(tx, service.id) == {"sms": 1}

@@ -17,7 +17,7 @@ from graphql_api.errors import (
 )
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.domain.desks import GOOD, Desk, csv
+from tests.domain.job_services import GOOD, Desk, csv
 
 
 async def test_rows_of_the_call_become_a_file(

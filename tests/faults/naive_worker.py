@@ -23,7 +23,7 @@ from graphql_api.worker import queue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphql_api.worker.work import Work
+    from graphql_api.worker.context import Work
 
 CHUNK = 200
 

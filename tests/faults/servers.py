@@ -13,7 +13,7 @@ from pathlib import Path
 
 import httpx2
 
-from tests.cluster.rigs import HOST, free_port
+from tests.cluster.clusters import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVE = ("-m", "graphql_api", "serve")

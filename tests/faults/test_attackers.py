@@ -13,11 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.loads import post
+from benchmarks.clients import post
 from tests.cluster.clients import token
-from tests.faults.floods import HOST, part
+from tests.faults.load_generators import HOST, part
 from tests.faults.servers import ROOT, serving
-from tests.worker.rigs import Rig
+from tests.worker.harnesses import Rig
 
 pytestmark = pytest.mark.timeout(120)
 

@@ -19,8 +19,8 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.dev_server import free_port
-from tests.sockets import INIT, PROTOCOL, closing, hear, say, subscribe
-from tests.worker.rigs import Rig
+from tests.websocket_client import INIT, PROTOCOL, closing, hear, say, subscribe
+from tests.worker.harnesses import Rig
 
 MOST_BYTES = 60_000
 """Of memory, for one connection."""

@@ -20,10 +20,10 @@ from graphql_api import models
 from graphql_api.auth import tokens
 from graphql_api.domain import sessions
 from tests.cluster.clients import token
-from tests.cluster.rigs import HOST, free_port
+from tests.cluster.clusters import HOST, free_port
 from tests.faults.servers import Served, serving
-from tests.sockets import closing, hear, init, say, socket, subscribe
-from tests.worker.rigs import Rig, texts
+from tests.websocket_client import closing, hear, init, say, socket, subscribe
+from tests.worker.harnesses import Rig, texts
 
 pytestmark = pytest.mark.timeout(300)
 

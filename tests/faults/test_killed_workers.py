@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import models
-from tests.worker.rigs import Rig, texts
+from tests.worker.harnesses import Rig, texts
 
 PROGRAM = """
 import asyncio

@@ -13,9 +13,9 @@ import httpx2
 import pytest
 import pytest_asyncio
 
-from benchmarks import databases, measures, questions
-from benchmarks.loads import Client, post
-from tests.faults.floods import flood, part
+from benchmarks import databases, measurements, scenarios
+from benchmarks.clients import Client, post
+from tests.faults.load_generators import flood, part
 from tests.faults.servers import Served, serving
 
 pytestmark = pytest.mark.timeout(300)
@@ -73,8 +73,8 @@ def ask(world: World) -> Callable[[str], bytes]:
         if question == RESOLVERS:
             body = {"query": question, "variables": {"id": facts.service_id}}
             return post("/graphql", json.dumps(body).encode(), headers)
-        (known,) = [one for one in questions.questions(facts, {}) if one.name == question]
-        make = known.request(questions.OURS, "/graphql", headers)
+        (known,) = [one for one in scenarios.questions(facts, {}) if one.name == question]
+        make = known.request(scenarios.OURS, "/graphql", headers)
         assert make is not None
         return make()
 
@@ -91,9 +91,9 @@ def processor_time(pid: int, port: int, request: bytes) -> float:
     """Seconds of a core that an answer costs the server, which is measured so that a busy machine changes nothing."""
     with Client(port, 16) as client:
         client.ask(lambda: request, seconds=0.5)
-        before = measures.processor_time(pid)
+        before = measurements.processor_time(pid)
         slice_ = client.ask(lambda: request, seconds=3)
-        return (measures.processor_time(pid) - before) / len(slice_.latencies)
+        return (measurements.processor_time(pid) - before) / len(slice_.latencies)
 
 
 @pytest.mark.parametrize(
@@ -109,10 +109,10 @@ async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
     most = await asyncio.to_thread(capacity, server.port, request)
     offer = functools.partial(flood, server.port, request, rate=times * most, connections=CONNECTIONS)
     await asyncio.to_thread(offer, seconds=1.0)
-    before, used = measures.memory(pid), measures.processor_time(pid)
+    before, used = measurements.memory(pid), measurements.processor_time(pid)
     found = await asyncio.to_thread(offer, seconds=SECONDS)
-    used = measures.processor_time(pid) - used
-    grown = measures.memory(pid) - before
+    used = measurements.processor_time(pid) - used
+    grown = measurements.memory(pid) - before
     after = await recovery(server, request)
     cost = await asyncio.to_thread(processor_time, pid, server.port, request)
     share = len(found.answered) * cost / used

@@ -13,7 +13,7 @@ import pytest
 
 from graphql_api.auth import crypto
 from tests.faults.servers import Served, serving
-from tests.worker.rigs import Rig
+from tests.worker.harnesses import Rig
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -14,7 +14,7 @@ import websockets
 from websockets.asyncio.client import connect
 
 from tests.faults.servers import ROOT
-from tests.fuzz.mutants import Mutants
+from tests.fuzz.mutations import Mutants
 
 HOST = "127.0.0.1"
 CLIENTS = 8

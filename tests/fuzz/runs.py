@@ -14,8 +14,8 @@ from tests.cluster.clients import token
 from tests.faults.servers import serving
 from tests.fuzz.clients import Ledger, over_http, over_sockets
 from tests.fuzz.documents import Documents
-from tests.fuzz.mutants import Mutants
-from tests.worker.rigs import Rig
+from tests.fuzz.mutations import Mutants
+from tests.worker.harnesses import Rig
 
 UNLIMITED = {"POINTS_PER_MINUTE": "1000000000", "INTROSPECTION": "everyone"}
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.runs import fuzz
-from tests.worker.rigs import Rig
+from tests.worker.harnesses import Rig
 
 SEEDS = os.environ.get("SEEDS") or "1,2,3,4,5,6,7,8,9,10"
 REQUESTS = int(os.environ.get("REQUESTS") or 10_000)

@@ -23,9 +23,9 @@ from graphql_api.http.api_key_usage import Usage
 from graphql_api.models import utcnow
 from graphql_api.observability.operation_stats import Tally
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.served import served
 
 SEND = "mutation ($input: SendNotificationInput!) { sendNotification(input: $input) { userErrors { code } } }"
 FIGURES = """

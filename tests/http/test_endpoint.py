@@ -18,8 +18,8 @@ from graphql_api.enums import KeyType
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import responses
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
-from tests.served import served
 
 JSON = "application/json; charset=utf-8"
 GRAPHQL = "application/graphql-response+json; charset=utf-8"

@@ -19,7 +19,7 @@ from graphql_api.http import persisted_documents
 from graphql_api.http.persisted_documents import Persisted
 from graphql_api.http.rejections import NotRun
 from graphql_api.settings import Settings
-from tests.served import served
+from tests.app_server import served
 
 NAMES, OTHER, CHANGE = "{ __typename }", "{ other: __typename }", "mutation { __typename }"
 COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}

@@ -18,11 +18,11 @@ from graphql_api.auth.crypto import Signer
 from graphql_api.domain import sessions
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
 from tests.conftest import OneConnection
 from tests.fuzz.clients import LEAKS
 from tests.http.probes import NAMES, PROBES, TOKEN, Probe, ask, body
-from tests.served import served
 
 ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
 SOON = 2.0

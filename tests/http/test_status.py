@@ -18,9 +18,9 @@ from graphql_api.enums import Channel
 from graphql_api.gateways.object_store import Store
 from graphql_api.models import utcnow
 from graphql_api.settings import Settings, asyncpg_url
+from tests.app_server import served
 from tests.builders import Builders
 from tests.models.databases import scratch
-from tests.served import served
 
 TOKEN = "what-prometheus-knows"
 OPERATOR = {"authorization": f"Bearer {TOKEN}"}

@@ -23,9 +23,9 @@ from graphql_api.limits import load_shedding
 from graphql_api.limits.load_shedding import Pressure
 from graphql_api.server.http_protocol import Connection
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
 from tests.cluster.clients import token
-from tests.served import served
 
 
 class Clock:

@@ -36,10 +36,10 @@ from graphql_api.limits.redis_buckets import SharedBuckets
 from graphql_api.limits.redis_buckets import connect as connect_redis
 from graphql_api.observability import error_masking
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
-from tests.served import served
-from tests.sockets import hear, init, say, subscribe
-from tests.sockets import socket as socket_of
+from tests.websocket_client import hear, init, say, subscribe
+from tests.websocket_client import socket as socket_of
 
 PERSON = Actor(Kind.PERSON, user_id=uuid4())
 BUCKET = Bucket("somebody", 60, 21)

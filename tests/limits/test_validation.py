@@ -21,7 +21,7 @@ from graphql_api.limits import lexer
 from graphql_api.limits.extension import TOKENS, Documents
 from graphql_api.limits.validation import ERRORS, RULES, validate
 from schema import schema
-from tests import cpu
+from tests import cpu_time
 
 SCHEMA = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
 CPU = 0.025
@@ -204,4 +204,4 @@ def test_no_document_takes_longer_than_a_moment(document: str) -> None:
             documents.check(known, {})
             documents.validate(known)
 
-    assert cpu.seconds(read, enough=CPU) <= CPU
+    assert cpu_time.seconds(read, enough=CPU) <= CPU

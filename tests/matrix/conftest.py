@@ -11,8 +11,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from graphql_api.auth.crypto import Signer
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from tests.matrix import truths
-from tests.matrix.truths import Truth
+from tests.matrix import ground_truth
+from tests.matrix.ground_truth import Truth
 from tests.matrix.worlds import Maker, Reading, World
 
 
@@ -37,4 +37,4 @@ async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -
 @pytest_asyncio.fixture(scope="module")
 async def truth(world: World) -> Truth:
     """What is there."""
-    return await truths.read(world)
+    return await ground_truth.read(world)

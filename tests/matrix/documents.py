@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from graphql import DocumentNode, GraphQLNamedType, GraphQLUnionType, get_named_type, parse
 
+from tests.matrix.ground_truth import ARGUMENTS, ROOTS, entities, is_page, leads_to_rows, object_type, whole
 from tests.matrix.policies import REFUSED, policy
-from tests.matrix.truths import ARGUMENTS, ROOTS, entities, is_page, leads_to_rows, object_type, whole
-from tests.schema.worlds import SCHEMA
+from tests.schema.tenants import SCHEMA
 
 DEPTH = 4
 FIELDS = 900

@@ -21,10 +21,10 @@ from graphql import (
 from graphql_api.enums import ServicePermission
 from tests.matrix.audiences import SEND, Facts, Role, among
 from tests.matrix.documents import Document
+from tests.matrix.ground_truth import Key, Truth, is_page, key_of, leads_to_rows, object_type
 from tests.matrix.policies import MASKED, REFUSED, policy
-from tests.matrix.truths import Key, Truth, is_page, key_of, leads_to_rows, object_type
 from tests.matrix.worlds import REDACTED
-from tests.schema.worlds import SCHEMA
+from tests.schema.tenants import SCHEMA
 
 FORBIDDEN, UNAUTHENTICATED = "FORBIDDEN", "UNAUTHENTICATED"
 Place = tuple[str | int, ...]

@@ -13,13 +13,13 @@ from graphql import GraphQLObjectType
 from loaders.core import statements
 from schema.core import resolvers
 from tests.matrix import documents
-from tests.matrix.asking import ask_everybody, note
 from tests.matrix.audiences import words_of
 from tests.matrix.documents import Document
+from tests.matrix.ground_truth import Truth
 from tests.matrix.policies import policy
-from tests.matrix.truths import Truth
+from tests.matrix.runner import ask_everybody, note
 from tests.matrix.worlds import World
-from tests.schema.worlds import SCHEMA
+from tests.schema.tenants import SCHEMA
 
 FEWEST_CELLS = 5_000
 

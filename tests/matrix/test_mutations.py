@@ -12,12 +12,12 @@ import pytest_asyncio
 from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.matrix.audiences import Facts, Role, among
+from tests.matrix.ground_truth import Truth
 from tests.matrix.oracles import Oracle
 from tests.matrix.policies import NULL, policy
-from tests.matrix.truths import Truth
 from tests.matrix.worlds import World
+from tests.schema.tenants import document, good_inputs, mutations, put
 from tests.schema.test_foreign_ids import FOREIGN, checksums
-from tests.schema.worlds import document, good_inputs, mutations, put
 
 OBJECTS = {
     "serviceId": "Service",

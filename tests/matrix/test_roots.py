@@ -10,9 +10,9 @@ from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.matrix.audiences import Facts, Role, among
 from tests.matrix.documents import BY_ID
+from tests.matrix.ground_truth import ROOTS, Truth, identity, leads_to_rows, object_type, whole
 from tests.matrix.oracles import FORBIDDEN, UNAUTHENTICATED, Oracle, differences, permissions_of
 from tests.matrix.policies import NULL, policy
-from tests.matrix.truths import ROOTS, Truth, identity, leads_to_rows, object_type, whole
 from tests.matrix.worlds import Tenant, World
 
 VIEWER = """query ($service: ID!) { viewer {

@@ -27,7 +27,7 @@ from graphql_api.planner import Planner
 from schema import schema
 from tests.builders import Builders, person
 from tests.faults.servers import serving
-from tests.worker.rigs import Rig, rig, worker_url
+from tests.worker.harnesses import Rig, rig, worker_url
 
 __all__ = ["rig", "worker_url"]
 

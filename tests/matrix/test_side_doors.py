@@ -10,8 +10,8 @@ from graphql import GraphQLInputObjectType, get_named_type
 from graphql_api.auth.actors import Actor
 from schema import schema
 from tests.matrix.audiences import Facts, Role, among
+from tests.matrix.ground_truth import Truth, is_page, object_type
 from tests.matrix.policies import policy
-from tests.matrix.truths import Truth, is_page, object_type
 from tests.matrix.worlds import World
 
 LISTS = [

@@ -15,8 +15,8 @@ from schema import schema
 from tests.conftest import BOOKKEEPING
 from tests.matrix.documents import BY_ID
 from tests.matrix.worlds import World
+from tests.schema.tenants import document, good_inputs, put
 from tests.schema.test_foreign_ids import FOREIGN
-from tests.schema.worlds import document, good_inputs, put
 
 TRIES = 60
 SECONDS, SHARE = 0.002, 0.05

@@ -11,7 +11,7 @@ import pytest_asyncio
 
 from graphql_api import migrate
 from graphql_api.errors import Complaint
-from graphql_api.migrate import indexes, owners, rehearsals
+from graphql_api.migrate import database_origins, dry_runs, indexes
 from tests.migrations import REVISIONS, make_notify, migrated, play, steps
 from tests.models.databases import connected, run, scratch, shape
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HEAD = REVISIONS[-1]
-OURS = [revision for revision in REVISIONS if revision > owners.LAST_OF_NOTIFY]
+OURS = [revision for revision in REVISIONS if revision > database_origins.LAST_OF_NOTIFY]
 CATALOGUE = json.loads((Path(__file__).parents[1] / "models" / "notify_catalogue.json").read_text())
 
 
@@ -32,12 +32,12 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
 
 
 def test_it_is_known_which_tables_are_notifys() -> None:
-    assert set(CATALOGUE["tables"]) | {"notifications_all_time_view"} == owners.NOTIFYS
+    assert set(CATALOGUE["tables"]) | {"notifications_all_time_view"} == database_origins.NOTIFYS
 
 
 async def test_it_keeps_its_tables_to_the_byte_and_gets_ours(database: str) -> None:
     await run(database, "CREATE TABLE more_than_we_know (id int)", "ALTER TABLE services ADD COLUMN newer text")
-    theirs = [*sorted(owners.NOTIFYS), "alembic_version", "more_than_we_know"]
+    theirs = [*sorted(database_origins.NOTIFYS), "alembic_version", "more_than_we_know"]
     before = shape(database, *theirs)
     said: list[str] = []
 
@@ -68,7 +68,7 @@ async def test_what_would_happen_is_told(database: str) -> None:
 
 
 async def test_the_script_does_what_the_adoption_does(database: str, postgres_url: str) -> None:
-    script = await rehearsals.script(database)
+    script = await dry_runs.script(database)
     await play(database, script)
 
     async with scratch(postgres_url) as other:
@@ -132,7 +132,7 @@ async def indexes_of(url: str) -> dict[str, str]:
         WHERE indisvalid AND indrelid = ANY ($1::text[]::regclass[])
     """
     async with connected(url) as connection:
-        return dict(await connection.fetch(question, sorted(owners.NOTIFYS)))
+        return dict(await connection.fetch(question, sorted(database_origins.NOTIFYS)))
 
 
 async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, postgres_url: str) -> None:
@@ -160,7 +160,7 @@ async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, p
 async def test_no_index_is_built_while_somebody_migrates(database: str) -> None:
     theirs = await indexes_of(database)
     async with connected(database) as migrator:
-        await migrator.fetch("SELECT pg_advisory_lock($1)", owners.LOCK)
+        await migrator.fetch("SELECT pg_advisory_lock($1)", database_origins.LOCK)
 
         with pytest.raises(Complaint, match=r"^Somebody else migrates the database: try again when they are done\.$"):
             await indexes.build(database, tell=print)

@@ -15,7 +15,7 @@ from graphql_api import migrate, models
 from graphql_api.auth.actors import Actor, Kind
 from graphql_api.auth.audit_author import attribute
 from graphql_api.errors import Complaint
-from graphql_api.migrate import changes
+from graphql_api.migrate import change_triggers
 from graphql_api.models.changes import LOGGED
 from loaders.changes import OBJECTS
 from tests.builders import Builders, key
@@ -397,7 +397,7 @@ async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: s
         await make_notify(url)
         theirs = shape(url, "organisation")
         with pytest.raises(Complaint, match="The database has no log yet"):
-            await changes.log(url, tell=print)
+            await change_triggers.log(url, tell=print)
         await migrate.upgrade(url)
         await run(
             url,
@@ -409,7 +409,7 @@ async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: s
         told: list[str] = []
 
         for _ in range(2):
-            await changes.log(url, tell=told.append)
+            await change_triggers.log(url, tell=told.append)
         await run(url, name)
 
         async with connected(url) as connection:

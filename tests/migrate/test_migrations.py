@@ -21,7 +21,7 @@ from alembic.script import ScriptDirectory
 
 from graphql_api import migrate
 from graphql_api.errors import Complaint
-from graphql_api.migrate import rehearsals, waits
+from graphql_api.migrate import dry_runs, lock_waits
 from tests.migrations import REVISIONS, ROOT, migrated, play, steps
 from tests.models.databases import connected, run, scratch, shape
 
@@ -180,7 +180,7 @@ async def test_a_migration_that_never_gets_its_lock_says_who_has_it(database: st
     ],
 )
 def test_of_a_statement_that_is_in_the_way_only_its_kind_is_told(query: str, word: str) -> None:
-    assert waits.kind(query) == word
+    assert lock_waits.kind(query) == word
 
 
 async def test_what_is_left_of_a_broken_off_index_is_replaced(database: str) -> None:
@@ -241,7 +241,7 @@ async def test_the_script_does_what_the_migration_does(database: str, before: st
     made = shape(database)
     await migrate.downgrade(database, before)
 
-    script = await rehearsals.script(database)
+    script = await dry_runs.script(database)
     if before == "base":
         script = script.replace("CREATE TABLE graphql_api_version", "CREATE TABLE IF NOT EXISTS graphql_api_version")
     await play(database, script)

@@ -9,8 +9,8 @@ from sqlalchemy import text
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import Settings
+from tests.jwt_builders import Door
 from tests.notify.dumps import notify
-from tests.tokens import Door
 
 __all__ = ["notify"]
 

@@ -13,7 +13,7 @@ from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from graphql_api import migrate, models, postgres
-from graphql_api.migrate.owners import NOTIFYS
+from graphql_api.migrate.database_origins import NOTIFYS
 from graphql_api.settings import asyncpg_url
 from tests.models.databases import connected, scratch, shape
 from tests.notify.dumps import DUMP, needs_dump

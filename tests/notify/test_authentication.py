@@ -15,7 +15,7 @@ from graphql_api.enums import KeyType
 from graphql_api.settings import Settings
 from tests.builders import Builders, person
 from tests.conftest import Ask
-from tests.notify.rules import Refused, Rules, header_of_client
+from tests.notify.reference_rules import Refused, Rules, header_of_client
 
 CREATE = (
     "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { apiKey { id } key userErrors { code } } }"

@@ -9,9 +9,9 @@ from graphql_api import app
 from graphql_api.auth import crypto
 from graphql_api.auth.crypto import BadSignature
 from graphql_api.enums import KeyType
-from tests.notify import rules
+from tests.jwt_builders import jwt
+from tests.notify import reference_rules
 from tests.notify.dumps import Notify, needs_dump
-from tests.tokens import jwt
 
 pytestmark = needs_dump
 
@@ -89,7 +89,7 @@ async def test_its_admin_client_asks_for_a_person(notify: Notify) -> None:
 
 async def test_every_signed_value_is_written_back_to_the_same_bytes(notify: Notify) -> None:
     counts = {}
-    for table, column in rules.SIGNED.items():
+    for table, column in reference_rules.SIGNED.items():
         signed = [row[0] for row in await notify.rows(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")]
         assert [notify.signer.sign(notify.signer.unsign(value)) for value in signed] == signed
         counts[table] = len(signed)
@@ -117,7 +117,7 @@ async def test_no_other_column_holds_signed_values(notify: Notify) -> None:
 
     assert len(columns) >= 177
     assert found == {
-        item for item in rules.SIGNED.items() if item[0] in {"api_keys", "api_keys_history", "notifications"}
+        item for item in reference_rules.SIGNED.items() if item[0] in {"api_keys", "api_keys_history", "notifications"}
     }
 
 
@@ -159,10 +159,10 @@ async def test_its_histories_are_what_we_take_them_for(notify: Notify) -> None:
         f" UNION ALL SELECT id FROM templates WHERE service_id = '{service}'"
     )
     async with notify.database.reading() as connection:
-        different = {row_id for _, row_id, _ in await rules.differences_of_histories(connection)}
-        assert await rules.gaps_of_histories(connection) == []
-        changes = await rules.changes(connection, "services", UUID("07edc420-8730-4b0f-8d72-3ad92a0ab109"))
-        template = await rules.changes(connection, "templates", UUID("f35d38ee-6e13-4d5b-ba77-7d671860c096"))
+        different = {row_id for _, row_id, _ in await reference_rules.differences_of_histories(connection)}
+        assert await reference_rules.gaps_of_histories(connection) == []
+        changes = await reference_rules.changes(connection, "services", UUID("07edc420-8730-4b0f-8d72-3ad92a0ab109"))
+        template = await reference_rules.changes(connection, "templates", UUID("f35d38ee-6e13-4d5b-ba77-7d671860c096"))
 
     assert different <= {str(row.id) for row in own}
     assert changes == [

@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from graphql_api.gateways import FakeGateway, Gateways
 from graphql_api.worker import schedule
-from graphql_api.worker.work import Work
+from graphql_api.worker.context import Work
+from tests.jwt_builders import jwt
 from tests.notify.dumps import Notify, needs_dump
-from tests.tokens import jwt
 
 pytestmark = needs_dump
 

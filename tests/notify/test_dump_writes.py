@@ -13,11 +13,11 @@ from sqlalchemy import text
 from graphql_api.enums import Channel, NotificationStatus
 from graphql_api.gateways import FakeGateway, Gateways, Handed, Outgoing, TryAgain
 from graphql_api.worker import jobs, notifications
-from graphql_api.worker.work import Work
-from tests.notify import rules
+from graphql_api.worker.context import Work
+from tests.jwt_builders import jwt
+from tests.notify import reference_rules
 from tests.notify.dumps import Notify, needs_dump
-from tests.notify.rules import Rules, header_of_client
-from tests.tokens import jwt
+from tests.notify.reference_rules import Rules, header_of_client
 
 pytestmark = needs_dump
 
@@ -169,7 +169,7 @@ async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Not
         return payload
 
     async with notify.database.reading() as connection:
-        before = await rules.differences_of_histories(connection)
+        before = await reference_rules.differences_of_histories(connection)
     await do("updateService", "UpdateServiceInput", "service { id }", serviceId=SERVICE, name="Peer service renamed")
     edited = {"templateId": TEMPLATES["sms"], "content": {"sms": {"body": "Bye ((name)), code ((code))"}}}
     await do("updateTemplate", "UpdateTemplateInput", "template { id }", **edited)
@@ -184,11 +184,15 @@ async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Not
     await do("revokeApiKey", "RevokeApiKeyInput", "apiKey { id }", apiKeyId=made["apiKey"]["id"])
 
     async with notify.database.reading() as connection:
-        assert await rules.differences_of_histories(connection) == before
-        assert await rules.gaps_of_histories(connection) == []
+        assert await reference_rules.differences_of_histories(connection) == before
+        assert await reference_rules.gaps_of_histories(connection) == []
         dated = {"version", "updated_at"}
         renamed = {"name", "normalised_service_name", "email_sender_local_part"}
-        assert (await rules.changes(connection, "services", UUID(SERVICE)))[2:] == [dated | renamed]
-        assert (await rules.changes(connection, "templates", UUID(TEMPLATES["sms"])))[1:] == [dated | {"content"}]
-        assert await rules.changes(connection, "templates", UUID(TEMPLATES["email"])) == [dated | {"archived"}]
-        assert await rules.changes(connection, "api_keys", key.id) == [dated | {"expiry_date"}]
+        assert (await reference_rules.changes(connection, "services", UUID(SERVICE)))[2:] == [dated | renamed]
+        assert (await reference_rules.changes(connection, "templates", UUID(TEMPLATES["sms"])))[1:] == [
+            dated | {"content"}
+        ]
+        assert await reference_rules.changes(connection, "templates", UUID(TEMPLATES["email"])) == [
+            dated | {"archived"}
+        ]
+        assert await reference_rules.changes(connection, "api_keys", key.id) == [dated | {"expiry_date"}]

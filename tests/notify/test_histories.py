@@ -13,7 +13,7 @@ from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask
-from tests.notify import rules
+from tests.notify import reference_rules
 
 DATED = {"version", "updated_at"}
 
@@ -67,17 +67,20 @@ async def test_every_state_is_kept_and_the_present_one_too(ask: Ask, make: Build
     await do("archiveService", "service", serviceId=str(service))
 
     async with database.reading() as connection:
-        assert await rules.differences_of_histories(connection) == []
-        assert await rules.gaps_of_histories(connection) == []
+        assert await reference_rules.differences_of_histories(connection) == []
+        assert await reference_rules.gaps_of_histories(connection) == []
         addressed = {"name", "normalised_service_name", "email_sender_local_part"}
-        assert await rules.changes(connection, "services", service) == [
+        assert await reference_rules.changes(connection, "services", service) == [
             DATED | addressed | {"organisation_id"},
             DATED | {"organisation_type", "crown"},
             DATED | addressed | {"active"},
         ]
-        assert await rules.changes(connection, "templates", template) == [DATED | {"content"}, DATED | {"archived"}]
+        assert await reference_rules.changes(connection, "templates", template) == [
+            DATED | {"content"},
+            DATED | {"archived"},
+        ]
         for key in keys:
-            assert await rules.changes(connection, "api_keys", key) == [DATED | {"expiry_date"}]
+            assert await reference_rules.changes(connection, "api_keys", key) == [DATED | {"expiry_date"}]
         archived = await connection.scalar(text("SELECT name FROM services WHERE id = :id"), {"id": service})
     assert archived.startswith("_archived_20")
     assert archived.endswith("_Tax")

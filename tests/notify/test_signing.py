@@ -14,7 +14,7 @@ from graphql_api.auth.crypto import BadSignature, Signer
 from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from tests.builders import Builders
-from tests.tokens import Door, jwt
+from tests.jwt_builders import Door, jwt
 
 OLD, NEW = b"older-secret-key", b"test-secret-key"
 SALT = b"test-salt"

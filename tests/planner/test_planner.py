@@ -23,11 +23,11 @@ from graphql_api.planner.errors import Declined
 from graphql_api.planner.plan_cache import Plans
 from graphql_api.settings import Settings
 from schema import schema
-from tests import replays
+from tests import planner_comparison
 from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask, OneConnection
+from tests.planner.datasets import World
 from tests.planner.documents import Document
-from tests.planner.worlds import World
 
 DOCUMENTS = int(os.environ.get("DOCUMENTS", "100"))
 """How many documents are made up: more of them in a slower run, as `DOCUMENTS=2000 ./run test planner`."""
@@ -53,7 +53,7 @@ async def test_documents_made_up_at_random_are_answered_alike(
     text = document.text()
     context, again = (Context(world.actors[who], database, settings, signer, store) for _ in range(2))
     result = await schema.execute(text, variable_values=document.variables, context_value=context)
-    planned = await replays.compare(schema, text, document.variables, again, result)
+    planned = await planner_comparison.compare(schema, text, document.variables, again, result)
     world.answered.append((planned, bool(result.errors)))
 
 
@@ -236,7 +236,7 @@ async def test_the_schema_is_told_from_what_was_told_before(
     document = get_introspection_query()
     result = await schema.execute(document, context_value=context)
 
-    assert await replays.compare(schema, document, {}, context, result)
+    assert await planner_comparison.compare(schema, document, {}, context, result)
 
 
 async def test_the_schema_is_told_to_nobody_who_may_not_read_it(
@@ -245,8 +245,13 @@ async def test_the_schema_is_told_to_nobody_who_may_not_read_it(
     admin = platform_admin(await make.user())
     document = '{ __type(name: "Service") { name } }'
 
-    open_book = await replays.planned(schema, document, {}, Context(admin, database, settings, signer, store))
+    open_book = await planner_comparison.planned(
+        schema, document, {}, Context(admin, database, settings, signer, store)
+    )
     closed = settings.model_copy(update={"introspection": "nobody"})
-    answers = [open_book, await replays.planned(schema, document, {}, Context(admin, database, closed, signer, store))]
+    answers = [
+        open_book,
+        await planner_comparison.planned(schema, document, {}, Context(admin, database, closed, signer, store)),
+    ]
 
     assert [answer is None for answer in answers] == [False, True]

@@ -16,7 +16,7 @@ from graphql_api.gateways.object_store import Store
 from graphql_api.observability import operation_stats
 from graphql_api.settings import Settings
 from schema import schema
-from tests import replays
+from tests import planner_comparison
 from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask, OneConnection
 
@@ -95,7 +95,7 @@ async def test_all_that_has_words_is_one_statement(
     context = Context(person(member, service), database, settings, signer, store)
 
     told = operation_stats.begin()
-    body = await replays.planned(schema, DASHBOARD, variables, context)
+    body = await planner_comparison.planned(schema, DASHBOARD, variables, context)
 
     assert body is not None
     assert (told.statements, len(orjson.loads(body)["data"]["service"]["notifications"]["edges"])) == (1, 2)
@@ -110,7 +110,7 @@ async def test_what_would_be_too_long_a_statement_is_several(
     context = Context(person(await make.member(service), service), database, settings, signer, store)
 
     told = operation_stats.begin()
-    body = await replays.planned(
+    body = await planner_comparison.planned(
         schema, f"query ($id: ID!) {{ service(id: $id) {{ {lists} }} }}", {"id": str(service.id)}, context
     )
 

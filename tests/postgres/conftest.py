@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.programs import BINARIES, ask
+from tests.postgres.owner_processes import BINARIES, ask
 
 
 @pytest.fixture(scope="module", params=BINARIES)

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.programs import ask, needs_root, postmaster, wheel
+from tests.postgres.owner_processes import ask, needs_root, postmaster, wheel
 
 
 def test_pg_bindir_wins(bindir: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.programs import (
+from tests.postgres.owner_processes import (
     ask,
     eventually,
     line,

@@ -11,7 +11,7 @@ import asyncpg
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.programs import BINARIES, ask, needs_proc, postmaster, refusal
+from tests.postgres.owner_processes import BINARIES, ask, needs_proc, postmaster, refusal
 
 
 def test_a_first_start_makes_an_empty_database_in_utf8_and_utc(bindir: Path, tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 from graphql_api.recipients.phone_numbers import PhoneNumber, normalise, read
-from graphql_api.recipients.rates import MULTIPLIERS, NUMERIC_SENDER
+from graphql_api.recipients.sms_rates import MULTIPLIERS, NUMERIC_SENDER
 
 
 def refusal(value: str, *, international: bool = True, landlines: bool = True) -> UserErrorCode:

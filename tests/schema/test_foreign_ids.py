@@ -14,16 +14,7 @@ from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from tests.builders import Builders, key, of_organisation, person
 from tests.conftest import Ask
-from tests.schema.worlds import (
-    Tenant,
-    document,
-    good_inputs,
-    input_of,
-    leaves,
-    mutations,
-    put,
-    tenant,
-)
+from tests.schema.tenants import Tenant, document, good_inputs, input_of, leaves, mutations, put, tenant
 
 SOURCES = ("uploadId", "contactListId")
 FOREIGN = [

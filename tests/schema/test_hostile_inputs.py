@@ -9,7 +9,7 @@ from graphql import GraphQLInputObjectType
 
 from tests.builders import Builders, person, platform_admin
 from tests.conftest import Answer, Ask
-from tests.schema.worlds import SCHEMA, document, good_inputs, input_of, leaves, mutations, put, tenant
+from tests.schema.tenants import SCHEMA, document, good_inputs, input_of, leaves, mutations, put, tenant
 
 TEXTS = {
     "empty": "",

@@ -27,7 +27,7 @@ from graphql_api.errors import Forbidden
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from tests.builders import EVERY_PERMISSION, Builders, key, of_organisation, person, platform_admin
-from tests.schema.worlds import SCHEMA
+from tests.schema.tenants import SCHEMA
 
 DEPTH = 7
 

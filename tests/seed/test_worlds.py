@@ -9,7 +9,7 @@ import pytest
 
 from graphql_api.content import messages
 from graphql_api.enums import Channel
-from graphql_api.seed.worlds import Sizes
+from graphql_api.seed.datasets import Sizes
 from tests.seed.conftest import SIZE
 
 CHANNELS = {channel.value: channel for channel in Channel}

@@ -18,7 +18,7 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.server import slow_clients
 from graphql_api.settings import Settings
-from tests.served import served
+from tests.app_server import served
 
 BODY = b'{"query":"{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'

@@ -11,7 +11,7 @@ from graphql_api.billing import london_days
 from graphql_api.domain import api_key_usage
 from graphql_api.enums import Channel, KeyType
 from graphql_api.worker import jobs, notifications
-from tests.worker.rigs import Rig, texts
+from tests.worker.harnesses import Rig, texts
 
 SUMMER_NIGHT = datetime(2024, 6, 1, 23, 30, tzinfo=UTC).replace(tzinfo=None)  # in London the second of June has begun
 

@@ -15,7 +15,7 @@ from graphql_api.enums import Channel, KeyType, NotificationStatus
 from graphql_api.gateways import Handed, Outgoing, TryAgain
 from graphql_api.models import utcnow
 from graphql_api.worker import notifications
-from tests.worker.rigs import SYSTEM, Rig
+from tests.worker.harnesses import SYSTEM, Rig
 
 PACE = Pace()
 

@@ -7,7 +7,7 @@ import pytest
 from graphql_api.domain.jobs import Request, create
 from graphql_api.enums import Channel
 from tests.builders import person
-from tests.worker.rigs import Rig
+from tests.worker.harnesses import Rig
 
 NAMES = ("Zoë", "Siân Ŵyn", "O'Neil, Ann", 'Jo "Jo" Day', "Renée 🎉", "Two\r\nlines", "  Ada  ", "İlker", "Łukasz")
 

@@ -13,8 +13,8 @@ from graphql_api.domain import health as domain
 from graphql_api.errors import Unavailable
 from graphql_api.models import Provider, TableCount, utcnow
 from graphql_api.worker import health, schedule
-from graphql_api.worker.work import Work
-from tests.worker.rigs import Rig
+from graphql_api.worker.context import Work
+from tests.worker.harnesses import Rig
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 

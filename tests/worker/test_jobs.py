@@ -13,7 +13,7 @@ from graphql_api.domain.notification_rows import job_notification_id
 from graphql_api.enums import Channel, KeyType
 from graphql_api.models import utcnow
 from graphql_api.worker import jobs
-from tests.worker.rigs import SYSTEM, Rig, texts
+from tests.worker.harnesses import SYSTEM, Rig, texts
 
 DONE = "finished all notifications created"
 

@@ -16,7 +16,7 @@ from graphql_api.billing import london_days
 from graphql_api.domain import job_runs, retention
 from graphql_api.enums import Channel
 from graphql_api.worker import schedule
-from tests.worker.rigs import SYSTEM, Rig
+from tests.worker.harnesses import SYSTEM, Rig
 
 TODAY = london_days.today()
 LONG_AGO = london_days.midnight(TODAY - timedelta(days=20))

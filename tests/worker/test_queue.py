@@ -16,7 +16,7 @@ from graphql_api.domain import deliveries, platform_messages
 from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
 from graphql_api.worker.schedule import SCHEDULE
-from tests.worker.rigs import Rig, texts
+from tests.worker.harnesses import Rig, texts
 
 PROGRAM = """
 import asyncio

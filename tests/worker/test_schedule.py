@@ -15,7 +15,7 @@ from graphql_api.domain.recipient_sources import upload_path
 from graphql_api.enums import Channel
 from graphql_api.models import DataRetention, Upload, utcnow
 from graphql_api.worker import jobs, schedule
-from tests.worker.rigs import SYSTEM, Rig, texts
+from tests.worker.harnesses import SYSTEM, Rig, texts
 
 HOUR = timedelta(hours=1)
 DONE = "finished all notifications created"

@@ -6,7 +6,7 @@ import asyncio
 
 from graphql_api.domain import search_entries
 from graphql_api.worker import schedule
-from tests.worker.rigs import Rig
+from tests.worker.harnesses import Rig
 
 
 async def test_what_is_new_is_found_after_a_while(rig: Rig) -> None:

@@ -10,8 +10,8 @@ import pytest_asyncio
 
 from graphql_api import app, models
 from graphql_api.http.executor import Server
-from tests.served import serving_app
-from tests.worker.rigs import Rig, rig, worker_url
+from tests.app_server import serving_app
+from tests.worker.harnesses import Rig, rig, worker_url
 
 __all__ = ["rig", "worker_url"]
 

@@ -11,8 +11,8 @@ from graphql_api.auth import tokens
 from graphql_api.database.listen import tell
 from graphql_api.enums import ServicePermission
 from tests.http.live.conftest import Team
-from tests.sockets import hear, init, say, subscribe
-from tests.worker.rigs import Rig, texts
+from tests.websocket_client import hear, init, say, subscribe
+from tests.worker.harnesses import Rig, texts
 
 FOLLOW = """
 subscription ($id: ID!) {

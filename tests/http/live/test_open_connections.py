@@ -10,8 +10,8 @@ from sqlalchemy import text
 
 from tests.http.live.conftest import Served, Team, serving
 from tests.http.live.jobs import COST, FOLLOW, event, follow, scheduled
-from tests.sockets import INIT, closing, hear, init, say, socket, subscribe
-from tests.worker.rigs import Rig
+from tests.websocket_client import INIT, closing, hear, init, say, socket, subscribe
+from tests.worker.harnesses import Rig
 
 ACK = {"type": "connection_ack"}
 

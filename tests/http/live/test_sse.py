@@ -13,7 +13,7 @@ import pytest
 from graphql_api.http import responses
 from tests.http.live.conftest import Served, Team, serving
 from tests.http.live.jobs import COST, FOLLOW, payload, revoke, scheduled, write
-from tests.worker.rigs import Rig, texts
+from tests.worker.harnesses import Rig, texts
 
 COMPLETE = ("complete", None)
 

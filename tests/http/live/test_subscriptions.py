@@ -9,8 +9,8 @@ import pytest
 
 from tests.http.live.conftest import Served, Team, serving
 from tests.http.live.jobs import FOLLOW, event, follow, revoke, scheduled, signed_in, write
-from tests.sockets import closing, hear, init, say, socket, subscribe
-from tests.worker.rigs import Rig, texts
+from tests.websocket_client import closing, hear, init, say, socket, subscribe
+from tests.worker.harnesses import Rig, texts
 
 
 async def test_a_job_is_followed_from_its_first_row_to_its_end(rig: Rig, served: Served, team: Team) -> None:

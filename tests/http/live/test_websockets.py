@@ -11,9 +11,9 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import responses
 from graphql_api.settings import Settings
+from tests.app_server import served
 from tests.builders import Builders
-from tests.served import served
-from tests.sockets import INIT, closing, hear, say, socket, subscribe
+from tests.websocket_client import INIT, closing, hear, say, socket, subscribe
 
 COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
 

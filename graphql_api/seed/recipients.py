@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from graphql_api.content import messages, placeholders
 from graphql_api.enums import Channel
-from graphql_api.seed import bodies, words
+from graphql_api.seed import organisations, sample_texts
 
 if TYPE_CHECKING:
-    from graphql_api.seed.drafts import Paper
-    from graphql_api.seed.teams import Team
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
+    from graphql_api.seed.services import Team
+    from graphql_api.seed.templates import Paper
 
 CHANNELS = {channel.value: channel for channel in Channel}
 MAILBOXES = ("example.com", "example.org", "example.net")
@@ -90,7 +90,7 @@ class Audiences:
             values |= {f"address_line_{row}": line for row, line in enumerate((person.name, *person.address), 1)}
         for name in template.placeholders:
             key = placeholders.normalise(name) if kind == BY_LIST else name
-            values[key] = person.name.split()[0] if name == "name" else self._world.dice.pick(words.VALUES[name])
+            values[key] = person.name.split()[0] if name == "name" else self._world.dice.pick(sample_texts.VALUES[name])
         units = 0
         if channel == "sms":
             by_key = {placeholders.normalise(key): value for key, value in values.items()}
@@ -113,8 +113,10 @@ class Audiences:
 
     def _person(self, index: int) -> Person:
         dice = self._world.dice
-        first, last = dice.pick(words.FIRST_NAMES), dice.pick(words.LAST_NAMES)
-        mailbox = f"{bodies.plain(first)}.{bodies.plain(last)}{index or ''}@{MAILBOXES[index % len(MAILBOXES)]}"
-        street = f"{1 + dice.random.randrange(120)} {dice.pick(words.STREETS)}"
-        address = (street, dice.pick(words.PLACES), dice.pick(words.POSTCODES))
+        first, last = dice.pick(sample_texts.FIRST_NAMES), dice.pick(sample_texts.LAST_NAMES)
+        mailbox = (
+            f"{organisations.plain(first)}.{organisations.plain(last)}{index or ''}@{MAILBOXES[index % len(MAILBOXES)]}"
+        )
+        street = f"{1 + dice.random.randrange(120)} {dice.pick(sample_texts.STREETS)}"
+        address = (street, dice.pick(sample_texts.PLACES), dice.pick(sample_texts.POSTCODES))
         return Person(f"{first} {last}", dice.random.randrange(1000), mailbox, address)

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING
 
 from graphql_api import models
 from graphql_api.enums import AuthType, OrganisationFeature, OrganisationPermission, OrganisationType, UserState
-from graphql_api.seed import words
-from graphql_api.seed.worlds import fixed_id
+from graphql_api.seed import sample_texts
+from graphql_api.seed.datasets import fixed_id
 
 if TYPE_CHECKING:
     from datetime import datetime
     from uuid import UUID
 
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
 
 CROWN = {OrganisationType.CENTRAL.value: True, OrganisationType.NHS_CENTRAL.value: True}
 """Kinds of body that are the Crown's; of emergency services it depends, and the others are not."""
@@ -48,7 +48,7 @@ def plain(name: str) -> str:
 
 def found(world: World) -> list[Body]:
     """Make bodies and their people; the demo's three people come first, in the first body but for the admin."""
-    bodies = [_body(world, index) for index in range(min(world.sizes.organisations, len(words.PLACES)))]
+    bodies = [_body(world, index) for index in range(min(world.sizes.organisations, len(sample_texts.PLACES)))]
     began = world.clock.ago(900)
     admin = _person(world, "Ada Platform", f"{ADMIN.replace('_', '.')}@notify.example", began, fixed_id(ADMIN))
     admin.platform_admin = True
@@ -67,8 +67,8 @@ def found(world: World) -> list[Body]:
 
 
 def _body(world: World, index: int) -> Body:
-    kind, pattern = words.BODIES[index % len(words.BODIES)]
-    place = words.PLACES[index]
+    kind, pattern = sample_texts.BODIES[index % len(sample_texts.BODIES)]
+    place = sample_texts.PLACES[index]
     made = world.clock.ago(1500 - 8 * index)
     signed = not world.dice.chance(0.15) or index == 0
     row = world.add(
@@ -98,7 +98,7 @@ def _body(world: World, index: int) -> Body:
 
 def _employee(world: World, body: Body, taken: set[str]) -> models.User:
     dice = world.dice
-    first, last = dice.pick(words.FIRST_NAMES), dice.pick(words.LAST_NAMES)
+    first, last = dice.pick(sample_texts.FIRST_NAMES), dice.pick(sample_texts.LAST_NAMES)
     address = base = f"{plain(first)}.{plain(last)}"
     number = 1
     while f"{address}@{body.domain}" in taken:

@@ -24,7 +24,7 @@ from graphql_api.gateways import FakeGateway, Gateway, Gateways
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from graphql_api.worker import run
-from graphql_api.worker.work import Work
+from graphql_api.worker.context import Work
 from tests.builders import Builders
 from tests.models.databases import scratch
 

@@ -13,11 +13,11 @@ import orjson
 
 from graphql_api.auth.actors import Actor
 from schema import schema
-from tests import replays
+from tests import planner_comparison
 from tests.matrix.audiences import Role
 from tests.matrix.documents import Document
+from tests.matrix.ground_truth import Truth
 from tests.matrix.oracles import Oracle, differences
-from tests.matrix.truths import Truth
 from tests.matrix.worlds import World
 
 PLANNED = (
@@ -88,7 +88,7 @@ async def _ask(
         found.faults.append(("errors", expected.errors, errors, *where))
     if not plan or expected.errors or not actor.signed_in:
         return
-    planned = await replays.planned(schema, document.text, given, world.as_seen_by(actor))
+    planned = await planner_comparison.planned(schema, document.text, given, world.as_seen_by(actor))
     if planned is not None:
         found.planned |= {(role.name, *cell) for cell in expected.cells}
         found.faults += [

@@ -7,8 +7,8 @@ import json
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from benchmarks.clients import post
 from benchmarks.databases import DEPTHS, LIST_PAGE, LIST_PAGES, PAGE, TREE_SERVICES
-from benchmarks.loads import post
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping

@@ -16,12 +16,12 @@ from graphql_api.auth import crypto
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.domain import deliveries, neighbours, users
+from graphql_api.domain import deliveries, notify_compatibility, users
 from graphql_api.domain.deliveries import Pace
 from graphql_api.settings import Settings
 from tests.builders import Builders, person, platform_admin
 from tests.conftest import Ask
-from tests.notify import rules
+from tests.notify import reference_rules
 
 LONG = "analytical engine, difference engine, " + "é" * 40
 CREATE = """mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) {
@@ -40,15 +40,15 @@ async def test_the_setting_says_whose_way_to_write_whatever_the_tables_are(
         settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": told})
     )
     async with connected.transaction() as tx:
-        assert await neighbours.notify(tx) is told
+        assert await notify_compatibility.notify(tx) is told
     await connected.close()
 
 
 async def test_where_nothing_is_said_the_table_of_notifys_migrations_tells(database: Database) -> None:
     async with database.transaction() as tx:
-        assert await neighbours.notify(tx) is False
+        assert await notify_compatibility.notify(tx) is False
         await tx.execute(text("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"))
-        assert await neighbours.notify(tx) is True
+        assert await notify_compatibility.notify(tx) is True
 
 
 async def _registered(database: Database, signer: Signer) -> str:
@@ -96,7 +96,7 @@ async def test_whoever_revokes_a_key_is_its_creator_there_and_the_maker_is_still
         created_by = await connection.scalar(
             text("SELECT created_by_id FROM api_keys WHERE id = :id"), {"id": UUID(key["id"])}
         )
-        different = await rules.differences_of_histories(connection)
+        different = await reference_rules.differences_of_histories(connection)
     assert created_by == (revoker if shared else maker).id
     assert different == ([] if shared else [("api_keys", key["id"], ["created_by_id"])])
 

@@ -12,7 +12,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.domain import limits, notifications
+from graphql_api.domain import notifications, sending_limits
 from graphql_api.errors import DomainError, Problems
 
 ZOE = {"phone_number": "07700 900123"}
@@ -80,4 +80,4 @@ class Sender:
     async def used(self, service_id: UUID) -> dict[str, int]:
         """The day's counts."""
         async with self.database.transaction() as tx:
-            return {kind: count for kind, count in (await limits.used(tx, service_id)).items() if count}
+            return {kind: count for kind, count in (await sending_limits.used(tx, service_id)).items() if count}

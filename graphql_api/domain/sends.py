@@ -10,9 +10,9 @@ from sqlalchemy import func, select
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import messages
-from graphql_api.domain import audiences, limits, senders
+from graphql_api.domain import audiences, senders, sending_limits
 from graphql_api.domain.notification_rows import Sending
-from graphql_api.domain.states import require_active
+from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, KeyType, Postage, ServiceFeature, ServicePermission, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, NotFound
 from graphql_api.recipients.lists import Permits
@@ -124,7 +124,7 @@ async def _facts(
     tx: AsyncSession, service: models.Service, template: models.Template
 ) -> tuple[frozenset[str], dict[str, int], str | None]:
     """Features, today's counts and the default sender, in one statement."""
-    used = limits.used_today(service.id).subquery()
+    used = sending_limits.used_today(service.id).subquery()
     statement = select(
         select(func.array_agg(models.ServiceFeature.permission))
         .where(models.ServiceFeature.service_id == service.id)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from alembic.script import ScriptDirectory
 
-from graphql_api.migrate.owners import LAST_OF_NOTIFY, Owner, refuse, spared
+from graphql_api.migrate.database_origins import LAST_OF_NOTIFY, Owner, refuse, spared
 
 if TYPE_CHECKING:
     from alembic.config import Config

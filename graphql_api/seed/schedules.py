@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING
 from graphql_api import models
 from graphql_api.billing import london_days
 from graphql_api.enums import JobStatus
-from graphql_api.seed import words
-from graphql_api.seed.teams import ARCHIVED, CREATED
-from graphql_api.seed.worlds import DAY, YEAR
+from graphql_api.seed import sample_texts
+from graphql_api.seed.datasets import DAY, YEAR
+from graphql_api.seed.services import ARCHIVED, CREATED
 
 if TYPE_CHECKING:
-    from graphql_api.seed.drafts import Paper
-    from graphql_api.seed.teams import Team
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
+    from graphql_api.seed.services import Team
+    from graphql_api.seed.templates import Paper
 
 BY_JOBS = 0.4
 """The share of messages that come of lists."""
@@ -159,7 +159,7 @@ class _Jobs:
             service_id=team.service.id,
             template_id=paper.row.id,
             template_version=paper.version_at(made),
-            original_file_name=dice.pick(words.FILE_NAMES),
+            original_file_name=dice.pick(sample_texts.FILE_NAMES),
             created_by_id=dice.pick(team.members[:2]).id,
             job_status=JobStatus.FINISHED_ALL_NOTIFICATIONS_CREATED.value,
             notification_count=rows,

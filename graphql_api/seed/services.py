@@ -10,12 +10,12 @@ from graphql_api import models
 from graphql_api.content import names
 from graphql_api.domain.services import FEATURES, SMS_SENDER, TRIAL_LIMIT_ABROAD, TRIAL_LIMITS, WITHOUT_TEXTS_IN_TRIAL
 from graphql_api.enums import AuthType, KeyType, ServiceFeature, ServicePermission, UserState
-from graphql_api.seed import bodies, words
-from graphql_api.seed.worlds import fixed_id, ranks, secret
+from graphql_api.seed import organisations, sample_texts
+from graphql_api.seed.datasets import fixed_id, ranks, secret
 
 if TYPE_CHECKING:
-    from graphql_api.seed.bodies import Body
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
+    from graphql_api.seed.organisations import Body
 
 DEMO = "service"
 LIVE_LIMITS = {"email_message_limit": 250_000, "sms_message_limit": 250_000, "letter_message_limit": 20_000}
@@ -41,7 +41,7 @@ class Team:
 
     service: models.Service
     body: Body
-    theme: words.Theme
+    theme: sample_texts.Theme
     state: int
     weight: float
     """How much it sends, beside others."""
@@ -84,10 +84,10 @@ def gather(world: World, found: list[Body]) -> list[Team]:
 
 def _team(world: World, body: Body, index: int, state: int, weight: float, taken: list[str]) -> Team:
     dice, clock = world.dice, world.clock
-    theme = words.THEMES[index % len(words.THEMES)]
+    theme = sample_texts.THEMES[index % len(sample_texts.THEMES)]
     name = next(
         name
-        for suffix in (*words.SUFFIXES, *(f" {number}" for number in range(3, 99)))
+        for suffix in (*sample_texts.SUFFIXES, *(f" {number}" for number in range(3, 99)))
         if (name := f"{body.place} {theme.title}{suffix}") not in taken
     )
     people = [person for person in body.people if person.state == UserState.ACTIVE]
@@ -131,7 +131,7 @@ def _team(world: World, body: Body, index: int, state: int, weight: float, taken
 
 
 def _demo_people() -> set[object]:
-    return {fixed_id(role) for role in (bodies.MANAGER, bodies.VIEWER)}
+    return {fixed_id(role) for role in (organisations.MANAGER, organisations.VIEWER)}
 
 
 def raise_version(world: World, row: models.Service | models.Template | models.ApiKey, at: datetime) -> None:
@@ -198,7 +198,7 @@ def _staff(world: World, team: Team, creator: models.User, people: list[models.U
     team.members = [creator, *dice.few(others, size)]
     roles = [ROLES[0], ROLES[0], *(dice.pick((*ROLES, ROLES[0], ROLES[1])) for _ in team.members)]
     if team.demo:
-        viewer = next(person for person in people if person.id == fixed_id(bodies.VIEWER))
+        viewer = next(person for person in people if person.id == fixed_id(organisations.VIEWER))
         team.members.append(viewer)
         roles[len(team.members) - 1] = ROLES[-1]
     for member, permissions in zip(team.members, roles, strict=False):
@@ -216,7 +216,7 @@ def _staff(world: World, team: Team, creator: models.User, people: list[models.U
         world.add(
             models.InvitedUser,
             world.clock.ago(1),
-            email_address=f"new.colleague.{bodies.plain(service.name)}@{team.body.domain}",
+            email_address=f"new.colleague.{organisations.plain(service.name)}@{team.body.domain}",
             user_id=creator.id,
             service_id=service.id,
             permissions=",".join(permission.value for permission in ROLES[1]),
@@ -255,7 +255,7 @@ def _send_from(world: World, team: Team) -> None:
                 archived=True,
             )
     if team.state != CREATED:
-        block = f"{team.body.row.name}\n1 {words.STREETS[0]}\n{team.body.place}\n{words.POSTCODES[0]}"
+        block = f"{team.body.row.name}\n1 {sample_texts.STREETS[0]}\n{team.body.place}\n{sample_texts.POSTCODES[0]}"
         team.contact = world.add(models.LetterContact, at, service_id=service.id, contact_block=block, is_default=True)
 
 

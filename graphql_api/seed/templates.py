@@ -9,15 +9,15 @@ from typing import TYPE_CHECKING
 
 from graphql_api import models
 from graphql_api.enums import LetterLanguages, Postage
-from graphql_api.seed import words
-from graphql_api.seed.teams import ARCHIVED, CREATED, raise_version
-from graphql_api.seed.worlds import fixed_id, ranks
+from graphql_api.seed import sample_texts
+from graphql_api.seed.datasets import fixed_id, ranks
+from graphql_api.seed.services import ARCHIVED, CREATED, raise_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphql_api.seed.teams import Team
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
+    from graphql_api.seed.services import Team
 
 FOLDERS = ("Reminders", "Letters and notices", "Old wording")
 
@@ -42,13 +42,13 @@ def write(world: World, teams: list[Team]) -> dict[Team, list[Paper]]:
     return {team: _papers(world, team, max(4, count)) for team, count in zip(teams, counts, strict=True)}
 
 
-def _drafts(team: Team) -> Iterator[words.Draft]:
+def _drafts(team: Team) -> Iterator[sample_texts.Draft]:
     """What a service writes: about its own theme first, then what every service writes, then variants of all that."""
-    own = [*team.theme.drafts, *words.GENERIC]
+    own = [*team.theme.drafts, *sample_texts.GENERIC]
     if team.state == CREATED:
         own = [draft for draft in own if draft.channel != "letter"]
     yield from own
-    for variant in words.VARIANTS:
+    for variant in sample_texts.VARIANTS:
         for draft in own:
             yield draft._replace(name=f"{draft.name} ({variant})")
 
@@ -91,9 +91,9 @@ def _folders(world: World, team: Team) -> list[models.TemplateFolder]:
     return team.folders
 
 
-def _paper(world: World, team: Team, draft: words.Draft, index: int, weight: float) -> Paper:
+def _paper(world: World, team: Team, draft: sample_texts.Draft, index: int, weight: float) -> Paper:
     dice, clock = world.dice, world.clock
-    demo = {words.SMS_DEMO: "sms", words.EMAIL_DEMO: "email"}.get(draft) if team.demo else None
+    demo = {sample_texts.SMS_DEMO: "sms", sample_texts.EMAIL_DEMO: "email"}.get(draft) if team.demo else None
     made = team.service.created_at + timedelta(days=2, minutes=7 * index)
     letter = draft.channel == "letter"
     row_id = fixed_id("template", demo) if demo else dice.id(made)
@@ -117,7 +117,9 @@ def _paper(world: World, team: Team, draft: words.Draft, index: int, weight: flo
     span = max(timedelta(hours=1), clock.ago(1 if team.state == CREATED else 14) - made)
     for version in range(1, latest + 1):
         last = version == latest
-        template.content = draft.content + ("" if last else words.EARLIER_WORDING[version % len(words.EARLIER_WORDING)])
+        template.content = draft.content + (
+            "" if last else sample_texts.EARLIER_WORDING[version % len(sample_texts.EARLIER_WORDING)]
+        )
         if version == 1:
             world.keep(template)
             world.keep(template.snapshot())

@@ -7,7 +7,7 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.questions import BY_HAND
+from benchmarks.scenarios import BY_HAND
 from graphql_api import statuses
 from graphql_api.enums import Channel, JobStatus, KeyType, NotificationStatus, NotificationStatusGroup, OrganisationType
 

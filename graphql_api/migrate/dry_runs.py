@@ -12,8 +12,8 @@ from sqlalchemy import event, literal
 from sqlalchemy.engine import Engine
 
 from graphql_api import migrate, postgres
-from graphql_api.migrate.owners import LAST_OF_NOTIFY, spared
-from graphql_api.migrate.plans import titled
+from graphql_api.migrate.database_origins import LAST_OF_NOTIFY, spared
+from graphql_api.migrate.upgrade_plans import titled
 
 if TYPE_CHECKING:
     from collections.abc import Iterator

@@ -22,7 +22,7 @@ from graphql_api.context import Context
 from tests.matrix.audiences import Facts, Ties, facts_of
 from tests.matrix.policies import policy
 from tests.matrix.worlds import NAME, World
-from tests.schema.worlds import SCHEMA
+from tests.schema.tenants import SCHEMA
 
 Key = tuple[str, str]
 """A type and an id."""

@@ -10,16 +10,16 @@ from typing import TYPE_CHECKING
 from graphql_api import models
 from graphql_api.domain import job_runs, recipient_sources
 from graphql_api.enums import JobStatus
-from graphql_api.seed.audiences import BY_KEY, BY_LIST
+from graphql_api.seed.datasets import fixed_id
 from graphql_api.seed.messages import Lot, Post, Record
-from graphql_api.seed.plans import DEMO_UNDER_WAY, SETTLED
-from graphql_api.seed.worlds import fixed_id
+from graphql_api.seed.recipients import BY_KEY, BY_LIST
+from graphql_api.seed.schedules import DEMO_UNDER_WAY, SETTLED
 
 if TYPE_CHECKING:
-    from graphql_api.seed.audiences import Entry
-    from graphql_api.seed.drafts import Paper
-    from graphql_api.seed.teams import Team
-    from graphql_api.seed.worlds import World
+    from graphql_api.seed.datasets import World
+    from graphql_api.seed.recipients import Entry
+    from graphql_api.seed.services import Team
+    from graphql_api.seed.templates import Paper
 
 DELIVERED, GONE, SILENT = "delivered", "permanent-failure", "temporary-failure"
 NEWEST = (DELIVERED, SILENT, DELIVERED, DELIVERED, DELIVERED, GONE, DELIVERED, DELIVERED, DELIVERED, DELIVERED)
