@@ -16,15 +16,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks import charts, databases, measurements, scenarios, servers, tables
-from benchmarks.runs import Pace, Run, Unequal, questions_for
-from graphql_api.errors import Complaint
+from benchmarks.runs import ResponseMismatch, Run, Timing, select_scenarios
+from graphql_api.errors import CommandError
 from graphql_api.postgres.clusters import Cluster
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-FULL, QUICK = Pace(1.5, 5), Pace(0.4, 3)
-BUSY = 1.2
+FULL_TIMING, QUICK_TIMING = Timing(1.5, 5), Timing(0.4, 3)
+BUSY_LOAD_AVERAGE = 1.2
 """Programs that run at once, where comparing answers alone makes one of them."""
 
 
@@ -34,14 +34,14 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that no server is left behind
     try:
         run, machine = _run(options)
-    except (Complaint, Unequal) as complaint:
+    except (CommandError, ResponseMismatch) as complaint:
         print(complaint, file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     print(tables.table(run))
     print(f"\n{tables.markdown(run)}\n\n{machine}")
-    if options.draw and tables.of_the_four(run):
+    if options.draw and tables.target_measurements(run):
         options.draw.write_text(charts.draw(run, machine))
         print(f"Drawn: {options.draw}")
     return 0
@@ -50,29 +50,32 @@ def main() -> int:
 def _run(options: argparse.Namespace) -> tuple[Run, str]:
     """The run, and the machine that it was on; raises `Complaint` and `Unequal`."""
     if not hasattr(os, "sched_setaffinity"):
-        raise Complaint("The benchmark needs Linux: it gives each program its core.")
+        raise CommandError("The benchmark needs Linux: it gives each program its core.")
     cores = sorted(os.sched_getaffinity(0))
     serving, loading = cores[0], cores[-1]
     os.sched_setaffinity(0, {loading})
     folder = Path(os.environ.get("DATA_DIR", ".data")).absolute() / "bench"
     with contextlib.ExitStack() as stack:
         database, environment, facts = stack.enter_context(databases.running(folder, options.notifications))
-        asyncio.run(measurements.Statements(database.url()).end())
+        asyncio.run(measurements.StatementCounter(database.url()).stop())
         running = [
             stack.enter_context(servers.running(kind, serving, environment, _headers(kind, facts), folder))
-            for kind in _kinds(options.servers)
+            for kind in _available_kinds(options.servers)
         ]
-        postmaster = Cluster(database.data_dir).postmaster()
-        asked = questions_for(running, facts, options.only)
+        postmaster = Cluster(database.data_dir).postmaster_pid()
+        asked = select_scenarios(running, facts, options.only)
         if postmaster is None or not running or not asked:
-            raise Complaint("There is no such question, or no server for it: see benchmarks/questions.py.")
-        run = Run(running, asked, postmaster, QUICK if options.quick else FULL)
+            raise CommandError("There is no such question, or no server for it: see benchmarks/questions.py.")
+        run = Run(running, asked, postmaster, QUICK_TIMING if options.quick else FULL_TIMING)
         machine = _machine(database.url(), len(cores))
         print(f"{machine}\nComparing answers ...", flush=True)
         run.compare()
         run.count_statements(database.url())
-        print(f"All answer the same. Measuring, {run.pace.rounds} turns of {run.pace.seconds:g} s each ...", flush=True)
-        if os.getloadavg()[0] > BUSY:
+        print(
+            f"All answer the same. Measuring, {run.timing.rounds} turns of {run.timing.seconds_per_turn:g} s each ...",
+            flush=True,
+        )
+        if os.getloadavg()[0] > BUSY_LOAD_AVERAGE:
             print("The machine is busy with something else: read ratios and CPU, not rates.", flush=True)
         run.measure()
         if options.soak:
@@ -80,20 +83,20 @@ def _run(options: argparse.Namespace) -> tuple[Run, str]:
     return run, machine
 
 
-def _kinds(wanted: Sequence[str]) -> Iterator[servers.Kind]:
+def _available_kinds(names: Sequence[str]) -> Iterator[servers.ServerKind]:
     """The servers that are wanted and can be run."""
-    for kind in servers.KINDS:
-        if wanted and kind.name not in wanted:
+    for kind in servers.SERVER_KINDS:
+        if names and kind.name not in names:
             continue
         try:
             servers.prepare(kind)
-        except servers.Missing as missing:
+        except servers.ServerUnavailable as missing:
             print(f"Left out: {kind.name}. {missing}", flush=True)
         else:
             yield kind
 
 
-def _headers(kind: servers.Kind, facts: databases.Facts) -> dict[str, str]:
+def _headers(kind: servers.ServerKind, facts: databases.Parameters) -> dict[str, str]:
     """Who asks: ours wants to know."""
     return {"authorization": f"Bearer {facts.token}"} if kind.language == scenarios.OURS else {}
 
@@ -108,9 +111,11 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", default=[], metavar="QUESTION", help="such as point, dashboard, page or cold"
     )
-    names = [kind.name for kind in servers.KINDS]
+    names = [kind.name for kind in servers.SERVER_KINDS]
     parser.add_argument("--servers", nargs="+", default=[], choices=names, help="leave the others out")
-    parser.add_argument("--notifications", type=int, default=databases.MESSAGES, metavar="N", help="messages (500000)")
+    parser.add_argument(
+        "--notifications", type=int, default=databases.DEFAULT_MESSAGE_COUNT, metavar="N", help="messages (500000)"
+    )
     parser.add_argument(
         "--soak",
         type=int,
@@ -128,7 +133,7 @@ def _machine(url: str, cores: int) -> str:
     model = re.sub(r"\((R|TM)\)", "", found[1]).strip() if found else platform.machine()
     parts = [f"{model}, {cores} cores", f"Python {platform.python_version()}", asyncio.run(_version(url))]
     with contextlib.suppress(OSError, subprocess.CalledProcessError):
-        node = subprocess.run([servers.node(), "--version"], check=True, capture_output=True, text=True)  # noqa: S603
+        node = subprocess.run([servers.node_path(), "--version"], check=True, capture_output=True, text=True)  # noqa: S603
         parts.append(f"Node {node.stdout.strip().removeprefix('v')}")
     return f"{', '.join(parts)}; {datetime.now(UTC):%B %Y}"
 

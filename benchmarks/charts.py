@@ -5,16 +5,16 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 from xml.sax.saxutils import escape
 
-from benchmarks.tables import MAIN, figure, of_the_four
+from benchmarks.tables import TARGET_CONCURRENCY, format_rate, target_measurements
 
 if TYPE_CHECKING:
     from benchmarks.runs import Run
 
 WIDTH, MARGIN, GAP = 840, 20, 40
-PANEL = (WIDTH - 2 * MARGIN - GAP) / 2
-LABEL, VALUE = 124, 58
+PANEL_WIDTH = (WIDTH - 2 * MARGIN - GAP) / 2
+LABEL_WIDTH, VALUE_WIDTH = 124, 58
 """Width of what stands left of a bar, and right of it."""
-HEAD, ROW, BAR = 62, 26, 16
+TITLE_HEIGHT, ROW_HEIGHT, BAR_HEIGHT = 62, 26, 16
 """Height of the title, of a row, and of the bar in it."""
 
 STYLE = """
@@ -36,23 +36,25 @@ STYLE = """
 
 def draw(run: Run, machine: str) -> str:
     """The picture, as SVG: requests a second for the questions that count."""
-    titles = {question.name: question.title for question in run.questions}
-    shown = of_the_four(run)
-    panel_height = 30 + ROW * len(run.servers)
-    height = round(HEAD + (len(shown) + 1) // 2 * (panel_height + 16) + 34)
+    titles = {question.name: question.title for question in run.scenarios}
+    shown = target_measurements(run)
+    panel_height = 30 + ROW_HEIGHT * len(run.servers)
+    height = round(TITLE_HEIGHT + (len(shown) + 1) // 2 * (panel_height + 16) + 34)
     parts: list[str] = []
     told: list[str] = []
     for number, name in enumerate(shown):
-        left = MARGIN + number % 2 * (PANEL + GAP)
-        top = HEAD + number // 2 * (panel_height + 16)
+        left = MARGIN + number % 2 * (PANEL_WIDTH + GAP)
+        top = TITLE_HEIGHT + number // 2 * (panel_height + 16)
         rates = {server.kind.title: shown[name][server.kind.name] for server in run.servers}
         measured = {title: cell for title, cell in rates.items() if cell.rates}
-        most = max(cell.rate for cell in measured.values())
-        parts.append(_text(left, top + 14, f"{titles[name]}, {run.fields[name]:,} fields", "question"))
+        most = max(cell.median_rate for cell in measured.values())
+        parts.append(_text(left, top + 14, f"{titles[name]}, {run.field_counts[name]:,} fields", "question"))
         for row, (title, cell) in enumerate(measured.items()):
-            parts += _bar(left, top + 30 + ROW * row, title, figure(cell), cell.rate / most, first=row == 0)
+            parts += _bar(
+                left, top + 30 + ROW_HEIGHT * row, title, format_rate(cell), cell.median_rate / most, first=row == 0
+            )
         told.append(
-            f"{titles[name]}: " + ", ".join(f"{title} {figure(cell)}" for title, cell in measured.items()) + "."
+            f"{titles[name]}: " + ", ".join(f"{title} {format_rate(cell)}" for title, cell in measured.items()) + "."
         )
     head = "Requests a second, on one core each"
     return "\n".join(
@@ -63,7 +65,7 @@ def draw(run: Run, machine: str) -> str:
             f'<desc id="description">{escape(" ".join(told))}</desc>',
             f"<style>{STYLE}</style>",
             _text(MARGIN, 26, head, "title"),
-            _text(MARGIN, 46, f"{MAIN} connections; more is better", "small"),
+            _text(MARGIN, 46, f"{TARGET_CONCURRENCY} connections; more is better", "small"),
             *parts,
             _text(MARGIN, height - 14, f"{machine}. Measured with ./run bench", "small"),
             "</svg>",
@@ -75,12 +77,12 @@ def draw(run: Run, machine: str) -> str:
 def _bar(left: float, top: float, title: str, value: str, share: float, *, first: bool) -> list[str]:
     """A row: who, the bar, and the figure."""
     kind = "first" if first else ""
-    middle, width = top + ROW / 2, max(1.0, (PANEL - LABEL - VALUE) * share)
-    place = f'x="{left + LABEL:.1f}" y="{middle - BAR / 2:.1f}" width="{width:.1f}" height="{BAR}"'
+    middle, width = top + ROW_HEIGHT / 2, max(1.0, (PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH) * share)
+    place = f'x="{left + LABEL_WIDTH:.1f}" y="{middle - BAR_HEIGHT / 2:.1f}" width="{width:.1f}" height="{BAR_HEIGHT}"'
     return [
-        _text(left + LABEL - 8, middle + 4, title, kind, anchor="end"),
+        _text(left + LABEL_WIDTH - 8, middle + 4, title, kind, anchor="end"),
         f'<rect class="{f"bar {kind}".strip()}" {place} rx="2"/>',
-        _text(left + LABEL + width + 6, middle + 4, value, kind),
+        _text(left + LABEL_WIDTH + width + 6, middle + 4, value, kind),
     ]
 
 

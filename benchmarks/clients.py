@@ -14,13 +14,13 @@ if TYPE_CHECKING:
     from types import TracebackType
 
 HOST = "127.0.0.1"
-CHUNK = 1 << 18
-PATIENCE = 60.0
+RECEIVE_BYTES = 1 << 18
+RESPONSE_TIMEOUT_SECONDS = 60.0
 """Seconds without any answer after which a server is taken for dead."""
 
 
 @dataclass
-class Slice:
+class TurnResult:
     """What one server did in one turn."""
 
     seconds: float
@@ -39,40 +39,40 @@ class Slice:
 class _Connection:
     """One connection: what it waits for."""
 
-    __slots__ = ("asked", "body", "missing", "ok", "read", "socket")
+    __slots__ = ("body_bytes", "head_chunks", "ok", "remaining_bytes", "sent_at", "socket")
 
     def __init__(self, port: int) -> None:
-        self.socket = socket.create_connection((HOST, port), timeout=PATIENCE)
+        self.socket = socket.create_connection((HOST, port), timeout=RESPONSE_TIMEOUT_SECONDS)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.asked = 0.0
-        self.read: list[bytes] = []
-        self.missing: int | None = None
-        self.body = 0
+        self.sent_at = 0.0
+        self.head_chunks: list[bytes] = []
+        self.remaining_bytes: int | None = None
+        self.body_bytes = 0
         self.ok = False
 
-    def take(self, data: bytes) -> bool:
+    def feed(self, data: bytes) -> bool:
         """Take what has come; True when the answer is whole."""
-        if self.missing is None:
-            if self.read:
-                data = b"".join((*self.read, data))
-                self.read.clear()
+        if self.remaining_bytes is None:
+            if self.head_chunks:
+                data = b"".join((*self.head_chunks, data))
+                self.head_chunks.clear()
             end = data.find(b"\r\n\r\n")
             if end < 0:
-                self.read.append(data)
+                self.head_chunks.append(data)
                 return False
             head = data[:end].lower()
             place = head.find(b"\r\ncontent-length:")
             if place < 0:
                 raise RuntimeError("An answer has no Content-Length.")
             stop = head.find(b"\r", place + 2)
-            self.body = int(head[place + 17 : stop if stop > 0 else end])
+            self.body_bytes = int(head[place + 17 : stop if stop > 0 else end])
             self.ok = head[9:12] == b"200"
-            self.missing = self.body - (len(data) - end - 4)
+            self.remaining_bytes = self.body_bytes - (len(data) - end - 4)
         else:
-            self.missing -= len(data)
-        if self.missing > 0:
+            self.remaining_bytes -= len(data)
+        if self.remaining_bytes > 0:
             return False
-        self.missing = None
+        self.remaining_bytes = None
         return True
 
 
@@ -85,16 +85,21 @@ class Client:
         for descriptor in self._connections:
             self._poll.register(descriptor, select.EPOLLIN)
 
-    def ask(
-        self, question: Callable[[], bytes], *, seconds: float, length: int | None = None, most: int = 1 << 60
-    ) -> Slice:
+    def run(
+        self,
+        make_request: Callable[[], bytes],
+        *,
+        seconds: float,
+        expected_bytes: int | None = None,
+        max_requests: int = 1 << 60,
+    ) -> TurnResult:
         """Ask for so long, or so many times, and wait for the answers that are still to come.
 
         An answer whose body has not the expected `length` in bytes is a failure.
         """
         connections, poll, clock = self._connections, self._poll, time.perf_counter
         latencies: list[float] = []
-        failures, left, waiting = 0, most, 0
+        failures, left, waiting = 0, max_requests, 0
         gc.disable()
         began = last = clock()
         until = began + seconds
@@ -102,32 +107,32 @@ class Client:
             if left:
                 left -= 1
                 waiting += 1
-                one.asked = clock()
-                one.socket.sendall(question())
+                one.sent_at = clock()
+                one.socket.sendall(make_request())
         while waiting:
-            events = poll.poll(PATIENCE)
+            events = poll.poll(RESPONSE_TIMEOUT_SECONDS)
             if not events:
-                raise TimeoutError(f"No answer came for {PATIENCE:g} seconds.")
+                raise TimeoutError(f"No answer came for {RESPONSE_TIMEOUT_SECONDS:g} seconds.")
             for descriptor, _ in events:
                 one = connections[descriptor]
-                data = one.socket.recv(CHUNK)
+                data = one.socket.recv(RECEIVE_BYTES)
                 if not data:
                     raise ConnectionError("A server closed a connection.")
-                if not one.take(data):
+                if not one.feed(data):
                     continue
                 last = clock()
-                if one.ok and (length is None or one.body == length):
-                    latencies.append(last - one.asked)
+                if one.ok and (expected_bytes is None or one.body_bytes == expected_bytes):
+                    latencies.append(last - one.sent_at)
                 else:
                     failures += 1
                 if last < until and left:
                     left -= 1
-                    one.asked = last
-                    one.socket.sendall(question())
+                    one.sent_at = last
+                    one.socket.sendall(make_request())
                 else:
                     waiting -= 1
         gc.enable()
-        return Slice(last - began, latencies, failures)
+        return TurnResult(last - began, latencies, failures)
 
     def __enter__(self) -> Self:
         return self
@@ -140,23 +145,23 @@ class Client:
             one.socket.close()
 
 
-def fetch(port: int, question: bytes) -> tuple[int, bytes]:
+def fetch(port: int, request: bytes) -> tuple[int, bytes]:
     """Ask once: the status, and the body."""
-    with socket.create_connection((HOST, port), timeout=PATIENCE) as connection:
-        connection.sendall(question)
+    with socket.create_connection((HOST, port), timeout=RESPONSE_TIMEOUT_SECONDS) as connection:
+        connection.sendall(request)
         data = b""
         while b"\r\n\r\n" not in data:
-            data += _received(connection)
+            data += _receive(connection)
         head, _, body = data.partition(b"\r\n\r\n")
         lines = dict(line.lower().split(b":", 1) for line in head.split(b"\r\n")[1:])
         length = int(lines[b"content-length"])
         while len(body) < length:
-            body += _received(connection)
+            body += _receive(connection)
         return int(head[9:12]), body
 
 
-def _received(connection: socket.socket) -> bytes:
-    data = connection.recv(CHUNK)
+def _receive(connection: socket.socket) -> bytes:
+    data = connection.recv(RECEIVE_BYTES)
     if not data:
         raise ConnectionError("The server closed the connection.")
     return data

@@ -20,23 +20,23 @@ from graphql_api.database.database import Database
 from graphql_api.domain import sessions
 from graphql_api.settings import Settings
 from loaders import notifications
-from loaders.core.paging import write_cursor
+from loaders.core.paging import encode_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-MESSAGES = 500_000
-PAGE = 10
+DEFAULT_MESSAGE_COUNT = 500_000
+DEEP_PAGE_SIZE = 10
 """Messages on a page of the deep list: page 10,000 lies a hundred thousand messages in."""
-DEPTHS = (1, 1_000, 10_000)
-LIST_PAGE = 100
-LIST_PAGES = 10
-TREE_SERVICES = 50
-TREE_MEMBERS = 5
-TREE_TEMPLATES = 10
+DEEP_PAGE_NUMBERS = (1, 1_000, 10_000)
+LIST_PAGE_SIZE = 100
+LIST_PAGE_COUNT = 10
+TREE_SERVICE_COUNT = 50
+TREE_MEMBER_COUNT = 5
+TREE_TEMPLATE_COUNT = 10
 
-SETTINGS = {
+POSTGRES_SETTINGS = {
     "shared_buffers": "512MB",  # the data fit, so that no disk is measured
     "random_page_cost": "1.1",  # as on any solid-state disk
     "jit": "off",
@@ -47,7 +47,7 @@ SETTINGS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class Parameters:
     """What questions are about, and who asks ours."""
 
     service_id: str
@@ -56,33 +56,33 @@ class Facts:
     """An organisation with 50 services."""
     token: str
     """A platform admin's session."""
-    places: dict[int, tuple[str, str]]
+    cursor_positions: dict[int, tuple[str, str]]
     """Creation time and id of the last message before so many others of the service, latest first."""
-    messages: int
+    message_count: int
     """Of the service."""
 
-    def cursor(self, before: int) -> str | None:
+    def cursor(self, offset: int) -> str | None:
         """Our cursor of the place after so many messages; None for the beginning."""
-        if not before:
+        if not offset:
             return None
-        return write_cursor(list(self.places[before]), notifications.of_service.order)
+        return encode_cursor(list(self.cursor_positions[offset]), notifications.of_service.order)
 
 
 @contextmanager
-def running(folder: Path, messages: int) -> Iterator[tuple[postgres.Server, dict[str, str], Facts]]:
+def running(folder: Path, messages: int) -> Iterator[tuple[postgres.PostgresServer, dict[str, str], Parameters]]:
     """A PostgreSQL with the data, made the first time; the environment that ours needs, and the facts.
 
     It inherits the cores that this process may use.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    with postgres.start(folder / f"postgres-{messages}", durable=False, settings=SETTINGS) as server:
+    with postgres.start(folder / f"postgres-{messages}", durable=False, settings=POSTGRES_SETTINGS) as server:
         environment = {
             **_secrets(folder),
             "DATABASE_URL": server.url(),
             "ENVIRONMENT": "production",
             "POINTS_PER_MINUTE": "0",
         }
-        yield server, environment, asyncio.run(_prepared(environment, messages))
+        yield server, environment, asyncio.run(_prepare(environment, messages))
 
 
 def _secrets(folder: Path) -> dict[str, str]:
@@ -96,7 +96,7 @@ def _secrets(folder: Path) -> dict[str, str]:
     return kept
 
 
-async def _prepared(environment: dict[str, str], messages: int) -> Facts:
+async def _prepare(environment: dict[str, str], messages: int) -> Parameters:
     url = environment["DATABASE_URL"]
     await migrate.upgrade(url)
     settings = Settings(
@@ -110,31 +110,33 @@ async def _prepared(environment: dict[str, str], messages: int) -> Facts:
     connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
     try:
         if not await connection.fetchval("SELECT to_regnamespace('benchmark') IS NOT NULL"):
-            await _shape(connection)
-        facts = await _facts(connection)
+            await _adapt_data(connection)
+        facts = await _read_parameters(connection)
     finally:
         await connection.close()
-    return Facts(token=await _token(settings, signer, demo), **facts)
+    return Parameters(token=await _create_session_token(settings, signer, demo), **facts)
 
 
-async def _shape(connection: asyncpg.Connection) -> None:
+async def _adapt_data(connection: asyncpg.Connection) -> None:
     """Give the demo's world what the questions ask for, in the same transaction as the mark that it was done."""
     async with connection.transaction():
         await connection.execute("CREATE SCHEMA benchmark")  # out of the sight of a server of all tables
         await connection.execute("CREATE EXTENSION pg_stat_statements SCHEMA benchmark")
         await connection.execute("UPDATE users SET state = 'active' WHERE state = 'pending'")
-        await connection.execute(_FIFTY_SERVICES, TREE_SERVICES, TREE_TEMPLATES)
-        await connection.execute(_FIVE_MEMBERS, TREE_SERVICES, TREE_MEMBERS)
-        await connection.execute(_CREATORS_AND_JOBS, await _busiest(connection), LIST_PAGE * LIST_PAGES)
+        await connection.execute(_FIFTY_SERVICES, TREE_SERVICE_COUNT, TREE_TEMPLATE_COUNT)
+        await connection.execute(_FIVE_MEMBERS, TREE_SERVICE_COUNT, TREE_MEMBER_COUNT)
+        await connection.execute(
+            _CREATORS_AND_JOBS, await _busiest_service_id(connection), LIST_PAGE_SIZE * LIST_PAGE_COUNT
+        )
     await connection.execute("VACUUM ANALYZE")
 
 
-_LARGEST = """
+_LARGEST_ORGANISATION = """
     SELECT organisation_id FROM services WHERE organisation_id IS NOT NULL
     GROUP BY 1 ORDER BY count(*) DESC, 1 LIMIT 1
 """
 _FIFTY_SERVICES = f"""
-    WITH largest AS ({_LARGEST}), chosen AS (
+    WITH largest AS ({_LARGEST_ORGANISATION}), chosen AS (
         SELECT id FROM services
         WHERE active
         ORDER BY $2 <= (SELECT count(*) FROM templates WHERE service_id = services.id AND NOT archived AND NOT hidden)
@@ -155,7 +157,7 @@ _FIVE_MEMBERS = f"""
         ORDER BY md5(users.id::text || services.id::text)
         LIMIT greatest(0, $2 - (SELECT count(*) FROM user_to_service WHERE service_id = services.id))
     ) AS more
-    WHERE services.organisation_id = ({_LARGEST}) AND $1 > 0
+    WHERE services.organisation_id = ({_LARGEST_ORGANISATION}) AND $1 > 0
 """  # noqa: S608 - texts of this module
 _CREATORS_AND_JOBS = """
     WITH latest AS (
@@ -177,7 +179,7 @@ _CREATORS_AND_JOBS = """
 """
 
 
-async def _busiest(connection: asyncpg.Connection) -> Any:
+async def _busiest_service_id(connection: asyncpg.Connection) -> Any:
     """The service with the most messages that has 20 templates and 20 jobs too."""
     return await connection.fetchval(
         """
@@ -190,9 +192,11 @@ async def _busiest(connection: asyncpg.Connection) -> Any:
     )
 
 
-async def _facts(connection: asyncpg.Connection) -> dict[str, Any]:
-    service_id = await _busiest(connection)
-    offsets = {(depth - 1) * PAGE for depth in DEPTHS} | {LIST_PAGE * page for page in range(LIST_PAGES)}
+async def _read_parameters(connection: asyncpg.Connection) -> dict[str, Any]:
+    service_id = await _busiest_service_id(connection)
+    offsets = {(depth - 1) * DEEP_PAGE_SIZE for depth in DEEP_PAGE_NUMBERS} | {
+        LIST_PAGE_SIZE * page for page in range(LIST_PAGE_COUNT)
+    }
     places = {}
     for offset in sorted(offsets - {0}):
         row = await connection.fetchrow(
@@ -207,19 +211,19 @@ async def _facts(connection: asyncpg.Connection) -> dict[str, Any]:
             places[offset] = (row["created_at"].isoformat(), str(row["id"]))
     return {
         "service_id": str(service_id),
-        "organisation_id": str(await connection.fetchval(_LARGEST)),
+        "organisation_id": str(await connection.fetchval(_LARGEST_ORGANISATION)),
         "messages": await connection.fetchval("SELECT count(*) FROM notifications WHERE service_id = $1", service_id),
         "places": places,
     }
 
 
-async def _token(settings: Settings, signer: Signer, demo: seed.Demo) -> str:
+async def _create_session_token(settings: Settings, signer: Signer, demo: seed.Demo) -> str:
     """A new session of the demo's platform admin."""
     database = Database.connect(settings)
     try:
         async with database.transaction() as tx:
             user = await tx.get_one(models.User, demo.user_ids["platform_admin"])
             session = await sessions.start(tx, user)
-            return tokens.of_session(signer, user.id, session.id)
+            return tokens.create_session_token(signer, user.id, session.id)
     finally:
         await database.close()

@@ -145,7 +145,7 @@ class Application:
     ) -> None:
         """Answer one request, or start and stop."""
         if scope["type"] == "lifespan":
-            await self._live(receive, send)
+            await self._run_lifespan(receive, send)
             return
         message = await receive()
         body: bytes = message["body"]
@@ -161,7 +161,7 @@ class Application:
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": answer})
 
-    async def _live(
+    async def _run_lifespan(
         self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
     ) -> None:
         while True:
@@ -174,8 +174,8 @@ class Application:
                     os.environ["DATABASE_URL"],
                     min_size=size,
                     max_size=size,
-                    init=_init,
-                    reset=_keep,
+                    init=_set_json_codec,
+                    reset=_skip_reset,
                     server_settings=settings,
                 )
                 gc.collect()
@@ -188,12 +188,12 @@ class Application:
                 return
 
 
-async def _init(connection: asyncpg.Connection) -> None:
+async def _set_json_codec(connection: asyncpg.Connection) -> None:
     """Leave JSON as the bytes that come over the wire."""
     await connection.set_type_codec("json", schema="pg_catalog", format="binary", encoder=bytes, decoder=bytes)
 
 
-async def _keep(connection: asyncpg.Connection) -> None:
+async def _skip_reset(connection: asyncpg.Connection) -> None:
     """Take a connection back as it is: nothing was changed on it, and clearing it would be a statement more."""
 
 

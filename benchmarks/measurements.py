@@ -13,46 +13,46 @@ import asyncpg
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-TICK = 1 / os.sysconf("SC_CLK_TCK")
-MEGABYTE = 1 << 20
+CLOCK_TICK_SECONDS = 1 / os.sysconf("SC_CLK_TCK")
+BYTES_PER_MEGABYTE = 1 << 20
 
 
-def processor_time(pid: int) -> float:
+def cpu_seconds(pid: int) -> float:
     """Seconds of a core that a process has used, all its threads."""
-    fields = _stat(pid)
-    return (int(fields[11]) + int(fields[12])) * TICK
+    fields = _process_stat(pid)
+    return (int(fields[11]) + int(fields[12])) * CLOCK_TICK_SECONDS
 
 
-def processor_time_of_children(pid: int) -> float:
+def children_cpu_seconds(pid: int) -> float:
     """Seconds of a core that the children of a process have used, those that have ended included."""
-    ended = _stat(pid)
-    total = (int(ended[13]) + int(ended[14])) * TICK
+    ended = _process_stat(pid)
+    total = (int(ended[13]) + int(ended[14])) * CLOCK_TICK_SECONDS
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
-                fields = _stat(int(entry.name))
+                fields = _process_stat(int(entry.name))
             except (FileNotFoundError, ProcessLookupError):
                 continue
             if int(fields[1]) == pid:
-                total += (int(fields[11]) + int(fields[12])) * TICK
+                total += (int(fields[11]) + int(fields[12])) * CLOCK_TICK_SECONDS
     return total
 
 
-def memory(pid: int) -> float:
+def resident_megabytes(pid: int) -> float:
     """Megabytes of a process that are in memory."""
     for line in Path(f"/proc/{pid}/status").read_text().splitlines():
         if line.startswith("VmRSS:"):
-            return int(line.split()[1]) * 1024 / MEGABYTE
+            return int(line.split()[1]) * 1024 / BYTES_PER_MEGABYTE
     return 0.0
 
 
-def _stat(pid: int) -> list[str]:
+def _process_stat(pid: int) -> list[str]:
     """The fields of /proc/pid/stat after the name, which may hold anything."""
     return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
 
 
 @dataclass
-class Cell:
+class Measurement:
     """What one server did with one question at one concurrency, over all its turns."""
 
     rates: list[float] = field(default_factory=list)
@@ -60,9 +60,9 @@ class Cell:
     latencies: list[float] = field(default_factory=list)
     """Seconds, of each answer."""
     failures: int = 0
-    server: float = 0.0
+    server_cpu_seconds: float = 0.0
     """Seconds of processor time of the server."""
-    database: float = 0.0
+    database_cpu_seconds: float = 0.0
     """Seconds of processor time of PostgreSQL."""
     statements: float | None = None
     """Statements for each request."""
@@ -70,52 +70,52 @@ class Cell:
     """Why nothing was measured, where nothing was."""
 
     @property
-    def rate(self) -> float:
+    def median_rate(self) -> float:
         """Median of the turns' answers a second."""
         return statistics.median(self.rates) if self.rates else 0.0
 
     @property
-    def server_ms(self) -> float:
+    def server_cpu_ms(self) -> float:
         """Milliseconds of the server's processor time a request."""
-        return 1_000 * self.server / len(self.latencies) if self.latencies else 0.0
+        return 1_000 * self.server_cpu_seconds / len(self.latencies) if self.latencies else 0.0
 
     @property
-    def database_ms(self) -> float:
+    def database_cpu_ms(self) -> float:
         """Milliseconds of PostgreSQL's processor time a request."""
-        return 1_000 * self.database / len(self.latencies) if self.latencies else 0.0
+        return 1_000 * self.database_cpu_seconds / len(self.latencies) if self.latencies else 0.0
 
-    def latency(self, share: float) -> float:
+    def latency_ms(self, fraction: float) -> float:
         """Milliseconds within which this share of the answers came."""
-        return 1_000 * quantile(self.latencies, share) if self.latencies else 0.0
+        return 1_000 * quantile(self.latencies, fraction) if self.latencies else 0.0
 
 
-def quantile(values: Sequence[float], share: float) -> float:
+def quantile(values: Sequence[float], fraction: float) -> float:
     """The value that this share of all values does not exceed."""
     ordered = sorted(values)
-    return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
+    return ordered[min(len(ordered) - 1, int(fraction * len(ordered)))]
 
 
-def ratio(one: Cell, other: Cell) -> float | None:
+def ratio(one: Measurement, other: Measurement) -> float | None:
     """How many times as fast one is as the other: the median over turns, which were next to each other."""
     pairs = [a / b for a, b in zip(one.rates, other.rates, strict=False) if b]
     return statistics.median(pairs) if pairs else None
 
 
-class Statements:
+class StatementCounter:
     """PostgreSQL's own count of statements, which is off while time is taken."""
 
     def __init__(self, url: str) -> None:
         self._url = url
 
-    async def begin(self) -> None:
+    async def start(self) -> None:
         """Count from nothing."""
-        await self._tell("top")
+        await self._set_tracking("top")
 
-    async def end(self) -> None:
+    async def stop(self) -> None:
         """Count no more."""
-        await self._tell("none")
+        await self._set_tracking("none")
 
-    async def taken(self) -> int:
+    async def take_count(self) -> int:
         """How many there have been since the last call, BEGIN and COMMIT left out."""
         connection = await asyncpg.connect(self._url)
         try:
@@ -130,7 +130,7 @@ class Statements:
             await connection.close()
         return int(found)
 
-    async def _tell(self, tracked: str) -> None:
+    async def _set_tracking(self, tracked: str) -> None:
         connection = await asyncpg.connect(self._url)
         try:
             await connection.execute("ALTER SYSTEM SET pg_stat_statements.track_utility = off")

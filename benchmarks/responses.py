@@ -7,14 +7,14 @@ import re
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
-from benchmarks.scenarios import BY_HAND
+from benchmarks.scenarios import HANDWRITTEN
 from graphql_api import statuses
 from graphql_api.enums import Channel, JobStatus, KeyType, NotificationStatus, NotificationStatusGroup, OrganisationType
 
 if TYPE_CHECKING:
     from enum import StrEnum
 
-_OUR_WORDS: dict[str, type[StrEnum]] = {
+_ENUMS_BY_FIELD: dict[str, type[StrEnum]] = {
     "channel": Channel,
     "keyType": KeyType,
     "organisationType": OrganisationType,
@@ -22,18 +22,18 @@ _OUR_WORDS: dict[str, type[StrEnum]] = {
 }
 
 
-_COLD = re.compile(r"n[0-9]{8}")
+_COLD_ALIAS = re.compile(r"n[0-9]{8}")
 """The alias that makes a document new."""
 
 
-def rows(question: str, language: str, body: bytes) -> Any:
+def normalized_response(question: str, language: str, body: bytes) -> Any:
     """What an answer says, whoever says it: connections as plain lists, columns as the database has them.
 
     Raises ValueError where it says that something went wrong.
     """
     answer = json.loads(body)
-    if language == BY_HAND:
-        return _plain(answer, question)
+    if language == HANDWRITTEN:
+        return _normalize(answer, question)
     if answer.get("errors"):
         raise ValueError(json.dumps(answer["errors"])[:2_000])
     found = answer["data"].get("service") or answer["data"]["organisation"]
@@ -43,7 +43,7 @@ def rows(question: str, language: str, body: bytes) -> Any:
         found = found["notifications"]["nodes"]
     elif question == "count":
         found = found["notifications"]
-    return _plain(found, question)
+    return _normalize(found, question)
 
 
 def first_difference(one: Any, other: Any, path: str = "") -> str | None:
@@ -73,29 +73,29 @@ def count_fields(value: Any) -> int:
     return 0
 
 
-def _plain(value: Any, key: str) -> Any:
+def _normalize(value: Any, key: str) -> Any:
     if isinstance(value, list):
-        return [_plain(one, key) for one in value]
+        return [_normalize(one, key) for one in value]
     if isinstance(value, dict):
         if value.keys() == {"nodes"}:
-            return _plain(value["nodes"], key)
+            return _normalize(value["nodes"], key)
         if value.keys() == {"user"}:  # of a membership, which a hand leaves out
-            return _plain(value["user"], key)
+            return _normalize(value["user"], key)
         within = "job" if "recipientCount" in value else ""
-        named = {"name" if _COLD.fullmatch(name) else name: one for name, one in value.items()}
-        return {name: _plain(one, within + name) for name, one in named.items()}
+        named = {"name" if _COLD_ALIAS.fullmatch(name) else name: one for name, one in value.items()}
+        return {name: _normalize(one, within + name) for name, one in named.items()}
     if not isinstance(value, str):
         return value
-    return _word(value, key)
+    return _normalize_text(value, key)
 
 
-def _word(value: str, key: str) -> str:
+def _normalize_text(value: str, key: str) -> str:
     if key.endswith(("At", "For")):
         moment = datetime.fromisoformat(value)
         return (moment if moment.tzinfo is None else moment.astimezone(UTC).replace(tzinfo=None)).isoformat()
     if key == "statusGroup":
         return value if value in NotificationStatusGroup.__members__ else statuses.group_of(value).name
-    vocabulary = JobStatus if key == "jobstatus" else _OUR_WORDS.get(key)
+    vocabulary = JobStatus if key == "jobstatus" else _ENUMS_BY_FIELD.get(key)
     if vocabulary is None:
         return value
     return vocabulary[value].value if value in vocabulary.__members__ else value.lower()

@@ -8,31 +8,31 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from benchmarks.clients import post
-from benchmarks.databases import DEPTHS, LIST_PAGE, LIST_PAGES, PAGE, TREE_SERVICES
+from benchmarks.databases import DEEP_PAGE_NUMBERS, DEEP_PAGE_SIZE, LIST_PAGE_COUNT, LIST_PAGE_SIZE, TREE_SERVICE_COUNT
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
-    from benchmarks.databases import Facts
+    from benchmarks.databases import Parameters
 
-OURS, BY_HAND, PEER = "ours", "handwritten", "postgraphile"
+OURS, HANDWRITTEN, POSTGRAPHILE = "ours", "handwritten", "postgraphile"
 """The languages that questions are put in."""
 
 _OUR_SCALARS = """
   id channel status statusGroup recipient reference keyType jobRowNumber provider createdAt sentAt updatedAt
 """
-_PEER_SCALARS = """
+_POSTGRAPHILE_SCALARS = """
   id: rowId channel: notificationType status: notificationStatus statusGroup: notificationStatus recipient: to
   reference: clientReference keyType jobRowNumber provider: sentBy createdAt sentAt updatedAt
 """
-_LATEST = "orderBy: [CREATED_AT_DESC, ROW_ID_DESC]"
-_WRITTEN = "condition: {hidden: false, archived: false}, orderBy: [NAME_ASC, ROW_ID_ASC]"
+_LATEST_FIRST = "orderBy: [CREATED_AT_DESC, ROW_ID_DESC]"
+_CURRENT_TEMPLATES = "condition: {hidden: false, archived: false}, orderBy: [NAME_ASC, ROW_ID_ASC]"
 
 _POINT = {
     OURS: """query Point($id: ID!) {
   service(id: $id) { id name organisationType rateLimitPerMinute version notes createdAt updatedAt }
 }""",
-    PEER: """query Point($id: UUID!) {
+    POSTGRAPHILE: """query Point($id: UUID!) {
   service: serviceByRowId(rowId: $id) {
     id: rowId name organisationType rateLimitPerMinute: rateLimit version notes createdAt updatedAt
   }
@@ -54,7 +54,7 @@ _DASHBOARD = {
     }
   }
 }""".replace("SCALARS", _OUR_SCALARS),
-    PEER: """query Dashboard($id: UUID!) {
+    POSTGRAPHILE: """query Dashboard($id: UUID!) {
   service: serviceByRowId(rowId: $id) {
     id: rowId name
     templates: templatesByServiceId(first: 20, WRITTEN) {
@@ -74,9 +74,9 @@ _DASHBOARD = {
       }
     }
   }
-}""".replace("SCALARS", _PEER_SCALARS)
-    .replace("LATEST", _LATEST)
-    .replace("WRITTEN", _WRITTEN),
+}""".replace("SCALARS", _POSTGRAPHILE_SCALARS)
+    .replace("LATEST", _LATEST_FIRST)
+    .replace("WRITTEN", _CURRENT_TEMPLATES),
 }
 _TREE = {
     OURS: """query Tree($id: ID!) {
@@ -91,7 +91,7 @@ _TREE = {
     }
   }
 }""",
-    PEER: """query Tree($id: UUID!) {
+    POSTGRAPHILE: """query Tree($id: UUID!) {
   organisation: organisationByRowId(rowId: $id) {
     id: rowId name
     services: servicesByOrganisationId(first: 50, orderBy: [NAME_ASC, ROW_ID_ASC]) {
@@ -106,18 +106,18 @@ _TREE = {
       }
     }
   }
-}""".replace("WRITTEN", _WRITTEN),
+}""".replace("WRITTEN", _CURRENT_TEMPLATES),
 }
 _NODES = {
     OURS: f"{{ nodes {{ {_OUR_SCALARS} template {{ id name }} createdBy {{ id name }} }} }}",
-    PEER: f"""{{ nodes {{
-      {_PEER_SCALARS} template {{ id: rowId name }} createdBy: userByCreatedById {{ id: rowId name }}
+    POSTGRAPHILE: f"""{{ nodes {{
+      {_POSTGRAPHILE_SCALARS} template {{ id: rowId name }} createdBy: userByCreatedById {{ id: rowId name }}
     }} }}""",
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Question:
+class Scenario:
     """One question: how to put it to each server, and how to read the rows of their answers."""
 
     name: str
@@ -140,66 +140,70 @@ class Question:
 
 
 COLD = "cold"
-FOUR = ("point", "dashboard", "tree", "list")
+TARGET_SCENARIOS = ("point", "dashboard", "tree", "list")
 """The questions whose figures are the targets."""
 
 
-def questions(facts: Facts, peer_cursors: Mapping[int, str]) -> list[Question]:
+def all_scenarios(facts: Parameters, postgraphile_cursors: Mapping[int, str]) -> list[Scenario]:
     """Every question; `peer_cursors` are PostGraphile's names of the places that pages go on from."""
     service, organisation = facts.service_id, facts.organisation_id
-    cursors: dict[str, Callable[[int], str | None]] = {OURS: facts.cursor, PEER: peer_cursors.get}
+    cursors: dict[str, Callable[[int], str | None]] = {OURS: facts.cursor, POSTGRAPHILE: postgraphile_cursors.get}
     every = (1, 16, 64)
-    pages = range(LIST_PAGE, LIST_PAGE * LIST_PAGES, LIST_PAGE)
+    pages = range(LIST_PAGE_SIZE, LIST_PAGE_SIZE * LIST_PAGE_COUNT, LIST_PAGE_SIZE)
     return [
-        _asked("point", "One service", _POINT, service, ("point", [service]), every),
-        _asked("dashboard", "Dashboard", _DASHBOARD, service, ("dashboard", [service]), every),
-        _asked("tree", f"{TREE_SERVICES} services", _TREE, organisation, ("tree", [organisation]), every, 800),
-        _asked(
+        _scenario("point", "One service", _POINT, service, ("point", [service]), every),
+        _scenario("dashboard", "Dashboard", _DASHBOARD, service, ("dashboard", [service]), every),
+        _scenario("tree", f"{TREE_SERVICE_COUNT} services", _TREE, organisation, ("tree", [organisation]), every, 800),
+        _scenario(
             "list",
-            f"{LIST_PAGE * LIST_PAGES:,} messages",
-            {language: _list(language, list(pages)) for language in (OURS, PEER)},
+            f"{LIST_PAGE_SIZE * LIST_PAGE_COUNT:,} messages",
+            {language: _list(language, list(pages)) for language in (OURS, POSTGRAPHILE)},
             service,
             ("list 1000", [service]),
             every,
-            LIST_PAGE * LIST_PAGES,
+            LIST_PAGE_SIZE * LIST_PAGE_COUNT,
             variables={
                 language: {f"p{place}": cursor(place) for place in pages} for language, cursor in cursors.items()
             },
         ),
         *(
-            _asked(
+            _scenario(
                 f"growth-{size}",
                 f"{size} messages",
-                {language: _list(language, [], size) for language in (OURS, PEER)},
+                {language: _list(language, [], size) for language in (OURS, POSTGRAPHILE)},
                 service,
                 (f"list {size}", [service]),
                 nodes=size,
             )
             for size in (10, 100)
         ),
-        *(_deep(facts, depth, cursors) for depth in DEPTHS if (depth - 1) * PAGE in {0, *facts.places}),
-        _asked("count", "totalCount", _COUNT, service, ("count", [service])),
-        Question(COLD, "Dashboard, never seen", _colds(service)),
+        *(
+            _deep_page(facts, depth, cursors)
+            for depth in DEEP_PAGE_NUMBERS
+            if (depth - 1) * DEEP_PAGE_SIZE in {0, *facts.cursor_positions}
+        ),
+        _scenario("count", "totalCount", _COUNT, service, ("count", [service])),
+        Scenario(COLD, "Dashboard, never seen", _cold_bodies(service)),
     ]
 
 
-def _asked(
+def _scenario(
     name: str,
     title: str,
     documents: Mapping[str, str],
-    about: str,
+    root_id: str,
     by_hand: tuple[str, list[Any]],
     concurrencies: tuple[int, ...] = (16,),
     nodes: int = 0,
     variables: Mapping[str, Mapping[str, Any]] | None = None,
-) -> Question:
+) -> Scenario:
     bodies = {
-        language: _graphql(document, {"id": about, **(variables or {}).get(language, {})})
+        language: _graphql(document, {"id": root_id, **(variables or {}).get(language, {})})
         for language, document in documents.items()
     }
     statement, values = by_hand
     asked = json.dumps({"ask": statement, "with": values}).encode()
-    return Question(name, title, {**bodies, BY_HAND: lambda: asked}, concurrencies, nodes)
+    return Scenario(name, title, {**bodies, HANDWRITTEN: lambda: asked}, concurrencies, nodes)
 
 
 def _graphql(document: str, variables: Mapping[str, Any]) -> Callable[[], bytes]:
@@ -207,14 +211,14 @@ def _graphql(document: str, variables: Mapping[str, Any]) -> Callable[[], bytes]
     return lambda: body
 
 
-def _list(language: str, places: list[int], size: int = LIST_PAGE) -> str:
+def _list(language: str, places: list[int], size: int = LIST_PAGE_SIZE) -> str:
     """The first page, and pages after each of the places, side by side."""
     identifier, cursor = ("ID!", "String") if language == OURS else ("UUID!", "Cursor")
     arguments = "".join(f", $p{place}: {cursor}" for place in places)
     field, order, head = (
         ("notifications", "", "service(id: $id)")
         if language == OURS
-        else ("notificationsByServiceId", f", {_LATEST}", "service: serviceByRowId(rowId: $id)")
+        else ("notificationsByServiceId", f", {_LATEST_FIRST}", "service: serviceByRowId(rowId: $id)")
     )
     first = f"p0: {field}(first: {size}{order}) {_NODES[language]}"
     others = "".join(
@@ -225,33 +229,36 @@ def _list(language: str, places: list[int], size: int = LIST_PAGE) -> str:
 
 _PAGE = {
     OURS: "query Page($id: ID!, $after: String) { service(id: $id) { "
-    f"notifications(first: {PAGE}, after: $after) {{ nodes {{ {_OUR_SCALARS} }} }} }} }}",
-    PEER: "query Page($id: UUID!, $after: Cursor) { service: serviceByRowId(rowId: $id) { "
-    f"notifications: notificationsByServiceId(first: {PAGE}, after: $after, {_LATEST}) "
-    f"{{ nodes {{ {_PEER_SCALARS} }} }} }} }}",
+    f"notifications(first: {DEEP_PAGE_SIZE}, after: $after) {{ nodes {{ {_OUR_SCALARS} }} }} }} }}",
+    POSTGRAPHILE: "query Page($id: UUID!, $after: Cursor) { service: serviceByRowId(rowId: $id) { "
+    f"notifications: notificationsByServiceId(first: {DEEP_PAGE_SIZE}, after: $after, {_LATEST_FIRST}) "
+    f"{{ nodes {{ {_POSTGRAPHILE_SCALARS} }} }} }} }}",
 }
 _COUNT = {
     OURS: f"query Count($id: ID!) {{ service(id: $id) {{ "
-    f"notifications(first: {PAGE}) {{ totalCount nodes {{ id }} }} }} }}",
-    PEER: "query Count($id: UUID!) { service: serviceByRowId(rowId: $id) { "
-    f"notifications: notificationsByServiceId(first: {PAGE}, {_LATEST}) {{ totalCount nodes {{ id: rowId }} }} }} }}",
+    f"notifications(first: {DEEP_PAGE_SIZE}) {{ totalCount nodes {{ id }} }} }} }}",
+    POSTGRAPHILE: "query Count($id: UUID!) { service: serviceByRowId(rowId: $id) { "
+    f"notifications: notificationsByServiceId(first: {DEEP_PAGE_SIZE}, {_LATEST_FIRST}) "
+    "{ totalCount nodes { id: rowId } } } }",
 }
-PEER_PLACE = f"""query Place($id: UUID!, $offset: Int!) {{
+POSTGRAPHILE_CURSOR_QUERY = f"""query Place($id: UUID!, $offset: Int!) {{
   serviceByRowId(rowId: $id) {{
-    notificationsByServiceId(first: 1, offset: $offset, {_LATEST}) {{ edges {{ cursor }} }}
+    notificationsByServiceId(first: 1, offset: $offset, {_LATEST_FIRST}) {{ edges {{ cursor }} }}
   }}
 }}"""
 """Asks PostGraphile how it names a place."""
 
 
-def _deep(facts: Facts, depth: int, cursors: Mapping[str, Callable[[int], str | None]]) -> Question:
-    before = (depth - 1) * PAGE
-    by_hand = ("page", [facts.service_id, *facts.places[before]]) if before else ("first page", [facts.service_id])
+def _deep_page(facts: Parameters, depth: int, cursors: Mapping[str, Callable[[int], str | None]]) -> Scenario:
+    before = (depth - 1) * DEEP_PAGE_SIZE
+    by_hand = (
+        ("page", [facts.service_id, *facts.cursor_positions[before]]) if before else ("first page", [facts.service_id])
+    )
     variables = {language: {"after": cursor(before) if before else None} for language, cursor in cursors.items()}
-    return _asked(f"page-{depth}", f"Page {depth:,}", _PAGE, facts.service_id, by_hand, variables=variables)
+    return _scenario(f"page-{depth}", f"Page {depth:,}", _PAGE, facts.service_id, by_hand, variables=variables)
 
 
-def _colds(service_id: str) -> dict[str, Callable[[], bytes]]:
+def _cold_bodies(service_id: str) -> dict[str, Callable[[], bytes]]:
     """The dashboard in words that nobody has used before: another alias each time."""
     numbers = itertools.count(int.from_bytes(service_id.encode()[-3:]))
 

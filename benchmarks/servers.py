@@ -15,25 +15,25 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from benchmarks.clients import HOST
-from benchmarks.scenarios import BY_HAND, OURS, PEER
+from benchmarks.scenarios import HANDWRITTEN, OURS, POSTGRAPHILE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
 ROOT = Path(__file__).resolve().parent.parent
-NODE_FOLDER = Path(__file__).resolve().parent / "postgraphile"
-POOL = 8
+POSTGRAPHILE_FOLDER = Path(__file__).resolve().parent / "postgraphile"
+POOL_SIZE = 8
 """Connections that each server may have."""
-PATIENCE = 60.0
+STARTUP_TIMEOUT_SECONDS = 60.0
 """Seconds in which a server has to answer."""
 
 
-class Missing(Exception):
+class ServerUnavailable(Exception):
     """This server cannot be run here; the message tells why, in a sentence."""
 
 
 @dataclass(frozen=True, slots=True)
-class Kind:
+class ServerKind:
     """One way of answering."""
 
     name: str
@@ -44,14 +44,14 @@ class Kind:
     folder: Path = ROOT
 
 
-KINDS = (
-    Kind("planned", "Notify GraphQL", OURS, "/graphql", (sys.executable, "-m", "graphql_api", "serve")),
-    Kind("core", "without planner", OURS, "/graphql", (sys.executable, "-m", "benchmarks.unplanned")),
-    Kind("postgraphile", "PostGraphile 5", PEER, "/graphql", ("server.mjs",), folder=NODE_FOLDER),
-    Kind(
+SERVER_KINDS = (
+    ServerKind("planned", "Notify GraphQL", OURS, "/graphql", (sys.executable, "-m", "graphql_api", "serve")),
+    ServerKind("core", "without planner", OURS, "/graphql", (sys.executable, "-m", "benchmarks.unplanned")),
+    ServerKind("postgraphile", "PostGraphile 5", POSTGRAPHILE, "/graphql", ("server.mjs",), folder=POSTGRAPHILE_FOLDER),
+    ServerKind(
         "handwritten",
         "SQL by hand",
-        BY_HAND,
+        HANDWRITTEN,
         "/",
         (
             *(sys.executable, "-m", "uvicorn", "benchmarks.handwritten:app", "--host", HOST),
@@ -64,53 +64,53 @@ KINDS = (
 
 
 @dataclass(frozen=True, slots=True)
-class Running:
+class RunningServer:
     """A server that answers."""
 
-    kind: Kind
+    kind: ServerKind
     pid: int
     port: int
     headers: Mapping[str, str]
 
 
-def prepare(kind: Kind) -> None:
+def prepare(kind: ServerKind) -> None:
     """See that a server can be run; raises `Missing`."""
     if kind.name == "planned" and not find_spec("graphql_api.planner"):
-        raise Missing("There is no planner yet.")
-    if kind.language != PEER:
+        raise ServerUnavailable("There is no planner yet.")
+    if kind.language != POSTGRAPHILE:
         return
     if not shutil.which("npm"):
-        raise Missing("It needs npm, which is not here.")
-    if not (NODE_FOLDER / "node_modules" / "postgraphile").exists():
+        raise ServerUnavailable("It needs npm, which is not here.")
+    if not (POSTGRAPHILE_FOLDER / "node_modules" / "postgraphile").exists():
         print("Installing PostGraphile from npm, this once ...", flush=True)
         command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=NODE_FOLDER, check=False, capture_output=True, text=True)  # noqa: S603
+        done = subprocess.run(command, cwd=POSTGRAPHILE_FOLDER, check=False, capture_output=True, text=True)  # noqa: S603
         if done.returncode:
-            raise Missing(f"npm could not install it: {done.stderr.strip().splitlines()[-1:]}")
+            raise ServerUnavailable(f"npm could not install it: {done.stderr.strip().splitlines()[-1:]}")
 
 
-def node() -> str:
+def node_path() -> str:
     """The Node that was installed with PostGraphile, as new as it wants; or else the one that is there."""
-    found = next(NODE_FOLDER.glob("node_modules/node-linux-*/bin/node"), None)
+    found = next(POSTGRAPHILE_FOLDER.glob("node_modules/node-linux-*/bin/node"), None)
     return str(found or shutil.which("node") or "node")
 
 
 @contextmanager
 def running(
-    kind: Kind, core: int, environment: Mapping[str, str], headers: Mapping[str, str], logs: Path
-) -> Iterator[Running]:
+    kind: ServerKind, core: int, environment: Mapping[str, str], headers: Mapping[str, str], logs: Path
+) -> Iterator[RunningServer]:
     """Run a server on one core until the context is left; its output goes to a file of `logs`."""
     port = _free_port()
-    command = [*kind.command, str(port)] if kind.language == BY_HAND else list(kind.command)
-    if kind.language == PEER:
-        command.insert(0, node())
+    command = [*kind.command, str(port)] if kind.language == HANDWRITTEN else list(kind.command)
+    if kind.language == POSTGRAPHILE:
+        command.insert(0, node_path())
     surroundings = {
         **os.environ,
         **environment,
         "PORT": str(port),
         "HOST": HOST,
-        "POOL_SIZE": str(POOL),
-        "DATABASE_POOL_SIZE": str(POOL),
+        "POOL_SIZE": str(POOL_SIZE),
+        "DATABASE_POOL_SIZE": str(POOL_SIZE),
         "DATABASE_POOL_TIMEOUT": "60",  # with all at once, the slowest wait long
         "REQUEST_TIMEOUT": "60",
         "NODE_ENV": "production",
@@ -127,8 +127,8 @@ def running(
             preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - nothing else runs here yet
         )
         try:
-            _wait(process, port, logs / f"{kind.name}.log")
-            yield Running(kind, process.pid, port, headers)
+            _wait_until_listening(process, port, logs / f"{kind.name}.log")
+            yield RunningServer(kind, process.pid, port, headers)
         finally:
             process.terminate()
             try:
@@ -138,8 +138,8 @@ def running(
                 process.wait()
 
 
-def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + PATIENCE
+def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
+    until = time.monotonic() + STARTUP_TIMEOUT_SECONDS
     while time.monotonic() < until:
         if process.poll() is not None:
             raise RuntimeError(f"A server ended by itself (status {process.returncode}): see {log}.")
@@ -149,7 +149,7 @@ def _wait(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
             time.sleep(0.05)
         else:
             return
-    raise TimeoutError(f"A server did not answer in {PATIENCE:g} seconds: see {log}.")
+    raise TimeoutError(f"A server did not answer in {STARTUP_TIMEOUT_SECONDS:g} seconds: see {log}.")
 
 
 def _free_port() -> int:

@@ -5,34 +5,37 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from benchmarks.measurements import ratio
-from benchmarks.scenarios import FOUR
+from benchmarks.scenarios import TARGET_SCENARIOS
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from benchmarks.measurements import Cell
+    from benchmarks.measurements import Measurement
     from benchmarks.runs import Run
 
-MAIN = 16
+TARGET_CONCURRENCY = 16
 """The concurrency that is compared."""
 COLUMNS = ("server", "req/s", "median ms", "p99 ms", "CPU ms", "+ database", "SQL", "failed")
 
 
 def table(run: Run) -> str:
     """Everything, question by question."""
-    titles = {question.name: question.title for question in run.questions}
+    titles = {question.name: question.title for question in run.scenarios}
     lines: list[str] = []
-    for (name, concurrency), cells in run.cells.items():
-        lines += ["", f"{titles[name]}, {run.fields[name]:,} fields, concurrency {concurrency}"]
+    for (name, concurrency), cells in run.measurements.items():
+        lines += ["", f"{titles[name]}, {run.field_counts[name]:,} fields, concurrency {concurrency}"]
         lines += aligned([COLUMNS, *(_row(server, cell) for server, cell in cells.items() if cell.rates)])
         lines += [f"  {server}: {cell.note}" for server, cell in cells.items() if cell.note]
-    for part in (ratios(run), growth(run), depth(run)):
+    for part in (ratio_lines(run), growth_lines(run), depth_lines(run)):
         lines += ["", *part] if part else []
     lines += ["", "Memory in the end"]
     lines += aligned(
         [
             ("server", "RSS MB", "after requests"),
-            *((name, f"{run.memory[name]:.0f}", f"{run.requests.get(name, 0):,}") for name in run.memory),
+            *(
+                (name, f"{run.resident_megabytes[name]:.0f}", f"{run.request_counts.get(name, 0):,}")
+                for name in run.resident_megabytes
+            ),
         ]
     )
     return "\n".join(lines)
@@ -42,47 +45,51 @@ def markdown(run: Run) -> str:
     """The questions whose figures are the targets, for the README."""
     names = [server.kind.name for server in run.servers]
     kinds = {server.kind.name: server.kind.title for server in run.servers}
-    found = of_the_four(run)
-    heads = [question.title for question in run.questions if question.name in found]
+    found = target_measurements(run)
+    heads = [question.title for question in run.scenarios if question.name in found]
     if not found:
         return ""
     lines = ["| requests a second | " + " | ".join(heads) + " |", "|---|" + "---:|" * len(heads)]
     for name in names:
-        cells = " | ".join(figure(found[one].get(name)) for one in found)
+        cells = " | ".join(format_rate(found[one].get(name)) for one in found)
         lines.append(f"| {kinds[name]} | {cells} |")
     return "\n".join(lines)
 
 
-def of_the_four(run: Run) -> dict[str, dict[str, Cell]]:
+def target_measurements(run: Run) -> dict[str, dict[str, Measurement]]:
     """Of the questions whose figures are the targets, those that were asked."""
-    return {name: run.cells[name, MAIN] for name in FOUR if (name, MAIN) in run.cells}
+    return {
+        name: run.measurements[name, TARGET_CONCURRENCY]
+        for name in TARGET_SCENARIOS
+        if (name, TARGET_CONCURRENCY) in run.measurements
+    }
 
 
-def ratios(run: Run) -> list[str]:
+def ratio_lines(run: Run) -> list[str]:
     """Ours beside the others, turn by turn."""
     rows: list[Sequence[str]] = [("question", "at", "/ PostGraphile", "/ by hand", "/ graphql-core")]
-    for (name, concurrency), cells in run.cells.items():
+    for (name, concurrency), cells in run.measurements.items():
         ours = cells.get("planned") or cells.get("core")
         if ours and ours.rates:
             others = (cells.get(other) for other in ("postgraphile", "handwritten", "core"))
-            rows.append((name, str(concurrency), *(_ratio(ours, other) for other in others)))
+            rows.append((name, str(concurrency), *(_format_ratio(ours, other) for other in others)))
     return ["Ours, requests a second, beside the others", *aligned(rows)]
 
 
-def growth(run: Run) -> list[str]:
+def growth_lines(run: Run) -> list[str]:
     """Processor time a node, as answers grow."""
     found = [
-        (question.nodes, question.name) for question in run.questions if question.name.startswith(("growth", "list"))
+        (question.nodes, question.name) for question in run.scenarios if question.name.startswith(("growth", "list"))
     ]
     if len(found) < 2:  # noqa: PLR2004 - one and another
         return []
-    cells = [(nodes, run.cells.get((name, MAIN), {})) for nodes, name in sorted(found)]
+    cells = [(nodes, run.measurements.get((name, TARGET_CONCURRENCY), {})) for nodes, name in sorted(found)]
     heads = ("server", *(f"{nodes:,} nodes" for nodes, _ in cells))
     rows = [
         (
             server.kind.name,
             *(
-                f"{1_000 * (one.server_ms + one.database_ms) / nodes:.1f}" if one and one.rates else "-"
+                f"{1_000 * (one.server_cpu_ms + one.database_cpu_ms) / nodes:.1f}" if one and one.rates else "-"
                 for nodes, one in ((nodes, each.get(server.kind.name)) for nodes, each in cells)
             ),
         )
@@ -91,21 +98,21 @@ def growth(run: Run) -> list[str]:
     return ["Processor time of server and database, microseconds a node", *aligned([heads, *rows])]
 
 
-def depth(run: Run) -> list[str]:
+def depth_lines(run: Run) -> list[str]:
     """How much slower the deepest page is than the first."""
-    pages = [name for name, _ in run.cells if name.startswith("page-")]
+    pages = [name for name, _ in run.measurements if name.startswith("page-")]
     if len(pages) < 2:  # noqa: PLR2004 - a first and a last
         return []
-    first, last = run.cells[pages[0], MAIN], run.cells[pages[-1], MAIN]
-    rows = [(name, _ratio(last[name], cell)) for name, cell in first.items() if name in last]
+    first, last = run.measurements[pages[0], TARGET_CONCURRENCY], run.measurements[pages[-1], TARGET_CONCURRENCY]
+    rows = [(name, _format_ratio(last[name], cell)) for name, cell in first.items() if name in last]
     return [f"Requests a second, {pages[-1]} beside {pages[0]}", *aligned([("server", "ratio"), *rows])]
 
 
-def figure(cell: Cell | None) -> str:
+def format_rate(cell: Measurement | None) -> str:
     """Answers a second, with as many figures as mean something."""
     if cell is None or not cell.rates:
         return "-"
-    return f"{cell.rate:,.0f}" if cell.rate >= 10 else f"{cell.rate:.1f}"  # noqa: PLR2004 - enough figures
+    return f"{cell.median_rate:,.0f}" if cell.median_rate >= 10 else f"{cell.median_rate:.1f}"  # noqa: PLR2004 - enough figures
 
 
 def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
@@ -115,19 +122,19 @@ def aligned(rows: Iterable[Sequence[str]]) -> list[str]:
     return ["  " + "  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in table]
 
 
-def _row(server: str, cell: Cell) -> tuple[str, ...]:
+def _row(server: str, cell: Measurement) -> tuple[str, ...]:
     return (
         server,
-        f"{cell.rate:,.0f}" if cell.rate >= 100 else f"{cell.rate:.1f}",  # noqa: PLR2004 - enough figures
-        f"{cell.latency(0.5):.2f}",
-        f"{cell.latency(0.99):.2f}",
-        f"{cell.server_ms:.3f}",
-        f"{cell.database_ms:.3f}",
+        f"{cell.median_rate:,.0f}" if cell.median_rate >= 100 else f"{cell.median_rate:.1f}",  # noqa: PLR2004 - enough figures
+        f"{cell.latency_ms(0.5):.2f}",
+        f"{cell.latency_ms(0.99):.2f}",
+        f"{cell.server_cpu_ms:.3f}",
+        f"{cell.database_cpu_ms:.3f}",
         "-" if cell.statements is None else f"{cell.statements:.1f}",
         str(cell.failures or ""),
     )
 
 
-def _ratio(one: Cell, other: Cell | None) -> str:
+def _format_ratio(one: Measurement, other: Measurement | None) -> str:
     found = ratio(one, other) if other else None
     return "-" if found is None else f"{found:.2f}"

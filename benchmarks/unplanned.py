@@ -10,11 +10,11 @@ from graphql_api.commands import cli
 from graphql_api.http import endpoint, executor
 
 
-def _endpoint(server: executor.Server, *_: Any) -> endpoint.Endpoint:
+def _endpoint_without_planner(server: executor.Executor, *_: Any) -> endpoint.Endpoint:
     """The endpoint as it is where nobody plans."""
     return endpoint.Endpoint(server)
 
 
 if __name__ == "__main__":
-    vars(app)["Endpoint"] = _endpoint
+    vars(app)["Endpoint"] = _endpoint_without_planner
     sys.exit(cli.main(["serve"]))

@@ -18,25 +18,25 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.database.listen import Events
-from graphql_api.errors import Refusal, Unavailable
+from graphql_api.database.listen import JobChanges
+from graphql_api.errors import RequestError, Unavailable
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import explorer, responses, status, uploads
-from graphql_api.http.api_key_usage import Usage
+from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
 from graphql_api.http.endpoint import Endpoint
-from graphql_api.http.executor import ACTING_USER, Server
-from graphql_api.http.open_connections import Live
-from graphql_api.http.persisted_documents import Persisted
-from graphql_api.http.rejections import Rejected
-from graphql_api.http.requests import PREFLIGHTED
-from graphql_api.http.websockets import Sockets
-from graphql_api.limits.load_shedding import Pressure, abandoned
-from graphql_api.limits.rate_limiter import Rates
+from graphql_api.http.executor import ACTING_USER_HEADER, Executor
+from graphql_api.http.open_connections import ConnectionRegistry
+from graphql_api.http.persisted_documents import PersistedDocuments
+from graphql_api.http.rejections import HTTPRejection
+from graphql_api.http.requests import PREFLIGHT_HEADERS
+from graphql_api.http.websockets import WebSocketEndpoint
+from graphql_api.limits.load_shedding import LoadShedder, is_cancelled_on_disconnect
+from graphql_api.limits.rate_limiter import RateLimiter
 from graphql_api.observability import error_masking
 from graphql_api.observability.metrics import Metrics
-from graphql_api.observability.operation_stats import Tally
+from graphql_api.observability.operation_stats import OperationStats
 from graphql_api.planner import Planner
-from graphql_api.server.slow_clients import Gate
+from graphql_api.server.slow_clients import ConnectionLimiter
 from graphql_api.settings import Settings
 from schema import schema
 
@@ -47,16 +47,16 @@ if TYPE_CHECKING:
     from starlette.responses import Response
     from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-CORS_SECONDS = 600
-WRITTEN_EVERY = 2.0
+CORS_MAX_AGE_SECONDS = 600
+FLUSH_INTERVAL_SECONDS = 2.0
 """Seconds for which counts may stay in memory."""
-YEAR = 31_536_000
-BAD = 400
+HSTS_MAX_AGE_SECONDS = 31_536_000
+FIRST_ERROR_STATUS = 400
 """The first status of a request that was refused."""
-LEAVING = "The server is being stopped: try again."
-GONE = 499
+SHUTDOWN_MESSAGE = "The server is being stopped: try again."
+CLIENT_CLOSED_REQUEST_STATUS = 499
 """What is counted, as proxies do, where the client closed the connection before an answer."""
-SECURITY = {
+SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
     "referrer-policy": "no-referrer",
@@ -67,7 +67,9 @@ SECURITY = {
 """Headers of every answer that does not set its own."""
 
 
-def create(settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None) -> Shell:
+def create(
+    settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None
+) -> EnvelopeMiddleware:
     """The application by the settings, which are the environment's unless given.
 
     Raises ValueError where a setting is missing; a database that is away is found out by the requests.
@@ -76,11 +78,17 @@ def create(settings: Settings | None = None, *, database: Database | None = None
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     database = database or Database.connect(settings)
     metrics = Metrics(database)
-    usage = Usage(database)
-    pressure = Pressure.of(settings, database)
-    store, persisted, rates = store or Store.connect(settings), Persisted.of(settings), Rates.of(settings)
-    events, live = Events(settings.listen_url), Live(database, settings)
-    server = Server(schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates, events, live)
+    usage = ApiKeyUsageRecorder(database)
+    pressure = LoadShedder.from_settings(settings, database)
+    store, persisted, rates = (
+        store or Store.connect(settings),
+        PersistedDocuments.from_settings(settings),
+        RateLimiter.from_settings(settings),
+    )
+    events, live = JobChanges(settings.listen_url), ConnectionRegistry(database, settings)
+    executor = Executor(
+        schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates, events, live
+    )
     planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
@@ -90,8 +98,12 @@ def create(settings: Settings | None = None, *, database: Database | None = None
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
         ending = asyncio.Event()
-        writing = asyncio.create_task(_write_down(metrics, usage, pressure, ending))
-        yield {"pressure": pressure, "live": live, "gate": Gate(settings, metrics)}
+        writing = asyncio.create_task(_flush_periodically(metrics, usage, pressure, ending))
+        yield {
+            "load_shedder": pressure,
+            "connection_registry": live,
+            "connection_limiter": ConnectionLimiter(settings, metrics),
+        }
         ending.set()
         await writing
         await events.close()
@@ -108,90 +120,94 @@ def create(settings: Settings | None = None, *, database: Database | None = None
                 CORSMiddleware,
                 allow_origins=settings.cors_origins,
                 allow_methods=["GET", "POST"],
-                allow_headers=["content-type", ACTING_USER, *PREFLIGHTED],
+                allow_headers=["content-type", ACTING_USER_HEADER, *PREFLIGHT_HEADERS],
                 expose_headers=["retry-after", "x-request-id"],
-                max_age=CORS_SECONDS,
+                max_age=CORS_MAX_AGE_SECONDS,
             )
         )
-    endpoint = Endpoint(server, planner)
+    endpoint = Endpoint(executor, planner)
     app = Starlette(
-        routes=_routes(server, endpoint),
+        routes=_routes(executor, endpoint),
         middleware=middleware,
         lifespan=lifespan,
-        exception_handlers={HTTPException: _plain, Exception: _broken},
+        exception_handlers={HTTPException: _handle_http_exception, Exception: _handle_exception},
     )
     app.router.redirect_slashes = False
-    app.state.server = server
-    app.state.figures = status.Figures(database)
-    return Shell(app, settings, metrics, pressure, {"/graphql": endpoint})
+    app.state.executor = executor
+    app.state.figures = status.DatabaseMetrics(database)
+    return EnvelopeMiddleware(app, settings, metrics, pressure, {"/graphql": endpoint})
 
 
-async def _write_down(metrics: Metrics, usage: Usage, pressure: Pressure, ending: asyncio.Event) -> None:
+async def _flush_periodically(
+    metrics: Metrics, api_key_usage: ApiKeyUsageRecorder, load_shedder: LoadShedder, stop: asyncio.Event
+) -> None:
     """Write down what has been counted, every few seconds, and at the end."""
-    while not ending.is_set():
+    while not stop.is_set():
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(ending.wait(), WRITTEN_EVERY)
+            await asyncio.wait_for(stop.wait(), FLUSH_INTERVAL_SECONDS)
         try:
-            metrics.rejected(503, pressure.turned_away)
-            pressure.turned_away = 0
-            metrics.refresh()
-            await usage.flush()
+            metrics.record_rejections(503, load_shedder.shed_requests)
+            load_shedder.shed_requests = 0
+            metrics.flush()
+            await api_key_usage.flush()
         except Exception as fault:  # noqa: BLE001 - what is counted next must be written down all the same
-            error_masking.fault(fault)
+            error_masking.log_internal_error(fault)
 
 
-def _routes(server: Server, endpoint: Endpoint) -> list[BaseRoute]:
+def _routes(executor: Executor, endpoint: Endpoint) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
-        WebSocketRoute("/graphql", Sockets(server)),
-        Route("/uploads", _uploads, methods=["POST"]),
+        WebSocketRoute("/graphql", WebSocketEndpoint(executor)),
+        Route("/uploads", _receive_upload, methods=["POST"]),
         Route("/_status", status.status, methods=["GET", "POST"]),
         Route("/_status/live-service-and-organisation-counts", status.live_counts, methods=["GET"]),
         Route("/metrics", status.metrics, methods=["GET"]),
     ]
-    if server.settings.development:
-        routes += [Route("/", explorer.page, methods=["GET"]), Mount("/assets", explorer.assets())]
+    if executor.settings.is_development:
+        routes += [Route("/", explorer.index_page, methods=["GET"]), Mount("/assets", explorer.assets())]
     return routes
 
 
-async def _uploads(request: Request) -> Response:
-    server: Server = request.app.state.server
+async def _receive_upload(request: Request) -> Response:
+    executor: Executor = request.app.state.executor
     try:
-        actor = await server.actor_of(request.headers, request.scope)
-    except Refusal as refusal:
-        return responses.refuse(refusal)
+        actor = await executor.authenticate_request(request.headers, request.scope)
+    except RequestError as refusal:
+        return responses.request_error_response(refusal)
     since = time.perf_counter()
     response = await uploads.receive(
-        request, actor=actor, database=server.database, store=server.store, settings=server.settings
+        request, actor=actor, database=executor.database, store=executor.store, settings=executor.settings
     )
     if actor.api_key_id:
-        failed, seconds = response.status_code >= BAD, time.perf_counter() - since
-        server.usage.called(actor.api_key_id, failed=failed, seconds=seconds, told=Tally())
+        failed, seconds = response.status_code >= FIRST_ERROR_STATUS, time.perf_counter() - since
+        executor.api_key_usage.record_call(actor.api_key_id, failed=failed, seconds=seconds, stats=OperationStats())
     return response
 
 
-async def _plain(request: Request, error: Exception) -> Response:
+async def _handle_http_exception(request: Request, error: Exception) -> Response:
     """An address or a method that is not there."""
     del request
     if not isinstance(error, HTTPException):
         raise error
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
     code = {401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(error.status_code, "BAD_REQUEST")
-    return responses.reject(Rejected(error.status_code, error.detail, code=code, **headers))
+    return responses.rejection_response(HTTPRejection(error.status_code, error.detail, code=code, **headers))
 
 
-async def _broken(request: Request, error: Exception) -> Response:
+async def _handle_exception(request: Request, error: Exception) -> Response:
     """A fault, which the shell logs."""
     del request, error
-    return _apology(structlog.contextvars.get_contextvars()["request_id"])
+    return _internal_error_response(structlog.contextvars.get_contextvars()["request_id"])
 
 
-def _apology(request_id: str) -> Response:
-    extensions = {"code": error_masking.INTERNAL, "requestId": request_id}
-    return responses.respond({"errors": [{"message": error_masking.APOLOGY, "extensions": extensions}]}, 500)
+def _internal_error_response(request_id: str) -> Response:
+    extensions = {"code": error_masking.INTERNAL_ERROR_CODE, "requestId": request_id}
+    return responses.json_response(
+        {"errors": [{"message": error_masking.INTERNAL_ERROR_MESSAGE, "extensions": extensions}]}, 500
+    )
 
 
-class Shell:
+class EnvelopeMiddleware:
     """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
 
     def __init__(
@@ -199,25 +215,25 @@ class Shell:
         app: ASGIApp,
         settings: Settings,
         metrics: Metrics,
-        pressure: Pressure,
-        shortcuts: Mapping[str, ASGIApp] | None = None,
+        load_shedder: LoadShedder,
+        fast_routes: Mapping[str, ASGIApp] | None = None,
     ) -> None:
         """Stand around an application; what it has at some paths is asked without it, unless by a page elsewhere."""
         self._app = app
-        self._shortcuts = shortcuts or {}
+        self._fast_routes = fast_routes or {}
         self._metrics = metrics
-        self._pressure = pressure
-        headers = dict(SECURITY)
+        self._load_shedder = load_shedder
+        headers = dict(SECURITY_HEADERS)
         if settings.environment == "production":
-            headers["strict-transport-security"] = f"max-age={YEAR}"
+            headers["strict-transport-security"] = f"max-age={HSTS_MAX_AGE_SECONDS}"
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on."""
         if scope["type"] != "http":
-            await self._stay(scope, receive, send)
+            await self._pass_through(scope, receive, send)
             return
-        request_id = error_masking.new_id()
+        request_id = error_masking.new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         since = time.perf_counter()
         status = 0
@@ -235,30 +251,32 @@ class Shell:
                 ]
             await send(message)
 
-        app = self._shortcuts.get(scope["path"])
+        app = self._fast_routes.get(scope["path"])
         if app is None or any(name == b"origin" for name, _ in scope["headers"]):
             app = self._app
         try:
             await app(scope, receive, protected)
         except asyncio.CancelledError:
-            if not self._pressure.leaving and not abandoned(scope):
+            if not self._load_shedder.shutting_down and not is_cancelled_on_disconnect(scope):
                 raise
-            if not status and not abandoned(scope):
+            if not status and not is_cancelled_on_disconnect(scope):
                 # The time that requests have to end is over.
-                await responses.refuse(Unavailable(LEAVING))(scope, receive, protected)
+                await responses.request_error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, protected)
         except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
-            error_masking.fault(fault)
+            error_masking.log_internal_error(fault)
             if not status:
-                await _apology(request_id)(scope, receive, protected)
+                await _internal_error_response(request_id)(scope, receive, protected)
         finally:
             # Nothing was answered to whoever was gone before.
-            self._metrics.responded(scope["path"], scope["method"], status or GONE, time.perf_counter() - since)
+            self._metrics.record_response(
+                scope["path"], scope["method"], status or CLIENT_CLOSED_REQUEST_STATUS, time.perf_counter() - since
+            )
 
-    async def _stay(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _pass_through(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Keep up a WebSocket, which is no work by itself; or the life of the application."""
         sockets = scope["type"] == "websocket"
-        self._pressure.aside += sockets
+        self._load_shedder.excluded_requests += sockets
         try:
             await self._app(scope, receive, send)
         finally:
-            self._pressure.aside -= sockets
+            self._load_shedder.excluded_requests -= sockets

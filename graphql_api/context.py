@@ -6,8 +6,8 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from graphql_api.auth.audit_author import attribute
-from graphql_api.database.listen import Events
+from graphql_api.auth.audit_author import set_audit_author
+from graphql_api.database.listen import JobChanges
 from graphql_api.observability import operation_stats
 from loaders.core import Loaders
 
@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from graphql_api.auth.crypto import Signer
     from graphql_api.database.database import Database
     from graphql_api.gateways.object_store import Store
-    from graphql_api.limits.buckets import Standing
-    from graphql_api.limits.rate_limiter import Rates
+    from graphql_api.limits.buckets import Reservation
+    from graphql_api.limits.rate_limiter import RateLimiter
     from graphql_api.settings import Settings
 
 
@@ -34,12 +34,12 @@ class Context:
     settings: Settings
     signer: Signer
     store: Store
-    rates: Rates | None = None
+    rate_limiter: RateLimiter | None = None
     """Where the caller's points are; None where nothing is counted."""
-    events: Events = field(default_factory=Events)
-    renewal: Callable[[Actor], Awaitable[Actor]] | None = None
+    job_changes: JobChanges = field(default_factory=JobChanges)
+    reauthenticate: Callable[[Actor], Awaitable[Actor]] | None = None
     """Finds out whether a caller may still ask, and what they may do by now."""
-    standing: Standing | None = field(init=False, default=None)
+    reservation: Reservation | None = field(init=False, default=None)
     """What the operation was charged, once it was."""
     loaders: Loaders = field(init=False)
 
@@ -47,27 +47,27 @@ class Context:
         """Begin with loaders that have read nothing."""
         self.loaders = Loaders(self.database, self.actor, bulk=True)
 
-    def read_anew(self) -> None:
+    def reset_loaders(self) -> None:
         """Forget what was read: what follows sees the change, from the primary."""
         self.loaders = Loaders(self.database, self.actor)
 
-    def end(self) -> None:
+    def close(self) -> None:
         """Break off what the operation still reads when it has ended."""
-        self.loaders.end()
+        self.loaders.cancel_reads()
 
-    async def renew(self) -> None:
+    async def refresh(self) -> None:
         """Let what follows be as new as what an operation of now would see; raises `Unauthenticated`."""
-        if self.renewal is not None:
-            self.actor = await self.renewal(self.actor)
-        self.read_anew()
+        if self.reauthenticate is not None:
+            self.actor = await self.reauthenticate(self.actor)
+        self.reset_loaders()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session that commits at the end; whatever is read afterwards is read anew."""
         async with self.database.transaction() as session:
-            attribute(session, self.actor)
+            set_audit_author(session, self.actor)
             yield session
-        operation_stats.add(messages=session.info.get(operation_stats.MESSAGES, 0))
+        operation_stats.add(messages=session.info.get(operation_stats.MESSAGE_COUNT_KEY, 0))
         if caller := self.actor.api_key_id or self.actor.user_id:
-            await self.database.note_write(caller)
-        self.read_anew()
+            await self.database.record_write(caller)
+        self.reset_loaders()

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Self
 
 
-class Word(StrEnum):
+class DatabaseEnum(StrEnum):
     """A word of the vocabulary: its name is GraphQL's, its value is what the database stores."""
 
     description: str
@@ -19,7 +19,7 @@ class Word(StrEnum):
         return member
 
 
-class AuditAction(Word):
+class AuditAction(DatabaseEnum):
     """Kinds of change."""
 
     CREATE = "insert", "Added."
@@ -27,7 +27,7 @@ class AuditAction(Word):
     DELETE = "delete", "Removed."
 
 
-class AuthType(Word):
+class AuthType(DatabaseEnum):
     """Ways to prove who one is after the password."""
 
     SMS = "sms_auth", "Five-digit code by text message."
@@ -35,7 +35,7 @@ class AuthType(Word):
     WEBAUTHN = "webauthn_auth", "Security key."
 
 
-class Channel(Word):
+class Channel(DatabaseEnum):
     """Ways to send a message."""
 
     EMAIL = "email", "Email."
@@ -43,7 +43,7 @@ class Channel(Word):
     LETTER = "letter", "Printed and posted letter."
 
 
-class ErrorPolicy(Word):
+class ErrorPolicy(DatabaseEnum):
     """What to do when some rows are bad."""
 
     SEND_NOTHING = "send_nothing", "One bad row stops everything."
@@ -53,7 +53,7 @@ class ErrorPolicy(Word):
     )
 
 
-class JobOrderField(Word):
+class JobOrderField(DatabaseEnum):
     """What jobs can be ordered by."""
 
     CREATED_AT = "created_at", "When it was made."
@@ -61,7 +61,7 @@ class JobOrderField(Word):
     PROCESSING_STARTED_AT = "processing_started_at", "When it started; those not started come last."
 
 
-class JobStatus(Word):
+class JobStatus(DatabaseEnum):
     """Where a job stands."""
 
     SCHEDULED = "scheduled", "Waits for its time."
@@ -79,7 +79,7 @@ class JobStatus(Word):
     SENT_TO_DVLA = "sent to dvla", "Letters only, in old data."
 
 
-class KeyType(Word):
+class KeyType(DatabaseEnum):
     """Kinds of API key."""
 
     LIVE = "normal", 'Sends to anyone once the service is live; GOV.UK Notify stores it as "normal".'
@@ -87,7 +87,7 @@ class KeyType(Word):
     TEST = "test", "Goes through every check but nothing leaves: delivery is simulated, nothing is billed or counted."
 
 
-class LengthUnit(Word):
+class LengthUnit(DatabaseEnum):
     """What a message's length is counted in."""
 
     CHARACTERS = "characters", "Text messages."
@@ -95,21 +95,21 @@ class LengthUnit(Word):
     PAGES = "pages", "Letters."
 
 
-class LetterLanguages(Word):
+class LetterLanguages(DatabaseEnum):
     """Languages of a letter."""
 
     ENGLISH = "english", "English only."
     WELSH_THEN_ENGLISH = "welsh_then_english", "Welsh pages, then English ones."
 
 
-class NotificationOrderField(Word):
+class NotificationOrderField(DatabaseEnum):
     """What messages can be ordered by."""
 
     CREATED_AT = "created_at", "When it was accepted."
     JOB_ROW_NUMBER = "job_row_number", "Row in the job's list; only for one job's messages."
 
 
-class NotificationStatus(Word):
+class NotificationStatus(DatabaseEnum):
     """Where a message stands."""
 
     CREATED = "created", "Accepted, waits to be handed to a provider."
@@ -130,7 +130,7 @@ class NotificationStatus(Word):
     CANCELLED = "cancelled", "Stopped before it left."
 
 
-class NotificationStatusGroup(Word):
+class NotificationStatusGroup(DatabaseEnum):
     """Groups that every count and filter uses."""
 
     IN_PROGRESS = "in_progress", "CREATED, SENDING, PENDING and PENDING_VIRUS_CHECK."
@@ -142,7 +142,7 @@ class NotificationStatusGroup(Word):
     CANCELLED = "cancelled", "CANCELLED."
 
 
-class OrganisationFeature(Word):
+class OrganisationFeature(DatabaseEnum):
     """Things that can be switched on for an organisation."""
 
     ASK_TO_JOIN_SERVICE = (
@@ -151,20 +151,20 @@ class OrganisationFeature(Word):
     )
 
 
-class OrganisationOrderField(Word):
+class OrganisationOrderField(DatabaseEnum):
     """What organisations can be ordered by."""
 
     NAME = "name", "Name."
     CREATED_AT = "created_at", "When it was added."
 
 
-class OrganisationPermission(Word):
+class OrganisationPermission(DatabaseEnum):
     """What a member of an organisation may do beyond seeing it."""
 
     MAKE_SERVICES_LIVE = "can_make_services_live", "Approve or refuse a service's request to go live."
 
 
-class OrganisationType(Word):
+class OrganisationType(DatabaseEnum):
     """Kinds of public body."""
 
     CENTRAL = "central", "Central government."
@@ -178,7 +178,7 @@ class OrganisationType(Word):
     OTHER = "other", "Anything else."
 
 
-class Postage(Word):
+class Postage(DatabaseEnum):
     """Classes of post."""
 
     FIRST = "first", "First class."
@@ -188,14 +188,14 @@ class Postage(Word):
     REST_OF_WORLD = "rest-of-world", "Rest of the world; decided by the address."
 
 
-class RecipientNotAllowedReason(Word):
+class RecipientNotAllowedReason(DatabaseEnum):
     """Why a service may send to its team and guest list only."""
 
     TRIAL_MODE = "trial_mode", "In trial, people may send to team members only; API keys also to the guest list."
     TEAM_KEY = "team_key", "Team keys send to team members and the guest list only, even when the service is live."
 
 
-class SearchType(Word):
+class SearchType(DatabaseEnum):
     """What can be searched for."""
 
     ORGANISATION = "organisation", "Organisations by name."
@@ -204,7 +204,7 @@ class SearchType(Word):
     USER = "user", "People by name and address."
 
 
-class ServiceFeature(Word):
+class ServiceFeature(DatabaseEnum):
     """Things that can be switched on for a service."""
 
     EMAIL = "email", "Send emails."
@@ -218,7 +218,7 @@ class ServiceFeature(Word):
     EDIT_FOLDER_PERMISSIONS = "edit_folder_permissions", "Members may differ in the folders they can open."
 
 
-class ServiceOrderField(Word):
+class ServiceOrderField(DatabaseEnum):
     """What services can be ordered by."""
 
     NAME = "name", "Name."
@@ -226,7 +226,7 @@ class ServiceOrderField(Word):
     WENT_LIVE_AT = "went_live_at", "When it went live; those still in trial come last."
 
 
-class ServicePermission(Word):
+class ServicePermission(DatabaseEnum):
     """What a member may do in a service."""
 
     VIEW_ACTIVITY = "view_activity", "See messages, jobs and figures."
@@ -239,7 +239,7 @@ class ServicePermission(Word):
     MANAGE_USERS = "manage_users", "Invite, change and remove members."
 
 
-class ServiceStatus(Word):
+class ServiceStatus(DatabaseEnum):
     """How far a service may go."""
 
     TRIAL = "trial", "Sends only to its own team and, by API key, its guest list, with low daily limits."
@@ -247,21 +247,21 @@ class ServiceStatus(Word):
     ARCHIVED = "archived", "Closed for good: keys revoked, templates archived, the name freed."
 
 
-class SmsEncoding(Word):
+class SmsEncoding(DatabaseEnum):
     """Alphabets of a text message."""
 
     GSM7 = "gsm7", "7-bit, 160 characters in one fragment."
     UCS2 = "ucs2", "16-bit, 70 characters in one fragment."
 
 
-class SortDirection(Word):
+class SortDirection(DatabaseEnum):
     """Direction of an ordering."""
 
     ASC = "asc", "Smallest, earliest or alphabetically first comes first."
     DESC = "desc", "Largest, latest or alphabetically last comes first."
 
 
-class TemplateOrderField(Word):
+class TemplateOrderField(DatabaseEnum):
     """What templates can be ordered by."""
 
     NAME = "name", "Name, then channel."
@@ -269,7 +269,7 @@ class TemplateOrderField(Word):
     UPDATED_AT = "updated_at", "When it last changed."
 
 
-class UserErrorCode(Word):
+class UserErrorCode(DatabaseEnum):
     """Reasons a mutation can be refused."""
 
     REQUIRED = "REQUIRED", "A value is missing or empty."
@@ -351,7 +351,7 @@ class UserErrorCode(Word):
     GO_LIVE_CHECKLIST_INCOMPLETE = "GO_LIVE_CHECKLIST_INCOMPLETE", "The go-live checklist has gaps."
 
 
-class UserOrderField(Word):
+class UserOrderField(DatabaseEnum):
     """What people can be ordered by."""
 
     NAME = "name", "Name."
@@ -359,7 +359,7 @@ class UserOrderField(Word):
     CREATED_AT = "created_at", "When they registered."
 
 
-class UserState(Word):
+class UserState(DatabaseEnum):
     """Whether a person can sign in."""
 
     PENDING = "pending", "Registered, has not yet proved both email address and phone."

@@ -37,10 +37,10 @@ if TYPE_CHECKING:
 
     from graphql_api.enums import Channel, LengthUnit, RecipientNotAllowedReason
 
-Path = tuple[str, ...]
+ArgumentPath = tuple[str, ...]
 
 
-class Refusal(Exception):
+class RequestError(Exception):
     """The request cannot be answered; `code` and `extensions` reach the caller, and so does the message."""
 
     code: ClassVar[str]
@@ -52,7 +52,7 @@ class Refusal(Exception):
         self.extensions: dict[str, Any] = {"code": self.code} | extensions
 
 
-class Unauthenticated(Refusal):
+class Unauthenticated(RequestError):
     """Nobody is signed in, or the token is no good."""
 
     code = "UNAUTHENTICATED"
@@ -62,7 +62,7 @@ class Unauthenticated(Refusal):
         super().__init__(message)
 
 
-class Forbidden(Refusal):
+class Forbidden(RequestError):
     """The caller sees the object but lacks a permission."""
 
     code = "FORBIDDEN"
@@ -72,19 +72,19 @@ class Forbidden(Refusal):
         super().__init__(message or f"This needs the permission {permission}.", requiredPermission=permission)
 
 
-class BadRequest(Refusal):
+class BadRequest(RequestError):
     """A value of the request is malformed."""
 
     code = "BAD_REQUEST"
 
 
-class QueryTooComplex(Refusal):
+class QueryTooComplex(RequestError):
     """The document costs more than a request may."""
 
     code = "QUERY_TOO_COMPLEX"
 
 
-class TooManyRequests(Refusal):
+class TooManyRequests(RequestError):
     """The caller has spent their points."""
 
     code = "RATE_LIMITED"
@@ -96,7 +96,7 @@ class TooManyRequests(Refusal):
         self.retry_after = seconds
 
 
-class Unavailable(Refusal):
+class Unavailable(RequestError):
     """Something that the answer needs is away for the moment."""
 
     code = "UNAVAILABLE"
@@ -105,14 +105,14 @@ class Unavailable(Refusal):
 class DomainError(Exception):
     """Something that the person at the frontend can put right."""
 
-    def __init__(self, message: str, code: UserErrorCode, path: Path = ()) -> None:
+    def __init__(self, message: str, code: UserErrorCode, path: ArgumentPath = ()) -> None:
         """Say it in a sentence fit to show to a person; `path` is made of the domain's argument names."""
         super().__init__(message)
         self.message = message
         self.code = code
         self.path = path
 
-    def under(self, *prefix: str) -> DomainError:
+    def with_path_prefix(self, *prefix: str) -> DomainError:
         """Put the place one level deeper, as for an item of a list; answers itself."""
         self.path = (*prefix, *self.path)
         return self
@@ -267,7 +267,7 @@ class Problems(DomainError):
         self.problems = list(problems)
 
 
-def refuse(problems: Sequence[DomainError]) -> None:
+def raise_problems(problems: Sequence[DomainError]) -> None:
     """Raise what has been collected: nothing, the one, or all as `Problems`."""
     if len(problems) == 1:
         raise problems[0]
@@ -275,5 +275,5 @@ def refuse(problems: Sequence[DomainError]) -> None:
         raise Problems(problems)
 
 
-class Complaint(Exception):
+class CommandError(Exception):
     """The command cannot go on; its text tells why, and what to do."""

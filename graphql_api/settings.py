@@ -15,9 +15,9 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict, Settin
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 
-PRIVATE = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1", "fc00::/7"]
+PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/8", "::1", "fc00::/7"]
 KeyRing = Annotated[list[SecretStr], NoDecode]
 
 
@@ -93,7 +93,7 @@ class Settings(BaseSettings):
     """Those of them that are one person's or one key's."""
     connections_per_address: int = 200
     """How many connections one address may hold to one process; those of `proxies` are not counted."""
-    proxies: list[IPvAnyNetwork] = Field(default_factory=lambda: [ip_network(one) for one in PRIVATE])
+    proxies: list[IPvAnyNetwork] = Field(default_factory=lambda: [ip_network(one) for one in PRIVATE_NETWORKS])
     """Networks from which load balancers pass on what others ask; this machine and private ones unless said."""
     cors_origins: list[str] = Field(default_factory=list)
     introspection: Literal["everyone", "signed-in", "nobody"] = "signed-in"
@@ -131,7 +131,7 @@ class Settings(BaseSettings):
 
     @field_validator("secret_key", mode="before")
     @classmethod
-    def _one_or_several(cls, value: Any) -> Any:
+    def _parse_secret_key(cls, value: Any) -> Any:
         """A JSON list of keys, or one key as it is; the first signs, all are accepted."""
         if isinstance(value, str):
             if value.startswith("["):
@@ -150,49 +150,49 @@ class Settings(BaseSettings):
         return any(there in network for network in self.proxies)
 
     @property
-    def development(self) -> bool:
+    def is_development(self) -> bool:
         """Whether this is a developer's own machine: the explorer is served and introspection is open."""
         return self.environment == "development"
 
     @property
-    def notice(self) -> float:
+    def shutdown_notice_seconds(self) -> float:
         """Seconds between SIGTERM and the end of accepting."""
         if self.shutdown_notice is not None:
             return self.shutdown_notice
         return 5 if self.environment == "production" else 0
 
     @property
-    def points_rate(self) -> int:
+    def effective_points_per_minute(self) -> int:
         """Points a minute; so many on a developer's own machine that only a loop would notice."""
         if self.points_per_minute is not None:
             return self.points_per_minute
-        return 600_000 if self.development else 3_000
+        return 600_000 if self.is_development else 3_000
 
     @cached_property
-    def primary(self) -> URL:
+    def primary_url(self) -> URL:
         """Where to write; refuses to guess."""
         if self.database_url is None:
             raise ValueError("Set DATABASE_URL, or use `./run dev`, which starts a PostgreSQL of its own.")
         return asyncpg_url(self.database_url.get_secret_value())
 
     @property
-    def plain_url(self) -> str:
+    def libpq_url(self) -> str:
         """DATABASE_URL as asyncpg and PostgreSQL's own programs take it, with its password."""
-        return _plain(self.primary)
+        return _libpq_url(self.primary_url)
 
     @property
     def listen_url(self) -> str | None:
         """Where to listen, likewise; None where there is only a pooler."""
         if self.database_url_listen is not None:
-            return _plain(asyncpg_url(self.database_url_listen.get_secret_value()))
-        return None if self.database_through_pooler or self.database_url is None else self.plain_url
+            return _libpq_url(asyncpg_url(self.database_url_listen.get_secret_value()))
+        return None if self.database_through_pooler or self.database_url is None else self.libpq_url
 
     @cached_property
-    def bulk(self) -> URL | None:
+    def replica_url(self) -> URL | None:
         """Where to read what may be a moment old; None for the primary."""
         if self.database_url_bulk is None:
             return None
-        return asyncpg_url(self.database_url_bulk.get_secret_value(), preferring="prefer-standby")
+        return asyncpg_url(self.database_url_bulk.get_secret_value(), target_session_attrs="prefer-standby")
 
     @cached_property
     def secret_keys(self) -> list[bytes]:
@@ -209,13 +209,13 @@ class Settings(BaseSettings):
         return self.dangerous_salt.get_secret_value().encode()
 
 
-SEVERAL_HOSTS = re.compile(
+MULTI_HOST_URL = re.compile(
     r"(?P<begin>\w[\w+]*://(?:[^@/?]*@)?)(?P<hosts>[^/?@]*,[^/?@]*)(?P<end>/[^?]*)?(?:\?(?P<query>.*))?"
 )
 """A URL as libpq takes it, with hosts and their ports between commas."""
 
 
-def asyncpg_url(url: str, *, preferring: str = "read-write") -> URL:
+def asyncpg_url(url: str, *, target_session_attrs: str = "read-write") -> URL:
     """A plain `postgresql://` URL, for SQLAlchemy's asyncpg dialect; several hosts may stand between commas.
 
     Of several hosts the first is taken that is as `preferring` says, unless `target_session_attrs` of the URL says
@@ -223,25 +223,25 @@ def asyncpg_url(url: str, *, preferring: str = "read-write") -> URL:
     """
     made = None
     with contextlib.suppress(ArgumentError, ValueError):
-        made = make_url(_hosts_as_arguments(url))
+        made = make_url(_move_hosts_to_query(url))
     if made is None or made.get_backend_name() not in ("postgresql", "postgres"):
         raise ValueError("DATABASE_URL must be like postgresql://user:password@host/database.")
     if "sslmode" in made.query:
         made = made.difference_update_query(["sslmode"]).update_query_dict({"ssl": made.query["sslmode"]})
     hosts = made.query.get("host", "")
     if (isinstance(hosts, tuple) or "," in hosts) and "target_session_attrs" not in made.query:
-        made = made.update_query_dict({"target_session_attrs": preferring})
+        made = made.update_query_dict({"target_session_attrs": target_session_attrs})
     return made.set(drivername="postgresql+asyncpg")
 
 
-def _plain(url: URL) -> str:
+def _libpq_url(url: URL) -> str:
     if "ssl" in url.query:
         url = url.difference_update_query(["ssl"]).update_query_dict({"sslmode": url.query["ssl"]})
     return url.set(drivername="postgresql").render_as_string(hide_password=False)
 
 
-def _hosts_as_arguments(url: str) -> str:
-    found = SEVERAL_HOSTS.fullmatch(url)
+def _move_hosts_to_query(url: str) -> str:
+    found = MULTI_HOST_URL.fullmatch(url)
     if found is None:
         return url
     pairs = [host.rpartition(":") if ":" in host else (host, ":", "5432") for host in found["hosts"].split(",")]
@@ -250,21 +250,21 @@ def _hosts_as_arguments(url: str) -> str:
     return f"{found['begin']}{found['end'] or '/'}?{arguments}"
 
 
-def read_settings(*, complete: bool = False) -> Settings:
+def read_settings(*, require_complete: bool = False) -> Settings:
     """The settings; `complete` complains now of those that a process could not do without."""
     try:
         settings = Settings()
-        if complete or settings.database_url:
-            _ = settings.primary, settings.bulk
-        if complete:
+        if require_complete or settings.database_url:
+            _ = settings.primary_url, settings.replica_url
+        if require_complete:
             _ = settings.secret_keys, settings.salt
     except ValidationError as error:
         wrong = [f"{str(one['loc'][0]).upper()}: {one['msg']}" for one in error.errors(include_input=False)]
-        raise Complaint("Settings are wrong. " + ". ".join(wrong) + ".") from error
+        raise CommandError("Settings are wrong. " + ". ".join(wrong) + ".") from error
     except SettingsError as error:
         # Which one it is, only its sentence tells.
         name = str(error).split('"')[1].upper()
-        raise Complaint(f"Settings are wrong. {name}: Input should be JSON.") from error
+        raise CommandError(f"Settings are wrong. {name}: Input should be JSON.") from error
     except ValueError as error:
-        raise Complaint(str(error)) from error
+        raise CommandError(str(error)) from error
     return settings

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from graphql_api.enums import NotificationStatus, NotificationStatusGroup
 
-_IN_GROUPS = {
+_STATUSES_BY_GROUP = {
     NotificationStatusGroup.IN_PROGRESS: (
         NotificationStatus.CREATED,
         NotificationStatus.SENDING,
@@ -22,24 +22,24 @@ _IN_GROUPS = {
     ),
     NotificationStatusGroup.CANCELLED: (NotificationStatus.CANCELLED,),
 }
-_BY_STATUS = {status.value: group for group, statuses in _IN_GROUPS.items() for status in statuses}
-_STATUSES: dict[str, NotificationStatus] = {status.value: status for status in NotificationStatus}
-OLD_FAILURE = "failed"
+_GROUP_BY_VALUE = {status.value: group for group, statuses in _STATUSES_BY_GROUP.items() for status in statuses}
+_STATUS_BY_VALUE: dict[str, NotificationStatus] = {status.value: status for status in NotificationStatus}
+LEGACY_FAILED_STATUS = "failed"
 """A status of old rows only, read as a technical failure."""
-_BY_STATUS[OLD_FAILURE] = _BY_STATUS[NotificationStatus.TECHNICAL_FAILURE.value]
+_GROUP_BY_VALUE[LEGACY_FAILED_STATUS] = _GROUP_BY_VALUE[NotificationStatus.TECHNICAL_FAILURE.value]
 
 
 def status_of(stored: str) -> NotificationStatus:
     """The status that a row's text means."""
-    return NotificationStatus.TECHNICAL_FAILURE if stored == OLD_FAILURE else _STATUSES[stored]
+    return NotificationStatus.TECHNICAL_FAILURE if stored == LEGACY_FAILED_STATUS else _STATUS_BY_VALUE[stored]
 
 
 def group_of(stored: str) -> NotificationStatusGroup:
     """The group that a row's status counts in."""
-    return _BY_STATUS[stored]
+    return _GROUP_BY_VALUE[stored]
 
 
-def stored_in(group: NotificationStatusGroup) -> list[str]:
+def stored_values(group: NotificationStatusGroup) -> list[str]:
     """Every text that rows of a group may hold."""
-    texts = [status.value for status in _IN_GROUPS[group]]
-    return [*texts, OLD_FAILURE] if group is NotificationStatusGroup.FAILED else texts
+    texts = [status.value for status in _STATUSES_BY_GROUP[group]]
+    return [*texts, LEGACY_FAILED_STATUS] if group is NotificationStatusGroup.FAILED else texts

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from pgqueuer.ports.driver import Driver
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
-JSON = bool | int | float | str | None | Sequence["JSON"] | Mapping[str, "JSON"]
+JSONValue = bool | int | float | str | None | Sequence["JSONValue"] | Mapping[str, "JSONValue"]
 """What a payload is made of: ids and words, never anything personal."""
 
 
@@ -37,7 +37,7 @@ class Task(StrEnum):
     """`{"kind", "user_id", ...}`: a message of the platform to a person, such as a code to sign in with."""
 
 
-class InTransaction:
+class TransactionDriver:
     """The queue's statements on the connection, and in the transaction, of a session of ours."""
 
     def __init__(self, connection: AsyncConnection) -> None:
@@ -56,10 +56,10 @@ class InTransaction:
 async def enqueue(
     tx: AsyncSession,
     task: str,
-    payload: Mapping[str, JSON],
+    payload: Mapping[str, JSONValue],
     *,
-    due: datetime | None = None,
-    dedupe: str | None = None,
+    due_at: datetime | None = None,
+    dedupe_key: str | None = None,
     priority: int = 0,
 ) -> None:
     """Ask the worker for something, when the transaction of `tx` commits.
@@ -67,35 +67,35 @@ async def enqueue(
     `due` is naive UTC, None for at once. While a task with the same `dedupe` waits or runs, another is left out.
     The highest priority goes first.
     """
-    await enqueue_all(tx, task, [payload], due=due, dedupes=[dedupe], priority=priority)
+    await enqueue_all(tx, task, [payload], due_at=due_at, dedupe_keys=[dedupe_key], priority=priority)
 
 
 async def enqueue_all(
     tx: AsyncSession,
     task: str,
-    payloads: Sequence[Mapping[str, JSON]],
+    payloads: Sequence[Mapping[str, JSONValue]],
     *,
-    due: datetime | None = None,
-    dedupes: Sequence[str | None] | None = None,
+    due_at: datetime | None = None,
+    dedupe_keys: Sequence[str | None] | None = None,
     priority: int = 0,
 ) -> None:
     """Ask the worker for the same thing of several payloads, in one statement."""
     if not payloads:
         return
     count = len(payloads)
-    wait = max(due - utcnow(), timedelta()) if due else timedelta()
-    driver = cast("Driver", InTransaction(await tx.connection()))
+    wait = max(due_at - utcnow(), timedelta()) if due_at else timedelta()
+    driver = cast("Driver", TransactionDriver(await tx.connection()))
     await Queries(driver).enqueue(
         [task] * count,
         [orjson.dumps(payload) for payload in payloads],
         [priority] * count,
         [wait] * count,
-        [f"{task} {dedupe}" if dedupe else None for dedupe in dedupes or [None] * count],
+        [f"{task} {dedupe}" if dedupe else None for dedupe in dedupe_keys or [None] * count],
         on_conflict="skip",
     )
 
 
-_RUN_HELD = text(
+_REQUEUE_HELD = text(
     """
     UPDATE pgqueuer SET status = 'queued', attempts = 0, dedupe_key = NULL, queue_manager_id = NULL,
         execute_after = now(), updated = now()
@@ -108,7 +108,7 @@ _RUN_HELD = text(
     RETURNING id
     """
 )
-_FORGET = text(
+_DELETE_OLD_LOG = text(
     """
     DELETE FROM pgqueuer_log
     WHERE id IN (SELECT id FROM pgqueuer_log WHERE created < now() - interval '7 days' LIMIT 10000)
@@ -117,14 +117,14 @@ _FORGET = text(
 )
 
 
-async def run_held(tx: AsyncSession) -> int:
+async def requeue_held(tx: AsyncSession) -> int:
     """Give tasks that failed, and were held, another chance each hour for three days; answers how many.
 
     Those that nobody would be glad of so late, messages of the platform, stay held.
     """
-    return len((await tx.execute(_RUN_HELD, {"except": Task.PLATFORM_MESSAGE.value})).all())
+    return len((await tx.execute(_REQUEUE_HELD, {"except": Task.PLATFORM_MESSAGE.value})).all())
 
 
-async def forget_runs(tx: AsyncSession) -> int:
+async def delete_old_log(tx: AsyncSession) -> int:
     """Delete the log of tasks that ran more than a week ago, ten thousand lines at a time; answers how many."""
-    return len((await tx.execute(_FORGET)).all())
+    return len((await tx.execute(_DELETE_OLD_LOG)).all())

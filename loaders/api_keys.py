@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 by_id = row(ApiKey.id)
 service = one(ApiKey.service)
 # Of the key itself, Notify makes its revoker the creator.
-first_version = One(("id",), row(ApiKeyHistory.id, ApiKeyHistory.version, implied=True), fixed=(1,))
+first_version = One(("id",), row(ApiKeyHistory.id, ApiKeyHistory.version, inherits_visibility=True), key_suffix=(1,))
 created_by = one(ApiKey.created_by)
 lifetime = one(ApiKey.lifetime)
 revoked_by = one(ApiKeyLifetime.revoked_by)
 
 
-class Days(NamedTuple):
+class ApiKeyDays(NamedTuple):
     """A key and a run of London days, both ends included."""
 
     api_key_id: UUID
@@ -37,7 +37,7 @@ class Days(NamedTuple):
     last: date
 
 
-_WANTED = (
+_REQUESTED_DAYS = (
     func.unnest(
         bindparam("keys", type_=ARRAY(Uuid())),
         bindparam("firsts", type_=ARRAY(Date())),
@@ -46,9 +46,9 @@ _WANTED = (
     .table_valued("api_key_id", "first", "last", with_ordinality="place")
     .render_derived(name="wanted")
 )
-_USAGE = (
+_USAGE_STATEMENT = (
     select(
-        _WANTED.c.place,
+        _REQUESTED_DAYS.c.place,
         ApiKeyUsage.day,
         ApiKeyUsage.requests,
         ApiKeyUsage.succeeded,
@@ -58,19 +58,21 @@ _USAGE = (
         ApiKeyUsage.cost,
         ApiKeyUsage.total_ms,
     )
-    .join(_WANTED, ApiKeyUsage.api_key_id == _WANTED.c.api_key_id)
-    .where(ApiKeyUsage.day.between(_WANTED.c.first, _WANTED.c.last))
+    .join(_REQUESTED_DAYS, ApiKeyUsage.api_key_id == _REQUESTED_DAYS.c.api_key_id)
+    .where(ApiKeyUsage.day.between(_REQUESTED_DAYS.c.first, _REQUESTED_DAYS.c.last))
 )
 
 
-@batch(missing=dict, bulk=True)
-async def usage(connection: AsyncConnection, actor: Actor, keys: Sequence[Days]) -> Mapping[Days, dict[date, Any]]:
+@batch(default_factory=dict, bulk=True)
+async def usage(
+    connection: AsyncConnection, actor: Actor, keys: Sequence[ApiKeyDays]
+) -> Mapping[ApiKeyDays, dict[date, Any]]:
     """What keys did, by the day; days without anything are left out."""
-    predicate = visibility.visible(ApiKeyUsage, visibility.scope(actor))
-    statement = _USAGE if predicate is None else _USAGE.where(predicate)
+    predicate = visibility.row_predicate(ApiKeyUsage, visibility.visibility_scope(actor))
+    statement = _USAGE_STATEMENT if predicate is None else _USAGE_STATEMENT.where(predicate)
     ids, firsts, lasts = zip(*keys, strict=True)
     values = {"keys": list(ids), "firsts": list(firsts), "lasts": list(lasts)}
-    found: dict[Days, dict[date, Any]] = {}
-    for day in await connection.execute(statement, visibility.values(actor) | values):
+    found: dict[ApiKeyDays, dict[date, Any]] = {}
+    for day in await connection.execute(statement, visibility.bind_values(actor) | values):
         found.setdefault(keys[day.place - 1], {})[day.day] = day
     return found

@@ -8,13 +8,13 @@ from sqlalchemy import Text, Uuid, any_, bindparam, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.models import Change
-from loaders.core import AnyOf, Equals, Filter, Page, Shown, Within, by, one, pages
+from loaders.core import AnyOf, CustomFilter, Equals, Filter, Page, Within, one, ordered_by, table_page
 from loaders.core.filters import uuid_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-OBJECTS = {
+OBJECT_TYPES = {
     "annual_billing": "Service",
     "api_key_lifetimes": "ApiKey",
     "api_keys": "ApiKey",
@@ -56,24 +56,26 @@ OBJECTS = {
 """What a row of each table is, or is part of."""
 
 
-def _tables_of(objects: Sequence[str]) -> list[str]:
-    return [table for table, kind in OBJECTS.items() if kind in objects]
+def _tables_of_types(object_types: Sequence[str]) -> list[str]:
+    return [table for table, kind in OBJECT_TYPES.items() if kind in object_types]
 
 
 FILTERS: dict[str, Filter] = {
-    "object_types": Shown(lambda name: Change.table_name == any_(bindparam(name, type_=ARRAY(Text()))), _tables_of),
+    "object_types": CustomFilter(
+        lambda name: Change.table_name == any_(bindparam(name, type_=ARRAY(Text()))), _tables_of_types
+    ),
     "object_id": Equals(Change.row_id),
-    "actor_id": Shown(
+    "actor_id": CustomFilter(
         lambda name: func.coalesce(Change.actor_user_id, Change.actor_api_key_id) == bindparam(name, type_=Uuid()),
         uuid_or_none,
     ),
     "actions": AnyOf(Change.operation),
     "occurred_at": Within(Change.occurred_at),
 }
-_latest = by(Change.occurred_at, Change.id, descending=True)
+_latest_first = ordered_by(Change.occurred_at, Change.id, descending=True)
 
-changes = pages(Change, _latest, filters=FILTERS, bulk=True)
-of_service = Page(Change, Change.service_id, "id", _latest, filters=FILTERS, bulk=True)
-of_organisation = Page(Change, Change.organisation_id, "id", _latest, filters=FILTERS, bulk=True)
+changes = table_page(Change, _latest_first, filters=FILTERS, bulk=True)
+of_service = Page(Change, Change.service_id, "id", _latest_first, filters=FILTERS, bulk=True)
+of_organisation = Page(Change, Change.organisation_id, "id", _latest_first, filters=FILTERS, bulk=True)
 actor_user = one(Change.actor_user)
 actor_api_key = one(Change.actor_api_key)

@@ -19,53 +19,57 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-LARGE_CHANGE = 0.05
+ALERT_MIN_CHANGE_FRACTION = 0.05
 """Share of a table's rows by which it may move in a day."""
-FEW = 100
+ALERT_MIN_CHANGE_ROWS = 100
 """Rows by which any table may move."""
-SHRINKING = ("notifications",)
+TABLES_ALLOWED_TO_SHRINK = ("notifications",)
 """Tables that may lose any number: messages leave when they have been kept for long enough."""
 
 
-class Stretch(NamedTuple):
+class TimeRange(NamedTuple):
     """From an instant, included, to another, not included; naive UTC."""
 
     since: datetime
     until: datetime
 
 
-def _seen(model: Any, statement: Select[Any], actor: Actor) -> Select[Any]:
-    predicate = visibility.visible(model, visibility.scope(actor))
+def _visible_rows(model: Any, statement: Select[Any], actor: Actor) -> Select[Any]:
+    predicate = visibility.row_predicate(model, visibility.visibility_scope(actor))
     return statement if predicate is None else statement.where(predicate)
 
 
-_SNAPSHOTS = select(*HealthSnapshot.__table__.columns)
+_SNAPSHOT_STATEMENT = select(*HealthSnapshot.__table__.columns)
 
 
 @batch(key=lambda _: 0)
 async def latest(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Any]:
     """The latest snapshot."""
-    statement = _seen(HealthSnapshot, _SNAPSHOTS, actor).order_by(HealthSnapshot.taken_at.desc()).limit(1)
+    statement = (
+        _visible_rows(HealthSnapshot, _SNAPSHOT_STATEMENT, actor).order_by(HealthSnapshot.taken_at.desc()).limit(1)
+    )
     return dict.fromkeys(keys, (await connection.execute(statement)).first())
 
 
-@batch(missing=list)
-async def history(connection: AsyncConnection, actor: Actor, keys: Sequence[Stretch]) -> Mapping[Stretch, list[Any]]:
+@batch(default_factory=list)
+async def history(
+    connection: AsyncConnection, actor: Actor, keys: Sequence[TimeRange]
+) -> Mapping[TimeRange, list[Any]]:
     """Snapshots of stretches of time, the earliest first."""
     found = {}
     for stretch in keys:
-        statement = _seen(HealthSnapshot, _SNAPSHOTS, actor).where(
+        statement = _visible_rows(HealthSnapshot, _SNAPSHOT_STATEMENT, actor).where(
             HealthSnapshot.taken_at >= stretch.since, HealthSnapshot.taken_at < stretch.until
         )
         found[stretch] = list((await connection.execute(statement.order_by(HealthSnapshot.taken_at))).all())
     return found
 
 
-@batch(key=lambda _: 0, missing=list)
+@batch(key=lambda _: 0, default_factory=list)
 async def row_count_alerts(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Any]:
     """Tables whose latest count is far from the one before: by more than a share, and by more than a few rows."""
     earlier = TableCount.taken_at.desc()
-    counts = _seen(
+    counts = _visible_rows(
         TableCount,
         select(
             TableCount.table_name,
@@ -81,9 +85,9 @@ async def row_count_alerts(connection: AsyncConnection, actor: Actor, keys: Sequ
         select(counts.c.table_name, counts.c.taken_at, counts.c.row_count, counts.c.before)
         .where(
             counts.c.place == 1,
-            moved > FEW,
-            moved > LARGE_CHANGE * counts.c.before,
-            counts.c.table_name.not_in(SHRINKING) | (counts.c.row_count > counts.c.before),
+            moved > ALERT_MIN_CHANGE_ROWS,
+            moved > ALERT_MIN_CHANGE_FRACTION * counts.c.before,
+            counts.c.table_name.not_in(TABLES_ALLOWED_TO_SHRINK) | (counts.c.row_count > counts.c.before),
         )
         .order_by(counts.c.table_name)
     )

@@ -11,7 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from graphql_api import statuses
 from graphql_api.enums import JobStatus, NotificationStatusGroup
 from graphql_api.models import Job, JobRun, NotificationAllTime, NotificationStatusFact, Service, Template
-from loaders.core import AnyOf, Equals, Filter, Switch, Within, batch, by, last_if_null, newest, one, page, row
+from loaders.core import AnyOf, Equals, Filter, Switch, Within, batch, newest, nulls_last, one, ordered_by, page, row
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,12 +25,12 @@ FILTERS: dict[str, Filter] = {
     "statuses": AnyOf(Job.job_status),
     "template_id": Equals(Job.template_id),
     "created_at": Within(Job.created_at),
-    "archived": Switch(yes=Job.archived.is_(True), no=Job.archived.is_(False)),
+    "archived": Switch(if_true=Job.archived.is_(True), if_false=Job.archived.is_(False)),
 }
 _ORDERS = {
-    "created_at": by(Job.created_at, Job.id),
-    "scheduled_for": last_if_null(Job.scheduled_for, Job.id),
-    "processing_started_at": last_if_null(Job.processing_started, Job.id),
+    "created_at": ordered_by(Job.created_at, Job.id),
+    "scheduled_for": nulls_last(Job.scheduled_for, Job.id),
+    "processing_started_at": nulls_last(Job.processing_started, Job.id),
 }
 
 by_id = row(Job.id)
@@ -39,11 +39,11 @@ of_template = page(Template.jobs, newest(Job), orders=_ORDERS, filters=FILTERS)
 
 service = one(Job.service)
 # Whoever sees a job sees what it sends, though its template may lie in a folder that is closed to them.
-template = one(Job.template, implied=True)
-template_version = one(Job.template_as_sent, implied=True)
+template = one(Job.template, inherits_visibility=True)
+template_version = one(Job.template_as_sent, inherits_visibility=True)
 created_by = one(Job.created_by)
 run = one(Job.run)
-made_with = one(JobRun.api_key)
+created_with = one(JobRun.api_key)
 
 
 class Progress(NamedTuple):
@@ -74,26 +74,26 @@ class Progress(NamedTuple):
         return not self.in_progress and (self.ended or self.created >= self.total)
 
 
-_ENDED = frozenset({JobStatus.CANCELLED.value, JobStatus.SENDING_LIMITS_EXCEEDED.value})
+_ENDED_STATUSES = frozenset({JobStatus.CANCELLED.value, JobStatus.SENDING_LIMITS_EXCEEDED.value})
 
 
-_WANTED = any_(bindparam("jobs", type_=ARRAY(Uuid())))
-_ROWS = (
+_ANY_JOB_ID = any_(bindparam("jobs", type_=ARRAY(Uuid())))
+_ROW_COUNTS = (
     select(literal(False).label("facts"), NotificationAllTime.job_id, NotificationAllTime.status, func.count())
-    .where(NotificationAllTime.job_id == _WANTED)
+    .where(NotificationAllTime.job_id == _ANY_JOB_ID)
     .group_by(NotificationAllTime.job_id, NotificationAllTime.status)
 )
-_FACTS = (
+_FACT_COUNTS = (
     select(
         literal(True),
         NotificationStatusFact.job_id,
         NotificationStatusFact.notification_status,
         func.sum(NotificationStatusFact.notification_count),
     )
-    .where(NotificationStatusFact.job_id == _WANTED)
+    .where(NotificationStatusFact.job_id == _ANY_JOB_ID)
     .group_by(NotificationStatusFact.job_id, NotificationStatusFact.notification_status)
 )
-_COUNTS: Any = union_all(_ROWS, _FACTS)
+_COUNTS_STATEMENT: Any = union_all(_ROW_COUNTS, _FACT_COUNTS)
 
 
 @batch(key=lambda job: (job.id, job.notification_count, job.job_status))
@@ -106,7 +106,7 @@ async def progress(connection: AsyncConnection, actor: Actor, keys: Sequence[Any
     rows: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
     facts: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)
     values = {"jobs": list({key[0] for key in keys})}
-    for is_fact, job_id, status, count in await connection.execute(_COUNTS, values):
+    for is_fact, job_id, status, count in await connection.execute(_COUNTS_STATEMENT, values):
         if status is not None:
             (facts if is_fact else rows)[job_id][statuses.group_of(status)] += count
     return {
@@ -127,5 +127,5 @@ def _progress(total: int, status: str, counts: Mapping[NotificationStatusGroup, 
         delivered=counts.get(NotificationStatusGroup.DELIVERED, 0),
         failed=counts.get(NotificationStatusGroup.FAILED, 0),
         cancelled=counts.get(NotificationStatusGroup.CANCELLED, 0),
-        ended=status in _ENDED,
+        ended=status in _ENDED_STATUSES,
     )

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.enums import ServicePermission
 from graphql_api.models import Service, ServiceMemberPermission, ServiceMembership, User
-from loaders.core import Shown, batch, by, one, page
+from loaders.core import CustomFilter, batch, one, ordered_by, page
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -19,11 +19,11 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-service = one(ServiceMembership.service, implied=True)
-user = one(ServiceMembership.user, implied=True)
+service = one(ServiceMembership.service, inherits_visibility=True)
+user = one(ServiceMembership.user, inherits_visibility=True)
 
 
-def _having_all(name: str) -> ColumnElement[bool]:
+def _has_all_permissions(name: str) -> ColumnElement[bool]:
     """The member has every permission of an array without repetitions."""
     held = ServiceMemberPermission
     wanted: Any = bindparam(name, type_=ARRAY(held.permission.type))
@@ -44,13 +44,15 @@ def _having_all(name: str) -> ColumnElement[bool]:
 
 of_service = page(
     Service.memberships,
-    by(ServiceMembership.user_id),
-    filters={"has_permissions": Shown(_having_all, lambda words: sorted({word.value for word in words}))},
+    ordered_by(ServiceMembership.user_id),
+    filters={
+        "has_permissions": CustomFilter(_has_all_permissions, lambda words: sorted({word.value for word in words}))
+    },
     where=ServiceMembership.user_id.in_(select(User.id).where(User.state == "active").correlate(None)),
 )
 
 
-@batch(key=lambda membership: (membership.user_id, membership.service_id), missing=list)
+@batch(key=lambda membership: (membership.user_id, membership.service_id), default_factory=list)
 async def permissions(
     connection: AsyncConnection, actor: Actor, keys: Sequence[tuple[UUID, UUID]]
 ) -> Mapping[tuple[UUID, UUID], list[ServicePermission]]:

@@ -8,8 +8,8 @@ from sqlalchemy import Uuid, and_, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.models import Organisation, OrganisationDomain, OrganisationFeature, Service
-from loaders.core import AnyOf, Contains, Equals, Switch, batch, by, many, one, page, pages, row
-from loaders.core.orders import preferring
+from loaders.core import AnyOf, Contains, Equals, Switch, batch, many, one, ordered_by, page, row, table_page
+from loaders.core.orders import true_first
 from loaders.services import FILTERS, ORDERS
 from loaders.services import by_name as by_service_name
 
@@ -21,32 +21,32 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 by_id = row(Organisation.id)
-by_name = by(Organisation.name, Organisation.id)
+by_name = ordered_by(Organisation.name, Organisation.id)
 
-organisations = pages(
+organisations = table_page(
     Organisation,
     by_name,
-    orders={"name": by_name, "created_at": by(Organisation.created_at, Organisation.id)},
+    orders={"name": by_name, "created_at": ordered_by(Organisation.created_at, Organisation.id)},
     filters={
         "name_contains": Contains(Organisation.name),
         "types": AnyOf(Organisation.organisation_type),
         "active": Equals(Organisation.active),
         "agreement_signed": Switch(
-            yes=Organisation.agreement_signed.is_(True), no=Organisation.agreement_signed.is_not(True)
+            if_true=Organisation.agreement_signed.is_(True), if_false=Organisation.agreement_signed.is_not(True)
         ),
     },
 )
 services = page(
-    Organisation.services, preferring(Service.active, Service.name, Service.id), orders=ORDERS, filters=FILTERS
+    Organisation.services, true_first(Service.active, Service.name, Service.id), orders=ORDERS, filters=FILTERS
 )
-_live = and_(Service.active, Service.restricted.is_(False), Service.count_as_live)
-live_services = page(Organisation.services, by_service_name, where=_live)
-domains = many(Organisation.domains, by(OrganisationDomain.domain))
-features = many(Organisation.features, by(OrganisationFeature.permission))
+_is_live = and_(Service.active, Service.restricted.is_(False), Service.count_as_live)
+live_services = page(Organisation.services, by_service_name, where=_is_live)
+domains = many(Organisation.domains, ordered_by(OrganisationDomain.domain))
+features = many(Organisation.features, ordered_by(OrganisationFeature.permission))
 agreement_signed_by = one(Organisation.agreement_signed_by)
 
 
-@batch(key=lambda organisation: organisation.id, missing=lambda: 0, bulk=True)
+@batch(key=lambda organisation: organisation.id, default_factory=lambda: 0, bulk=True)
 async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
     """Live services that count as live: a figure of the organisation's, which counts those that one cannot see too."""
     del actor
@@ -54,7 +54,7 @@ async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Se
         select(Service.organisation_id, func.count())
         .where(
             Service.organisation_id == any_(bindparam("organisations", type_=ARRAY(Uuid()))),
-            _live,
+            _is_live,
         )
         .group_by(Service.organisation_id),
         {"organisations": list(keys)},

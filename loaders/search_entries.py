@@ -6,49 +6,52 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import Double, Numeric, Text, bindparam, cast, func, or_, select
 
-from graphql_api.auth.visibility import SEARCHED
+from graphql_api.auth.visibility import SEARCHABLE_MODELS
 from graphql_api.enums import SearchType
 from graphql_api.models import Organisation, SearchEntry, Service, Template, User
-from loaders.core import AnyOf, Order, Shown, pages
-from loaders.core.filters import like
+from loaders.core import AnyOf, CustomFilter, Order, table_page
+from loaders.core.filters import like_pattern
 
 if TYPE_CHECKING:
     from sqlalchemy import ColumnElement
 
-_CURRENT = {
+_CURRENT_PREDICATES = {
     SearchType.ORGANISATION: Organisation.active,
     SearchType.SERVICE: Service.active,
     SearchType.TEMPLATE: ~Template.archived & ~Template.hidden,
     SearchType.USER: User.state != "inactive",
 }
 # An entry may be older than what has become of its row since.
-_still_there = or_(
+_entry_is_current = or_(
     *(
         (SearchEntry.kind == kind.value)
-        & select(model.id).where(model.id == SearchEntry.row_id, _CURRENT[kind]).correlate(SearchEntry).exists()
-        for kind, model in SEARCHED.items()
+        & select(model.id)
+        .where(model.id == SearchEntry.row_id, _CURRENT_PREDICATES[kind])
+        .correlate(SearchEntry)
+        .exists()
+        for kind, model in SEARCHABLE_MODELS.items()
     )
 )
 
 
-def _keys(_descending: bool) -> tuple[ColumnElement[float], ...]:
+def _similarity_keys(_descending: bool) -> tuple[ColumnElement[float], ...]:
     alike = func.similarity(SearchEntry.text, bindparam("query_text", type_=Text()))
     # As it is told: four digits, which a cursor brings back as they were.
     return cast(cast(alike, Numeric(5, 4)), Double()), SearchEntry.row_id  # type: ignore[return-value]
 
 
-most_alike = Order("similarity", _keys, descending=True)
-entries = pages(
+by_similarity = Order("similarity", _similarity_keys, descending=True)
+entries = table_page(
     SearchEntry,
-    most_alike,
+    by_similarity,
     filters={
-        "query": Shown(
+        "query": CustomFilter(
             # The entries are in lower case: made so for each search, they would be slower to look through.
             lambda name: SearchEntry.text.like(bindparam(f"{name}_pattern"), escape="\\"),
-            lambda query: {"text": query, "pattern": like(query.lower())},
+            lambda query: {"text": query, "pattern": like_pattern(query.lower())},
         ),
         "types": AnyOf(SearchEntry.kind),
     },
-    where=_still_there,
+    where=_entry_is_current,
     bulk=True,
 )

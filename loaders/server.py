@@ -16,30 +16,30 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-_VERSION = table("graphql_api_version", column("version_num"))
+_VERSION_TABLE = table("graphql_api_version", column("version_num"))
 
 
 @batch(key=lambda _: 0)
 async def revision(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, str | None]:
     """The latest migration applied."""
     del actor
-    found = await connection.scalar(select(_VERSION.c.version_num))
+    found = await connection.scalar(select(_VERSION_TABLE.c.version_num))
     return dict.fromkeys(keys, found)
 
 
-_LIVE_SERVICES = select(func.count()).where(Service.active, ~Service.restricted, Service.count_as_live)
-_ORGANISATIONS = select(func.count()).where(Organisation.active)
+_LIVE_SERVICE_COUNT = select(func.count()).where(Service.active, ~Service.restricted, Service.count_as_live)
+_ORGANISATION_COUNT = select(func.count()).where(Organisation.active)
 
 
 @batch(key=lambda _: 0)
-async def live_services(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
+async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
     """How many services are live and count as that, which anybody may know."""
     del actor
-    return dict.fromkeys(keys, await connection.scalar(_LIVE_SERVICES) or 0)
+    return dict.fromkeys(keys, await connection.scalar(_LIVE_SERVICE_COUNT) or 0)
 
 
 @batch(key=lambda _: 0)
-async def organisations(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
+async def organisation_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
     """How many organisations are active, which anybody may know."""
     del actor
-    return dict.fromkeys(keys, await connection.scalar(_ORGANISATIONS) or 0)
+    return dict.fromkeys(keys, await connection.scalar(_ORGANISATION_COUNT) or 0)

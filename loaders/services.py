@@ -16,14 +16,14 @@ from loaders.core import (
     Filter,
     Switch,
     batch,
-    by,
-    last_if_null,
     many,
     newest,
+    nulls_last,
     one,
+    ordered_by,
     page,
-    pages,
     row,
+    table_page,
 )
 
 if TYPE_CHECKING:
@@ -34,13 +34,13 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 by_id = row(Service.id)
-by_name = by(Service.name, Service.id)
+by_name = ordered_by(Service.name, Service.id)
 status = case((Service.active.is_(False), "archived"), (Service.restricted, "trial"), else_="live")
 
 ORDERS = {
     "name": by_name,
-    "created_at": by(Service.created_at, Service.id),
-    "went_live_at": last_if_null(Service.go_live_at, Service.id),
+    "created_at": ordered_by(Service.created_at, Service.id),
+    "went_live_at": nulls_last(Service.go_live_at, Service.id),
 }
 FILTERS: dict[str, Filter] = {
     "name_contains": Contains(Service.name),
@@ -50,42 +50,42 @@ FILTERS: dict[str, Filter] = {
     "has_active_go_live_request": Equals(Service.has_active_go_live_request),
 }
 
-services = pages(Service, by_name, orders=ORDERS, filters=FILTERS)
+services = table_page(Service, by_name, orders=ORDERS, filters=FILTERS)
 organisation = one(Service.organisation)
 created_by = one(Service.created_by)
-features = many(Service.features, by(ServiceFeature.permission))
+features = many(Service.features, ordered_by(ServiceFeature.permission))
 
 # Keys that were revoked are listed for a week.
-_A_WEEK_AGO = func.timezone("UTC", func.now()) - timedelta(days=7)
+_ONE_WEEK_AGO = func.timezone("UTC", func.now()) - timedelta(days=7)
 api_keys = page(
     Service.api_keys,
     newest(ApiKey),
     filters={
         "types": AnyOf(ApiKey.key_type),
-        "include_revoked": Switch(no=ApiKey.expiry_date.is_(None)),
+        "include_revoked": Switch(if_false=ApiKey.expiry_date.is_(None)),
     },
-    where=or_(ApiKey.expiry_date.is_(None), ApiKey.expiry_date > _A_WEEK_AGO),
+    where=or_(ApiKey.expiry_date.is_(None), ApiKey.expiry_date > _ONE_WEEK_AGO),
 )
 
-_templates_by_name = by(Template.name, Template.template_type, Template.id)
+_templates_by_name = ordered_by(Template.name, Template.template_type, Template.id)
 templates = page(
     Service.templates,
     _templates_by_name,
     orders={
         "name": _templates_by_name,
-        "created_at": by(Template.created_at, Template.id),
-        "updated_at": last_if_null(Template.updated_at, Template.id),
+        "created_at": ordered_by(Template.created_at, Template.id),
+        "updated_at": nulls_last(Template.updated_at, Template.id),
     },
     filters={
         "channels": AnyOf(Template.template_type),
         "name_contains": Contains(Template.name),
-        "archived": Switch(yes=Template.archived.is_(True), no=Template.archived.is_(False)),
+        "archived": Switch(if_true=Template.archived.is_(True), if_false=Template.archived.is_(False)),
     },
     where=Template.hidden.is_(False),
 )
 
 
-class Allowed(NamedTuple):
+class DailyLimitUsage(NamedTuple):
     """How many messages of a kind a service may send a day, and how many it has sent today (UTC)."""
 
     kind: str
@@ -93,7 +93,7 @@ class Allowed(NamedTuple):
     used: int
 
 
-_LIMITS = {
+_LIMIT_COLUMNS = {
     "email": Service.email_message_limit,
     "sms": Service.sms_message_limit,
     "letter": Service.letter_message_limit,
@@ -101,21 +101,24 @@ _LIMITS = {
 }
 
 
-@batch(key=lambda service: service.id, missing=list)
-async def daily_limits(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, list[Allowed]]:
+@batch(key=lambda service: service.id, default_factory=list)
+async def daily_limits(
+    connection: AsyncConnection, actor: Actor, keys: Sequence[Any]
+) -> Mapping[Any, list[DailyLimitUsage]]:
     """Limits and today's use of services: one for each channel, then texts abroad."""
     del actor
     today = (DailyUsage.service_id == Service.id) & (DailyUsage.day == datetime.now(UTC).date())
     used = select(func.jsonb_object_agg(DailyUsage.kind, DailyUsage.count)).where(today).scalar_subquery()
     found = await connection.execute(
-        select(Service.id, used, *_LIMITS.values()).where(
+        select(Service.id, used, *_LIMIT_COLUMNS.values()).where(
             Service.id == any_(bindparam("services", type_=ARRAY(Uuid())))
         ),
         {"services": list(keys)},
     )
     return {
         service_id: [
-            Allowed(kind, limit, (counts or {}).get(kind, 0)) for kind, limit in zip(_LIMITS, limits, strict=True)
+            DailyLimitUsage(kind, limit, (counts or {}).get(kind, 0))
+            for kind, limit in zip(_LIMIT_COLUMNS, limits, strict=True)
         ]
         for service_id, counts, *limits in found
     }

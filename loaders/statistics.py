@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 
-class Wanted(NamedTuple):
+class ServiceDays(NamedTuple):
     """A service and a run of days, both ends included."""
 
     service_id: UUID
@@ -28,7 +28,7 @@ class Wanted(NamedTuple):
     last: date
 
 
-class Count(NamedTuple):
+class MessageCount(NamedTuple):
     """Messages of a channel in a status, both as stored."""
 
     channel: str
@@ -38,11 +38,11 @@ class Count(NamedTuple):
 
 # Facts are made each night for the days before; where that has not happened yet, messages are counted themselves.
 # Test keys count nowhere.
-_COUNTS = text(
+_COUNTS_STATEMENT = text(
     f"""
     WITH wanted AS (
         SELECT * FROM unnest(:services, :firsts, :lasts) WITH ORDINALITY AS wanted(service_id, first, last, ordinal)
-    ), live AS ({bill_lines.uncounted("ft_notification_status")})
+    ), live AS ({bill_lines.first_uncounted_day_sql("ft_notification_status")})
     SELECT ordinal, channel, status, sum(messages)::bigint AS messages
     FROM wanted CROSS JOIN live CROSS JOIN LATERAL (
         SELECT fact.notification_type AS channel, fact.notification_status AS status,
@@ -56,8 +56,8 @@ _COUNTS = text(
         FROM notifications_all_time_view AS message
         WHERE message.service_id = wanted.service_id AND message.key_type <> 'test'
             AND message.notification_status IS NOT NULL
-            AND message.created_at >= {bill_lines.midnight("GREATEST(wanted.first, live.since)")}
-            AND message.created_at < {bill_lines.midnight("wanted.last + 1")}
+            AND message.created_at >= {bill_lines.midnight_sql("GREATEST(wanted.first, live.since)")}
+            AND message.created_at < {bill_lines.midnight_sql("wanted.last + 1")}
         GROUP BY 1, 2
     ) AS counted
     GROUP BY ordinal, channel, status
@@ -70,13 +70,15 @@ _COUNTS = text(
 )
 
 
-@batch(missing=list, bulk=True)
-async def by_status(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, list[Count]]:
+@batch(default_factory=list, bulk=True)
+async def by_status(
+    connection: AsyncConnection, actor: Actor, keys: Sequence[ServiceDays]
+) -> Mapping[ServiceDays, list[MessageCount]]:
     """What became of services' messages, by channel and status."""
     del actor
     services, firsts, lasts = zip(*keys, strict=True)
     values: dict[str, Any] = {"services": list(services), "firsts": list(firsts), "lasts": list(lasts)}
-    found: dict[Wanted, list[Count]] = {}
-    for ordinal, channel, status, count in await connection.execute(_COUNTS, values):
-        found.setdefault(keys[ordinal - 1], []).append(Count(channel, status, count))
+    found: dict[ServiceDays, list[MessageCount]] = {}
+    for ordinal, channel, status, count in await connection.execute(_COUNTS_STATEMENT, values):
+        found.setdefault(keys[ordinal - 1], []).append(MessageCount(channel, status, count))
     return found

@@ -1,17 +1,17 @@
 """Reads of templates and their versions."""
 
 from graphql_api.models import Template, TemplateHistory
-from loaders.core import One, by, one, page, row
+from loaders.core import One, one, ordered_by, page, row
 
 by_id = row(Template.id)
 service = one(Template.service)
 saved_by = one(Template.created_by)
 redaction = one(Template.redaction)
 version = row(TemplateHistory.id, TemplateHistory.version)
-first_version = One(("id",), version, fixed=(1,))
-versions = page(Template.versions, by(TemplateHistory.version, descending=True))
+first_version = One(("id",), version, key_suffix=(1,))
+versions = page(Template.versions, ordered_by(TemplateHistory.version, descending=True))
 
 version_service = one(TemplateHistory.service)
 version_saved_by = one(TemplateHistory.created_by)
 # Whoever sees a version, as that of a job is, is led to its template, though it may lie in a closed folder.
-version_template = one(TemplateHistory.template, implied=True)
+version_template = one(TemplateHistory.template, inherits_visibility=True)

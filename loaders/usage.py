@@ -21,18 +21,18 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-HIGH_VOLUME = 300_000
+HIGH_VOLUME_UNITS = 300_000
 """Units of texts in a year after which nothing is free in the next."""
 
 
-class Wanted(NamedTuple):
+class ServiceYear(NamedTuple):
     """A service and a financial year, named by the calendar year in which it starts."""
 
     service_id: UUID
     year: int
 
 
-class Line(NamedTuple):
+class UsageLine(NamedTuple):
     """What a month's messages of one channel, rate and class of post come to."""
 
     month: date
@@ -43,40 +43,40 @@ class Line(NamedTuple):
     messages: int
     units: int
     "Fragments times multipliers, or sheets."
-    free: int
+    free_units: int
     "Units that the allowance paid for."
-    kept_at: datetime | None
+    updated_at: datetime | None
     "When a night last changed anything in it."
 
     @property
-    def charged(self) -> int:
+    def charged_units(self) -> int:
         """Units that it did not."""
-        return self.units - self.free
+        return self.units - self.free_units
 
     @property
     def cost(self) -> Decimal:
         """Pounds."""
-        return self.rate * (self.messages if self.channel == Channel.LETTER else self.charged)
+        return self.rate * (self.messages if self.channel == Channel.LETTER else self.charged_units)
 
 
-class Year(NamedTuple):
+class YearUsage(NamedTuple):
     """A service's year: how many text units are free, and its lines by month."""
 
     allowance: int
     is_custom: bool
     high_volume_last_year: bool
-    lines: list[Line]
+    lines: list[UsageLine]
 
 
-_IN_THE_YEAR = "bst_date >= make_date(wanted.year, 4, 1) AND bst_date < make_date(wanted.year + 1, 4, 1)"
-_LIVE_SINCE = bill_lines.midnight("(SELECT since FROM live)")
-_LIVE_LINES = bill_lines.lines(f"service_id = ANY(:services) AND created_at >= {_LIVE_SINCE}")
+_IN_FINANCIAL_YEAR = "bst_date >= make_date(wanted.year, 4, 1) AND bst_date < make_date(wanted.year + 1, 4, 1)"
+_LIVE_SINCE = bill_lines.midnight_sql("(SELECT since FROM live)")
+_LIVE_LINES = bill_lines.bill_line_ctes_sql(f"service_id = ANY(:services) AND created_at >= {_LIVE_SINCE}")
 # Free units are used in the order of days, and the day on which they run out is divided exactly.
-_YEARS = text(
+_USAGE_STATEMENT = text(
     f"""
     WITH wanted AS (
         SELECT * FROM unnest(:services, :years) WITH ORDINALITY AS wanted(service_id, year, ordinal)
-    ), live AS MATERIALIZED ({bill_lines.uncounted("ft_billing")}),
+    ), live AS MATERIALIZED ({bill_lines.first_uncounted_day_sql("ft_billing")}),
     {_LIVE_LINES},
     allowed AS (
         SELECT wanted.*,
@@ -103,7 +103,7 @@ _YEARS = text(
             LIMIT 1
         ) AS usual ON true
         CROSS JOIN LATERAL (
-            SELECT coalesce(sum(billable_units * rate_multiplier), 0) >= {HIGH_VOLUME} AS high FROM ft_billing
+            SELECT coalesce(sum(billable_units * rate_multiplier), 0) >= {HIGH_VOLUME_UNITS} AS high FROM ft_billing
             WHERE ft_billing.service_id = wanted.service_id AND ft_billing.notification_type = 'sms'
                 AND bst_date >= make_date(wanted.year - 1, 4, 1) AND bst_date < make_date(wanted.year, 4, 1)
         ) AS volume
@@ -114,12 +114,12 @@ _YEARS = text(
             SELECT ordinal, bst_date, notification_type, rate, postage, billable_units, rate_multiplier,
                 notifications_sent, coalesce(updated_at, created_at) AS kept_at
             FROM wanted JOIN ft_billing USING (service_id) CROSS JOIN live
-            WHERE {_IN_THE_YEAR} AND bst_date < live.since
+            WHERE {_IN_FINANCIAL_YEAR} AND bst_date < live.since
             UNION ALL
             SELECT ordinal, bst_date, notification_type, rate, postage, billable_units, rate_multiplier,
                 notifications_sent, NULL
             FROM wanted JOIN reckoned USING (service_id)
-            WHERE {_IN_THE_YEAR}
+            WHERE {_IN_FINANCIAL_YEAR}
         ) AS both_of_them
         GROUP BY 1, 2, 3, 4, 5
     ), running AS (
@@ -146,14 +146,16 @@ _YEARS = text(
 
 
 @batch(bulk=True)
-async def of_year(connection: AsyncConnection, actor: Actor, keys: Sequence[Wanted]) -> Mapping[Wanted, Year]:
+async def by_financial_year(
+    connection: AsyncConnection, actor: Actor, keys: Sequence[ServiceYear]
+) -> Mapping[ServiceYear, YearUsage]:
     """Services' years; whoever asks has been found to be allowed to."""
     del actor
     services, years = zip(*keys, strict=True)
     values: dict[str, Any] = {"services": list(services), "years": list(years)}
-    found: dict[Wanted, Year] = {}
-    for ordinal, allowance, is_custom, high_volume, *line in await connection.execute(_YEARS, values):
-        year = found.setdefault(keys[ordinal - 1], Year(allowance, is_custom, high_volume, []))
+    found: dict[ServiceYear, YearUsage] = {}
+    for ordinal, allowance, is_custom, high_volume, *line in await connection.execute(_USAGE_STATEMENT, values):
+        year = found.setdefault(keys[ordinal - 1], YearUsage(allowance, is_custom, high_volume, []))
         if line[0] is not None:
-            year.lines.append(Line(*line))
+            year.lines.append(UsageLine(*line))
     return found

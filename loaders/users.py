@@ -1,19 +1,19 @@
 """Reads of people."""
 
 from graphql_api.models import Service, ServiceMembership, User
-from loaders.core import AnyOf, Contains, Equals, Within, by, page, pages, row
+from loaders.core import AnyOf, Contains, Equals, Within, ordered_by, page, row, table_page
 
 by_id = row(User.id)
 by_email_address = row(User.email_address)
-by_name = by(User.name, User.id)
+by_name = ordered_by(User.name, User.id)
 
-users = pages(
+users = table_page(
     User,
     by_name,
     orders={
         "name": by_name,
-        "email_address": by(User.email_address, User.id),
-        "created_at": by(User.created_at, User.id),
+        "email_address": ordered_by(User.email_address, User.id),
+        "created_at": ordered_by(User.created_at, User.id),
     },
     filters={
         "email_address_contains": Contains(User.email_address),
@@ -27,6 +27,6 @@ users = pages(
 )
 service_memberships = page(
     User.service_memberships,
-    by(ServiceMembership.service_id),
+    ordered_by(ServiceMembership.service_id),
     where=ServiceMembership.service.has(Service.active),
 )

@@ -3,8 +3,8 @@
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
-from graphql_api.limits.extension import Limits
-from graphql_api.observability.error_masking import Schema
+from graphql_api.limits.extension import LimitsExtension
+from graphql_api.observability.error_masking import ErrorMaskingSchema
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import errors
 from schema.api_keys import ApiKeyMutations
@@ -70,13 +70,13 @@ class Subscription(JobSubscriptions):
     """Every noun's news."""
 
 
-schema = Schema(
+schema = ErrorMaskingSchema(
     query=Query,
     mutation=Mutation,
     subscription=Subscription,
-    types=[kind for kind, _ in errors.TYPES.values()],
+    types=[kind for kind, _ in errors.ERROR_TYPES.values()],
     config=StrawberryConfig(scalar_map=SCALARS),
-    extensions=[Limits],
+    extensions=[LimitsExtension],
 )
 
 __all__ = ["schema"]

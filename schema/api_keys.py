@@ -26,29 +26,29 @@ from schema.core import (
     entity,
     input_type,
     mutation,
-    one,
     payload,
-    plain,
+    to_one,
+    value_object,
 )
 from schema.money import GBP, Money
 from schema.ranges import DateRangeInput
-from schema.statistics import days_of
+from schema.statistics import parse_day_range
 
-LAST_DAYS = 7
-MOST_DAYS = 366
+DEFAULT_USAGE_DAYS = 7
+MAX_USAGE_DAYS = 366
 
 
-def _ends(revoked_at: datetime | None, lifetime: Any) -> datetime | None:
+def _expires_at(revoked_at: datetime | None, lifetime: Any) -> datetime | None:
     moments = [revoked_at, lifetime and lifetime.expires_at]
     return min((moment for moment in moments if moment is not None), default=None)
 
 
-def _last_used(_id: Any, lifetime: Any) -> datetime | None:
+def _last_used_at(_id: Any, lifetime: Any) -> datetime | None:
     used: datetime | None = lifetime and lifetime.last_used_at
     return used
 
 
-@plain
+@value_object
 class ApiKeyUsageDay:
     """What one key did on one day."""
 
@@ -94,23 +94,23 @@ class ApiKey(Entity, Node):
     """Unique among the service's keys that are not revoked."""
     type: KeyType = column(models.ApiKey.key_type)
     """Whom it may send to."""
-    service: refs.Service = one(loaders.service)
+    service: refs.Service = to_one(loaders.service)
     """The service."""
-    prefix: str = computed(models.ApiKey.secret, via=domain.prefix_of)
+    prefix: str = computed(models.ApiKey.secret, via=domain.shown_prefix)
     """First eight characters of the secret, to tell keys apart; the rest is shown once, when the key is made."""
-    created_by: refs.User | None = one(loaders.first_version, loaders.created_by)
+    created_by: refs.User | None = to_one(loaders.first_version, loaders.created_by)
     """Who made it."""
     created_at: datetime
     """When it was made."""
-    expires_at: datetime | None = computed(models.ApiKey.expiry_date, via=_ends, along=(loaders.lifetime,))
+    expires_at: datetime | None = computed(models.ApiKey.expiry_date, via=_expires_at, related=(loaders.lifetime,))
     """When it stops or stopped working; null for never."""
     revoked_at: datetime | None = column(models.ApiKey.expiry_date)
     """When it was revoked; a second call does not move it."""
     version: int
     """Starts at 1, raised by one on every change."""
-    revoked_by: refs.User | None = one(loaders.lifetime, loaders.revoked_by)
+    revoked_by: refs.User | None = to_one(loaders.lifetime, loaders.revoked_by)
     """Who revoked it."""
-    last_used_at: datetime | None = computed(models.ApiKey.id, via=_last_used, along=(loaders.lifetime,))
+    last_used_at: datetime | None = computed(models.ApiKey.id, via=_last_used_at, related=(loaders.lifetime,))
     """When it last called, to the nearest five minutes; null for never."""
 
     @strawberry.field(
@@ -120,13 +120,15 @@ class ApiKey(Entity, Node):
         """Every day of the range, the earliest first."""
         if range is None:
             last = london_days.today()
-            first = last - timedelta(days=LAST_DAYS - 1)
+            first = last - timedelta(days=DEFAULT_USAGE_DAYS - 1)
         else:
-            first, last = days_of(range)
-        days = [first + timedelta(days=number) for number in builtins.range(min((last - first).days, MOST_DAYS) + 1)]
-        if len(days) > MOST_DAYS:
-            raise BadRequest(f"Ask for {MOST_DAYS} days at most.")
-        found = await info.context.loaders.batch(loaders.usage, loaders.Days(self.row.id, first, last))
+            first, last = parse_day_range(range)
+        days = [
+            first + timedelta(days=number) for number in builtins.range(min((last - first).days, MAX_USAGE_DAYS) + 1)
+        ]
+        if len(days) > MAX_USAGE_DAYS:
+            raise BadRequest(f"Ask for {MAX_USAGE_DAYS} days at most.")
+        found = await info.context.loaders.batch(loaders.usage, loaders.ApiKeyDays(self.row.id, first, last))
         return [ApiKeyUsageDay.of(day, found.get(day)) for day in days]
 
 
@@ -192,7 +194,7 @@ class ApiKeyMutations:
         context = info.context
         async with context.transaction() as tx:
             key = await domain.create(tx, context.actor, signer=context.signer, **input.values())
-        return CreateApiKeyPayload(api_key=await ApiKey.read(context, key.row.id), key=key.text)
+        return CreateApiKeyPayload(api_key=await ApiKey.read(context, key.api_key.id), key=key.plaintext)
 
     @mutation
     async def revoke_api_key(self, info: Info, input: RevokeApiKeyInput) -> RevokeApiKeyPayload:

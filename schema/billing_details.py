@@ -2,10 +2,10 @@
 
 from graphql_api import models
 from graphql_api.context import Context
-from schema.core import Input, computed, input_type, plain
+from schema.core import Input, computed, input_type, value_object
 
 
-@plain
+@value_object
 class BillingDetails:
     """How to send a bill."""
 
@@ -33,7 +33,7 @@ class BillingDetailsInput(Input):
     """Reference to quote."""
 
 
-def _shown(context: Context, *values: str | None) -> BillingDetails | None:
+def _billing_details(context: Context, *values: str | None) -> BillingDetails | None:
     if not context.actor.platform_wide:
         return None
     number, names, addresses, reference = values
@@ -42,13 +42,13 @@ def _shown(context: Context, *values: str | None) -> BillingDetails | None:
     )
 
 
-def billing_details_of(model: type[models.Organisation | models.Service]) -> BillingDetails | None:
+def billing_details_field(model: type[models.Organisation | models.Service]) -> BillingDetails | None:
     """The field of an entity: its four columns; null for whoever is not a platform admin."""
     return computed(  # type: ignore[no-any-return]
         model.purchase_order_number,
         model.billing_contact_names,
         model.billing_contact_email_addresses,
         model.billing_reference,
-        via=_shown,
-        context=True,
+        via=_billing_details,
+        pass_context=True,
     )

@@ -5,10 +5,10 @@ from typing import Self
 
 from graphql_api.domain import challenges
 from graphql_api.enums import AuthType
-from schema.core import plain
+from schema.core import value_object
 
 
-@plain
+@value_object
 class SignInChallenge:
     """The second step of signing in."""
 

@@ -11,6 +11,7 @@ from graphql_api.enums import (
     AuditAction,
     AuthType,
     Channel,
+    DatabaseEnum,
     KeyType,
     LetterLanguages,
     OrganisationFeature,
@@ -20,7 +21,6 @@ from graphql_api.enums import (
     ServiceFeature,
     ServicePermission,
     UserState,
-    Word,
 )
 from loaders import changes as loaders
 from schema.core import (
@@ -32,18 +32,18 @@ from schema.core import (
     Node,
     column,
     computed,
-    edge,
-    either,
-    entities,
+    connection,
     entity,
     input_type,
-    plain,
-    root,
+    query_fields,
+    registered_entities,
+    to_union,
+    value_object,
 )
 from schema.jobs import Actor
 from schema.ranges import DateTimeRangeInput
 
-FIELDS = {
+FIELD_NAMES = {
     "annual_billing.financial_year_start": "annualAllowance.financialYear",
     "annual_billing.free_sms_fragment_limit": "annualAllowance.freeSmsFragments",
     "annual_billing.has_custom_allowance": "annualAllowance.isCustom",
@@ -77,42 +77,42 @@ FIELDS = {
 """Fields that are called otherwise than their columns."""
 
 
-def _word(words: type[Word]) -> Callable[[Any], Any]:
-    names = {word.value: word.name for word in words}
+def _enum_name(enum: type[DatabaseEnum]) -> Callable[[Any], Any]:
+    names = {word.value: word.name for word in enum}
     return lambda value: names.get(value, value)
 
 
-def _instant(value: str) -> str:
+def _utc_datetime(value: str) -> str:
     return f"{value}Z"
 
 
-VALUES: Mapping[str, Callable[[Any], Any]] = {
-    "api_key_lifetimes.expires_at": _instant,
-    "api_key_lifetimes.revoked_at": _instant,
-    "api_keys.expiry_date": _instant,
-    "api_keys.key_type": _word(KeyType),
-    "invited_users.auth_type": _word(AuthType),
-    "organisation.agreement_signed_at": _instant,
-    "organisation.organisation_type": _word(OrganisationType),
-    "organisation_permissions.permission": _word(OrganisationFeature),
-    "organisation_user_permissions.permission": _word(OrganisationPermission),
-    "permissions.permission": _word(ServicePermission),
-    "provider_details.notification_type": _word(Channel),
-    "service_data_retention.notification_type": _word(Channel),
-    "service_permissions.permission": _word(ServiceFeature),
-    "services.go_live_at": _instant,
-    "services.organisation_type": _word(OrganisationType),
-    "template_email_files.archived_at": _instant,
-    "templates.letter_languages": _word(LetterLanguages),
-    "templates.postage": _word(Postage),
-    "templates.template_type": _word(Channel),
-    "users.auth_type": _word(AuthType),
-    "users.state": _word(UserState),
+VALUE_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
+    "api_key_lifetimes.expires_at": _utc_datetime,
+    "api_key_lifetimes.revoked_at": _utc_datetime,
+    "api_keys.expiry_date": _utc_datetime,
+    "api_keys.key_type": _enum_name(KeyType),
+    "invited_users.auth_type": _enum_name(AuthType),
+    "organisation.agreement_signed_at": _utc_datetime,
+    "organisation.organisation_type": _enum_name(OrganisationType),
+    "organisation_permissions.permission": _enum_name(OrganisationFeature),
+    "organisation_user_permissions.permission": _enum_name(OrganisationPermission),
+    "permissions.permission": _enum_name(ServicePermission),
+    "provider_details.notification_type": _enum_name(Channel),
+    "service_data_retention.notification_type": _enum_name(Channel),
+    "service_permissions.permission": _enum_name(ServiceFeature),
+    "services.go_live_at": _utc_datetime,
+    "services.organisation_type": _enum_name(OrganisationType),
+    "template_email_files.archived_at": _utc_datetime,
+    "templates.letter_languages": _enum_name(LetterLanguages),
+    "templates.postage": _enum_name(Postage),
+    "templates.template_type": _enum_name(Channel),
+    "users.auth_type": _enum_name(AuthType),
+    "users.state": _enum_name(UserState),
 }
 """Values that are written otherwise than in the tables."""
 
 
-@plain
+@value_object
 class FieldChange:
     """One field before and after a change; secrets and message content are left out."""
 
@@ -124,18 +124,18 @@ class FieldChange:
     """Value after; null for a removed object."""
 
 
-def _camel(name: str) -> str:
+def _camel_case(name: str) -> str:
     first, *others = name.strip("_").split("_")
     return first + "".join(word.capitalize() for word in others)
 
 
-def _changes(table: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[FieldChange]:
+def _field_changes(table: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[FieldChange]:
     was, is_now = before or {}, after or {}
 
     def shown(name: str, value: Any) -> Any:
-        return value if value is None else VALUES.get(f"{table}.{name}", lambda same: same)(value)
+        return value if value is None else VALUE_CONVERTERS.get(f"{table}.{name}", lambda same: same)(value)
 
-    fields = {name: FIELDS.get(f"{table}.{name}", _camel(name)) for name in (*was, *is_now)}
+    fields = {name: FIELD_NAMES.get(f"{table}.{name}", _camel_case(name)) for name in (*was, *is_now)}
     return [
         FieldChange(field=field, before=shown(name, was.get(name)), after=shown(name, is_now.get(name)))
         for name, field in sorted(fields.items(), key=lambda one: one[1])
@@ -152,24 +152,28 @@ class AuditLogEntry(Entity):
     """When."""
     action: AuditAction = column(models.Change.operation)
     """What was done."""
-    object_type: str = computed(models.Change.table_name, via=loaders.OBJECTS.__getitem__)
+    object_type: str = computed(models.Change.table_name, via=loaders.OBJECT_TYPES.__getitem__)
     """GraphQL type of what was changed."""
     object_id: strawberry.ID = column(models.Change.row_id)
     """UUID of what was changed; of a membership, the person's."""
-    actor: Actor | None = either(loaders.actor_user, loaders.actor_api_key)
+    actor: Actor | None = to_union(loaders.actor_user, loaders.actor_api_key)
     """Who did it."""
     request_id: str | None
     """Request it happened in, as in logs and INTERNAL errors."""
     changes: list[FieldChange] = computed(
-        models.Change.table_name, models.Change.before, models.Change.after, via=_changes
+        models.Change.table_name, models.Change.before, models.Change.after, via=_field_changes
     )
     """Fields that differ."""
 
     @strawberry.field(description="The thing itself; null when it is gone or the caller may not see it.")
     async def object(self, info: Info) -> Node | None:
         """The object, where there is one with a row of its own."""
-        kinds = {kind.__strawberry_definition__.name: kind for kind in entities().values() if issubclass(kind, Node)}  # type: ignore[attr-defined]
-        kind = kinds.get(loaders.OBJECTS[self.row.table_name])
+        kinds = {
+            kind.__strawberry_definition__.name: kind  # type: ignore[attr-defined]
+            for kind in registered_entities().values()
+            if issubclass(kind, Node)
+        }
+        kind = kinds.get(loaders.OBJECT_TYPES[self.row.table_name])
         return await kind.read(info.context, self.row.row_id) if kind else None
 
 
@@ -189,9 +193,9 @@ class AuditLogFilter(Input):
     """Made in this time."""
 
 
-@root
+@query_fields
 class ChangeQueries:
     """The part of Query that reads the log."""
 
-    audit_log: Connection[AuditLogEntry] | None = edge(loaders.changes, filter=AuditLogFilter, admins_only=True)
+    audit_log: Connection[AuditLogEntry] | None = connection(loaders.changes, filter=AuditLogFilter, admins_only=True)
     """Every recorded change, latest first; platform admins only."""

@@ -5,9 +5,9 @@ from strawberry.types.enum import StrawberryEnumDefinition
 
 from graphql_api import enums
 
-for _word in vars(enums).values():
-    if isinstance(_word, type) and issubclass(_word, enums.Word) and _word is not enums.Word:
-        strawberry.enum(_word, description=_word.__doc__)
-        _definition: StrawberryEnumDefinition = _word.__strawberry_definition__  # type: ignore[attr-defined]
+for _enum in vars(enums).values():
+    if isinstance(_enum, type) and issubclass(_enum, enums.DatabaseEnum) and _enum is not enums.DatabaseEnum:
+        strawberry.enum(_enum, description=_enum.__doc__)
+        _definition: StrawberryEnumDefinition = _enum.__strawberry_definition__  # type: ignore[attr-defined]
         for _value in _definition.values:
-            _value.description = _word[_value.name].description
+            _value.description = _enum[_value.name].description

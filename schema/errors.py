@@ -11,11 +11,11 @@ from graphql_api.context import Context
 from graphql_api.enums import Channel, LengthUnit, RecipientNotAllowedReason, UserErrorCode
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
 from schema import refs
-from schema.core.entities import interface, of
+from schema.core.entities import entity_from_row, interface
 from schema.core.node import Node
-from schema.core.types import plain
+from schema.core.types import value_object
 
-THE_CALLERS_OWN = frozenset({"personalisation"})
+ARGUMENTS_WITH_CALLER_KEYS = frozenset({"personalisation"})
 """Path segments below these are keys of the caller's own, spelled as they are."""
 
 
@@ -31,12 +31,12 @@ class UserError:
     """Where in the arguments it is, for example ["input", "rows", "12", "personalisation", "name"]."""
 
 
-@plain
+@value_object
 class ValidationError(UserError):
     """A value that breaks a rule and needs no further figures."""
 
 
-@plain
+@value_object
 class NotFoundError(UserError):
     """Something the arguments name does not exist or may not be seen."""
 
@@ -44,7 +44,7 @@ class NotFoundError(UserError):
     """The id as the caller sent it."""
 
 
-@plain
+@value_object
 class AlreadyExistsError(UserError):
     """A name, domain, sender or the like is taken."""
 
@@ -52,7 +52,7 @@ class AlreadyExistsError(UserError):
     """What holds it; null when the caller may not see that."""
 
 
-@plain
+@value_object
 class IllegalStateError(UserError):
     """The object is in a state from which this change is not possible."""
 
@@ -62,7 +62,7 @@ class IllegalStateError(UserError):
     """States in which the change is possible."""
 
 
-@plain
+@value_object
 class VersionConflictError(UserError):
     """`expectedVersion` was given and someone else has saved since."""
 
@@ -72,7 +72,7 @@ class VersionConflictError(UserError):
     """Version that is current."""
 
 
-@plain
+@value_object
 class IdempotencyError(UserError):
     """The idempotency key was used with other arguments, or its first call is still running."""
 
@@ -80,7 +80,7 @@ class IdempotencyError(UserError):
     """When the key was first used."""
 
 
-@plain
+@value_object
 class RateLimitedError(UserError):
     """Sends come faster than the service's rate for this kind of key."""
 
@@ -92,7 +92,7 @@ class RateLimitedError(UserError):
     """When the next send would be accepted."""
 
 
-@plain
+@value_object
 class DailyLimitExceededError(UserError):
     """The call would take a channel over its limit for the day."""
 
@@ -110,7 +110,7 @@ class DailyLimitExceededError(UserError):
     """Next midnight UTC."""
 
 
-@plain
+@value_object
 class MissingPersonalisationError(UserError):
     """The template has placeholders that got no value."""
 
@@ -118,7 +118,7 @@ class MissingPersonalisationError(UserError):
     """Their names as the template spells them."""
 
 
-@plain
+@value_object
 class MessageTooLongError(UserError):
     """The message with its values in is over the limit for its channel."""
 
@@ -130,7 +130,7 @@ class MessageTooLongError(UserError):
     """What is counted."""
 
 
-@plain
+@value_object
 class RecipientNotAllowedError(UserError):
     """The recipient is outside the team and guest list."""
 
@@ -138,7 +138,7 @@ class RecipientNotAllowedError(UserError):
     """Why only those are allowed."""
 
 
-@plain
+@value_object
 class RecipientListError(UserError):
     """A list of recipients was refused."""
 
@@ -146,7 +146,7 @@ class RecipientListError(UserError):
     """What the checks found, with the first rows that have problems."""
 
 
-TYPES: dict[type[errors.DomainError], tuple[type[UserError], tuple[str, ...]]] = {
+ERROR_TYPES: dict[type[errors.DomainError], tuple[type[UserError], tuple[str, ...]]] = {
     errors.Invalid: (ValidationError, ()),
     errors.NotFound: (NotFoundError, ("missing_id",)),
     errors.AlreadyExists: (AlreadyExistsError, ()),
@@ -166,26 +166,28 @@ TYPES: dict[type[errors.DomainError], tuple[type[UserError], tuple[str, ...]]] =
 """The GraphQL type of each refusal, and the figures that it carries over."""
 
 
-def user_errors(refusal: errors.DomainError, context: Context, *prefix: str) -> list[UserError]:
+def user_errors(error: errors.DomainError, context: Context, *prefix: str) -> list[UserError]:
     """The entries for a refusal; paths begin with `prefix`, which is "input" where it is left out."""
-    if isinstance(refusal, errors.Problems):
-        return [entry for problem in refusal.problems for entry in user_errors(problem, context, *prefix)]
-    kind, figures = TYPES[type(refusal)]
-    values: dict[str, Any] = {name: getattr(refusal, name) for name in figures}
-    if isinstance(refusal, errors.AlreadyExists):
-        values["existing"] = None if refusal.existing is None else of(refusal.existing, type(refusal.existing))
-    if isinstance(refusal, errors.RecipientListRefused):
+    if isinstance(error, errors.Problems):
+        return [entry for problem in error.problems for entry in user_errors(problem, context, *prefix)]
+    kind, figures = ERROR_TYPES[type(error)]
+    values: dict[str, Any] = {name: getattr(error, name) for name in figures}
+    if isinstance(error, errors.AlreadyExists):
+        values["existing"] = None if error.existing is None else entity_from_row(error.existing, type(error.existing))
+    if isinstance(error, errors.RecipientListRefused):
         from schema.recipients import RecipientCheck  # noqa: PLC0415 - it has user errors of its own
 
-        values["check"] = RecipientCheck.of(refusal.check)
-    return [kind(message=refusal.message, code=refusal.code, path=_path(prefix or ("input",), refusal.path), **values)]
+        values["check"] = RecipientCheck.of(error.check)
+    return [
+        kind(message=error.message, code=error.code, path=_graphql_path(prefix or ("input",), error.path), **values)
+    ]
 
 
-def _path(prefix: tuple[str, ...], path: errors.Path) -> list[str]:
+def _graphql_path(prefix: tuple[str, ...], path: errors.ArgumentPath) -> list[str]:
     """Argument names in GraphQL's spelling, up to keys that are the caller's own."""
     spelled = list(prefix)
     own = False
     for name in path:
         spelled.append(name if own else to_camel_case(name))
-        own = own or name in THE_CALLERS_OWN
+        own = own or name in ARGUMENTS_WITH_CALLER_KEYS
     return spelled

@@ -18,20 +18,20 @@ from schema.core import (
     Info,
     Input,
     Node,
+    batched,
+    by_id,
     column,
     computed,
-    edge,
-    either,
+    connection,
     entity,
-    found,
     input_type,
-    lookup,
     mutation,
-    one,
-    one_of,
+    one_of_input,
     payload,
-    plain,
-    root,
+    query_fields,
+    to_one,
+    to_union,
+    value_object,
 )
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateTimeRangeInput
@@ -41,7 +41,7 @@ from schema.users import User
 Actor = Annotated[User | ApiKey, strawberry.union("Actor", description="Who did something: a person or an API key.")]
 
 
-@plain
+@value_object
 class JobProgress:
     """How a job's messages stand."""
 
@@ -83,13 +83,13 @@ class Job(Entity, Node):
 
     id: strawberry.ID
     """UUID of the row."""
-    service: refs.Service = one(loaders.service)
+    service: refs.Service = to_one(loaders.service)
     """Sender's service."""
-    template: refs.Template = one(loaders.template)
+    template: refs.Template = to_one(loaders.template)
     """Template, as it is now."""
-    template_version: refs.TemplateVersion = one(loaders.template_version)
+    template_version: refs.TemplateVersion = to_one(loaders.template_version)
     """Template as it was when the job was made."""
-    channel: Channel = computed(via=lambda version: version.template_type, along=(loaders.template_version,))
+    channel: Channel = computed(via=lambda version: version.template_type, related=(loaders.template_version,))
     """Channel."""
     file_name: str | None = column(models.Job.original_file_name, blank_is_null=True)
     """Name of the file or contact list; null when the rows came with the call."""
@@ -109,17 +109,17 @@ class Job(Entity, Node):
     """When every row had been queued."""
     archived: bool
     """True past retention: the file and the rows' personal data are gone, the counts stay."""
-    progress: JobProgress = lookup(loaders.progress, via=JobProgress.of)
+    progress: JobProgress = batched(loaders.progress, via=JobProgress.of)
     """How its messages stand."""
-    notifications: Connection[refs.Notification] | None = edge(
+    notifications: Connection[refs.Notification] | None = connection(
         notifications.of_job, filter=NotificationFilter, order=NotificationOrder
     )
     """Its messages, by row number when no order is given; read as `Service.notifications`."""
-    created_by: Actor | None = either(loaders.created_by, (loaders.run, loaders.made_with))
+    created_by: Actor | None = to_union(loaders.created_by, (loaders.run, loaders.created_with))
     """Who made it."""
 
 
-SEES_JOBS = (
+JOB_LIST_PERMISSIONS = (
     ServicePermission.VIEW_ACTIVITY,
     ServicePermission.SEND_TEXTS,
     ServicePermission.SEND_EMAILS,
@@ -152,15 +152,15 @@ class JobOrder(Input):
     """Direction."""
 
 
-@root
+@query_fields
 class JobQueries:
     """The part of Query that reads jobs."""
 
-    job: refs.Job | None = found(loaders.by_id)
+    job: refs.Job | None = by_id(loaders.by_id)
     """One job."""
 
 
-@one_of
+@one_of_input
 class ScheduleInput(Input):
     """When to send."""
 
@@ -222,7 +222,7 @@ class JobMutations:
         context, values = info.context, input.values()
         if values.get("error_policy") is None:
             values["error_policy"] = ErrorPolicy.SEND_NOTHING
-        request = domain.Request(**values)
+        request = domain.JobRequest(**values)
         row = await domain.create(context.transaction, context.actor, context.store, request)
         return CreateJobPayload(job=await Job.read(context, row.id))
 

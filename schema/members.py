@@ -7,18 +7,18 @@ from graphql_api import models
 from graphql_api.domain import members
 from graphql_api.enums import ServicePermission
 from schema import refs
-from schema.core import Entity, Info, Input, entity, entity_of, input_type, lookup, mutation, one, payload
+from schema.core import Entity, Info, Input, batched, entity, entity_of, input_type, mutation, payload, to_one
 
 
 @entity(models.ServiceMembership)
 class ServiceMembership(Entity):
     """A person's place in a service."""
 
-    service: refs.Service = one(loaders.members.service)
+    service: refs.Service = to_one(loaders.members.service)
     """The service."""
-    user: refs.User = one(loaders.members.user)
+    user: refs.User = to_one(loaders.members.user)
     """The person."""
-    permissions: list[ServicePermission] = lookup(loaders.members.permissions)
+    permissions: list[ServicePermission] = batched(loaders.members.permissions)
     """What they may do there."""
 
 
@@ -79,7 +79,7 @@ class MemberMutations:
         """Add a person to a service, or change what they may do there."""
         context = info.context
         async with context.transaction() as tx:
-            membership = await members.put(tx, context.actor, **input.values())
+            membership = await members.add_or_update(tx, context.actor, **input.values())
         return SetServiceMemberPayload(membership=ServiceMembership.of(membership))
 
     @mutation

@@ -8,11 +8,11 @@ from graphql_api.context import Context
 from graphql_api.domain import domain_errors
 from graphql_api.enums import Channel, SmsEncoding
 from graphql_api.errors import BadRequest
-from schema.core import JSON, plain
+from schema.core import JSON, value_object
 from schema.errors import UserError, user_errors
 
 
-@plain
+@value_object
 class ReplacedCharacter:
     """A character that a text message cannot carry."""
 
@@ -22,7 +22,7 @@ class ReplacedCharacter:
     """As sent: a plain equivalent or a question mark."""
 
 
-@plain
+@value_object
 class SmsCount:
     """Length of a text message."""
 
@@ -52,7 +52,7 @@ class SmsCount:
         )
 
 
-@plain
+@value_object
 class RenderedMessage:
     """A message with its placeholders filled in, and what to know before sending it."""
 
@@ -76,12 +76,12 @@ class RenderedMessage:
     """Why a send would refuse it as it stands."""
 
     @classmethod
-    def of(cls, rendered: messages.Rendered, context: Context, *prefix: str) -> Self:
+    def of(cls, rendered: messages.RenderedContent, context: Context, *prefix: str) -> Self:
         """The message with its problems, whose paths begin with `prefix` where that is the name of an argument."""
         entries = [
             entry
             for problem in rendered.problems
-            for entry in user_errors(domain_errors.of_content(problem), context, *prefix)
+            for entry in user_errors(domain_errors.from_content_problem(problem), context, *prefix)
         ]
         if not prefix:
             for entry in entries:
@@ -99,7 +99,7 @@ class RenderedMessage:
         )
 
 
-def personalisation_of(value: JSON | None) -> dict[str, Any]:
+def parse_personalisation(value: JSON | None) -> dict[str, Any]:
     """Values for placeholders as an argument gives them; `BadRequest` for what could be no personalisation."""
     for problem in check(value):
         raise BadRequest(" ".join([problem.message, *problem.path[:1]]))

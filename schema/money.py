@@ -3,12 +3,12 @@
 from decimal import Decimal
 from typing import Self
 
-from schema.core import plain
+from schema.core import value_object
 
 GBP = "GBP"
 
 
-@plain
+@value_object
 class Money:
     """An amount of money, without VAT."""
 

@@ -10,16 +10,16 @@ from graphql_api.billing import letter_days, prices
 from graphql_api.content import messages
 from graphql_api.context import Context
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup, Postage
-from schema.core import plain
+from schema.core import value_object
 from schema.messages import RenderedMessage
 from schema.money import Money
 from schema.ranges import DateRange
-from schema.template_contents import CHANNELS, prefix_of
+from schema.template_contents import CHANNELS_BY_VALUE, sms_prefix
 
-_POSTAGES = {postage.value: postage for postage in Postage}
+_POSTAGES_BY_VALUE = {postage.value: postage for postage in Postage}
 
 
-@plain
+@value_object
 class EmailDetails:
     """What only emails have."""
 
@@ -31,7 +31,7 @@ class EmailDetails:
     """Files sent with it as links."""
 
 
-@plain
+@value_object
 class SmsDetails:
     """What only text messages have."""
 
@@ -47,7 +47,7 @@ class SmsDetails:
     """How many UK units a fragment costs."""
 
 
-@plain
+@value_object
 class LetterDetails:
     """What only letters have."""
 
@@ -67,7 +67,7 @@ class LetterDetails:
     """Rules that its address or PDF broke."""
 
 
-@plain
+@value_object
 class NotificationCost:
     """What one message costs."""
 
@@ -81,7 +81,7 @@ class NotificationCost:
     """False until it is handed to a provider or, for a letter, its sheets are known."""
 
     @classmethod
-    def of(cls, cost: prices.Cost) -> Self:
+    def of(cls, cost: prices.MessageCost) -> Self:
         """The cost, with its currency."""
         return cls(
             total=Money.of(cost.total),
@@ -91,7 +91,7 @@ class NotificationCost:
         )
 
 
-_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
+_CHANNEL_STATUS_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
     Channel.EMAIL: {
         NotificationStatus.TEMPORARY_FAILURE: "Inbox not accepting messages right now",
         NotificationStatus.PERMANENT_FAILURE: "No such email address",
@@ -111,7 +111,7 @@ _TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
         NotificationStatus.TEMPORARY_FAILURE: "Could not be printed right now",
     },
 }
-_TEXTS_OF_ALL = {
+_STATUS_TEXTS = {
     NotificationStatus.CREATED: "Waiting to be sent",
     NotificationStatus.SENDING: "Sending",
     NotificationStatus.PENDING: "Sending",
@@ -129,7 +129,7 @@ _TEXTS_OF_ALL = {
 def status_text(channel: str, stored: str) -> str:
     """A status in words that suit the channel and a screen."""
     status = statuses.status_of(stored)
-    return _TEXTS[CHANNELS[channel]].get(status) or _TEXTS_OF_ALL[status]
+    return _CHANNEL_STATUS_TEXTS[CHANNELS_BY_VALUE[channel]].get(status) or _STATUS_TEXTS[status]
 
 
 def is_final(stored: str) -> bool:
@@ -137,51 +137,55 @@ def is_final(stored: str) -> bool:
     return statuses.group_of(stored) is not NotificationStatusGroup.IN_PROGRESS
 
 
-def completed_at_of(stored: str, updated_at: datetime | None) -> datetime | None:
+def completed_at(stored: str, updated_at: datetime | None) -> datetime | None:
     """When the status became final."""
     return updated_at if is_final(stored) else None
 
 
-def personalisation_of(context: Context, signed: str | None) -> Any:
+def unsigned_personalisation(context: Context, signed: str | None) -> Any:
     """The values sent; null where they are erased or hidden."""
     return None if signed is None else context.signer.unsign(signed)
 
 
 @lru_cache(maxsize=64)
-def _cut(channel: Channel, subject: str | None, body: str, prefix: str | None, *welsh: str | None) -> messages.Template:
+def _parsed_template(
+    channel: Channel, subject: str | None, body: str, prefix: str | None, *welsh: str | None
+) -> messages.CompiledTemplate:
     """A template cut at its placeholders; a page of messages has few of them."""
     welsh_subject, welsh_body = welsh
-    return messages.Template(
+    return messages.CompiledTemplate(
         channel, subject=subject, body=body, prefix=prefix, welsh_subject=welsh_subject, welsh_body=welsh_body
     )
 
 
-def content_of(
+def rendered_content(
     context: Context, to: str | None, signed: str | None, unsubscribe_url: str | None, template: Any, service: Any
 ) -> RenderedMessage | None:
     """The message as sent; a message without personalisation is one whose template redacts it."""
     if to is None or template is None:
         return None
-    text = _cut(
-        CHANNELS[template.template_type],
+    text = _parsed_template(
+        CHANNELS_BY_VALUE[template.template_type],
         template.subject,
         template.content,
-        prefix_of(service),
+        sms_prefix(service),
         template.letter_welsh_subject,
         template.letter_welsh_content,
     )
-    values = personalisation_of(context, signed)
-    return RenderedMessage.of(text.render(values, hidden=signed is None, unsubscribe_url=unsubscribe_url), context)
+    values = unsigned_personalisation(context, signed)
+    return RenderedMessage.of(text.render(values, redact=signed is None, unsubscribe_url=unsubscribe_url), context)
 
 
-def email_of(channel: str, reply_to: str | None, unsubscribe_url: str | None, files: int | None) -> EmailDetails | None:
+def email_details(
+    channel: str, reply_to: str | None, unsubscribe_url: str | None, files: int | None
+) -> EmailDetails | None:
     """What only an email has."""
     if channel != Channel.EMAIL:
         return None
     return EmailDetails(reply_to_address=reply_to, one_click_unsubscribe_url=unsubscribe_url, file_count=files or 0)
 
 
-def sms_of(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
+def sms_details(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
     """What only a text message has."""
     if channel != Channel.SMS:
         return None
@@ -196,13 +200,13 @@ def sms_of(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
     )
 
 
-def letter_of(channel: str, to: str | None, *columns: Any) -> LetterDetails | None:
+def letter_details(channel: str, to: str | None, *columns: Any) -> LetterDetails | None:
     """What only a letter has."""
     if channel != Channel.LETTER:
         return None
     contact, stored_postage, sheets, created_at = columns
-    postage = _POSTAGES.get(stored_postage, Postage.SECOND)
-    first, last = letter_days.delivery(created_at, postage)
+    postage = _POSTAGES_BY_VALUE.get(stored_postage, Postage.SECOND)
+    first, last = letter_days.delivery_dates(created_at, postage)
     return LetterDetails(
         contact_block=contact,
         address_lines=None if to is None else to.split("\n"),

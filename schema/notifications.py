@@ -29,18 +29,18 @@ from schema.core import (
     Info,
     Input,
     Node,
+    batched,
+    by_id,
     column,
     computed,
     entity,
-    found,
     input_type,
-    lookup,
-    one,
-    one_of,
+    one_of_input,
     payload,
-    plain,
-    root,
-    sending,
+    query_fields,
+    sending_mutation,
+    to_one,
+    value_object,
 )
 from schema.errors import UserError, user_errors
 from schema.messages import RenderedMessage
@@ -54,7 +54,7 @@ class Notification(Entity, Node):
 
     id: strawberry.ID
     """UUID of the row."""
-    service: refs.Service = one(loaders.service)
+    service: refs.Service = to_one(loaders.service)
     """Sender's service."""
     channel: Channel = column(models.Notification.notification_type)
     """Channel."""
@@ -72,30 +72,30 @@ class Notification(Entity, Node):
     """As given by the sender; null once erased."""
     reference: str | None = column(models.Notification.client_reference)
     """The caller's own reference; kept when the rest is erased."""
-    template: refs.Template = one(loaders.template)
+    template: refs.Template = to_one(loaders.template)
     """Template, as it is now."""
-    template_version: refs.TemplateVersion = one(loaders.template_version)
+    template_version: refs.TemplateVersion = to_one(loaders.template_version)
     """Template as it was when this was sent."""
     personalisation: JSON | None = computed(
-        models.Notification.personalisation, via=details.personalisation_of, context=True
+        models.Notification.personalisation, via=details.unsigned_personalisation, pass_context=True
     )
     """Values sent; null once erased or where the template redacts them."""
     content: RenderedMessage | None = computed(
         models.Notification.to,
         models.Notification.personalisation,
         models.Notification.unsubscribe_link,
-        via=details.content_of,
-        along=(loaders.template_version, loaders.service),
-        context=True,
+        via=details.rendered_content,
+        related=(loaders.template_version, loaders.service),
+        pass_context=True,
     )
     """The message as sent, values hidden where the template redacts them; null once erased."""
     key_type: KeyType
     """Kind of key it counts as; LIVE for a person's."""
-    api_key: refs.ApiKey | None = one(loaders.api_key)
+    api_key: refs.ApiKey | None = to_one(loaders.api_key)
     """Key it was sent with; null for a person's and for one the caller may not see."""
-    created_by: refs.User | None = one(loaders.created_by)
+    created_by: refs.User | None = to_one(loaders.created_by)
     """Person who sent it; null for a key's."""
-    job: refs.Job | None = one(loaders.job)
+    job: refs.Job | None = to_one(loaders.job)
     """Job it came from."""
     job_row_number: int | None
     """Row in the job's list, counted from 0."""
@@ -108,21 +108,21 @@ class Notification(Entity, Node):
     updated_at: datetime | None
     """When its status last changed."""
     completed_at: datetime | None = computed(
-        models.Notification.status, models.Notification.updated_at, via=details.completed_at_of
+        models.Notification.status, models.Notification.updated_at, via=details.completed_at
     )
     """When its status became final."""
     personal_data_erased: bool = computed(models.Notification.to, via=lambda to: to is None)
     """True past retention: recipient, values, content, senders and events are gone, the rest can still be read and
     counted.
     """
-    cost: NotificationCost = lookup(loaders.cost, via=NotificationCost.of)
+    cost: NotificationCost = batched(loaders.cost, via=NotificationCost.of)
     """What it costs."""
     email: EmailDetails | None = computed(
         models.Notification.notification_type,
         models.Notification.reply_to_text,
         models.Notification.unsubscribe_link,
         models.Notification.document_download_count,
-        via=details.email_of,
+        via=details.email_details,
     )
     """What only emails have."""
     sms: SmsDetails | None = computed(
@@ -133,7 +133,7 @@ class Notification(Entity, Node):
         models.Notification.international,
         models.Notification.phone_prefix,
         models.Notification.rate_multiplier,
-        via=details.sms_of,
+        via=details.sms_details,
     )
     """What only text messages have."""
     letter: LetterDetails | None = computed(
@@ -143,7 +143,7 @@ class Notification(Entity, Node):
         models.Notification.postage,
         models.Notification.billable_units,
         models.Notification.created_at,
-        via=details.letter_of,
+        via=details.letter_details,
     )
     """What only letters have."""
 
@@ -192,11 +192,11 @@ class NotificationOrder(Input):
     """Direction."""
 
 
-@root
+@query_fields
 class NotificationQueries:
     """The part of Query that reads messages."""
 
-    notification: refs.Notification | None = found(loaders.by_id)
+    notification: refs.Notification | None = by_id(loaders.by_id)
     """One message, also after its personal data have been erased."""
 
 
@@ -208,7 +208,7 @@ class PostalAddressInput(Input):
     """Three to seven; the last is a UK postcode or, where allowed, a country."""
 
 
-@one_of
+@one_of_input
 class RecipientInput(Input):
     """Whom to send to; must suit the template's channel."""
 
@@ -278,7 +278,7 @@ class SendNotificationsInput(Input):
     """As for `sendNotification`, for the call as a whole."""
 
 
-@plain
+@value_object
 class SendNotificationResult:
     """What became of one message of many."""
 
@@ -302,15 +302,15 @@ class SendNotificationsPayload:
     """Messages refused."""
 
 
-async def spend(context: Context, service_id: UUID | None) -> None:
+async def consume_send_token(context: Context, service_id: UUID | None) -> None:
     """Take the token of a sending call, for good, before it is known whether it will be refused."""
     service_id = service_id or context.actor.key_service_id
     if service_id is not None:
         async with context.transaction() as tx:
-            await sending_limits.spend(tx, context.actor, service_id)
+            await sending_limits.consume_token(tx, context.actor, service_id)
 
 
-async def _read(context: Context, row: models.Notification | None) -> Any:
+async def _read_notification(context: Context, row: models.Notification | None) -> Any:
     """The message as the caller sees it; one that was only answered, not stored, as it was answered."""
     if row is None:
         return None
@@ -321,23 +321,23 @@ async def _read(context: Context, row: models.Notification | None) -> Any:
 class NotificationMutations:
     """The part of Mutation that sends messages."""
 
-    @sending
+    @sending_mutation
     async def send_notification(self, info: Info, input: SendNotificationInput) -> SendNotificationPayload:
         """Send one message."""
         context, values = info.context, input.values()
-        await spend(context, values.get("service_id"))
+        await consume_send_token(context, values.get("service_id"))
         async with context.transaction() as tx:
             row = await domain.send(tx, context.actor, signer=context.signer, **values)
-        return SendNotificationPayload(notification=await _read(context, row))
+        return SendNotificationPayload(notification=await _read_notification(context, row))
 
-    @sending
+    @sending_mutation
     async def send_notifications(self, info: Info, input: SendNotificationsInput) -> SendNotificationsPayload:
         """Send up to 250 messages of one template, each accepted or refused by itself."""
         context, values = info.context, input.values()
-        await spend(context, values.get("service_id"))
+        await consume_send_token(context, values.get("service_id"))
         async with context.transaction() as tx:
             results = await domain.send_many(tx, context.actor, signer=context.signer, **values)
-        notifications = await asyncio.gather(*(_read(context, result.notification) for result in results))
+        notifications = await asyncio.gather(*(_read_notification(context, result.notification) for result in results))
         accepted = sum(result.notification is not None for result in results)
         return SendNotificationsPayload(
             results=[

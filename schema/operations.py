@@ -5,10 +5,10 @@ from datetime import datetime
 
 import strawberry
 
-from schema.core import Info, plain
+from schema.core import Info, value_object
 
 
-@plain
+@value_object
 class RateLimit:
     """The caller's points: an operation reserves what it could cost, and is given back what it did not use."""
 
@@ -31,13 +31,13 @@ class OperationQueries:
     @strawberry.field(description="What the caller may still ask for; null for whoever is not limited.")
     def rate_limit(self, info: Info) -> RateLimit | None:
         """As it stood when the operation was charged."""
-        standing = info.context.standing
+        standing = info.context.reservation
         if standing is None:
             return None
         return RateLimit(
-            limit=standing.bucket.rate,
+            limit=standing.bucket.points_per_minute,
             capacity=standing.bucket.capacity,
-            cost=standing.cost,
+            cost=standing.points,
             remaining=math.floor(standing.remaining),
             reset_at=standing.full_at,
         )

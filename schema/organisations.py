@@ -12,7 +12,7 @@ from graphql_api.limits import points
 from loaders import changes
 from loaders import organisations as loaders
 from schema import refs
-from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_of
+from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_field
 from schema.changes import AuditLogEntry, AuditLogFilter
 from schema.core import (
     Connection,
@@ -20,25 +20,25 @@ from schema.core import (
     Info,
     Input,
     Node,
+    batched,
+    by_id,
     column,
     computed,
-    edge,
+    connection,
     entity,
-    found,
+    entity_from_row,
     input_type,
-    lookup,
-    many,
     mutation,
-    of,
     payload,
-    plain,
-    root,
+    query_fields,
+    to_many,
+    value_object,
 )
 from schema.services import ServiceFilter, ServiceOrder
-from schema.usage import ServiceUsage, by_service
+from schema.usage import ServiceUsage, service_usage_connection
 
 
-@plain
+@value_object
 class Agreement:
     """Whether an organisation has signed the agreement."""
 
@@ -58,7 +58,7 @@ class Agreement:
     async def signed_by(self, info: Info) -> refs.User | None:
         """The person, as far as the caller sees them."""
         person = await info.context.loaders.row(loaders.agreement_signed_by.row, self.signed_by_id)
-        return of(person, models.User)  # type: ignore[no-any-return]
+        return entity_from_row(person, models.User)  # type: ignore[no-any-return]
 
     @classmethod
     def of(cls, *values: Any) -> Self:
@@ -84,13 +84,13 @@ class Organisation(Entity, Node):
     """Name, unique among active organisations."""
     active: bool
     """False once archived."""
-    type: OrganisationType | None = computed(models.Organisation.organisation_type, via=domain.kind_of)
+    type: OrganisationType | None = computed(models.Organisation.organisation_type, via=domain.parse_type)
     """Kind of body, on which the free allowance depends."""
     crown: bool | None
     """Whether it is a Crown body; null when nobody has recorded it."""
-    domains: list[str] = many(loaders.domains, via=lambda row: row.domain)
+    domains: list[str] = to_many(loaders.domains, via=lambda row: row.domain)
     """Email domains whose people belong here, in lower case; a domain belongs to one organisation."""
-    features: list[OrganisationFeature] = many(loaders.features, via=lambda row: row.permission)
+    features: list[OrganisationFeature] = to_many(loaders.features, via=lambda row: row.permission)
     """What is switched on for it."""
     agreement: Agreement = computed(
         models.Organisation.agreement_signed,
@@ -108,15 +108,15 @@ class Organisation(Entity, Node):
     """Shown to a service team that asks to go live."""
     notes: str | None
     """Platform admins' notes; null for anyone else."""
-    billing_details: BillingDetails | None = billing_details_of(models.Organisation)
+    billing_details: BillingDetails | None = billing_details_field(models.Organisation)
     """How to bill it; platform admins only, null for anyone else."""
     created_at: datetime
     """When it was added."""
     updated_at: datetime | None
     """When it last changed."""
-    live_service_count: int = lookup(loaders.live_service_count)
+    live_service_count: int = batched(loaders.live_service_count)
     """Live services that count as live."""
-    services: Connection[refs.Service] | None = edge(loaders.services, filter=ServiceFilter, order=ServiceOrder)
+    services: Connection[refs.Service] | None = connection(loaders.services, filter=ServiceFilter, order=ServiceOrder)
     """Its services; active ones first, then by name, when no order is given."""
 
     @strawberry.field(
@@ -134,9 +134,9 @@ class Organisation(Entity, Node):
     ) -> Connection[ServiceUsage] | None:
         """A page of live services, by name."""
         paging = {"first": first, "after": after, "last": last, "before": before}
-        return by_service(info, self.row, financial_year, **paging)
+        return service_usage_connection(info, self.row, financial_year, **paging)
 
-    audit_log: Connection[AuditLogEntry] | None = edge(changes.of_organisation, filter=AuditLogFilter)
+    audit_log: Connection[AuditLogEntry] | None = connection(changes.of_organisation, filter=AuditLogFilter)
     """Changes to the organisation, its people and its branding, latest first; for members."""
 
 
@@ -164,13 +164,13 @@ class OrganisationOrder(Input):
     """Direction."""
 
 
-@root
+@query_fields
 class OrganisationQueries:
     """The part of Query that reads organisations."""
 
-    organisation: refs.Organisation | None = found(loaders.by_id)
+    organisation: refs.Organisation | None = by_id(loaders.by_id)
     """One organisation."""
-    organisations: Connection[refs.Organisation] | None = edge(
+    organisations: Connection[refs.Organisation] | None = connection(
         loaders.organisations, filter=OrganisationFilter, order=OrganisationOrder
     )
     """Organisations the caller may see; by name when no order is given."""

@@ -10,16 +10,16 @@ from graphql_api.errors import NotFound, Unauthenticated, Unavailable
 from loaders import jobs as loaders
 from loaders.core.filters import uuid_or_none
 from schema import refs
-from schema.core import Info, plain
+from schema.core import Info, value_object
 from schema.jobs import Job, JobProgress
 
-UNDER_WAY = frozenset(
+UNFINISHED_STATUSES = frozenset(
     status.value for status in (JobStatus.SCHEDULED, JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.ERROR)
 )
 """Statuses, as stored, from which a job goes on to another by itself."""
 
 
-@plain
+@value_object
 class JobProgressEvent:
     """A job's progress at one moment."""
 
@@ -45,10 +45,10 @@ class JobSubscriptions:
         key = uuid_or_none(job_id)
         if key is None:
             raise NotFound(job_id, "job_id")
-        with context.events.following(key) as follower:
+        with context.job_changes.subscribe(key) as follower:
             while True:
                 try:
-                    await context.renew()
+                    await context.refresh()
                     job = await Job.read(context, key)
                     if job is None:
                         raise NotFound(job_id, "job_id")
@@ -60,8 +60,8 @@ class JobSubscriptions:
                 else:
                     if (row, counts) != last:
                         last = row, counts
-                        follower.rest()
+                        follower.throttle()
                         yield JobProgressEvent(job=job, progress=JobProgress.of(counts))
-                    if counts.is_final and row.job_status not in UNDER_WAY:
+                    if counts.is_final and row.job_status not in UNFINISHED_STATUSES:
                         return
-                await follower.next()
+                await follower.wait_for_change()

@@ -4,10 +4,10 @@ from datetime import date, datetime
 
 import strawberry
 
-from schema.core import Input, input_type, plain
+from schema.core import Input, input_type, value_object
 
 
-@plain
+@value_object
 class DateRange:
     """A run of London days."""
 

@@ -12,14 +12,14 @@ from graphql_api.errors import DomainError, NotFound
 from graphql_api.limits import points
 from loaders import jobs
 from schema import refs
-from schema.core import JSON, Info, Input, input_type, of, one_of, plain
+from schema.core import JSON, Info, Input, entity_from_row, input_type, one_of_input, value_object
 from schema.errors import UserError, user_errors
 from schema.messages import RenderedMessage
 from schema.money import Money
 from schema.notifications import RecipientInput
 
 
-@plain
+@value_object
 class RecipientRowError:
     """One problem in one row."""
 
@@ -33,7 +33,7 @@ class RecipientRowError:
     """Sentence fit to show to a person."""
 
 
-@plain
+@value_object
 class RecipientRow:
     """One row of a list, rendered."""
 
@@ -47,11 +47,11 @@ class RecipientRow:
     """What would be sent."""
 
 
-@plain
+@value_object
 class RecipientCheck:
     """What a list of recipients looks like against one template."""
 
-    found: strawberry.Private[domain.RecipientCheck]
+    result: strawberry.Private[domain.RecipientCheck]
 
     valid: bool
     """True when a job made from it would be accepted."""
@@ -81,48 +81,48 @@ class RecipientCheck:
     """Messages the channel may still send today."""
 
     @classmethod
-    def of(cls, found: domain.RecipientCheck) -> Self:
+    def of(cls, result: domain.RecipientCheck) -> Self:
         """What the domain found."""
         return cls(
-            found=found,
-            valid=found.valid,
-            columns=found.columns,
-            recipient_columns=found.recipient_columns,
-            unused_columns=found.unused_columns,
-            missing_columns=found.missing_columns,
-            row_count=found.row_count,
-            rows_with_errors_count=found.rows_with_errors_count,
+            result=result,
+            valid=result.is_valid,
+            columns=result.columns,
+            recipient_columns=result.recipient_columns,
+            unused_columns=result.unused_columns,
+            missing_columns=result.missing_columns,
+            row_count=result.row_count,
+            rows_with_errors_count=result.rows_with_errors_count,
             row_errors=[
                 RecipientRowError(
                     row_number=problem.row, column=problem.column, code=problem.code, message=problem.message
                 )
-                for problem in found.row_errors
+                for problem in result.row_errors
             ],
-            international_count=found.international_count,
-            duplicate_recipient_count=found.duplicate_recipient_count,
-            total_units=found.total_units,
-            estimated_cost=Money(amount=found.estimated_cost, currency="GBP"),
-            remaining_today=found.remaining_today,
+            international_count=result.international_count,
+            duplicate_recipient_count=result.duplicate_recipient_count,
+            total_units=result.total_units,
+            estimated_cost=Money(amount=result.estimated_cost, currency="GBP"),
+            remaining_today=result.remaining_today,
         )
 
     @strawberry.field(description="What is wrong with the list as a whole.")
     def problems(self, info: Info) -> list[UserError]:
         """The problems, whose paths are those of the arguments."""
-        return [entry for problem in self.found.problems for entry in user_errors(problem, info.context)]
+        return [entry for problem in self.result.problems for entry in user_errors(problem, info.context)]
 
     @strawberry.field(description="First rows as they would be sent, at most ten.")
     def sample(self, info: Info) -> list[RecipientRow]:
         """The rows, rendered when they are asked for."""
-        return [_row(self.found, row, info.context) for row in self.found.sample]
+        return [_recipient_row(self.result, row, info.context) for row in self.result.sample]
 
     @strawberry.field(description="Job of today with the same file name, template and version.")
     async def already_sent(self, info: Info) -> refs.Job | None:
         """The job, as far as the caller sees it."""
-        return of(await info.context.loaders.row(jobs.by_id, self.found.already_sent), models.Job)  # type: ignore[no-any-return]
+        return entity_from_row(await info.context.loaders.row(jobs.by_id, self.result.already_sent_job_id), models.Job)  # type: ignore[no-any-return]
 
 
-def _row(found: domain.RecipientCheck, row: Any, context: Context) -> RecipientRow:
-    rendered = found.render(row)
+def _recipient_row(result: domain.RecipientCheck, row: Any, context: Context) -> RecipientRow:
+    rendered = result.render(row)
     return RecipientRow(
         row_number=row.number,
         recipient=row.recipient or None,
@@ -153,7 +153,7 @@ class RecipientRowInput(Input):
     """The caller's own reference; in a CSV file the column `reference`."""
 
 
-@one_of
+@one_of_input
 class RecipientSourceInput(Input):
     """Where the rows come from."""
 

@@ -5,19 +5,19 @@ from typing import Annotated, Any
 
 import strawberry
 
-from graphql_api.auth.visibility import SEARCHED
+from graphql_api.auth.visibility import SEARCHABLE_MODELS
 from graphql_api.enums import SearchType
 from graphql_api.errors import BadRequest, Unauthenticated
 from graphql_api.limits import points
 from loaders import search_entries as loaders
-from loaders.core import Arguments, Slice
-from schema.core import Info, PageInfo, entity_of, plain
+from loaders.core import PageArguments, PageResult
+from schema.core import Info, PageInfo, entity_of, value_object
 from schema.organisations import Organisation
 from schema.services import Service
 from schema.templates import Template
 from schema.users import User
 
-SHORTEST, LONGEST = 3, 500
+MIN_QUERY_CHARACTERS, MAX_QUERY_CHARACTERS = 3, 500
 
 SearchResult = Annotated[
     Organisation | Service | Template | User,
@@ -25,7 +25,7 @@ SearchResult = Annotated[
 ]
 
 
-@plain
+@value_object
 class SearchResultEdge:
     """One SearchResult in a page."""
 
@@ -41,13 +41,13 @@ class SearchResultEdge:
 class SearchResultConnection:
     """A page of entries; each object is read by itself, as the caller sees it now."""
 
-    arguments: strawberry.Private[Arguments]
+    arguments: strawberry.Private[PageArguments]
 
     @strawberry.field(description="The page, with a cursor for each.")
     async def edges(self, info: Info) -> list[SearchResultEdge]:
         """The objects with their places and scores."""
-        slice_ = await self._slice(info)
-        found = zip(slice_.rows, await _objects(info, slice_), strict=True)
+        slice_ = await self._read_page(info)
+        found = zip(slice_.rows, await _read_objects(info, slice_), strict=True)
         return [
             SearchResultEdge(cursor=slice_.cursor(row), node=object_, score=row.sort_0)
             for row, object_ in found
@@ -57,26 +57,26 @@ class SearchResultConnection:
     @strawberry.field(description="The page without cursors.")
     async def nodes(self, info: Info) -> list[SearchResult]:
         """The objects alone."""
-        return [object_ for object_ in await _objects(info, await self._slice(info)) if object_ is not None]
+        return [object_ for object_ in await _read_objects(info, await self._read_page(info)) if object_ is not None]
 
     @strawberry.field(description="Where the page begins and ends.")
     async def page_info(self, info: Info) -> PageInfo:
         """The page's ends."""
-        return PageInfo(slice=await self._slice(info))
+        return PageInfo(result=await self._read_page(info))
 
     @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
     async def total_count(self, info: Info) -> int:
         """The size of the whole list."""
-        return await info.context.loaders.total(loaders.entries, None, self.arguments.filters)
+        return await info.context.loaders.total_count(loaders.entries, None, self.arguments.filters)
 
-    async def _slice(self, info: Info) -> Slice:
-        return await info.context.loaders.slice(loaders.entries, None, self.arguments)
+    async def _read_page(self, info: Info) -> PageResult:
+        return await info.context.loaders.page(loaders.entries, None, self.arguments)
 
 
-async def _objects(info: Info, slice_: Slice) -> list[Any]:
+async def _read_objects(info: Info, result: PageResult) -> list[Any]:
     """What the entries lead to; None for what has gone from the caller's sight since."""
-    kinds = {kind.value: entity_of(model) for kind, model in SEARCHED.items()}
-    return await asyncio.gather(*(kinds[row.kind].read(info.context, row.row_id) for row in slice_.rows))
+    kinds = {kind.value: entity_of(model) for kind, model in SEARCHABLE_MODELS.items()}
+    return await asyncio.gather(*(kinds[row.kind].read(info.context, row.row_id) for row in result.rows))
 
 
 @strawberry.type
@@ -101,8 +101,10 @@ class SearchQueries:
         if not info.context.actor.signed_in:
             raise Unauthenticated
         wanted = query.strip()
-        if not SHORTEST <= len(wanted) <= LONGEST:
-            raise BadRequest(f"Give {SHORTEST} to {LONGEST} characters to look for.")
+        if not MIN_QUERY_CHARACTERS <= len(wanted) <= MAX_QUERY_CHARACTERS:
+            raise BadRequest(f"Give {MIN_QUERY_CHARACTERS} to {MAX_QUERY_CHARACTERS} characters to look for.")
         filters = {"query": wanted} | ({} if types is None else {"types": types})
-        arguments = Arguments.read(loaders.most_alike, filters, first=first, after=after, last=last, before=before)
+        arguments = PageArguments.parse(
+            loaders.by_similarity, filters, first=first, after=after, last=last, before=before
+        )
         return SearchResultConnection(arguments=arguments)

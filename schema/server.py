@@ -6,10 +6,10 @@ import strawberry
 
 from graphql_api.errors import Unavailable
 from loaders import server as loaders
-from schema.core import Info, plain
+from schema.core import Info, value_object
 
 
-@plain
+@value_object
 class ServerStatus:
     """State and version of the running server."""
 
@@ -25,13 +25,13 @@ class ServerStatus:
     @strawberry.field(description="Live services that count as live.")
     async def live_service_count(self, info: Info) -> int:
         """Counted when it is asked for."""
-        count: int = await info.context.loaders.batch(loaders.live_services, None)
+        count: int = await info.context.loaders.batch(loaders.live_service_count, None)
         return count
 
     @strawberry.field(description="Active organisations.")
     async def organisation_count(self, info: Info) -> int:
         """Counted when it is asked for."""
-        count: int = await info.context.loaders.batch(loaders.organisations, None)
+        count: int = await info.context.loaders.batch(loaders.organisation_count, None)
         return count
 
 

@@ -9,7 +9,7 @@ import strawberry
 
 from graphql_api import models
 from graphql_api.domain import services as domain
-from graphql_api.domain.organisations import kind_of
+from graphql_api.domain.organisations import parse_type
 from graphql_api.domain.sending_limits import resets_at
 from graphql_api.enums import (
     Channel,
@@ -26,7 +26,7 @@ from loaders import changes, jobs, members, notifications, statistics
 from loaders import services as loaders
 from schema import refs
 from schema.api_keys import ApiKeyFilter
-from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_of
+from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_field
 from schema.changes import AuditLogEntry, AuditLogFilter
 from schema.core import (
     Connection,
@@ -34,30 +34,30 @@ from schema.core import (
     Info,
     Input,
     Node,
+    batched,
+    by_id,
     column,
     computed,
-    edge,
+    connection,
     entity,
-    found,
     input_type,
-    lookup,
-    many,
     mutation,
-    one,
     payload,
-    plain,
-    root,
+    query_fields,
+    to_many,
+    to_one,
+    value_object,
 )
-from schema.jobs import SEES_JOBS, JobFilter, JobOrder
+from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
 from schema.members import ServiceMemberFilter
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateRangeInput
-from schema.statistics import NotificationStatistics, days_of
+from schema.statistics import NotificationStatistics, parse_day_range
 from schema.templates import TemplateFilter, TemplateOrder
-from schema.usage import AnnualAllowance, Usage, read_year
+from schema.usage import AnnualAllowance, Usage, read_year_usage
 
 
-@plain
+@value_object
 class ServiceVolumes:
     """Messages expected in a year; null where nobody has said."""
 
@@ -69,7 +69,7 @@ class ServiceVolumes:
     """Letters."""
 
 
-@plain
+@value_object
 class ServiceSettings:
     """What a service's team decides about its messages."""
 
@@ -103,7 +103,7 @@ class ServiceSettings:
         )
 
 
-@plain
+@value_object
 class DailyLimit:
     """One ceiling on accepted messages a day."""
 
@@ -121,7 +121,7 @@ class DailyLimit:
     """Next midnight UTC."""
 
 
-def _daily_limits(allowed: Sequence[loaders.Allowed]) -> list[DailyLimit]:
+def _daily_limits(limits: Sequence[loaders.DailyLimitUsage]) -> list[DailyLimit]:
     channels = {channel.value: channel for channel in Channel}
     return [
         DailyLimit(
@@ -132,11 +132,11 @@ def _daily_limits(allowed: Sequence[loaders.Allowed]) -> list[DailyLimit]:
             remaining=max(one.limit - one.used, 0),
             resets_at=resets_at(),
         )
-        for one in allowed
+        for one in limits
     ]
 
 
-def _status(active: bool, restricted: bool) -> ServiceStatus:
+def _service_status(active: bool, restricted: bool) -> ServiceStatus:
     if not active:
         return ServiceStatus.ARCHIVED
     return ServiceStatus.TRIAL if restricted else ServiceStatus.LIVE
@@ -150,13 +150,13 @@ class Service(Entity, Node):
     """UUID of the row."""
     name: str
     """Name recipients see; unique, also once reduced to the local part of an email address."""
-    status: ServiceStatus = computed(models.Service.active, models.Service.restricted, via=_status)
+    status: ServiceStatus = computed(models.Service.active, models.Service.restricted, via=_service_status)
     """Trial, live or archived."""
-    organisation: refs.Organisation | None = one(loaders.organisation)
+    organisation: refs.Organisation | None = to_one(loaders.organisation)
     """Owner; null when none or when the caller may not see it."""
-    organisation_type: OrganisationType | None = computed(models.Service.organisation_type, via=kind_of)
+    organisation_type: OrganisationType | None = computed(models.Service.organisation_type, via=parse_type)
     """Kind of body, also for a service without an organisation."""
-    created_by: refs.User | None = one(loaders.created_by)
+    created_by: refs.User | None = to_one(loaders.created_by)
     """Who made it."""
     created_at: datetime
     """When it was made."""
@@ -164,7 +164,7 @@ class Service(Entity, Node):
     """When it last changed."""
     version: int
     """Starts at 1, raised by one on every change to the service itself."""
-    features: list[ServiceFeature] = many(loaders.features, via=lambda row: row.permission)
+    features: list[ServiceFeature] = to_many(loaders.features, via=lambda row: row.permission)
     """What is switched on for it."""
     settings: ServiceSettings = computed(
         models.Service.prefix_sms,
@@ -181,33 +181,37 @@ class Service(Entity, Node):
     """What its team decides."""
     notes: str | None
     """Platform admins' notes; null for anyone else."""
-    billing_details: BillingDetails | None = billing_details_of(models.Service)
+    billing_details: BillingDetails | None = billing_details_field(models.Service)
     """How to bill it; platform admins only, null for anyone else."""
     rate_limit_per_minute: int = column(models.Service.rate_limit)
     """Sends allowed a minute, for each kind of API key."""
-    daily_limits: list[DailyLimit] = lookup(loaders.daily_limits, via=_daily_limits)
+    daily_limits: list[DailyLimit] = batched(loaders.daily_limits, via=_daily_limits)
     """Limit and use today, one per channel and one for text messages abroad."""
-    members: Connection[refs.ServiceMembership] | None = edge(
+    members: Connection[refs.ServiceMembership] | None = connection(
         members.of_service, filter=ServiceMemberFilter, people_only=True
     )
     """Active members; not for API keys."""
-    api_keys: Connection[refs.ApiKey] | None = edge(
-        loaders.api_keys, filter=ApiKeyFilter, needs=ServicePermission.MANAGE_API_KEYS
+    api_keys: Connection[refs.ApiKey] | None = connection(
+        loaders.api_keys, filter=ApiKeyFilter, permissions=ServicePermission.MANAGE_API_KEYS
     )
     """Live keys and those revoked in the last seven days; needs MANAGE_API_KEYS."""
-    templates: Connection[refs.Template] | None = edge(loaders.templates, filter=TemplateFilter, order=TemplateOrder)
+    templates: Connection[refs.Template] | None = connection(
+        loaders.templates, filter=TemplateFilter, order=TemplateOrder
+    )
     """Templates in folders the caller may open; by name when no order is given."""
-    notifications: Connection[refs.Notification] | None = edge(
+    notifications: Connection[refs.Notification] | None = connection(
         notifications.of_service,
         filter=NotificationFilter,
         order=NotificationOrder,
-        needs=ServicePermission.VIEW_ACTIVITY,
+        permissions=ServicePermission.VIEW_ACTIVITY,
     )
     """Its messages, latest first; needs VIEW_ACTIVITY; a key sees those made with its own type of key."""
-    jobs: Connection[refs.Job] | None = edge(jobs.of_service, filter=JobFilter, order=JobOrder, needs=SEES_JOBS)
+    jobs: Connection[refs.Job] | None = connection(
+        jobs.of_service, filter=JobFilter, order=JobOrder, permissions=JOB_LIST_PERMISSIONS
+    )
     """Its jobs, latest first; needs VIEW_ACTIVITY or a sending permission."""
-    audit_log: Connection[AuditLogEntry] | None = edge(
-        changes.of_service, filter=AuditLogFilter, needs=ServicePermission.MANAGE_SETTINGS
+    audit_log: Connection[AuditLogEntry] | None = connection(
+        changes.of_service, filter=AuditLogFilter, permissions=ServicePermission.MANAGE_SETTINGS
     )
     """
     Changes to the service, its people, senders, keys, templates and webhooks, latest first; needs MANAGE_SETTINGS.
@@ -216,10 +220,10 @@ class Service(Entity, Node):
     @strawberry.field(description="Counts over a run of days, today when left out; needs VIEW_ACTIVITY.")
     async def statistics(self, info: Info, range: DateRangeInput | None = None) -> NotificationStatistics | None:
         """The figures of the days asked for."""
-        if not info.context.actor.may(ServicePermission.VIEW_ACTIVITY, self.row.id):
+        if not info.context.actor.has_permission(ServicePermission.VIEW_ACTIVITY, self.row.id):
             raise Forbidden(ServicePermission.VIEW_ACTIVITY.name)
-        first, last = days_of(range)
-        wanted = statistics.Wanted(self.row.id, first, last)
+        first, last = parse_day_range(range)
+        wanted = statistics.ServiceDays(self.row.id, first, last)
         return NotificationStatistics.of(first, last, await info.context.loaders.batch(statistics.by_status, wanted))
 
     @strawberry.field(
@@ -229,12 +233,12 @@ class Service(Entity, Node):
     )
     async def usage(self, info: Info, financial_year: int | None = None) -> Usage | None:
         """The figures of the year asked for."""
-        return Usage.of(*await read_year(info, self.row, financial_year))
+        return Usage.of(*await read_year_usage(info, self.row, financial_year))
 
     @strawberry.field(description="Free text messages in one financial year; read as `usage`.")
     async def annual_allowance(self, info: Info, financial_year: int | None = None) -> AnnualAllowance | None:
         """The allowance of the year asked for."""
-        return AnnualAllowance.of(*await read_year(info, self.row, financial_year))
+        return AnnualAllowance.of(*await read_year_usage(info, self.row, financial_year))
 
 
 @input_type
@@ -263,13 +267,13 @@ class ServiceOrder(Input):
     """Direction."""
 
 
-@root
+@query_fields
 class ServiceQueries:
     """The part of Query that reads services."""
 
-    service: refs.Service | None = found(loaders.by_id)
+    service: refs.Service | None = by_id(loaders.by_id)
     """One service."""
-    services: Connection[refs.Service] | None = edge(loaders.services, filter=ServiceFilter, order=ServiceOrder)
+    services: Connection[refs.Service] | None = connection(loaders.services, filter=ServiceFilter, order=ServiceOrder)
     """Services the caller may see; by name when no order is given."""
 
 
@@ -374,7 +378,7 @@ class ServiceMutations:
         # The caller was no member when the request began.
         permissions = {**context.actor.permissions, row.id: frozenset(ServicePermission)}
         context.actor = replace(context.actor, permissions=permissions)
-        context.read_anew()
+        context.reset_loaders()
         return CreateServicePayload(service=await Service.read(context, row.id))
 
     @mutation

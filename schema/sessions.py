@@ -8,11 +8,11 @@ import strawberry
 from graphql_api.auth import authentication
 from graphql_api.domain import sessions
 from schema.challenges import SignInChallenge
-from schema.core import Info, Input, input_type, mutation, one_of, payload, plain
+from schema.core import Info, Input, input_type, mutation, one_of_input, payload, value_object
 from schema.users import User
 
 
-@plain
+@value_object
 class Session:
     """A person's sign-in."""
 
@@ -42,7 +42,7 @@ class SignInPayload:
     """What is still to be proved."""
 
 
-@one_of
+@one_of_input
 class SignInProofInput(Input):
     """Proof of who one is."""
 
@@ -98,7 +98,7 @@ class SessionMutations:
         if actor is not None:
             # The answer is read as the person who has just signed in.
             context.actor = replace(actor, session_id=signed_in.session.id)
-            context.read_anew()
+            context.reset_loaders()
         user = await User.read(context, signed_in.user.id)
         return CompleteSignInPayload(
             session=Session(token=signed_in.token, expires_at=signed_in.session.expires_at, user=user)

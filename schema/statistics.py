@@ -8,14 +8,14 @@ from graphql_api.billing import london_days
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup
 from graphql_api.errors import BadRequest
 from graphql_api.statuses import group_of, status_of
-from loaders.statistics import Count
-from schema.core import plain
+from loaders.statistics import MessageCount
+from schema.core import value_object
 from schema.ranges import DateRange, DateRangeInput
 
-CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
+CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
 
 
-@plain
+@value_object
 class NotificationCounts:
     """Messages by group; test keys never count."""
 
@@ -33,7 +33,7 @@ class NotificationCounts:
     """Failed over finished, from 0 to 1; null when nothing has finished."""
 
     @classmethod
-    def of(cls, counts: Sequence[Count]) -> Self:
+    def of(cls, counts: Sequence[MessageCount]) -> Self:
         """The groups of so many counts."""
         by_group = dict.fromkeys(NotificationStatusGroup, 0)
         for one in counts:
@@ -50,7 +50,7 @@ class NotificationCounts:
         )
 
 
-@plain
+@value_object
 class ChannelStatistics:
     """Messages of one channel."""
 
@@ -60,7 +60,7 @@ class ChannelStatistics:
     """The counts."""
 
 
-@plain
+@value_object
 class StatusCount:
     """Messages of one channel with one status."""
 
@@ -72,7 +72,7 @@ class StatusCount:
     """Number of messages."""
 
 
-@plain
+@value_object
 class NotificationStatistics:
     """Messages over a run of days."""
 
@@ -86,11 +86,11 @@ class NotificationStatistics:
     """One per channel and status that occurs."""
 
     @classmethod
-    def of(cls, first: date, last: date, counts: Sequence[Count]) -> Self:
+    def of(cls, first: date, last: date, counts: Sequence[MessageCount]) -> Self:
         """The figures of a run of days."""
         by_status: dict[tuple[Channel, NotificationStatus], int] = {}
         for one in counts:
-            place = CHANNELS[one.channel], status_of(one.status)
+            place = CHANNELS_BY_VALUE[one.channel], status_of(one.status)
             by_status[place] = by_status.get(place, 0) + one.messages
         return cls(
             range=DateRange(from_=first, to=last),
@@ -108,7 +108,7 @@ class NotificationStatistics:
         )
 
 
-def days_of(range: DateRangeInput | None) -> tuple[date, date]:
+def parse_day_range(range: DateRangeInput | None) -> tuple[date, date]:
     """The first and last day asked for; today where nothing is."""
     if range is None:
         return london_days.today(), london_days.today()

@@ -10,15 +10,15 @@ from graphql_api.errors import BadRequest
 from graphql_api.limits import points
 from graphql_api.models import utcnow
 from loaders import health as loaders
-from schema.core import Info, plain
+from schema.core import Info, value_object
 from schema.ranges import DateTimeRangeInput
-from schema.statistics import CHANNELS
+from schema.statistics import CHANNELS_BY_VALUE
 
-HOUR, DAY = timedelta(hours=1), timedelta(days=1)
-LARGEST_INT = 2**31 - 1
+DEFAULT_HISTORY, MAX_HISTORY = timedelta(hours=1), timedelta(days=1)
+MAX_GRAPHQL_INT = 2**31 - 1
 
 
-@plain
+@value_object
 class QueueHealth:
     """State of one queue."""
 
@@ -30,7 +30,7 @@ class QueueHealth:
     """Age of the oldest one; null when empty."""
 
 
-@plain
+@value_object
 class ProviderHealth:
     """State of one provider at one moment."""
 
@@ -48,7 +48,7 @@ class ProviderHealth:
     """Errors in the minute before."""
 
 
-@plain
+@value_object
 class HealthSnapshot:
     """Measures taken at one moment."""
 
@@ -87,7 +87,7 @@ class HealthSnapshot:
             providers=[
                 ProviderHealth(
                     identifier=one["identifier"],
-                    channel=CHANNELS[one["channel"]],
+                    channel=CHANNELS_BY_VALUE[one["channel"]],
                     active=one["active"],
                     priority=one["priority"],
                     slow_fraction=one["slow_fraction"],
@@ -100,7 +100,7 @@ class HealthSnapshot:
         )
 
 
-@plain
+@value_object
 class RowCountAlert:
     """A table whose row count moved more than expected."""
 
@@ -118,13 +118,13 @@ class RowCountAlert:
         """The last two counts of a table; GraphQL's integers end before the largest tables do."""
         return cls(
             table=row.table_name,
-            previous_count=min(row.before, LARGEST_INT),
-            current_count=min(row.row_count, LARGEST_INT),
+            previous_count=min(row.before, MAX_GRAPHQL_INT),
+            current_count=min(row.row_count, MAX_GRAPHQL_INT),
             taken_at=row.taken_at,
         )
 
 
-@plain
+@value_object
 class SystemHealth:
     """State of the running system."""
 
@@ -140,7 +140,7 @@ class SystemHealth:
     )
     async def history(self, info: Info, range: DateTimeRangeInput | None = None) -> list[HealthSnapshot]:
         """The snapshots of a stretch of time."""
-        rows = await info.context.loaders.batch(loaders.history, _stretch(range))
+        rows = await info.context.loaders.batch(loaders.history, _time_range(range))
         return [HealthSnapshot.of(row) for row in rows]
 
     @strawberry.field(
@@ -153,14 +153,14 @@ class SystemHealth:
         return [RowCountAlert.of(row) for row in rows]
 
 
-def _stretch(range: DateTimeRangeInput | None) -> loaders.Stretch:
+def _time_range(range: DateTimeRangeInput | None) -> loaders.TimeRange:
     """The time asked for; an end left out is now, a beginning left out an hour before the end."""
     values = range.values() if range else {}
     until = values.get("to") or utcnow()
-    since = values.get("from_") or until - HOUR
-    if not timedelta() <= until - since <= DAY:
+    since = values.get("from_") or until - DEFAULT_HISTORY
+    if not timedelta() <= until - since <= MAX_HISTORY:
         raise BadRequest("Ask for a day of snapshots at most, from its beginning to its end.")
-    return loaders.Stretch(since, until)
+    return loaders.TimeRange(since, until)
 
 
 @strawberry.type

@@ -11,13 +11,13 @@ from graphql_api.content import messages, placeholders, sms
 from graphql_api.enums import Channel, LetterLanguages, Postage, SmsEncoding
 from loaders import templates as loaders
 from schema import refs
-from schema.core import JSON, Info, Input, computed, input_type, interface, one, one_of, plain
-from schema.messages import RenderedMessage, personalisation_of
+from schema.core import JSON, Info, Input, computed, input_type, interface, one_of_input, to_one, value_object
+from schema.messages import RenderedMessage, parse_personalisation
 
-CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
+CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
 
 
-@plain
+@value_object
 class Placeholder:
     """A gap in a template that each message fills."""
 
@@ -31,7 +31,7 @@ class Placeholder:
     """True when the subject uses it."""
 
 
-@plain
+@value_object
 class EmailTemplateDetails:
     """What only email templates have."""
 
@@ -39,7 +39,7 @@ class EmailTemplateDetails:
     """Whether emails get a link to unsubscribe."""
 
 
-@plain
+@value_object
 class SmsTemplateDetails:
     """What only text message templates have."""
 
@@ -51,7 +51,7 @@ class SmsTemplateDetails:
     """True when the text needs the 16-bit alphabet."""
 
 
-@plain
+@value_object
 class LetterTemplateDetails:
     """What only letter templates have."""
 
@@ -68,24 +68,24 @@ class LetterTemplateDetails:
 def _placeholders(subject: str | None, body: str, welsh_subject: str | None, welsh_body: str | None) -> Any:
     """By first appearance; those that only the Welsh pages of a letter have come last."""
     by_key: dict[str, placeholders.Placeholder] = {}
-    for one_ in _found((subject, body), (welsh_subject, welsh_body)):
+    for one_ in _find_placeholders((subject, body), (welsh_subject, welsh_body)):
         by_key.setdefault(placeholders.normalise(one_.name), one_)
     return [Placeholder(**one_._asdict()) for one_ in by_key.values()]
 
 
-def _found(*texts: tuple[str | None, str | None]) -> Iterable[placeholders.Placeholder]:
+def _find_placeholders(*texts: tuple[str | None, str | None]) -> Iterable[placeholders.Placeholder]:
     for subject, body in texts:
         yield from placeholders.find(body or "", subject)
 
 
-def _email(channel: str, has_unsubscribe_link: bool) -> EmailTemplateDetails | None:
+def _email_details(channel: str, has_unsubscribe_link: bool) -> EmailTemplateDetails | None:
     return EmailTemplateDetails(has_unsubscribe_link=has_unsubscribe_link) if channel == Channel.EMAIL else None
 
 
-def _sms(channel: str, body: str, service: Any) -> SmsTemplateDetails | None:
+def _sms_details(channel: str, body: str, service: Any) -> SmsTemplateDetails | None:
     if channel != Channel.SMS:
         return None
-    count = sms.count(body, prefix_of(service))
+    count = sms.count(body, sms_prefix(service))
     return SmsTemplateDetails(
         character_count=count.character_count,
         fragment_count=count.fragment_count,
@@ -93,7 +93,7 @@ def _sms(channel: str, body: str, service: Any) -> SmsTemplateDetails | None:
     )
 
 
-def _letter(channel: str, postage: Any, languages: Any, *welsh: str | None) -> LetterTemplateDetails | None:
+def _letter_details(channel: str, postage: Any, languages: Any, *welsh: str | None) -> LetterTemplateDetails | None:
     if channel != Channel.LETTER:
         return None
     subject, body = welsh
@@ -105,31 +105,33 @@ def _letter(channel: str, postage: Any, languages: Any, *welsh: str | None) -> L
     )
 
 
-def prefix_of(service: Any) -> str | None:
+def sms_prefix(service: Any) -> str | None:
     """What a service's text messages begin with."""
     return service.name if service is not None and service.prefix_sms else None
 
 
 # Current and past templates have the same columns, so that what is computed from them is declared once for both.
-PLACEHOLDERS = computed(
+PLACEHOLDERS_FIELD = computed(
     models.Template.subject,
     models.Template.content,
     models.Template.letter_welsh_subject,
     models.Template.letter_welsh_content,
     via=_placeholders,
 )
-EMAIL = computed(models.Template.template_type, models.Template.has_unsubscribe_link, via=_email)
-SMS = computed(models.Template.template_type, models.Template.content, via=_sms, along=(loaders.service,))
-LETTER = computed(
+EMAIL_FIELD = computed(models.Template.template_type, models.Template.has_unsubscribe_link, via=_email_details)
+SMS_FIELD = computed(
+    models.Template.template_type, models.Template.content, via=_sms_details, related=(loaders.service,)
+)
+LETTER_FIELD = computed(
     models.Template.template_type,
     models.Template.postage,
     models.Template.letter_languages,
     models.Template.letter_welsh_subject,
     models.Template.letter_welsh_content,
-    via=_letter,
+    via=_letter_details,
 )
-SAVED_BY = one(loaders.saved_by)
-SAVED_AT = computed(
+SAVED_BY_FIELD = to_one(loaders.saved_by)
+SAVED_AT_FIELD = computed(
     models.Template.updated_at, models.Template.created_at, via=lambda changed_at, made_at: changed_at or made_at
 )
 
@@ -167,15 +169,15 @@ class TemplateContent:
     async def preview(self, info: Info, personalisation: JSON | None = None) -> RenderedMessage:
         """The message that these values make."""
         row: Any = getattr(self, "row")  # noqa: B009 - whoever implements this is made of a row
-        template = messages.Template(
-            CHANNELS[row.template_type],
+        template = messages.CompiledTemplate(
+            CHANNELS_BY_VALUE[row.template_type],
             subject=row.subject,
             body=row.content,
-            prefix=prefix_of(await info.context.loaders.one(loaders.service, row)),
+            prefix=sms_prefix(await info.context.loaders.one(loaders.service, row)),
             welsh_subject=row.letter_welsh_subject,
             welsh_body=row.letter_welsh_content,
         )
-        return RenderedMessage.of(template.render(personalisation_of(personalisation)), info.context)
+        return RenderedMessage.of(template.render(parse_personalisation(personalisation)), info.context)
 
 
 @input_type
@@ -216,7 +218,7 @@ class LetterTemplateInput(Input):
     """Body in Welsh; needed for WELSH_THEN_ENGLISH."""
 
 
-@one_of
+@one_of_input
 class TemplateContentInput(Input):
     """What a template of one channel says."""
 
@@ -266,7 +268,7 @@ class LetterTemplatePatchInput(Input):
     """Body in Welsh."""
 
 
-@one_of
+@one_of_input
 class TemplateContentPatchInput(Input):
     """What to change in a template of one channel."""
 

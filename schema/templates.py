@@ -20,28 +20,28 @@ from schema.core import (
     Info,
     Input,
     Node,
+    by_id,
     column,
     computed,
-    edge,
+    connection,
     entity,
-    found,
     input_type,
     mutation,
-    one,
     payload,
-    root,
+    query_fields,
+    to_one,
 )
-from schema.jobs import SEES_JOBS, JobFilter, JobOrder
-from schema.messages import RenderedMessage, personalisation_of
+from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
+from schema.messages import RenderedMessage, parse_personalisation
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.template_contents import (
-    CHANNELS,
-    EMAIL,
-    LETTER,
-    PLACEHOLDERS,
-    SAVED_AT,
-    SAVED_BY,
-    SMS,
+    CHANNELS_BY_VALUE,
+    EMAIL_FIELD,
+    LETTER_FIELD,
+    PLACEHOLDERS_FIELD,
+    SAVED_AT_FIELD,
+    SAVED_BY_FIELD,
+    SMS_FIELD,
     EmailTemplateDetails,
     LetterTemplateDetails,
     Placeholder,
@@ -49,7 +49,7 @@ from schema.template_contents import (
     TemplateContent,
     TemplateContentInput,
     TemplateContentPatchInput,
-    prefix_of,
+    sms_prefix,
 )
 
 
@@ -69,19 +69,19 @@ class TemplateVersion(Entity, TemplateContent):
     """Subject of an email, heading of a letter; null for a text message."""
     body: str = column(models.TemplateHistory.content)
     """Body."""
-    placeholders: list[Placeholder] = PLACEHOLDERS
+    placeholders: list[Placeholder] = PLACEHOLDERS_FIELD
     """In order of first appearance, subject before body."""
-    email: EmailTemplateDetails | None = EMAIL
+    email: EmailTemplateDetails | None = EMAIL_FIELD
     """What only email templates have."""
-    sms: SmsTemplateDetails | None = SMS
+    sms: SmsTemplateDetails | None = SMS_FIELD
     """What only text message templates have."""
-    letter: LetterTemplateDetails | None = LETTER
+    letter: LetterTemplateDetails | None = LETTER_FIELD
     """What only letter templates have."""
-    saved_by: refs.User | None = SAVED_BY
+    saved_by: refs.User | None = SAVED_BY_FIELD
     """Who saved this version; null where the caller may not see them."""
-    saved_at: datetime = SAVED_AT
+    saved_at: datetime = SAVED_AT_FIELD
     """When this version was saved."""
-    template: refs.Template = one(loaders.version_template)
+    template: refs.Template = to_one(loaders.version_template)
     """The template, as it is now."""
     archived: bool
     """True where this version is the one that archived it."""
@@ -103,43 +103,45 @@ class Template(Entity, Node, TemplateContent):
     """Subject of an email, heading of a letter; null for a text message."""
     body: str = column(models.Template.content)
     """Body."""
-    placeholders: list[Placeholder] = PLACEHOLDERS
+    placeholders: list[Placeholder] = PLACEHOLDERS_FIELD
     """In order of first appearance, subject before body."""
-    email: EmailTemplateDetails | None = EMAIL
+    email: EmailTemplateDetails | None = EMAIL_FIELD
     """What only email templates have."""
-    sms: SmsTemplateDetails | None = SMS
+    sms: SmsTemplateDetails | None = SMS_FIELD
     """What only text message templates have."""
-    letter: LetterTemplateDetails | None = LETTER
+    letter: LetterTemplateDetails | None = LETTER_FIELD
     """What only letter templates have."""
-    saved_by: refs.User | None = SAVED_BY
+    saved_by: refs.User | None = SAVED_BY_FIELD
     """Who saved this version; null where the caller may not see them."""
-    saved_at: datetime = SAVED_AT
+    saved_at: datetime = SAVED_AT_FIELD
     """When this version was saved."""
-    service: refs.Service = one(loaders.service)
+    service: refs.Service = to_one(loaders.service)
     """Owner."""
     archived: bool
     """True once archived; it can still be read."""
     redact_personalisation: bool = computed(
-        via=lambda redaction: redaction is not None and redaction.redact_personalisation, along=(loaders.redaction,)
+        via=lambda redaction: redaction is not None and redaction.redact_personalisation, related=(loaders.redaction,)
     )
     """Once true, personalisation is hidden wherever messages are shown, for every version, for good."""
     created_at: datetime
     """When the first version was made."""
     updated_at: datetime | None
     """When it last changed."""
-    versions: Connection[refs.TemplateVersion] | None = edge(loaders.versions)
+    versions: Connection[refs.TemplateVersion] | None = connection(loaders.versions)
     """Its history, newest first, the current version included."""
-    notifications: Connection[refs.Notification] | None = edge(
+    notifications: Connection[refs.Notification] | None = connection(
         notifications.of_template,
         filter=NotificationFilter,
         order=NotificationOrder,
-        needs=ServicePermission.VIEW_ACTIVITY,
+        permissions=ServicePermission.VIEW_ACTIVITY,
     )
     """Messages made from any version, latest first; read as `Service.notifications`."""
-    jobs: Connection[refs.Job] | None = edge(jobs.of_template, filter=JobFilter, order=JobOrder, needs=SEES_JOBS)
+    jobs: Connection[refs.Job] | None = connection(
+        jobs.of_template, filter=JobFilter, order=JobOrder, permissions=JOB_LIST_PERMISSIONS
+    )
     """Jobs made from any version, latest first; read as `Service.jobs`."""
 
-    created_by: refs.User | None = one(loaders.first_version, loaders.saved_by)
+    created_by: refs.User | None = to_one(loaders.first_version, loaders.saved_by)
     """Who made the first version."""
 
     @strawberry.field(description="One version; null when there is none with this number.")
@@ -182,11 +184,11 @@ class PreviewTemplateInput(Input):
     """Values for placeholders."""
 
 
-@root
+@query_fields
 class TemplateQueries:
     """The part of Query that reads templates."""
 
-    template: refs.Template | None = found(loaders.by_id)
+    template: refs.Template | None = by_id(loaders.by_id)
     """One template, archived or not."""
 
     @strawberry.field(description="Render template content that has not been saved, for an editor's preview.")
@@ -196,15 +198,15 @@ class TemplateQueries:
         if service is None:
             return None
         ((channel, fields),) = input.content.values().items()
-        template = messages.Template(
-            CHANNELS[channel],
+        template = messages.CompiledTemplate(
+            CHANNELS_BY_VALUE[channel],
             subject=fields.get("subject"),
             body=fields["body"],
-            prefix=prefix_of(service),
+            prefix=sms_prefix(service),
             welsh_subject=fields.get("welsh_subject"),
             welsh_body=fields.get("welsh_body"),
         )
-        values = personalisation_of(input.personalisation or None)
+        values = parse_personalisation(input.personalisation or None)
         return RenderedMessage.of(template.render(values), info.context, "input")
 
 
@@ -300,7 +302,9 @@ class TemplateMutations:
         values = input.values()
         ((channel, content),) = values.pop("content").items()
         async with info.context.transaction() as tx:
-            row = await domain.create(tx, info.context.actor, channel=CHANNELS[channel], content=content, **values)
+            row = await domain.create(
+                tx, info.context.actor, channel=CHANNELS_BY_VALUE[channel], content=content, **values
+            )
         return CreateTemplatePayload(template=await Template.read(info.context, row.id))
 
     @mutation
@@ -314,7 +318,7 @@ class TemplateMutations:
                 info.context.actor,
                 template_id=values.pop("template_id"),
                 expected_version=values.pop("expected_version", None),
-                channel=next((CHANNELS[channel] for channel in content), None),
+                channel=next((CHANNELS_BY_VALUE[channel] for channel in content), None),
                 changes=values | next(iter(content.values()), {}),
             )
         return UpdateTemplatePayload(

@@ -13,19 +13,19 @@ from graphql_api.billing import london_days
 from graphql_api.enums import Channel, Postage, ServicePermission
 from graphql_api.errors import BadRequest, Forbidden
 from loaders import organisations, usage
-from loaders.core import Arguments
-from loaders.usage import Line, Year
+from loaders.core import PageArguments
+from loaders.usage import UsageLine, YearUsage
 from schema import refs
-from schema.core import Connection, Info, of, plain
+from schema.core import Connection, Info, entity_from_row, value_object
 from schema.money import GBP, Money
 from schema.ranges import DateRange
 
-FIRST_YEAR = 2016
-_CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_POSTAGES: dict[str, Postage] = {postage.value: postage for postage in Postage}
+FIRST_FINANCIAL_YEAR = 2016
+_CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
+_POSTAGES_BY_VALUE: dict[str, Postage] = {postage.value: postage for postage in Postage}
 
 
-@plain
+@value_object
 class SmsUsage:
     """Text messages of one financial year."""
 
@@ -45,7 +45,7 @@ class SmsUsage:
     """Those at the rate of the day each was sent."""
 
 
-@plain
+@value_object
 class EmailUsage:
     """Emails of one financial year."""
 
@@ -53,7 +53,7 @@ class EmailUsage:
     """Number of messages; they cost nothing."""
 
 
-@plain
+@value_object
 class LetterUsage:
     """Letters of one financial year."""
 
@@ -65,7 +65,7 @@ class LetterUsage:
     """What they cost."""
 
 
-@plain
+@value_object
 class MonthlyUsage:
     """One line of a month's bill."""
 
@@ -89,22 +89,22 @@ class MonthlyUsage:
     """What the line costs."""
 
     @classmethod
-    def of(cls, line: Line) -> Self:
+    def of(cls, line: UsageLine) -> Self:
         """A line as it stands on the bill."""
         return cls(
             month=line.month,
-            channel=_CHANNELS[line.channel],
-            postage=_POSTAGES.get(line.postage),
+            channel=_CHANNELS_BY_VALUE[line.channel],
+            postage=_POSTAGES_BY_VALUE.get(line.postage),
             rate=pounds(line.rate),
             notifications=line.messages,
             chargeable_units=line.units,
-            free_allowance_used=line.free,
-            charged_units=line.charged,
+            free_allowance_used=line.free_units,
+            charged_units=line.charged_units,
             cost=pounds(line.cost),
         )
 
 
-@plain
+@value_object
 class Usage:
     """Use and spend in one financial year, 1 April to 31 March in London."""
 
@@ -126,39 +126,39 @@ class Usage:
     """When the figures were last brought up to date."""
 
     @classmethod
-    def of(cls, starts: int, year: Year) -> Self:
+    def of(cls, start_year: int, year: YearUsage) -> Self:
         """The figures of a year."""
         texts, emails, letters = (
             [line for line in year.lines if line.channel == channel]
             for channel in (Channel.SMS, Channel.EMAIL, Channel.LETTER)
         )
-        used = sum(line.free for line in texts)
+        used = sum(line.free_units for line in texts)
         return cls(
-            financial_year=starts,
-            range=DateRange(from_=date(starts, 4, 1), to=date(starts + 1, 3, 31)),
+            financial_year=start_year,
+            range=DateRange(from_=date(start_year, 4, 1), to=date(start_year + 1, 3, 31)),
             sms=SmsUsage(
                 notifications=sum(line.messages for line in texts),
                 chargeable_units=sum(line.units for line in texts),
                 free_allowance=year.allowance,
                 free_allowance_used=used,
                 free_allowance_remaining=year.allowance - used,
-                charged_units=sum(line.charged for line in texts),
-                cost=_together(texts),
+                charged_units=sum(line.charged_units for line in texts),
+                cost=_total_cost(texts),
             ),
             email=EmailUsage(notifications=sum(line.messages for line in emails)),
             letter=LetterUsage(
                 notifications=sum(line.messages for line in letters),
                 sheets=sum(line.units for line in letters),
-                cost=_together(letters),
+                cost=_total_cost(letters),
             ),
-            total_cost=_together(year.lines),
+            total_cost=_total_cost(year.lines),
             # Emails stand on no bill.
             months=[MonthlyUsage.of(line) for line in year.lines if line.channel != Channel.EMAIL],
-            updated_at=max((line.kept_at for line in year.lines if line.kept_at is not None), default=None),
+            updated_at=max((line.updated_at for line in year.lines if line.updated_at is not None), default=None),
         )
 
 
-@plain
+@value_object
 class AnnualAllowance:
     """A service's free text messages in one financial year."""
 
@@ -172,10 +172,10 @@ class AnnualAllowance:
     """True when 300,000 units or more were used the year before, so that the default is 0."""
 
     @classmethod
-    def of(cls, starts: int, year: Year) -> Self:
+    def of(cls, start_year: int, year: YearUsage) -> Self:
         """The allowance of a year."""
         return cls(
-            financial_year=starts,
+            financial_year=start_year,
             units=year.allowance,
             is_custom=year.is_custom,
             high_volume_last_year=year.high_volume_last_year,
@@ -192,18 +192,18 @@ class ServiceUsage:
     @strawberry.field(description="The service.")
     def service(self) -> refs.Service:
         """The service itself."""
-        service: refs.Service = of(self.row, models.Service)
+        service: refs.Service = entity_from_row(self.row, models.Service)
         return service
 
     @strawberry.field(description="The figures.")
     async def usage(self, info: Info) -> Usage:
         """Its year."""
-        wanted = usage.Wanted(self.row.id, self.year)
-        return Usage.of(self.year, await info.context.loaders.batch(usage.of_year, wanted))
+        wanted = usage.ServiceYear(self.row.id, self.year)
+        return Usage.of(self.year, await info.context.loaders.batch(usage.by_financial_year, wanted))
 
 
 @dataclass(frozen=True, slots=True)
-class _InYear:
+class _ServiceUsageFactory:
     """Makes of a page's rows what they used in a year."""
 
     year: int
@@ -213,7 +213,7 @@ class _InYear:
         return ServiceUsage(row=row, year=self.year)
 
 
-def by_service(
+def service_usage_connection(
     info: Info, organisation: Any, financial_year: int | None, **paging: int | str | None
 ) -> Connection[ServiceUsage]:
     """Live services of an organisation, for its members and platform admins."""
@@ -221,32 +221,37 @@ def by_service(
     if not actor.platform_wide and organisation.id not in actor.organisation_ids:
         raise Forbidden("ORGANISATION_MEMBER", "This is for members of the organisation.")
     page = organisations.live_services
-    arguments = Arguments.read(page.order, {}, **paging)  # type: ignore[arg-type]
-    return Connection(page=page, key=organisation.id, arguments=arguments, entity=_InYear(year_of(financial_year)))
+    arguments = PageArguments.parse(page.order, {}, **paging)  # type: ignore[arg-type]
+    return Connection(
+        page=page,
+        parent_key=organisation.id,
+        arguments=arguments,
+        entity=_ServiceUsageFactory(financial_year_or_current(financial_year)),
+    )
 
 
-async def read_year(info: Info, service: Any, asked: int | None) -> tuple[int, Year]:
+async def read_year_usage(info: Info, service: Any, requested_year: int | None) -> tuple[int, YearUsage]:
     """The financial year asked for, the current one where none is, and its figures.
 
     For whoever manages the service's settings, belongs to its organisation, or is its key.
     """
     actor = info.context.actor
     if not (
-        actor.may(ServicePermission.MANAGE_SETTINGS, service.id)
+        actor.has_permission(ServicePermission.MANAGE_SETTINGS, service.id)
         or service.organisation_id in actor.organisation_ids
         or actor.key_service_id == service.id
     ):
         raise Forbidden(ServicePermission.MANAGE_SETTINGS.name)
-    year = year_of(asked)
-    return year, await info.context.loaders.batch(usage.of_year, usage.Wanted(service.id, year))
+    year = financial_year_or_current(requested_year)
+    return year, await info.context.loaders.batch(usage.by_financial_year, usage.ServiceYear(service.id, year))
 
 
-def year_of(asked: int | None) -> int:
+def financial_year_or_current(requested_year: int | None) -> int:
     """The financial year asked for, the current one where none is; `BadRequest` for one that has no figures."""
     current = london_days.financial_year(london_days.today())
-    year = current if asked is None else asked
-    if not FIRST_YEAR <= year <= current:
-        raise BadRequest(f"`financialYear` takes {FIRST_YEAR} to {current}: the year in which it starts.")
+    year = current if requested_year is None else requested_year
+    if not FIRST_FINANCIAL_YEAR <= year <= current:
+        raise BadRequest(f"`financialYear` takes {FIRST_FINANCIAL_YEAR} to {current}: the year in which it starts.")
     return year
 
 
@@ -255,5 +260,5 @@ def pounds(amount: Decimal) -> Money:
     return Money(amount=amount, currency=GBP)
 
 
-def _together(lines: Sequence[Line]) -> Money:
+def _total_cost(lines: Sequence[UsageLine]) -> Money:
     return pounds(sum((line.cost for line in lines), Decimal(0)))

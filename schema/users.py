@@ -18,14 +18,14 @@ from schema.core import (
     Info,
     Input,
     Node,
+    by_id,
     column,
-    edge,
+    connection,
     entity,
-    found,
     input_type,
     mutation,
     payload,
-    root,
+    query_fields,
 )
 from schema.ranges import DateTimeRangeInput
 
@@ -64,7 +64,7 @@ class User(Entity, Node):
     """Whether they may be asked to take part in research; null except to the person and platform admins."""
     receives_new_features_email: bool | None
     """Whether they want news by email; null except to the person and platform admins."""
-    service_memberships: Connection[refs.ServiceMembership] | None = edge(loaders.users.service_memberships)
+    service_memberships: Connection[refs.ServiceMembership] | None = connection(loaders.users.service_memberships)
     """Services they belong to, as far as the caller may see them."""
 
 
@@ -98,13 +98,15 @@ class UserOrder(Input):
     """Direction."""
 
 
-@root
+@query_fields
 class UserQueries:
     """People, as the caller sees them."""
 
-    user: User | None = found(loaders.users.by_id)
+    user: User | None = by_id(loaders.users.by_id)
     """One person."""
-    users: Connection[User] | None = edge(loaders.users.users, filter=UserFilter, order=UserOrder, admins_only=True)
+    users: Connection[User] | None = connection(
+        loaders.users.users, filter=UserFilter, order=UserOrder, admins_only=True
+    )
     """Everyone; platform admins only."""
 
     @strawberry.field(
@@ -214,7 +216,9 @@ class UserMutations:
     async def verify_email_address(self, info: Info, input: VerifyEmailAddressInput) -> VerifyEmailAddressPayload:
         """Prove an address by the emailed link, good for one hour: after registering, or every 90 days."""
         context = info.context
-        user, challenge = await users.confirm_address(context.transaction, token=input.token, signer=context.signer)
+        user, challenge = await users.confirm_email_address(
+            context.transaction, token=input.token, signer=context.signer
+        )
         return VerifyEmailAddressPayload(
             user=await User.read(context, user.id),
             challenge=None if challenge is None else SignInChallenge.of(challenge),

@@ -3,7 +3,7 @@
 import strawberry
 
 from graphql_api import models
-from graphql_api.auth.actors import Kind
+from graphql_api.auth.actors import ActorKind
 from graphql_api.enums import ServicePermission
 from loaders.core.filters import uuid_or_none
 from schema import refs
@@ -38,7 +38,7 @@ class Viewer:
     @strawberry.field(description="True for a person who looks after the whole platform.")
     def is_platform_admin(self, info: Info) -> bool:
         """Whether every service is visible to the caller."""
-        return info.context.actor.kind is Kind.ADMIN
+        return info.context.actor.kind is ActorKind.ADMIN
 
     @strawberry.field(
         description="What the person may do in one service; empty for a key, whose scopes say it.",
@@ -46,9 +46,9 @@ class Viewer:
     def permissions(self, info: Info, service_id: strawberry.ID) -> list[ServicePermission]:
         """What rules of writing would allow, in the order of the vocabulary."""
         actor, key = info.context.actor, uuid_or_none(service_id)
-        if key is None or actor.kind is Kind.KEY:
+        if key is None or actor.kind is ActorKind.KEY:
             return []
-        return [permission for permission in ServicePermission if actor.may(permission, key)]
+        return [permission for permission in ServicePermission if actor.has_permission(permission, key)]
 
 
 @strawberry.type

@@ -15,17 +15,17 @@ from graphql_api.settings import Settings
 
 
 @asynccontextmanager
-async def served(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
+async def serve_settings(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
     """Serve, and answer the address without its scheme."""
-    async with serving_app(app.create(settings, database=database, store=store)) as address:
+    async with serve_app(app.create(settings, database=database, store=store)) as address:
         yield address
 
 
 @asynccontextmanager
-async def serving_app(application: app.Shell) -> AsyncIterator[str]:
+async def serve_app(application: app.EnvelopeMiddleware) -> AsyncIterator[str]:
     """Serve what was made already, and answer its address."""
     with serve.listen("127.0.0.1", 0) as listener:
-        server = Quiet(serve.configuration(application=application))
+        server = ReadyServer(serve.uvicorn_config(application=application))
         task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
         await server.ready.wait()
         try:
@@ -35,7 +35,7 @@ async def serving_app(application: app.Shell) -> AsyncIterator[str]:
             await task
 
 
-class Quiet(serve.Server):
+class ReadyServer(serve.DrainingServer):
     """A server that says when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:

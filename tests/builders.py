@@ -8,12 +8,12 @@ from typing import Any, TypeVar
 from uuid import UUID, uuid4
 
 from graphql_api import models
-from graphql_api.auth.actors import OF_A_KEY, Actor, Kind
+from graphql_api.auth.actors import API_KEY_PERMISSIONS, Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.enums import Channel, KeyType, ServicePermission
 
-EVERY_PERMISSION = frozenset(ServicePermission)
+ALL_PERMISSIONS = frozenset(ServicePermission)
 FEATURES = ("email", "sms", "letter", "international_sms", "international_letters")
 M = TypeVar("M", bound=models.Model)
 
@@ -43,12 +43,12 @@ class Builders:
             "password": "!",
             "state": "active",
         }
-        return await self._added(models.User(**invented | values))
+        return await self._add_row(models.User(**invented | values))
 
     async def organisation(self, **values: Any) -> models.Organisation:
         """A public body."""
         invented = {"name": f"Organisation {next(self._numbers)}", "organisation_type": "central", "crown": True}
-        return await self._added(models.Organisation(**invented | values))
+        return await self._add_row(models.Organisation(**invented | values))
 
     async def service(self, *, features: Iterable[str] = FEATURES, **values: Any) -> models.Service:
         """A live service, with its first version and a text sender."""
@@ -77,7 +77,7 @@ class Builders:
     async def member(
         self,
         service: models.Service,
-        permissions: Iterable[ServicePermission] = EVERY_PERMISSION,
+        permissions: Iterable[ServicePermission] = ALL_PERMISSIONS,
         user: models.User | None = None,
     ) -> models.User:
         """A person in a service."""
@@ -137,7 +137,7 @@ class Builders:
             "created_by_id": template.created_by_id,
             "template_version": template.version,
         }
-        return await self._added(
+        return await self._add_row(
             models.Job(service_id=template.service_id, template_id=template.id, **invented | values)
         )
 
@@ -157,11 +157,11 @@ class Builders:
             "international": False,
             "billable_units": 1,
         }
-        return await self._added(
+        return await self._add_row(
             models.Notification(service_id=template.service_id, template_id=template.id, **invented | values)
         )
 
-    async def erased(self, template: models.Template, **values: Any) -> models.NotificationHistory:
+    async def notification_history(self, template: models.Template, **values: Any) -> models.NotificationHistory:
         """What is left of a delivered message after its retention."""
         invented: dict[str, Any] = {
             "id": uuid4(),
@@ -172,44 +172,46 @@ class Builders:
             "international": False,
             "billable_units": 1,
         }
-        return await self._added(
+        return await self._add_row(
             models.NotificationHistory(service_id=template.service_id, template_id=template.id, **invented | values)
         )
 
-    async def _added(self, row: M) -> M:
+    async def _add_row(self, row: M) -> M:
         await self.add(row)
         return row
 
 
-def person(user: models.User, *services: models.Service, may: Iterable[ServicePermission] = EVERY_PERMISSION) -> Actor:
+def user_actor(
+    user: models.User, *services: models.Service, permissions: Iterable[ServicePermission] = ALL_PERMISSIONS
+) -> Actor:
     """Somebody signed in, with these permissions in each of the services."""
     return Actor(
-        Kind.PERSON,
+        ActorKind.PERSON,
         user_id=user.id,
-        permissions={service.id: frozenset(may) for service in services},
+        permissions={service.id: frozenset(permissions) for service in services},
     )
 
 
 def platform_admin(user: models.User) -> Actor:
     """A platform admin signed in."""
-    return Actor(Kind.ADMIN, user_id=user.id)
+    return Actor(ActorKind.ADMIN, user_id=user.id)
 
 
 def stranger() -> Actor:
     """Somebody signed in who belongs nowhere."""
-    return Actor(Kind.PERSON, user_id=uuid4())
+    return Actor(ActorKind.PERSON, user_id=uuid4())
 
 
-def of_organisation(user: models.User, *organisations: UUID) -> Actor:
+def organisation_member(user: models.User, *organisations: UUID) -> Actor:
     """Somebody signed in who belongs to organisations, and to no service."""
-    return Actor(Kind.PERSON, user_id=user.id, organisation_ids=frozenset(organisations))
+    return Actor(ActorKind.PERSON, user_id=user.id, organisation_ids=frozenset(organisations))
 
 
-def key(api_key: models.ApiKey) -> Actor:
+def api_key_actor(api_key: models.ApiKey) -> Actor:
     """An API key that asks for its own service."""
     return Actor(
-        Kind.KEY,
+        ActorKind.KEY,
         api_key_id=api_key.id,
         key_type=KeyType(api_key.key_type),
-        permissions={api_key.service_id: OF_A_KEY},
+        permissions={api_key.service_id: API_KEY_PERMISSIONS},
     )

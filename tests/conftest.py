@@ -23,10 +23,10 @@ from graphql_api.database.database import Database, translated_errors
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings, asyncpg_url
 from tests import planner_comparison
-from tests.builders import Builders, person
-from tests.models.databases import scratch
+from tests.builders import Builders, user_actor
+from tests.models.databases import scratch_database
 
-BOOKKEEPING = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
+SAVEPOINT_STATEMENTS = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
 """What a test's own transaction adds to the statements of the code under test."""
 
 
@@ -43,7 +43,7 @@ def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 @pytest_asyncio.fixture(scope="session")
 async def database_url(postgres_url: str) -> AsyncIterator[str]:
     """A migrated database, empty but for the lookup rows; dropped at the end."""
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         await migrate.upgrade(url)
         yield url
 
@@ -58,18 +58,18 @@ async def engine(database_url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-class OneConnection(Database):
+class SingleConnectionDatabase(Database):
     """A database both of whose doors open on one connection, in a transaction that the test rolls back."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         super().__init__(connection.engine)
         self._connection = connection
-        self._turn = asyncio.Lock()
+        self._lock = asyncio.Lock()
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def read_connection(self) -> AsyncIterator[AsyncConnection]:
         """The connection, one reader at a time."""
-        async with self._turn:
+        async with self._lock:
             with translated_errors():
                 async with self._connection.begin_nested():
                     yield self._connection
@@ -77,7 +77,7 @@ class OneConnection(Database):
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
         """A session within the test's transaction: a savepoint that is released at the end, or rolled back."""
-        async with self._turn:
+        async with self._lock:
             with translated_errors():
                 session = AsyncSession(
                     self._connection, expire_on_commit=False, join_transaction_mode="create_savepoint"
@@ -90,11 +90,11 @@ class OneConnection(Database):
 
 
 @pytest_asyncio.fixture
-async def database(engine: AsyncEngine) -> AsyncIterator[OneConnection]:
+async def database(engine: AsyncEngine) -> AsyncIterator[SingleConnectionDatabase]:
     """The database of one test; whatever the test does to it is undone."""
     async with engine.connect() as connection:
         transaction = await connection.begin()
-        yield OneConnection(connection)
+        yield SingleConnectionDatabase(connection)
         await transaction.rollback()
 
 
@@ -126,7 +126,7 @@ def store(settings: Settings) -> Store:
 
 
 @pytest_asyncio.fixture
-async def make(database: OneConnection, signer: Signer) -> Builders:
+async def make(database: SingleConnectionDatabase, signer: Signer) -> Builders:
     """Rows for a test, whatever it does not say about them invented."""
     return Builders(database, signer)
 
@@ -146,18 +146,18 @@ async def template(make: Builders, service: models.Service) -> models.Template:
 @pytest_asyncio.fixture
 async def actor(make: Builders, service: models.Service) -> Actor:
     """A member of that service who may do everything in it."""
-    return person(await make.member(service), service)
+    return user_actor(await make.member(service), service)
 
 
 @dataclass
-class Answer:
+class GraphQLResponse:
     """What came back: data and errors as a client sees them."""
 
     data: dict[str, Any] | None
     errors: list[dict[str, Any]]
 
     @property
-    def field(self) -> Any:
+    def root_field(self) -> Any:
         """The one root field of the document; the errors must be none."""
         assert self.errors == []
         assert self.data is not None
@@ -167,11 +167,11 @@ class Answer:
     @property
     def user_errors(self) -> list[dict[str, Any]]:
         """The `userErrors` of the one mutation of the document."""
-        errors: list[dict[str, Any]] = self.field["userErrors"]
+        errors: list[dict[str, Any]] = self.root_field["userErrors"]
         return errors
 
     @property
-    def codes(self) -> list[str]:
+    def error_codes(self) -> list[str]:
         """Codes of the top-level errors."""
         return [error["extensions"]["code"] for error in self.errors]
 
@@ -179,22 +179,22 @@ class Answer:
 class Ask(Protocol):
     """Ask as somebody: `await ask(DOCUMENT, by=actor, name=value)`; keywords are the document's variables."""
 
-    async def __call__(self, document: str, /, *, by: Actor | None = None, **variables: Any) -> Answer:
+    async def __call__(self, document: str, /, *, by: Actor | None = None, **variables: Any) -> GraphQLResponse:
         """Answer as the server would, without HTTP."""
         ...
 
 
 @pytest.fixture
-def ask(database: OneConnection, settings: Settings, signer: Signer, store: Store) -> Ask:
+def ask(database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store) -> Ask:
     """Ask the schema, as the server does for one operation."""
     from schema import schema  # noqa: PLC0415 - tests of the layers below need no schema
 
-    async def asked(document: str, /, *, by: Actor | None = None, **variables: Any) -> Answer:
+    async def asked(document: str, /, *, by: Actor | None = None, **variables: Any) -> GraphQLResponse:
         context = Context(by or Actor.anonymous(), database, settings, signer, store)
         result = await schema.execute(document, variable_values=variables, context_value=context)
         again = Context(context.actor, database, settings, signer, store)
-        await planner_comparison.compare(schema, document, variables, again, result)
-        return Answer(result.data, [dict(error.formatted) for error in result.errors or []])
+        await planner_comparison.compare_with_planner(schema, document, variables, again, result)
+        return GraphQLResponse(result.data, [dict(error.formatted) for error in result.errors or []])
 
     return asked
 
@@ -211,7 +211,7 @@ def statements(engine: AsyncEngine) -> Statements:
         sent: list[str] = []
 
         def note(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-            if not statement.startswith(BOOKKEEPING) and not planner_comparison.REPLAYING.get():
+            if not statement.startswith(SAVEPOINT_STATEMENTS) and not planner_comparison.COMPARING.get():
                 sent.append(statement)
 
         event.listen(engine.sync_engine, "before_cursor_execute", note)

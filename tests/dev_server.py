@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-START = 120.0  # seconds, of which a first start spends most on copying PostgreSQL and making demo data
-STOP = 30.0
+START_TIMEOUT_SECONDS = 120.0  # seconds, of which a first start spends most on copying PostgreSQL and making demo data
+STOP_TIMEOUT_SECONDS = 30.0
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class DevServer:
 
 
 @contextlib.contextmanager
-def running(data_dir: Path, **settings: str) -> Iterator[DevServer]:
+def running_dev_server(data_dir: Path, **settings: str) -> Iterator[DevServer]:
     """Start a server on a free port, wait until it answers, and stop it in the end.
 
     `DEV_JSON`, the path of a running server's `dev.json`, takes that server instead, where no settings are asked for.
@@ -51,14 +51,14 @@ def running(data_dir: Path, **settings: str) -> Iterator[DevServer]:
             [sys.executable, "-m", "graphql_api", "dev"], cwd=ROOT, env=environment, stdout=output, stderr=output
         )
         try:
-            yield wait_for(data_dir / "dev.json", process, log)
+            yield wait_until_ready(data_dir / "dev.json", process, log)
         finally:
             stop(process)
 
 
-def wait_for(path: Path, process: "subprocess.Popen[bytes]", log: Path) -> DevServer:
+def wait_until_ready(path: Path, process: "subprocess.Popen[bytes]", log: Path) -> DevServer:
     """Wait for `dev.json`, which the server writes when it answers; RuntimeError with its output when it does not."""
-    end = time.monotonic() + START
+    end = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
             server = DevServer.read(path)
@@ -72,7 +72,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
     """End it as Ctrl-C does, and by force when that does not help."""
     process.send_signal(signal.SIGINT)
     try:
-        process.wait(STOP)
+        process.wait(STOP_TIMEOUT_SECONDS)
     except subprocess.TimeoutExpired:
         process.kill()
         process.wait()

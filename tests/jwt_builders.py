@@ -18,7 +18,7 @@ from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
 
 
-class Door:
+class Authenticator:
     """The door that tokens are brought to."""
 
     def __init__(self, database: Database, settings: Settings, signer: Signer) -> None:
@@ -27,9 +27,9 @@ class Door:
     async def __call__(self, token: str | None, acting_user: str | None = None, **other: Any) -> Actor:
         """Whoever the token belongs to."""
         known: dict[str, Any] = {"database": self.database, "settings": self.settings, "signer": self.signer}
-        return await authentication.actor_of(token, acting_user, **known | other)
+        return await authentication.authenticate(token, acting_user, **known | other)
 
-    async def refusal(self, token: str, acting_user: str | None = None, **other: Any) -> str:
+    async def rejection_message(self, token: str, acting_user: str | None = None, **other: Any) -> str:
         """What the door says to a token that it refuses."""
         with pytest.raises(Unauthenticated) as refused:
             await self(token, acting_user, **other)
@@ -41,7 +41,7 @@ def b64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def sealed(header: bytes, payload: bytes, secret: str, digest: str = "sha256") -> str:
+def signed_token(header: bytes, payload: bytes, secret: str, digest: str = "sha256") -> str:
     """A token of these very bytes."""
     text = f"{b64(header)}.{b64(payload)}"
     return f"{text}.{b64(hmac.digest(secret.encode(), text.encode(), digest))}"
@@ -52,10 +52,10 @@ def jwt(issuer: Any, secret: str, *, header: dict[str, Any] | None = None, **cla
     whole = {"iss": issuer, "iat": int(time.time())} | claims
     payload = {name: value for name, value in whole.items() if value is not ...}
     headers = {"typ": "JWT", "alg": "HS256"} | (header or {})
-    return sealed(json.dumps(headers).encode(), json.dumps(payload).encode(), secret)
+    return signed_token(json.dumps(headers).encode(), json.dumps(payload).encode(), secret)
 
 
-def unsigned(issuer: str, algorithm: str) -> str:
+def unsigned_token(issuer: str, algorithm: str) -> str:
     """A token without a signature, that says which algorithm it does without."""
     header = b64(json.dumps({"alg": algorithm}).encode())
     return f"{header}.{b64(json.dumps({'iss': issuer, 'iat': int(time.time())}).encode())}."

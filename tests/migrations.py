@@ -15,14 +15,14 @@ from alembic.script import ScriptDirectory
 
 from graphql_api import postgres
 from graphql_api.migrate import database_origins, dry_runs
-from tests.models.databases import connected
+from tests.models.databases import open_connection
 
 ROOT = Path(__file__).resolve().parent.parent
 SCRIPTS = list(ScriptDirectory.from_config(Config(toml_file=ROOT / "pyproject.toml")).walk_revisions())[::-1]
 REVISIONS = [script.revision for script in SCRIPTS]
 
 
-async def migrator(url: str, *arguments: str) -> asyncio.subprocess.Process:
+async def start_migrator(url: str, *arguments: str) -> asyncio.subprocess.Process:
     """Start a migrator in a process of its own, as a deployment does."""
     command = [sys.executable, "-m", "graphql_api", "migrate", *arguments]
     return await asyncio.create_subprocess_exec(
@@ -34,43 +34,45 @@ async def migrator(url: str, *arguments: str) -> asyncio.subprocess.Process:
     )
 
 
-async def migrated(url: str, *arguments: str) -> list[str]:
+async def run_migrator(url: str, *arguments: str) -> list[str]:
     """The lines that a migrator says, which does not fail."""
-    process = await migrator(url, *arguments)
+    process = await start_migrator(url, *arguments)
     said, errors = await process.communicate()
     assert (process.returncode, errors.decode()) == (0, "")
     return said.decode().splitlines()
 
 
-def steps(said: list[str]) -> list[str]:
+def migration_steps(lines: list[str]) -> list[str]:
     """What a migrator did; what it says meanwhile begins with two spaces."""
-    return [line for line in said if not line.startswith("  ")]
+    return [line for line in lines if not line.startswith("  ")]
 
 
-async def play(url: str, script: str) -> None:
+async def run_psql(url: str, script: str) -> None:
     """Send a script to a database, as an operator would."""
     psql = [str(postgres.find_binaries() / "psql"), "-qX", "-v", "ON_ERROR_STOP=1", "-d", url]
     await asyncio.to_thread(subprocess.run, psql, input=script, check=True, text=True)
 
 
 @functools.cache
-def statements() -> dict[str, list[str]]:
+def revision_statements() -> dict[str, list[str]]:
     """What each revision sends to an empty database."""
     with asyncio.Runner() as runner:
-        return runner.run(dry_runs.statements())
+        return runner.run(dry_runs.revision_statements())
 
 
-async def make_notify(url: str, revision: str = database_origins.KNOWN) -> None:
+async def create_notify_tables(url: str, revision: str = database_origins.SUPPORTED_NOTIFY_REVISION) -> None:
     """Fill an empty database with what Notify has, as if its own migrations had been there.
 
     What we add to Notify's tables, triggers and indexes beside traffic, it has not.
     """
-    sent = await asyncio.to_thread(statements)
-    async with connected(url) as connection:
+    sent = await asyncio.to_thread(revision_statements)
+    async with open_connection(url) as connection:
         await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)")
         await connection.execute("INSERT INTO alembic_version VALUES ($1)", revision)
         for script in SCRIPTS:
-            if script.revision <= database_origins.LAST_OF_NOTIFY or getattr(script.module, "of_notify", False):
+            if script.revision <= database_origins.NOTIFY_BASELINE_REVISION or getattr(
+                script.module, "of_notify", False
+            ):
                 for statement in sent[script.revision]:
                     if not re.search(rf"{database_origins.VERSION_TABLE}|log_change|CONCURRENTLY", statement):
                         await connection.execute(statement)

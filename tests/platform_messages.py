@@ -13,13 +13,13 @@ from graphql_api.tasks import Task
 if TYPE_CHECKING:
     from graphql_api.auth.crypto import Signer
     from graphql_api.database.database import Database
-    from graphql_api.gateways import Outgoing
+    from graphql_api.gateways import OutgoingMessage
 
 
-async def promised(database: Database, signer: Signer) -> list[Outgoing]:
+async def queued_messages(database: Database, signer: Signer) -> list[OutgoingMessage]:
     """Every message that waits, in the order in which they were promised."""
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         payloads = await connection.scalars(
             text("SELECT payload FROM pgqueuer WHERE entrypoint = :task ORDER BY id"), {"task": Task.PLATFORM_MESSAGE}
         )
-        return [platform_messages.read(json.loads(payload), signer) for payload in payloads]
+        return [platform_messages.decode_payload(json.loads(payload), signer) for payload in payloads]

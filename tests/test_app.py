@@ -18,7 +18,7 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import status
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
 
 Served = Callable[..., Any]
@@ -27,7 +27,7 @@ Served = Callable[..., Any]
 @pytest.fixture
 def serve(database: Database, store: Store) -> Served:
     """Serve the application by settings, on a free port."""
-    return lambda settings, other=None: served(settings, other or database, store)
+    return lambda settings, other=None: serve_settings(settings, other or database, store)
 
 
 @pytest_asyncio.fixture
@@ -181,7 +181,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
             self.calls += 1
             if self.calls > 1:
                 await asyncio.sleep(10)
-            async with database.reading() as connection:
+            async with database.read_connection() as connection:
                 yield connection
 
     hurried = settings.model_copy(update={"request_timeout": 0.2})

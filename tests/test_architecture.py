@@ -110,7 +110,7 @@ def test_nothing_commits_but_the_end_of_a_transaction() -> None:
 
 def test_every_table_says_who_sees_it_or_is_named_as_not_exposed() -> None:
     mapped = {mapper.class_.__name__ for mapper in models.Model.registry.mappers}
-    seen = {model.__name__ for model in visibility.VISIBLE}
+    seen = {model.__name__ for model in visibility.ROW_VISIBILITY}
 
     assert seen & NOT_EXPOSED == set()
     assert seen | NOT_EXPOSED == mapped
@@ -118,7 +118,9 @@ def test_every_table_says_who_sees_it_or_is_named_as_not_exposed() -> None:
 
 def test_every_guarded_column_exists() -> None:
     assert [
-        (model.__name__, name) for model, name in visibility.GUARDED if name not in inspect(model).column_attrs
+        (model.__name__, name)
+        for model, name in visibility.COLUMN_VISIBILITY
+        if name not in inspect(model).column_attrs
     ] == []
 
 
@@ -133,7 +135,7 @@ def orders() -> Iterator[tuple[str, Page, Order]]:
 
 
 def test_every_page_order_is_total() -> None:
-    partial = [name for name, page, order in orders() if not is_unique(page, order.keys(order.descending)[-1])]
+    partial = [name for name, page, order in orders() if not is_unique(page, order.sort_keys(order.descending)[-1])]
 
     assert partial == []
 
@@ -142,8 +144,8 @@ def test_every_page_order_over_plain_columns_has_its_index() -> None:
     unserved = {
         name
         for name, page, order in orders()
-        if all(hasattr(key, "key") and hasattr(key, "property") for key in order.keys(order.descending))
-        and not served(page, [key.property.columns[0] for key in order.keys(order.descending)])
+        if all(hasattr(key, "key") and hasattr(key, "property") for key in order.sort_keys(order.descending))
+        and not served(page, [key.property.columns[0] for key in order.sort_keys(order.descending)])
     }
 
     assert unserved == set()
@@ -154,7 +156,7 @@ def is_unique(page: Page, key: Any) -> bool:
     table = page.model.__table__
     assert isinstance(table, Table)
     (column,) = key.property.columns
-    parent = [] if page.key is None else [page.key.property.columns[0]]
+    parent = [] if page.foreign_key is None else [page.foreign_key.property.columns[0]]
     uniques = [set(table.primary_key.columns)]
     uniques += [set(one.columns) for one in table.constraints if isinstance(one, UniqueConstraint)]
     return any(unique <= {column, *parent} for unique in uniques)
@@ -164,7 +166,7 @@ def served(page: Page, columns: list[Column[Any]]) -> bool:
     """Whether an index begins with the parent's column and holds the order's in a row; a tail may be sorted."""
     table = page.model.__table__
     assert isinstance(table, Table)
-    parent = [] if page.key is None else [page.key.property.columns[0]]
+    parent = [] if page.foreign_key is None else [page.foreign_key.property.columns[0]]
     wanted = [column.name for column in [*parent, *columns]]
     return any(
         names[: len(wanted)] == wanted or names == wanted[: len(names)] != wanted[: len(parent)]
@@ -189,7 +191,7 @@ def test_the_printed_schema_is_current() -> None:
 def test_every_user_error_is_in_the_schema() -> None:
     kinds = {kind.__name__ for kind in errors.UserError.__subclasses__()}
 
-    assert kinds == {kind.__name__ for kind, _ in errors.TYPES.values()}
+    assert kinds == {kind.__name__ for kind, _ in errors.ERROR_TYPES.values()}
     assert all(f"type {kind} implements UserError" in schema.as_str() for kind in kinds)
 
 

@@ -7,14 +7,14 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.runs import fuzz
-from tests.worker.harnesses import Rig, rig, worker_url
+from tests.worker.harnesses import WorkerHarness, harness, worker_url
 
-__all__ = ["rig", "worker_url"]
+__all__ = ["harness", "worker_url"]
 
 
 @pytest.mark.timeout(120)
-async def test_whatever_is_sent_is_answered_and_tells_nothing(rig: Rig, tmp_path: Path) -> None:
-    ledger, log = await fuzz(rig, tmp_path, seed=2_026, requests=300)
+async def test_whatever_is_sent_is_answered_and_tells_nothing(harness: WorkerHarness, tmp_path: Path) -> None:
+    ledger, log = await fuzz(harness, tmp_path, seed=2_026, requests=300)
 
     assert ledger.faults == []
     assert "Traceback" not in log

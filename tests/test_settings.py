@@ -33,8 +33,8 @@ def test_of_several_hosts_the_one_that_takes_writes_is_wanted() -> None:
 def test_of_several_bulk_hosts_a_standby_is_preferred() -> None:
     settings = Settings.model_validate({"database_url_bulk": "postgresql://replica:5432,primary:5432/notify"})
 
-    assert settings.bulk is not None
-    assert settings.bulk.query["target_session_attrs"] == "prefer-standby"
+    assert settings.replica_url is not None
+    assert settings.replica_url.query["target_session_attrs"] == "prefer-standby"
 
 
 def test_what_the_url_says_itself_is_kept() -> None:
@@ -47,7 +47,7 @@ def test_what_the_url_says_itself_is_kept() -> None:
 def test_programs_of_postgresql_get_the_url_in_their_own_words() -> None:
     settings = Settings.model_validate({"database_url": "postgresql+asyncpg://app@one,two:5433/notify?sslmode=require"})
 
-    assert settings.plain_url == (
+    assert settings.libpq_url == (
         "postgresql://app@/notify?host=one%2Ctwo&port=5432%2C5433&sslmode=require&target_session_attrs=read-write"
     )
 

@@ -15,7 +15,7 @@ from graphql_api.tasks import Task, enqueue, enqueue_all
 
 
 async def _tasks(database: Database) -> list[dict[str, Any]]:
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         found = await connection.execute(
             text("SELECT entrypoint, payload, priority, execute_after - created AS wait FROM pgqueuer ORDER BY id")
         )
@@ -45,8 +45,8 @@ async def test_a_task_goes_with_a_rollback_even_as_the_first_statement(database:
 
 async def test_a_task_can_wait_for_its_time(database: Database) -> None:
     async with database.transaction() as tx:
-        await enqueue(tx, Task.DELIVER, {}, due=utcnow() + timedelta(hours=1))
-        await enqueue(tx, Task.DELIVER, {}, due=utcnow() - timedelta(hours=1))
+        await enqueue(tx, Task.DELIVER, {}, due_at=utcnow() + timedelta(hours=1))
+        await enqueue(tx, Task.DELIVER, {}, due_at=utcnow() - timedelta(hours=1))
 
     later, at_once = await _tasks(database)
     assert timedelta(minutes=59) < later["wait"] <= timedelta(hours=1)
@@ -56,8 +56,8 @@ async def test_a_task_can_wait_for_its_time(database: Database) -> None:
 async def test_a_task_that_waits_already_is_left_out(database: Database) -> None:
     async with database.transaction() as tx:
         for dedupe in ("a", "a", "b", None, None):
-            await enqueue(tx, Task.PROCESS_JOB, {}, dedupe=dedupe)
-        await enqueue(tx, Task.DELIVER, {}, dedupe="a")
+            await enqueue(tx, Task.PROCESS_JOB, {}, dedupe_key=dedupe)
+        await enqueue(tx, Task.DELIVER, {}, dedupe_key="a")
 
     assert [task["entrypoint"] for task in await _tasks(database)] == ["process job"] * 4 + ["deliver notifications"]
 

@@ -9,31 +9,31 @@ from typing import Any
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-PROTOCOL = websockets.Subprotocol("graphql-transport-ws")
-INIT = {"type": "connection_init"}
+SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
+CONNECTION_INIT = {"type": "connection_init"}
 
 
 @asynccontextmanager
-async def socket(address: str, **options: Any) -> AsyncIterator[ClientConnection]:
+async def open_websocket(address: str, **options: Any) -> AsyncIterator[ClientConnection]:
     """A WebSocket to the running application."""
-    async with connect(f"ws://{address}/graphql", **{"subprotocols": [PROTOCOL]} | options) as connection:
+    async with connect(f"ws://{address}/graphql", **{"subprotocols": [SUBPROTOCOL]} | options) as connection:
         yield connection
 
 
-async def say(connection: ClientConnection, *messages: Any) -> None:
+async def send_messages(connection: ClientConnection, *messages: Any) -> None:
     """Send messages, each as JSON unless it is a text."""
     for message in messages:
         await connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
 
-async def hear(connection: ClientConnection) -> Any:
+async def receive_message(connection: ClientConnection) -> Any:
     """The next message, which is text."""
     message = await asyncio.wait_for(connection.recv(), 10)
     assert isinstance(message, str)
     return json.loads(message)
 
 
-async def closing(connection: ClientConnection) -> int:
+async def wait_for_close_code(connection: ClientConnection) -> int:
     """The code with which the server closes."""
     async with asyncio.timeout(10):
         with suppress(websockets.ConnectionClosed):
@@ -44,11 +44,11 @@ async def closing(connection: ClientConnection) -> int:
     return connection.close_code
 
 
-def subscribe(query: str, one: str = "1", **variables: Any) -> dict[str, Any]:
+def subscribe(query: str, operation_id: str = "1", **variables: Any) -> dict[str, Any]:
     """A message that asks for something."""
-    return {"type": "subscribe", "id": one, "payload": {"query": query, "variables": variables}}
+    return {"type": "subscribe", "id": operation_id, "payload": {"query": query, "variables": variables}}
 
 
-def init(token: str) -> dict[str, Any]:
+def connection_init(token: str) -> dict[str, Any]:
     """A message that says who it is."""
-    return INIT | {"payload": {"Authorization": f"Bearer {token}"}}
+    return CONNECTION_INIT | {"payload": {"Authorization": f"Bearer {token}"}}

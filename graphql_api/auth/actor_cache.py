@@ -12,54 +12,54 @@ from graphql_api.errors import Unauthenticated
 if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
-SECONDS = 1.0
-MOST = 1_000
+ACTOR_TTL_SECONDS = 1.0
+MAX_CACHED_ACTORS = 1_000
 
 
-class Callers:
+class ActorCache:
     """The latest callers of a process by what they sent, each for a second at most."""
 
     def __init__(self) -> None:
         """Begin with none."""
-        self._known: OrderedDict[tuple[object, object], tuple[float, Actor]] = OrderedDict()
+        self._entries: OrderedDict[tuple[object, object], tuple[float, Actor]] = OrderedDict()
 
-    def find(self, token: str, acting_user: str | None) -> Actor | None:
+    def get(self, token: str, acting_user: str | None) -> Actor | None:
         """Whoever was found by this token less than a second ago."""
-        return self._find((token, acting_user))
+        return self._get((token, acting_user))
 
-    def find_again(self, actor: Actor) -> Actor | None:
+    def get_renewed(self, actor: Actor) -> Actor | None:
         """The same caller, as they were found less than a second ago."""
-        return self._find(actor.identity)
+        return self._get(actor.identity)
 
-    def keep(self, token: str, acting_user: str | None, actor: Actor, since: float) -> None:
+    def put(self, token: str, acting_user: str | None, actor: Actor, looked_up_at: float) -> None:
         """Remember whoever was looked up at `since`, unless the token is good for one request only."""
-        if not _for_once(token):
-            self._keep((token, acting_user), actor, since)
+        if not _is_single_use(token):
+            self._put((token, acting_user), actor, looked_up_at)
 
-    def keep_again(self, actor: Actor, since: float) -> None:
+    def put_renewed(self, actor: Actor, looked_up_at: float) -> None:
         """Remember a caller who was looked up again at `since`."""
-        self._keep(actor.identity, actor, since)
+        self._put(actor.identity, actor, looked_up_at)
 
-    def forget(self) -> None:
+    def clear(self) -> None:
         """Look everyone up anew: something has changed, and it may be they."""
-        self._known.clear()
+        self._entries.clear()
 
-    def _find(self, key: tuple[object, object]) -> Actor | None:
-        known = self._known.get(key)
-        return known[1] if known is not None and time.monotonic() - known[0] < SECONDS else None
+    def _get(self, key: tuple[object, object]) -> Actor | None:
+        known = self._entries.get(key)
+        return known[1] if known is not None and time.monotonic() - known[0] < ACTOR_TTL_SECONDS else None
 
-    def _keep(self, key: tuple[object, object], actor: Actor, since: float) -> None:
-        self._known[key] = since, actor
-        self._known.move_to_end(key)
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+    def _put(self, key: tuple[object, object], actor: Actor, looked_up_at: float) -> None:
+        self._entries[key] = looked_up_at, actor
+        self._entries.move_to_end(key)
+        if len(self._entries) > MAX_CACHED_ACTORS:
+            self._entries.popitem(last=False)
 
 
-def _for_once(token: str) -> bool:
+def _is_single_use(token: str) -> bool:
     """Whether a token has an id of its own, and so may not be used again."""
-    if token.startswith(tokens.SESSION) or "." not in token:
+    if token.startswith(tokens.SESSION_TOKEN_PREFIX) or "." not in token:
         return False
     try:
-        return jwts.read(token).id is not None
+        return jwts.parse(token).id is not None
     except Unauthenticated:
         return False

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 PLATFORM_ADMIN = "PLATFORM_ADMIN"
-MEMBERSHIP_ONLY = frozenset(
+MEMBERSHIP_ONLY_PERMISSIONS = frozenset(
     {
         ServicePermission.SEND_TEXTS,
         ServicePermission.SEND_EMAILS,
@@ -24,7 +24,7 @@ MEMBERSHIP_ONLY = frozenset(
 )
 """What even a platform admin may do only as a member of the service."""
 
-OF_A_KEY = frozenset(
+API_KEY_PERMISSIONS = frozenset(
     {
         ServicePermission.VIEW_ACTIVITY,
         ServicePermission.SEND_TEXTS,
@@ -35,7 +35,7 @@ OF_A_KEY = frozenset(
 """What an API key may do in its own service."""
 
 
-class Kind(Enum):
+class ActorKind(Enum):
     """Kinds of caller; each has its own visibility (`access`)."""
 
     ANONYMOUS = "anonymous"
@@ -53,37 +53,37 @@ class Actor:
     `organisation_ids` are the organisations they belong to.
     """
 
-    kind: Kind
+    kind: ActorKind
     user_id: UUID | None = None
     api_key_id: UUID | None = None
     key_type: KeyType | None = None
     session_id: UUID | None = None
     permissions: Mapping[UUID, frozenset[ServicePermission]] = field(default_factory=dict)
     organisation_ids: frozenset[UUID] = frozenset()
-    rate: int = field(default=0, compare=False)
+    messages_per_minute: int = field(default=0, compare=False)
     """Messages a minute that a key's service may send; what its operations may cost is no less."""
-    address: str = field(default="", compare=False)
+    client_address: str = field(default="", compare=False)
     """Where somebody asks from who is nobody, for their operations to be counted together."""
 
     @classmethod
-    def anonymous(cls, address: str = "") -> Self:
+    def anonymous(cls, client_address: str = "") -> Self:
         """Nobody: sees nothing, may sign in and register."""
-        return cls(Kind.ANONYMOUS, address=address)
+        return cls(ActorKind.ANONYMOUS, client_address=client_address)
 
     @classmethod
     def system(cls) -> Self:
         """The platform itself, as the worker is: sees and may do everything."""
-        return cls(Kind.SYSTEM)
+        return cls(ActorKind.SYSTEM)
 
     @property
     def signed_in(self) -> bool:
         """Whether anybody is asking at all."""
-        return self.kind is not Kind.ANONYMOUS
+        return self.kind is not ActorKind.ANONYMOUS
 
     @property
     def platform_wide(self) -> bool:
         """Whether every service is visible: a platform admin, or the platform itself."""
-        return self.kind in {Kind.ADMIN, Kind.SYSTEM}
+        return self.kind in {ActorKind.ADMIN, ActorKind.SYSTEM}
 
     @property
     def identity(self) -> tuple[UUID | None, UUID | None]:
@@ -93,19 +93,19 @@ class Actor:
     @property
     def key_service_id(self) -> UUID | None:
         """The service of an API key; None for a person."""
-        return next(iter(self.permissions)) if self.kind is Kind.KEY else None
+        return next(iter(self.permissions)) if self.kind is ActorKind.KEY else None
 
-    def services(self, permission: ServicePermission | None = None) -> list[UUID]:
+    def service_ids(self, permission: ServicePermission | None = None) -> list[UUID]:
         """Ids of the services that the caller belongs to, or of those where they have the permission."""
         if permission is None:
             return list(self.permissions)
         return [service_id for service_id, held in self.permissions.items() if permission in held]
 
-    def may(self, permission: ServicePermission, service_id: UUID) -> bool:
+    def has_permission(self, permission: ServicePermission, service_id: UUID) -> bool:
         """Whether the caller has the permission in the service."""
-        if self.kind is Kind.SYSTEM:
+        if self.kind is ActorKind.SYSTEM:
             return True
-        if self.kind is Kind.ADMIN and permission not in MEMBERSHIP_ONLY:
+        if self.kind is ActorKind.ADMIN and permission not in MEMBERSHIP_ONLY_PERMISSIONS:
             return True
         return permission in self.permissions.get(service_id, ())
 
@@ -117,7 +117,7 @@ class Actor:
         """
         if not self.signed_in:
             raise Unauthenticated
-        if self.may(permission, service_id):
+        if self.has_permission(permission, service_id):
             return
         if self.platform_wide or service_id in self.permissions or self.organisation_ids:
             raise Forbidden(permission.name)
@@ -132,7 +132,7 @@ class Actor:
 
     def require_person(self) -> UUID:
         """Refuse everyone but people; answers their id."""
-        if self.user_id is None or self.kind is Kind.KEY:
+        if self.user_id is None or self.kind is ActorKind.KEY:
             if self.signed_in:
                 raise Forbidden("PERSON", "An API key may not do this: sign in as a person.")
             raise Unauthenticated

@@ -13,7 +13,7 @@ import structlog
 from sqlalchemy import bindparam, event, func, select
 from sqlalchemy.orm import Session
 
-from graphql_api.models.changes import LOGGED
+from graphql_api.models.changes import LOGGED_TABLES
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 # What the trigger `log_change` reads; empty for nobody.
-_NAMES = ("user_id", "api_key_id", "request_id")
-_TELL = select(*(func.set_config(f"notify_graphql.{name}", bindparam(name), True) for name in _NAMES))
+_SETTING_NAMES = ("user_id", "api_key_id", "request_id")
+_SET_AUTHOR = select(*(func.set_config(f"notify_graphql.{name}", bindparam(name), True) for name in _SETTING_NAMES))
 
 
-def attribute(tx: AsyncSession, actor: Actor) -> None:
+def set_audit_author(tx: AsyncSession, actor: Actor) -> None:
     """Let the changes of a transaction be an actor's, in the request that is being answered."""
     tx.info["author"] = {
         "user_id": actor.user_id,
@@ -36,21 +36,21 @@ def attribute(tx: AsyncSession, actor: Actor) -> None:
 
 
 @event.listens_for(Session, "before_flush")
-def _before_objects(session: Session, *_: Any) -> None:
+def _on_before_flush(session: Session, *_: Any) -> None:
     if "author" in session.info:
         written = chain(session.new, session.dirty, session.deleted)
-        if any(one.__table__.name in LOGGED for one in written):
-            _tell(session)
+        if any(one.__table__.name in LOGGED_TABLES for one in written):
+            _write_author(session)
 
 
 @event.listens_for(Session, "do_orm_execute")
-def _before_statements(state: ORMExecuteState) -> None:
+def _on_orm_execute(state: ORMExecuteState) -> None:
     if "author" in state.session.info and not state.is_select:
         table = getattr(state.statement, "table", None)
-        if getattr(table, "name", None) in LOGGED:
-            _tell(state.session)
+        if getattr(table, "name", None) in LOGGED_TABLES:
+            _write_author(state.session)
 
 
-def _tell(session: Session) -> None:
+def _write_author(session: Session) -> None:
     author = session.info.pop("author")
-    session.connection().execute(_TELL, {name: str(value or "") for name, value in author.items()})
+    session.connection().execute(_SET_AUTHOR, {name: str(value or "") for name, value in author.items()})

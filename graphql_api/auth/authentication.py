@@ -15,7 +15,7 @@ from sqlalchemy.exc import DBAPIError
 
 from graphql_api import models
 from graphql_api.auth import jwts, tokens
-from graphql_api.auth.actors import OF_A_KEY, Actor, Kind
+from graphql_api.auth.actors import API_KEY_PERMISSIONS, Actor, ActorKind
 from graphql_api.auth.crypto import BadSignature
 from graphql_api.enums import KeyType, ServicePermission
 from graphql_api.errors import Unauthenticated, Unavailable
@@ -29,31 +29,31 @@ if TYPE_CHECKING:
     from graphql_api.database.database import Database
     from graphql_api.settings import Settings
 
-IDLE = timedelta(minutes=30)
+ADMIN_IDLE_TIMEOUT = timedelta(minutes=30)
 """How long a platform admin's session lasts without use."""
-NOTED_EVERY = timedelta(minutes=1)
+LAST_USED_INTERVAL = timedelta(minutes=1)
 """How fine a session's last use is kept."""
-REMEMBERED = timedelta(days=7)
+REVOKED_KEY_RETENTION = timedelta(days=7)
 """How long a revoked key's users still hear that it was revoked."""
 
-UNKNOWN_KEY = (
+UNKNOWN_KEY_MESSAGE = (
     "The API key is not one that this API knows: check the service id and the secret, "
     "and that the key was made on this platform."
 )
-NO_PERSON = "X-Notify-User-Id is not the id of anybody who can sign in."
-UNKNOWN_SESSION = "This session has ended: sign in again."
-_UUID, _PAIR = 36, 73
-_WORDS = {permission.value: permission for permission in ServicePermission}
+UNKNOWN_USER_MESSAGE = "X-Notify-User-Id is not the id of anybody who can sign in."
+ENDED_SESSION_MESSAGE = "This session has ended: sign in again."
+_UUID_CHARACTERS, _KEY_CHARACTERS = 36, 73
+_PERMISSIONS_BY_VALUE = {permission.value: permission for permission in ServicePermission}
 
 
-async def actor_of(
+async def authenticate(
     token: str | None,
     acting_user: str | None,
     *,
     database: Database,
     settings: Settings,
     signer: Signer,
-    address: str = "",
+    client_address: str = "",
 ) -> Actor:
     """Whoever a bearer token belongs to; nobody, at this address, where there is none.
 
@@ -61,58 +61,60 @@ async def actor_of(
     other token it has no meaning. Raises `Unauthenticated`, which tells what is wrong with the token.
     """
     if token is None:
-        return Actor.anonymous(address)
+        return Actor.anonymous(client_address)
     if not token:
         raise Unauthenticated("The header must be `Authorization: Bearer` and a token.")
-    if len(token) > jwts.LONGEST:
-        raise Unauthenticated(f"A token has at most {jwts.LONGEST} characters: this is none that this API takes.")
-    if token.startswith(tokens.SESSION):
-        return await _of_session(token, database, signer)
-    whole = _whole_key(token)
+    if len(token) > jwts.MAX_TOKEN_CHARACTERS:
+        raise Unauthenticated(
+            f"A token has at most {jwts.MAX_TOKEN_CHARACTERS} characters: this is none that this API takes."
+        )
+    if token.startswith(tokens.SESSION_TOKEN_PREFIX):
+        return await _authenticate_session_token(token, database, signer)
+    whole = _parse_full_api_key(token)
     if whole:
         service_id, secret = whole
-        return await _of_key(service_id, lambda one: _equal(one, secret), database, signer)
-    jwt = jwts.read(token)
+        return await _authenticate_api_key(service_id, lambda one: _constant_time_equal(one, secret), database, signer)
+    jwt = jwts.parse(token)
     if jwt.issuer in settings.internal_client_api_keys:
         secrets = [one.get_secret_value() for one in settings.internal_client_api_keys[jwt.issuer]]
-        actor = await _of_client(jwt, secrets, acting_user, database)
+        actor = await _authenticate_internal_client(jwt, secrets, acting_user, database)
     else:
-        issuer = _uuid(jwt.issuer)
+        issuer = _parse_canonical_uuid(jwt.issuer)
         if issuer is None:
-            raise Unauthenticated(UNKNOWN_KEY)
-        actor = await _of_key(issuer, jwt.signed_by, database, signer)
+            raise Unauthenticated(UNKNOWN_KEY_MESSAGE)
+        actor = await _authenticate_api_key(issuer, jwt.is_signed_by, database, signer)
     if jwt.id is not None:
-        await _use_once(jwt, database)
+        await _claim_token_id(jwt, database)
     return actor
 
 
 async def person_actor(database: Database, user_id: UUID) -> Actor | None:
     """A person as an actor, without a session; None when there is nobody active with this id."""
-    row = await _person(database, user_id, None)
-    return None if row is None else _as_actor(row)
+    row = await _fetch_person(database, user_id, None)
+    return None if row is None else _actor_from_row(row)
 
 
-async def renewed(actor: Actor, *, database: Database, used: bool = True) -> Actor:
+async def reauthenticate(actor: Actor, *, database: Database, counts_as_use: bool = True) -> Actor:
     """A caller who has stayed, with what they may do by now; raises `Unauthenticated` where they are let in no more.
 
     `used` tells whether they have just asked for something, so that a session counts as used.
     """
     if actor.api_key_id is not None and actor.key_service_id is not None:
-        for key in await _keys_of(actor.key_service_id, database):
+        for key in await _fetch_keys(actor.key_service_id, database):
             if key.id == actor.api_key_id:
-                return _as_key(key, actor.key_service_id)
-        raise Unauthenticated(UNKNOWN_KEY)
+                return _api_key_actor(key, actor.key_service_id)
+        raise Unauthenticated(UNKNOWN_KEY_MESSAGE)
     if actor.user_id is None:
         return actor
     if actor.session_id is not None:
-        return await _in_session(actor.user_id, actor.session_id, database, used=used)
+        return await _session_actor(actor.user_id, actor.session_id, database, counts_as_use=counts_as_use)
     person = await person_actor(database, actor.user_id)
     if person is None:
-        raise Unauthenticated(NO_PERSON)
+        raise Unauthenticated(UNKNOWN_USER_MESSAGE)
     return person
 
 
-async def ended(actors: Iterable[Actor], *, database: Database) -> set[tuple[UUID | None, UUID | None]]:
+async def find_ended_identities(actors: Iterable[Actor], *, database: Database) -> set[tuple[UUID | None, UUID | None]]:
     """Identities of those callers who are let in no more, found out for all of them at once."""
     actors = [actor for actor in actors if actor.signed_in]
     wanted = {
@@ -120,37 +122,37 @@ async def ended(actors: Iterable[Actor], *, database: Database) -> set[tuple[UUI
         "users": [actor.user_id for actor in actors if actor.user_id and not actor.api_key_id],
         "sessions": [actor.session_id for actor in actors if actor.session_id],
         "now": models.utcnow(),
-        "idle_since": models.utcnow() - IDLE,
+        "idle_since": models.utcnow() - ADMIN_IDLE_TIMEOUT,
     }
-    rows = await _rows(database, _STAYING, wanted) if actors else ()
+    rows = await _fetch_rows(database, _SELECT_VALID_IDENTITIES, wanted) if actors else ()
     staying = {(row.caller_id, row.session_id) for row in rows}
     return {actor.identity for actor in actors} - staying
 
 
-async def _of_session(token: str, database: Database, signer: Signer) -> Actor:
+async def _authenticate_session_token(token: str, database: Database, signer: Signer) -> Actor:
     try:
-        user_id, session_id = tokens.session_of(signer, token)
-    except tokens.Broken as error:
+        user_id, session_id = tokens.parse_session_token(signer, token)
+    except tokens.InvalidToken as error:
         raise Unauthenticated("The session's token is broken: sign in again.") from error
-    return await _in_session(user_id, session_id, database)
+    return await _session_actor(user_id, session_id, database)
 
 
-async def _in_session(user_id: UUID, session_id: UUID, database: Database, *, used: bool = True) -> Actor:
-    row = await _person(database, user_id, session_id)
+async def _session_actor(user_id: UUID, session_id: UUID, database: Database, *, counts_as_use: bool = True) -> Actor:
+    row = await _fetch_person(database, user_id, session_id)
     if row is None or row.session_id is None or row.current_session_id != session_id:
-        raise Unauthenticated(UNKNOWN_SESSION)
+        raise Unauthenticated(ENDED_SESSION_MESSAGE)
     now = models.utcnow()
     if row.expires_at <= now:
         raise Unauthenticated("This session has expired: sign in again.")
-    if row.platform_admin and now - row.last_used_at > IDLE:
-        minutes = int(IDLE.total_seconds() // 60)
+    if row.platform_admin and now - row.last_used_at > ADMIN_IDLE_TIMEOUT:
+        minutes = int(ADMIN_IDLE_TIMEOUT.total_seconds() // 60)
         raise Unauthenticated(f"This session ended after {minutes} minutes without use: sign in again.")
-    if used and now - row.last_used_at >= NOTED_EVERY:
-        await _note_use(database, session_id)
-    return _as_actor(row)
+    if counts_as_use and now - row.last_used_at >= LAST_USED_INTERVAL:
+        await _record_session_use(database, session_id)
+    return _actor_from_row(row)
 
 
-async def _note_use(database: Database, session_id: UUID) -> None:
+async def _record_session_use(database: Database, session_id: UUID) -> None:
     """Keep that a session was used, unless somebody else is at it or the database will not take it just now."""
     free = select(models.Session.id).where(models.Session.id == session_id).with_for_update(skip_locked=True)
     with contextlib.suppress(Unavailable, DBAPIError):
@@ -163,29 +165,33 @@ async def _note_use(database: Database, session_id: UUID) -> None:
             )
 
 
-async def _of_client(jwt: jwts.Jwt, secrets: Sequence[str], acting_user: str | None, database: Database) -> Actor:
-    if not any([jwt.signed_by(secret) for secret in secrets if secret]):  # noqa: C419 - all are tried, so that time tells nothing
+async def _authenticate_internal_client(
+    jwt: jwts.Jwt, secrets: Sequence[str], acting_user: str | None, database: Database
+) -> Actor:
+    if not any([jwt.is_signed_by(secret) for secret in secrets if secret]):  # noqa: C419 - all are tried, so that time tells nothing
         raise Unauthenticated("The token was not signed with a secret of its issuer.")
     if acting_user is None:
         raise Unauthenticated("Name the person for whom you ask by their id, in the header X-Notify-User-Id.")
-    user_id = _uuid(acting_user.strip())
+    user_id = _parse_canonical_uuid(acting_user.strip())
     actor = None if user_id is None else await person_actor(database, user_id)
     if actor is None:
-        raise Unauthenticated(NO_PERSON)
+        raise Unauthenticated(UNKNOWN_USER_MESSAGE)
     return actor
 
 
-async def _of_key(service_id: UUID, fits: Callable[[str], bool], database: Database, signer: Signer) -> Actor:
-    rows = await _keys_of(service_id, database)
-    secrets = [(row, _secret(row.secret, signer)) for row in rows]
+async def _authenticate_api_key(
+    service_id: UUID, verify_secret: Callable[[str], bool], database: Database, signer: Signer
+) -> Actor:
+    rows = await _fetch_keys(service_id, database)
+    secrets = [(row, _unsign_secret(row.secret, signer)) for row in rows]
     # All are tried, whichever fits, so that time tells nothing.
-    matches = [row for row, secret in secrets if secret is not None and fits(secret)]
+    matches = [row for row, secret in secrets if secret is not None and verify_secret(secret)]
     if not matches:
-        raise Unauthenticated(UNKNOWN_KEY)
-    return _as_key(matches[0], service_id)
+        raise Unauthenticated(UNKNOWN_KEY_MESSAGE)
+    return _api_key_actor(matches[0], service_id)
 
 
-def _as_key(key: Any, service_id: UUID) -> Actor:
+def _api_key_actor(key: Any, service_id: UUID) -> Actor:
     if not key.active:
         raise Unauthenticated("The service of this API key is archived, so its keys are no longer taken.")
     if key.expires_at is not None and key.expires_at <= (key.revoked_at or models.utcnow()):
@@ -193,15 +199,15 @@ def _as_key(key: Any, service_id: UUID) -> Actor:
     if key.expiry_date is not None or key.revoked_at is not None:
         raise Unauthenticated("This API key was revoked: make a new one, and use that.")
     return Actor(
-        Kind.KEY,
+        ActorKind.KEY,
         api_key_id=key.id,
         key_type=KeyType(key.key_type),
-        permissions={service_id: OF_A_KEY},
-        rate=key.rate_limit,
+        permissions={service_id: API_KEY_PERMISSIONS},
+        messages_per_minute=key.rate_limit,
     )
 
 
-def _secret(signed: str, signer: Signer) -> str | None:
+def _unsign_secret(signed: str, signer: Signer) -> str | None:
     """A key's secret; None where none of our keys signed it, for an empty one would fit what anybody can sign."""
     try:
         secret = signer.unsign(signed)
@@ -210,21 +216,26 @@ def _secret(signed: str, signer: Signer) -> str | None:
     return secret if isinstance(secret, str) and secret else None
 
 
-def _whole_key(token: str) -> tuple[UUID, str] | None:
+def _parse_full_api_key(token: str) -> tuple[UUID, str] | None:
     """The service id and the secret of a key sent as it was shown: a name, the service id and the secret, with hyphens.
 
     It is read from its end; what stands before is never looked at.
     """
-    service_id, secret = _uuid(token[-_PAIR : -_UUID - 1]), _uuid(token[-_UUID:])
-    hyphens = token[-_UUID - 1 : -_UUID] == "-" and token[-_PAIR - 1 : -_PAIR] in {"", "-"}
-    return (service_id, token[-_UUID:]) if service_id and secret and hyphens else None
+    service_id, secret = (
+        _parse_canonical_uuid(token[-_KEY_CHARACTERS : -_UUID_CHARACTERS - 1]),
+        _parse_canonical_uuid(token[-_UUID_CHARACTERS:]),
+    )
+    hyphens = token[-_UUID_CHARACTERS - 1 : -_UUID_CHARACTERS] == "-" and token[
+        -_KEY_CHARACTERS - 1 : -_KEY_CHARACTERS
+    ] in {"", "-"}
+    return (service_id, token[-_UUID_CHARACTERS:]) if service_id and secret and hyphens else None
 
 
-def _equal(one: str, other: str) -> bool:
+def _constant_time_equal(one: str, other: str) -> bool:
     return hmac.compare_digest(one.encode(), other.encode())
 
 
-def _uuid(text: str) -> UUID | None:
+def _parse_canonical_uuid(text: str) -> UUID | None:
     """The UUID that a canonical text names, in either case."""
     try:
         read = UUID(text)
@@ -233,7 +244,7 @@ def _uuid(text: str) -> UUID | None:
     return read if str(read) == text.lower() else None
 
 
-async def _use_once(jwt: jwts.Jwt, database: Database) -> None:
+async def _claim_token_id(jwt: jwts.Jwt, database: Database) -> None:
     """Refuse a token that has an id of its own, and was seen before."""
     seen = hashlib.sha256(str(jwt.id).encode(errors="surrogatepass")).hexdigest()
     row = {"caller": f"token:{jwt.issuer}", "key": seen, "mutation": "", "fingerprint": ""}
@@ -244,29 +255,31 @@ async def _use_once(jwt: jwts.Jwt, database: Database) -> None:
             raise Unauthenticated("The token was used before (`jti`): make one for each request.")
 
 
-async def _keys_of(service_id: UUID, database: Database) -> Sequence[Any]:
-    return await _rows(database, _KEYS, {"service_id": service_id, "since": models.utcnow() - REMEMBERED})
+async def _fetch_keys(service_id: UUID, database: Database) -> Sequence[Any]:
+    return await _fetch_rows(
+        database, _SELECT_KEYS, {"service_id": service_id, "since": models.utcnow() - REVOKED_KEY_RETENTION}
+    )
 
 
-async def _person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
+async def _fetch_person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
     wanted = {"user_id": user_id, "session_id": session_id}
-    return next(iter(await _rows(database, _PERSON, wanted)), None)
+    return next(iter(await _fetch_rows(database, _SELECT_PERSON, wanted)), None)
 
 
-async def _rows(database: Database, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+async def _fetch_rows(database: Database, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
     async def find(connection: AsyncConnection) -> Sequence[Any]:
         return (await connection.execute(statement, values)).all()
 
     return await database.read(find)
 
 
-def _as_actor(row: Any) -> Actor:
+def _actor_from_row(row: Any) -> Actor:
     return Actor(
-        Kind.ADMIN if row.platform_admin else Kind.PERSON,
+        ActorKind.ADMIN if row.platform_admin else ActorKind.PERSON,
         user_id=row.id,
         session_id=row.session_id,
         permissions={
-            UUID(service_id): frozenset(_WORDS[word] for word in words if word in _WORDS)
+            UUID(service_id): frozenset(_PERMISSIONS_BY_VALUE[word] for word in words if word in _PERMISSIONS_BY_VALUE)
             for service_id, words in (row.permissions or {}).items()
         },
         organisation_ids=frozenset(row.organisation_ids or ()),
@@ -341,7 +354,7 @@ def _person_statement() -> Any:
     )
 
 
-def _staying_statement() -> Any:
+def _valid_identities_statement() -> Any:
     """The callers among some keys, sessions, and people for whom a program asks, who are still let in."""
     key, lifetime, user, session = models.ApiKey, models.ApiKeyLifetime, models.User, models.Session
     now: Any = bindparam("now", type_=lifetime.expires_at.type)
@@ -380,4 +393,8 @@ def _staying_statement() -> Any:
     return union_all(keys, people, sessions)
 
 
-_KEYS, _PERSON, _STAYING = _keys_statement(), _person_statement(), _staying_statement()
+_SELECT_KEYS, _SELECT_PERSON, _SELECT_VALID_IDENTITIES = (
+    _keys_statement(),
+    _person_statement(),
+    _valid_identities_statement(),
+)

@@ -20,34 +20,34 @@ from pwdlib.hashers.bcrypt import BcryptHasher
 
 from graphql_api.errors import Unavailable
 
-BCRYPT_BYTES = 72
+MAX_BCRYPT_BYTES = 72
 _BCRYPT = BcryptHasher(rounds=10)
 _HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1), _BCRYPT))
 
 
-class Hashing:
+class HashingPool:
     """The threads of a process that hash, which takes 20 to 60 ms each time."""
 
-    most = 50
+    max_pending = 50
     """Calls at once, so that the last waits for a second or so."""
 
     def __init__(self) -> None:
         """Begin with two threads, and nothing to do."""
-        self.under_way = 0
+        self.pending = 0
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
 
     async def run(self, function: Any, *arguments: Any) -> Any:
         """What a function answers there; raises `Unavailable` where too many wait already."""
-        if self.under_way >= self.most:
+        if self.pending >= self.max_pending:
             raise Unavailable("Too many people sign in just now: try again.")
-        self.under_way += 1
+        self.pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
         finally:
-            self.under_way -= 1
+            self.pending -= 1
 
 
-hashing = Hashing()
+hashing_pool = HashingPool()
 
 
 class BadSignature(ValueError):
@@ -68,7 +68,7 @@ class Signer:
         """The text to store for a JSON value, byte for byte as Notify writes it."""
         raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
         packed = zlib.compress(raw)
-        text = "." + _encode(packed) if len(packed) < len(raw) - 1 else _encode(raw)
+        text = "." + _encode_base64(packed) if len(packed) < len(raw) - 1 else _encode_base64(raw)
         return f"{text}.{self._mac(self.keys[0], text)}"
 
     def unsign(self, signed: str) -> Any:
@@ -76,39 +76,39 @@ class Signer:
         text, _, signature = signed.rpartition(".")
         if not any(hmac.compare_digest(self._mac(key, text).encode(), signature.encode()) for key in self.keys):
             raise BadSignature("The signature fits none of the keys.")
-        raw = zlib.decompress(_decode(text[1:])) if text.startswith(".") else _decode(text)
+        raw = zlib.decompress(_decode_base64(text[1:])) if text.startswith(".") else _decode_base64(text)
         return json.loads(raw)
 
     def _mac(self, key: bytes, text: str) -> str:
-        return _encode(hmac.digest(_derived(key, self.salt), text.encode(), "sha1"))
+        return _encode_base64(hmac.digest(_derive_key(key, self.salt), text.encode(), "sha1"))
 
 
 @lru_cache(maxsize=64)
-def _derived(key: bytes, salt: bytes) -> bytes:
+def _derive_key(key: bytes, salt: bytes) -> bytes:
     return hashlib.sha1(salt + b"signer" + key, usedforsecurity=False).digest()
 
 
-def _encode(data: bytes) -> str:
+def _encode_base64(data: bytes) -> str:
     return base64.urlsafe_b64encode(data).rstrip(b"=").decode()
 
 
-def _decode(text: str) -> bytes:
+def _decode_base64(text: str) -> bytes:
     return base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))
 
 
 async def hash_password(password: str, *, for_notify: bool) -> str:
     """An argon2id hash (19 MiB, two passes), made in a thread; `for_notify`, bcrypt (cost 10) of the first 72 bytes."""
     hashed: str = await (
-        hashing.run(_BCRYPT.hash, password.encode()[:BCRYPT_BYTES])
+        hashing_pool.run(_BCRYPT.hash, password.encode()[:MAX_BCRYPT_BYTES])
         if for_notify
-        else hashing.run(_HASHERS.hash, password)
+        else hashing_pool.run(_HASHERS.hash, password)
     )
     return hashed
 
 
 async def hash_code(code: str) -> str:
     """A bcrypt hash as Notify makes them of the codes that it sends, made in a thread."""
-    hashed: str = await hashing.run(_BCRYPT.hash, code)
+    hashed: str = await hashing_pool.run(_BCRYPT.hash, code)
     return hashed
 
 
@@ -117,15 +117,15 @@ async def verify_password(password: str, hashed: str | None) -> bool:
 
     Without a hash it takes as long and says no, so that nobody learns whether an address is known.
     """
-    fits: bool = await hashing.run(_verify, password, hashed)
+    fits: bool = await hashing_pool.run(_verify, password, hashed)
     return fits and hashed is not None
 
 
 def _verify(password: str, hashed: str | None) -> bool:
-    hashed = hashed or _nobody()
+    hashed = hashed or _dummy_hash()
     secret = password.encode()
     if hashed.startswith("$2"):
-        secret = secret[:BCRYPT_BYTES]
+        secret = secret[:MAX_BCRYPT_BYTES]
     try:
         return _HASHERS.verify(secret, hashed)
     except (ValueError, PwdlibError):
@@ -133,5 +133,5 @@ def _verify(password: str, hashed: str | None) -> bool:
 
 
 @lru_cache(maxsize=1)
-def _nobody() -> str:
+def _dummy_hash() -> str:
     return _HASHERS.hash("the password of nobody")

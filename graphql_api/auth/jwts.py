@@ -15,15 +15,15 @@ from joserfc.jwk import OctKey
 
 from graphql_api.errors import Unauthenticated
 
-LONGEST = 1_024
+MAX_TOKEN_CHARACTERS = 1_024
 """Characters of a token; a real one has 180."""
-LEEWAY = 30
+CLOCK_LEEWAY_SECONDS = 30
 """Seconds by which the caller's clock may differ from ours, either way."""
 ALGORITHM = "HS256"
-LONGEST_ID = 255
+MAX_TOKEN_ID_CHARACTERS = 255
 
-_SHAPE = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
-_HEADERS = frozenset({"alg", "typ", "kid"})
+_COMPACT_SERIALIZATION = re.compile(r"[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+\.[A-Za-z0-9_-]+", re.ASCII)
+_ALLOWED_HEADERS = frozenset({"alg", "typ", "kid"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Jwt:
     id: str | None
     compact: Any
 
-    def signed_by(self, secret: str) -> bool:
+    def is_signed_by(self, secret: str) -> bool:
         """Whether a secret made the signature, compared in constant time."""
         try:
             return jws.validate_compact(self.compact, OctKey.import_key(secret), [ALGORITHM])
@@ -42,17 +42,19 @@ class Jwt:
             return False
 
 
-def read(token: str) -> Jwt:
+def parse(token: str) -> Jwt:
     """Read a token and check everything but its signature; raises `Unauthenticated`, which tells what is wrong."""
-    if len(token) > LONGEST:
-        raise Unauthenticated(f"The token is longer than {LONGEST} characters: it is none that this API takes.")
-    if not _SHAPE.fullmatch(token):
+    if len(token) > MAX_TOKEN_CHARACTERS:
+        raise Unauthenticated(
+            f"The token is longer than {MAX_TOKEN_CHARACTERS} characters: it is none that this API takes."
+        )
+    if not _COMPACT_SERIALIZATION.fullmatch(token):
         raise Unauthenticated(
             "The token is malformed: send a session's token, an API key, or a JSON Web Token signed with one."
         )
     try:
         compact = jws.extract_compact(token.encode())
-        header, claims = compact.headers(), _json(compact.payload)
+        header, claims = compact.headers(), _parse_claims(compact.payload)
     except (JoseError, ValueError, RecursionError) as error:
         raise Unauthenticated("The token cannot be decoded.") from error
     _check_header(header)
@@ -60,14 +62,16 @@ def read(token: str) -> Jwt:
     return Jwt(issuer, claims.get("jti"), compact)
 
 
-def _json(payload: bytes) -> dict[str, Any]:
-    claims = json.loads(payload.decode("utf-8"), object_pairs_hook=_once, parse_constant=_no_constant)
+def _parse_claims(payload: bytes) -> dict[str, Any]:
+    claims = json.loads(
+        payload.decode("utf-8"), object_pairs_hook=_reject_duplicate_names, parse_constant=_reject_constant
+    )
     if not isinstance(claims, dict):
         raise ValueError  # noqa: TRY004 - every fault of a payload ends in the same refusal
     return claims
 
 
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+def _reject_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     """An object whose names differ, so that no two readers can understand it differently."""
     found = dict(pairs)
     if len(found) != len(pairs):
@@ -75,7 +79,7 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _no_constant(name: str) -> Any:
+def _reject_constant(name: str) -> Any:
     raise ValueError(name)
 
 
@@ -84,7 +88,7 @@ def _check_header(header: Any) -> None:
         raise Unauthenticated(f"The token's algorithm must be {ALGORITHM}.")
     if not isinstance(header.get("kid", ""), str) or not isinstance(header.get("typ", ""), str):
         raise Unauthenticated("The token's headers `kid` and `typ` are text, where they are sent.")
-    if not header.keys() <= _HEADERS:
+    if not header.keys() <= _ALLOWED_HEADERS:
         raise Unauthenticated("The token has headers other than `alg`, `typ` and `kid`.")
 
 
@@ -95,23 +99,26 @@ def _check_claims(claims: dict[str, Any], now: int) -> str:
         raise Unauthenticated("The token's `iss` must be the id of a service, as text.")
     if type(issued_at) is not int:
         raise Unauthenticated("The token's `iat` must be a whole number: seconds since 1970, UTC.")
-    if abs(now - issued_at) > LEEWAY:
+    if abs(now - issued_at) > CLOCK_LEEWAY_SECONDS:
         raise Unauthenticated(
-            f"The token was not made within {LEEWAY} seconds of the server's time: make one for each request, "
+            f"The token was not made within {CLOCK_LEEWAY_SECONDS} seconds of the server's time: "
+            "make one for each request, "
             "and check the clock of the computer that makes them."
         )
-    if "exp" in claims and not now < _instant(claims["exp"], "exp"):
+    if "exp" in claims and not now < _parse_timestamp(claims["exp"], "exp"):
         raise Unauthenticated("The token has expired (`exp`): make one for each request.")
-    if "nbf" in claims and not now >= _instant(claims["nbf"], "nbf"):
+    if "nbf" in claims and not now >= _parse_timestamp(claims["nbf"], "nbf"):
         raise Unauthenticated("The token is not valid yet (`nbf`).")
     if "aud" in claims:
         raise Unauthenticated("The token names an audience (`aud`): leave it out.")
-    if "jti" in claims and not (isinstance(token_id, str) and 0 < len(token_id) <= LONGEST_ID):
-        raise Unauthenticated(f"The token's `jti` is a text of at most {LONGEST_ID} characters, where it is sent.")
+    if "jti" in claims and not (isinstance(token_id, str) and 0 < len(token_id) <= MAX_TOKEN_ID_CHARACTERS):
+        raise Unauthenticated(
+            f"The token's `jti` is a text of at most {MAX_TOKEN_ID_CHARACTERS} characters, where it is sent."
+        )
     return issuer
 
 
-def _instant(value: Any, claim: str) -> int | float:
+def _parse_timestamp(value: Any, claim: str) -> int | float:
     if type(value) is not int and not (type(value) is float and math.isfinite(value)):
         raise Unauthenticated(f"The token's `{claim}` must be a number: seconds since 1970, UTC.")
     moment: int | float = value

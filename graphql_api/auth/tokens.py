@@ -17,83 +17,85 @@ from joserfc.jwk import OctKey
 if TYPE_CHECKING:
     from graphql_api.auth.crypto import Signer
 
-SESSION = "session_"
+SESSION_TOKEN_PREFIX = "session_"  # noqa: S105 - a prefix, not a secret
 """What the token of a person's session begins with, so that a leaked one can be searched for."""
 
-_HEADER = {"alg": "dir", "enc": "A256GCM"}
+_JWE_HEADER = {"alg": "dir", "enc": "A256GCM"}
 
 
-class Broken(ValueError):
+class InvalidToken(ValueError):
     """Not a token of ours, or not for this purpose."""
 
 
-class Expired(ValueError):
+class ExpiredToken(ValueError):
     """A token of ours that is too old."""
 
 
 def sign(signer: Signer, purpose: str, value: Any) -> str:
     """A token that tells a JSON value to whoever holds it, and that nobody else can make; it knows its age."""
-    return URLSafeTimedSerializer(_keys(signer), **_options(purpose)).dumps(value)
+    return URLSafeTimedSerializer(_signing_keys(signer), **_serializer_options(purpose)).dumps(value)
 
 
-def unsign(signer: Signer, purpose: str, token: str, *, seconds: int) -> Any:
+def unsign(signer: Signer, purpose: str, token: str, *, max_age_seconds: int) -> Any:
     """The value of a token that is at most so old; raises `Broken` or `Expired`."""
     try:
-        return URLSafeTimedSerializer(_keys(signer), **_options(purpose)).loads(token, max_age=seconds)
+        return URLSafeTimedSerializer(_signing_keys(signer), **_serializer_options(purpose)).loads(
+            token, max_age=max_age_seconds
+        )
     except SignatureExpired as error:
-        raise Expired from error
+        raise ExpiredToken from error
     except (BadSignature, ValueError) as error:
-        raise Broken from error
+        raise InvalidToken from error
 
 
-def of_session(signer: Signer, user_id: UUID, session_id: UUID) -> str:
+def create_session_token(signer: Signer, user_id: UUID, session_id: UUID) -> str:
     """The bearer token of a person's session."""
     ids = base64.urlsafe_b64encode(user_id.bytes + session_id.bytes).rstrip(b"=")
-    return SESSION + _plain_signer(signer).sign(ids).decode()
+    return SESSION_TOKEN_PREFIX + _session_signer(signer).sign(ids).decode()
 
 
-def session_of(signer: Signer, token: str) -> tuple[UUID, UUID]:
+def parse_session_token(signer: Signer, token: str) -> tuple[UUID, UUID]:
     """The ids of the user and of the session; raises `Broken`."""
     try:
-        ids = base64.urlsafe_b64decode(_plain_signer(signer).unsign(token.removeprefix(SESSION)) + b"=")
+        ids = base64.urlsafe_b64decode(_session_signer(signer).unsign(token.removeprefix(SESSION_TOKEN_PREFIX)) + b"=")
         return UUID(bytes=ids[:16]), UUID(bytes=ids[16:])
     except (BadSignature, ValueError) as error:
-        raise Broken from error
+        raise InvalidToken from error
 
 
 def seal(signer: Signer, purpose: str, value: Any) -> str:
     """A text that hides a JSON value from everyone who lacks the key, such as readers of the database."""
-    return jwe.encrypt_compact(_HEADER, orjson.dumps(value), _sealing(signer.keys[0], purpose))
+    return jwe.encrypt_compact(_JWE_HEADER, orjson.dumps(value), _encryption_key(signer.keys[0], purpose))
 
 
 def unseal(signer: Signer, purpose: str, sealed: str) -> Any:
     """The value of a sealed text; raises `Broken`."""
     for key in signer.keys:
         try:
-            opened = jwe.decrypt_compact(sealed, _sealing(key, purpose), algorithms=list(_HEADER.values()))
+            opened = jwe.decrypt_compact(sealed, _encryption_key(key, purpose), algorithms=list(_JWE_HEADER.values()))
         except (JoseError, ValueError):
             continue
         return orjson.loads(opened.plaintext or b"null")
-    raise Broken
+    raise InvalidToken
 
 
-def _keys(signer: Signer) -> list[bytes]:
+def _signing_keys(signer: Signer) -> list[bytes]:
     """The keys as the library wants them: the last one signs."""
     return list(reversed(signer.keys))
 
 
-def _plain_signer(signer: Signer) -> PlainSigner:
+def _session_signer(signer: Signer) -> PlainSigner:
     return PlainSigner(
-        _keys(signer), salt="notify-graphql session", key_derivation="hmac", digest_method=hashlib.sha256
+        _signing_keys(signer), salt="notify-graphql session", key_derivation="hmac", digest_method=hashlib.sha256
     )
 
 
-def _options(purpose: str) -> dict[str, Any]:
+def _serializer_options(purpose: str) -> dict[str, Any]:
     return {
         "salt": f"notify-graphql {purpose}",
         "signer_kwargs": {"key_derivation": "hmac", "digest_method": hashlib.sha256},
     }
 
 
-def _sealing(key: bytes, purpose: str) -> OctKey:
+def _encryption_key(key: bytes, purpose: str) -> OctKey:
     return OctKey.import_key(hashlib.blake2b(purpose.encode(), key=key[:64], digest_size=32).digest())

@@ -15,7 +15,7 @@ from sqlalchemy import Uuid as UuidType
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import models
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.enums import SearchType, ServicePermission
 from graphql_api.errors import NotFound, Unauthenticated
 
@@ -29,34 +29,34 @@ Predicate = ColumnElement[bool]
 M = TypeVar("M", bound=models.Model)
 
 
-class Scope(NamedTuple):
+class VisibilityScope(NamedTuple):
     """What the text of a predicate depends on."""
 
-    kind: Kind
-    in_organisations: bool
+    kind: ActorKind
+    has_organisations: bool
 
     @property
     def sees_all(self) -> bool:
         """Whether no row is hidden."""
-        return self.kind in {Kind.ADMIN, Kind.SYSTEM}
+        return self.kind in {ActorKind.ADMIN, ActorKind.SYSTEM}
 
 
-class Rule(NamedTuple):
+class VisibilityRule(NamedTuple):
     """Who sees a row: a person, and an API key; None for nobody of that kind."""
 
-    person: Callable[[bool], Predicate]
-    key: Callable[[], Predicate] | None = None
+    for_person: Callable[[bool], Predicate]
+    for_api_key: Callable[[], Predicate] | None = None
 
 
-def scope(actor: Actor) -> Scope:
+def visibility_scope(actor: Actor) -> VisibilityScope:
     """The scope of a caller."""
-    return Scope(actor.kind, actor.kind is Kind.PERSON and bool(actor.organisation_ids))
+    return VisibilityScope(actor.kind, actor.kind is ActorKind.PERSON and bool(actor.organisation_ids))
 
 
-def values(actor: Actor) -> dict[str, Any]:
+def bind_values(actor: Actor) -> dict[str, Any]:
     """What the predicates bind."""
     sends = {
-        f"actor_{permission.value}": actor.services(permission)
+        f"actor_{permission.value}": actor.service_ids(permission)
         for permission in (
             ServicePermission.SEND_TEXTS,
             ServicePermission.SEND_EMAILS,
@@ -69,7 +69,7 @@ def values(actor: Actor) -> dict[str, Any]:
     }
     return {
         **sends,
-        "actor_services": actor.services(),
+        "actor_services": actor.service_ids(),
         "actor_organisations": list(actor.organisation_ids),
         "actor_user": actor.user_id,
         "actor_key": actor.api_key_id,
@@ -77,103 +77,107 @@ def values(actor: Actor) -> dict[str, Any]:
     }
 
 
-def visible(model: type[models.Model], seen_by: Scope) -> Predicate | None:
+def row_predicate(model: type[models.Model], scope: VisibilityScope) -> Predicate | None:
     """The rows of a table that a scope sees; None for all of them."""
-    if seen_by.sees_all:
+    if scope.sees_all:
         return None
-    return _predicate(model, seen_by)
+    return _cached_row_predicate(model, scope)
 
 
-def guard(attribute: Any, seen_by: Scope) -> Predicate | None:
+def column_predicate(attribute: Any, scope: VisibilityScope) -> Predicate | None:
     """Where a scope sees a column's value; None for in every row that it sees."""
-    rule = GUARDED.get((attribute.parent.class_, attribute.key))
-    return rule(seen_by) if rule else None
+    rule = COLUMN_VISIBILITY.get((attribute.parent.class_, attribute.key))
+    return rule(scope) if rule else None
 
 
-async def find(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID, *path: str, lock: bool = False) -> M:
+async def find_visible(
+    tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID, *path: str, lock: bool = False
+) -> M:
     """The row with this id, to change it; `NotFound` when there is none that the caller sees.
 
     With `lock`, nobody else changes it until the transaction ends.
     """
     if not actor.signed_in:
         raise Unauthenticated
-    predicate = visible(model, scope(actor))
+    predicate = row_predicate(model, visibility_scope(actor))
     statement: Select[Any] = select(model).where(model.id == row_id)  # type: ignore[attr-defined]
     if predicate is not None:
         statement = statement.where(predicate)
     if lock:
         statement = statement.with_for_update(of=model, key_share=True)
-    found: M | None = (await tx.execute(statement, values(actor))).scalar_one_or_none()
+    found: M | None = (await tx.execute(statement, bind_values(actor))).scalar_one_or_none()
     if found is None:
         raise NotFound(row_id, *path)
     return found
 
 
-def _ids(name: str) -> Any:
+def _any_of_parameter(name: str) -> Any:
     return any_(bindparam(name, type_=ARRAY(UuidType())))
 
 
-def _one(name: str) -> Any:
+def _uuid_parameter(name: str) -> Any:
     return bindparam(name, type_=UuidType())
 
 
-def _services_of_my_organisations() -> Any:
+def _services_of_own_organisations() -> Any:
     return (
-        select(models.Service.id).where(models.Service.organisation_id == _ids("actor_organisations")).correlate(None)
+        select(models.Service.id)
+        .where(models.Service.organisation_id == _any_of_parameter("actor_organisations"))
+        .correlate(None)
     )
 
 
-def _in_my_services(column: Any, in_organisations: bool) -> Predicate:
+def _in_own_services(column: Any, in_organisations: bool) -> Predicate:
     """The service is one that the person belongs to, or one of an organisation of theirs."""
-    mine: Predicate = column == _ids("actor_services")
-    return or_(mine, column.in_(_services_of_my_organisations())) if in_organisations else mine
+    mine: Predicate = column == _any_of_parameter("actor_services")
+    return or_(mine, column.in_(_services_of_own_organisations())) if in_organisations else mine
 
 
-def _where_i(permission: ServicePermission, column: Any) -> Predicate:
-    result: Predicate = column == _ids(f"actor_{permission.value}")
+def _has_permission(permission: ServicePermission, column: Any) -> Predicate:
+    result: Predicate = column == _any_of_parameter(f"actor_{permission.value}")
     return result
 
 
-def _of_my_service(column: Any) -> Rule:
+def _service_row_rule(column: Any) -> VisibilityRule:
     """Rows that whoever sees the service sees."""
-    return Rule(
-        lambda in_organisations: _in_my_services(column, in_organisations),
-        lambda: column == _ids("actor_services"),
+    return VisibilityRule(
+        lambda in_organisations: _in_own_services(column, in_organisations),
+        lambda: column == _any_of_parameter("actor_services"),
     )
 
 
-def _organisations(column: Any) -> Rule:
+def _organisation_row_rule(column: Any) -> VisibilityRule:
     def person(in_organisations: bool) -> Predicate:
-        owner = select(models.Service.organisation_id).where(models.Service.id == _ids("actor_services"))
+        owner = select(models.Service.organisation_id).where(models.Service.id == _any_of_parameter("actor_services"))
         owning: Predicate = column.in_(owner.correlate(None))
-        return or_(column == _ids("actor_organisations"), owning) if in_organisations else owning
+        return or_(column == _any_of_parameter("actor_organisations"), owning) if in_organisations else owning
 
-    return Rule(person)
+    return VisibilityRule(person)
 
 
-def _people(in_organisations: bool) -> Predicate:
+def _person_predicate(in_organisations: bool) -> Predicate:
     """Oneself, whoever belongs to a service that one sees, and whoever belongs to an organisation of one's own."""
     shared = select(models.ServiceMembership.user_id).where(
-        _in_my_services(models.ServiceMembership.service_id, in_organisations)
+        _in_own_services(models.ServiceMembership.service_id, in_organisations)
     )
-    sides = [models.User.id == _one("actor_user"), models.User.id.in_(shared.correlate(None))]
+    sides = [models.User.id == _uuid_parameter("actor_user"), models.User.id.in_(shared.correlate(None))]
     if in_organisations:
         colleagues = select(models.OrganisationMembership.user_id).where(
-            models.OrganisationMembership.organisation_id == _ids("actor_organisations")
+            models.OrganisationMembership.organisation_id == _any_of_parameter("actor_organisations")
         )
         sides.append(models.User.id.in_(colleagues.correlate(None)))
     return or_(*sides)
 
 
-def _memberships(model: Any) -> Rule:
-    return Rule(
+def _membership_row_rule(model: Any) -> VisibilityRule:
+    return VisibilityRule(
         lambda in_organisations: or_(
-            model.user_id == _one("actor_user"), _in_my_services(model.service_id, in_organisations)
+            model.user_id == _uuid_parameter("actor_user"), _in_own_services(model.service_id, in_organisations)
         )
     )
 
 
-def _templates(in_organisations: bool) -> Predicate:
+def _template_predicate(in_organisations: bool) -> Predicate:
     """Templates at the top of a service, and those in folders that the member can open."""
     # Asked of each template by itself, through an index: a list of all that lie in folders would be read whole.
     lying = select(models.TemplateFolderEntry.template_id).where(
@@ -182,44 +186,46 @@ def _templates(in_organisations: bool) -> Predicate:
     opened = lying.join(
         models.FolderPermission,
         models.FolderPermission.template_folder_id == models.TemplateFolderEntry.template_folder_id,
-    ).where(models.FolderPermission.user_id == _one("actor_user"))
-    mine: Predicate = models.Template.service_id == _ids("actor_services")
+    ).where(models.FolderPermission.user_id == _uuid_parameter("actor_user"))
+    mine: Predicate = models.Template.service_id == _any_of_parameter("actor_services")
     open_to_me: Predicate = mine & or_(
         ~lying.correlate(models.Template).exists(), opened.correlate(models.Template).exists()
     )
     if not in_organisations:
         return open_to_me
-    return or_(open_to_me, models.Template.service_id.in_(_services_of_my_organisations()))
+    return or_(open_to_me, models.Template.service_id.in_(_services_of_own_organisations()))
 
 
-def _activity(column: Any) -> Predicate:
+def _activity_predicate(column: Any) -> Predicate:
     """The service is one where the person sees what is sent, or sends something."""
     return or_(
-        _where_i(ServicePermission.VIEW_ACTIVITY, column),
-        _where_i(ServicePermission.SEND_TEXTS, column),
-        _where_i(ServicePermission.SEND_EMAILS, column),
-        _where_i(ServicePermission.SEND_LETTERS, column),
+        _has_permission(ServicePermission.VIEW_ACTIVITY, column),
+        _has_permission(ServicePermission.SEND_TEXTS, column),
+        _has_permission(ServicePermission.SEND_EMAILS, column),
+        _has_permission(ServicePermission.SEND_LETTERS, column),
     )
 
 
-def _messages(model: Any) -> Rule:
+def _message_row_rule(model: Any) -> VisibilityRule:
     """Messages where the person sees activity or sends by that channel; to a key, those of its own type of key."""
     channel = model.notification_type
-    return Rule(
+    return VisibilityRule(
         lambda _: or_(
-            _where_i(ServicePermission.VIEW_ACTIVITY, model.service_id),
-            (channel == "sms") & _where_i(ServicePermission.SEND_TEXTS, model.service_id),
-            (channel == "email") & _where_i(ServicePermission.SEND_EMAILS, model.service_id),
-            (channel == "letter") & _where_i(ServicePermission.SEND_LETTERS, model.service_id),
+            _has_permission(ServicePermission.VIEW_ACTIVITY, model.service_id),
+            (channel == "sms") & _has_permission(ServicePermission.SEND_TEXTS, model.service_id),
+            (channel == "email") & _has_permission(ServicePermission.SEND_EMAILS, model.service_id),
+            (channel == "letter") & _has_permission(ServicePermission.SEND_LETTERS, model.service_id),
         ),
-        lambda: (model.service_id == _ids("actor_services")) & (model.key_type == bindparam("actor_key_type")),
+        lambda: (
+            (model.service_id == _any_of_parameter("actor_services")) & (model.key_type == bindparam("actor_key_type"))
+        ),
     )
 
 
-def _entries(side: Callable[[Rule], Predicate | None]) -> Predicate:
+def _search_entry_predicate(predicate_of: Callable[[VisibilityRule], Predicate | None]) -> Predicate:
     """What can be searched for, as far as the row that an entry leads to is seen."""
     entry = models.SearchEntry
-    sides = [(kind, model, side(VISIBLE[model])) for kind, model in SEARCHED.items()]
+    sides = [(kind, model, predicate_of(ROW_VISIBILITY[model])) for kind, model in SEARCHABLE_MODELS.items()]
     return or_(
         *(
             (entry.kind == kind.value)
@@ -230,14 +236,14 @@ def _entries(side: Callable[[Rule], Predicate | None]) -> Predicate:
     )
 
 
-def _keys(column: Any) -> Rule:
-    mine = select(models.ApiKey.id).where(_where_i(ServicePermission.MANAGE_API_KEYS, models.ApiKey.service_id))
-    return Rule(lambda _: column.in_(mine.correlate(None)), lambda: column == _one("actor_key"))
+def _api_key_row_rule(column: Any) -> VisibilityRule:
+    mine = select(models.ApiKey.id).where(_has_permission(ServicePermission.MANAGE_API_KEYS, models.ApiKey.service_id))
+    return VisibilityRule(lambda _: column.in_(mine.correlate(None)), lambda: column == _uuid_parameter("actor_key"))
 
 
-ADMINS_ONLY = Rule(lambda _: false())
+ADMINS_ONLY_RULE = VisibilityRule(lambda _: false())
 
-SEARCHED: dict[SearchType, Any] = {
+SEARCHABLE_MODELS: dict[SearchType, Any] = {
     SearchType.ORGANISATION: models.Organisation,
     SearchType.SERVICE: models.Service,
     SearchType.TEMPLATE: models.Template,
@@ -245,99 +251,105 @@ SEARCHED: dict[SearchType, Any] = {
 }
 """What the entries of each kind lead to."""
 
-VISIBLE: dict[type[models.Model], Rule] = {
-    models.Organisation: _organisations(models.Organisation.id),
-    models.OrganisationDomain: _organisations(models.OrganisationDomain.organisation_id),
-    models.OrganisationFeature: _organisations(models.OrganisationFeature.organisation_id),
-    models.User: Rule(_people),
-    models.Service: _of_my_service(models.Service.id),
-    models.ServiceFeature: _of_my_service(models.ServiceFeature.service_id),
-    models.ServiceMembership: _memberships(models.ServiceMembership),
-    models.ServiceMemberPermission: _memberships(models.ServiceMemberPermission),
-    models.DailyUsage: _of_my_service(models.DailyUsage.service_id),
-    models.ApiKey: _keys(models.ApiKey.id),
-    models.ApiKeyLifetime: _keys(models.ApiKeyLifetime.api_key_id),
-    models.ApiKeyUsage: _keys(models.ApiKeyUsage.api_key_id),
-    models.Template: Rule(_templates, lambda: models.Template.service_id == _ids("actor_services")),
-    models.TemplateHistory: _of_my_service(models.TemplateHistory.service_id),
-    models.TemplateRedaction: Rule(
+ROW_VISIBILITY: dict[type[models.Model], VisibilityRule] = {
+    models.Organisation: _organisation_row_rule(models.Organisation.id),
+    models.OrganisationDomain: _organisation_row_rule(models.OrganisationDomain.organisation_id),
+    models.OrganisationFeature: _organisation_row_rule(models.OrganisationFeature.organisation_id),
+    models.User: VisibilityRule(_person_predicate),
+    models.Service: _service_row_rule(models.Service.id),
+    models.ServiceFeature: _service_row_rule(models.ServiceFeature.service_id),
+    models.ServiceMembership: _membership_row_rule(models.ServiceMembership),
+    models.ServiceMemberPermission: _membership_row_rule(models.ServiceMemberPermission),
+    models.DailyUsage: _service_row_rule(models.DailyUsage.service_id),
+    models.ApiKey: _api_key_row_rule(models.ApiKey.id),
+    models.ApiKeyLifetime: _api_key_row_rule(models.ApiKeyLifetime.api_key_id),
+    models.ApiKeyUsage: _api_key_row_rule(models.ApiKeyUsage.api_key_id),
+    models.Template: VisibilityRule(
+        _template_predicate, lambda: models.Template.service_id == _any_of_parameter("actor_services")
+    ),
+    models.TemplateHistory: _service_row_rule(models.TemplateHistory.service_id),
+    models.TemplateRedaction: VisibilityRule(
         lambda in_organisations: models.TemplateRedaction.template_id.in_(
             select(models.Template.id)
-            .where(_in_my_services(models.Template.service_id, in_organisations))
+            .where(_in_own_services(models.Template.service_id, in_organisations))
             .correlate(None)
         ),
         lambda: models.TemplateRedaction.template_id.in_(
-            select(models.Template.id).where(models.Template.service_id == _ids("actor_services")).correlate(None)
+            select(models.Template.id)
+            .where(models.Template.service_id == _any_of_parameter("actor_services"))
+            .correlate(None)
         ),
     ),
-    models.Job: Rule(
-        lambda _: _activity(models.Job.service_id), lambda: models.Job.service_id == _ids("actor_services")
+    models.Job: VisibilityRule(
+        lambda _: _activity_predicate(models.Job.service_id),
+        lambda: models.Job.service_id == _any_of_parameter("actor_services"),
     ),
-    models.JobRun: Rule(
+    models.JobRun: VisibilityRule(
         lambda _: models.JobRun.job_id.in_(
-            select(models.Job.id).where(_activity(models.Job.service_id)).correlate(None)
+            select(models.Job.id).where(_activity_predicate(models.Job.service_id)).correlate(None)
         ),
         lambda: models.JobRun.job_id.in_(
-            select(models.Job.id).where(models.Job.service_id == _ids("actor_services")).correlate(None)
+            select(models.Job.id).where(models.Job.service_id == _any_of_parameter("actor_services")).correlate(None)
         ),
     ),
-    models.Notification: _messages(models.Notification),
-    models.NotificationHistory: _messages(models.NotificationHistory),
-    models.ContactList: Rule(
-        lambda _: _activity(models.ContactList.service_id),
-        lambda: models.ContactList.service_id == _ids("actor_services"),
+    models.Notification: _message_row_rule(models.Notification),
+    models.NotificationHistory: _message_row_rule(models.NotificationHistory),
+    models.ContactList: VisibilityRule(
+        lambda _: _activity_predicate(models.ContactList.service_id),
+        lambda: models.ContactList.service_id == _any_of_parameter("actor_services"),
     ),
-    models.HealthSnapshot: ADMINS_ONLY,
-    models.TableCount: ADMINS_ONLY,
-    models.Change: Rule(
+    models.HealthSnapshot: ADMINS_ONLY_RULE,
+    models.TableCount: ADMINS_ONLY_RULE,
+    models.Change: VisibilityRule(
         lambda _: or_(
-            _where_i(ServicePermission.MANAGE_SETTINGS, models.Change.service_id),
-            models.Change.organisation_id == _ids("actor_organisations"),
+            _has_permission(ServicePermission.MANAGE_SETTINGS, models.Change.service_id),
+            models.Change.organisation_id == _any_of_parameter("actor_organisations"),
         )
     ),
-    models.SearchEntry: Rule(
-        lambda in_organisations: _entries(lambda rule: rule.person(in_organisations)),
-        lambda: _entries(lambda rule: rule.key and rule.key()),
+    models.SearchEntry: VisibilityRule(
+        lambda in_organisations: _search_entry_predicate(lambda rule: rule.for_person(in_organisations)),
+        lambda: _search_entry_predicate(lambda rule: rule.for_api_key and rule.for_api_key()),
     ),
-    models.Upload: Rule(
-        lambda _: models.Upload.user_id == _one("actor_user"), lambda: models.Upload.api_key_id == _one("actor_key")
+    models.Upload: VisibilityRule(
+        lambda _: models.Upload.user_id == _uuid_parameter("actor_user"),
+        lambda: models.Upload.api_key_id == _uuid_parameter("actor_key"),
     ),
 }
 """Who sees which rows. A table without a line is not exposed, and asking for it is an error."""
 
 
 @cache
-def _predicate(model: type[models.Model], seen_by: Scope) -> Predicate:
-    rule = VISIBLE[model]
-    if seen_by.kind is Kind.PERSON:
-        return rule.person(seen_by.in_organisations)
-    if seen_by.kind is Kind.KEY and rule.key:
-        return rule.key()
+def _cached_row_predicate(model: type[models.Model], scope: VisibilityScope) -> Predicate:
+    rule = ROW_VISIBILITY[model]
+    if scope.kind is ActorKind.PERSON:
+        return rule.for_person(scope.has_organisations)
+    if scope.kind is ActorKind.KEY and rule.for_api_key:
+        return rule.for_api_key()
     return false()
 
 
-def _for_admins(seen_by: Scope) -> Predicate | None:
-    return None if seen_by.sees_all else false()
+def _admins_only_column(scope: VisibilityScope) -> Predicate | None:
+    return None if scope.sees_all else false()
 
 
-def _for_oneself(seen_by: Scope) -> Predicate | None:
-    if seen_by.kind is Kind.PERSON:
-        oneself: Predicate = models.User.id == _one("actor_user")
+def _own_column(scope: VisibilityScope) -> Predicate | None:
+    if scope.kind is ActorKind.PERSON:
+        oneself: Predicate = models.User.id == _uuid_parameter("actor_user")
         return oneself
-    return _for_admins(seen_by)
+    return _admins_only_column(scope)
 
 
-def _for_those_who_manage_them(seen_by: Scope) -> Predicate | None:
-    if seen_by.kind is Kind.PERSON:
+def _managers_only_column(scope: VisibilityScope) -> Predicate | None:
+    if scope.kind is ActorKind.PERSON:
         managed = select(models.ServiceMembership.user_id).where(
-            _where_i(ServicePermission.MANAGE_USERS, models.ServiceMembership.service_id)
+            _has_permission(ServicePermission.MANAGE_USERS, models.ServiceMembership.service_id)
         )
-        return or_(models.User.id == _one("actor_user"), models.User.id.in_(managed.correlate(None)))
-    return _for_admins(seen_by)
+        return or_(models.User.id == _uuid_parameter("actor_user"), models.User.id.in_(managed.correlate(None)))
+    return _admins_only_column(scope)
 
 
-def _unless_redacted(seen_by: Scope) -> Predicate | None:
-    if seen_by.kind is Kind.SYSTEM:
+def _unredacted_column(scope: VisibilityScope) -> Predicate | None:
+    if scope.kind is ActorKind.SYSTEM:
         return None
     redacted = select(models.TemplateRedaction.template_id).where(
         models.TemplateRedaction.template_id == models.Notification.template_id,
@@ -347,9 +359,9 @@ def _unless_redacted(seen_by: Scope) -> Predicate | None:
     return shown
 
 
-GUARDED: dict[tuple[type[models.Model], str], Callable[[Scope], Predicate | None]] = {
+COLUMN_VISIBILITY: dict[tuple[type[models.Model], str], Callable[[VisibilityScope], Predicate | None]] = {
     **{
-        (model, name): _for_admins
+        (model, name): _admins_only_column
         for model in (models.Service, models.Organisation)
         for name in (
             "notes",
@@ -360,7 +372,7 @@ GUARDED: dict[tuple[type[models.Model], str], Callable[[Scope], Predicate | None
         )
     },
     **{
-        (models.User, name): _for_oneself
+        (models.User, name): _own_column
         for name in (
             "updated_at",
             "logged_in_at",
@@ -372,7 +384,7 @@ GUARDED: dict[tuple[type[models.Model], str], Callable[[Scope], Predicate | None
             "current_session_id",
         )
     },
-    (models.User, "mobile_number"): _for_those_who_manage_them,
-    (models.Notification, "personalisation"): _unless_redacted,
+    (models.User, "mobile_number"): _managers_only_column,
+    (models.Notification, "personalisation"): _unredacted_column,
 }
 """Columns that not everyone who sees the row can read: null where the predicate does not hold."""

@@ -2,40 +2,41 @@
 
 from __future__ import annotations
 
-DAY = "CAST(timezone('Europe/London', timezone('UTC', created_at)) AS date)"
+MESSAGE_DAY_SQL = "CAST(timezone('Europe/London', timezone('UTC', created_at)) AS date)"
 """The London day of a message."""
 
-TODAY = "CAST(timezone('Europe/London', now()) AS date)"
+TODAY_SQL = "CAST(timezone('Europe/London', now()) AS date)"
 
 
-def midnight(day: str) -> str:
+def midnight_sql(day: str) -> str:
     """The instant at which a day begins in London, as naive UTC."""
     return f"timezone('UTC', timezone('Europe/London', CAST({day} AS timestamp)))"
 
 
-def uncounted(facts: str) -> str:
+def first_uncounted_day_sql(facts_table: str) -> str:
     """The first day that no night has counted in a table of facts; today at the latest."""
     return f"""
         SELECT LEAST(
-            COALESCE((SELECT max(bst_date) + 1 FROM {facts} WHERE bst_date < {TODAY}), '-infinity'), {TODAY}
+            COALESCE((SELECT max(bst_date) + 1 FROM {facts_table} WHERE bst_date < {TODAY_SQL}), '-infinity'),
+            {TODAY_SQL}
         ) AS since
     """  # noqa: S608 - made of constants
 
 
-COUNTABLE = "key_type IN ('normal', 'team') AND service_id IS NOT NULL AND template_id IS NOT NULL"
+COUNTED_MESSAGES_SQL = "key_type IN ('normal', 'team') AND service_id IS NOT NULL AND template_id IS NOT NULL"
 """Messages that count: those of test keys count nowhere."""
 
 
-def lines(where: str) -> str:
+def bill_line_ctes_sql(condition: str) -> str:
     """Common table expressions, of which the last, `reckoned`, has the columns of ft_billing, for messages `where`.
 
     A text costs by the rate at the beginning of its day, whatever its own time; a letter by sheets, class and day.
     """
     return f"""
     billable AS (
-        SELECT {DAY} AS bst_date, message.*
+        SELECT {MESSAGE_DAY_SQL} AS bst_date, message.*
         FROM notifications_all_time_view AS message
-        WHERE {COUNTABLE} AND {where}
+        WHERE {COUNTED_MESSAGES_SQL} AND {condition}
     ), lines AS (
         SELECT bst_date, template_id, service_id, notification_type,
             coalesce(sent_by, 'unknown') AS provider, CAST(coalesce(rate_multiplier, 1) AS integer) AS rate_multiplier,
@@ -77,6 +78,6 @@ def lines(where: str) -> str:
                 END, 0
             ) AS rate, postage, CAST(sum(units) AS integer) AS billable_units,
             CAST(sum(messages) AS integer) AS notifications_sent
-        FROM lines CROSS JOIN LATERAL (SELECT {midnight("bst_date")} AS midnight) AS day
+        FROM lines CROSS JOIN LATERAL (SELECT {midnight_sql("bst_date")} AS midnight) AS day
         GROUP BY 1, 2, 3, 4, 5, 6, 7, 8, 9
     )"""  # noqa: S608 - made of constants

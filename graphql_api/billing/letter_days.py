@@ -8,10 +8,10 @@ from functools import lru_cache
 from graphql_api.billing import london_days
 from graphql_api.enums import Postage
 
-DEADLINE = time(17, 30)
+PRINT_DEADLINE_TIME = time(17, 30)
 """London time at which the day's letters go to print."""
 
-IN_TRANSIT = {
+TRANSIT_WORKING_DAYS = {
     Postage.FIRST: (0, 0),
     Postage.SECOND: (3, 4),
     Postage.ECONOMY: (3, 6),
@@ -20,66 +20,66 @@ IN_TRANSIT = {
 }
 """Whole working days between printing and the day of arrival, at least and at most."""
 
-_FIXED = ((1, 1), (12, 25), (12, 26))
+_FIXED_HOLIDAYS = ((1, 1), (12, 25), (12, 26))
 _SATURDAY, _SUNDAY = 5, 6
 _DAY = timedelta(days=1)
 
 
 def print_day(created_at: datetime) -> date:
     """The day whose print run a letter goes with: its own, or the next when it came too late; `created_at` is UTC."""
-    local = created_at.replace(tzinfo=UTC).astimezone(london_days.ZONE)
-    return local.date() if local.time() < DEADLINE else local.date() + _DAY
+    local = created_at.replace(tzinfo=UTC).astimezone(london_days.LONDON_ZONE)
+    return local.date() if local.time() < PRINT_DEADLINE_TIME else local.date() + _DAY
 
 
 def print_deadline(created_at: datetime) -> datetime:
     """From when on a letter can no longer be cancelled, as naive UTC."""
-    deadline = datetime.combine(print_day(created_at), DEADLINE, london_days.ZONE)
+    deadline = datetime.combine(print_day(created_at), PRINT_DEADLINE_TIME, london_days.LONDON_ZONE)
     return deadline.astimezone(UTC).replace(tzinfo=None)
 
 
-def delivery(created_at: datetime, postage: Postage) -> tuple[date, date]:
+def delivery_dates(created_at: datetime, postage: Postage) -> tuple[date, date]:
     """The first and the last day on which a letter should arrive."""
     printed = print_day(created_at)
-    if not _is_working(printed):
-        printed = _after(printed, 1)
+    if not _is_working_day(printed):
+        printed = _add_working_days(printed, 1)
     if postage is Postage.FIRST:
         # First class is delivered on Saturdays too.
         arrives = printed + _DAY
         while arrives.weekday() == _SUNDAY or _is_holiday(arrives):
             arrives += _DAY
         return arrives, arrives
-    soonest, latest = IN_TRANSIT[postage]
-    return _after(printed, soonest + 1), _after(printed, latest + 1)
+    soonest, latest = TRANSIT_WORKING_DAYS[postage]
+    return _add_working_days(printed, soonest + 1), _add_working_days(printed, latest + 1)
 
 
-def _after(day: date, working_days: int) -> date:
+def _add_working_days(day: date, working_days: int) -> date:
     while working_days:
         day += _DAY
-        working_days -= _is_working(day)
+        working_days -= _is_working_day(day)
     return day
 
 
 def _is_holiday(day: date) -> bool:
     """Whether no post comes: also on a holiday that another day stands in for."""
-    return (day.month, day.day) in _FIXED or day in bank_holidays(day.year)
+    return (day.month, day.day) in _FIXED_HOLIDAYS or day in bank_holidays(day.year)
 
 
-def _is_working(day: date) -> bool:
+def _is_working_day(day: date) -> bool:
     return day.weekday() < _SATURDAY and day not in bank_holidays(day.year)
 
 
 @lru_cache(maxsize=32)
 def bank_holidays(year: int) -> frozenset[date]:
     """Bank holidays of England and Wales that come every year, with the days that stand in for weekends."""
-    easter = _easter(year)
+    easter = _easter_sunday(year)
     days = {
         easter - 2 * _DAY,
         easter + _DAY,
-        _monday(date(year, 5, 1)),
-        _monday(date(year, 5, 25)),
-        _monday(date(year, 8, 25)),
+        _first_monday_from(date(year, 5, 1)),
+        _first_monday_from(date(year, 5, 25)),
+        _first_monday_from(date(year, 8, 25)),
     }
-    for fixed in _FIXED:
+    for fixed in _FIXED_HOLIDAYS:
         day = date(year, *fixed)
         while day.weekday() >= _SATURDAY or day in days:
             day += _DAY
@@ -87,12 +87,12 @@ def bank_holidays(year: int) -> frozenset[date]:
     return frozenset(days)
 
 
-def _monday(day: date) -> date:
+def _first_monday_from(day: date) -> date:
     """The first Monday from a day on."""
     return day + timedelta(days=-day.weekday() % 7)
 
 
-def _easter(year: int) -> date:
+def _easter_sunday(year: int) -> date:
     """Easter Sunday, by the anonymous Gregorian algorithm."""
     golden, century = year % 19, year // 100
     moon = (century - century // 4 - (8 * century + 13) // 25 + 19 * golden + 15) % 30

@@ -5,23 +5,23 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, time
 from zoneinfo import ZoneInfo
 
-ZONE = ZoneInfo("Europe/London")
+LONDON_ZONE = ZoneInfo("Europe/London")
 _APRIL = 4
 
 
 def today() -> date:
     """The present day in London."""
-    return datetime.now(ZONE).date()
+    return datetime.now(LONDON_ZONE).date()
 
 
 def midnight(day: date) -> datetime:
     """The instant at which a day begins in London, as naive UTC."""
-    return datetime.combine(day, time(), ZONE).astimezone(UTC).replace(tzinfo=None)
+    return datetime.combine(day, time(), LONDON_ZONE).astimezone(UTC).replace(tzinfo=None)
 
 
-def day_of(moment: datetime) -> date:
+def london_day(moment: datetime) -> date:
     """The London day of an instant in naive UTC."""
-    return moment.replace(tzinfo=UTC).astimezone(ZONE).date()
+    return moment.replace(tzinfo=UTC).astimezone(LONDON_ZONE).date()
 
 
 def financial_year(day: date) -> int:

@@ -14,9 +14,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import datetime
 
-NOTHING = Decimal(0)
-_SCANNED_FIRST = NotificationStatus.PENDING_VIRUS_CHECK
-_NEVER_POSTED = frozenset(
+ZERO_COST = Decimal(0)
+_AWAITING_SCAN_STATUS = NotificationStatus.PENDING_VIRUS_CHECK
+_NEVER_POSTED_STATUSES = frozenset(
     {
         NotificationStatus.CANCELLED,
         NotificationStatus.VALIDATION_FAILED,
@@ -27,17 +27,17 @@ _NEVER_POSTED = frozenset(
 )
 
 
-class Wanted(NamedTuple):
+class RateKey(NamedTuple):
     """What a rate depends on."""
 
     channel: str
-    at: datetime
+    day_start: datetime
     "The midnight at which the day begins in London, as naive UTC."
     sheets: int = 0
     postage: str | None = None
 
 
-class Cost(NamedTuple):
+class MessageCost(NamedTuple):
     """What a message costs; the figures are null until it is ready."""
 
     ready: bool
@@ -46,35 +46,37 @@ class Cost(NamedTuple):
     total: Decimal | None = None
 
 
-def wanted(channel: str, created_at: datetime, *, sheets: int = 0, postage: str | None = None) -> Wanted:
+def rate_key(channel: str, created_at: datetime, *, sheets: int = 0, postage: str | None = None) -> RateKey:
     """The rate that a message of this moment goes by."""
     is_letter = channel == Channel.LETTER
-    midnight = london_days.midnight(london_days.day_of(created_at))
-    return Wanted(str(channel), midnight, sheets if is_letter else 0, postage if is_letter else None)
+    midnight = london_days.midnight(london_days.london_day(created_at))
+    return RateKey(str(channel), midnight, sheets if is_letter else 0, postage if is_letter else None)
 
 
-def cost(channel: str, status: str | None, units: int, multiplier: Decimal | None, rate: Decimal | None) -> Cost:
+def message_cost(
+    channel: str, status: str | None, units: int, multiplier: Decimal | None, rate: Decimal | None
+) -> MessageCost:
     """The cost of a message with `units` fragments or sheets, by its rate; null for a rate that nobody recorded.
 
     Units are set when a message is handed over, a letter's when its sheets are counted: until then there is no cost.
     Emails cost nothing, nor do letters that were never posted.
     """
     if channel == Channel.EMAIL:
-        return Cost(ready=True, units=0, unit_rate=NOTHING, total=NOTHING)
+        return MessageCost(ready=True, units=0, unit_rate=ZERO_COST, total=ZERO_COST)
     if channel == Channel.SMS:
         if status == NotificationStatus.CREATED and not units:
-            return Cost(ready=False)
+            return MessageCost(ready=False)
         charged = units * (1 if multiplier is None else int(multiplier))
-        return Cost(ready=True, units=charged, unit_rate=rate, total=None if rate is None else charged * rate)
-    if status in _NEVER_POSTED:
-        return Cost(ready=True, units=units, unit_rate=rate, total=NOTHING)
-    if not units or status == _SCANNED_FIRST:
-        return Cost(ready=False)
+        return MessageCost(ready=True, units=charged, unit_rate=rate, total=None if rate is None else charged * rate)
+    if status in _NEVER_POSTED_STATUSES:
+        return MessageCost(ready=True, units=units, unit_rate=rate, total=ZERO_COST)
+    if not units or status == _AWAITING_SCAN_STATUS:
+        return MessageCost(ready=False)
     # A letter's rate is for all its sheets together, a text's for one fragment.
-    return Cost(ready=True, units=units, unit_rate=rate, total=rate)
+    return MessageCost(ready=True, units=units, unit_rate=rate, total=rate)
 
 
-RATES = text(
+SELECT_RATES = text(
     """
     SELECT wanted.channel, wanted.at, wanted.sheets, wanted.postage,
         CASE wanted.channel
@@ -97,16 +99,16 @@ RATES = text(
 """The rates that are wanted, bound by `bound`; a rate of an email, or one that nobody recorded, is null."""
 
 
-def bound(rates: Sequence[Wanted]) -> dict[str, Any]:
+def rate_parameters(keys: Sequence[RateKey]) -> dict[str, Any]:
     """What `RATES` binds."""
     return {
-        "channels": [rate.channel for rate in rates],
-        "moments": [rate.at for rate in rates],
-        "sheets": [rate.sheets for rate in rates],
-        "postages": [rate.postage for rate in rates],
+        "channels": [rate.channel for rate in keys],
+        "moments": [rate.day_start for rate in keys],
+        "sheets": [rate.sheets for rate in keys],
+        "postages": [rate.postage for rate in keys],
     }
 
 
-def found(rows: Sequence[Any]) -> dict[Wanted, Decimal | None]:
+def rates_by_key(rows: Sequence[Any]) -> dict[RateKey, Decimal | None]:
     """What `RATES` answers, by what was wanted."""
-    return {Wanted(row.channel, row.at, row.sheets, row.postage): row.rate for row in rows}
+    return {RateKey(row.channel, row.at, row.sheets, row.postage): row.rate for row in rows}

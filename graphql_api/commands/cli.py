@@ -13,14 +13,14 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
 
     from graphql_api.settings import Settings
 
-PRINTED = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
+SCHEMA_PATH = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:
-        sentence = _sentence(error)
+        sentence = _error_message(error)
         if sentence is None or os.environ.get("DEBUG"):
             raise
         print(sentence, file=sys.stderr)
@@ -67,7 +67,11 @@ def _parser() -> argparse.ArgumentParser:
         "It listens on HOST (127.0.0.1) and PORT (8000), and needs DATABASE_URL, SECRET_KEY and DANGEROUS_SALT.",
     )
     serve.add_argument(
-        "--workers", type=_count, default=1, metavar="N", help="processes; each has its own pool of connections (1)"
+        "--workers",
+        type=_positive_integer,
+        default=1,
+        metavar="N",
+        help="processes; each has its own pool of connections (1)",
     )
     work = command("work", _work, "Run a worker: jobs, delivery, schedules.", "SIGTERM lets it finish what it is at.")
     work.add_argument(
@@ -108,14 +112,14 @@ def _parser() -> argparse.ArgumentParser:
     )
     seed.add_argument(
         "--notifications",
-        type=_count,
+        type=_positive_integer,
         default=20_000,
         metavar="N",
         help="how many messages (20000), and half as many of older days",
     )
     seed.add_argument("--force", action="store_true", help="add them to a database that holds other data")
     schema = command("schema", _schema, "Print the GraphQL schema.")
-    schema.add_argument("--write", action="store_true", help=f"write it to schema/{PRINTED.name} instead")
+    schema.add_argument("--write", action="store_true", help=f"write it to schema/{SCHEMA_PATH.name} instead")
     return parser
 
 
@@ -129,14 +133,14 @@ def _dev(options: argparse.Namespace) -> None:
 def _serve(options: argparse.Namespace) -> None:
     from graphql_api.settings import read_settings
 
-    settings = read_settings(complete=True)
+    settings = read_settings(require_complete=True)
     from graphql_api.commands import serve
-    from graphql_api.http.persisted_documents import Persisted
+    from graphql_api.http.persisted_documents import PersistedDocuments
 
     try:
-        Persisted.of(settings)
+        PersistedDocuments.from_settings(settings)
     except ValueError as error:
-        raise Complaint(str(error)) from error
+        raise CommandError(str(error)) from error
     with contextlib.closing(serve.listen(settings.host, settings.port)) as listener:
         serve.serve(listener, workers=options.workers)
 
@@ -144,7 +148,7 @@ def _serve(options: argparse.Namespace) -> None:
 def _work(options: argparse.Namespace) -> None:
     from graphql_api.settings import read_settings
 
-    settings = read_settings(complete=True)
+    settings = read_settings(require_complete=True)
     from graphql_api import worker
     from graphql_api.gateways import Gateways
     from graphql_api.observability import logs
@@ -152,11 +156,11 @@ def _work(options: argparse.Namespace) -> None:
     try:
         Gateways.connect(settings)
     except ValueError as error:
-        raise Complaint(str(error)) from error
-    logs.configure(readable=settings.development)
+        raise CommandError(str(error)) from error
+    logs.configure(readable=settings.is_development)
     if options.with_parent:
-        threading.Thread(target=_end_with_parent, daemon=True).start()
-    run(worker.run_nightly(settings) if options.nightly else worker.run(settings))
+        threading.Thread(target=_terminate_with_parent, daemon=True).start()
+    run_coroutine(worker.run_nightly(settings) if options.nightly else worker.run(settings))
 
 
 def _migrate(options: argparse.Namespace) -> None:
@@ -165,7 +169,7 @@ def _migrate(options: argparse.Namespace) -> None:
     from graphql_api.settings import read_settings
 
     if options.new:
-        path, seen = run(dry_runs.new(options.new))
+        path, seen = run_coroutine(dry_runs.create_revision(options.new))
         print(f"{path.parent.parent.name}/{path.parent.name}/{path.name}")
         for line in seen or ["Autogenerate saw no change of the models."]:
             print(f"  {line}")
@@ -173,38 +177,38 @@ def _migrate(options: argparse.Namespace) -> None:
     settings = read_settings()
     if options.sql:
         url = settings.database_url.get_secret_value() if settings.database_url else None
-        print(run(dry_runs.script(url)))
+        print(run_coroutine(dry_runs.upgrade_script(url)))
         return
     with _database_url(settings) as url:
         if options.check:
-            _check(url)
+            _check_migrations(url)
             return
         if options.index:
-            run(indexes.build(url, tell=_tell))
+            run_coroutine(indexes.build(url, write_line=_print_line))
             return
         if options.log:
-            run(change_triggers.log(url, tell=_tell))
+            run_coroutine(change_triggers.create(url, write_line=_print_line))
             return
         if options.down:
-            run(migrate.downgrade(url, options.down, tell=_tell))
+            run_coroutine(migrate.downgrade(url, options.down, write_line=_print_line))
         else:
-            run(migrate.upgrade(url, options.revision, tell=_tell))
-        print(f"The database is at revision {run(migrate.current(url))}.")
+            run_coroutine(migrate.upgrade(url, options.revision, write_line=_print_line))
+        print(f"The database is at revision {run_coroutine(migrate.current(url))}.")
 
 
-def _check(url: str) -> None:
+def _check_migrations(url: str) -> None:
     """Tell what a migration would do, and fail if it is not nothing."""
     from graphql_api import migrate
 
-    plan = run(migrate.plan(url))
+    plan = run_coroutine(migrate.plan(url))
     print(*plan.lines(), sep="\n")
     if plan.revisions:
         raise SystemExit(1)
-    if not plan.newer:
-        run(migrate.check(url))
+    if not plan.database_is_newer:
+        run_coroutine(migrate.check(url))
 
 
-def _tell(line: str) -> None:
+def _print_line(line: str) -> None:
     print(line, flush=True)
 
 
@@ -213,11 +217,13 @@ def _seed(options: argparse.Namespace) -> None:
     from graphql_api.commands import dev
     from graphql_api.settings import read_settings
 
-    settings = read_settings() if "SECRET_KEY" in os.environ else dev.prepare()
+    settings = read_settings() if "SECRET_KEY" in os.environ else dev.prepare_environment()
     with _database_url(settings) as url:
         os.environ["DATABASE_URL"] = url
-        run(migrate.upgrade(url))
-        made = run(dev.seed(read_settings(complete=True), options.notifications, force=options.force))
+        run_coroutine(migrate.upgrade(url))
+        made = run_coroutine(
+            dev.seed_demo_data(read_settings(require_complete=True), options.notifications, force=options.force)
+        )
     print("Made." if made.created else "The demo data were there already.")
     print(f"Everybody's password is {made.password}; an API key is {made.api_key}")
 
@@ -227,22 +233,22 @@ def _schema(options: argparse.Namespace) -> None:
 
     text = schema.as_str().rstrip() + "\n"
     if options.write:
-        PRINTED.write_text(text)
+        SCHEMA_PATH.write_text(text)
     else:
         print(text, end="")
 
 
-def run(main: Coroutine[Any, Any, Any]) -> Any:
+def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
     """Run to the end, on the faster loop where there is one."""
     try:
         from uvloop import new_event_loop
     except ImportError:
-        return asyncio.run(main)
+        return asyncio.run(coroutine)
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
-        return runner.run(main)
+        return runner.run(coroutine)
 
 
-def _count(text: str) -> int:
+def _positive_integer(text: str) -> int:
     if not text.isascii() or not text.isdigit() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"{text!r} is not a whole number above 0")
     return int(text)
@@ -260,20 +266,20 @@ def _database_url(settings: Settings) -> Iterator[str]:
         yield server.url()
 
 
-def _end_with_parent() -> None:
+def _terminate_with_parent() -> None:
     """Wait until whoever started us is gone, and take it for a SIGTERM."""
     while os.read(0, 1):  # not through sys.stdin, whose lock would be missed at the end
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
-def _sentence(error: Exception) -> str | None:
+def _error_message(error: Exception) -> str | None:
     """What to say of an error that comes from around a command; None for a fault of ours."""
-    from alembic.util.exc import CommandError
+    from alembic.util.exc import CommandError as AlembicCommandError
     from sqlalchemy.exc import SQLAlchemyError
 
     from graphql_api import postgres, seed
-    from graphql_api.errors import Refusal
+    from graphql_api.errors import RequestError
 
     if isinstance(error, SQLAlchemyError):
         # What the driver says can hold values, and an address with its password.
@@ -284,6 +290,9 @@ def _sentence(error: Exception) -> str | None:
     if isinstance(error, OSError | TimeoutError):
         what = error.filename or "The database of DATABASE_URL"
         return f"{what} cannot be reached ({error.strerror or type(error).__name__})."
-    if isinstance(error, Complaint | seed.Refused | postgres.PostgresError | CommandError | Refusal | RuntimeError):
+    if isinstance(
+        error,
+        CommandError | seed.SeedError | postgres.PostgresError | AlembicCommandError | RequestError | RuntimeError,
+    ):
         return str(error)
     return None

@@ -22,10 +22,10 @@ from graphql_api import app, migrate, models, postgres
 from graphql_api import seed as demo
 from graphql_api.auth import tokens
 from graphql_api.auth.crypto import Signer
-from graphql_api.commands.serve import configuration, listen
+from graphql_api.commands.serve import listen, uvicorn_config
 from graphql_api.database.database import Database
 from graphql_api.domain import sessions
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 from graphql_api.gateways.object_store import Store
 from graphql_api.observability import logs
 from graphql_api.settings import Settings, read_settings
@@ -36,57 +36,57 @@ if TYPE_CHECKING:
     from uuid import UUID
 
 ROOT = Path(__file__).resolve().parents[2]
-CLIENT = "notify-admin"
-YEAR = timedelta(days=365)
+INTERNAL_CLIENT_NAME = "notify-admin"
+DEMO_SESSION_LIFETIME = timedelta(days=365)
 """How long the tokens of the demo's people last, used or not."""
-PATIENCE = 15
+WORKER_STOP_TIMEOUT_SECONDS = 15
 """Seconds that the worker has to finish what it is at."""
 
 
 def run() -> None:
     """Start it all, wait for Ctrl-C or SIGTERM, and stop it all; raises `Complaint` and PostgresError."""
-    signal.signal(signal.SIGTERM, _leave)
-    settings = prepare()
+    signal.signal(signal.SIGTERM, _exit_on_signal)
+    settings = prepare_environment()
     with ExitStack() as running:
         # Before anything that takes long: whoever has the port taken should hear of it at once.
         listener = running.enter_context(contextlib.closing(listen(settings.host, settings.port)))
-        running.enter_context(alone(settings.data_dir))
+        running.enter_context(lock_data_dir(settings.data_dir))
         if settings.database_url is None:
-            say("Starting PostgreSQL ...")
+            echo("Starting PostgreSQL ...")
             server = running.enter_context(postgres.start(settings.data_dir / "postgres"))
             os.environ["DATABASE_URL"] = server.url()
-        asyncio.run(_everything(Settings(), listener))
-    say("Stopped.")
+        asyncio.run(_run_all(Settings(), listener))
+    echo("Stopped.")
 
 
 @contextlib.contextmanager
-def alone(data_dir: Path) -> Iterator[None]:
+def lock_data_dir(data_dir: Path) -> Iterator[None]:
     """Nobody else's `./run dev` over the same data; raises `Complaint` where there is one."""
     with (data_dir / "dev.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            raise Complaint(
+            raise CommandError(
                 f"Another ./run dev uses the data in {data_dir}: stop it, or set DATA_DIR to another folder."
             ) from error
         yield
 
 
-def prepare() -> Settings:
+def prepare_environment() -> Settings:
     """Put into the environment what a developer's machine needs and nobody has set, the secrets kept from last time."""
     os.environ["ENVIRONMENT"] = "development"
     data_dir = read_settings().data_dir.absolute()
     os.environ["DATA_DIR"] = str(data_dir)
     try:
-        for name, value in _kept(data_dir).items():
+        for name, value in _read_or_create_secrets(data_dir).items():
             os.environ.setdefault(name, value)
     except OSError as error:
-        raise Complaint(f"The folder {data_dir} cannot be written to ({error.strerror}): set DATA_DIR.") from error
+        raise CommandError(f"The folder {data_dir} cannot be written to ({error.strerror}): set DATA_DIR.") from error
     logs.configure(readable=True, level="WARNING")
     return read_settings()
 
 
-def _kept(data_dir: Path) -> dict[str, str]:
+def _read_or_create_secrets(data_dir: Path) -> dict[str, str]:
     """The secrets of this folder's data, invented the first time."""
     path = data_dir / "secrets.json"
     with contextlib.suppress(FileNotFoundError, ValueError):
@@ -95,13 +95,13 @@ def _kept(data_dir: Path) -> dict[str, str]:
     invented = {
         "SECRET_KEY": secrets.token_urlsafe(32),
         "DANGEROUS_SALT": secrets.token_urlsafe(32),
-        "INTERNAL_CLIENT_API_KEYS": json.dumps({CLIENT: [secrets.token_urlsafe(32)]}),
+        "INTERNAL_CLIENT_API_KEYS": json.dumps({INTERNAL_CLIENT_NAME: [secrets.token_urlsafe(32)]}),
     }
-    write(path, invented)
+    write_private_json(path, invented)
     return invented
 
 
-def write(path: Path, value: Any) -> None:
+def write_private_json(path: Path, value: Any) -> None:
     """Write JSON that only its owner may read, all of it or nothing."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_suffix(".new")
@@ -112,21 +112,21 @@ def write(path: Path, value: Any) -> None:
     fresh.replace(path)
 
 
-async def seed(settings: Settings, notifications: int, *, force: bool = False) -> demo.Demo:
+async def seed_demo_data(settings: Settings, notifications: int, *, force: bool = False) -> demo.Demo:
     """Fill the migrated database of the settings with demo data; raises `demo.Refused` where it holds other data."""
     begun = False
-    with demo.bar() as display:
+    with demo.progress_bar() as display:
 
         def progress(what: str, done: int, total: int) -> None:
             nonlocal begun
             if display:
                 display(what, done, total)
             elif not begun:
-                say(f"Making demo data: {total:,} messages ...")
+                echo(f"Making demo data: {total:,} messages ...")
             begun = True
 
         return await demo.seed(
-            plain_url(settings),
+            libpq_url(settings),
             signer=Signer(tuple(settings.secret_keys), settings.salt),
             notifications=notifications,
             store=Store.connect(settings),
@@ -135,11 +135,11 @@ async def seed(settings: Settings, notifications: int, *, force: bool = False) -
         )
 
 
-async def _everything(settings: Settings, listener: socket.socket) -> None:
+async def _run_all(settings: Settings, listener: socket.socket) -> None:
     stop = asyncio.Event()
     for one in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(one, stop.set)
-    preparing = asyncio.create_task(_prepared(settings, listener))
+    preparing = asyncio.create_task(_prepare_database(settings, listener))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
     if stop.is_set():
@@ -147,65 +147,67 @@ async def _everything(settings: Settings, listener: socket.socket) -> None:
         await asyncio.wait({preparing})
         return
     facts = preparing.result()
-    async with _server(settings, listener) as serving, _worker() as working:
-        write(settings.data_dir / "dev.json", facts.told)
-        _tell(facts)
-        watching = {serving, asyncio.create_task(_watch(working)), stopping}
+    async with _running_server(settings, listener) as serving, _running_worker() as working:
+        write_private_json(settings.data_dir / "dev.json", facts.dev_json)
+        _print_server_info(facts)
+        watching = {serving, asyncio.create_task(_report_worker_exit(working)), stopping}
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
         (watching - {serving, stopping}).pop().cancel()
         stopping.cancel()
-        say("\nStopping ...")
+        echo("\nStopping ...")
 
 
-async def _prepared(settings: Settings, listener: socket.socket) -> Facts:
+async def _prepare_database(settings: Settings, listener: socket.socket) -> DevServerInfo:
     """A database with tables and data, and what there is to tell of it."""
-    await migrate.upgrade(plain_url(settings))
+    await migrate.upgrade(libpq_url(settings))
     try:
-        made = await seed(settings, _demo_size())
-    except demo.Refused as refused:
-        say(f"No demo data: {refused}")
+        made = await seed_demo_data(settings, _demo_notification_count())
+    except demo.SeedError as refused:
+        echo(f"No demo data: {refused}")
         made = None
     database = Database.connect(settings)
     try:
-        return await _facts(settings, database, listener, made)
+        return await _server_info(settings, database, listener, made)
     finally:
         await database.close()
 
 
-def _demo_size() -> int:
-    told = os.environ.get("DEMO_NOTIFICATIONS", str(demo.NOTIFICATIONS))
+def _demo_notification_count() -> int:
+    told = os.environ.get("DEMO_NOTIFICATIONS", str(demo.DEFAULT_NOTIFICATIONS))
     if not told.isascii() or not told.isdigit():
-        raise Complaint(f"DEMO_NOTIFICATIONS is {told}, which is no number of messages.")
+        raise CommandError(f"DEMO_NOTIFICATIONS is {told}, which is no number of messages.")
     return int(told)
 
 
 @dataclass(frozen=True, slots=True)
-class Facts:
+class DevServerInfo:
     """What is told of what runs: to scripts in `dev.json`, to people on the terminal."""
 
-    told: dict[str, Any]
+    dev_json: dict[str, Any]
     """The content of `dev.json`; null where the database is not the demo's."""
-    made: demo.Demo | None
+    demo_data: demo.Demo | None
 
 
-async def _facts(settings: Settings, database: Database, listener: socket.socket, made: demo.Demo | None) -> Facts:
+async def _server_info(
+    settings: Settings, database: Database, listener: socket.socket, demo_data: demo.Demo | None
+) -> DevServerInfo:
     host, port = listener.getsockname()[:2]
     name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - to be reached, not listened on
     signer = Signer(tuple(settings.secret_keys), settings.salt)
-    users = made.user_ids if made else {}
+    users = demo_data.user_ids if demo_data else {}
     told = {
         "graphql_url": f"http://{name}:{port}/graphql",
         "explorer_url": f"http://{name}:{port}/",
-        "database_url": plain_url(settings),
-        "tokens": {role: await _token(database, signer, users.get(role)) for role in demo.ROLES},
-        "service_id": str(made.service_id) if made else None,
-        "template_ids": {name: str(made.template_ids[name]) if made else None for name in ("sms", "email")},
-        "api_key": made.api_key if made else None,
+        "database_url": libpq_url(settings),
+        "tokens": {role: await _session_token(database, signer, users.get(role)) for role in demo.DEMO_ROLES},
+        "service_id": str(demo_data.service_id) if demo_data else None,
+        "template_ids": {name: str(demo_data.template_ids[name]) if demo_data else None for name in ("sms", "email")},
+        "api_key": demo_data.api_key if demo_data else None,
     }
-    return Facts(told, made)
+    return DevServerInfo(told, demo_data)
 
 
-async def _token(database: Database, signer: Signer, user_id: UUID | None) -> str | None:
+async def _session_token(database: Database, signer: Signer, user_id: UUID | None) -> str | None:
     """The token of a session of one of the demo's people, which lasts; the one from last time, while it works."""
     async with database.transaction() as tx:
         user = await tx.get(models.User, user_id) if user_id else None
@@ -213,21 +215,21 @@ async def _token(database: Database, signer: Signer, user_id: UUID | None) -> st
             return None
         session = await tx.get(models.Session, user.current_session_id) if user.current_session_id else None
         now = models.utcnow()
-        if session is None or session.expires_at < now + YEAR / 2:
+        if session is None or session.expires_at < now + DEMO_SESSION_LIFETIME / 2:
             session = await sessions.start(tx, user)
-            session.last_used_at = session.expires_at = now + YEAR
-        return tokens.of_session(signer, user.id, session.id)
+            session.last_used_at = session.expires_at = now + DEMO_SESSION_LIFETIME
+        return tokens.create_session_token(signer, user.id, session.id)
 
 
-def plain_url(settings: Settings) -> str:
+def libpq_url(settings: Settings) -> str:
     """DATABASE_URL as every program takes it, with its password."""
-    return settings.plain_url
+    return settings.libpq_url
 
 
 @contextlib.asynccontextmanager
-async def _server(settings: Settings, listener: socket.socket) -> Any:
+async def _running_server(settings: Settings, listener: socket.socket) -> Any:
     """The server, in this process, once it answers; what is under way is finished in the end."""
-    server = _Quiet(configuration(application=app.create(settings)))
+    server = _DevServer(uvicorn_config(application=app.create(settings)))
     serving, ready = asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(server.ready.wait())
     try:
         await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -238,7 +240,7 @@ async def _server(settings: Settings, listener: socket.socket) -> Any:
         await serving
 
 
-class _Quiet(uvicorn.Server):
+class _DevServer(uvicorn.Server):
     """A server that leaves signals to us, and says when it answers."""
 
     def __init__(self, config: uvicorn.Config) -> None:
@@ -255,7 +257,7 @@ class _Quiet(uvicorn.Server):
 
 
 @contextlib.asynccontextmanager
-async def _worker() -> Any:
+async def _running_worker() -> Any:
     """A worker, in a process of its own: out of reach of the terminal's Ctrl-C, and ended by our end whatever it is."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "graphql_api", "work", "--with-parent"),
@@ -269,36 +271,36 @@ async def _worker() -> Any:
         if process.returncode is None:
             process.terminate()
             try:
-                await asyncio.wait_for(process.wait(), PATIENCE)
+                await asyncio.wait_for(process.wait(), WORKER_STOP_TIMEOUT_SECONDS)
             except TimeoutError:
                 process.kill()
                 await process.wait()
 
 
-async def _watch(process: asyncio.subprocess.Process) -> None:
+async def _report_worker_exit(process: asyncio.subprocess.Process) -> None:
     code = await process.wait()
-    say(f"The worker ended by itself (status {code}): nothing is sent until you start ./run dev again.", sys.stderr)
+    echo(f"The worker ended by itself (status {code}): nothing is sent until you start ./run dev again.", sys.stderr)
 
 
-def _tell(facts: Facts) -> None:
-    told, made = facts.told, facts.made
-    say(f"\n  Explorer   {told['explorer_url']}\n  GraphQL    {told['graphql_url']}")
-    say(f"  Database   {told['database_url']}\n  Scripts    {Path(os.environ['DATA_DIR']) / 'dev.json'}")
+def _print_server_info(info: DevServerInfo) -> None:
+    told, made = info.dev_json, info.demo_data
+    echo(f"\n  Explorer   {told['explorer_url']}\n  GraphQL    {told['graphql_url']}")
+    echo(f"  Database   {told['database_url']}\n  Scripts    {Path(os.environ['DATA_DIR']) / 'dev.json'}")
     if made:
-        say("\nThe explorer is signed in as the service manager. To sign in yourself, as any of these people,")
-        say(f"the password is {made.password}; the code appears here, in place of a text message.")
+        echo("\nThe explorer is signed in as the service manager. To sign in yourself, as any of these people,")
+        echo(f"the password is {made.password}; the code appears here, in place of a text message.")
         for role, address in made.email_addresses.items():
-            say(f"\n  {role.replace('_', ' ').capitalize()}, {address}\n    token {told['tokens'][role]}")
-        say(f"\n  API key\n    token {made.api_key}")
-    say("\nCtrl-C stops it all; the data stay.")
+            echo(f"\n  {role.replace('_', ' ').capitalize()}, {address}\n    token {told['tokens'][role]}")
+        echo(f"\n  API key\n    token {made.api_key}")
+    echo("\nCtrl-C stops it all; the data stay.")
 
 
-def say(text: str, file: Any = None) -> None:
+def echo(text: str, file: Any = None) -> None:
     """Tell whoever sits at the terminal, at once though it be a pipe."""
     print(text, file=file, flush=True)
 
 
-def _leave(number: int, frame: Any) -> None:
+def _exit_on_signal(number: int, frame: Any) -> None:
     """End as after Ctrl-C, cleaning up on the way."""
     del frame
     raise SystemExit(128 + number)

@@ -14,10 +14,10 @@ import structlog
 import uvicorn
 from uvicorn.supervisors import Multiprocess, multiprocess
 
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 from graphql_api.observability import logs
-from graphql_api.server.http_protocol import Connection
-from graphql_api.server.websocket_protocol import Frames
+from graphql_api.server.http_protocol import HTTPProtocol
+from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
@@ -25,25 +25,25 @@ if TYPE_CHECKING:
 
     from starlette.types import ASGIApp
 
-    from graphql_api.http.open_connections import Live
-    from graphql_api.limits.load_shedding import Pressure
+    from graphql_api.http.open_connections import ConnectionRegistry
+    from graphql_api.limits.load_shedding import LoadShedder
 
-LONGEST_FRAME = 65_536
+MAX_WEBSOCKET_MESSAGE_BYTES = 65_536
 """Bytes of a WebSocket's frame."""
-GRACE = 10
+SHUTDOWN_TIMEOUT_SECONDS = 10
 """Seconds that requests have to end when the server is told to stop."""
-KEEP_ALIVE = 65
+KEEP_ALIVE_TIMEOUT_SECONDS = 65
 """Seconds that a silent connection stays open: longer than load balancers keep theirs."""
-BACKLOG = 2_048
+LISTEN_BACKLOG = 2_048
 log = structlog.get_logger(__name__)
 
 
-def from_environment() -> ASGIApp:
+def create_app() -> ASGIApp:
     """The application of a process of its own, which has its own logs."""
     from graphql_api import app  # noqa: PLC0415 - a port that is taken should be said before a schema is made
 
     settings = Settings()
-    logs.configure(readable=settings.development)
+    logs.configure(readable=settings.is_development)
     return app.create(settings)
 
 
@@ -55,61 +55,59 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((host, port))
-        listener.listen(BACKLOG)
+        listener.listen(LISTEN_BACKLOG)
     except OSError as error:
         listener.close()
         if error.errno == errno.EADDRINUSE:
-            raise Complaint(
+            raise CommandError(
                 f"Port {port} of {host} is taken: stop what listens there, or set PORT to another."
             ) from error
         why = error.strerror or str(error)
-        raise Complaint(f"The server cannot listen on {host}, port {port} ({why}).") from error
+        raise CommandError(f"The server cannot listen on {host}, port {port} ({why}).") from error
     except OverflowError as error:
         listener.close()
-        raise Complaint(f"PORT is {port}, which is none: it goes from 0 to 65535.") from error
+        raise CommandError(f"PORT is {port}, which is none: it goes from 0 to 65535.") from error
     listener.set_inheritable(True)
     return listener
 
 
-def configuration(
-    *, workers: int = 1, application: Any = "graphql_api.commands.serve:from_environment"
-) -> uvicorn.Config:
+def uvicorn_config(*, workers: int = 1, application: Any = "graphql_api.commands.serve:create_app") -> uvicorn.Config:
     """What uvicorn is told."""
     return uvicorn.Config(
         application,
         factory=isinstance(application, str),
         workers=workers,
         lifespan="on",
-        http=Connection,
-        ws=Frames,
-        ws_max_size=LONGEST_FRAME,
+        http=HTTPProtocol,
+        ws=WebSocketProtocol,
+        ws_max_size=MAX_WEBSOCKET_MESSAGE_BYTES,
         ws_per_message_deflate=False,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,
-        timeout_keep_alive=KEEP_ALIVE,
-        timeout_graceful_shutdown=GRACE,
+        timeout_keep_alive=KEEP_ALIVE_TIMEOUT_SECONDS,
+        timeout_graceful_shutdown=SHUTDOWN_TIMEOUT_SECONDS,
     )
 
 
 def serve(listener: socket.socket, *, workers: int) -> None:
     """Serve until SIGTERM or SIGINT, in this process or in several."""
-    config = configuration(workers=workers)
+    config = uvicorn_config(workers=workers)
     if workers == 1:
-        Server(config).run(sockets=[listener])
+        DrainingServer(config).run(sockets=[listener])
         return
     with tempfile.TemporaryDirectory(prefix="notify-graphql-metrics-") as folder:
         # Where they count together: read by `metrics` in each.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
-        multiprocess.Process = Worker  # type: ignore[misc]  # uvicorn has no setting for it
+        multiprocess.Process = ServerProcess  # type: ignore[misc]  # uvicorn has no setting for it
         Multiprocess(config, sockets=[listener]).run()
 
 
-class Server(uvicorn.Server):
+class DrainingServer(uvicorn.Server):
     """A server that is told to end in time: first it says so, then it takes no more, and ends what is under way."""
 
-    _leaves_at: float | None = None
+    _exits_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Begin to answer, and say where."""
@@ -120,40 +118,40 @@ class Server(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """Note a signal: the first SIGTERM lets whoever sends requests find another server, any other ends at once."""
-        if sig != signal.SIGTERM or self._leaves_at is not None:
+        if sig != signal.SIGTERM or self._exits_at is not None:
             super().handle_exit(sig, frame)
             return
         notice = 0.0
-        if self._pressure is not None:
-            self._pressure.leaving = True
-            notice = self._pressure.notice
-        self._leaves_at = time.monotonic() + notice
+        if self._load_shedder is not None:
+            self._load_shedder.shutting_down = True
+            notice = self._load_shedder.shutdown_notice_seconds
+        self._exits_at = time.monotonic() + notice
 
     async def on_tick(self, counter: int) -> bool:
         """Whether it is time to end."""
-        if self._leaves_at is not None and time.monotonic() >= self._leaves_at:
+        if self._exits_at is not None and time.monotonic() >= self._exits_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Take no more, and end."""
-        if self._pressure is not None:
-            self._pressure.leaving = True
-            live: Live = self.lifespan.state["live"]
-            await live.drain(GRACE / 2)
+        if self._load_shedder is not None:
+            self._load_shedder.shutting_down = True
+            live: ConnectionRegistry = self.lifespan.state["connection_registry"]
+            await live.drain(SHUTDOWN_TIMEOUT_SECONDS / 2)
         await super().shutdown(sockets)
 
     @property
-    def _pressure(self) -> Pressure | None:
-        return self.lifespan.state.get("pressure") if self.started else None
+    def _load_shedder(self) -> LoadShedder | None:
+        return self.lifespan.state.get("load_shedder") if self.started else None
 
 
-class Worker(multiprocess.Process):
+class ServerProcess(multiprocess.Process):
     """One of several processes that serve."""
 
     @property
-    def server(self) -> Server:
+    def server(self) -> DrainingServer:
         """The server of this process."""
         if self._server is None:
-            self._server = Server(self.config)
+            self._server = DrainingServer(self.config)
         return self._server  # type: ignore[return-value]

@@ -6,15 +6,15 @@ from html import escape
 from typing import TYPE_CHECKING
 
 from graphql_api.content import markup
-from graphql_api.content.typography import tidy, unlink
+from graphql_api.content.typography import prevent_autolink, tidy
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-BYTE_LIMIT = 2_000_000
+MAX_BODY_BYTES = 2_000_000
 "Bytes of UTF-8 a body may have once its values are in."
-PREHEADER_LENGTH = 256
-COLUMNS = 65
+MAX_PREHEADER_CHARACTERS = 256
+TEXT_RULE_CHARACTERS = 65
 "Width of the lines drawn in plain text."
 
 _FONT = "font-family: Helvetica, Arial, sans-serif; font-size: 19px; line-height: 1.35; color: #0b0c0c;"
@@ -24,7 +24,7 @@ _HEADINGS = {
     2: ("h3", "margin: 0 0 15px; padding: 10px 0 0; font-size: 19px; line-height: 1.3; font-weight: bold;"),
 }
 _LINK = "color: #1d70b8; word-wrap: break-word;"
-_PAGE = """<!DOCTYPE html>
+_PAGE_TEMPLATE = """<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
@@ -48,31 +48,31 @@ _PAGE = """<!DOCTYPE html>
 </body>
 </html>
 """
-_FOOTER = """<footer>
+_FOOTER_TEMPLATE = """<footer>
 <hr style="border: 0; height: 1px; background: #b1b4b6; margin: 30px 0;">
 <p style="margin: 0 0 20px; {font}"><a style="{link}" href="{url}">Unsubscribe from these emails</a></p>
 </footer>
 """
 
 
-def page(subject: str, blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
+def html_page(subject: str, blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
     """Give the whole HTML document of an email."""
-    footer = _FOOTER.format(font=_FONT, link=_LINK, url=escape(unsubscribe_url)) if unsubscribe_url else ""
-    return _PAGE.format(
-        title=escape(subject), font=_FONT, preheader=escape(preheader(blocks)), body=html(blocks), footer=footer
+    footer = _FOOTER_TEMPLATE.format(font=_FONT, link=_LINK, url=escape(unsubscribe_url)) if unsubscribe_url else ""
+    return _PAGE_TEMPLATE.format(
+        title=escape(subject), font=_FONT, preheader=escape(preheader(blocks)), body=html_body(blocks), footer=footer
     )
 
 
-def html(blocks: list[markup.Block]) -> str:
+def html_body(blocks: list[markup.Block]) -> str:
     """Give the HTML of a body."""
     return "\n".join(_html_block(block) for block in blocks)
 
 
-def text(blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
+def plain_text(blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
     """Give the plain text of a body: headings underlined, links written out."""
     parts = [part for block in blocks for part in _text_block(block)]
     if unsubscribe_url:
-        parts += [_rule(), f"Unsubscribe from these emails: {unsubscribe_url}"]
+        parts += [_text_rule(), f"Unsubscribe from these emails: {unsubscribe_url}"]
     return "\n\n".join(parts).strip()
 
 
@@ -81,12 +81,12 @@ def preheader(blocks: list[markup.Block]) -> str:
     words: list[str] = []
     length = 0
     for line in _lines(blocks):
-        more = _plain(line, urls=False).split()
+        more = _line_text(line, urls=False).split()
         words += more
         length += sum(map(len, more)) + len(more)
-        if length > PREHEADER_LENGTH:
+        if length > MAX_PREHEADER_CHARACTERS:
             break
-    return " ".join(words)[:PREHEADER_LENGTH]
+    return " ".join(words)[:MAX_PREHEADER_CHARACTERS]
 
 
 def _lines(blocks: Iterable[markup.Block]) -> Iterable[markup.Line]:
@@ -96,90 +96,90 @@ def _lines(blocks: Iterable[markup.Block]) -> Iterable[markup.Line]:
                 yield from lines
             case markup.Heading(_, line):
                 yield line
-            case markup.Bullets(items) | markup.Numbers(items):
+            case markup.BulletList(items) | markup.NumberedList(items):
                 for item in items:
                     yield from item
-            case markup.Inset(inner):
+            case markup.InsetText(inner):
                 yield from _lines(inner)
-            case markup.Rule():
+            case markup.HorizontalRule():
                 pass
 
 
-def _plain(line: markup.Line, *, urls: bool = True) -> str:
+def _line_text(line: markup.Line, *, urls: bool = True) -> str:
     made = []
     before = ""
     for segment in line:
         if segment.url is None:
-            made.append(unlink(tidy(segment.text, before)))
+            made.append(prevent_autolink(tidy(segment.text, before)))
         elif segment.text == segment.url:
             made.append(segment.url)
         else:
-            label = unlink(tidy(segment.text, before))
+            label = prevent_autolink(tidy(segment.text, before))
             made.append(f"{label}: {segment.url}" if urls else label)
         before = segment.text[-1:]
     return "".join(made)
 
 
-def _inline(line: markup.Line) -> str:
+def _line_html(line: markup.Line) -> str:
     made = []
     before = ""
     for segment in line:
         if segment.url is None:
-            made.append(escape(unlink(tidy(segment.text, before)), quote=False))
+            made.append(escape(prevent_autolink(tidy(segment.text, before)), quote=False))
         else:
-            label = segment.text if segment.text == segment.url else unlink(tidy(segment.text, before))
+            label = segment.text if segment.text == segment.url else prevent_autolink(tidy(segment.text, before))
             made.append(f'<a style="{_LINK}" href="{escape(segment.url)}">{escape(label, quote=False)}</a>')
         before = segment.text[-1:]
     return "".join(made)
 
 
-def _broken(lines: list[markup.Line]) -> str:
-    return "<br>".join(map(_inline, lines))
+def _lines_html(lines: list[markup.Line]) -> str:
+    return "<br>".join(map(_line_html, lines))
 
 
 def _html_block(block: markup.Block) -> str:
     match block:
         case markup.Paragraph(lines):
-            return f"{_PARAGRAPH}{_broken(lines)}</p>"
+            return f"{_PARAGRAPH}{_lines_html(lines)}</p>"
         case markup.Heading(level, line):
             tag, style = _HEADINGS[level]
-            return f'<{tag} style="{style}">{_inline(line)}</{tag}>'
-        case markup.Rule():
+            return f'<{tag} style="{style}">{_line_html(line)}</{tag}>'
+        case markup.HorizontalRule():
             return '<hr style="border: 0; height: 1px; background: #b1b4b6; margin: 30px 0;">'
-        case markup.Bullets(items):
+        case markup.BulletList(items):
             return _html_list("ul", items)
-        case markup.Numbers(items):
+        case markup.NumberedList(items):
             return _html_list("ol", items)
-        case markup.Inset(blocks):
+        case markup.InsetText(blocks):
             style = "margin: 0 0 20px; padding: 15px 0 1px 15px; border-left: 10px solid #b1b4b6;"
-            return f'<blockquote style="{style}">{html(blocks)}</blockquote>'
+            return f'<blockquote style="{style}">{html_body(blocks)}</blockquote>'
 
 
 def _html_list(tag: str, items: list[list[markup.Line]]) -> str:
-    rows = "".join(f'<li style="margin: 5px 0; padding: 0 0 0 5px; {_FONT}">{_broken(item)}</li>' for item in items)
+    rows = "".join(f'<li style="margin: 5px 0; padding: 0 0 0 5px; {_FONT}">{_lines_html(item)}</li>' for item in items)
     return f'<{tag} style="margin: 0 0 20px 20px; padding: 0;">{rows}</{tag}>'
 
 
-def _rule() -> str:
-    return ("=-" * COLUMNS)[:COLUMNS]
+def _text_rule() -> str:
+    return ("=-" * TEXT_RULE_CHARACTERS)[:TEXT_RULE_CHARACTERS]
 
 
 def _text_block(block: markup.Block) -> Iterable[str]:
     match block:
         case markup.Paragraph(lines):
-            yield "\n".join(map(_plain, lines))
+            yield "\n".join(map(_line_text, lines))
         case markup.Heading(level, line):
-            yield f"\n{_plain(line)}\n{('=' if level == 1 else '-') * COLUMNS}"
-        case markup.Rule():
-            yield _rule()
-        case markup.Bullets(items):
-            yield "\n".join(f"• {_item(item)}" for item in items)
-        case markup.Numbers(items):
-            yield "\n".join(f"{number}. {_item(item)}" for number, item in enumerate(items, 1))
-        case markup.Inset(blocks):
+            yield f"\n{_line_text(line)}\n{('=' if level == 1 else '-') * TEXT_RULE_CHARACTERS}"
+        case markup.HorizontalRule():
+            yield _text_rule()
+        case markup.BulletList(items):
+            yield "\n".join(f"• {_item_text(item)}" for item in items)
+        case markup.NumberedList(items):
+            yield "\n".join(f"{number}. {_item_text(item)}" for number, item in enumerate(items, 1))
+        case markup.InsetText(blocks):
             for inner in blocks:
                 yield from _text_block(inner)
 
 
-def _item(lines: list[markup.Line]) -> str:
-    return "\n".join(map(_plain, lines))
+def _item_text(lines: list[markup.Line]) -> str:
+    return "\n".join(map(_line_text, lines))

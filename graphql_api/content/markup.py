@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH
+from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
 
 _LINE_ENDS = re.compile(r"\r\n?|\n")
-_TRIMMED = " \t\u00a0\u202f" + ZERO_WIDTH
+_TRIMMED_CHARACTERS = " \t\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
 _RULE = re.compile(r"-{3,}+")
 _HEADING = re.compile(r"(#{1,6}+)[ \t]*+([^ \t#].*)")
 _BULLET = re.compile(r"([*•-])(?!\1)[ \t]*+(.+)")
@@ -18,8 +18,8 @@ _LINK = re.compile(
     r"|(https?://(?=\w|\(\()[^\s<>\"]++)",
     re.IGNORECASE,
 )
-_AFTER_URL = ".,:;!?\"')]"
-_DEEPEST_HEADING = 2
+_TRAILING_URL_PUNCTUATION = ".,:;!?\"')]"
+_MAX_HEADING_LEVEL = 2
 
 
 class Segment(NamedTuple):
@@ -45,38 +45,38 @@ class Heading(NamedTuple):
     line: Line
 
 
-class Rule(NamedTuple):
+class HorizontalRule(NamedTuple):
     """A line across the page."""
 
 
-class Bullets(NamedTuple):
+class BulletList(NamedTuple):
     """A list in no order; an item is a paragraph."""
 
     items: list[list[Line]]
 
 
-class Numbers(NamedTuple):
+class NumberedList(NamedTuple):
     """A list counted from one; an item is a paragraph."""
 
     items: list[list[Line]]
 
 
-class Inset(NamedTuple):
+class InsetText(NamedTuple):
     """Text set apart from the rest."""
 
     blocks: list[Block]
 
 
-Block = Paragraph | Heading | Rule | Bullets | Numbers | Inset
+Block = Paragraph | Heading | HorizontalRule | BulletList | NumberedList | InsetText
 
 
 def parse(text: str) -> list[Block]:
     """Read a text whose placeholders are filled."""
-    lines = [line.strip(_TRIMMED) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
-    return _blocks(lines, insets=True)
+    lines = [line.strip(_TRIMMED_CHARACTERS) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
+    return _parse_blocks(lines, insets=True)
 
 
-def segments(line: str) -> Line:
+def split_links(line: str) -> Line:
     """Cut a line at its links."""
     found: Line = []
     position = 0
@@ -84,7 +84,7 @@ def segments(line: str) -> Line:
         text, url, bare = match.groups()
         end = match.end()
         if bare:
-            url = text = bare.rstrip(_AFTER_URL)
+            url = text = bare.rstrip(_TRAILING_URL_PUNCTUATION)
             end -= len(bare) - len(url)
         if match.start() > position:
             found.append(Segment(line[position : match.start()]))
@@ -95,7 +95,7 @@ def segments(line: str) -> Line:
     return found
 
 
-def _blocks(lines: list[str], *, insets: bool) -> list[Block]:
+def _parse_blocks(lines: list[str], *, insets: bool) -> list[Block]:
     blocks: list[Block] = []
     index = 0
     while index < len(lines):
@@ -103,52 +103,56 @@ def _blocks(lines: list[str], *, insets: bool) -> list[Block]:
         if not line:
             index += 1
         elif _RULE.fullmatch(line):
-            blocks.append(Rule())
+            blocks.append(HorizontalRule())
             index += 1
         elif heading := _HEADING.fullmatch(line):
-            level, content = len(heading[1]), segments(heading[2].rstrip("# \t") or heading[2])
-            blocks.append(Heading(level, content) if level <= _DEEPEST_HEADING else Paragraph([content]))
+            level, content = len(heading[1]), split_links(heading[2].rstrip("# \t") or heading[2])
+            blocks.append(Heading(level, content) if level <= _MAX_HEADING_LEVEL else Paragraph([content]))
             index += 1
         elif insets and line.startswith("^"):
-            index, inner = _inset(lines, index)
-            blocks.append(Inset(_blocks(inner, insets=False)))
+            index, inner = _parse_inset(lines, index)
+            blocks.append(InsetText(_parse_blocks(inner, insets=False)))
         elif _BULLET.fullmatch(line):
-            index, items = _items(lines, index, _BULLET)
-            blocks.append(Bullets(items))
+            index, items = _parse_items(lines, index, _BULLET)
+            blocks.append(BulletList(items))
         elif _NUMBER.fullmatch(line):
-            index, items = _items(lines, index, _NUMBER)
-            blocks.append(Numbers(items))
+            index, items = _parse_items(lines, index, _NUMBER)
+            blocks.append(NumberedList(items))
         else:
             start = index
-            while index < len(lines) and lines[index] and (index == start or not _interrupts(lines[index])):
+            while index < len(lines) and lines[index] and (index == start or not _interrupts_paragraph(lines[index])):
                 index += 1
-            blocks.append(Paragraph([segments(line) for line in lines[start:index]]))
+            blocks.append(Paragraph([split_links(line) for line in lines[start:index]]))
     return blocks
 
 
-def _interrupts(line: str) -> bool:
+def _interrupts_paragraph(line: str) -> bool:
     return line.startswith("^") or bool(_RULE.fullmatch(line) or _HEADING.fullmatch(line))
 
 
-def _inset(lines: list[str], index: int) -> tuple[int, list[str]]:
+def _parse_inset(lines: list[str], index: int) -> tuple[int, list[str]]:
     inner = []
-    while index < len(lines) and lines[index] and (lines[index].startswith("^") or not _interrupts(lines[index])):
-        inner.append(lines[index].removeprefix("^").strip(_TRIMMED))
+    while (
+        index < len(lines)
+        and lines[index]
+        and (lines[index].startswith("^") or not _interrupts_paragraph(lines[index]))
+    ):
+        inner.append(lines[index].removeprefix("^").strip(_TRIMMED_CHARACTERS))
         index += 1
     return index, inner
 
 
-def _items(lines: list[str], index: int, marker: re.Pattern[str]) -> tuple[int, list[list[Line]]]:
+def _parse_items(lines: list[str], index: int, marker: re.Pattern[str]) -> tuple[int, list[list[Line]]]:
     other = _NUMBER if marker is _BULLET else _BULLET
     items: list[list[Line]] = []
     while index < len(lines):
         line = lines[index]
         item = None if _RULE.fullmatch(line) else marker.fullmatch(line)
         if item:
-            items.append([segments(item[item.lastindex or 0])])
+            items.append([split_links(item[item.lastindex or 0])])
             index += 1
-        elif line and not _interrupts(line) and not other.fullmatch(line):
-            items[-1].append(segments(line))
+        elif line and not _interrupts_paragraph(line) and not other.fullmatch(line):
+            items[-1].append(split_links(line))
             index += 1
         elif line:
             break

@@ -6,7 +6,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql_api.content import emails, letters, markup, sms, typography
-from graphql_api.content.placeholders import RECIPIENT_COLUMNS, ZERO_WIDTH, Text, Values, as_bullets
+from graphql_api.content.placeholders import (
+    RECIPIENT_COLUMNS,
+    ZERO_WIDTH_CHARACTERS,
+    Personalisation,
+    TemplateText,
+    format_bullet_list,
+)
 from graphql_api.content.problems import Problem
 from graphql_api.content.values import is_storable
 from graphql_api.enums import Channel, LengthUnit, LetterLanguages, UserErrorCode
@@ -14,15 +20,15 @@ from graphql_api.enums import Channel, LengthUnit, LetterLanguages, UserErrorCod
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_OBSCURE = dict.fromkeys(map(ord, ZERO_WIDTH))
-LONGEST_NAME = 255
+_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
+MAX_TEMPLATE_NAME_CHARACTERS = 255
 "Characters of a template's name."
 
 _NO_VALUES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
-class Rendered:
+class RenderedContent:
     """A message with its values in; placeholders without one stay as they are written."""
 
     channel: Channel
@@ -46,10 +52,10 @@ class Inspection(NamedTuple):
     sms: sms.SmsCount | None
 
 
-class Template:
+class CompiledTemplate:
     """A template cut once at its placeholders, for any number of messages."""
 
-    __slots__ = ("body", "channel", "keys", "prefix", "subject", "welsh_body", "welsh_subject")
+    __slots__ = ("body", "channel", "names_by_key", "prefix", "subject", "welsh_body", "welsh_subject")
 
     def __init__(
         self,
@@ -64,29 +70,29 @@ class Template:
         """Cut a template; `prefix` is the service's name where text messages begin with it."""
         self.channel = channel
         self.prefix = prefix
-        self.subject = Text("" if channel is Channel.SMS else subject or "")
-        self.body = Text(body)
-        self.welsh_subject = Text(welsh_subject or "")
-        self.welsh_body = Text(welsh_body or "")
-        self.keys: dict[str, str] = {}
+        self.subject = TemplateText("" if channel is Channel.SMS else subject or "")
+        self.body = TemplateText(body)
+        self.welsh_subject = TemplateText(welsh_subject or "")
+        self.welsh_body = TemplateText(welsh_body or "")
+        self.names_by_key: dict[str, str] = {}
         for text in (self.subject, self.body, self.welsh_subject, self.welsh_body):
-            for key, name in text.keys.items():
-                self.keys.setdefault(key, name)
+            for key, name in text.names_by_key.items():
+                self.names_by_key.setdefault(key, name)
 
     @property
     def placeholders(self) -> list[str]:
         """Names, by first appearance, subject before body."""
-        return list(self.keys.values())
+        return list(self.names_by_key.values())
 
-    def missing(self, by_key: Mapping[str, Any]) -> list[str]:
+    def missing_placeholders(self, by_key: Mapping[str, Any]) -> list[str]:
         """Name the placeholders without a value, from values by normalised name."""
-        return [name for key, name in self.keys.items() if by_key.get(key) is None]
+        return [name for key, name in self.names_by_key.items() if by_key.get(key) is None]
 
     def inspect(self, by_key: Mapping[str, Any]) -> Inspection:
         """Find why a send would refuse a message, from values by normalised name; fast, for long lists."""
-        return self._inspect(self.missing(by_key), self._fill(self.body, by_key))
+        return self._inspect(self.missing_placeholders(by_key), self._fill(self.body, by_key))
 
-    def text_message(self, by_key: Mapping[str, Any]) -> tuple[str, sms.SmsCount]:
+    def render_sms(self, by_key: Mapping[str, Any]) -> tuple[str, sms.SmsCount]:
         """Give a text message as it is sent, prefix included, and its count, from values by normalised name."""
         return sms.measure(self.body.fill(by_key), self.prefix)
 
@@ -94,77 +100,79 @@ class Template:
         self,
         personalisation: Mapping[str, Any] | None = None,
         *,
-        hidden: bool = False,
+        redact: bool = False,
         unsubscribe_url: str | None = None,
-    ) -> Rendered:
+    ) -> RenderedContent:
         """Make a message; `hidden` shows the placeholders in place of the values, for templates that redact them."""
-        values = Values(personalisation)
-        by_key = _NO_VALUES if hidden else values.by_key
-        missing = self.missing(values.by_key)
+        values = Personalisation(personalisation)
+        by_key = _NO_VALUES if redact else values.by_key
+        missing = self.missing_placeholders(values.by_key)
         body = self._fill(self.body, by_key)
         html = preheader = None
-        subject = self._subject(self.subject, by_key)
+        subject = self._fill_subject(self.subject, by_key)
         if self.channel is Channel.SMS:
             text, count = sms.measure(body, self.prefix)
             inspection = Inspection(self._problems(missing, length=count.character_count), count)
         elif self.channel is Channel.EMAIL:
             blocks = markup.parse(body)
-            text = emails.text(blocks, unsubscribe_url)
-            html = emails.page(subject or "", blocks, unsubscribe_url)
+            text = emails.plain_text(blocks, unsubscribe_url)
+            html = emails.html_page(subject or "", blocks, unsubscribe_url)
             preheader = emails.preheader(blocks)
             inspection = self._inspect(missing, body)
         else:
             welsh = self._fill(self.welsh_body, by_key)
-            pages = [(self._subject(self.welsh_subject, by_key), welsh)] if welsh else []
-            text = "\n\n".join(letters.text(heading or "", page) for heading, page in [*pages, (subject, body)])
+            pages = [(self._fill_subject(self.welsh_subject, by_key), welsh)] if welsh else []
+            text = "\n\n".join(letters.plain_text(heading or "", page) for heading, page in [*pages, (subject, body)])
             inspection = self._inspect(missing, body)
-        return Rendered(
+        return RenderedContent(
             channel=self.channel,
             subject=subject,
             text=text,
             html=html,
             preheader=preheader,
-            missing_placeholders=[] if hidden else missing,
-            unused_personalisation=[] if hidden else values.unused({*self.keys, *RECIPIENT_COLUMNS[self.channel]}),
+            missing_placeholders=[] if redact else missing,
+            unused_personalisation=[]
+            if redact
+            else values.unused({*self.names_by_key, *RECIPIENT_COLUMNS[self.channel]}),
             sms=inspection.sms,
-            problems=[] if hidden else inspection.problems,
+            problems=[] if redact else inspection.problems,
         )
 
-    def _fill(self, text: Text, by_key: Mapping[str, Any]) -> str:
-        return text.fill(by_key) if self.channel is Channel.SMS else text.fill(by_key, as_bullets)
+    def _fill(self, text: TemplateText, by_key: Mapping[str, Any]) -> str:
+        return text.fill(by_key) if self.channel is Channel.SMS else text.fill(by_key, format_bullet_list)
 
-    def _subject(self, text: Text, by_key: Mapping[str, Any]) -> str | None:
+    def _fill_subject(self, text: TemplateText, by_key: Mapping[str, Any]) -> str | None:
         if self.channel is Channel.SMS:
             return None
-        return typography.tidy(" ".join(text.fill(by_key).translate(_OBSCURE).split()))
+        return typography.tidy(" ".join(text.fill(by_key).translate(_REMOVE_ZERO_WIDTH).split()))
 
     def _inspect(self, missing: list[str], body: str) -> Inspection:
         if self.channel is Channel.SMS:
             count = sms.measure(body, self.prefix)[1]
             return Inspection(self._problems(missing, length=count.character_count), count)
-        bare = not body.translate(_OBSCURE).strip()
+        bare = not body.translate(_REMOVE_ZERO_WIDTH).strip()
         return Inspection(self._problems(missing, length=0 if bare else len(body.encode(errors="replace"))), None)
 
     def _problems(self, missing: list[str], *, length: int) -> list[Problem]:
         problems = []
         if missing:
-            problems.append(missing_values(missing))
-        limit, unit = LIMITS.get(self.channel, (None, None))
+            problems.append(missing_values_problem(missing))
+        limit, unit = LENGTH_LIMITS.get(self.channel, (None, None))
         if limit is not None and length > limit:
-            problems.append(too_long(length, limit, unit))
+            problems.append(too_long_problem(length, limit, unit))
         if not length:
             problems.append(Problem(UserErrorCode.MESSAGE_EMPTY, "Nothing is left of the message with its values in."))
         return problems
 
 
-LIMITS = {
-    Channel.SMS: (sms.CHARACTER_LIMIT, LengthUnit.CHARACTERS),
-    Channel.EMAIL: (emails.BYTE_LIMIT, LengthUnit.BYTES),
+LENGTH_LIMITS = {
+    Channel.SMS: (sms.MAX_CHARACTERS, LengthUnit.CHARACTERS),
+    Channel.EMAIL: (emails.MAX_BODY_BYTES, LengthUnit.BYTES),
 }
 "How long a message may be with its values in, and in what; the pages of letters are counted elsewhere."
 
 
-def missing_values(names: Iterable[str]) -> Problem:
+def missing_values_problem(names: Iterable[str]) -> Problem:
     """Tell which placeholders lack a value."""
     names = tuple(names)
     listed = ", ".join(f"(({name}))" for name in names)
@@ -172,7 +180,7 @@ def missing_values(names: Iterable[str]) -> Problem:
     return Problem(UserErrorCode.MISSING_PERSONALISATION, message, ("personalisation",), placeholders=names)
 
 
-def too_long(length: int, limit: int, unit: LengthUnit | None, path: tuple[str, ...] = ()) -> Problem:
+def too_long_problem(length: int, limit: int, unit: LengthUnit | None, path: tuple[str, ...] = ()) -> Problem:
     """Tell that a message is over its limit."""
     message = f"The message has {length:,} {unit}, {length - limit:,} more than the {limit:,} it may have."
     return Problem(UserErrorCode.MESSAGE_TOO_LONG, message, path, length=length, limit=limit, unit=unit)
@@ -184,17 +192,17 @@ def render(  # noqa: PLR0913 - the columns of a template
     subject: str | None,
     body: str,
     personalisation: Mapping[str, Any] | None = None,
-    hidden: bool = False,
+    redact: bool = False,
     prefix: str | None = None,
     welsh_subject: str | None = None,
     welsh_body: str | None = None,
     unsubscribe_url: str | None = None,
-) -> Rendered:
+) -> RenderedContent:
     """Make one message; for many from one template, keep a `Template`."""
-    template = Template(
+    template = CompiledTemplate(
         channel, subject=subject, body=body, prefix=prefix, welsh_subject=welsh_subject, welsh_body=welsh_body
     )
-    return template.render(personalisation, hidden=hidden, unsubscribe_url=unsubscribe_url)
+    return template.render(personalisation, redact=redact, unsubscribe_url=unsubscribe_url)
 
 
 def check_template(
@@ -208,37 +216,41 @@ def check_template(
     welsh_body: str | None = None,
 ) -> list[Problem]:
     """Find why a template cannot be saved; paths are `name`, `subject`, `body`, `welshSubject` and `welshBody`."""
-    problems = [*_required(name, "name", "A template needs a name.")]
-    if len(name) > LONGEST_NAME:
-        message = f"A template's name can have at most {LONGEST_NAME} characters."
-        problems.append(Problem(UserErrorCode.TOO_LONG, message, ("name",), length=len(name), limit=LONGEST_NAME))
+    problems = [*_required_problems(name, "name", "A template needs a name.")]
+    if len(name) > MAX_TEMPLATE_NAME_CHARACTERS:
+        message = f"A template's name can have at most {MAX_TEMPLATE_NAME_CHARACTERS} characters."
+        problems.append(
+            Problem(UserErrorCode.TOO_LONG, message, ("name",), length=len(name), limit=MAX_TEMPLATE_NAME_CHARACTERS)
+        )
     if channel is not Channel.SMS:
-        problems += _required(subject, "subject", "A template for an email or a letter needs a subject.")
-    problems += _required(body, "body", "A template needs a body.")
+        problems += _required_problems(subject, "subject", "A template for an email or a letter needs a subject.")
+    problems += _required_problems(body, "body", "A template needs a body.")
     if channel is Channel.LETTER and languages is LetterLanguages.WELSH_THEN_ENGLISH:
-        problems += _required(welsh_subject, "welshSubject", "A letter in two languages needs a subject in Welsh.")
-        problems += _required(welsh_body, "welshBody", "A letter in two languages needs a body in Welsh.")
+        problems += _required_problems(
+            welsh_subject, "welshSubject", "A letter in two languages needs a subject in Welsh."
+        )
+        problems += _required_problems(welsh_body, "welshBody", "A letter in two languages needs a body in Welsh.")
     elif welsh_subject or welsh_body:
         field = "welshSubject" if welsh_subject else "welshBody"
         problems.append(Problem(UserErrorCode.INVALID, "Only letters in two languages have Welsh text.", (field,)))
     if not any(problem.path == ("body",) for problem in problems):
-        problems += _length(channel, body)
+        problems += _length_problems(channel, body)
     return problems
 
 
-def _required(value: str | None, field: str, message: str) -> Iterator[Problem]:
-    if not (value or "").strip(" \t\r\n\u00a0" + ZERO_WIDTH):
+def _required_problems(value: str | None, field: str, message: str) -> Iterator[Problem]:
+    if not (value or "").strip(" \t\r\n\u00a0" + ZERO_WIDTH_CHARACTERS):
         yield Problem(UserErrorCode.REQUIRED, message, (field,))
     elif not is_storable(value or ""):
         yield Problem(UserErrorCode.INVALID, "The text has characters that cannot be stored.", (field,))
 
 
-def _length(channel: Channel, body: str) -> Iterator[Problem]:
+def _length_problems(channel: Channel, body: str) -> Iterator[Problem]:
     if channel is Channel.SMS:
         length = sms.count(body).character_count
-        if length > sms.CHARACTER_LIMIT:
-            yield too_long(length, sms.CHARACTER_LIMIT, LengthUnit.CHARACTERS, ("body",))
+        if length > sms.MAX_CHARACTERS:
+            yield too_long_problem(length, sms.MAX_CHARACTERS, LengthUnit.CHARACTERS, ("body",))
     elif channel is Channel.EMAIL:
         length = len(body.encode())
-        if length > emails.BYTE_LIMIT:
-            yield too_long(length, emails.BYTE_LIMIT, LengthUnit.BYTES, ("body",))
+        if length > emails.MAX_BODY_BYTES:
+            yield too_long_problem(length, emails.MAX_BODY_BYTES, LengthUnit.BYTES, ("body",))

@@ -14,19 +14,19 @@ def local_part(name: str) -> str:
 
     By this form, too, two services may not be called the same.
     """
-    return _DOTS.sub(".", _plain(name, ".")).strip(".")
+    return _DOTS.sub(".", _slug(name, ".")).strip(".")
 
 
-def label(name: str) -> str:
+def api_key_prefix(name: str) -> str:
     """A name as the first part of an API key's text: as `local_part`, with underscores."""
-    return _plain(name, "_").strip("_")
+    return _slug(name, "_").strip("_")
 
 
-def has_two_letters(name: str) -> bool:
+def has_two_alphanumerics(name: str) -> bool:
     """Whether a name has two letters or digits, so that something is left of it once it is made plain."""
     return sum(character.isalnum() for character in name) > 1
 
 
-def _plain(name: str, space: str) -> str:
+def _slug(name: str, separator: str) -> str:
     bare = "".join(one for one in unicodedata.normalize("NFD", name) if unicodedata.category(one) != "Mn")
-    return "".join(one.lower() for one in _SPACES.sub(space, bare.strip()) if one.isalnum() or one == space)
+    return "".join(one.lower() for one in _SPACES.sub(separator, bare.strip()) if one.isalnum() or one == separator)

@@ -10,7 +10,7 @@ from graphql_api.enums import Channel
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
 
-ZERO_WIDTH = "\u180e\u200b\u200c\u200d\u2060\ufeff"
+ZERO_WIDTH_CHARACTERS = "\u180e\u200b\u200c\u200d\u2060\ufeff"
 "Characters without width, which people paste without seeing them."
 
 ADDRESS_COLUMNS = (*(f"addressline{number}" for number in range(1, 8)), "postcode")
@@ -21,12 +21,12 @@ RECIPIENT_COLUMNS = {
 }
 "Normalised names under which the values of a list's row say whom it is for; they can be placeholders too."
 
-MEANS_YES = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
+TRUTHY_VALUES = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
 
-_PATTERN = re.compile(r"\(\(([^()]++)\)\)")
-_WHITE_SPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
-_IGNORED_IN_NAMES = dict.fromkeys(map(ord, ZERO_WIDTH + _WHITE_SPACE + "_-"))
-_WITHOUT_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH))
+_PLACEHOLDER = re.compile(r"\(\(([^()]++)\)\)")
+_WHITESPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
+_REMOVE_IGNORED_IN_NAMES = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + _WHITESPACE + "_-"))
+_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
 
 
 class Placeholder(NamedTuple):
@@ -41,7 +41,7 @@ class Placeholder(NamedTuple):
     in_subject: bool
 
 
-class Gap(NamedTuple):
+class PlaceholderOccurrence(NamedTuple):
     """One place in a text that a value fills."""
 
     name: str
@@ -52,25 +52,25 @@ class Gap(NamedTuple):
 
 def normalise(name: str) -> str:
     """Give the form in which names are compared: lower case, without white space, `_` and `-`."""
-    return name.translate(_IGNORED_IN_NAMES).lower()
+    return name.translate(_REMOVE_IGNORED_IN_NAMES).lower()
 
 
-def means_yes(value: object) -> bool:
+def is_truthy(value: object) -> bool:
     """Tell whether a value switches a conditional on."""
-    return str(value).lower() in MEANS_YES
+    return str(value).lower() in TRUTHY_VALUES
 
 
 def find(body: str, subject: str | None = None) -> list[Placeholder]:
     """List the placeholders of a template, each name once, by first appearance, subject before body."""
     found: dict[str, Placeholder] = {}
     for source, in_subject in ((subject or "", True), (body, False)):
-        for gap in Text(source).gaps:
+        for gap in TemplateText(source).occurrences:
             placeholder = Placeholder(gap.name, gap.conditional_text is not None, gap.conditional_text, in_subject)
             found.setdefault(gap.key, placeholder)
     return list(found.values())
 
 
-class Values:
+class Personalisation:
     """Values by name, whatever the case, spaces, hyphens and underscores of the name; the last of one name wins."""
 
     __slots__ = ("by_key", "names")
@@ -98,53 +98,55 @@ class Values:
         return [name for key, name in self.names.items() if key not in wanted]
 
 
-def members(value: list[Any] | tuple[Any, ...]) -> list[str]:
+def list_items(value: list[Any] | tuple[Any, ...]) -> list[str]:
     """Give the members of a list value as text, blank ones dropped."""
-    texts = (str(member).translate(_WITHOUT_WIDTH).strip() for member in value if member is not None)
+    texts = (str(member).translate(_REMOVE_ZERO_WIDTH).strip() for member in value if member is not None)
     return [text for text in texts if text]
 
 
-def in_words(value: list[Any] | tuple[Any, ...]) -> str:
+def format_inline_list(value: list[Any] | tuple[Any, ...]) -> str:
     """Write a list as "a, b and c"."""
-    *firsts, last = members(value) or [""]
+    *firsts, last = list_items(value) or [""]
     return f"{', '.join(firsts)} and {last}" if firsts else last
 
 
-def as_bullets(value: list[Any] | tuple[Any, ...]) -> str:
+def format_bullet_list(value: list[Any] | tuple[Any, ...]) -> str:
     """Write a list as bullets of email markup, which need an empty line before them."""
-    texts = members(value)
+    texts = list_items(value)
     return "\n\n" + "\n".join(f"* {text}" for text in texts) if texts else ""
 
 
-class Text:
+class TemplateText:
     """A text cut once at its placeholders, to be filled many times."""
 
-    __slots__ = ("gaps", "keys", "pieces")
+    __slots__ = ("names_by_key", "occurrences", "parts")
 
     def __init__(self, source: str) -> None:
         """Cut a text."""
-        self.pieces: list[str | Gap] = []
-        self.gaps: list[Gap] = []
-        for index, part in enumerate(_PATTERN.split(source)):
+        self.parts: list[str | PlaceholderOccurrence] = []
+        self.occurrences: list[PlaceholderOccurrence] = []
+        for index, part in enumerate(_PLACEHOLDER.split(source)):
             if index % 2:
                 name, mark, conditional_text = part.partition("??")
-                gap = Gap(name, normalise(name), conditional_text if mark else None, f"(({part}))")
-                self.gaps.append(gap)
-                self.pieces.append(gap)
+                gap = PlaceholderOccurrence(name, normalise(name), conditional_text if mark else None, f"(({part}))")
+                self.occurrences.append(gap)
+                self.parts.append(gap)
             elif part:
-                self.pieces.append(part)
-        self.keys: dict[str, str] = {}
-        for gap in self.gaps:
-            self.keys.setdefault(gap.key, gap.name)
+                self.parts.append(part)
+        self.names_by_key: dict[str, str] = {}
+        for gap in self.occurrences:
+            self.names_by_key.setdefault(gap.key, gap.name)
 
-    def missing(self, by_key: Mapping[str, Any]) -> dict[str, str]:
+    def missing_placeholders(self, by_key: Mapping[str, Any]) -> dict[str, str]:
         """Give the placeholders whose value is missing or null, normalised name to name, by first appearance."""
-        return {key: name for key, name in self.keys.items() if by_key.get(key) is None}
+        return {key: name for key, name in self.names_by_key.items() if by_key.get(key) is None}
 
-    def fill(self, by_key: Mapping[str, Any], lists: Callable[[list[Any] | tuple[Any, ...]], str] = in_words) -> str:
+    def fill(
+        self, by_key: Mapping[str, Any], format_list: Callable[[list[Any] | tuple[Any, ...]], str] = format_inline_list
+    ) -> str:
         """Put in values by normalised name; where there is none the placeholder stays as it is written."""
         filled = []
-        for piece in self.pieces:
+        for piece in self.parts:
             if isinstance(piece, str):
                 filled.append(piece)
                 continue
@@ -152,9 +154,9 @@ class Text:
             if value is None:
                 filled.append(piece.source)
             elif piece.conditional_text is not None:
-                filled.append(piece.conditional_text if means_yes(value) else "")
+                filled.append(piece.conditional_text if is_truthy(value) else "")
             elif isinstance(value, list | tuple):
-                filled.append(lists(value))
+                filled.append(format_list(value))
             else:
                 filled.append(value if isinstance(value, str) else str(value))
         return "".join(filled)

@@ -6,46 +6,46 @@ import re
 
 _SPACED_HYPHEN = re.compile(r"(?<![ \t])[ \t]++[-\u2013\u2014]{1,3}+[ \t]++")
 _SPACE_BEFORE_PUNCTUATION = re.compile(r"(?<![ \t])[ \t]++(?=[.,])")
-_NAME_OF_SITE = re.compile(r"(?<!\S)(GOV)\.(UK)(?![/?#])", re.IGNORECASE)
-_TIDIED = re.compile(r"[-\u2013\u2014.,\"']")
+_SITE_NAME = re.compile(r"(?<!\S)(GOV)\.(UK)(?![/?#])", re.IGNORECASE)
+_TYPOGRAPHIC_CHARACTER = re.compile(r"[-\u2013\u2014.,\"']")
 _QUOTE = re.compile(r"[\"']")
-_WORD = re.compile(r"(\s+)")
-_OPENERS = frozenset(" \t\n\u00a0([{-\u2013\u2014\u2018\u201c/")
+_WHITESPACE = re.compile(r"(\s+)")
+_CHARACTERS_BEFORE_OPENING_QUOTE = frozenset(" \t\n\u00a0([{-\u2013\u2014\u2018\u201c/")
 
 
-def tidy(text: str, before: str = "") -> str:
+def tidy(text: str, preceding: str = "") -> str:
     """Tidy a piece of text that stands after another and holds no link."""
-    if not _TIDIED.search(text):
+    if not _TYPOGRAPHIC_CHARACTER.search(text):
         return text
-    return curl_quotes(_SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text)), before)
+    return curl_quotes(_SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text)), preceding)
 
 
-def unlink(text: str) -> str:
+def prevent_autolink(text: str) -> str:
     """Keep mail readers from making a link of GOV.UK, by a space without width."""
-    return _NAME_OF_SITE.sub("\\1.\u200b\\2", text) if "." in text else text
+    return _SITE_NAME.sub("\\1.\u200b\\2", text) if "." in text else text
 
 
-def curl_quotes(text: str, before: str = "") -> str:
+def curl_quotes(text: str, preceding: str = "") -> str:
     """Curl straight quotes, except inside email addresses."""
     if '"' not in text and "'" not in text:
         return text
     curled = []
-    for word in _WORD.split(text):
+    for word in _WHITESPACE.split(text):
         if "@" in word or not word:
             curled.append(word)
         else:
-            curled.append(_curl(word, before))
-        before = word[-1:] or before
+            curled.append(_curl_word(word, preceding))
+        preceding = word[-1:] or preceding
     return "".join(curled)
 
 
-def _curl(word: str, before: str) -> str:
+def _curl_word(word: str, preceding: str) -> str:
     made: list[str] = []
     position = 0
     for match in _QUOTE.finditer(word):
         made.append(word[position : match.start()])
-        previous = (made[-1] or (made[-2] if len(made) > 1 else before))[-1:]
-        opens = not previous or previous in _OPENERS
+        previous = (made[-1] or (made[-2] if len(made) > 1 else preceding))[-1:]
+        opens = not previous or previous in _CHARACTERS_BEFORE_OPENING_QUOTE
         following = word[match.end() : match.end() + 1]
         if match[0] == '"':
             made.append("\u201c" if opens else "\u201d")

@@ -10,9 +10,9 @@ from graphql_api.enums import UserErrorCode
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-MOST_KEYS = 1_000
-MOST_MEMBERS = 1_000
-LARGEST_NUMBER = 10**20
+MAX_PERSONALISATION_KEYS = 1_000
+MAX_LIST_ITEMS = 1_000
+MAX_NUMBER = 10**20
 
 
 def check(value: object) -> list[Problem]:
@@ -21,9 +21,11 @@ def check(value: object) -> list[Problem]:
         return []
     if not isinstance(value, dict):
         return [Problem(UserErrorCode.INVALID, "Personalisation must be an object of names and values.")]
-    if len(value) > MOST_KEYS:
-        return [Problem(UserErrorCode.TOO_LONG, f"Personalisation can have at most {MOST_KEYS:,} values.")]
-    return [problem for name, member in value.items() for problem in _entry(name, member)]
+    if len(value) > MAX_PERSONALISATION_KEYS:
+        return [
+            Problem(UserErrorCode.TOO_LONG, f"Personalisation can have at most {MAX_PERSONALISATION_KEYS:,} values.")
+        ]
+    return [problem for name, member in value.items() for problem in _entry_problems(name, member)]
 
 
 def is_storable(text: str) -> bool:
@@ -37,26 +39,26 @@ def is_storable(text: str) -> bool:
     return True
 
 
-def _entry(name: object, value: object) -> Iterator[Problem]:
+def _entry_problems(name: object, value: object) -> Iterator[Problem]:
     if not isinstance(name, str) or not is_storable(name):
         yield Problem(UserErrorCode.INVALID, "A name in the personalisation has characters that cannot be stored.")
     elif isinstance(value, list):
-        if len(value) > MOST_MEMBERS:
-            message = f"A list of values can have at most {MOST_MEMBERS:,} members."
+        if len(value) > MAX_LIST_ITEMS:
+            message = f"A list of values can have at most {MAX_LIST_ITEMS:,} members."
             yield Problem(UserErrorCode.TOO_LONG, message, (name,))
             return
         for index, member in enumerate(value):
-            yield from _scalar(member, (name, str(index)))
+            yield from _scalar_problems(member, (name, str(index)))
     else:
-        yield from _scalar(value, (name,))
+        yield from _scalar_problems(value, (name,))
 
 
-def _scalar(value: object, path: tuple[str, ...]) -> Iterator[Problem]:
+def _scalar_problems(value: object, path: tuple[str, ...]) -> Iterator[Problem]:
     if isinstance(value, str):
         if not is_storable(value):
             yield Problem(UserErrorCode.INVALID, "A value has characters that cannot be stored.", path)
     elif isinstance(value, int | float) and not isinstance(value, bool):
-        if not abs(value) < LARGEST_NUMBER:  # NaN compares as false
+        if not abs(value) < MAX_NUMBER:  # NaN compares as false
             yield Problem(UserErrorCode.OUT_OF_RANGE, "A number is too large.", path)
     elif value is not None and not isinstance(value, bool):
         yield Problem(UserErrorCode.INVALID, "A value must be text, a number, true, false or a list of these.", path)

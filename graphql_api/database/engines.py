@@ -9,7 +9,7 @@ from asyncpg import InterfaceError, InternalClientError
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from graphql_api.database.pool_metrics import ADDRESS
+from graphql_api.database.pool_metrics import SERVER_ADDRESS_KEY
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
     from graphql_api.settings import Settings
 
-DEFAULT, BULK = "default", "bulk"
-READ_ONLY = "25006"
+DEFAULT_BIND, BULK_BIND = "default", "bulk"
+READ_ONLY_SQLSTATE = "25006"
 """SQLSTATE of a write where none can be: the server is no primary any more."""
 
-_FACTS = "SELECT pg_is_in_recovery() AS recovering, COALESCE(host(inet_server_addr()), '') AS address"
-_SETTLE = """
+_SELECT_SERVER_FACTS = "SELECT pg_is_in_recovery() AS recovering, COALESCE(host(inet_server_addr()), '') AS address"
+_CONFIGURE_SESSION = """
     SELECT set_config('statement_timeout', $1, false),
         set_config('max_parallel_workers_per_gather', COALESCE($2, current_setting('max_parallel_workers_per_gather')),
             false)
@@ -32,34 +32,34 @@ _SETTLE = """
 def primary(settings: Settings) -> AsyncEngine:
     """Connections to write with, and for short reads."""
     engine = create_async_engine(
-        settings.primary,
+        settings.primary_url,
         pool_size=settings.database_pool_size,
         pool_recycle=settings.database_pool_recycle,
-        connect_args=_arguments(settings, settings.database_connect_timeout),
-        **_common(settings),
+        connect_args=_connect_arguments(settings, settings.database_connect_timeout),
+        **_common_options(settings),
     )
-    _settle(engine, settings)
-    event.listen(engine.sync_engine, "handle_error", _let_go_of_a_replica)
+    _configure_connections(engine, settings)
+    event.listen(engine.sync_engine, "handle_error", _disconnect_from_replica)
     return engine
 
 
 def bulk(settings: Settings) -> AsyncEngine:
     """Connections to read with what may be a moment old; to the primary, where no other place is named."""
-    arguments = _arguments(settings, settings.database_connect_timeout_bulk)
+    arguments = _connect_arguments(settings, settings.database_connect_timeout_bulk)
     if not settings.database_through_pooler:
         arguments["server_settings"]["default_transaction_read_only"] = "on"
     engine = create_async_engine(
-        settings.bulk or settings.primary,
+        settings.replica_url or settings.primary_url,
         pool_size=settings.database_pool_size_bulk,
         pool_recycle=settings.database_pool_recycle_bulk,
         connect_args=arguments,
-        **_common(settings),
+        **_common_options(settings),
     )
-    _settle(engine, settings)
+    _configure_connections(engine, settings)
     return engine
 
 
-def _common(settings: Settings) -> dict[str, Any]:
+def _common_options(settings: Settings) -> dict[str, Any]:
     return {
         "max_overflow": 0,
         "pool_timeout": settings.database_pool_timeout,
@@ -68,7 +68,7 @@ def _common(settings: Settings) -> dict[str, Any]:
     }
 
 
-def _arguments(settings: Settings, timeout: float) -> dict[str, Any]:
+def _connect_arguments(settings: Settings, timeout: float) -> dict[str, Any]:
     """What asyncpg is given; a pooler takes no settings but these two, so that its role must have the others."""
     spoken = {"application_name": "notify-graphql", "timezone": "UTC"}
     if settings.database_through_pooler:
@@ -90,24 +90,24 @@ def _arguments(settings: Settings, timeout: float) -> dict[str, Any]:
     }
 
 
-def _settle(engine: AsyncEngine, settings: Settings) -> None:
+def _configure_connections(engine: AsyncEngine, settings: Settings) -> None:
     async def settled(connection: Connection) -> str:
         """Tell a new connection how long and how wide its statements may run; answers the server's address."""
-        _keep_alive(connection, settings)
-        facts = await connection.fetchrow(_FACTS)
+        _enable_keepalive(connection, settings)
+        facts = await connection.fetchrow(_SELECT_SERVER_FACTS)
         if not settings.database_through_pooler:
             timeout, workers = (
                 (settings.database_statement_timeout_replica_ms, settings.database_max_parallel_workers_replica)
                 if facts["recovering"]
                 else (settings.database_statement_timeout_ms, settings.database_max_parallel_workers)
             )
-            await connection.execute(_SETTLE, str(timeout), None if workers is None else str(workers))
+            await connection.execute(_CONFIGURE_SESSION, str(timeout), None if workers is None else str(workers))
         address: str = facts["address"]
         return address
 
     def connected(driver: Any, record: Any) -> None:
         try:
-            record.info[ADDRESS] = driver.run_async(settled)
+            record.info[SERVER_ADDRESS_KEY] = driver.run_async(settled)
         except (InterfaceError, InternalClientError) as error:
             # What asyncpg says of a connection that ends meanwhile; SQLAlchemy, which knows them, has no part in this.
             raise ConnectionError from error
@@ -115,7 +115,7 @@ def _settle(engine: AsyncEngine, settings: Settings) -> None:
     event.listen(engine.sync_engine, "connect", connected)
 
 
-def _keep_alive(connection: Any, settings: Settings) -> None:
+def _enable_keepalive(connection: Any, settings: Settings) -> None:
     """Notice that the other end has vanished: after silence, and while something sent is not acknowledged."""
     opened = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no settings for it
     if opened is None or opened.family == getattr(socket, "AF_UNIX", None):
@@ -131,7 +131,7 @@ def _keep_alive(connection: Any, settings: Settings) -> None:
             opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
-def _let_go_of_a_replica(context: ExceptionContext) -> None:
+def _disconnect_from_replica(context: ExceptionContext) -> None:
     """After a failover the pool may lead to what was the primary: look for the new one."""
-    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY:
+    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_SQLSTATE:
         context.is_disconnect = True

@@ -25,155 +25,159 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-JOBS = "notify_graphql_jobs"
+JOB_CHANGES_CHANNEL = "notify_graphql_jobs"
 """The channel on which ids of jobs are told."""
 
-PACE = 1.0
+MIN_EVENT_INTERVAL_SECONDS = 1.0
 """Seconds between two things that one follower is told, however much happens."""
-PAUSE = 0.1
+MIN_READ_INTERVAL_SECONDS = 0.1
 """Seconds between two looks that found nothing to tell."""
-REREAD = 10.0
+REREAD_INTERVAL_SECONDS = 10.0
 """Seconds after which everyone reads anew, told or not."""
-REREAD_DEAF = 2.0
+POLL_INTERVAL_SECONDS = 2.0
 """The same where nothing can be heard."""
-RECONNECT = 0.5
+RECONNECT_DELAY_SECONDS = 0.5
 """Seconds before a lost database is looked for again."""
-TIMEOUT = 5.0
+LISTEN_TIMEOUT_SECONDS = 5.0
 
-LOST = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
+CONNECTION_LOST_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
 
 log = structlog.get_logger(__name__)
 
 
-def telling(job_id: str) -> str:
+def notify_job_changed_sql(job_id: str) -> str:
     """SQL that tells, once its transaction is kept, that a job has changed; `job_id` is SQL too, null for no job.
 
     The same id told twice in a transaction is heard once.
     """
-    told = f"CAST(pg_notify('{JOBS}', CAST({job_id} AS text)) AS text)"
+    told = f"CAST(pg_notify('{JOB_CHANGES_CHANNEL}', CAST({job_id} AS text)) AS text)"
     return f"CASE WHEN {job_id} IS NOT NULL THEN {told} END"
 
 
-async def tell(tx: AsyncSession, job_id: UUID) -> None:
+async def notify_job_changed(tx: AsyncSession, job_id: UUID) -> None:
     """Tell, once the transaction is kept, that a job has changed."""
-    await tx.execute(text("SELECT pg_notify(:channel, :job_id)"), {"channel": JOBS, "job_id": str(job_id)})
+    await tx.execute(
+        text("SELECT pg_notify(:channel, :job_id)"), {"channel": JOB_CHANGES_CHANNEL, "job_id": str(job_id)}
+    )
 
 
-class Topic:
+class JobTopic:
     """A job that somebody of this process follows."""
 
     def __init__(self) -> None:
         """Begin with nobody."""
-        self.followers: set[Follower] = set()
-        self._read: asyncio.Task[Any] | None = None
+        self.subscribers: set[Subscriber] = set()
+        self._read_task: asyncio.Task[Any] | None = None
 
-    def changed(self) -> None:
+    def invalidate(self) -> None:
         """Let everyone read anew."""
-        self._read = None
-        for follower in self.followers:
-            follower.told.set()
+        self._read_task = None
+        for follower in self.subscribers:
+            follower.changed.set()
 
     async def read(self, work: Callable[[], Awaitable[T]]) -> T:
         """What `work` reads; all who ask between two changes share one reading."""
-        if self._read is None or (self._read.done() and (self._read.cancelled() or self._read.exception())):
-            self._read = asyncio.ensure_future(work())
+        if self._read_task is None or (
+            self._read_task.done() and (self._read_task.cancelled() or self._read_task.exception())
+        ):
+            self._read_task = asyncio.ensure_future(work())
             # Whoever asked may be gone by then.
-            self._read.add_done_callback(lambda read: read.cancelled() or read.exception())
-        result: T = await asyncio.shield(self._read)
+            self._read_task.add_done_callback(lambda read: read.cancelled() or read.exception())
+        result: T = await asyncio.shield(self._read_task)
         return result
 
 
-class Follower:
+class Subscriber:
     """Somebody who follows a job."""
 
-    def __init__(self, topic: Topic) -> None:
+    def __init__(self, topic: JobTopic) -> None:
         """Begin with nothing to be told."""
         self.topic = topic
-        self.told = asyncio.Event()
-        self._until = 0.0
+        self.changed = asyncio.Event()
+        self._not_before = 0.0
 
-    async def next(self) -> None:
+    async def wait_for_change(self) -> None:
         """Wait until there may be something new."""
-        await self.told.wait()
-        await asyncio.sleep(self._until - time.monotonic())
-        self._until = time.monotonic() + PAUSE
-        self.told.clear()
+        await self.changed.wait()
+        await asyncio.sleep(self._not_before - time.monotonic())
+        self._not_before = time.monotonic() + MIN_READ_INTERVAL_SECONDS
+        self.changed.clear()
 
-    def rest(self) -> None:
+    def throttle(self) -> None:
         """Be told nothing for a second, of whatever happens meanwhile the last only."""
-        self._until = time.monotonic() + PACE
+        self._not_before = time.monotonic() + MIN_EVENT_INTERVAL_SECONDS
 
 
-class Events:
+class JobChanges:
     """What this process hears; it listens while, and after, somebody follows."""
 
     def __init__(self, url: str | None = None) -> None:
         """Listen on a database, by its own URL; without one nothing is heard, and everything read often instead."""
         self._url = url
-        self._topics: defaultdict[UUID, Topic] = defaultdict(Topic)
-        self._listening: asyncio.Task[None] | None = None
+        self._topics: defaultdict[UUID, JobTopic] = defaultdict(JobTopic)
+        self._listen_task: asyncio.Task[None] | None = None
 
     @property
-    def followed(self) -> int:
+    def topic_count(self) -> int:
         """How many jobs somebody follows."""
         return len(self._topics)
 
     @contextlib.contextmanager
-    def following(self, job_id: UUID) -> Iterator[Follower]:
+    def subscribe(self, job_id: UUID) -> Iterator[Subscriber]:
         """Follow a job; what is read afterwards is never older than what is told."""
-        if self._listening is None:
-            self._listening = asyncio.create_task(self._listen() if self._url else self._reread())
+        if self._listen_task is None:
+            self._listen_task = asyncio.create_task(self._listen() if self._url else self._poll())
         topic = self._topics[job_id]
-        follower = Follower(topic)
-        topic.followers.add(follower)
+        follower = Subscriber(topic)
+        topic.subscribers.add(follower)
         try:
             yield follower
         finally:
-            topic.followers.discard(follower)
-            if not topic.followers:
+            topic.subscribers.discard(follower)
+            if not topic.subscribers:
                 self._topics.pop(job_id, None)
 
     async def close(self) -> None:
         """Hear no more."""
-        if self._listening is not None:
-            self._listening.cancel()
-            await asyncio.wait({self._listening})
+        if self._listen_task is not None:
+            self._listen_task.cancel()
+            await asyncio.wait({self._listen_task})
 
-    async def _reread(self) -> None:
+    async def _poll(self) -> None:
         while True:
-            await asyncio.sleep(REREAD_DEAF)
-            self._all_changed()
+            await asyncio.sleep(POLL_INTERVAL_SECONDS)
+            self._invalidate_all()
 
     async def _listen(self) -> None:
         while True:
             try:
-                await self._hear()
-            except LOST as error:
+                await self._listen_until_disconnected()
+            except CONNECTION_LOST_ERRORS as error:
                 log.warning("no news: the database is away", kind=type(error).__qualname__)
-            await asyncio.sleep(RECONNECT)
+            await asyncio.sleep(RECONNECT_DELAY_SECONDS)
 
-    async def _hear(self) -> None:
+    async def _listen_until_disconnected(self) -> None:
         """Pass on what is told, until the connection is lost."""
         settings = {"application_name": "notify-graphql events", "timezone": "UTC"}
-        connection = await asyncpg.connect(self._url, timeout=TIMEOUT, server_settings=settings)
+        connection = await asyncpg.connect(self._url, timeout=LISTEN_TIMEOUT_SECONDS, server_settings=settings)
         lost = asyncio.Event()
         connection.add_termination_listener(lambda _: lost.set())
         try:
-            await connection.add_listener(JOBS, self._told)
+            await connection.add_listener(JOB_CHANGES_CHANNEL, self._on_notify)
             while not lost.is_set():
-                self._all_changed()
+                self._invalidate_all()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(lost.wait(), REREAD)
+                    await asyncio.wait_for(lost.wait(), REREAD_INTERVAL_SECONDS)
                 # A connection whose other end has vanished looks like a quiet one.
-                await connection.execute("SELECT 1", timeout=TIMEOUT)
+                await connection.execute("SELECT 1", timeout=LISTEN_TIMEOUT_SECONDS)
         finally:
             connection.terminate()
 
-    def _told(self, _connection: Any, _process: int, _channel: str, payload: object) -> None:
+    def _on_notify(self, _connection: Any, _process: int, _channel: str, payload: object) -> None:
         with contextlib.suppress(ValueError):
             if topic := self._topics.get(UUID(str(payload))):
-                topic.changed()
+                topic.invalidate()
 
-    def _all_changed(self) -> None:
+    def _invalidate_all(self) -> None:
         for topic in list(self._topics.values()):
-            topic.changed()
+            topic.invalidate()

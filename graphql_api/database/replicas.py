@@ -19,15 +19,15 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-KNOWN_FOR = 1.0
+STATE_TTL_SECONDS = 1.0
 """Seconds for which the standing of a connection's server is taken as it was."""
-AWAY_FOR = 1.0
+REPLICA_RETRY_SECONDS = 1.0
 """Seconds for which a replica that could not be reached is not looked for again."""
-TRIES = 2
+MAX_READ_ATTEMPTS = 2
 """A statement that was in the way of what the replica had to replay is run once more."""
 
-_STANDING = "standing"
-_READ_STANDING = text(
+_STATE_KEY = "standing"
+_SELECT_STATE = text(
     """
     SELECT pg_is_in_recovery() AS recovering, pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint AS position,
         CASE
@@ -40,7 +40,7 @@ _READ_STANDING = text(
 
 
 @asynccontextmanager
-async def lent(connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
+async def closing_connection(connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
     """A connection of a pool, until the block ends; it goes back whoever may be cancelled meanwhile."""
     try:
         yield connection
@@ -48,78 +48,78 @@ async def lent(connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
         await asyncio.shield(connection.close())
 
 
-class Unfit(Exception):
+class ReplicaNotReady(Exception):
     """The replica is not there, or not far enough: ask the primary."""
 
 
-class Standing(NamedTuple):
+class ReplicationState(NamedTuple):
     """How far the server of a connection had come, and when it said so: bytes of the log, and seconds behind."""
 
     read_at: float
-    recovering: bool
-    position: int
-    lag: float
+    in_recovery: bool
+    replayed_position: int
+    lag_seconds: float
 
-    def fits(self, after: int, most: float) -> bool:
+    def is_caught_up(self, min_position: int, max_lag_seconds: float) -> bool:
         """Whether it may answer somebody whose last change stands at `after`, being `most` seconds behind at most."""
-        return not self.recovering or (self.position >= after and self.lag <= most)
+        return not self.in_recovery or (self.replayed_position >= min_position and self.lag_seconds <= max_lag_seconds)
 
 
 class Replica:
     """The bulk engine, which may lead to the primary too. Reads only, each at once and without a trace."""
 
-    def __init__(self, engine: AsyncEngine, *, most_lag: float = math.inf, pooled: bool = False) -> None:
+    def __init__(self, engine: AsyncEngine, *, max_lag_seconds: float = math.inf, through_pooler: bool = False) -> None:
         """Read by this engine; `pooled` where each transaction may meet another server."""
         self.engine = engine
-        self._most_lag = most_lag
-        self._pooled = pooled
-        self._away_until = 0.0
+        self._max_lag_seconds = max_lag_seconds
+        self._through_pooler = through_pooler
+        self._retry_at = 0.0
 
-    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], after: int) -> T:
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], min_position: int) -> T:
         """What `work` answers; it may be run twice. Raises `Unfit` where the primary should be asked."""
-        for _ in range(TRIES):
+        for _ in range(MAX_READ_ATTEMPTS):
             connection = await self._connect()
             try:
-                async with lent(connection):
-                    await self._check(connection, after)
+                async with closing_connection(connection):
+                    await self._require_caught_up(connection, min_position)
                     return await work(connection)
             except Exception as error:
-                if sqlstates.is_conflict(error):
+                if sqlstates.is_recovery_conflict(error):
                     continue
                 if sqlstates.is_outage(error):
-                    raise Unfit from error
+                    raise ReplicaNotReady from error
                 raise
-        raise Unfit
+        raise ReplicaNotReady
 
     async def _connect(self) -> AsyncConnection:
-        if time.monotonic() < self._away_until:
-            raise Unfit
+        if time.monotonic() < self._retry_at:
+            raise ReplicaNotReady
         try:
             connection = await self.engine.connect()
         except Exception as error:
             if not sqlstates.is_outage(error, connecting=True):
                 raise
-            self._away_until = time.monotonic() + AWAY_FOR
-            raise Unfit from error
-        if self._pooled:
+            self._retry_at = time.monotonic() + REPLICA_RETRY_SECONDS
+            raise ReplicaNotReady from error
+        if self._through_pooler:
             # The pooler takes no settings for a whole connection: each read is a transaction that may not write.
             return await connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=True)
         return await connection.execution_options(isolation_level="AUTOCOMMIT")
 
-    async def _check(self, connection: AsyncConnection, after: int) -> None:
+    async def _require_caught_up(self, connection: AsyncConnection, min_position: int) -> None:
         """Let a server answer that has come far enough; it is asked again when what is known of it is not enough."""
         info: dict[str, Any] = (await connection.get_raw_connection()).info
-        known: Standing | None = info.get(_STANDING)
+        known: ReplicationState | None = info.get(_STATE_KEY)
         now = time.monotonic()
         if (
             known is not None
-            and not self._pooled
-            and now - known.read_at < KNOWN_FOR
-            and known.fits(after, self._most_lag)
+            and not self._through_pooler
+            and now - known.read_at < STATE_TTL_SECONDS
+            and known.is_caught_up(min_position, self._max_lag_seconds)
         ):
             return
-        row = (await connection.execute(_READ_STANDING)).one()
+        row = (await connection.execute(_SELECT_STATE)).one()
         lag = math.inf if row.lag is None else row.lag
-        info[_STANDING] = found = Standing(now, row.recovering, row.position or 0, lag)
-        if not found.fits(after, self._most_lag):
-            raise Unfit
+        info[_STATE_KEY] = found = ReplicationState(now, row.recovering, row.position or 0, lag)
+        if not found.is_caught_up(min_position, self._max_lag_seconds):
+            raise ReplicaNotReady

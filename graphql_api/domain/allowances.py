@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 
-async def usual(tx: AsyncSession, organisation_type: str | None, year: int) -> int:
+async def default_allowance(tx: AsyncSession, organisation_type: str | None, year: int) -> int:
     """The allowance of a kind of body in a financial year: the latest figure set by then, else that of other bodies."""
     allowance = models.DefaultAnnualAllowance
     wanted = [organisation_type or OrganisationType.OTHER, OrganisationType.OTHER]
@@ -44,7 +44,7 @@ async def reset(tx: AsyncSession, service_ids: Sequence[UUID], organisation_type
     if not service_ids:
         return
     year = london_days.financial_year(london_days.today())
-    limit = await usual(tx, organisation_type, year)
+    limit = await default_allowance(tx, organisation_type, year)
     now = models.utcnow()
     statement = insert(models.AnnualBilling).values(
         [

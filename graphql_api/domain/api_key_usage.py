@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Calls:
+class CallCounts:
     """So many calls of one key."""
 
     requests: int = 0
@@ -28,7 +28,7 @@ class Calls:
     messages: int = 0
     total_ms: float = 0.0
 
-    def add(self, other: Calls) -> None:
+    def add(self, other: CallCounts) -> None:
         """Add others of the same key and day."""
         self.requests += other.requests
         self.failed += other.failed
@@ -39,7 +39,7 @@ class Calls:
 
 # Rows are taken in the order of their keys, so that processes which write the same ones cannot wait for each other.
 # Keys that are gone are left out.
-_ADD = text(
+_ADD_CALLS = text(
     """
     INSERT INTO api_key_usage_daily AS usage
         (api_key_id, day, requests, succeeded, failed, rate_limited, notifications, total_ms)
@@ -60,7 +60,7 @@ _ADD = text(
     """
 )
 # The key is locked, as whoever revokes it does, lest both make its row here.
-_USED = text(
+_UPDATE_LAST_USED = text(
     """
     WITH used AS (
         SELECT id, at FROM unnest(CAST(:keys AS uuid[]), CAST(:moments AS timestamp[])) AS used (id, at)
@@ -78,7 +78,9 @@ _USED = text(
 )
 
 
-async def add(tx: AsyncSession, calls: Mapping[tuple[UUID, date], Calls], last_used: Mapping[UUID, datetime]) -> None:
+async def add_calls(
+    tx: AsyncSession, calls: Mapping[tuple[UUID, date], CallCounts], last_used: Mapping[UUID, datetime]
+) -> None:
     """Add calls by key and day; `last_used` are moments in naive UTC, as coarse as they shall be kept."""
     counted = list(calls.values())
     values: dict[str, Any] = {
@@ -90,18 +92,18 @@ async def add(tx: AsyncSession, calls: Mapping[tuple[UUID, date], Calls], last_u
         "messages": [one.messages for one in counted],
         "total_ms": [one.total_ms for one in counted],
     }
-    await tx.execute(_USED, {"keys": list(last_used), "moments": list(last_used.values())})
-    await tx.execute(_ADD, values)
+    await tx.execute(_UPDATE_LAST_USED, {"keys": list(last_used), "moments": list(last_used.values())})
+    await tx.execute(_ADD_CALLS, values)
 
 
-async def add_messages(tx: AsyncSession, api_key_id: UUID, made_at: datetime, count: int) -> None:
+async def add_messages(tx: AsyncSession, api_key_id: UUID, created_at: datetime, count: int) -> None:
     """Add messages that a worker has made of a key's job."""
     if count:
-        await add(tx, {(api_key_id, london_days.day_of(made_at)): Calls(messages=count)}, {})
+        await add_calls(tx, {(api_key_id, london_days.london_day(created_at)): CallCounts(messages=count)}, {})
 
 
 # Texts cost by the fragment, letters by all their sheets together; what test keys send costs nothing.
-_CHARGE = text(
+_ADD_COST = text(
     """
     WITH sent AS (
         SELECT api_key_id, (created_at AT TIME ZONE 'UTC' AT TIME ZONE 'Europe/London')::date AS day,
@@ -138,6 +140,6 @@ _CHARGE = text(
 )
 
 
-async def charge(tx: AsyncSession, ids: Sequence[UUID]) -> None:
+async def add_cost(tx: AsyncSession, notification_ids: Sequence[UUID]) -> None:
     """Add what messages cost, once they are handed over, to the day on which they were made."""
-    await tx.execute(_CHARGE, {"ids": list(ids)})
+    await tx.execute(_ADD_COST, {"ids": list(notification_ids)})

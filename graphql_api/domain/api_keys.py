@@ -17,7 +17,7 @@ from graphql_api.content.values import is_storable
 from graphql_api.domain import checks, conflicting_rows, notify_compatibility, versions
 from graphql_api.domain.service_states import LIVE, TRIAL, require_active
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
+from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -29,15 +29,15 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
 
-PREFIX = 8
+SHOWN_SECRET_CHARACTERS = 8
 """Characters of a secret that are shown."""
 
 
-class NewKey(NamedTuple):
+class NewApiKey(NamedTuple):
     """A key's record, and the text that clients take: `<name>-<service id>-<secret>`."""
 
-    row: models.ApiKey
-    text: str
+    api_key: models.ApiKey
+    plaintext: str
 
 
 async def create(
@@ -49,14 +49,14 @@ async def create(
     name: str,
     type: KeyType,  # noqa: A002 - the contract's word
     expires_at: datetime | None = None,
-) -> NewKey:
+) -> NewApiKey:
     """Make a key; its secret is kept signed, and is not told again. `expires_at` is naive UTC."""
     # Locked, for it may be about to close.
-    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_API_KEYS, service.id, "service_id")
     user_id = actor.require_person()
     require_active(service)
-    refuse([*_wrong(service, name, type, expires_at), *await _taken(tx, actor, service_id, name)])
+    raise_problems([*_validate(service, name, type, expires_at), *await _name_conflicts(tx, actor, service_id, name)])
     secret = str(uuid4())
     key = models.ApiKey(
         service_id=service_id,
@@ -71,35 +71,35 @@ async def create(
     if expires_at is not None:
         tx.add(models.ApiKeyLifetime(api_key_id=key.id, expires_at=expires_at))
         await tx.flush()
-    return NewKey(key, f"{names.label(key.name)}-{service_id}-{secret}")
+    return NewApiKey(key, f"{names.api_key_prefix(key.name)}-{service_id}-{secret}")
 
 
 async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.ApiKey:
     """Stop a key for good; a second call changes nothing."""
-    key = await visibility.find(tx, actor, models.ApiKey, api_key_id, "api_key_id", lock=True)
+    key = await visibility.find_visible(tx, actor, models.ApiKey, api_key_id, "api_key_id", lock=True)
     if not actor.platform_wide:
         actor.require(ServicePermission.MANAGE_API_KEYS, key.service_id, "api_key_id")
     if key.expiry_date is None:
         lifetime = await tx.get(models.ApiKeyLifetime, key.id)
-        expire(tx, actor, key, lifetime, for_notify=await notify_compatibility.notify(tx))
+        expire(tx, actor, key, lifetime, for_notify=await notify_compatibility.is_enabled(tx))
         await tx.flush()
     return key
 
 
-async def revoke_expired(tx: AsyncSession, actor: Actor, *, most: int = 1_000) -> int:
+async def revoke_expired(tx: AsyncSession, actor: Actor, *, limit: int = 1_000) -> int:
     """Revoke keys that have come to their end, where Notify would still take them, for it knows of no ends.
 
     Answers how many, `most` at a time.
     """
     actor.require_platform_admin()
-    if not await notify_compatibility.notify(tx):
+    if not await notify_compatibility.is_enabled(tx):
         return 0
     key, lifetime = models.ApiKey, models.ApiKeyLifetime
     found = await tx.execute(
         select(key, lifetime)
         .join(lifetime, lifetime.api_key_id == key.id)
         .where(key.expiry_date.is_(None), lifetime.expires_at <= models.utcnow())
-        .limit(most)
+        .limit(limit)
         .with_for_update(of=key, key_share=True, skip_locked=True)
     )
     expired = found.all()
@@ -118,7 +118,7 @@ def expire(
     """
     now = models.utcnow()
     key.expiry_date = now
-    history = versions.raised(key, now)
+    history = versions.increment(key, now)
     history.created_by_id = actor.user_id or key.created_by_id
     if for_notify:
         key.created_by_id = history.created_by_id
@@ -130,18 +130,18 @@ def expire(
     lifetime.revoked_by_id = actor.user_id
 
 
-def prefix_of(signed: str) -> str:
+def shown_prefix(signed_secret: str) -> str:
     """The first eight characters of a secret as it is stored, to tell keys apart; proves nothing."""
-    text = signed.rpartition(".")[0]
+    text = signed_secret.rpartition(".")[0]
     raw = base64.urlsafe_b64decode(text.lstrip(".") + "=" * (-len(text.lstrip(".")) % 4))
     secret: str = json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
-    return secret[:PREFIX]
+    return secret[:SHOWN_SECRET_CHARACTERS]
 
 
-def _wrong(
+def _validate(
     service: models.Service, name: str, key_type: KeyType, expires_at: datetime | None
 ) -> Iterator[Invalid | IllegalState]:
-    yield from checks.label(name, "name")
+    yield from checks.required_name(name, "name")
     if key_type is KeyType.LIVE and service.restricted:
         yield IllegalState(
             "A service in trial cannot have a live key: make a team or a test key.",
@@ -154,7 +154,7 @@ def _wrong(
         yield Invalid("Choose a time to come.", "expires_at", code=UserErrorCode.OUT_OF_RANGE)
 
 
-async def _taken(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[DomainError]:
+async def _name_conflicts(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[DomainError]:
     if not is_storable(name):
         return []
     row = models.ApiKey
@@ -163,5 +163,5 @@ async def _taken(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) ->
     )
     if holder_id is None:
         return []
-    holder = await conflicting_rows.seen(tx, actor, row, holder_id)
+    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
     return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)]

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-_GUESTS = {Channel.SMS: "mobile", Channel.EMAIL: "email"}
+_GUEST_RECIPIENT_TYPES = {Channel.SMS: "mobile", Channel.EMAIL: "email"}
 _MESSAGES = {
     RecipientNotAllowedReason.TRIAL_MODE: "A service in trial can send to its own team{guests} only.",
     RecipientNotAllowedReason.TEAM_KEY: "A team key can send to the service's team and guest list only.",
@@ -28,25 +28,27 @@ _MESSAGES = {
 class Audience:
     """Those who may be sent to: everyone where there is no `reason`, else `allowed`, in normalised form."""
 
-    reason: RecipientNotAllowedReason | None = None
+    restriction: RecipientNotAllowedReason | None = None
     allowed: frozenset[str] = frozenset()
-    with_guests: bool = False
+    includes_guest_list: bool = False
 
     def __contains__(self, normalised: object) -> bool:
         """Tell whether a recipient may be sent to."""
-        return self.reason is None or normalised in self.allowed
+        return self.restriction is None or normalised in self.allowed
 
-    def refusal(self, *path: str) -> RecipientNotAllowed:
+    def not_allowed_error(self, *path: str) -> RecipientNotAllowed:
         """What to say of a recipient who may not."""
-        reason = self.reason or RecipientNotAllowedReason.TRIAL_MODE
-        guests = " and guest list" if self.with_guests else ""
+        reason = self.restriction or RecipientNotAllowedReason.TRIAL_MODE
+        guests = " and guest list" if self.includes_guest_list else ""
         return RecipientNotAllowed(_MESSAGES[reason].format(guests=guests), *path, reason=reason)
 
 
 EVERYONE = Audience()
 
 
-async def of(tx: AsyncSession, service: models.Service, channel: Channel, key_type: KeyType | None) -> Audience:
+async def load_audience(
+    tx: AsyncSession, service: models.Service, channel: Channel, key_type: KeyType | None
+) -> Audience:
     """Whom a kind of key may send to, or a person (no `key_type`); one statement where that is not everyone.
 
     Letters need no list: a service in trial and a team key cannot send them at all.
@@ -61,11 +63,13 @@ async def of(tx: AsyncSession, service: models.Service, channel: Channel, key_ty
         return EVERYONE
     with_guests = key_type is not None
     read = phone_numbers.normalise if channel is Channel.SMS else email_addresses.normalise
-    found = await _recipients(tx, service.id, channel, with_guests=with_guests)
+    found = await _allowed_recipients(tx, service.id, channel, include_guest_list=with_guests)
     return Audience(reason, frozenset(read(one) for one in found), with_guests)
 
 
-async def _recipients(tx: AsyncSession, service_id: UUID, channel: Channel, *, with_guests: bool) -> list[str]:
+async def _allowed_recipients(
+    tx: AsyncSession, service_id: UUID, channel: Channel, *, include_guest_list: bool
+) -> list[str]:
     column = models.User.mobile_number if channel is Channel.SMS else models.User.email_address
     team = (
         select(column.label("recipient"))
@@ -76,9 +80,10 @@ async def _recipients(tx: AsyncSession, service_id: UUID, channel: Channel, *, w
             column.is_not(None),
         )
     )
-    if not with_guests:
+    if not include_guest_list:
         return [recipient for recipient in (await tx.execute(team)).scalars() if recipient]
     guests = select(models.GuestListEntry.recipient).where(
-        models.GuestListEntry.service_id == service_id, models.GuestListEntry.recipient_type == _GUESTS[channel]
+        models.GuestListEntry.service_id == service_id,
+        models.GuestListEntry.recipient_type == _GUEST_RECIPIENT_TYPES[channel],
     )
     return [recipient for recipient in (await tx.execute(union_all(team, guests))).scalars() if recipient]

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from graphql_api.errors import Invalid
 
-COLUMNS = {
+COLUMN_BY_ARGUMENT = {
     "purchase_order_number": "purchase_order_number",
     "contact_names": "billing_contact_names",
     "contact_email_addresses": "billing_contact_email_addresses",
@@ -19,15 +19,20 @@ COLUMNS = {
 }
 """Columns by the names of the arguments."""
 
-_SHORT = ("purchase_order_number", "reference")
+_LIMITED_LENGTH_ARGUMENTS = ("purchase_order_number", "reference")
 
 
-def details_of(given: Mapping[str, Any] | None) -> dict[str, Any]:
+def billing_columns(details: Mapping[str, Any] | None) -> dict[str, Any]:
     """Every column: details are replaced whole."""
-    return {column: (given or {}).get(name) for name, column in COLUMNS.items()}
+    return {column: (details or {}).get(name) for name, column in COLUMN_BY_ARGUMENT.items()}
 
 
-def wrong_details(given: Mapping[str, Any] | None) -> Iterator[Invalid]:
+def validate_details(details: Mapping[str, Any] | None) -> Iterator[Invalid]:
     """What is wrong with them."""
-    for name, value in (given or {}).items():
-        yield from checks.text(value, "billing_details", name, longest=checks.LONGEST if name in _SHORT else None)
+    for name, value in (details or {}).items():
+        yield from checks.optional_text(
+            value,
+            "billing_details",
+            name,
+            max_characters=checks.MAX_TEXT_CHARACTERS if name in _LIMITED_LENGTH_ARGUMENTS else None,
+        )

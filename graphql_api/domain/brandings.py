@@ -15,15 +15,17 @@ if TYPE_CHECKING:
 
 NHS_TYPES = frozenset({OrganisationType.NHS_CENTRAL, OrganisationType.NHS_LOCAL, OrganisationType.NHS_GP})
 NHS_DOMAINS = ("nhs.uk", "nhs.net")
-NHS_EMAIL_BRANDING = UUID("a7dc4e56-660b-4db7-8cff-12c37b12b5ea")
-NHS_LETTER_BRANDING = UUID("2cd354bb-6b85-eda3-c0ad-6b613150459f")
+NHS_EMAIL_BRANDING_ID = UUID("a7dc4e56-660b-4db7-8cff-12c37b12b5ea")
+NHS_LETTER_BRANDING_ID = UUID("2cd354bb-6b85-eda3-c0ad-6b613150459f")
 """The same ids in every environment."""
 
 
-async def nhs(tx: AsyncSession) -> tuple[UUID | None, UUID | None]:
+async def find_nhs_brandings(tx: AsyncSession) -> tuple[UUID | None, UUID | None]:
     """Ids of the NHS's email and letter branding, each None where this database has no such row."""
-    email = select(models.EmailBranding.id).where(models.EmailBranding.id == NHS_EMAIL_BRANDING).scalar_subquery()
-    letter = select(models.LetterBranding.id).where(models.LetterBranding.id == NHS_LETTER_BRANDING).scalar_subquery()
+    email = select(models.EmailBranding.id).where(models.EmailBranding.id == NHS_EMAIL_BRANDING_ID).scalar_subquery()
+    letter = (
+        select(models.LetterBranding.id).where(models.LetterBranding.id == NHS_LETTER_BRANDING_ID).scalar_subquery()
+    )
     return (await tx.execute(select(email, letter))).one()
 
 

@@ -20,18 +20,18 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=models.Model)
 
 
-async def seen(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID) -> M | None:
+async def load_visible(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID) -> M | None:
     """The row, to be shown with a refusal; None when the caller may not see it.
 
     It is taken out of the session, so that it can still be read when the refusal has undone the transaction, and what
     only some may read of it is blank for others.
     """
     try:
-        row = await visibility.find(tx, actor, model, row_id)
+        row = await visibility.find_visible(tx, actor, model, row_id)
     except NotFound:
         return None
     tx.expunge(row)
-    for guarded, name in visibility.GUARDED:
+    for guarded, name in visibility.COLUMN_VISIBILITY:
         if guarded is model and not actor.platform_wide:
             set_committed_value(row, name, None)
     return row

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import text
 
-from graphql_api.database.listen import telling
+from graphql_api.database.listen import notify_job_changed_sql
 from graphql_api.domain import api_key_usage, notify_compatibility
 from graphql_api.enums import Channel, NotificationStatus
 from graphql_api.models import utcnow
@@ -24,13 +24,13 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-CHUNK = 1_000
+MESSAGES_PER_TASK = 1_000
 """Messages of one task of the queue."""
 
 ABANDONED = "abandoned"
 """What `last_error` says when a worker went away between claiming a message and telling how it went."""
 
-OPEN = (
+OPEN_STATUSES = (
     NotificationStatus.CREATED,
     NotificationStatus.SENDING,
     NotificationStatus.PENDING,
@@ -41,16 +41,16 @@ OPEN = (
 
 
 @dataclass(frozen=True, slots=True)
-class Pace:
+class DeliveryPolicy:
     """How patient delivery is; times are seconds."""
 
-    lease: float = 5
+    lease_seconds: float = 5
     """For how long a claim holds without being renewed."""
-    retries: int = 48
-    retry_after: float = 300
+    max_retries: int = 48
+    retry_after_seconds: float = 300
     overdue_after: timedelta = timedelta(hours=1)
     """When a message that nobody took is queued again."""
-    silent_for: timedelta = timedelta(days=3)
+    receipt_timeout: timedelta = timedelta(days=3)
     """When a message of which nothing is heard has failed."""
 
 
@@ -59,11 +59,11 @@ class Claim(NamedTuple):
 
     messages: Sequence[Row[Any]]
     """Columns of `notifications`, with `attempts` (this one included) and `last_error` of the delivery."""
-    elsewhere: list[UUID]
+    claimed_elsewhere: list[UUID]
     """Messages that wait as well, but are claimed by another worker."""
 
 
-class Sent(NamedTuple):
+class SentMessage(NamedTuple):
     """A message that a provider has taken over."""
 
     id: UUID
@@ -76,7 +76,7 @@ class Sent(NamedTuple):
     """What became of it, where that is known at once."""
 
 
-class Failed(NamedTuple):
+class FailedMessage(NamedTuple):
     """A message that could not be handed over this time."""
 
     id: UUID
@@ -105,7 +105,7 @@ _CLAIM = text(
     """  # noqa: S608 - made of constants
 )
 # A statement of its own, to see what was committed while the first one waited for another worker's.
-_CLAIMED = text(
+_SELECT_CLAIMED = text(
     """
     SELECT message.id, message.notification_type, message."to", message.normalised_to, message.service_id,
         message.template_id, message.template_version, message.key_type, message._personalisation AS personalisation,
@@ -116,19 +116,21 @@ _CLAIMED = text(
     WHERE message.id = ANY(CAST(:ids AS uuid[])) AND message.notification_status = 'created'
     """
 )
-_LET_GO = text("DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner")
+_RELEASE = text("DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner")
 
 
-async def claim(tx: AsyncSession, actor: Actor, ids: Iterable[UUID], *, owner: UUID, lease: float) -> Claim:
+async def claim(
+    tx: AsyncSession, actor: Actor, notification_ids: Iterable[UUID], *, owner: UUID, lease_seconds: float
+) -> Claim:
     """Claim those messages that wait to be sent, for `lease` seconds; each is claimed by one `owner` at a time."""
     actor.require_platform_admin()
-    values = {"owner": owner, "ids": list(ids)}
-    claimed = set((await tx.execute(_CLAIM, values | {"lease": timedelta(seconds=lease)})).scalars())
-    waiting = (await tx.execute(_CLAIMED, values)).all()
+    values = {"owner": owner, "ids": list(notification_ids)}
+    claimed = set((await tx.execute(_CLAIM, values | {"lease": timedelta(seconds=lease_seconds)})).scalars())
+    waiting = (await tx.execute(_SELECT_CLAIMED, values)).all()
     mine = [message for message in waiting if message.mine]
     if gone := claimed - {message.id for message in mine}:
         # Sent, or cancelled, since the first statement looked.
-        await tx.execute(_LET_GO, {"ids": list(gone), "owner": owner})
+        await tx.execute(_RELEASE, {"ids": list(gone), "owner": owner})
     return Claim(mine, [message.id for message in waiting if message.leased and not message.mine])
 
 
@@ -140,13 +142,15 @@ _RENEW = text(
 )
 
 
-async def renew(tx: AsyncSession, actor: Actor, ids: Iterable[UUID], *, owner: UUID, lease: float) -> None:
+async def renew(
+    tx: AsyncSession, actor: Actor, notification_ids: Iterable[UUID], *, owner: UUID, lease_seconds: float
+) -> None:
     """Hold on to a claim for `lease` seconds more."""
     actor.require_platform_admin()
-    await tx.execute(_RENEW, {"ids": list(ids), "owner": owner, "lease": timedelta(seconds=lease)})
+    await tx.execute(_RENEW, {"ids": list(notification_ids), "owner": owner, "lease": timedelta(seconds=lease_seconds)})
 
 
-_SENT = text(
+_RECORD_SENT = text(
     f"""
     WITH mine AS (
         DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner
@@ -163,12 +167,12 @@ _SENT = text(
         CAST(:times AS timestamp[]), CAST(:outcomes AS text[])
     ) AS sent (id, provider, reference, billable_units, sent_at, outcome) ON sent.id = mine.notification_id
     WHERE message.id = sent.id AND message.notification_status = 'created'
-    RETURNING message.id, message.api_key_id, {telling("message.job_id")}
+    RETURNING message.id, message.api_key_id, {notify_job_changed_sql("message.job_id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def record_sent(tx: AsyncSession, actor: Actor, sent: Sequence[Sent], *, owner: UUID) -> set[UUID]:
+async def record_sent(tx: AsyncSession, actor: Actor, sent: Sequence[SentMessage], *, owner: UUID) -> set[UUID]:
     """Record messages that were handed over, as far as `owner` still holds them; answers which those were."""
     actor.require_platform_admin()
     if not sent:
@@ -183,9 +187,9 @@ async def record_sent(tx: AsyncSession, actor: Actor, sent: Sequence[Sent], *, o
         "times": times,
         "outcomes": outcomes,
     }
-    recorded = (await tx.execute(_SENT, values)).all()
+    recorded = (await tx.execute(_RECORD_SENT, values)).all()
     if of_keys := [message.id for message in recorded if message.api_key_id]:
-        await api_key_usage.charge(tx, of_keys)
+        await api_key_usage.add_cost(tx, of_keys)
     return {message.id for message in recorded}
 
 
@@ -206,7 +210,7 @@ _RETRY = text(
     SELECT id FROM failed
     """
 )
-_GIVE_UP = text(
+_FAIL_PERMANENTLY = text(
     f"""
     WITH mine AS (
         DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner
@@ -217,23 +221,25 @@ _GIVE_UP = text(
     FROM mine JOIN unnest(CAST(:ids AS uuid[]), CAST(:units AS int[])) AS attempt (id, units)
         ON attempt.id = mine.notification_id
     WHERE message.id = attempt.id AND message.notification_status = 'created'
-    RETURNING {telling("message.job_id")}
+    RETURNING {notify_job_changed_sql("message.job_id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def record_failed(tx: AsyncSession, actor: Actor, failed: Iterable[Failed], *, owner: UUID, pace: Pace) -> None:
+async def record_failed(
+    tx: AsyncSession, actor: Actor, failed: Iterable[FailedMessage], *, owner: UUID, policy: DeliveryPolicy
+) -> None:
     """Queue messages again that could not be handed over; those that have used up their retries have failed for good.
 
     A text is tried again at once after its first attempt.
     """
     actor.require_platform_admin()
-    by_wait: dict[float | None, list[Failed]] = {}
+    by_wait: dict[float | None, list[FailedMessage]] = {}
     for failure in failed:
-        if failure.attempts > pace.retries:
+        if failure.attempts > policy.max_retries:
             wait = None
         else:
-            wait = 0 if failure.attempts == 1 and failure.channel is Channel.SMS else pace.retry_after
+            wait = 0 if failure.attempts == 1 and failure.channel is Channel.SMS else policy.retry_after_seconds
         by_wait.setdefault(wait, []).append(failure)
     for wait, failures in by_wait.items():
         values = {
@@ -242,49 +248,56 @@ async def record_failed(tx: AsyncSession, actor: Actor, failed: Iterable[Failed]
             "units": [failure.billable_units for failure in failures],
         }
         if wait is None:
-            await tx.execute(_GIVE_UP, values)
+            await tx.execute(_FAIL_PERMANENTLY, values)
             continue
         values |= {"reasons": [failure.reason for failure in failures], "wait": timedelta(seconds=wait)}
-        await queue(tx, (await tx.execute(_RETRY, values)).scalars(), due=utcnow() + timedelta(seconds=wait))
+        await enqueue_messages(tx, (await tx.execute(_RETRY, values)).scalars(), due=utcnow() + timedelta(seconds=wait))
 
 
-_RECEIVE = text(
+_RECORD_RECEIPTS = text(
     f"""
     UPDATE notifications AS message SET
         notification_status = receipt.status, updated_at = greatest(message.updated_at, {_NOW})
     FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[])) AS receipt (id, status)
     WHERE message.id = receipt.id AND message.notification_status = ANY(CAST(:open AS text[]))
         AND message.notification_status <> receipt.status
-    RETURNING message.id, {telling("message.job_id")}
+    RETURNING message.id, {notify_job_changed_sql("message.job_id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def receive(tx: AsyncSession, actor: Actor, receipts: Mapping[UUID, NotificationStatus]) -> set[UUID]:
+async def record_receipts(tx: AsyncSession, actor: Actor, receipts: Mapping[UUID, NotificationStatus]) -> set[UUID]:
     """Record what became of messages; late and repeated receipts change nothing. Answers which messages changed."""
     actor.require_platform_admin()
     ids = sorted(receipts)
     statuses = [receipts[notification_id].value for notification_id in ids]
-    values = {"ids": ids, "statuses": statuses, "open": [status.value for status in OPEN]}
-    return set((await tx.execute(_RECEIVE, values)).scalars())
+    values = {"ids": ids, "statuses": statuses, "open": [status.value for status in OPEN_STATUSES]}
+    return set((await tx.execute(_RECORD_RECEIPTS, values)).scalars())
 
 
-async def queue(tx: AsyncSession, ids: Iterable[UUID], *, due: datetime | None = None, priority: int = 0) -> None:
+async def enqueue_messages(
+    tx: AsyncSession, notification_ids: Iterable[UUID], *, due: datetime | None = None, priority: int = 0
+) -> None:
     """Ask the worker to send messages, a task for each thousand; `due` is naive UTC, None for at once."""
-    waiting = [str(notification_id) for notification_id in ids]
-    payloads = [{"notification_ids": list(waiting[at : at + CHUNK])} for at in range(0, len(waiting), CHUNK)]
-    await enqueue_all(tx, Task.DELIVER, payloads, due=due, priority=priority)
+    waiting = [str(notification_id) for notification_id in notification_ids]
+    payloads = [
+        {"notification_ids": list(waiting[at : at + MESSAGES_PER_TASK])}
+        for at in range(0, len(waiting), MESSAGES_PER_TASK)
+    ]
+    await enqueue_all(tx, Task.DELIVER, payloads, due_at=due, priority=priority)
 
 
-async def expect(tx: AsyncSession, outcomes: Mapping[NotificationStatus, Sequence[UUID]], *, after: float = 0) -> None:
+async def enqueue_receipts(
+    tx: AsyncSession, outcomes: Mapping[NotificationStatus, Sequence[UUID]], *, delay_seconds: float = 0
+) -> None:
     """Record what became of messages `after` so many seconds: a provider's receipts, where it sends none itself."""
     receipts = {status.value: [str(notification_id) for notification_id in ids] for status, ids in outcomes.items()}
-    await enqueue(tx, Task.RECEIVE, {"receipts": receipts}, due=utcnow() + timedelta(seconds=after))
+    await enqueue(tx, Task.RECEIVE, {"receipts": receipts}, due_at=utcnow() + timedelta(seconds=delay_seconds))
 
 
 # Notify's own messages have random ids, ours never: it sends its own, however late.
-_VERSION_AT = 15
-_OVERDUE = text(
+_UUID_VERSION_POSITION = 15
+_SELECT_OVERDUE = text(
     f"""
     SELECT message.id FROM notifications AS message
     LEFT JOIN deliveries AS delivery ON delivery.notification_id = message.id
@@ -292,22 +305,24 @@ _OVERDUE = text(
         AND message.notification_type IN ('email', 'sms')
         AND (delivery.lease_until IS NULL OR delivery.lease_until < {_NOW})
         AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {_NOW} - interval '1 minute')
-        AND NOT (CAST(:beside_notify AS boolean) AND substr(CAST(message.id AS text), {_VERSION_AT}, 1) = '4')
+        AND NOT (
+            CAST(:beside_notify AS boolean) AND substr(CAST(message.id AS text), {_UUID_VERSION_POSITION}, 1) = '4'
+        )
     ORDER BY message.created_at LIMIT :most
     """  # noqa: S608 - made of constants
 )
 
 
-async def queue_overdue(tx: AsyncSession, actor: Actor, *, pace: Pace, most: int = 10_000) -> int:
+async def requeue_overdue(tx: AsyncSession, actor: Actor, *, policy: DeliveryPolicy, limit: int = 10_000) -> int:
     """Queue messages again that were written long ago and that nobody took; answers how many, `most` at a time."""
     actor.require_platform_admin()
-    values = {"age": pace.overdue_after, "most": most, "beside_notify": await notify_compatibility.notify(tx)}
-    ids = list((await tx.execute(_OVERDUE, values)).scalars())
-    await queue(tx, ids)
+    values = {"age": policy.overdue_after, "most": limit, "beside_notify": await notify_compatibility.is_enabled(tx)}
+    ids = list((await tx.execute(_SELECT_OVERDUE, values)).scalars())
+    await enqueue_messages(tx, ids)
     return len(ids)
 
 
-_SILENT = text(
+_FAIL_WITHOUT_RECEIPT = text(
     f"""
     UPDATE notifications SET notification_status = 'temporary-failure', updated_at = {_NOW}
     WHERE id IN (
@@ -316,12 +331,12 @@ _SILENT = text(
             AND created_at < {_NOW} - CAST(:age AS interval)
         LIMIT :most FOR UPDATE SKIP LOCKED
     )
-    RETURNING id, {telling("job_id")}
+    RETURNING id, {notify_job_changed_sql("job_id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def give_up_on_silent(tx: AsyncSession, actor: Actor, *, pace: Pace, most: int = 5_000) -> int:
+async def fail_without_receipt(tx: AsyncSession, actor: Actor, *, policy: DeliveryPolicy, limit: int = 5_000) -> int:
     """Let messages fail of which nothing has been heard for days; answers how many, `most` at a time."""
     actor.require_platform_admin()
-    return len((await tx.execute(_SILENT, {"age": pace.silent_for, "most": most})).all())
+    return len((await tx.execute(_FAIL_WITHOUT_RECEIPT, {"age": policy.receipt_timeout, "most": limit})).all())

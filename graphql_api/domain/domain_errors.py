@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from graphql_api.content.problems import Problem
     from graphql_api.recipients.errors import RecipientError
 
-_KINDS: dict[str, type[DomainError]] = {
+_CLASS_BY_NAME: dict[str, type[DomainError]] = {
     kind.__name__: kind
     for kind in (
         errors.Invalid,
@@ -25,7 +25,7 @@ _KINDS: dict[str, type[DomainError]] = {
 }
 """What one message of many can be refused by."""
 
-_WORDS: dict[str, Any] = {
+_FIELD_PARSERS: dict[str, Any] = {
     "code": UserErrorCode,
     "channel": Channel,
     "unit": LengthUnit,
@@ -35,7 +35,7 @@ _WORDS: dict[str, Any] = {
 }
 
 
-def of_content(problem: Problem, *prefix: str) -> DomainError:
+def from_content_problem(problem: Problem, *prefix: str) -> DomainError:
     """What is wrong with a message's content; the problem's own path goes below `prefix`."""
     path = (*prefix, *problem.path)
     if problem.code is UserErrorCode.MISSING_PERSONALISATION:
@@ -45,7 +45,7 @@ def of_content(problem: Problem, *prefix: str) -> DomainError:
     return Invalid(problem.message, *path, code=problem.code)
 
 
-def of_recipient(error: RecipientError, *path: str) -> Invalid:
+def from_recipient_error(error: RecipientError, *path: str) -> Invalid:
     """What is wrong with a recipient."""
     return Invalid(error.message, *path, code=error.code)
 
@@ -58,11 +58,11 @@ def to_json(error: DomainError) -> dict[str, Any]:
     }
 
 
-def from_json(kept: dict[str, Any]) -> DomainError:
+def from_json(stored: dict[str, Any]) -> DomainError:
     """A refusal that was kept."""
-    values = dict(kept)
-    kind = _KINDS[values.pop("kind")]
+    values = dict(stored)
+    kind = _CLASS_BY_NAME[values.pop("kind")]
     error = kind.__new__(kind, values["message"])
     for name, value in values.items():
-        setattr(error, name, _WORDS[name](value) if name in _WORDS else value)
+        setattr(error, name, _FIELD_PARSERS[name](value) if name in _FIELD_PARSERS else value)
     return error

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
-GOVERNMENT = frozenset(
+GOVERNMENT_DOMAINS = frozenset(
     {
         "assembly.wales",
         "cjsm.net",
@@ -38,26 +38,26 @@ GOVERNMENT = frozenset(
 """Domains that only public bodies have, with every domain below them."""
 
 
-async def of_government(tx: AsyncSession, addresses: Iterable[str]) -> set[str]:
+async def filter_government_addresses(tx: AsyncSession, addresses: Iterable[str]) -> set[str]:
     """Those of the addresses whose domain, or one above it, is a government's or any organisation's."""
-    domains = {address: _domains(address) for address in addresses}
-    unsure = {domain for tried in domains.values() if not GOVERNMENT & tried for domain in tried}
-    ours = GOVERNMENT | await _of_organisations(tx, unsure) if unsure else GOVERNMENT
+    domains = {address: _domain_suffixes(address) for address in addresses}
+    unsure = {domain for tried in domains.values() if not GOVERNMENT_DOMAINS & tried for domain in tried}
+    ours = GOVERNMENT_DOMAINS | await _organisation_domains(tx, unsure) if unsure else GOVERNMENT_DOMAINS
     return {address for address, tried in domains.items() if ours & tried}
 
 
-async def is_government(tx: AsyncSession, address: str) -> bool:
+async def is_government_address(tx: AsyncSession, address: str) -> bool:
     """Whether an address is a government's own."""
-    return bool(await of_government(tx, [address]))
+    return bool(await filter_government_addresses(tx, [address]))
 
 
-async def _of_organisations(tx: AsyncSession, domains: set[str]) -> set[str]:
+async def _organisation_domains(tx: AsyncSession, domains: set[str]) -> set[str]:
     owned = models.OrganisationDomain.domain
     wanted = any_(bindparam("domains", sorted(domains), ARRAY(owned.type)))
     return set(await tx.scalars(select(owned).where(owned == wanted)))
 
 
-def _domains(address: str) -> set[str]:
+def _domain_suffixes(address: str) -> set[str]:
     """The domain of an address and those above it, but for the last."""
     labels = address.rpartition("@")[2].lower().split(".")
     return {".".join(labels[start:]) for start in range(len(labels) - 1)}

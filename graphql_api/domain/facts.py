@@ -24,103 +24,106 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-DAYS_OF_STATUSES = {Channel.EMAIL: 4, Channel.SMS: 4, Channel.LETTER: 10}
+STATUS_RECOUNT_DAYS = {Channel.EMAIL: 4, Channel.SMS: 4, Channel.LETTER: 10}
 """For so many days before today, what became of a channel's messages is counted again."""
 
-DAYS_OF_BILLS = 10
+BILLING_RECOUNT_DAYS = 10
 """For so many days before today, what is billed is counted again."""
 
-LOCK = 0xFAC75
+ADVISORY_LOCK_KEY = 0xFAC75
 """Held while a day is counted: by one at a time."""
 
 
-class Due(NamedTuple):
+class DueDay(NamedTuple):
     """A day to be counted, and the channels of which."""
 
     day: date
     channels: tuple[Channel, ...]
 
 
-async def due_statuses(tx: AsyncSession, actor: Actor) -> list[Due]:
+async def find_due_status_days(tx: AsyncSession, actor: Actor) -> list[DueDay]:
     """Days whose statuses are to be counted, the oldest first; those that no night has counted are among them."""
     actor.require_platform_admin()
     fact = models.NotificationStatusFact
-    return list(_due(DAYS_OF_STATUSES, await _uncounted(tx, fact)))
+    return list(_due_days(STATUS_RECOUNT_DAYS, await _first_uncounted_day(tx, fact)))
 
 
-async def due_bills(tx: AsyncSession, actor: Actor) -> list[Due]:
+async def find_due_billing_days(tx: AsyncSession, actor: Actor) -> list[DueDay]:
     """Days whose bills are to be counted, the oldest first; those that no night has counted are among them."""
     actor.require_platform_admin()
-    return list(_due(dict.fromkeys(Channel, DAYS_OF_BILLS), await _uncounted(tx, models.BillingFact)))
+    return list(
+        _due_days(dict.fromkeys(Channel, BILLING_RECOUNT_DAYS), await _first_uncounted_day(tx, models.BillingFact))
+    )
 
 
-async def _uncounted(tx: AsyncSession, fact: Any) -> date:
+async def _first_uncounted_day(tx: AsyncSession, fact: Any) -> date:
     """The day after the last that was counted; that of the first message, where none was; today at the latest."""
     today = london_days.today()
     last = await tx.scalar(select(func.max(fact.bst_date)).where(fact.bst_date < today))
     if last is not None:
         return last + timedelta(days=1)  # type: ignore[no-any-return]
     first = await tx.scalar(select(func.min(models.NotificationAllTime.created_at)))
-    return today if first is None else london_days.day_of(first)
+    return today if first is None else london_days.london_day(first)
 
 
-def _due(days: dict[Channel, int], uncounted: date) -> Iterator[Due]:
+def _due_days(recount_days: dict[Channel, int], first_uncounted: date) -> Iterator[DueDay]:
     today = london_days.today()
-    begins = {channel: min(today - timedelta(days=count), uncounted) for channel, count in days.items()}
+    begins = {channel: min(today - timedelta(days=count), first_uncounted) for channel, count in recount_days.items()}
     first = min(begins.values())
     for day in (first + timedelta(days=ahead) for ahead in range((today - first).days)):
-        yield Due(day, tuple(channel for channel, begin in begins.items() if begin <= day))
+        yield DueDay(day, tuple(channel for channel, begin in begins.items() if begin <= day))
 
 
-async def count_statuses(tx: AsyncSession, actor: Actor, due: Due) -> None:
+async def count_statuses(tx: AsyncSession, actor: Actor, due: DueDay) -> None:
     """Count what became of a day's messages."""
     actor.require_platform_admin()
-    await _count(tx, STATUSES, due)
+    await _count(tx, COUNT_STATUSES, due)
 
 
-async def count_bills(tx: AsyncSession, actor: Actor, due: Due) -> None:
+async def count_billing(tx: AsyncSession, actor: Actor, due: DueDay) -> None:
     """Count what a day's messages come to."""
     actor.require_platform_admin()
-    await _count(tx, BILLS, due)
+    await _count(tx, COUNT_BILLING, due)
 
 
-async def _count(tx: AsyncSession, statement: Any, due: Due) -> None:
-    await tx.execute(select(func.pg_advisory_xact_lock(LOCK)))
+async def _count(tx: AsyncSession, statement: Any, due: DueDay) -> None:
+    await tx.execute(select(func.pg_advisory_xact_lock(ADVISORY_LOCK_KEY)))
     channels = [channel.value for channel in due.channels]
     await tx.execute(statement, {"first": due.day, "last": due.day, "channels": channels, "now": utcnow()})
 
 
-_FIRST, _LAST = "CAST(:first AS date)", "CAST(:last AS date)"
+_FIRST_DAY, _LAST_DAY = "CAST(:first AS date)", "CAST(:last AS date)"
 _CHANNELS = "CAST(:channels AS text[])"
-_OF_THE_DAYS = f"""
-        created_at >= {bill_lines.midnight(_FIRST)} AND created_at < {bill_lines.midnight(f"{_LAST} + 1")}
+_CREATED_ON_DAYS = f"""
+        created_at >= {bill_lines.midnight_sql(_FIRST_DAY)}
+        AND created_at < {bill_lines.midnight_sql(f"{_LAST_DAY} + 1")}
         AND CAST(notification_type AS text) = ANY({_CHANNELS})
 """
-_COUNTED_BEFORE = f"""
-        fact.bst_date >= {_FIRST} AND fact.bst_date <= {_LAST} AND fact.notification_type = ANY({_CHANNELS})
+_ALREADY_COUNTED = f"""
+        fact.bst_date >= {_FIRST_DAY} AND fact.bst_date <= {_LAST_DAY} AND fact.notification_type = ANY({_CHANNELS})
 """
 
 
-def _gone(counted: str, key: str) -> str:
+def _no_longer_counted(counted: str, key: str) -> str:
     """Nothing with this key has been counted."""
     same = " AND ".join(f"{counted}.{name} = fact.{name}" for name in key.split(", "))
     return f"NOT EXISTS (SELECT FROM {counted} WHERE {same})"
 
 
 _STATUS_KEY = "bst_date, template_id, service_id, job_id, notification_type, key_type, notification_status"
-STATUSES = text(
+COUNT_STATUSES = text(
     f"""
     WITH counted AS MATERIALIZED (
-        SELECT {bill_lines.DAY} AS bst_date, template_id, service_id,
+        SELECT {bill_lines.MESSAGE_DAY_SQL} AS bst_date, template_id, service_id,
             coalesce(job_id, '00000000-0000-0000-0000-000000000000') AS job_id,
             CAST(notification_type AS text) AS notification_type, CAST(key_type AS text) AS key_type,
             notification_status, count(*) AS messages
         FROM notifications_all_time_view
-        WHERE {bill_lines.COUNTABLE} AND {_OF_THE_DAYS} AND notification_status IS NOT NULL
+        WHERE {bill_lines.COUNTED_MESSAGES_SQL} AND {_CREATED_ON_DAYS} AND notification_status IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7
     ), gone AS (
         DELETE FROM ft_notification_status AS fact
-        WHERE {_COUNTED_BEFORE} AND {_gone("counted", _STATUS_KEY)}
+        WHERE {_ALREADY_COUNTED} AND {_no_longer_counted("counted", _STATUS_KEY)}
     )
     INSERT INTO ft_notification_status AS fact ({_STATUS_KEY}, notification_count, created_at)
     SELECT {_STATUS_KEY}, messages, CAST(:now AS timestamp) FROM counted
@@ -131,18 +134,18 @@ STATUSES = text(
 )
 """Messages by status, of the days from `first` to `last`, of these `channels`."""
 
-_BILL_KEY = (
+_BILLING_KEY = (
     "bst_date, template_id, service_id, notification_type, provider, rate_multiplier, international, rate, postage"
 )
-BILLS = text(
+COUNT_BILLING = text(
     f"""
-    WITH {bill_lines.lines(_OF_THE_DAYS)}, gone AS (
+    WITH {bill_lines.bill_line_ctes_sql(_CREATED_ON_DAYS)}, gone AS (
         DELETE FROM ft_billing AS fact
-        WHERE {_COUNTED_BEFORE} AND {_gone("reckoned", _BILL_KEY)}
+        WHERE {_ALREADY_COUNTED} AND {_no_longer_counted("reckoned", _BILLING_KEY)}
     )
-    INSERT INTO ft_billing AS fact ({_BILL_KEY}, billable_units, notifications_sent, created_at)
-    SELECT {_BILL_KEY}, billable_units, notifications_sent, CAST(:now AS timestamp) FROM reckoned
-    ON CONFLICT ({_BILL_KEY}) DO UPDATE
+    INSERT INTO ft_billing AS fact ({_BILLING_KEY}, billable_units, notifications_sent, created_at)
+    SELECT {_BILLING_KEY}, billable_units, notifications_sent, CAST(:now AS timestamp) FROM reckoned
+    ON CONFLICT ({_BILLING_KEY}) DO UPDATE
     SET billable_units = excluded.billable_units, notifications_sent = excluded.notifications_sent,
         updated_at = excluded.created_at
     WHERE (fact.billable_units, fact.notifications_sent)

@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-SNAPSHOTS_KEPT = timedelta(days=30)
-COUNTS_KEPT = timedelta(days=400)
+SNAPSHOT_RETENTION = timedelta(days=30)
+TABLE_COUNT_RETENTION = timedelta(days=400)
 
-COUNTED = (
+COUNTED_TABLES = (
     "annual_billing",
     "api_keys",
     "ft_billing",
@@ -69,7 +69,7 @@ _QUEUE = text(
 )
 
 
-async def queue(connection: AsyncConnection) -> list[QueuedTasks]:
+async def queued_tasks(connection: AsyncConnection) -> list[QueuedTasks]:
     """Every task's part of the queue, in the order of their names."""
     rows = await connection.execute(_QUEUE, {"tasks": [task.value for task in Task]})
     found = {row.task: QueuedTasks(*row) for row in rows}
@@ -93,7 +93,7 @@ _MESSAGES = text(
 )
 
 
-async def messages(connection: AsyncConnection) -> list[MessageCount]:
+async def recent_message_counts(connection: AsyncConnection) -> list[MessageCount]:
     """Messages made within the last hour, by channel and status."""
     return [MessageCount(*row) for row in await connection.execute(_MESSAGES)]
 
@@ -111,7 +111,7 @@ _UNSENT = text(
 )
 
 
-async def oldest_unsent(connection: AsyncConnection) -> dict[str, float]:
+async def oldest_unsent_seconds(connection: AsyncConnection) -> dict[str, float]:
     """Seconds that the oldest message which nobody has handed over has waited, by channel; letters wait by design."""
     return {row[0]: row[1] for row in await connection.execute(_UNSENT)}
 
@@ -124,7 +124,7 @@ _LAST_RUNS = text(
 )
 
 
-async def last_runs(connection: AsyncConnection) -> dict[str, float]:
+async def seconds_since_last_runs(connection: AsyncConnection) -> dict[str, float]:
     """Seconds since each scheduled task last ran, or, if it never did, since it was first scheduled."""
     return {row[0]: row[1] for row in await connection.execute(_LAST_RUNS)}
 
@@ -137,7 +137,7 @@ _CONNECTIONS = text(
 )
 
 
-async def connections(connection: AsyncConnection) -> tuple[int, int]:
+async def connection_counts(connection: AsyncConnection) -> tuple[int, int]:
     """Connections of everybody to this database: those at work, this one not counted, and all."""
     row = (await connection.execute(_CONNECTIONS)).one()
     return row.in_use, row.total
@@ -166,37 +166,37 @@ _PROVIDERS = text(
 )
 
 
-async def providers(connection: AsyncConnection) -> list[dict[str, Any]]:
+async def provider_health(connection: AsyncConnection) -> list[dict[str, Any]]:
     """Each provider, and the share of the last fifteen minutes' messages that it was slow with; None without any."""
     return [dict(row) for row in (await connection.execute(_PROVIDERS)).mappings()]
 
 
-async def keep(tx: AsyncSession, actor: Actor, snapshot: models.HealthSnapshot) -> None:
+async def store_snapshot(tx: AsyncSession, actor: Actor, snapshot: models.HealthSnapshot) -> None:
     """Keep a snapshot, and let those go that are too old."""
     actor.require_platform_admin()
     tx.add(snapshot)
     await tx.execute(
-        delete(models.HealthSnapshot).where(models.HealthSnapshot.taken_at < snapshot.taken_at - SNAPSHOTS_KEPT)
+        delete(models.HealthSnapshot).where(models.HealthSnapshot.taken_at < snapshot.taken_at - SNAPSHOT_RETENTION)
     )
 
 
-async def count_rows(tx: AsyncSession, actor: Actor, table: str, *, taken_at: datetime, seconds: int) -> int:
+async def count_rows(tx: AsyncSession, actor: Actor, table: str, *, taken_at: datetime, timeout_seconds: int) -> int:
     """Count a table of `COUNTED` within so many seconds, and keep the figure."""
     actor.require_platform_admin()
-    if table not in COUNTED:
+    if table not in COUNTED_TABLES:
         raise ValueError(table)
-    await tx.execute(text(f"SET LOCAL statement_timeout = '{seconds:d}s'"))
+    await tx.execute(text(f"SET LOCAL statement_timeout = '{timeout_seconds:d}s'"))
     count = (await tx.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()  # noqa: S608 - one of ours
     tx.add(models.TableCount(table_name=table, taken_at=taken_at, row_count=count))
     return int(count)
 
 
-async def forget_counts(tx: AsyncSession, actor: Actor, *, before: datetime) -> None:
+async def delete_old_counts(tx: AsyncSession, actor: Actor, *, before: datetime) -> None:
     """Let counts go that are too old."""
     actor.require_platform_admin()
-    await tx.execute(delete(models.TableCount).where(models.TableCount.taken_at < before - COUNTS_KEPT))
+    await tx.execute(delete(models.TableCount).where(models.TableCount.taken_at < before - TABLE_COUNT_RETENTION))
 
 
-def as_json(tasks: QueuedTasks) -> Mapping[str, Any]:
+def queue_to_json(tasks: QueuedTasks) -> Mapping[str, Any]:
     """A queue as a snapshot keeps it."""
     return {"name": tasks.task, "depth": tasks.waiting, "oldest_seconds": tasks.oldest_seconds}

@@ -25,13 +25,13 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-KEPT_FOR = timedelta(hours=24)
-LONGEST_KEY = 255
-LOCK_NOT_AVAILABLE = "55P03"
+KEY_LIFETIME = timedelta(hours=24)
+MAX_KEY_CHARACTERS = 255
+LOCK_NOT_AVAILABLE_SQLSTATE = "55P03"
 
 
 @dataclass(frozen=True, slots=True)
-class Call:
+class IdempotentCall:
     """One mutation asked for with a key, or without one.
 
         call = await idempotency.begin(tx, actor, "createTemplate", key, arguments)
@@ -45,17 +45,19 @@ class Call:
 
     caller: str = ""
     key: str | None = None
-    answer: dict[str, Any] | None = None
+    stored_result: dict[str, Any] | None = None
 
-    async def finish(self, tx: AsyncSession, answer: dict[str, Any]) -> None:
+    async def store_result(self, tx: AsyncSession, result: dict[str, Any]) -> None:
         """Keep the answer (JSON), for whoever repeats the call; it is there once the transaction commits."""
         if self.key is not None:
             row = await tx.get_one(models.IdempotencyKey, (self.caller, self.key))
-            row.result = answer
+            row.result = result
             await tx.flush()
 
 
-async def begin(tx: AsyncSession, actor: Actor, mutation: str, key: str | None, arguments: Mapping[str, Any]) -> Call:
+async def begin(
+    tx: AsyncSession, actor: Actor, mutation: str, key: str | None, arguments: Mapping[str, Any]
+) -> IdempotentCall:
     """Claim a key for this transaction, or find what its first call answered; without a key there is nothing to do.
 
     A rollback gives the key back, so that a refusal keeps nothing. While another transaction holds the key, this one
@@ -63,9 +65,9 @@ async def begin(tx: AsyncSession, actor: Actor, mutation: str, key: str | None, 
     other arguments, or when the wait is over.
     """
     if key is None:
-        return Call()
-    check(key)
-    caller, fingerprint, now = caller_of(actor), fingerprint_of(mutation, arguments), models.utcnow()
+        return IdempotentCall()
+    check_key(key)
+    caller, fingerprint, now = caller_identity(actor), compute_fingerprint(mutation, arguments), models.utcnow()
     row = {"caller": caller, "key": key, "mutation": mutation, "fingerprint": fingerprint, "created_at": now}
     claim = insert(models.IdempotencyKey).values(row | {"result": None})
     try:
@@ -73,46 +75,48 @@ async def begin(tx: AsyncSession, actor: Actor, mutation: str, key: str | None, 
             claim.on_conflict_do_update(
                 index_elements=["caller", "key"],
                 set_={name: claim.excluded[name] for name in ("mutation", "fingerprint", "created_at", "result")},
-                where=models.IdempotencyKey.created_at < now - KEPT_FOR,
+                where=models.IdempotencyKey.created_at < now - KEY_LIFETIME,
             ).returning(models.IdempotencyKey.key)
         )
     except DBAPIError as error:
-        if sqlstate(error) != LOCK_NOT_AVAILABLE:
+        if sqlstate(error) != LOCK_NOT_AVAILABLE_SQLSTATE:
             raise
         message = "The first call with this idempotency key is still running: ask again in a moment."
         raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, now) from error
     if claimed.first():
-        return Call(caller, key)
-    return Call(caller, key, await _answer(tx, caller, key, fingerprint))
+        return IdempotentCall(caller, key)
+    return IdempotentCall(caller, key, await _load_result(tx, caller, key, fingerprint))
 
 
-async def find(tx: AsyncSession, actor: Actor, mutation: str, key: str | None, arguments: Mapping[str, Any]) -> Call:
+async def find_call(
+    tx: AsyncSession, actor: Actor, mutation: str, key: str | None, arguments: Mapping[str, Any]
+) -> IdempotentCall:
     """Find what the first call with a key answered, without claiming the key: before long work that ends in writes."""
     if key is None:
-        return Call()
-    check(key)
-    caller = caller_of(actor)
-    return Call(caller, key, await _answer(tx, caller, key, fingerprint_of(mutation, arguments)))
+        return IdempotentCall()
+    check_key(key)
+    caller = caller_identity(actor)
+    return IdempotentCall(caller, key, await _load_result(tx, caller, key, compute_fingerprint(mutation, arguments)))
 
 
-async def forget(tx: AsyncSession) -> int:
+async def delete_expired(tx: AsyncSession) -> int:
     """Delete the keys that no longer count; answers how many."""
-    old = delete(models.IdempotencyKey).where(models.IdempotencyKey.created_at < models.utcnow() - KEPT_FOR)
+    old = delete(models.IdempotencyKey).where(models.IdempotencyKey.created_at < models.utcnow() - KEY_LIFETIME)
     return len((await tx.execute(old.returning(models.IdempotencyKey.key))).all())
 
 
-def check(key: str) -> None:
+def check_key(key: str) -> None:
     """Refuse a key that cannot be kept."""
     if not key:
         raise Invalid("An idempotency key cannot be empty.", "idempotency_key", code=UserErrorCode.REQUIRED)
-    if len(key) > LONGEST_KEY:
-        message = f"An idempotency key can have at most {LONGEST_KEY} characters."
+    if len(key) > MAX_KEY_CHARACTERS:
+        message = f"An idempotency key can have at most {MAX_KEY_CHARACTERS} characters."
         raise Invalid(message, "idempotency_key", code=UserErrorCode.TOO_LONG)
     if not is_storable(key):
         raise Invalid("The idempotency key has characters that cannot be stored.", "idempotency_key")
 
 
-def caller_of(actor: Actor) -> str:
+def caller_identity(actor: Actor) -> str:
     """Whose keys they are: each person and each API key has their own."""
     if actor.api_key_id is not None:
         return f"key:{actor.api_key_id}"
@@ -121,13 +125,13 @@ def caller_of(actor: Actor) -> str:
     raise Unauthenticated
 
 
-def fingerprint_of(mutation: str, arguments: Mapping[str, Any]) -> str:
+def compute_fingerprint(mutation: str, arguments: Mapping[str, Any]) -> str:
     """A hash of what was asked: equal for equal arguments, in whatever order their names stand."""
-    canonical = json.dumps([mutation, arguments], default=_plain, sort_keys=True, separators=(",", ":"))
+    canonical = json.dumps([mutation, arguments], default=_json_default, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
-def _plain(value: Any) -> Any:
+def _json_default(value: Any) -> Any:
     """What JSON does not know: bytes by their hash, sets in order, anything else as its text."""
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
@@ -136,13 +140,13 @@ def _plain(value: Any) -> Any:
     return str(value)
 
 
-async def _answer(tx: AsyncSession, caller: str, key: str, fingerprint: str) -> dict[str, Any] | None:
+async def _load_result(tx: AsyncSession, caller: str, key: str, fingerprint: str) -> dict[str, Any] | None:
     """What a key's first call answered; None where there is none. A call of our own transaction has no answer yet."""
     row = models.IdempotencyKey
     found = (
         await tx.execute(
             select(row.fingerprint, row.result, row.created_at).where(
-                row.caller == caller, row.key == key, row.created_at >= models.utcnow() - KEPT_FOR
+                row.caller == caller, row.key == key, row.created_at >= models.utcnow() - KEY_LIFETIME
             )
         )
     ).first()

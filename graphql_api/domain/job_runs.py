@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, NamedTuple
 from sqlalchemy import select, text
 
 from graphql_api import models
-from graphql_api.database.listen import tell, telling
+from graphql_api.database.listen import notify_job_changed, notify_job_changed_sql
 from graphql_api.domain import api_key_usage, deliveries, notification_rows, sending_limits, sends
-from graphql_api.domain.notification_rows import Sending
+from graphql_api.domain.notification_rows import SharedFields
 from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage, ServiceFeature
 from graphql_api.models import utcnow
-from graphql_api.recipients.lists import Permits
+from graphql_api.recipients.lists import AllowedDestinations
 from graphql_api.tasks import Task, enqueue
 
 if TYPE_CHECKING:
@@ -27,19 +27,19 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
     from graphql_api.content import messages
 
-CHUNK = 1_000
+ROWS_PER_CHUNK = 1_000
 """Rows that become messages in one transaction."""
 
 ALL_OR_NOTHING = "all_or_nothing"
 """The error policy, as stored, under which a list with a bad row makes no job."""
 
-LOCK = {"key_share": True}
+JOB_LOCK_OPTIONS = {"key_share": True}
 """`FOR NO KEY UPDATE`: whoever writes a job's messages needs the job's row to stay, not to stay the same."""
 
-EARLY = timedelta(seconds=1)
+EARLY_START_TOLERANCE = timedelta(seconds=1)
 STUCK_AFTER = timedelta(minutes=30)
-MISSING_AFTER = timedelta(minutes=10)
-MOST_RUNS = 10
+MISSING_ROWS_AFTER = timedelta(minutes=10)
+MAX_RUNS = 10
 """A finished job with rows missing is read again until it has been taken so often."""
 
 
@@ -47,7 +47,7 @@ class Superseded(Exception):
     """Another worker has taken the job since: this one must stop, and has changed nothing."""
 
 
-class Leased(Exception):
+class LeaseHeld(Exception):
     """Another worker holds the job: try again when its lease may have run out."""
 
 
@@ -58,19 +58,19 @@ class Run:
     job_id: UUID
     fence: int
     """The number of this run: whoever takes the job later has a greater one."""
-    path: str
+    list_path: str
     """Of the list, in the object store."""
     next_row: int
     row_count: int
     bad_rows: frozenset[int]
     """Rows, counted from 0, that may not be sent whatever the list itself tells: found when the job was made."""
-    all_good: bool
+    all_rows_valid: bool
     """Whether no row of the list had a fault of its own then."""
-    begun: bool
+    limits_checked: bool
     """Whether the limits have been checked."""
-    sending: Sending
-    content: messages.Template
-    permits: Permits
+    shared_fields: SharedFields
+    content: messages.CompiledTemplate
+    recipient_permissions: AllowedDestinations
 
 
 def list_path(service_id: UUID, job_id: UUID) -> str:
@@ -78,45 +78,51 @@ def list_path(service_id: UUID, job_id: UUID) -> str:
     return f"service-{service_id}-notify/{job_id}.csv"
 
 
-async def queue(tx: AsyncSession, job_id: UUID, *, due: datetime | None = None, again: bool = False) -> None:
+async def enqueue_run(
+    tx: AsyncSession, job_id: UUID, *, due: datetime | None = None, allow_duplicate: bool = False
+) -> None:
     """Ask the worker to run a job, once however often it is asked; `due` is naive UTC, None for at once.
 
     `again` asks for one more run even while one is under way.
     """
-    await enqueue(tx, Task.PROCESS_JOB, {"job_id": str(job_id)}, due=due, dedupe=None if again else str(job_id))
+    await enqueue(
+        tx, Task.PROCESS_JOB, {"job_id": str(job_id)}, due_at=due, dedupe_key=None if allow_duplicate else str(job_id)
+    )
 
 
 _NOW = "timezone('utc', clock_timestamp())"
-_TAKE = text(
+_ACQUIRE_LEASE = text(
     f"""
     UPDATE job_runs SET fence = fence + 1, lease_owner = :owner, lease_until = {_NOW} + CAST(:lease AS interval)
     WHERE job_id = :job_id AND (lease_until IS NULL OR lease_until < {_NOW})
-    RETURNING fence, next_row, bad_rows, error_policy, reply_to_text, api_key_id, {telling("job_id")}
+    RETURNING fence, next_row, bad_rows, error_policy, reply_to_text, api_key_id, {notify_job_changed_sql("job_id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lease: float) -> Run | None:
+async def acquire(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lease_seconds: float) -> Run | None:
     """Take a job for `lease` seconds, from its first row without a message.
 
     None when there is nothing to do: it is finished, cancelled, not yet due, or not ours. A job of a service that has
     been closed is cancelled. Raises `Leased` while another worker holds it.
     """
     actor.require_platform_admin()
-    job = await tx.get(models.Job, job_id, with_for_update=LOCK)
-    if job is None or not _runnable(job):
+    job = await tx.get(models.Job, job_id, with_for_update=JOB_LOCK_OPTIONS)
+    if job is None or not _is_runnable(job):
         return None
     service = await tx.get_one(models.Service, job.service_id)
     if not service.active:
         job.job_status = JobStatus.CANCELLED.value
         await tx.flush()
-        await tell(tx, job.id)
+        await notify_job_changed(tx, job.id)
         return None
-    taken = (await tx.execute(_TAKE, {"job_id": job_id, "owner": owner, "lease": timedelta(seconds=lease)})).first()
+    taken = (
+        await tx.execute(_ACQUIRE_LEASE, {"job_id": job_id, "owner": owner, "lease": timedelta(seconds=lease_seconds)})
+    ).first()
     if taken is None:
         if await tx.get(models.JobRun, job_id) is None:
             return None
-        raise Leased
+        raise LeaseHeld
     template = await tx.get_one(models.TemplateHistory, (job.template_id, job.template_version))
     key = await tx.get(models.ApiKey, taken.api_key_id) if taken.api_key_id else None
     begun = job.processing_started is not None
@@ -126,17 +132,17 @@ async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lea
     return Run(
         job_id=job.id,
         fence=taken.fence,
-        path=list_path(job.service_id, job.id),
+        list_path=list_path(job.service_id, job.id),
         next_row=taken.next_row,
         row_count=job.notification_count,
         bad_rows=frozenset(taken.bad_rows),
-        all_good=taken.error_policy == ALL_OR_NOTHING,
-        begun=begun,
-        sending=Sending(
+        all_rows_valid=taken.error_policy == ALL_OR_NOTHING,
+        limits_checked=begun,
+        shared_fields=SharedFields(
             service_id=job.service_id,
             template_id=template.id,
             template_version=template.version,
-            channel=sends.CHANNELS[template.template_type],
+            channel=sends.CHANNEL_BY_VALUE[template.template_type],
             created_at=utcnow(),
             key_type=_KEY_TYPES[key.key_type] if key else KeyType.LIVE,
             api_key_id=key.id if key else None,
@@ -144,8 +150,8 @@ async def take(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, lea
             reply_to_text=taken.reply_to_text,
             postage=_POSTAGE.get(template.postage or ""),
         ),
-        content=sends.content_of(service, template),
-        permits=await _permits(tx, service.id),
+        content=sends.parse_content(service, template),
+        recipient_permissions=await _load_recipient_permissions(tx, service.id),
     )
 
 
@@ -153,84 +159,92 @@ _KEY_TYPES = {key_type.value: key_type for key_type in KeyType}
 _POSTAGE = {postage.value: postage for postage in Postage}
 
 
-def _runnable(job: models.Job) -> bool:
+def _is_runnable(job: models.Job) -> bool:
     if job.job_status == JobStatus.SCHEDULED:
         # The queue reckons from the beginning of the transaction that promised the task, so it comes a moment early.
-        return job.scheduled_for is not None and job.scheduled_for <= utcnow() + EARLY
+        return job.scheduled_for is not None and job.scheduled_for <= utcnow() + EARLY_START_TOLERANCE
     return job.job_status in {JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.ERROR}
 
 
-async def _permits(tx: AsyncSession, service_id: UUID) -> Permits:
+async def _load_recipient_permissions(tx: AsyncSession, service_id: UUID) -> AllowedDestinations:
     features = set(
         await tx.scalars(select(models.ServiceFeature.permission).where(models.ServiceFeature.service_id == service_id))
     )
-    return Permits(
+    return AllowedDestinations(
         international_sms=ServiceFeature.INTERNATIONAL_SMS in features,
         landlines=ServiceFeature.SMS_TO_UK_LANDLINES in features,
         international_letters=ServiceFeature.INTERNATIONAL_LETTERS in features,
     )
 
 
-_HOLD = text(
+_UPDATE_LEASE = text(
     f"""
     UPDATE job_runs SET next_row = :next_row, lease_until = {_NOW} + CAST(:lease AS interval)
     WHERE job_id = :job_id AND fence = :fence AND next_row = :row
-    RETURNING fence, {telling("job_id")}
+    RETURNING fence, {notify_job_changed_sql("job_id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def _hold(tx: AsyncSession, run: Run, *, row: int, next_row: int, lease: float) -> None:
+async def _update_lease(tx: AsyncSession, run: Run, *, row: int, next_row: int, lease_seconds: float) -> None:
     """Go on to a row, if the job is still this run's; raises `Superseded` if not."""
     values = {"job_id": run.job_id, "fence": run.fence, "row": row, "next_row": next_row}
-    if (await tx.execute(_HOLD, values | {"lease": timedelta(seconds=lease)})).first() is None:
+    if (await tx.execute(_UPDATE_LEASE, values | {"lease": timedelta(seconds=lease_seconds)})).first() is None:
         raise Superseded
 
 
-async def renew(tx: AsyncSession, actor: Actor, run: Run, *, row: int, lease: float) -> None:
+async def renew_lease(tx: AsyncSession, actor: Actor, run: Run, *, row: int, lease_seconds: float) -> None:
     """Hold on to a job that has come to `row`, while nothing is written. Raises `Superseded`."""
     actor.require_platform_admin()
-    await _hold(tx, run, row=row, next_row=row, lease=lease)
+    await _update_lease(tx, run, row=row, next_row=row, lease_seconds=lease_seconds)
 
 
-async def begin(tx: AsyncSession, actor: Actor, run: Run, *, messages: int, abroad: int, lease: float) -> bool:
+async def begin_run(
+    tx: AsyncSession, actor: Actor, run: Run, *, message_count: int, international_count: int, lease_seconds: float
+) -> bool:
     """Count the whole list against the day's limits, once; False when it does not fit, and the job has ended so.
 
     `messages` are the rows that will be sent, `abroad` those of them that are texts to other countries. Raises
     `Superseded`.
     """
     actor.require_platform_admin()
-    job = await tx.get_one(models.Job, run.job_id, with_for_update=LOCK)
-    await _hold(tx, run, row=run.next_row, next_row=run.next_row, lease=lease)
+    job = await tx.get_one(models.Job, run.job_id, with_for_update=JOB_LOCK_OPTIONS)
+    await _update_lease(tx, run, row=run.next_row, next_row=run.next_row, lease_seconds=lease_seconds)
     service = await tx.get_one(models.Service, job.service_id)
-    counts = sending_limits.counted(run.sending.channel.value, messages, abroad)
-    left = await sending_limits.reserve(tx, service, counts, run.sending.key_type)
+    counts = sending_limits.daily_counts(run.shared_fields.channel.value, message_count, international_count)
+    left = await sending_limits.lock_remaining(tx, service, counts, run.shared_fields.key_type)
     if any(count > left[kind] for kind, count in counts.items()):
         job.job_status = JobStatus.SENDING_LIMITS_EXCEEDED.value
         job.processing_finished = utcnow()
         await tx.flush()
         return False
-    await sending_limits.take(tx, service, counts, run.sending.key_type)
+    await sending_limits.add_daily_usage(tx, service, counts, run.shared_fields.key_type)
     job.processing_started = utcnow()
     await tx.flush()
     return True
 
 
-async def advance(
-    tx: AsyncSession, actor: Actor, run: Run, rows: Sequence[notification_rows.Values], *, row: int, lease: float
+async def write_rows(
+    tx: AsyncSession,
+    actor: Actor,
+    run: Run,
+    rows: Sequence[notification_rows.RowValues],
+    *,
+    row: int,
+    lease_seconds: float,
 ) -> None:
     """Write the next rows of a job, from `row`, and promise their delivery: all together, or nothing.
 
     Raises `Superseded` when another worker has taken the job.
     """
     actor.require_platform_admin()
-    await _hold(tx, run, row=row, next_row=row + len(rows), lease=lease)
-    written = set(await notification_rows.write(tx, rows))
+    await _update_lease(tx, run, row=row, next_row=row + len(rows), lease_seconds=lease_seconds)
+    written = set(await notification_rows.insert_rows(tx, rows))
     created = (values["id"] for values in rows if values["status"] == NotificationStatus.CREATED.value)
     accepted = [notification_id for notification_id in created if notification_id in written]
-    await deliveries.queue(tx, accepted)
-    if run.sending.api_key_id:
-        await api_key_usage.add_messages(tx, run.sending.api_key_id, run.sending.created_at, len(accepted))
+    await deliveries.enqueue_messages(tx, accepted)
+    if run.shared_fields.api_key_id:
+        await api_key_usage.add_messages(tx, run.shared_fields.api_key_id, run.shared_fields.created_at, len(accepted))
 
 
 _FINISH = text(
@@ -238,10 +252,10 @@ _FINISH = text(
     UPDATE jobs SET job_status = 'finished', processing_finished = {_NOW}, updated_at = {_NOW}
     FROM job_runs WHERE jobs.id = :job_id AND job_runs.job_id = jobs.id AND job_runs.fence = :fence
         AND jobs.job_status = 'in progress'
-    RETURNING jobs.id, {telling("jobs.id")}
+    RETURNING jobs.id, {notify_job_changed_sql("jobs.id")}
     """  # noqa: S608 - made of constants
 )
-_LET_GO = text("UPDATE job_runs SET lease_owner = NULL, lease_until = NULL WHERE job_id = :job_id AND fence = :fence")
+_RELEASE = text("UPDATE job_runs SET lease_owner = NULL, lease_until = NULL WHERE job_id = :job_id AND fence = :fence")
 
 
 async def finish(tx: AsyncSession, actor: Actor, run: Run) -> None:
@@ -250,15 +264,15 @@ async def finish(tx: AsyncSession, actor: Actor, run: Run) -> None:
     values = {"job_id": run.job_id, "fence": run.fence}
     if (await tx.execute(_FINISH, values)).first() is None:
         raise Superseded
-    await tx.execute(_LET_GO, values)
-    await complete(tx, actor, job_id=run.job_id)
+    await tx.execute(_RELEASE, values)
+    await mark_complete(tx, actor, job_id=run.job_id)
 
 
-async def let_go(tx: AsyncSession, actor: Actor, run: Run) -> None:
+async def release(tx: AsyncSession, actor: Actor, run: Run) -> None:
     """Give a job back before its end, for another worker to go on at once."""
     actor.require_platform_admin()
-    await tx.execute(_LET_GO, {"job_id": run.job_id, "fence": run.fence})
-    await queue(tx, run.job_id, again=True)
+    await tx.execute(_RELEASE, {"job_id": run.job_id, "fence": run.fence})
+    await enqueue_run(tx, run.job_id, allow_duplicate=True)
 
 
 # Messages past their retention count too: they were all there once.
@@ -271,18 +285,18 @@ _COMPLETE = text(
         AND jobs.notification_count <= (
             SELECT count(*) FROM notifications_all_time_view AS message WHERE message.job_id = jobs.id
         )
-    RETURNING jobs.id, {telling("jobs.id")}
+    RETURNING jobs.id, {notify_job_changed_sql("jobs.id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def complete(tx: AsyncSession, actor: Actor, *, job_id: UUID | None = None) -> list[UUID]:
+async def mark_complete(tx: AsyncSession, actor: Actor, *, job_id: UUID | None = None) -> list[UUID]:
     """Mark finished jobs, or one, all of whose rows are messages; answers which."""
     actor.require_platform_admin()
     return list((await tx.execute(_COMPLETE, {"job_id": job_id})).scalars())
 
 
-_DUE = text(
+_START_DUE = text(
     f"""
     UPDATE jobs SET job_status = 'pending', updated_at = {_NOW}
     WHERE id IN (
@@ -290,28 +304,28 @@ _DUE = text(
         WHERE jobs.job_status = 'scheduled' AND jobs.scheduled_for <= {_NOW}
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
-    RETURNING id, {telling("id")}
+    RETURNING id, {notify_job_changed_sql("id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def start_due(tx: AsyncSession, actor: Actor) -> list[UUID]:
+async def start_due_jobs(tx: AsyncSession, actor: Actor) -> list[UUID]:
     """Start jobs whose time has come; answers which."""
     actor.require_platform_admin()
-    due = list((await tx.execute(_DUE)).scalars())
+    due = list((await tx.execute(_START_DUE)).scalars())
     for job_id in due:
-        await queue(tx, job_id)
+        await enqueue_run(tx, job_id)
     return due
 
 
-class Stuck(NamedTuple):
+class RestartedJobs(NamedTuple):
     """Jobs that had stopped part-way, and are under way again."""
 
     unfinished: list[UUID]
     missing_rows: list[UUID]
 
 
-_STUCK = text(
+_MARK_STUCK = text(
     f"""
     UPDATE jobs SET job_status = 'error', updated_at = {_NOW}
     WHERE id IN (
@@ -322,35 +336,35 @@ _STUCK = text(
             AND (job_runs.lease_until IS NULL OR job_runs.lease_until < {_NOW})
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
-    RETURNING id, {telling("id")}
+    RETURNING id, {notify_job_changed_sql("id")}
     """  # noqa: S608 - made of constants
 )
 # A message that is there already stays as it is, so all rows can be read again; a few times, for a list that has lost
 # rows would never be complete.
-_MISSING = text(
+_MARK_MISSING_ROWS = text(
     f"""
     WITH missing AS (
         SELECT jobs.id FROM jobs JOIN job_runs ON job_runs.job_id = jobs.id
-        WHERE jobs.job_status = 'finished' AND job_runs.fence < {MOST_RUNS}
+        WHERE jobs.job_status = 'finished' AND job_runs.fence < {MAX_RUNS}
             AND jobs.processing_finished BETWEEN {_NOW} - interval '1 day' AND {_NOW} - CAST(:age AS interval)
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     ), rewound AS (
         UPDATE job_runs SET next_row = 0 FROM missing WHERE job_id = missing.id
     )
     UPDATE jobs SET job_status = 'error', updated_at = {_NOW} FROM missing WHERE jobs.id = missing.id
-    RETURNING jobs.id, {telling("jobs.id")}
+    RETURNING jobs.id, {notify_job_changed_sql("jobs.id")}
     """  # noqa: S608 - made of constants
 )
 
 
-async def restart_stuck(tx: AsyncSession, actor: Actor) -> Stuck:
+async def restart_stuck_jobs(tx: AsyncSession, actor: Actor) -> RestartedJobs:
     """Mark as errors jobs that nobody has worked on for half an hour, and finished ones with rows missing; resume them.
 
     Jobs of which every row is a message must have been marked before, by `complete`.
     """
     actor.require_platform_admin()
-    unfinished = list((await tx.execute(_STUCK, {"age": STUCK_AFTER})).scalars())
-    missing_rows = list((await tx.execute(_MISSING, {"age": MISSING_AFTER})).scalars())
+    unfinished = list((await tx.execute(_MARK_STUCK, {"age": STUCK_AFTER})).scalars())
+    missing_rows = list((await tx.execute(_MARK_MISSING_ROWS, {"age": MISSING_ROWS_AFTER})).scalars())
     for job_id in (*unfinished, *missing_rows):
-        await queue(tx, job_id, again=True)
-    return Stuck(unfinished, missing_rows)
+        await enqueue_run(tx, job_id, allow_duplicate=True)
+    return RestartedJobs(unfinished, missing_rows)

@@ -11,7 +11,7 @@ from uuid_utils.compat import uuid7
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.database.listen import tell
+from graphql_api.database.listen import notify_job_changed
 from graphql_api.domain import idempotency, job_runs, recipients, sending_limits, sends
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
@@ -24,17 +24,17 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.recipients import Plan, RecipientCheck, Transaction
+    from graphql_api.domain.recipients import CheckInputs, RecipientCheck, TransactionFactory
     from graphql_api.gateways.object_store import Store
 
-FURTHEST_AHEAD = timedelta(days=7)
-_MUTATION = "createJob"
-_STORED_POLICIES = {ErrorPolicy.SEND_NOTHING: "all_or_nothing", ErrorPolicy.SEND_GOOD_ROWS: "skip_bad_rows"}
+MAX_SCHEDULE_AHEAD = timedelta(days=7)
+_MUTATION_NAME = "createJob"
+_STORED_POLICY_BY_POLICY = {ErrorPolicy.SEND_NOTHING: "all_or_nothing", ErrorPolicy.SEND_GOOD_ROWS: "skip_bad_rows"}
 _STATUSES = {status.value: status for status in JobStatus}
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class JobRequest:
     """What is asked of `create`: a key's own service where none is named, and a start at once where no time is."""
 
     template_id: UUID
@@ -52,14 +52,14 @@ class Request:
         return self.schedule["at"] if self.schedule else None
 
 
-class Cancelled(NamedTuple):
+class CancelledJob(NamedTuple):
     """A job that was cancelled, and how many of its letters with it."""
 
     job: models.Job
     notification_count: int = 0
 
 
-async def create(transaction: Transaction, actor: Actor, store: Store, request: Request) -> models.Job:
+async def create(transaction: TransactionFactory, actor: Actor, store: Store, request: JobRequest) -> models.Job:
     """Check a list, keep it, and promise its processing; what is refused leaves nothing.
 
     It opens transactions of its own, for none is held while a long list is read: one for the token, one for what the
@@ -68,12 +68,12 @@ async def create(transaction: Transaction, actor: Actor, store: Store, request: 
     """
     if service_id := request.service_id or actor.key_service_id:
         async with transaction() as tx:
-            await sending_limits.spend(tx, actor, service_id)
+            await sending_limits.consume_token(tx, actor, service_id)
     asked = {name: value for name, value in asdict(request).items() if name != "idempotency_key"}
     async with transaction() as tx:
-        call = await idempotency.find(tx, actor, _MUTATION, request.idempotency_key, asked)
-        if call.answer:
-            return await visibility.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
+        call = await idempotency.find_call(tx, actor, _MUTATION_NAME, request.idempotency_key, asked)
+        if call.stored_result:
+            return await visibility.find_visible(tx, actor, models.Job, UUID(call.stored_result["job_id"]))
         _check_schedule(request.scheduled_for)
         plan = await recipients.prepare(
             tx, actor, service_id=request.service_id, template_id=request.template_id, source=request.source
@@ -86,7 +86,7 @@ async def create(transaction: Transaction, actor: Actor, store: Store, request: 
     await store.put(path, data if isinstance(data, bytes) else data.encode())
     try:
         async with transaction() as tx:
-            job = await _write(tx, actor, request, plan, checked, job_id, asked)
+            job = await _insert_job(tx, actor, request, plan, checked, job_id, asked)
     except BaseException:
         await store.delete(path)
         raise
@@ -95,11 +95,11 @@ async def create(transaction: Transaction, actor: Actor, store: Store, request: 
     return job
 
 
-async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> Cancelled:
+async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> CancelledJob:
     """Stop a job that has not begun: a scheduled one."""
-    job = await visibility.find(tx, actor, models.Job, job_id, "job_id", lock=True)
+    job = await visibility.find_visible(tx, actor, models.Job, job_id, "job_id", lock=True)
     template = await tx.get_one(models.Template, job.template_id)
-    actor.require(sends.PERMISSIONS[sends.CHANNELS[template.template_type]], job.service_id, "job_id")
+    actor.require(sends.PERMISSION_BY_CHANNEL[sends.CHANNEL_BY_VALUE[template.template_type]], job.service_id, "job_id")
     if job.job_status != JobStatus.SCHEDULED:
         raise IllegalState(
             "Only a job that waits for its time can be cancelled.",
@@ -109,49 +109,49 @@ async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> Cancelled:
         )
     job.job_status = JobStatus.CANCELLED.value
     await tx.flush()
-    await tell(tx, job.id)
-    return Cancelled(job)
+    await notify_job_changed(tx, job.id)
+    return CancelledJob(job)
 
 
-def _check_schedule(at: datetime | None) -> None:
-    if at is None:
+def _check_schedule(scheduled_for: datetime | None) -> None:
+    if scheduled_for is None:
         return
     now = models.utcnow()
-    if at <= now:
+    if scheduled_for <= now:
         message = "The time to send has gone by."
         raise Invalid(message, "schedule", "at", code=UserErrorCode.SCHEDULED_TIME_IN_PAST)
-    if at > now + FURTHEST_AHEAD:
-        message = f"The time to send can be at most {FURTHEST_AHEAD.days} days ahead."
+    if scheduled_for > now + MAX_SCHEDULE_AHEAD:
+        message = f"The time to send can be at most {MAX_SCHEDULE_AHEAD.days} days ahead."
         raise Invalid(message, "schedule", "at", code=UserErrorCode.SCHEDULED_TIME_TOO_FAR_AHEAD)
 
 
-def _check_list(plan: Plan, checked: RecipientCheck, policy: ErrorPolicy) -> None:
+def _check_list(plan: CheckInputs, checked: RecipientCheck, policy: ErrorPolicy) -> None:
     """Refuse a list for what is wrong with it as a whole, and for bad rows unless some are good and may go alone."""
     some_good = checked.rows_with_errors_count < checked.row_count
     if not checked.problems and policy is ErrorPolicy.SEND_GOOD_ROWS and some_good:
         return
-    why = recipients.summary(checked)
+    why = recipients.summarise_problems(checked)
     if why:
         message, code = why
-        raise RecipientListRefused(message, *plan.source.path, code=code, check=checked)
+        raise RecipientListRefused(message, *plan.source.argument_path, code=code, check=checked)
 
 
-async def _write(
+async def _insert_job(
     tx: AsyncSession,
     actor: Actor,
-    request: Request,
-    plan: Plan,
+    request: JobRequest,
+    plan: CheckInputs,
     checked: RecipientCheck,
     job_id: UUID,
-    asked: Mapping[str, Any],
+    arguments: Mapping[str, Any],
 ) -> models.Job:
     """The job, what the worker needs to know of it, and the worker's task; or the job of the same call before."""
-    call = await idempotency.begin(tx, actor, _MUTATION, request.idempotency_key, asked)
-    if call.answer:
-        return await visibility.find(tx, actor, models.Job, UUID(call.answer["job_id"]))
+    call = await idempotency.begin(tx, actor, _MUTATION_NAME, request.idempotency_key, arguments)
+    if call.stored_result:
+        return await visibility.find_visible(tx, actor, models.Job, UUID(call.stored_result["job_id"]))
     prepared = plan.prepared
     # It may have been closed while the list was read.
-    require_active(await visibility.find(tx, actor, models.Service, prepared.service.id, "service_id"))
+    require_active(await visibility.find_visible(tx, actor, models.Service, prepared.service.id, "service_id"))
     at = request.scheduled_for
     job = models.Job(
         id=job_id,
@@ -171,12 +171,12 @@ async def _write(
         models.JobRun(
             job_id=job.id,
             api_key_id=actor.api_key_id,
-            error_policy=_STORED_POLICIES[request.error_policy],
-            reply_to_text=prepared.sender,
-            bad_rows=checked.refused_rows,
+            error_policy=_STORED_POLICY_BY_POLICY[request.error_policy],
+            reply_to_text=prepared.default_sender,
+            bad_rows=checked.disallowed_rows,
         )
     )
     await tx.flush()
-    await job_runs.queue(tx, job.id, due=at)
-    await call.finish(tx, {"job_id": str(job.id)})
+    await job_runs.enqueue_run(tx, job.id, due=at)
+    await call.store_result(tx, {"job_id": str(job.id)})
     return job

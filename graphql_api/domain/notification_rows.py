@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import text
 
-from graphql_api.content.placeholders import ZERO_WIDTH
+from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
 from graphql_api.enums import Channel, KeyType, NotificationStatus, Postage
 from graphql_api.observability import operation_stats
 from graphql_api.recipients import email_addresses, phone_numbers
@@ -24,23 +24,23 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.crypto import Signer
-    from graphql_api.recipients.lists import Row
+    from graphql_api.recipients.lists import RecipientRow
     from graphql_api.recipients.phone_numbers import PhoneNumber
     from graphql_api.recipients.postal_addresses import PostalAddress
 
-Values = dict[str, Any]
+RowValues = dict[str, Any]
 """A row of `notifications`, by the model's attribute names."""
 
-INVALID_PREFIX = "+44"
+INVALID_CALLING_CODE = "+44"
 """What Notify writes as the calling code of a number that is none."""
 
-_OBSCURE = dict.fromkeys(map(ord, ZERO_WIDTH + "\u00a0\u202f"))
-_REFERENCE_LETTERS = string.ascii_uppercase + string.digits
-_ABROAD = frozenset({Postage.EUROPE.value, Postage.REST_OF_WORLD.value})
+_INVISIBLE_CHARACTERS = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0\u202f"))
+_REFERENCE_CHARACTERS = string.ascii_uppercase + string.digits
+_INTERNATIONAL_POSTAGES = frozenset({Postage.EUROPE.value, Postage.REST_OF_WORLD.value})
 
 
 @dataclass(frozen=True, slots=True)
-class Sending:
+class SharedFields:
     """What all messages of one call, or of one job, have in common."""
 
     service_id: UUID
@@ -78,55 +78,60 @@ def job_notification_id(job_id: UUID, row_number: int) -> UUID:
     return uuid5(job_id, str(row_number))
 
 
-def of_job(
-    sending: Sending, rows: Iterable[Row], sign: Signer, failed: Callable[[Row], bool] | None = None
-) -> list[Values]:
+def build_job_rows(
+    shared_fields: SharedFields,
+    rows: Iterable[RecipientRow],
+    signer: Signer,
+    is_failed: Callable[[RecipientRow], bool] | None = None,
+) -> list[RowValues]:
     """Rows of a job's list as messages; those with problems, or for whom `failed` says so, are VALIDATION_FAILED.
 
     Fast: tens of thousands of rows a second.
     """
-    if sending.job_id is None:
+    if shared_fields.job_id is None:
         raise ValueError("A job's messages need the job's id.")
     made = []
     for row in rows:
-        broken = bool(row.problems) or (failed is not None and failed(row))
+        broken = bool(row.problems) or (is_failed is not None and is_failed(row))
         recipient = Recipient(
             row.recipient, row.normalised, row.personalisation, row.reference, row.phone_number, row.postal_address
         )
-        values = one(sending, recipient, sign, notification_id=job_notification_id(sending.job_id, row.number))
+        values = build_row(
+            shared_fields, recipient, signer, notification_id=job_notification_id(shared_fields.job_id, row.number)
+        )
         values["job_row_number"] = row.number
         if broken:
             values["status"] = NotificationStatus.VALIDATION_FAILED.value
-            values["updated_at"] = sending.created_at
-            if sending.channel is Channel.SMS:
+            values["updated_at"] = shared_fields.created_at
+            if shared_fields.channel is Channel.SMS:
                 values["rate_multiplier"] = Decimal(0)
         made.append(values)
     return made
 
 
-def one(sending: Sending, recipient: Recipient, sign: Signer, *, notification_id: UUID) -> Values:
+def build_row(shared_fields: SharedFields, recipient: Recipient, signer: Signer, *, notification_id: UUID) -> RowValues:
     """A message as a row, in status CREATED."""
-    channel = sending.channel
-    values: Values = {
+    channel = shared_fields.channel
+    values: RowValues = {
         "id": notification_id,
-        "to": recipient.to.translate(_OBSCURE).strip(),
-        "normalised_to": recipient.normalised or _searchable(channel, recipient.to),
-        "service_id": sending.service_id,
-        "template_id": sending.template_id,
-        "template_version": sending.template_version,
+        "to": recipient.to.translate(_INVISIBLE_CHARACTERS).strip(),
+        "normalised_to": recipient.normalised or _searchable_recipient(channel, recipient.to),
+        "service_id": shared_fields.service_id,
+        "template_id": shared_fields.template_id,
+        "template_version": shared_fields.template_version,
         "notification_type": channel.value,
-        "job_id": sending.job_id,
+        "job_id": shared_fields.job_id,
         "job_row_number": None,
-        "api_key_id": sending.api_key_id,
-        "key_type": sending.key_type.value,
-        "created_by_id": sending.created_by_id,
-        "created_at": sending.created_at,
+        "api_key_id": shared_fields.api_key_id,
+        "key_type": shared_fields.key_type.value,
+        "created_by_id": shared_fields.created_by_id,
+        "created_at": shared_fields.created_at,
         "updated_at": None,
         "status": NotificationStatus.CREATED.value,
         "client_reference": recipient.reference,
         "reference": None,
-        "personalisation": sign.sign(recipient.personalisation),
-        "reply_to_text": sending.reply_to_text,
+        "personalisation": signer.sign(recipient.personalisation),
+        "reply_to_text": shared_fields.reply_to_text,
         "billable_units": 0,
         "international": False,
         "phone_prefix": None,
@@ -136,27 +141,27 @@ def one(sending: Sending, recipient: Recipient, sign: Signer, *, notification_id
     if channel is Channel.SMS:
         number = recipient.phone_number
         values["international"] = number.international if number else False
-        values["phone_prefix"] = number.calling_code if number else INVALID_PREFIX
+        values["phone_prefix"] = number.calling_code if number else INVALID_CALLING_CODE
         values["rate_multiplier"] = Decimal(number.multiplier if number else 0)
     elif channel is Channel.LETTER:
         address = recipient.postal_address
-        postage = (address.abroad if address else None) or sending.postage or Postage.SECOND
+        postage = (address.international_postage if address else None) or shared_fields.postage or Postage.SECOND
         values["postage"] = postage.value
-        values["international"] = postage.value in _ABROAD
-        values["reference"] = "".join(secrets.choice(_REFERENCE_LETTERS) for _ in range(16))
+        values["international"] = postage.value in _INTERNATIONAL_POSTAGES
+        values["reference"] = "".join(secrets.choice(_REFERENCE_CHARACTERS) for _ in range(16))
     return values
 
 
-def _searchable(channel: Channel, typed: str) -> str:
+def _searchable_recipient(channel: Channel, recipient: str) -> str:
     """What a wrong recipient is found by."""
     if channel is Channel.SMS:
-        return phone_numbers.normalise(typed)
+        return phone_numbers.normalise(recipient)
     if channel is Channel.EMAIL:
-        return email_addresses.normalise(typed)
-    return "".join(typed.split()).lower()
+        return email_addresses.normalise(recipient)
+    return "".join(recipient.split()).lower()
 
 
-_TYPES = {
+_COLUMN_TYPES = {
     "id": "uuid",
     "to": "text",
     "normalised_to": "text",
@@ -182,20 +187,21 @@ _TYPES = {
     "rate_multiplier": "numeric",
     "postage": "text",
 }
-_NAMED = {"status": "notification_status", "personalisation": "_personalisation"}
-_COLUMNS = ", ".join(f'"{_NAMED.get(name, name)}"' for name in _TYPES)
-_ARRAYS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _TYPES.items())
+_COLUMN_NAMES = {"status": "notification_status", "personalisation": "_personalisation"}
+_COLUMNS = ", ".join(f'"{_COLUMN_NAMES.get(name, name)}"' for name in _COLUMN_TYPES)
+_ARRAY_PARAMETERS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMN_TYPES.items())
 # A column is an array, so that the text is the same for any number of rows, and a chunk is one round trip.
 _INSERT = text(
-    f"INSERT INTO notifications ({_COLUMNS}) SELECT * FROM unnest({_ARRAYS}) ON CONFLICT DO NOTHING RETURNING id"  # noqa: S608
+    f"INSERT INTO notifications ({_COLUMNS}) "  # noqa: S608
+    f"SELECT * FROM unnest({_ARRAY_PARAMETERS}) ON CONFLICT DO NOTHING RETURNING id"
 )
 
 
-async def write(tx: AsyncSession, rows: Sequence[Values]) -> list[UUID]:
+async def insert_rows(tx: AsyncSession, rows: Sequence[RowValues]) -> list[UUID]:
     """Write messages in one statement, and answer the ids of those that were not there before, in no certain order."""
     if not rows:
         return []
-    columns = {name: list(map(itemgetter(name), rows)) for name in _TYPES}
+    columns = {name: list(map(itemgetter(name), rows)) for name in _COLUMN_TYPES}
     written = list((await tx.execute(_INSERT, columns)).scalars())
-    tx.info[operation_stats.MESSAGES] = tx.info.get(operation_stats.MESSAGES, 0) + len(written)
+    tx.info[operation_stats.MESSAGE_COUNT_KEY] = tx.info.get(operation_stats.MESSAGE_COUNT_KEY, 0) + len(written)
     return written

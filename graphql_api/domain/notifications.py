@@ -12,14 +12,14 @@ from uuid_utils.compat import uuid7
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import values
-from graphql_api.content.placeholders import Values
+from graphql_api.content.placeholders import Personalisation
 from graphql_api.domain import domain_errors, idempotency, notification_rows, sending_limits, sends
 from graphql_api.domain.notification_rows import Recipient
 from graphql_api.enums import Channel, UserErrorCode
-from graphql_api.errors import DomainError, Invalid, refuse
+from graphql_api.errors import DomainError, Invalid, raise_problems
 from graphql_api.recipients import email_addresses, phone_numbers, postal_addresses
 from graphql_api.recipients.errors import RecipientError
-from graphql_api.recipients.lists import LONGEST_REFERENCE
+from graphql_api.recipients.lists import MAX_REFERENCE_CHARACTERS
 from graphql_api.tasks import Task, enqueue
 
 if TYPE_CHECKING:
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
-    from graphql_api.domain.sends import Prepared
+    from graphql_api.domain.sends import PreparedSend
     from graphql_api.enums import Postage
 
-MOST_AT_ONCE = 250
+MAX_MESSAGES_PER_CALL = 250
 
-SMOKE_TESTS = frozenset(
+SMOKE_TEST_RECIPIENTS = frozenset(
     {
         "447700900000",
         "447700900111",
@@ -46,13 +46,21 @@ SMOKE_TESTS = frozenset(
 )
 """Recipients that clients test themselves with: a message to one passes every check, is answered, and never stored."""
 
-_FIELDS = {"email_address": Channel.EMAIL, "phone_number": Channel.SMS, "postal_address": Channel.LETTER}
-_RECIPIENT_KEYS = {Channel.EMAIL: "emailaddress", Channel.SMS: "phonenumber"}
-_WANTED = {Channel.EMAIL: "an email address", Channel.SMS: "a phone number", Channel.LETTER: "a postal address"}
+_CHANNEL_BY_RECIPIENT_FIELD = {
+    "email_address": Channel.EMAIL,
+    "phone_number": Channel.SMS,
+    "postal_address": Channel.LETTER,
+}
+_RECIPIENT_PLACEHOLDERS = {Channel.EMAIL: "emailaddress", Channel.SMS: "phonenumber"}
+_RECIPIENT_NAMES = {
+    Channel.EMAIL: "an email address",
+    Channel.SMS: "a phone number",
+    Channel.LETTER: "a postal address",
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Result:
+class SendResult:
     """What became of one message of many."""
 
     index: int
@@ -60,15 +68,15 @@ class Result:
     errors: list[DomainError] = field(default_factory=list)
 
 
-class _Checked(NamedTuple):
+class _CheckedMessage(NamedTuple):
     """One message that passed every check but the day's limits."""
 
     recipient: Recipient
-    counts: dict[str, int]
+    daily_counts: dict[str, int]
 
     @property
-    def smoke_test(self) -> bool:
-        return self.recipient.normalised in SMOKE_TESTS
+    def is_smoke_test(self) -> bool:
+        return self.recipient.normalised in SMOKE_TEST_RECIPIENTS
 
 
 async def send(  # noqa: PLR0913 - the fields of the input
@@ -99,30 +107,32 @@ async def send(  # noqa: PLR0913 - the fields of the input
         "postage": postage,
     }
     call = await idempotency.begin(tx, actor, "sendNotification", idempotency_key, arguments)
-    if call.answer and call.answer["stored"]:
-        return await visibility.find(tx, actor, models.Notification, UUID(call.answer["notification_id"]))
+    if call.stored_result and call.stored_result["stored"]:
+        return await visibility.find_visible(
+            tx, actor, models.Notification, UUID(call.stored_result["notification_id"])
+        )
     prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
-    spent = sending_limits.check(prepared.service, {prepared.channel.value: 1}, prepared.used, prepared.key_type)
-    checked, problems = _check(
+    spent = sending_limits.check(prepared.service, {prepared.channel.value: 1}, prepared.daily_usage, prepared.key_type)
+    checked, problems = _check_message(
         prepared, recipient=recipient, personalisation=personalisation, reference=reference, postage=postage
     )
-    refuse([*spent, *problems])
+    raise_problems([*spent, *problems])
     if checked is None:
         raise AssertionError("a message without problems has been checked")
-    made = notification_rows.one(
-        prepared.sending(actor, postage=postage),
+    made = notification_rows.build_row(
+        prepared.shared_fields(actor, postage=postage),
         checked.recipient,
         signer,
-        notification_id=UUID(call.answer["notification_id"]) if call.answer else uuid7(),
+        notification_id=UUID(call.stored_result["notification_id"]) if call.stored_result else uuid7(),
     )
-    if checked.smoke_test:
-        notification = await _unstored(tx, made)
+    if checked.is_smoke_test:
+        notification = await _build_unstored(tx, made)
     else:
-        await sending_limits.take(tx, prepared.service, checked.counts, prepared.key_type)
-        await _store(tx, [made])
+        await sending_limits.add_daily_usage(tx, prepared.service, checked.daily_counts, prepared.key_type)
+        await _insert_and_enqueue(tx, [made])
         notification = models.Notification(**made)
-    if call.answer is None:
-        await call.finish(tx, {"notification_id": str(made["id"]), "stored": not checked.smoke_test})
+    if call.stored_result is None:
+        await call.store_result(tx, {"notification_id": str(made["id"]), "stored": not checked.is_smoke_test})
     return notification
 
 
@@ -135,7 +145,7 @@ async def send_many(
     items: Sequence[Mapping[str, Any]],
     service_id: UUID | None = None,
     idempotency_key: str | None = None,
-) -> list[Result]:
+) -> list[SendResult]:
     """Send up to 250 messages of one template, each accepted or refused by itself; results stand in the items' order.
 
     An item holds `recipient`, and may hold `personalisation` and `reference`, as for `send`. Raises what concerns the
@@ -143,8 +153,8 @@ async def send_many(
     """
     if not items:
         raise Invalid("Give at least one message.", "items", code=UserErrorCode.REQUIRED)
-    if len(items) > MOST_AT_ONCE:
-        message = f"Send at most {MOST_AT_ONCE} messages at once."
+    if len(items) > MAX_MESSAGES_PER_CALL:
+        message = f"Send at most {MAX_MESSAGES_PER_CALL} messages at once."
         raise Invalid(message, "items", code=UserErrorCode.TOO_MANY_ROWS)
     arguments = {
         "service_id": service_id or actor.key_service_id,
@@ -153,139 +163,150 @@ async def send_many(
     }
     call = await idempotency.begin(tx, actor, "sendNotifications", idempotency_key, arguments)
     prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
-    if call.answer:
-        return await _again(tx, actor, prepared, signer, items, call.answer["results"])
-    left = await sending_limits.reserve(tx, prepared.service, _kinds(prepared), prepared.key_type)
-    sending = prepared.sending(actor)
+    if call.stored_result:
+        return await _replay_results(tx, actor, prepared, signer, items, call.stored_result["results"])
+    left = await sending_limits.lock_remaining(tx, prepared.service, _limit_kinds(prepared), prepared.key_type)
+    sending = prepared.shared_fields(actor)
     taken: Counter[str] = Counter()
     results, rows = [], []
     for index, item in enumerate(items):
         path = ("items", str(index))
-        checked, problems = _check(prepared, **item)
-        over = _over(prepared, checked, left, taken) if checked else []
+        checked, problems = _check_message(prepared, **item)
+        over = _exceeded_limits(prepared, checked, left, taken) if checked else []
         if checked is None or over:
-            results.append(Result(index, errors=[problem.under(*path) for problem in [*problems, *over]]))
+            results.append(
+                SendResult(index, errors=[problem.with_path_prefix(*path) for problem in [*problems, *over]])
+            )
             continue
-        row = notification_rows.one(sending, checked.recipient, signer, notification_id=uuid7())
-        if checked.smoke_test:
-            results.append(Result(index, await _unstored(tx, row)))
+        row = notification_rows.build_row(sending, checked.recipient, signer, notification_id=uuid7())
+        if checked.is_smoke_test:
+            results.append(SendResult(index, await _build_unstored(tx, row)))
             continue
-        taken.update(checked.counts)
+        taken.update(checked.daily_counts)
         rows.append(row)
-        results.append(Result(index, models.Notification(**row)))
-    await sending_limits.take(tx, prepared.service, taken, prepared.key_type)
-    await _store(tx, rows)
-    await call.finish(tx, {"results": [_kept(result) for result in results]})
+        results.append(SendResult(index, models.Notification(**row)))
+    await sending_limits.add_daily_usage(tx, prepared.service, taken, prepared.key_type)
+    await _insert_and_enqueue(tx, rows)
+    await call.store_result(tx, {"results": [_result_to_json(result) for result in results]})
     return results
 
 
-def _check(
-    prepared: Prepared,
+def _check_message(
+    prepared: PreparedSend,
     *,
     recipient: Mapping[str, Any],
     personalisation: Any = None,
     reference: str | None = None,
     postage: Postage | None = None,
-) -> tuple[_Checked | None, list[DomainError]]:
+) -> tuple[_CheckedMessage | None, list[DomainError]]:
     """Everything that one message can be refused for, in the order in which it is to be shown."""
     problems: list[DomainError] = []
-    if reference is not None and len(reference) > LONGEST_REFERENCE:
-        message = f"A reference can have at most {LONGEST_REFERENCE:,} characters."
+    if reference is not None and len(reference) > MAX_REFERENCE_CHARACTERS:
+        message = f"A reference can have at most {MAX_REFERENCE_CHARACTERS:,} characters."
         problems.append(Invalid(message, "reference", code=UserErrorCode.TOO_LONG))
     elif reference is not None and not values.is_storable(reference):
         problems.append(Invalid("The reference has characters that cannot be stored.", "reference"))
     malformed = values.check(personalisation)
-    problems += [domain_errors.of_content(problem, "personalisation") for problem in malformed]
+    problems += [domain_errors.from_content_problem(problem, "personalisation") for problem in malformed]
     given: dict[str, Any] = {} if malformed or personalisation is None else dict(personalisation)
     try:
-        read = _recipient(prepared, recipient, postage)
+        read = _parse_recipient(prepared, recipient, postage)
     except DomainError as refusal:
         # The content can be judged all the same, but for a letter's, which the address fills in.
         if not malformed and prepared.channel is not Channel.LETTER:
-            problems += _content(prepared, given, recipient)[0]
+            problems += _check_content(prepared, given, recipient)[0]
         return None, [*problems, refusal]
     if read.normalised not in prepared.audience:
-        problems.append(prepared.audience.refusal("recipient"))
+        problems.append(prepared.audience.not_allowed_error("recipient"))
     if not malformed:
-        wrong, given = _content(prepared, given, recipient, read)
+        wrong, given = _check_content(prepared, given, recipient, read)
         problems += wrong
     if problems:
         return None, problems
     international = bool(read.phone_number and read.phone_number.international)
-    counts = sending_limits.counted(prepared.channel, 1, int(international))
-    return _Checked(read._replace(personalisation=given, reference=reference), counts), []
+    counts = sending_limits.daily_counts(prepared.channel, 1, int(international))
+    return _CheckedMessage(read._replace(personalisation=given, reference=reference), counts), []
 
 
-def _content(
-    prepared: Prepared, given: dict[str, Any], recipient: Mapping[str, Any], read: Recipient | None = None
+def _check_content(
+    prepared: PreparedSend,
+    personalisation: dict[str, Any],
+    recipient: Mapping[str, Any],
+    parsed_recipient: Recipient | None = None,
 ) -> tuple[list[DomainError], dict[str, Any]]:
     """What is wrong with the message, and its values with those that the recipient fills in."""
-    filled = dict(given)
-    by_key = Values(given).by_key
-    if read is not None and read.postal_address:
-        filled |= read.postal_address.personalisation
-    elif (key := _RECIPIENT_KEYS.get(prepared.channel)) in prepared.content.keys and by_key.get(key) is None:
+    filled = dict(personalisation)
+    by_key = Personalisation(personalisation).by_key
+    if parsed_recipient is not None and parsed_recipient.postal_address:
+        filled |= parsed_recipient.postal_address.personalisation
+    elif (key := _RECIPIENT_PLACEHOLDERS.get(prepared.channel)) in prepared.content.names_by_key and by_key.get(
+        key
+    ) is None:
         filled[key] = next(iter(recipient.values()), "")
-    inspection = prepared.content.inspect(Values(filled).by_key)
-    return [domain_errors.of_content(problem) for problem in inspection.problems], filled
+    inspection = prepared.content.inspect(Personalisation(filled).by_key)
+    return [domain_errors.from_content_problem(problem) for problem in inspection.problems], filled
 
 
-def _recipient(prepared: Prepared, recipient: Mapping[str, Any], postage: Postage | None) -> Recipient:
+def _parse_recipient(prepared: PreparedSend, recipient: Mapping[str, Any], postage: Postage | None) -> Recipient:
     """The recipient as read by the rules of its channel; raises what is wrong with it."""
     ((name, value),) = recipient.items()
     path: tuple[str, ...] = ("recipient", name)
-    if _FIELDS[name] is not prepared.channel:
-        message = f"The template needs {_WANTED[prepared.channel]}."
+    if _CHANNEL_BY_RECIPIENT_FIELD[name] is not prepared.channel:
+        message = f"The template needs {_RECIPIENT_NAMES[prepared.channel]}."
         raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     if postage is not None and prepared.channel is not Channel.LETTER:
         raise Invalid("Only letters have postage.", "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)
-    permits = prepared.permits
+    permits = prepared.recipient_permissions
     try:
         if prepared.channel is Channel.EMAIL:
-            return Recipient(value, email_addresses.read(value), {})
+            return Recipient(value, email_addresses.parse(value), {})
         if prepared.channel is Channel.SMS:
-            number = phone_numbers.read(value, international=permits.international_sms, landlines=permits.landlines)
+            number = phone_numbers.parse(value, international=permits.international_sms, landlines=permits.landlines)
             return Recipient(value, number.normalised, {}, phone_number=number)
         lines = value["lines"]
         path = (*path, "lines")
         if not all(map(values.is_storable, lines)):
             message = "The address has characters that cannot be stored."
             raise Invalid(message, *path, code=UserErrorCode.ADDRESS_INVALID_CHARACTERS)
-        address = postal_addresses.read(lines, international=permits.international_letters)
+        address = postal_addresses.parse(lines, international=permits.international_letters)
         if postage is not None:
             path = ("postage",)
-            address.postage(postage)
+            address.resolve_postage(postage)
     except RecipientError as error:
-        raise domain_errors.of_recipient(error, *path) from error
+        raise domain_errors.from_recipient_error(error, *path) from error
     return Recipient("\n".join(address.lines), address.normalised, {}, postal_address=address)
 
 
-def _kinds(prepared: Prepared) -> list[str]:
+def _limit_kinds(prepared: PreparedSend) -> list[str]:
     """The day's counts that messages of a channel can add to."""
-    return list(sending_limits.counted(prepared.channel, 1, 1))
+    return list(sending_limits.daily_counts(prepared.channel, 1, 1))
 
 
-def _over(
-    prepared: Prepared, checked: _Checked, left: Mapping[str, int], taken: Mapping[str, int]
+def _exceeded_limits(
+    prepared: PreparedSend, checked: _CheckedMessage, remaining: Mapping[str, int], accepted: Mapping[str, int]
 ) -> list[DomainError]:
     """Which of the day's limits one more message would pass."""
-    if checked.smoke_test or all(taken.get(kind, 0) + count <= left[kind] for kind, count in checked.counts.items()):
+    if checked.is_smoke_test or all(
+        accepted.get(kind, 0) + count <= remaining[kind] for kind, count in checked.daily_counts.items()
+    ):
         return []
     used = {
-        kind: sending_limits.limit_of(prepared.service, kind, prepared.key_type) - left[kind] + taken.get(kind, 0)
-        for kind in left
+        kind: sending_limits.daily_limit(prepared.service, kind, prepared.key_type)
+        - remaining[kind]
+        + accepted.get(kind, 0)
+        for kind in remaining
     }
-    return list(sending_limits.check(prepared.service, checked.counts, used, prepared.key_type))
+    return list(sending_limits.check(prepared.service, checked.daily_counts, used, prepared.key_type))
 
 
-async def _store(tx: AsyncSession, rows: Sequence[notification_rows.Values]) -> None:
+async def _insert_and_enqueue(tx: AsyncSession, rows: Sequence[notification_rows.RowValues]) -> None:
     """Write messages, and promise their delivery."""
     if rows:
-        await notification_rows.write(tx, rows)
+        await notification_rows.insert_rows(tx, rows)
         await enqueue(tx, Task.DELIVER, {"notification_ids": [str(row["id"]) for row in rows]})
 
 
-async def _unstored(tx: AsyncSession, row: notification_rows.Values) -> models.Notification:
+async def _build_unstored(tx: AsyncSession, row: notification_rows.RowValues) -> models.Notification:
     """The message to a smoke-test recipient, which is only answered; what its template redacts is not."""
     redaction = await tx.get(models.TemplateRedaction, row["template_id"])
     if redaction is not None and redaction.redact_personalisation:
@@ -293,38 +314,42 @@ async def _unstored(tx: AsyncSession, row: notification_rows.Values) -> models.N
     return models.Notification(**row)
 
 
-def _kept(result: Result) -> dict[str, Any]:
+def _result_to_json(result: SendResult) -> dict[str, Any]:
     """A result as JSON; of a smoke-test message only that it was accepted."""
     if result.notification is None:
         return {"errors": [domain_errors.to_json(error) for error in result.errors]}
-    smoke_test = result.notification.normalised_to in SMOKE_TESTS
+    smoke_test = result.notification.normalised_to in SMOKE_TEST_RECIPIENTS
     return {"notification_id": str(result.notification.id), "stored": not smoke_test}
 
 
-async def _again(
+async def _replay_results(
     tx: AsyncSession,
     actor: Actor,
-    prepared: Prepared,
+    prepared: PreparedSend,
     signer: Signer,
     items: Sequence[Mapping[str, Any]],
-    kept: Sequence[Mapping[str, Any]],
-) -> list[Result]:
+    stored_results: Sequence[Mapping[str, Any]],
+) -> list[SendResult]:
     """Results as the first call answered them, the messages as they are now."""
     results = []
-    for index, (item, one) in enumerate(zip(items, kept, strict=True)):
+    for index, (item, one) in enumerate(zip(items, stored_results, strict=True)):
         if "errors" in one:
-            results.append(Result(index, errors=[domain_errors.from_json(error) for error in one["errors"]]))
+            results.append(SendResult(index, errors=[domain_errors.from_json(error) for error in one["errors"]]))
             continue
         notification_id = UUID(one["notification_id"])
         if one["stored"]:
-            results.append(Result(index, await visibility.find(tx, actor, models.Notification, notification_id)))
-            continue
-        checked, problems = _check(prepared, **item)
-        if checked:
-            row = notification_rows.one(
-                prepared.sending(actor), checked.recipient, signer, notification_id=notification_id
+            results.append(
+                SendResult(index, await visibility.find_visible(tx, actor, models.Notification, notification_id))
             )
-            results.append(Result(index, await _unstored(tx, row)))
+            continue
+        checked, problems = _check_message(prepared, **item)
+        if checked:
+            row = notification_rows.build_row(
+                prepared.shared_fields(actor), checked.recipient, signer, notification_id=notification_id
+            )
+            results.append(SendResult(index, await _build_unstored(tx, row)))
         else:
-            results.append(Result(index, errors=[problem.under("items", str(index)) for problem in problems]))
+            results.append(
+                SendResult(index, errors=[problem.with_path_prefix("items", str(index)) for problem in problems])
+            )
     return results

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
 
-async def notify(tx: AsyncSession) -> bool:
+async def is_enabled(tx: AsyncSession) -> bool:
     """Whether to write as Notify does where we would write otherwise.
 
     NOTIFY_COMPATIBLE says so; where it says nothing, the table of Notify's own migrations does, by being there.

@@ -12,9 +12,9 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content.values import is_storable
 from graphql_api.domain import allowances, brandings, checks, conflicting_rows, versions
-from graphql_api.domain.billing_details import details_of, wrong_details
+from graphql_api.domain.billing_details import billing_columns, validate_details
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, refuse
+from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 ACTIVE, ARCHIVED = "ACTIVE", "ARCHIVED"
-PLAIN = ("can_approve_own_go_live_requests", "request_to_go_live_notes", "notes")
-_DOMAIN = re.compile(r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z")
-_KINDS = {kind.value: kind for kind in OrganisationType}
+COPIED_FIELDS = ("can_approve_own_go_live_requests", "request_to_go_live_notes", "notes")
+_DOMAIN_PATTERN = re.compile(
+    r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z"
+)
+_TYPE_BY_VALUE = {kind.value: kind for kind in OrganisationType}
 
 
 async def create(
@@ -42,23 +44,23 @@ async def create(
 ) -> models.Organisation:
     """Add an organisation, with the NHS's branding if it belongs to it."""
     actor.require_platform_admin()
-    wanted = _as_stored(domains or ())
-    refuse(
+    wanted = _normalise_domains(domains or ())
+    raise_problems(
         [
-            *checks.name(name, "name"),
-            *_wrong_domains(wanted),
-            *await _taken_name(tx, actor, name.strip()),
-            *await _taken_domains(tx, actor, wanted, None),
+            *checks.public_name(name, "name"),
+            *_validate_domains(wanted),
+            *await _name_conflicts(tx, actor, name.strip()),
+            *await _domain_conflicts(tx, actor, wanted, None),
         ]
     )
     organisation = models.Organisation(
         name=name.strip(),
         organisation_type=type,
-        crown=await crown_of(tx, type, crown),
+        crown=await resolve_crown(tx, type, crown),
         agreement_signed=agreement_signed,
     )
     if type in brandings.NHS_TYPES:
-        organisation.email_branding_id, organisation.letter_branding_id = await brandings.nhs(tx)
+        organisation.email_branding_id, organisation.letter_branding_id = await brandings.find_nhs_brandings(tx)
     tx.add(organisation)
     await tx.flush()
     tx.add_all(models.OrganisationDomain(domain=domain, organisation_id=organisation.id) for domain in wanted)
@@ -71,18 +73,20 @@ async def update(
 ) -> models.Organisation:
     """Change what is given; a new type, and crown, reach its services, and a new type their free allowance."""
     actor.require_platform_admin()
-    organisation = await visibility.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    organisation = await visibility.find_visible(
+        tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True
+    )
     require_active(organisation)
-    domains = _as_stored(changes["domains"] or ()) if "domains" in changes else None
-    refuse([*_wrong(changes), *await _taken(tx, actor, organisation, changes, domains)])
-    values = {name: changes[name] for name in PLAIN if name in changes}
+    domains = _normalise_domains(changes["domains"] or ()) if "domains" in changes else None
+    raise_problems([*_validate(changes), *await _find_conflicts(tx, actor, organisation, changes, domains)])
+    values = {name: changes[name] for name in COPIED_FIELDS if name in changes}
     if "name" in changes:
         values["name"] = changes["name"].strip()
     if "billing_details" in changes:
-        values |= details_of(changes["billing_details"])
-    values |= await _kind(tx, organisation, changes)
+        values |= billing_columns(changes["billing_details"])
+    values |= await _type_columns(tx, organisation, changes)
     kind_before = organisation.organisation_type
-    if versions.change(organisation, values):
+    if versions.apply_changes(organisation, values):
         organisation.updated_at = models.utcnow()
     if domains is not None:
         await _replace_domains(tx, organisation.id, domains)
@@ -90,17 +94,19 @@ async def update(
         await _replace_features(tx, organisation.id, changes["features"] or ())
     await tx.flush()
     if "type" in changes or "crown" in changes:
-        await _reach_services(tx, organisation, new_kind=organisation.organisation_type != kind_before)
+        await _propagate_to_services(tx, organisation, type_changed=organisation.organisation_type != kind_before)
     return organisation
 
 
 async def archive(tx: AsyncSession, actor: Actor, *, organisation_id: UUID) -> models.Organisation:
     """Close an organisation that nobody uses any more; a second call changes nothing."""
     actor.require_platform_admin()
-    organisation = await visibility.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    organisation = await visibility.find_visible(
+        tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True
+    )
     if not organisation.active:
         return organisation
-    refuse(list(await _uses(tx, organisation_id)))
+    raise_problems(list(await _remaining_uses(tx, organisation_id)))
     await tx.execute(
         delete(models.OrganisationDomain).where(models.OrganisationDomain.organisation_id == organisation_id)
     )
@@ -119,7 +125,7 @@ def require_active(organisation: models.Organisation) -> None:
         raise IllegalState(message, "organisation_id", current=ARCHIVED, allowed=[ACTIVE])
 
 
-async def of_address(tx: AsyncSession, email_address: str) -> models.Organisation | None:
+async def find_by_email_domain(tx: AsyncSession, email_address: str) -> models.Organisation | None:
     """The organisation that owns the domain of an address: the longest of its domains that fits.
 
     It is locked, for it may be about to close.
@@ -139,42 +145,42 @@ async def of_address(tx: AsyncSession, email_address: str) -> models.Organisatio
     return found
 
 
-def kind_of(stored: str | None) -> OrganisationType | None:
+def parse_type(stored: str | None) -> OrganisationType | None:
     """A type as it is known today: Notify's database permits one that is none any more (`nhs`)."""
-    return _KINDS.get(stored, OrganisationType.OTHER) if stored else None
+    return _TYPE_BY_VALUE.get(stored, OrganisationType.OTHER) if stored else None
 
 
-async def crown_of(tx: AsyncSession, organisation_type: str | None, otherwise: bool | None) -> bool | None:
+async def resolve_crown(tx: AsyncSession, organisation_type: str | None, default: bool | None) -> bool | None:
     """Whether a body is the Crown's: as its type says, `otherwise` where the type leaves it open."""
     kind = models.OrganisationType
     implied = await tx.scalar(select(kind.is_crown).where(kind.name == organisation_type))
-    return otherwise if implied is None else implied
+    return default if implied is None else implied
 
 
-def _as_stored(domains: Sequence[str]) -> list[str]:
+def _normalise_domains(domains: Sequence[str]) -> list[str]:
     """In lower case, each once."""
     return list(dict.fromkeys(domain.strip().lower() for domain in domains))
 
 
-def _wrong(changes: Mapping[str, Any]) -> Iterator[Invalid]:
+def _validate(changes: Mapping[str, Any]) -> Iterator[Invalid]:
     if "name" in changes:
-        yield from checks.name(changes["name"], "name")
+        yield from checks.public_name(changes["name"], "name")
     for name in ("type", "can_approve_own_go_live_requests"):
         if name in changes:
-            yield from checks.given(changes[name], name)
+            yield from checks.not_null(changes[name], name)
     for name in ("request_to_go_live_notes", "notes"):
-        yield from checks.text(changes.get(name), name, longest=None)
-    yield from _wrong_domains(_as_stored(changes.get("domains") or ()))
-    yield from wrong_details(changes.get("billing_details"))
+        yield from checks.optional_text(changes.get(name), name, max_characters=None)
+    yield from _validate_domains(_normalise_domains(changes.get("domains") or ()))
+    yield from validate_details(changes.get("billing_details"))
 
 
-def _wrong_domains(domains: Sequence[str]) -> Iterator[Invalid]:
+def _validate_domains(domains: Sequence[str]) -> Iterator[Invalid]:
     for index, domain in enumerate(domains):
-        if not _DOMAIN.match(domain):
+        if not _DOMAIN_PATTERN.match(domain):
             yield Invalid("Enter an email domain without @, such as example.gov.uk.", "domains", str(index))
 
 
-async def _taken(
+async def _find_conflicts(
     tx: AsyncSession,
     actor: Actor,
     organisation: models.Organisation,
@@ -184,32 +190,32 @@ async def _taken(
     problems: list[DomainError] = []
     name = (changes.get("name") or "").strip()
     if name and name != organisation.name:
-        problems += await _taken_name(tx, actor, name)
-    return problems + await _taken_domains(tx, actor, domains or (), organisation.id)
+        problems += await _name_conflicts(tx, actor, name)
+    return problems + await _domain_conflicts(tx, actor, domains or (), organisation.id)
 
 
-async def _taken_name(tx: AsyncSession, actor: Actor, name: str) -> list[DomainError]:
+async def _name_conflicts(tx: AsyncSession, actor: Actor, name: str) -> list[DomainError]:
     if not is_storable(name):
         return []
     row = models.Organisation
     holder_id = await tx.scalar(select(row.id).where(row.name == name))
     if holder_id is None:
         return []
-    holder = await conflicting_rows.seen(tx, actor, row, holder_id)
+    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
     return [AlreadyExists("Another organisation has this name.", "name", existing=holder)]
 
 
-async def _taken_domains(
-    tx: AsyncSession, actor: Actor, domains: Sequence[str], own_id: UUID | None
+async def _domain_conflicts(
+    tx: AsyncSession, actor: Actor, domains: Sequence[str], organisation_id: UUID | None
 ) -> list[DomainError]:
-    wanted = [domain for domain in domains if _DOMAIN.match(domain)]
+    wanted = [domain for domain in domains if _DOMAIN_PATTERN.match(domain)]
     if not wanted:
         return []
     row = models.OrganisationDomain
     found = await tx.execute(select(row.domain, row.organisation_id).where(row.domain.in_(wanted)))
-    taken = {domain: holder_id for domain, holder_id in found if holder_id != own_id}
+    taken = {domain: holder_id for domain, holder_id in found if holder_id != organisation_id}
     rows = {
-        holder_id: await conflicting_rows.seen(tx, actor, models.Organisation, holder_id)
+        holder_id: await conflicting_rows.load_visible(tx, actor, models.Organisation, holder_id)
         for holder_id in {*taken.values()}
     }
     return [
@@ -219,23 +225,25 @@ async def _taken_domains(
     ]
 
 
-async def _kind(tx: AsyncSession, organisation: models.Organisation, changes: Mapping[str, Any]) -> dict[str, Any]:
+async def _type_columns(
+    tx: AsyncSession, organisation: models.Organisation, changes: Mapping[str, Any]
+) -> dict[str, Any]:
     """Columns that a new type or crown decides; a body that becomes the NHS's gets its branding where it has none."""
     if "type" not in changes and "crown" not in changes:
         return {}
     kind = changes.get("type", organisation.organisation_type)
     values: dict[str, Any] = {
         "organisation_type": kind,
-        "crown": await crown_of(tx, kind, changes.get("crown", organisation.crown)),
+        "crown": await resolve_crown(tx, kind, changes.get("crown", organisation.crown)),
     }
     if "type" in changes and kind in brandings.NHS_TYPES:
-        email, letter = await brandings.nhs(tx)
+        email, letter = await brandings.find_nhs_brandings(tx)
         values["email_branding_id"] = organisation.email_branding_id or email
         values["letter_branding_id"] = organisation.letter_branding_id or letter
     return values
 
 
-async def _reach_services(tx: AsyncSession, organisation: models.Organisation, *, new_kind: bool) -> None:
+async def _propagate_to_services(tx: AsyncSession, organisation: models.Organisation, *, type_changed: bool) -> None:
     services = await tx.scalars(
         select(models.Service)
         .where(models.Service.organisation_id == organisation.id)
@@ -246,10 +254,10 @@ async def _reach_services(tx: AsyncSession, organisation: models.Organisation, *
     service_ids = []
     for service in services:
         service_ids.append(service.id)
-        if versions.change(service, values):
-            tx.add(versions.raised(service))
+        if versions.apply_changes(service, values):
+            tx.add(versions.increment(service))
     await tx.flush()
-    if new_kind:
+    if type_changed:
         await allowances.reset(tx, service_ids, organisation.organisation_type)
 
 
@@ -271,7 +279,7 @@ async def _replace_features(tx: AsyncSession, organisation_id: UUID, features: S
     tx.add_all(row(organisation_id=organisation_id, permission=feature) for feature in sorted({*features} - present))
 
 
-async def _uses(tx: AsyncSession, organisation_id: UUID) -> Iterator[Invalid]:
+async def _remaining_uses(tx: AsyncSession, organisation_id: UUID) -> Iterator[Invalid]:
     """What still depends on an organisation: active services, members, people asked to join."""
     service, member, invited = models.Service, models.OrganisationMembership, models.InvitedOrganisationUser
     found = (

@@ -11,9 +11,9 @@ from graphql_api.errors import Invalid
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-SHORTEST, LONGEST = 8, 1_000
+MIN_PASSWORD_CHARACTERS, MAX_PASSWORD_CHARACTERS = 8, 1_000
 
-COMMON = frozenset(
+COMMON_PASSWORDS = frozenset(
     """
     00000000 01234567 0123456789 10203040 11111111 1111111111 11223344 1122334455 12121212 12312312 123123123
     12341234 12344321 123454321 12345678 123456789 1234567890 12345678910 123456789a 123456789q 1234567a 12345qwert
@@ -82,12 +82,16 @@ COMMON = frozenset(
 """Passwords that lists of leaks begin with, of eight characters or more, in lower case."""
 
 
-def wrong(password: str, *path: str) -> Iterator[Invalid]:
+def validate(password: str, *path: str) -> Iterator[Invalid]:
     """What is wrong with a new password."""
-    if len(password) < SHORTEST:
-        yield Invalid(f"A password needs at least {SHORTEST} characters.", *path, code=UserErrorCode.TOO_SHORT)
-    elif len(password) > LONGEST:
-        yield Invalid(f"A password can have at most {LONGEST:,} characters.", *path, code=UserErrorCode.TOO_LONG)
+    if len(password) < MIN_PASSWORD_CHARACTERS:
+        yield Invalid(
+            f"A password needs at least {MIN_PASSWORD_CHARACTERS} characters.", *path, code=UserErrorCode.TOO_SHORT
+        )
+    elif len(password) > MAX_PASSWORD_CHARACTERS:
+        yield Invalid(
+            f"A password can have at most {MAX_PASSWORD_CHARACTERS:,} characters.", *path, code=UserErrorCode.TOO_LONG
+        )
     elif not is_storable(password):
         yield Invalid("The password has characters that cannot be stored.", *path)
     elif _is_common(password):
@@ -97,4 +101,4 @@ def wrong(password: str, *path: str) -> Iterator[Invalid]:
 
 def _is_common(password: str) -> bool:
     folded = password.strip().casefold()
-    return folded in COMMON or len(set(folded)) <= 1
+    return folded in COMMON_PASSWORDS or len(set(folded)) <= 1

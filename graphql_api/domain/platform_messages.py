@@ -13,7 +13,7 @@ import structlog
 
 from graphql_api.auth import tokens
 from graphql_api.enums import Channel
-from graphql_api.gateways import Outgoing
+from graphql_api.gateways import OutgoingMessage
 from graphql_api.recipients import phone_numbers
 from graphql_api.tasks import Task, enqueue
 
@@ -26,14 +26,14 @@ if TYPE_CHECKING:
     from graphql_api.gateways import Gateways
     from graphql_api.settings import Settings
 
-PRIORITY = 10
+TASK_PRIORITY = 10
 """Somebody waits for these: they go before messages of services."""
-PURPOSE = "platform message"
-SENDER = "GOVUK"
-_LOG = structlog.get_logger(__name__)
+SEAL_PURPOSE = "platform message"
+SMS_SENDER = "GOVUK"
+log = structlog.get_logger(__name__)
 
 
-class Kind(StrEnum):
+class MessageKind(StrEnum):
     """What the platform has to say."""
 
     SIGN_IN_CODE = "sign in code"
@@ -43,9 +43,9 @@ class Kind(StrEnum):
     DETAILS_CHANGED = "details changed"
 
 
-TEXTS = {
-    Kind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and tell it to nobody.",
-    Kind.SIGN_IN_LINK: """Finish signing in to Notify
+MESSAGE_TEXTS = {
+    MessageKind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and tell it to nobody.",
+    MessageKind.SIGN_IN_LINK: """Finish signing in to Notify
 
 Dear {name},
 
@@ -55,7 +55,7 @@ here is what you need to finish signing in. It works once, within 30 minutes:
 
 If you are not signing in, somebody knows your password: please change it.
 """,
-    Kind.CONFIRM_ADDRESS: """Confirm your email address for Notify
+    MessageKind.CONFIRM_ADDRESS: """Confirm your email address for Notify
 
 Dear {name},
 
@@ -65,7 +65,7 @@ here is what you need to confirm that this address is yours. It works for an hou
 
 If you have not registered with Notify, leave it: nothing will happen.
 """,
-    Kind.ADDRESS_REGISTERED: """You have a Notify account already
+    MessageKind.ADDRESS_REGISTERED: """You have a Notify account already
 
 Dear {name},
 
@@ -73,7 +73,7 @@ somebody asked to register this address with Notify, but it has an account: sign
 
 If it was not you, there is nothing to do.
 """,
-    Kind.DETAILS_CHANGED: """Your Notify account was changed
+    MessageKind.DETAILS_CHANGED: """Your Notify account was changed
 
 Dear {name},
 
@@ -85,26 +85,28 @@ If that is wrong, ask whoever manages your team.
 """The text of a code, and of each email after its subject."""
 
 
-async def send(tx: AsyncSession, signer: Signer, kind: Kind, user_id: UUID, to: str, **values: str) -> None:
+async def send(
+    tx: AsyncSession, signer: Signer, kind: MessageKind, user_id: UUID, recipient: str, **values: str
+) -> None:
     """Promise a message in the caller's transaction; `to` is an email address, for a code a phone number."""
-    sealed = tokens.seal(signer, PURPOSE, {"to": to, **values})
+    sealed = tokens.seal(signer, SEAL_PURPOSE, {"to": recipient, **values})
     payload = {"id": str(uuid4()), "kind": kind.value, "user_id": str(user_id), "sealed": sealed}
-    await enqueue(tx, Task.PLATFORM_MESSAGE, payload, priority=PRIORITY)
+    await enqueue(tx, Task.PLATFORM_MESSAGE, payload, priority=TASK_PRIORITY)
 
 
-def read(payload: Mapping[str, Any], signer: Signer) -> Outgoing:
+def decode_payload(payload: Mapping[str, Any], signer: Signer) -> OutgoingMessage:
     """The message that a task's payload holds; raises `tokens.Broken` when our keys have changed since."""
-    kind = Kind(payload["kind"])
-    values = tokens.unseal(signer, PURPOSE, payload["sealed"])
-    by_text = kind is Kind.SIGN_IN_CODE
-    subject, text = ("", TEXTS[kind]) if by_text else TEXTS[kind].split("\n\n", 1)
-    return Outgoing(
+    kind = MessageKind(payload["kind"])
+    values = tokens.unseal(signer, SEAL_PURPOSE, payload["sealed"])
+    by_text = kind is MessageKind.SIGN_IN_CODE
+    subject, text = ("", MESSAGE_TEXTS[kind]) if by_text else MESSAGE_TEXTS[kind].split("\n\n", 1)
+    return OutgoingMessage(
         id=UUID(payload["id"]),
         channel=Channel.SMS if by_text else Channel.EMAIL,
         recipient=phone_numbers.normalise(values["to"]) if by_text else values["to"],
         text=text.format(**values),
         subject=subject or None,
-        sender=SENDER if by_text else None,
+        sender=SMS_SENDER if by_text else None,
         from_name=None if by_text else "Notify",
         from_local_part=None if by_text else "notify",
     )
@@ -112,7 +114,7 @@ def read(payload: Mapping[str, Any], signer: Signer) -> Outgoing:
 
 async def deliver(payload: Mapping[str, Any], *, signer: Signer, gateways: Gateways, settings: Settings) -> None:
     """Hand a message to its gateway; on a developer's machine it is printed too. Raises `gateways.TryAgain`."""
-    message = read(payload, signer)
-    if settings.development:
-        _LOG.info("platform message", to=message.recipient, subject=message.subject, text=message.text)
+    message = decode_payload(payload, signer)
+    if settings.is_development:
+        log.info("platform message", to=message.recipient, subject=message.subject, text=message.text)
     await gateways.send(message)

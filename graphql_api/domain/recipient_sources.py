@@ -13,9 +13,9 @@ from graphql_api.content import values
 from graphql_api.content.placeholders import RECIPIENT_COLUMNS, normalise
 from graphql_api.domain import domain_errors
 from graphql_api.enums import Channel, UserErrorCode
-from graphql_api.errors import DomainError, Invalid, NotFound, refuse
-from graphql_api.recipients.lists import REFERENCE
-from graphql_api.recipients.postal_addresses import MOST_LINES
+from graphql_api.errors import DomainError, Invalid, NotFound, raise_problems
+from graphql_api.recipients.lists import REFERENCE_COLUMN
+from graphql_api.recipients.postal_addresses import MAX_LINES
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -24,14 +24,18 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.sends import Prepared
+    from graphql_api.domain.sends import PreparedSend
     from graphql_api.gateways.object_store import Store
 
-MOST_ROWS = 250
-LONGEST_FILE_NAME = 255
+MAX_INLINE_ROWS = 250
+MAX_FILE_NAME_CHARACTERS = 255
 
-_FIELDS = {"email_address": Channel.EMAIL, "phone_number": Channel.SMS, "postal_address": Channel.LETTER}
-_HEADERS = {
+_CHANNEL_BY_RECIPIENT_FIELD = {
+    "email_address": Channel.EMAIL,
+    "phone_number": Channel.SMS,
+    "postal_address": Channel.LETTER,
+}
+_RECIPIENT_HEADERS = {
     Channel.EMAIL: ["email address"],
     Channel.SMS: ["phone number"],
     Channel.LETTER: [f"address line {number}" for number in range(1, 8)],
@@ -39,15 +43,15 @@ _HEADERS = {
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
+class RecipientSource:
     """A list, or where it is stored."""
 
-    path: tuple[str, ...]
+    argument_path: tuple[str, ...]
     "Of the argument that it came by."
     file_name: str | None
     "None where the rows came with the call."
     content: str | bytes | None = None
-    stored: str | None = None
+    storage_path: str | None = None
     "Path in the object store."
     contact_list_id: UUID | None = None
 
@@ -56,9 +60,11 @@ class Source:
         if self.content is not None:
             return self.content
         try:
-            return await store.get(self.stored or "")
+            return await store.get(self.storage_path or "")
         except FileNotFoundError as error:
-            raise Invalid("The stored list is gone.", *self.path, code=UserErrorCode.FILE_UNREADABLE) from error
+            raise Invalid(
+                "The stored list is gone.", *self.argument_path, code=UserErrorCode.FILE_UNREADABLE
+            ) from error
 
 
 def upload_path(upload_id: UUID) -> str:
@@ -71,31 +77,31 @@ def contact_list_path(service_id: UUID, contact_list_id: UUID) -> str:
     return f"service-{service_id}-notify/contact-lists/{contact_list_id}.csv"
 
 
-async def find(tx: AsyncSession, actor: Actor, prepared: Prepared, source: Mapping[str, Any]) -> Source:
+async def resolve(tx: AsyncSession, actor: Actor, prepared: PreparedSend, source: Mapping[str, Any]) -> RecipientSource:
     """Find a list: `source` holds `csv` ({"file_name", "content"}), `rows`, `upload_id` or `contact_list_id`."""
     ((kind, value),) = source.items()
     path = ("source", kind)
     if kind == "csv":
         check_file_name(value["file_name"], *path, "file_name")
-        return Source(path, value["file_name"], content=value["content"])
+        return RecipientSource(path, value["file_name"], content=value["content"])
     if kind == "rows":
-        return Source(path, None, content=_as_csv(prepared.channel, value))
+        return RecipientSource(path, None, content=_as_csv(prepared.channel, value))
     if kind == "upload_id":
-        upload = await visibility.find(tx, actor, models.Upload, value, *path)
-        if upload.expires_at <= models.utcnow() or not _is_makers(actor, upload):
+        upload = await visibility.find_visible(tx, actor, models.Upload, value, *path)
+        if upload.expires_at <= models.utcnow() or not _is_own_upload(actor, upload):
             raise NotFound(value, *path)
-        return Source(path, upload.file_name, stored=upload_path(upload.id))
-    kept = await visibility.find(tx, actor, models.ContactList, value, *path)
+        return RecipientSource(path, upload.file_name, storage_path=upload_path(upload.id))
+    kept = await visibility.find_visible(tx, actor, models.ContactList, value, *path)
     if kept.archived or kept.service_id != prepared.service.id:
         raise NotFound(value, *path)
     if kept.template_type != prepared.channel:
         message = "The list is for another channel than the template."
         raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     stored = contact_list_path(kept.service_id, kept.id)
-    return Source(path, kept.original_file_name, stored=stored, contact_list_id=kept.id)
+    return RecipientSource(path, kept.original_file_name, storage_path=stored, contact_list_id=kept.id)
 
 
-def _is_makers(actor: Actor, upload: models.Upload) -> bool:
+def _is_own_upload(actor: Actor, upload: models.Upload) -> bool:
     """Whether the upload is the caller's own, whoever else may see it."""
     if actor.api_key_id is not None:
         return upload.api_key_id == actor.api_key_id
@@ -104,8 +110,8 @@ def _is_makers(actor: Actor, upload: models.Upload) -> bool:
 
 def check_file_name(name: str, *path: str) -> None:
     """Refuse a name that cannot be kept."""
-    if len(name) > LONGEST_FILE_NAME:
-        message = f"A file's name can have at most {LONGEST_FILE_NAME} characters."
+    if len(name) > MAX_FILE_NAME_CHARACTERS:
+        message = f"A file's name can have at most {MAX_FILE_NAME_CHARACTERS} characters."
         raise Invalid(message, *path, code=UserErrorCode.TOO_LONG)
     if not values.is_storable(name):
         raise Invalid("The file's name has characters that cannot be stored.", *path)
@@ -115,18 +121,22 @@ def _as_csv(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> str:
     """Rows as the file that a job keeps; raises what no file could hold."""
     if not rows:
         raise Invalid("Give at least one row.", "source", "rows", code=UserErrorCode.FILE_EMPTY)
-    if len(rows) > MOST_ROWS:
-        message = f"Give at most {MOST_ROWS} rows; send longer lists as a file."
+    if len(rows) > MAX_INLINE_ROWS:
+        message = f"Give at most {MAX_INLINE_ROWS} rows; send longer lists as a file."
         raise Invalid(message, "source", "rows", code=UserErrorCode.TOO_MANY_ROWS)
-    refuse(
+    raise_problems(
         [
-            problem.under("source", "rows", str(index))
+            problem.with_path_prefix("source", "rows", str(index))
             for index, row in enumerate(rows)
-            for problem in _check(channel, row)
+            for problem in _check_row(channel, row)
         ]
     )
-    names, widths = _columns(channel, rows)
-    headers = [*_HEADERS[channel], *(name for key, name in names.items() for _ in range(widths[key])), REFERENCE]
+    names, widths = _value_columns(channel, rows)
+    headers = [
+        *_RECIPIENT_HEADERS[channel],
+        *(name for key, name in names.items() for _ in range(widths[key])),
+        REFERENCE_COLUMN,
+    ]
     written = io.StringIO()
     writer = csv.writer(written)
     writer.writerow(headers)
@@ -134,44 +144,44 @@ def _as_csv(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> str:
         given = {normalise(name): value for name, value in (row.get("personalisation") or {}).items()}
         reference = row.get("reference")
         if reference is None:
-            reference = given.get(REFERENCE)
-        cells = [cell for key in names for cell in _cells(given.get(key), widths[key])]
-        writer.writerow([*_recipient(channel, row["recipient"]), *cells, _text(reference)])
+            reference = given.get(REFERENCE_COLUMN)
+        cells = [cell for key in names for cell in _value_cells(given.get(key), widths[key])]
+        writer.writerow([*_recipient_cells(channel, row["recipient"]), *cells, _cell_text(reference)])
     return written.getvalue()
 
 
-def _check(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
+def _check_row(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
     ((field, recipient),) = row["recipient"].items()
-    if _FIELDS[field] is not channel:
+    if _CHANNEL_BY_RECIPIENT_FIELD[field] is not channel:
         message = "The recipient is for another channel than the template."
         yield Invalid(message, "recipient", field, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     elif not all(map(values.is_storable, recipient["lines"] if field == "postal_address" else [recipient])):
         yield Invalid("The recipient has characters that cannot be stored.", "recipient", field)
-    elif field == "postal_address" and len(_lines(recipient)) > MOST_LINES:
-        message = f"An address can have at most {MOST_LINES} lines."
+    elif field == "postal_address" and len(_non_blank_lines(recipient)) > MAX_LINES:
+        message = f"An address can have at most {MAX_LINES} lines."
         yield Invalid(message, "recipient", field, "lines", code=UserErrorCode.ADDRESS_TOO_MANY_LINES)
     personalisation = row.get("personalisation")
     malformed = values.check(personalisation)
-    yield from (domain_errors.of_content(problem, "personalisation") for problem in malformed)
+    yield from (domain_errors.from_content_problem(problem, "personalisation") for problem in malformed)
     reference = row.get("reference")
     if reference is None:
         return
     if not values.is_storable(reference):
         yield Invalid("The reference has characters that cannot be stored.", "reference")
     elif not malformed and any(
-        normalise(name) == REFERENCE and value != reference for name, value in (personalisation or {}).items()
+        normalise(name) == REFERENCE_COLUMN and value != reference for name, value in (personalisation or {}).items()
     ):
         yield Invalid("The reference and the value of ((reference)) must be the same in a list.", "reference")
 
 
-def _columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, int]]:
+def _value_columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, int]]:
     """Names of the values by normalised name, and how many columns each takes: a list takes two or more."""
     names: dict[str, str] = {}
     widths: dict[str, int] = {}
     for row in rows:
         for name, value in (row.get("personalisation") or {}).items():
             key = normalise(name)
-            if not key or key == REFERENCE or key in RECIPIENT_COLUMNS[channel]:
+            if not key or key == REFERENCE_COLUMN or key in RECIPIENT_COLUMNS[channel]:
                 continue
             names.setdefault(key, name)
             # One column would make a list of one a plain value.
@@ -180,21 +190,21 @@ def _columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[
     return names, widths
 
 
-def _recipient(channel: Channel, recipient: Mapping[str, Any]) -> list[str]:
+def _recipient_cells(channel: Channel, recipient: Mapping[str, Any]) -> list[str]:
     if channel is not Channel.LETTER:
         return list(recipient.values())
-    lines = _lines(recipient["postal_address"])
-    return [*lines, *[""] * (len(_HEADERS[channel]) - len(lines))]
+    lines = _non_blank_lines(recipient["postal_address"])
+    return [*lines, *[""] * (len(_RECIPIENT_HEADERS[channel]) - len(lines))]
 
 
-def _lines(address: Mapping[str, Any]) -> list[str]:
+def _non_blank_lines(address: Mapping[str, Any]) -> list[str]:
     return [line for line in address["lines"] if line.strip()]
 
 
-def _cells(value: Any, width: int) -> list[str]:
+def _value_cells(value: Any, width: int) -> list[str]:
     members = value if isinstance(value, list) else [value]
-    return [*map(_text, members), *[""] * (width - len(members))]
+    return [*map(_cell_text, members), *[""] * (width - len(members))]
 
 
-def _text(value: Any) -> str:
+def _cell_text(value: Any) -> str:
     return "" if value is None else str(value)

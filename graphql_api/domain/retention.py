@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-USUAL_DAYS = 7
-DAYS = range(3, 91)
+DEFAULT_RETENTION_DAYS = 7
+ALLOWED_RETENTION_DAYS = range(3, 91)
 """How many days a service may keep messages of a channel."""
 
-BATCH = 50_000
+MESSAGES_PER_BATCH = 50_000
 """Messages of one transaction."""
 
-JOBS = 500
+JOBS_PER_BATCH = 500
 """Jobs that are archived at once."""
 
 
-class Due(NamedTuple):
+class ExpiredMessages(NamedTuple):
     """Messages of a service and channel that have been kept for long enough."""
 
     service_id: UUID
@@ -39,17 +39,17 @@ class Due(NamedTuple):
     """A London midnight, naive UTC: what was made earlier goes."""
 
 
-_KEPT = """
+_RETENTION_CUTOFFS = """
     services CROSS JOIN unnest(enum_range(NULL::notification_type)) AS channel (name)
     LEFT JOIN service_data_retention AS kept
         ON kept.service_id = services.id AND kept.notification_type = channel.name
     JOIN unnest(CAST(:days AS int[]), CAST(:cutoffs AS timestamp[])) AS cutoff (days, before)
         ON cutoff.days = greatest(least(coalesce(kept.days_of_retention, :usual), :most), :least)
 """
-_DUE = text(
+_FIND_EXPIRED = text(
     f"""
     SELECT services.id AS service_id, channel.name AS channel, cutoff.before AS before
-    FROM {_KEPT}
+    FROM {_RETENTION_CUTOFFS}
     WHERE EXISTS (
         SELECT FROM notifications AS message
         WHERE message.service_id = services.id AND message.notification_type = channel.name
@@ -59,25 +59,25 @@ _DUE = text(
 )
 
 
-async def due(tx: AsyncSession, actor: Actor) -> list[Due]:
+async def find_expired(tx: AsyncSession, actor: Actor) -> list[ExpiredMessages]:
     """What is past its retention now."""
     actor.require_platform_admin()
-    return [Due(*row) for row in await tx.execute(_DUE, _cutoffs())]
+    return [ExpiredMessages(*row) for row in await tx.execute(_FIND_EXPIRED, _cutoff_parameters())]
 
 
-def _cutoffs() -> dict[str, Any]:
+def _cutoff_parameters() -> dict[str, Any]:
     today = london_days.today()
     return {
-        "days": list(DAYS),
-        "cutoffs": [london_days.midnight(today - timedelta(days=days)) for days in DAYS],
-        "usual": USUAL_DAYS,
-        "least": DAYS[0],
-        "most": DAYS[-1],
+        "days": list(ALLOWED_RETENTION_DAYS),
+        "cutoffs": [london_days.midnight(today - timedelta(days=days)) for days in ALLOWED_RETENTION_DAYS],
+        "usual": DEFAULT_RETENTION_DAYS,
+        "least": ALLOWED_RETENTION_DAYS[0],
+        "most": ALLOWED_RETENTION_DAYS[-1],
     }
 
 
 _COLUMNS = ", ".join(column.name for column in models.NotificationHistory.__table__.columns)
-_MOVE = text(
+_MOVE_TO_HISTORY = text(
     f"""
     WITH old AS (
         SELECT id FROM notifications
@@ -99,44 +99,46 @@ _MOVE = text(
 )
 
 
-async def move(tx: AsyncSession, actor: Actor, past: Due, *, batch: int = BATCH) -> int:
+async def move_to_history(
+    tx: AsyncSession, actor: Actor, expired: ExpiredMessages, *, batch_size: int = MESSAGES_PER_BATCH
+) -> int:
     """Move a batch to the history, without recipient, values and sender; answers how many went, 0 when none is left.
 
     Letters that are still on their way wait, and so does what somebody is changing. A row that is in the history
     already stays as it is there. One statement: whoever reads both tables in one of their own finds each message once.
     """
     actor.require_platform_admin()
-    count: int = (await tx.execute(_MOVE, past._asdict() | {"batch": batch})).scalar_one()
+    count: int = (await tx.execute(_MOVE_TO_HISTORY, expired._asdict() | {"batch": batch_size})).scalar_one()
     return count
 
 
-class OldJob(NamedTuple):
+class ExpiredJob(NamedTuple):
     """A job that has ended, whose messages have been kept for long enough."""
 
     service_id: UUID
     id: UUID
 
 
-_OLD_JOBS = text(
+_FIND_EXPIRED_JOBS = text(
     f"""
     SELECT jobs.service_id, jobs.id
     FROM jobs JOIN templates ON templates.id = jobs.template_id
-    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_KEPT}) AS kept
+    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_RETENTION_CUTOFFS}) AS kept
         ON kept.service_id = jobs.service_id AND CAST(kept.channel AS text) = CAST(templates.template_type AS text)
     WHERE NOT jobs.archived AND coalesce(jobs.scheduled_for, jobs.created_at) < kept.before
         AND jobs.job_status NOT IN ('scheduled', 'pending', 'in progress', 'error')
-    ORDER BY jobs.created_at, jobs.id LIMIT {JOBS}
+    ORDER BY jobs.created_at, jobs.id LIMIT {JOBS_PER_BATCH}
     """  # noqa: S608 - made of constants
 )
 
 
-async def old_jobs(tx: AsyncSession, actor: Actor) -> list[OldJob]:
+async def find_expired_jobs(tx: AsyncSession, actor: Actor) -> list[ExpiredJob]:
     """The next jobs whose lists are to go; `archive` them once they have."""
     actor.require_platform_admin()
-    return [OldJob(*row) for row in await tx.execute(_OLD_JOBS, _cutoffs())]
+    return [ExpiredJob(*row) for row in await tx.execute(_FIND_EXPIRED_JOBS, _cutoff_parameters())]
 
 
-async def archive(tx: AsyncSession, actor: Actor, jobs: Sequence[OldJob]) -> None:
+async def archive_jobs(tx: AsyncSession, actor: Actor, jobs: Sequence[ExpiredJob]) -> None:
     """Mark jobs as past their retention: their lists are gone, their counts stay."""
     actor.require_platform_admin()
     ids = [job.id for job in jobs]

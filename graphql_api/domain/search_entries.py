@@ -9,16 +9,16 @@ from sqlalchemy import func, select, text
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
-LOCK = 0x5EA2C4
-LONGEST = "60s"
+ADVISORY_LOCK_KEY = 0x5EA2C4
+REFRESH_TIMEOUT = "60s"
 
 _REFRESH = text("REFRESH MATERIALIZED VIEW CONCURRENTLY search_entries")
 
 
 async def refresh(tx: AsyncSession) -> bool:
     """Gather the entries anew while others read; False where somebody else is at it."""
-    free = await tx.scalar(select(func.pg_try_advisory_xact_lock(LOCK)))
+    free = await tx.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK_KEY)))
     if free:
-        await tx.execute(select(func.set_config("statement_timeout", LONGEST, True)))
+        await tx.execute(select(func.set_config("statement_timeout", REFRESH_TIMEOUT, True)))
         await tx.execute(_REFRESH)
     return bool(free)

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sqlalchemy import ScalarSelect
 
 
-def default(channel: str, service_id: Any, letter_contact_id: Any = None) -> ScalarSelect[str | None]:
+def select_default(channel: str, service_id: Any, letter_contact_id: Any = None) -> ScalarSelect[str | None]:
     """The sender that a message gets when it names none, as a subquery; null where there is none.
 
     Texts and emails take the service's default; a letter takes the contact of its template.

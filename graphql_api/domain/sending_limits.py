@@ -9,7 +9,7 @@ from sqlalchemy import select, text
 
 from graphql_api import models
 from graphql_api.enums import Channel, KeyType
-from graphql_api.errors import DailyLimitExceeded, RateLimited, refuse
+from graphql_api.errors import DailyLimitExceeded, RateLimited, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -22,10 +22,10 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 WINDOW_SECONDS = 60
-LARGEST_BURST = 1_000
+MAX_BURST_SENDS = 1_000
 INTERNATIONAL_SMS = "international_sms"
 
-LIVE_LIMITS = {
+LIVE_DAILY_LIMITS = {
     Channel.EMAIL.value: 250_000,
     Channel.SMS.value: 250_000,
     INTERNATIONAL_SMS: 100,
@@ -34,16 +34,16 @@ LIVE_LIMITS = {
 """What a live service may send a day; a test key of a service in trial is held to these."""
 
 _CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_NAMES = {Channel.EMAIL: "emails", Channel.SMS: "text messages", Channel.LETTER: "letters"}
-_KINDS_OF_KEY = {KeyType.LIVE: "live keys", KeyType.TEAM: "team keys", KeyType.TEST: "test keys"}
+_CHANNEL_NAMES = {Channel.EMAIL: "emails", Channel.SMS: "text messages", Channel.LETTER: "letters"}
+_KEY_TYPE_NAMES = {KeyType.LIVE: "live keys", KeyType.TEAM: "team keys", KeyType.TEST: "test keys"}
 
 
-def burst(rate: int) -> int:
+def burst_capacity(rate_per_minute: int) -> int:
     """How many sends may come at once at a rate a minute: a third of it and one more, and never over 1,000."""
-    return min(-(-max(rate, 0) // 3) + 1, LARGEST_BURST)
+    return min(-(-max(rate_per_minute, 0) // 3) + 1, MAX_BURST_SENDS)
 
 
-async def spend(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
+async def consume_token(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
     """Take a token for one sending call; raises `RateLimited` when there is none.
 
     To be called in a transaction of its own, before the one that sends: a send that is refused has used up its token
@@ -53,14 +53,14 @@ async def spend(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
     if service_id not in actor.permissions:
         return
     key_type = actor.key_type or KeyType.LIVE
-    if (await tx.execute(_SPEND, {"service_id": service_id, "key_type": key_type.value})).first():
+    if (await tx.execute(_CONSUME_TOKEN, {"service_id": service_id, "key_type": key_type.value})).first():
         return
-    found = (await tx.execute(_LEFT, {"service_id": service_id, "key_type": key_type.value})).first()
+    found = (await tx.execute(_SELECT_AVAILABLE, {"service_id": service_id, "key_type": key_type.value})).first()
     if found is None:  # no such service: the send will say so
         return
     wait = (1 - found.tokens) * WINDOW_SECONDS / found.rate if found.rate > 0 else float(WINDOW_SECONDS)
     raise RateLimited(
-        f"You can send {found.rate:,} times a minute with {_KINDS_OF_KEY[key_type]}. Wait, then send again.",
+        f"You can send {found.rate:,} times a minute with {_KEY_TYPE_NAMES[key_type]}. Wait, then send again.",
         limit=found.rate,
         window_seconds=WINDOW_SECONDS,
         retry_after_seconds=round(max(wait, 0.001), 3),
@@ -70,43 +70,45 @@ async def spend(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
 # The capacity and what has flowed in are read from the service's row, so that a new rate counts at once. The clock is
 # the database's; a row that another call has just changed is read again after it, hence no clock from our side.
 _NOW = "timezone('utc', clock_timestamp())"
-_CAPACITY = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / 3.0) + 1, {LARGEST_BURST})"
-_FLOWN = f"GREATEST(EXTRACT(EPOCH FROM {_NOW} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
-_AVAILABLE = f"LEAST({_CAPACITY}, bucket.tokens + {_FLOWN})"
-_SPEND = text(
+_BUCKET_CAPACITY = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / 3.0) + 1, {MAX_BURST_SENDS})"
+_REFILLED_TOKENS = (
+    f"GREATEST(EXTRACT(EPOCH FROM {_NOW} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
+)
+_AVAILABLE_TOKENS = f"LEAST({_BUCKET_CAPACITY}, bucket.tokens + {_REFILLED_TOKENS})"
+_CONSUME_TOKEN = text(
     f"""
     INSERT INTO rate_buckets AS bucket (service_id, key_type, tokens, refilled_at)
-    SELECT service.id, :key_type, {_CAPACITY} - 1, {_NOW} FROM services AS service WHERE service.id = :service_id
+    SELECT service.id, :key_type, {_BUCKET_CAPACITY} - 1, {_NOW} FROM services AS service WHERE service.id = :service_id
     ON CONFLICT (service_id, key_type) DO UPDATE SET
-        tokens = (SELECT {_AVAILABLE} FROM services AS service WHERE service.id = bucket.service_id) - 1,
+        tokens = (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) - 1,
         refilled_at = {_NOW}
-    WHERE (SELECT {_AVAILABLE} FROM services AS service WHERE service.id = bucket.service_id) >= 1
+    WHERE (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) >= 1
     RETURNING tokens
     """  # noqa: S608 - made of constants
 )
-_LEFT = text(
+_SELECT_AVAILABLE = text(
     f"""
-    SELECT {_AVAILABLE} AS tokens, service.rate_limit AS rate
+    SELECT {_AVAILABLE_TOKENS} AS tokens, service.rate_limit AS rate
     FROM rate_buckets AS bucket JOIN services AS service ON service.id = bucket.service_id
     WHERE bucket.service_id = :service_id AND bucket.key_type = :key_type
     """  # noqa: S608 - made of constants
 )
 
 
-def today() -> date:
+def utc_today() -> date:
     """The day that limits count by."""
     return datetime.now(UTC).date()
 
 
 def resets_at() -> datetime:
     """Next midnight UTC, naive."""
-    return datetime.combine(today() + timedelta(days=1), datetime.min.time())
+    return datetime.combine(utc_today() + timedelta(days=1), datetime.min.time())
 
 
-def limit_of(service: models.Service, kind: str, key_type: str = KeyType.LIVE) -> int:
+def daily_limit(service: models.Service, kind: str, key_type: str = KeyType.LIVE) -> int:
     """Messages a day that a service may send of a kind: a channel's stored name, or texts abroad."""
     if key_type == KeyType.TEST and service.restricted:
-        return LIVE_LIMITS[kind]
+        return LIVE_DAILY_LIMITS[kind]
     limits: dict[str, int] = {
         Channel.EMAIL.value: service.email_message_limit,
         Channel.SMS.value: service.sms_message_limit,
@@ -116,24 +118,24 @@ def limit_of(service: models.Service, kind: str, key_type: str = KeyType.LIVE) -
     return limits[kind]
 
 
-def counted(channel: str, messages: int, international: int = 0) -> dict[str, int]:
+def daily_counts(channel: str, message_count: int, international_count: int = 0) -> dict[str, int]:
     """What so many messages add to the day's counts: texts abroad count a second time under a limit of their own."""
-    counts = {str(channel): messages}
-    if channel == Channel.SMS and international:
-        counts[INTERNATIONAL_SMS] = international
+    counts = {str(channel): message_count}
+    if channel == Channel.SMS and international_count:
+        counts[INTERNATIONAL_SMS] = international_count
     return counts
 
 
-def used_today(service_id: UUID) -> Select[str, int]:
+def select_daily_usage(service_id: UUID) -> Select[str, int]:
     """Kinds and counts of today, for whoever reads them along with other things."""
     return select(models.DailyUsage.kind, models.DailyUsage.count).where(
-        models.DailyUsage.service_id == service_id, models.DailyUsage.day == today()
+        models.DailyUsage.service_id == service_id, models.DailyUsage.day == utc_today()
     )
 
 
-async def used(tx: AsyncSession, service_id: UUID) -> dict[str, int]:
+async def load_daily_usage(tx: AsyncSession, service_id: UUID) -> dict[str, int]:
     """What has been counted today, by kind; a kind without any is left out."""
-    return dict((await tx.execute(used_today(service_id))).all())
+    return dict((await tx.execute(select_daily_usage(service_id))).all())
 
 
 def check(
@@ -141,13 +143,13 @@ def check(
 ) -> list[DailyLimitExceeded]:
     """Which limits `counts` more messages would pass, from what is used already."""
     return [
-        _exceeded(kind, limit_of(service, kind, key_type), used.get(kind, 0), count)
+        _daily_limit_error(kind, daily_limit(service, kind, key_type), used.get(kind, 0), count)
         for kind, count in sorted(counts.items())
-        if count and used.get(kind, 0) + count > limit_of(service, kind, key_type)
+        if count and used.get(kind, 0) + count > daily_limit(service, kind, key_type)
     ]
 
 
-async def take(
+async def add_daily_usage(
     tx: AsyncSession, service: models.Service, counts: Mapping[str, int], key_type: str = KeyType.LIVE
 ) -> None:
     """Count messages of today, for good if the transaction commits; raises `DailyLimitExceeded` past a limit.
@@ -158,23 +160,27 @@ async def take(
     if not wanted:
         return
     if key_type == KeyType.TEST:
-        refuse(check(service, wanted, await used(tx, service.id), key_type))
+        raise_problems(check(service, wanted, await load_daily_usage(tx, service.id), key_type))
         return
-    totals = await _add(tx, service.id, wanted)
+    totals = await _increment_usage(tx, service.id, wanted)
     before = {kind: total - wanted[kind] for kind, total in totals.items()}
-    refuse(check(service, wanted, before, key_type))
+    raise_problems(check(service, wanted, before, key_type))
 
 
-async def reserve(
+async def lock_remaining(
     tx: AsyncSession, service: models.Service, kinds: Iterable[str], key_type: str = KeyType.LIVE
 ) -> dict[str, int]:
     """Lock the day's counts, and tell how many messages of each kind are left; `take` them in the same transaction."""
     wanted = dict.fromkeys(sorted(kinds), 0)
-    totals = await used(tx, service.id) if key_type == KeyType.TEST else await _add(tx, service.id, wanted)
-    return {kind: max(limit_of(service, kind, key_type) - totals.get(kind, 0), 0) for kind in wanted}
+    totals = (
+        await load_daily_usage(tx, service.id)
+        if key_type == KeyType.TEST
+        else await _increment_usage(tx, service.id, wanted)
+    )
+    return {kind: max(daily_limit(service, kind, key_type) - totals.get(kind, 0), 0) for kind in wanted}
 
 
-async def release(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int], day: date) -> None:
+async def subtract_daily_usage(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int], day: date) -> None:
     """Give back what cancelled messages had used of a day."""
     for kind, count in sorted(counts.items()):
         row = await tx.get(models.DailyUsage, (service_id, day, kind), with_for_update=True)
@@ -183,7 +189,7 @@ async def release(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int],
     await tx.flush()
 
 
-_ADD = text(
+_ADD_USAGE = text(
     """
     INSERT INTO daily_usage AS usage (service_id, day, kind, count)
     SELECT :service_id, :day, kind, count
@@ -195,16 +201,16 @@ _ADD = text(
 )
 
 
-async def _add(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int]) -> dict[str, int]:
+async def _increment_usage(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int]) -> dict[str, int]:
     """Add to the counts of today, in the order given, and answer the new ones."""
-    values = {"service_id": service_id, "day": today(), "kinds": list(counts), "counts": list(counts.values())}
-    return dict((await tx.execute(_ADD, values)).all())
+    values = {"service_id": service_id, "day": utc_today(), "kinds": list(counts), "counts": list(counts.values())}
+    return dict((await tx.execute(_ADD_USAGE, values)).all())
 
 
-def _exceeded(kind: str, limit: int, used: int, requested: int) -> DailyLimitExceeded:
+def _daily_limit_error(kind: str, limit: int, used: int, requested: int) -> DailyLimitExceeded:
     international = kind == INTERNATIONAL_SMS
     channel = Channel.SMS if international else _CHANNELS[kind]
-    name = f"{_NAMES[channel]} to other countries" if international else _NAMES[channel]
+    name = f"{_CHANNEL_NAMES[channel]} to other countries" if international else _CHANNEL_NAMES[channel]
     return DailyLimitExceeded(
         f"The service can send {limit:,} {name} a day and has sent {used:,} today.",
         channel=channel,

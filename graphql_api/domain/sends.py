@@ -11,11 +11,11 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import messages
 from graphql_api.domain import audiences, senders, sending_limits
-from graphql_api.domain.notification_rows import Sending
+from graphql_api.domain.notification_rows import SharedFields
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, KeyType, Postage, ServiceFeature, ServicePermission, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, NotFound
-from graphql_api.recipients.lists import Permits
+from graphql_api.recipients.lists import AllowedDestinations
 
 if TYPE_CHECKING:
     from uuid import UUID
@@ -25,17 +25,17 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
     from graphql_api.domain.audiences import Audience
 
-PERMISSIONS = {
+PERMISSION_BY_CHANNEL = {
     Channel.SMS: ServicePermission.SEND_TEXTS,
     Channel.EMAIL: ServicePermission.SEND_EMAILS,
     Channel.LETTER: ServicePermission.SEND_LETTERS,
 }
-CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_NAMES = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel.LETTER: "letters"}
+CHANNEL_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
+_CHANNEL_NAMES = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel.LETTER: "letters"}
 
 
 @dataclass(frozen=True, slots=True)
-class Prepared:
+class PreparedSend:
     """Everything that checks and writes of one call need to know, read once."""
 
     service: models.Service
@@ -44,24 +44,24 @@ class Prepared:
     key_type: KeyType
     "The kind of key that messages count as; LIVE for a person's."
     features: frozenset[str]
-    used: dict[str, int]
+    daily_usage: dict[str, int]
     "Counted today, by kind."
-    sender: str | None
+    default_sender: str | None
     audience: Audience
-    content: messages.Template
+    content: messages.CompiledTemplate
 
     @property
-    def permits(self) -> Permits:
+    def recipient_permissions(self) -> AllowedDestinations:
         """What the service may do with recipients."""
-        return Permits(
+        return AllowedDestinations(
             international_sms=ServiceFeature.INTERNATIONAL_SMS in self.features,
             landlines=ServiceFeature.SMS_TO_UK_LANDLINES in self.features,
             international_letters=ServiceFeature.INTERNATIONAL_LETTERS in self.features,
         )
 
-    def sending(self, actor: Actor, *, postage: Postage | None = None) -> Sending:
+    def shared_fields(self, actor: Actor, *, postage: Postage | None = None) -> SharedFields:
         """What the rows of single messages have in common."""
-        return Sending(
+        return SharedFields(
             service_id=self.service.id,
             template_id=self.template.id,
             template_version=self.template.version,
@@ -70,12 +70,12 @@ class Prepared:
             key_type=self.key_type,
             api_key_id=actor.api_key_id,
             created_by_id=None if actor.api_key_id else actor.user_id,
-            reply_to_text=self.sender,
+            reply_to_text=self.default_sender,
             postage=postage or (Postage(self.template.postage) if self.template.postage else None),
         )
 
 
-async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, template_id: UUID) -> Prepared:
+async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, template_id: UUID) -> PreparedSend:
     """Find what a send is made of, in three statements (four where not everyone may be sent to), and refuse at once.
 
     A refusal here leaves nothing else to check: no such service or template, closed, no permission, a channel that is
@@ -84,34 +84,36 @@ async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, te
     service_id = service_id or actor.key_service_id
     if service_id is None:
         raise Invalid("Say which service sends.", "service_id", code=UserErrorCode.REQUIRED)
-    service = await visibility.find(tx, actor, models.Service, service_id, "service_id")
-    template = await visibility.find(tx, actor, models.Template, template_id, "template_id")
+    service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id")
+    template = await visibility.find_visible(tx, actor, models.Template, template_id, "template_id")
     if template.service_id != service.id:
         # Another service's template, which the caller may well see: for this service there is none.
         raise NotFound(template_id, "template_id")
-    channel = CHANNELS[template.template_type]
-    actor.require(PERMISSIONS[channel], service.id, "service_id")
+    channel = CHANNEL_BY_VALUE[template.template_type]
+    actor.require(PERMISSION_BY_CHANNEL[channel], service.id, "service_id")
     require_active(service)
     key_type = actor.key_type or KeyType.LIVE
-    features, used, sender = await _facts(tx, service, template)
-    _check(service, template, channel, actor.key_type, features)
-    return Prepared(
+    features, used, sender = await _load_features_usage_and_sender(tx, service, template)
+    _require_sendable(service, template, channel, actor.key_type, features)
+    return PreparedSend(
         service=service,
         template=template,
         channel=channel,
         key_type=key_type,
         features=features,
-        used=used,
-        sender=sender,
-        audience=await audiences.of(tx, service, channel, actor.key_type),
-        content=content_of(service, template),
+        daily_usage=used,
+        default_sender=sender,
+        audience=await audiences.load_audience(tx, service, channel, actor.key_type),
+        content=parse_content(service, template),
     )
 
 
-def content_of(service: models.Service, template: models.Template | models.TemplateHistory) -> messages.Template:
+def parse_content(
+    service: models.Service, template: models.Template | models.TemplateHistory
+) -> messages.CompiledTemplate:
     """A template cut at its placeholders, with the service's name in front where its texts begin with that."""
-    return messages.Template(
-        CHANNELS[template.template_type],
+    return messages.CompiledTemplate(
+        CHANNEL_BY_VALUE[template.template_type],
         subject=template.subject,
         body=template.content,
         prefix=service.name if service.prefix_sms else None,
@@ -120,23 +122,23 @@ def content_of(service: models.Service, template: models.Template | models.Templ
     )
 
 
-async def _facts(
+async def _load_features_usage_and_sender(
     tx: AsyncSession, service: models.Service, template: models.Template
 ) -> tuple[frozenset[str], dict[str, int], str | None]:
     """Features, today's counts and the default sender, in one statement."""
-    used = sending_limits.used_today(service.id).subquery()
+    used = sending_limits.select_daily_usage(service.id).subquery()
     statement = select(
         select(func.array_agg(models.ServiceFeature.permission))
         .where(models.ServiceFeature.service_id == service.id)
         .scalar_subquery(),
         select(func.jsonb_object_agg(used.c.kind, used.c["count"])).scalar_subquery(),
-        senders.default(template.template_type, service.id, template.service_letter_contact_id),
+        senders.select_default(template.template_type, service.id, template.service_letter_contact_id),
     )
     features, counts, sender = (await tx.execute(statement)).one()
     return frozenset(features or ()), counts or {}, sender
 
 
-def _check(
+def _require_sendable(
     service: models.Service,
     template: models.Template,
     channel: Channel,
@@ -144,7 +146,7 @@ def _check(
     features: frozenset[str],
 ) -> None:
     if channel.value not in features:
-        message = f"The service cannot send {_NAMES[channel]}: they are not switched on."
+        message = f"The service cannot send {_CHANNEL_NAMES[channel]}: they are not switched on."
         raise Invalid(message, "template_id", code=UserErrorCode.CHANNEL_NOT_ENABLED)
     if template.archived:
         raise IllegalState(

@@ -22,10 +22,10 @@ from graphql_api.domain import (
     organisations,
     versions,
 )
-from graphql_api.domain.billing_details import details_of, wrong_details
+from graphql_api.domain.billing_details import billing_columns, validate_details
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import JobStatus, OrganisationType, ServiceFeature, ServicePermission, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, Forbidden, Invalid, refuse
+from graphql_api.errors import AlreadyExists, DomainError, Forbidden, Invalid, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -35,10 +35,10 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-TRIAL_LIMITS = {"email_message_limit": 50, "sms_message_limit": 50, "letter_message_limit": 50}
-TRIAL_LIMIT_ABROAD = 100
-WITHOUT_TEXTS_IN_TRIAL = frozenset({OrganisationType.NHS_GP, OrganisationType.NHS_NOTIFY})
-FEATURES = (
+TRIAL_DAILY_LIMITS = {"email_message_limit": 50, "sms_message_limit": 50, "letter_message_limit": 50}
+TRIAL_DAILY_LIMIT_INTERNATIONAL_SMS = 100
+TYPES_WITHOUT_TRIAL_SMS = frozenset({OrganisationType.NHS_GP, OrganisationType.NHS_NOTIFY})
+DEFAULT_FEATURES = (
     ServiceFeature.EMAIL,
     ServiceFeature.SMS,
     ServiceFeature.LETTER,
@@ -47,13 +47,13 @@ FEATURES = (
 )
 """What is switched on for a new service."""
 
-SMS_SENDER = "GOVUK"
+DEFAULT_SMS_SENDER = "GOVUK"
 """Whom texts of a new service come from."""
 
-FOR_ADMINS = ("organisation_type", "notes", "billing_details")
-PLAIN = ("prefix_sms", "confirmed_email_sender_name", "confirmed_unique", "consent_to_research", "notes")
-_VOLUMES = ("sms", "email", "letter")
-_LARGEST = 2**31 - 1
+ADMIN_ONLY_FIELDS = ("organisation_type", "notes", "billing_details")
+COPIED_FIELDS = ("prefix_sms", "confirmed_email_sender_name", "confirmed_unique", "consent_to_research", "notes")
+_VOLUME_CHANNELS = ("sms", "email", "letter")
+_MAX_VOLUME = 2**31 - 1
 
 
 async def create(
@@ -69,17 +69,17 @@ async def create(
     Without an organisation given, it belongs to the one that owns the domain of the creator's address.
     """
     user = await tx.get_one(models.User, actor.require_person())
-    organisation = await _owner(tx, actor, user, organisation_id)
-    refuse([*checks.name(name, "name"), *await _taken(tx, actor, name, None)])
+    organisation = await _find_organisation(tx, actor, user, organisation_id)
+    raise_problems([*checks.public_name(name, "name"), *await _name_conflicts(tx, actor, name, None)])
     kind = organisation.organisation_type if organisation else organisation_type
     service = models.Service(
         name=name.strip(),
-        **_addressed(name, None),
-        **TRIAL_LIMITS | ({"sms_message_limit": 0} if kind in WITHOUT_TEXTS_IN_TRIAL else {}),
-        international_sms_message_limit=TRIAL_LIMIT_ABROAD,
+        **_name_columns(name, None),
+        **TRIAL_DAILY_LIMITS | ({"sms_message_limit": 0} if kind in TYPES_WITHOUT_TRIAL_SMS else {}),
+        international_sms_message_limit=TRIAL_DAILY_LIMIT_INTERNATIONAL_SMS,
         organisation_id=organisation.id if organisation else None,
         organisation_type=kind,
-        crown=await organisations.crown_of(tx, kind, organisation.crown if organisation else None),
+        crown=await organisations.resolve_crown(tx, kind, organisation.crown if organisation else None),
         created_by_id=user.id,
         count_as_live=not user.platform_admin,
     )
@@ -89,13 +89,13 @@ async def create(
         [
             service.snapshot(),
             models.ServiceMembership(user_id=user.id, service_id=service.id),
-            models.SmsSender(service_id=service.id, sms_sender=SMS_SENDER),
-            *(models.ServiceFeature(service_id=service.id, permission=feature) for feature in FEATURES),
+            models.SmsSender(service_id=service.id, sms_sender=DEFAULT_SMS_SENDER),
+            *(models.ServiceFeature(service_id=service.id, permission=feature) for feature in DEFAULT_FEATURES),
             *(
                 models.ServiceMemberPermission(service_id=service.id, user_id=user.id, permission=permission)
                 for permission in ServicePermission
             ),
-            *await _brands(tx, service, organisation, user),
+            *await _branding_rows(tx, service, organisation, user),
         ]
     )
     await tx.flush()
@@ -112,19 +112,19 @@ async def update(
     expected_version: int | None = None,
 ) -> models.Service:
     """Change the settings that are given; a change that changes nothing makes no version."""
-    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
-    if not actor.platform_wide and any(field in changes for field in FOR_ADMINS):
+    if not actor.platform_wide and any(field in changes for field in ADMIN_ONLY_FIELDS):
         raise Forbidden(PLATFORM_ADMIN)
     require_active(service)
-    versions.expect(service, expected_version)
-    problems: list[DomainError] = [*_wrong(changes)]
+    versions.require_version(service, expected_version)
+    problems: list[DomainError] = [*_validate(changes)]
     if changes.get("name"):
-        problems += await _taken(tx, actor, changes["name"], service)
-    refuse(problems)
+        problems += await _name_conflicts(tx, actor, changes["name"], service)
+    raise_problems(problems)
     kind_before = service.organisation_type
-    if versions.change(service, await _values(tx, service, changes)):
-        tx.add(versions.raised(service))
+    if versions.apply_changes(service, await _changed_columns(tx, service, changes)):
+        tx.add(versions.increment(service))
         await tx.flush()
         if service.organisation_type != kind_before:
             await allowances.reset(tx, [service.id], service.organisation_type)
@@ -136,7 +136,7 @@ async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models
 
     A second call changes nothing. A live service is closed by platform admins only.
     """
-    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
     if not service.restricted and not actor.platform_wide:
         raise Forbidden(PLATFORM_ADMIN, "Only a platform admin may archive a live service.")
@@ -144,8 +144,8 @@ async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models
         return service
     now = models.utcnow()
     name = checks.archived_name(service.name, now)
-    versions.change(service, {"name": name, "active": False, **_addressed(name, None)})
-    tx.add(versions.raised(service, now))
+    versions.apply_changes(service, {"name": name, "active": False, **_name_columns(name, None)})
+    tx.add(versions.increment(service, now))
     await _archive_templates(tx, service.id)
     await _expire_keys(tx, actor, service.id)
     await tx.execute(
@@ -157,21 +157,23 @@ async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models
     return service
 
 
-async def _owner(
+async def _find_organisation(
     tx: AsyncSession, actor: Actor, user: models.User, organisation_id: UUID | None
 ) -> models.Organisation | None:
     """The organisation of a new service; one that is named must be the creator's, unless a platform admin names it."""
-    by_domain = await organisations.of_address(tx, user.email_address)
+    by_domain = await organisations.find_by_email_domain(tx, user.email_address)
     if organisation_id is None or (by_domain and by_domain.id == organisation_id):
         return by_domain
-    organisation = await visibility.find(tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True)
+    organisation = await visibility.find_visible(
+        tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True
+    )
     if not actor.platform_wide and organisation_id not in actor.organisation_ids:
         raise Forbidden(PLATFORM_ADMIN, "Only its members and platform admins may add a service to an organisation.")
     organisations.require_active(organisation)
     return organisation
 
 
-async def _brands(
+async def _branding_rows(
     tx: AsyncSession, service: models.Service, organisation: models.Organisation | None, user: models.User
 ) -> list[models.Model]:
     """The branding of the organisation, else the NHS's for a service of the NHS."""
@@ -180,7 +182,7 @@ async def _brands(
     if organisation:
         email, letter = organisation.email_branding_id, organisation.letter_branding_id
     elif service.organisation_type in brandings.NHS_TYPES or brandings.is_nhs_address(user.email_address):
-        email, letter = await brandings.nhs(tx)
+        email, letter = await brandings.find_nhs_brandings(tx)
     rows: list[models.Model] = []
     if email:
         rows.append(models.ServiceEmailBranding(service_id=service.id, email_branding_id=email))
@@ -189,44 +191,46 @@ async def _brands(
     return rows
 
 
-def _addressed(name: str, sender_name: str | None) -> dict[str, str]:
+def _name_columns(name: str, sender_name: str | None) -> dict[str, str]:
     """What follows from a service's name: its form in which it is unique, and the address that its emails come from."""
     return {
         "normalised_service_name": names.local_part(name),
-        "email_sender_local_part": names.local_part(sender_name or name)[: checks.LONGEST],
+        "email_sender_local_part": names.local_part(sender_name or name)[: checks.MAX_TEXT_CHARACTERS],
     }
 
 
-async def _taken(tx: AsyncSession, actor: Actor, name: str, own: models.Service | None) -> list[DomainError]:
+async def _name_conflicts(
+    tx: AsyncSession, actor: Actor, name: str, service: models.Service | None
+) -> list[DomainError]:
     """Another service with the name, or one that the same address would belong to."""
     if not is_storable(name):
         return []
     row = models.Service
     found = select(row.id).where(or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name)))
-    holder_id = await tx.scalar(found.where(row.id != own.id) if own else found)
+    holder_id = await tx.scalar(found.where(row.id != service.id) if service else found)
     if holder_id is None:
         return []
-    holder = await conflicting_rows.seen(tx, actor, row, holder_id)
+    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
     return [AlreadyExists("Another service has this name, or nearly.", "name", existing=holder)]
 
 
-def _wrong(changes: Mapping[str, Any]) -> Iterator[Invalid]:
+def _validate(changes: Mapping[str, Any]) -> Iterator[Invalid]:
     if "name" in changes:
-        yield from checks.name(changes["name"], "name")
+        yield from checks.public_name(changes["name"], "name")
     if changes.get("custom_email_sender_name") is not None:
-        yield from checks.name(changes["custom_email_sender_name"], "custom_email_sender_name")
-    yield from checks.text(changes.get("contact_link"), "contact_link")
-    yield from checks.text(changes.get("notes"), "notes", longest=None)
+        yield from checks.public_name(changes["custom_email_sender_name"], "custom_email_sender_name")
+    yield from checks.optional_text(changes.get("contact_link"), "contact_link")
+    yield from checks.optional_text(changes.get("notes"), "notes", max_characters=None)
     for name in ("prefix_sms", "confirmed_unique"):
         if name in changes:
-            yield from checks.given(changes[name], name)
+            yield from checks.not_null(changes[name], name)
     for name, volume in (changes.get("volumes") or {}).items():
-        if volume is not None and not 0 <= volume <= _LARGEST:
+        if volume is not None and not 0 <= volume <= _MAX_VOLUME:
             yield Invalid("Enter a number from 0.", "volumes", name, code=UserErrorCode.OUT_OF_RANGE)
-    yield from wrong_details(changes.get("billing_details"))
+    yield from validate_details(changes.get("billing_details"))
 
 
-async def _values(tx: AsyncSession, service: models.Service, changes: Mapping[str, Any]) -> dict[str, Any]:
+async def _changed_columns(tx: AsyncSession, service: models.Service, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The columns that the changes come to; a new name is not yet said to be unique, a sender name set is confirmed."""
     values: dict[str, Any] = {}
     if "name" in changes:
@@ -238,17 +242,17 @@ async def _values(tx: AsyncSession, service: models.Service, changes: Mapping[st
         values["confirmed_email_sender_name"] = True
     if "name" in changes or "custom_email_sender_name" in changes:
         sender_name = values.get("custom_email_sender_name", service.custom_email_sender_name)
-        values |= _addressed(values.get("name", service.name), sender_name)
+        values |= _name_columns(values.get("name", service.name), sender_name)
     if "contact_link" in changes:
         values["contact_link"] = (changes["contact_link"] or "").strip() or None
     if "volumes" in changes:
-        values |= {f"volume_{name}": (changes["volumes"] or {}).get(name) for name in _VOLUMES}
+        values |= {f"volume_{name}": (changes["volumes"] or {}).get(name) for name in _VOLUME_CHANNELS}
     if "billing_details" in changes:
-        values |= details_of(changes["billing_details"])
+        values |= billing_columns(changes["billing_details"])
     if "organisation_type" in changes:
         kind = changes["organisation_type"]
-        values |= {"organisation_type": kind, "crown": await organisations.crown_of(tx, kind, service.crown)}
-    return values | {name: changes[name] for name in PLAIN if name in changes}
+        values |= {"organisation_type": kind, "crown": await organisations.resolve_crown(tx, kind, service.crown)}
+    return values | {name: changes[name] for name in COPIED_FIELDS if name in changes}
 
 
 async def _archive_templates(tx: AsyncSession, service_id: UUID) -> None:
@@ -257,7 +261,7 @@ async def _archive_templates(tx: AsyncSession, service_id: UUID) -> None:
     # Somebody may be saving one: their version comes before ours.
     for template in await tx.scalars(current.with_for_update(key_share=True)):
         template.archived = True
-        tx.add(versions.raised(template))
+        tx.add(versions.increment(template))
 
 
 async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
@@ -269,6 +273,6 @@ async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None
         .order_by(key.id)
         .with_for_update(of=key, key_share=True)
     )
-    for_notify = await notify_compatibility.notify(tx)
+    for_notify = await notify_compatibility.is_enabled(tx)
     for live_key, its_lifetime in found:
         api_keys.expire(tx, actor, live_key, its_lifetime, for_notify=for_notify)

@@ -31,15 +31,15 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
-    from graphql_api.domain.challenges import Challenge, Transactions
+    from graphql_api.domain.challenges import Challenge, TransactionFactory
 
-LIFE = timedelta(hours=20)
-MOST_FAILURES = 10
-REFUSED_AFTER = 0.25
+SESSION_LIFETIME = timedelta(hours=20)
+MAX_FAILED_LOGINS = 10
+MIN_FAILURE_SECONDS = 0.25
 """Seconds that a refusal takes at least, so that its time does not tell what was wrong."""
-LOOKED_BACK = timedelta(hours=24)
+CODE_LOOKBACK = timedelta(hours=24)
 """How long a code can still be told to have expired."""
-PROOFS = {AuthType.SMS: "sms_code", AuthType.EMAIL: "email_token"}
+PROOF_ARGUMENT_BY_METHOD = {AuthType.SMS: "sms_code", AuthType.EMAIL: "email_token"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,74 +51,74 @@ class SignedIn:
     token: str
 
 
-async def sign_in(transaction: Transactions, *, email_address: str, password: str, signer: Signer) -> Challenge:
+async def sign_in(transaction: TransactionFactory, *, email_address: str, password: str, signer: Signer) -> Challenge:
     """Check a password, and send what the second step wants.
 
     A wrong address and a wrong password get the same answer after the same time. A locked account goes on to the
     second step, which refuses everything.
     """
     began = time.monotonic()
-    user = await _known(transaction, email_address)
+    user = await _find_user(transaction, email_address)
     right = await crypto.verify_password(
         password if is_storable(password) else "", None if user is None else user.password
     )
     if user is None or not right:
         async with transaction() as tx:
-            await tx.execute(_failed(user.id if user else uuid4()))
-        operation_stats.hold(began + REFUSED_AFTER)
+            await tx.execute(_count_failed_login(user.id if user else uuid4()))
+        operation_stats.delay_response(began + MIN_FAILURE_SECONDS)
         raise Invalid("The email address or the password is wrong.", code=UserErrorCode.CREDENTIALS_WRONG)
-    locked = user.failed_login_count >= MOST_FAILURES
+    locked = user.failed_login_count >= MAX_FAILED_LOGINS
     if user.state != "active":
         if not locked:
             async with transaction() as tx:
-                await challenges.ask_to_confirm(tx, user, signer=signer)
+                await challenges.send_confirmation_link(tx, user, signer=signer)
         message = "Your email address is not confirmed yet: follow the link that we have sent to it."
         raise IllegalState(message, current=user.state.upper(), allowed=["ACTIVE"])
-    return await challenges.begin(transaction, user, signer=signer, silently=locked)
+    return await challenges.begin(transaction, user, signer=signer, suppress_message=locked)
 
 
 async def complete_sign_in(
-    transaction: Transactions, *, challenge_token: str, proof: Mapping[str, str], signer: Signer
+    transaction: TransactionFactory, *, challenge_token: str, proof: Mapping[str, str], signer: Signer
 ) -> SignedIn:
     """Check a code or the token of a link, and begin a session; the person's other sessions end.
 
     Every try counts as a failure until it turns out right, so that no more than ten can run side by side.
     """
     began = time.monotonic()
-    user_id, method = challenges.read(signer, challenge_token)
-    name = PROOFS[method]
+    user_id, method = challenges.verify_token(signer, challenge_token)
+    name = PROOF_ARGUMENT_BY_METHOD[method]
     if name not in proof:
         wanted = "the code that was sent by text message" if method is AuthType.SMS else "the token of the emailed link"
         raise Invalid(f"This challenge wants {wanted}.", "proof")
     async with transaction() as tx:
         counted = await tx.scalar(
-            _failed(user_id)
-            .where(models.User.failed_login_count < MOST_FAILURES, models.User.state != "inactive")
+            _count_failed_login(user_id)
+            .where(models.User.failed_login_count < MAX_FAILED_LOGINS, models.User.state != "inactive")
             .returning(models.User.id)
         )
-        codes = await _codes(tx, user_id, challenges.CODE_TYPES[method])
-    code = await _fitting(codes, proof[name].strip())
+        codes = await _recent_codes(tx, user_id, challenges.CODE_TYPE_BY_METHOD[method])
+    code = await _find_matching_code(codes, proof[name].strip())
     if code is None or counted is None:
-        operation_stats.hold(began + REFUSED_AFTER)
+        operation_stats.delay_response(began + MIN_FAILURE_SECONDS)
         message = (
             "This is not the code that we sent." if method is AuthType.SMS else "This is not the link that we sent."
         )
         raise Invalid(message, "proof", name, code=UserErrorCode.CODE_WRONG)
     async with transaction() as tx:
         user = await tx.get_one(models.User, user_id, with_for_update=True)
-        if code.id not in await _use_up(tx, user_id):
-            raise challenges.too_late("proof", name)
+        if code.id not in await _use_live_codes(tx, user_id):
+            raise challenges.expired_error("proof", name)
         session = await start(tx, user)
         if method is AuthType.EMAIL:
             user.email_access_validated_at = session.created_at
-    return SignedIn(user, session, tokens.of_session(signer, user.id, session.id))
+    return SignedIn(user, session, tokens.create_session_token(signer, user.id, session.id))
 
 
 async def start(tx: AsyncSession, user: models.User) -> models.Session:
     """Begin a session for somebody who has proved who they are; their others end, and they are no longer pending."""
     now = models.utcnow()
     await tx.execute(delete(models.Session).where(models.Session.user_id == user.id))
-    session = models.Session(user_id=user.id, created_at=now, last_used_at=now, expires_at=now + LIFE)
+    session = models.Session(user_id=user.id, created_at=now, last_used_at=now, expires_at=now + SESSION_LIFETIME)
     user.state = "active"
     user.current_session_id, user.logged_in_at, user.failed_login_count = session.id, now, 0
     tx.add(session)
@@ -133,7 +133,7 @@ async def sign_out(tx: AsyncSession, actor: Actor) -> None:
     await tx.execute(update(models.User).where(models.User.id == user_id).values(current_session_id=None))
 
 
-async def _known(transaction: Transactions, email_address: str) -> models.User | None:
+async def _find_user(transaction: TransactionFactory, email_address: str) -> models.User | None:
     """The person with an address, and the hash of their password; nobody who was archived."""
     address = email_addresses.normalise(email_address) if is_storable(email_address) else ""
     async with transaction() as tx:
@@ -145,36 +145,36 @@ async def _known(transaction: Transactions, email_address: str) -> models.User |
     return found
 
 
-def _failed(user_id: UUID) -> Update:
+def _count_failed_login(user_id: UUID) -> Update:
     """Count a failure."""
     user = models.User
     counted = {"failed_login_count": user.failed_login_count + 1, "updated_at": user.updated_at}
     return update(user).where(user.id == user_id).values(counted).execution_options(synchronize_session=False)
 
 
-async def _codes(tx: AsyncSession, user_id: UUID, code_type: str) -> Sequence[models.VerifyCode]:
+async def _recent_codes(tx: AsyncSession, user_id: UUID, code_type: str) -> Sequence[models.VerifyCode]:
     """The latest codes of a person, used and expired ones too, as many as can be live."""
     code = models.VerifyCode
-    since = models.utcnow() - LOOKED_BACK
+    since = models.utcnow() - CODE_LOOKBACK
     found = await tx.scalars(
         select(code)
         .where(code.user_id == user_id, code.code_type == code_type, code.created_at > since)
         .order_by(code.created_at.desc())
-        .limit(challenges.MOST_LIVE)
+        .limit(challenges.MAX_LIVE_CODES)
     )
     return found.all()
 
 
-async def _fitting(codes: Sequence[models.VerifyCode], given: str) -> models.VerifyCode | None:
+async def _find_matching_code(codes: Sequence[models.VerifyCode], submitted: str) -> models.VerifyCode | None:
     """The code that was given; all are tried, and one where there is none, so that time tells nothing."""
-    given = given if is_storable(given) else ""
-    fits = [await crypto.verify_password(given, code.code) for code in codes]
+    submitted = submitted if is_storable(submitted) else ""
+    fits = [await crypto.verify_password(submitted, code.code) for code in codes]
     if not codes:
-        await crypto.verify_password(given, None)
+        await crypto.verify_password(submitted, None)
     return next((code for code, right in zip(codes, fits, strict=True) if right), None)
 
 
-async def _use_up(tx: AsyncSession, user_id: UUID) -> set[UUID]:
+async def _use_live_codes(tx: AsyncSession, user_id: UUID) -> set[UUID]:
     """Use every live code of a person; answers which they were."""
     code = models.VerifyCode
     used = await tx.scalars(

@@ -14,7 +14,7 @@ from graphql_api.content import messages
 from graphql_api.domain import checks, domain_errors, idempotency, versions
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
-from graphql_api.errors import DomainError, IllegalState, Invalid, refuse
+from graphql_api.errors import DomainError, IllegalState, Invalid, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 CURRENT, ARCHIVED = "CURRENT", "ARCHIVED"
 UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
 
-COLUMNS = {
+COLUMN_BY_FIELD = {
     "subject": "subject",
     "body": "content",
     "has_unsubscribe_link": "has_unsubscribe_link",
@@ -37,8 +37,8 @@ COLUMNS = {
 }
 """Columns by the names of the arguments."""
 
-_CAN_BE_CLEARED = ("welsh_subject", "welsh_body")
-_NEW: dict[Channel, dict[str, Any]] = {
+_CLEARABLE_FIELDS = ("welsh_subject", "welsh_body")
+_DEFAULT_FIELDS: dict[Channel, dict[str, Any]] = {
     Channel.EMAIL: {"has_unsubscribe_link": False},
     Channel.SMS: {},
     Channel.LETTER: {"postage": Postage.SECOND, "languages": LetterLanguages.ENGLISH},
@@ -48,14 +48,14 @@ _NEW: dict[Channel, dict[str, Any]] = {
 
 _CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
 _LANGUAGES: dict[str, LetterLanguages] = {languages.value: languages for languages in LetterLanguages}
-_NAMES = {
+_TEMPLATE_KIND_NAMES = {
     Channel.EMAIL: "an email template",
     Channel.SMS: "a text message template",
     Channel.LETTER: "a letter template",
 }
 
 
-class Saved(NamedTuple):
+class SavedTemplate(NamedTuple):
     """A template after a save: whether anything differed, and which placeholders came and went."""
 
     template: models.Template
@@ -76,28 +76,30 @@ async def create(
 ) -> models.Template:
     """Add a template to a service, with its first version; `content` holds the fields of its channel."""
     # Locked, for it may be about to close.
-    service = await visibility.find(tx, actor, models.Service, service_id, "service_id", lock=True)
+    service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, service.id, "service_id")
     user_id = actor.require_person()
     asked = {"service_id": service_id, "name": name, "channel": channel, "content": content}
     call = await idempotency.begin(tx, actor, "createTemplate", idempotency_key, asked)
-    if call.answer is not None:
-        return await tx.get_one(models.Template, UUID(call.answer["id"]))
+    if call.stored_result is not None:
+        return await tx.get_one(models.Template, UUID(call.stored_result["id"]))
     require_active(service)
-    fields = _tidy(_NEW[channel] | {field: value for field, value in content.items() if value is not None})
-    refuse([*await _unavailable(tx, service_id, channel), *_wrong(channel, name, fields)])
+    fields = _strip_subjects(
+        _DEFAULT_FIELDS[channel] | {field: value for field, value in content.items() if value is not None}
+    )
+    raise_problems([*await _check_channel_enabled(tx, service_id, channel), *_validate(channel, name, fields)])
     template = models.Template(
         service_id=service_id,
         name=name.strip(),
         template_type=channel,
         created_by_id=user_id,
-        **{COLUMNS[field]: value for field, value in fields.items()},
+        **{COLUMN_BY_FIELD[field]: value for field, value in fields.items()},
     )
     tx.add_all([template, template.snapshot()])
     await tx.flush()
     tx.add(models.TemplateRedaction(template_id=template.id, updated_by_id=user_id))
     await tx.flush()
-    await call.finish(tx, {"id": str(template.id)})
+    await call.store_result(tx, {"id": str(template.id)})
     return template
 
 
@@ -109,35 +111,35 @@ async def update(
     changes: Mapping[str, Any],
     channel: Channel | None = None,
     expected_version: int | None = None,
-) -> Saved:
+) -> SavedTemplate:
     """Save a new version; `changes` holds the name and the fields of the template's `channel` that are given."""
-    template, service, user_id = await _of(tx, actor, template_id)
+    template, service, user_id = await _find_for_change(tx, actor, template_id)
     require_active(service, "template_id")
     _require_current(template)
-    versions.expect(template, expected_version)
+    versions.require_version(template, expected_version)
     own = _CHANNELS[template.template_type]
     if channel not in {None, own}:
-        message = f"This is {_NAMES[own]}: its channel cannot change."
+        message = f"This is {_TEMPLATE_KIND_NAMES[own]}: its channel cannot change."
         raise Invalid(message, "content", str(channel), code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
-    given = _tidy({field: value for field, value in changes.items() if field in COLUMNS})
+    given = _strip_subjects({field: value for field, value in changes.items() if field in COLUMN_BY_FIELD})
     name = changes.get("name", template.name)
-    fields = _merged(template, given)
-    refuse(
+    fields = _merge_fields(template, given)
+    raise_problems(
         [
-            *await _unavailable(tx, service.id, own),
-            *_cleared(own, given),
-            *_wrong(own, name, fields),
+            *await _check_channel_enabled(tx, service.id, own),
+            *_check_not_cleared(own, given),
+            *_validate(own, name, fields),
         ]
     )
-    before = placeholders_of(template)
-    values = {"name": name.strip()} | {COLUMNS[field]: value for field, value in fields.items()}
-    if not versions.change(template, values):
-        return Saved(template, False, [], [])
+    before = placeholder_names(template)
+    values = {"name": name.strip()} | {COLUMN_BY_FIELD[field]: value for field, value in fields.items()}
+    if not versions.apply_changes(template, values):
+        return SavedTemplate(template, False, [], [])
     template.created_by_id = user_id
-    tx.add(versions.raised(template))
+    tx.add(versions.increment(template))
     await tx.flush()
-    after = placeholders_of(template)
-    return Saved(
+    after = placeholder_names(template)
+    return SavedTemplate(
         template,
         True,
         [name for key, name in after.items() if key not in before],
@@ -147,13 +149,13 @@ async def update(
 
 async def archive(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models.Template:
     """Take a template out of use and out of its folder, as a version; a second call changes nothing."""
-    template, service, user_id = await _of(tx, actor, template_id)
+    template, service, user_id = await _find_for_change(tx, actor, template_id)
     if template.archived:
         return template
     require_active(service, "template_id")
     template.archived = True
     template.created_by_id = user_id
-    tx.add(versions.raised(template))
+    tx.add(versions.increment(template))
     await tx.execute(delete(models.TemplateFolderEntry).where(models.TemplateFolderEntry.template_id == template_id))
     await tx.flush()
     return template
@@ -161,7 +163,7 @@ async def archive(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> model
 
 async def redact(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models.Template:
     """Hide the personalisation of a template's messages, past ones too, for good; it makes no version."""
-    template, _, user_id = await _of(tx, actor, template_id)
+    template, _, user_id = await _find_for_change(tx, actor, template_id)
     redaction = await tx.get(models.TemplateRedaction, template_id)
     if redaction is None:
         redaction = models.TemplateRedaction(template_id=template_id)
@@ -173,20 +175,22 @@ async def redact(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models
     return template
 
 
-def placeholders_of(template: models.Template) -> dict[str, str]:
+def placeholder_names(template: models.Template) -> dict[str, str]:
     """Names of a template's placeholders as it spells them, by the form in which they are compared."""
-    return messages.Template(
+    return messages.CompiledTemplate(
         _CHANNELS[template.template_type],
         subject=template.subject,
         body=template.content,
         welsh_subject=template.letter_welsh_subject,
         welsh_body=template.letter_welsh_content,
-    ).keys
+    ).names_by_key
 
 
-async def _of(tx: AsyncSession, actor: Actor, template_id: UUID) -> tuple[models.Template, models.Service, UUID]:
+async def _find_for_change(
+    tx: AsyncSession, actor: Actor, template_id: UUID
+) -> tuple[models.Template, models.Service, UUID]:
     """A template to be changed, its service, and who changes it."""
-    template = await visibility.find(tx, actor, models.Template, template_id, "template_id", lock=True)
+    template = await visibility.find_visible(tx, actor, models.Template, template_id, "template_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, template.service_id, "template_id")
     return template, await tx.get_one(models.Service, template.service_id), actor.require_person()
 
@@ -202,7 +206,7 @@ def _require_current(template: models.Template) -> None:
         )
 
 
-async def _unavailable(tx: AsyncSession, service_id: UUID, channel: Channel) -> list[DomainError]:
+async def _check_channel_enabled(tx: AsyncSession, service_id: UUID, channel: Channel) -> list[DomainError]:
     """The channel has to be one of the service's features."""
     row = models.ServiceFeature
     found = await tx.scalar(select(row.permission).where(row.service_id == service_id, row.permission == channel))
@@ -212,30 +216,30 @@ async def _unavailable(tx: AsyncSession, service_id: UUID, channel: Channel) -> 
     return [Invalid(message, "content", channel, code=UserErrorCode.CHANNEL_NOT_ENABLED)]
 
 
-def _tidy(fields: Mapping[str, Any]) -> dict[str, Any]:
+def _strip_subjects(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
         field: value.strip() if field.endswith("subject") and value is not None else value
         for field, value in fields.items()
     }
 
 
-def _merged(template: models.Template, given: Mapping[str, Any]) -> dict[str, Any]:
+def _merge_fields(template: models.Template, changed_fields: Mapping[str, Any]) -> dict[str, Any]:
     """Every field of the template's channel, as it will be; English alone leaves no Welsh behind."""
-    fields: dict[str, Any] = {field: getattr(template, column) for field, column in COLUMNS.items()}
-    fields.update(given)
-    if given.get("languages") is LetterLanguages.ENGLISH:
-        fields |= {field: given.get(field) for field in _CAN_BE_CLEARED}
+    fields: dict[str, Any] = {field: getattr(template, column) for field, column in COLUMN_BY_FIELD.items()}
+    fields.update(changed_fields)
+    if changed_fields.get("languages") is LetterLanguages.ENGLISH:
+        fields |= {field: changed_fields.get(field) for field in _CLEARABLE_FIELDS}
     return fields
 
 
-def _cleared(channel: Channel, given: Mapping[str, Any]) -> Iterator[Invalid]:
+def _check_not_cleared(channel: Channel, changed_fields: Mapping[str, Any]) -> Iterator[Invalid]:
     """Fields that may be changed, not cleared; of texts the content rules tell that they are needed."""
     for field in ("has_unsubscribe_link", "postage", "languages"):
-        if field in given:
-            yield from checks.given(given[field], "content", channel, field)
+        if field in changed_fields:
+            yield from checks.not_null(changed_fields[field], "content", channel, field)
 
 
-def _wrong(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Iterator[DomainError]:
+def _validate(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Iterator[DomainError]:
     found = messages.check_template(
         channel,
         (name or "").strip(),
@@ -247,7 +251,7 @@ def _wrong(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Ite
     )
     for problem in found:
         path = problem.path if problem.path == ("name",) else ("content", channel, *problem.path)
-        yield domain_errors.of_content(replace(problem, path=path))
+        yield domain_errors.from_content_problem(replace(problem, path=path))
     if fields.get("postage") and fields["postage"] not in UK_POSTAGE:
         message = "Choose first class, second class or economy: the others follow from the address."
         yield Invalid(message, "content", channel, "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)

@@ -11,11 +11,11 @@ from sqlalchemy import delete, select
 
 from graphql_api import models
 from graphql_api.domain.recipient_sources import check_file_name, upload_path
-from graphql_api.domain.sends import PERMISSIONS
+from graphql_api.domain.sends import PERMISSION_BY_CHANNEL
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import Forbidden, Invalid, Unauthenticated
 from graphql_api.recipients import csv_files
-from graphql_api.recipients.lists import MOST_ROWS
+from graphql_api.recipients.lists import MAX_ROWS
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterable, AsyncIterator
@@ -23,47 +23,47 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.recipients import Transaction
+    from graphql_api.domain.recipients import TransactionFactory
     from graphql_api.gateways.object_store import Store
 
-KEPT_FOR = timedelta(days=1)
-_READ_AT_ONCE = 2
+UPLOAD_LIFETIME = timedelta(days=1)
+_MAX_CONCURRENT_READS = 2
 """Lists that are held in memory at a time, to be counted."""
 
-_reading = asyncio.Semaphore(_READ_AT_ONCE)
+_read_semaphore = asyncio.Semaphore(_MAX_CONCURRENT_READS)
 
 
 async def receive(
-    transaction: Transaction,
+    transaction: TransactionFactory,
     actor: Actor,
     store: Store,
     *,
-    pieces: AsyncIterable[bytes],
-    most_bytes: int,
+    chunks: AsyncIterable[bytes],
+    max_bytes: int,
     file_name: str | None = None,
 ) -> models.Upload:
     """Keep a list as it comes in, piece by piece, then count its rows; what is refused leaves nothing.
 
     Raises `Invalid`: FILE_TOO_LARGE, FILE_UNREADABLE (with the place of the fault), FILE_EMPTY or TOO_MANY_ROWS.
     """
-    _require(actor)
+    _require_can_send(actor)
     if file_name is not None:
         check_file_name(file_name, "file_name")
     upload_id = uuid4()
     path = upload_path(upload_id)
-    counted = _Counted(pieces, most_bytes)
-    await store.put(path, counted.bytes())
+    counted = _SizeLimitedStream(chunks, max_bytes)
+    await store.put(path, counted.stream())
     try:
-        async with _reading:
+        async with _read_semaphore:
             rows = await asyncio.to_thread(_count_rows, await store.get(path))
         upload = models.Upload(
             id=upload_id,
             user_id=None if actor.api_key_id else actor.user_id,
             api_key_id=actor.api_key_id,
             file_name=file_name,
-            byte_count=counted.total,
+            byte_count=counted.total_bytes,
             row_count=rows,
-            expires_at=models.utcnow() + KEPT_FOR,
+            expires_at=models.utcnow() + UPLOAD_LIFETIME,
         )
         async with transaction() as tx:
             tx.add(upload)
@@ -73,7 +73,7 @@ async def receive(
     return upload
 
 
-async def forget(tx: AsyncSession) -> list[str]:
+async def delete_expired(tx: AsyncSession) -> list[str]:
     """Delete the uploads that have expired; answers the paths of their files, to be deleted after the commit."""
     upload = models.Upload
     expired = (
@@ -83,34 +83,34 @@ async def forget(tx: AsyncSession) -> list[str]:
     return [upload_path(upload_id) for upload_id in gone.scalars()]
 
 
-def _require(actor: Actor) -> None:
+def _require_can_send(actor: Actor) -> None:
     """Refuse whoever could not use a list in any service."""
     if not actor.signed_in:
         raise Unauthenticated
-    if not any(actor.services(permission) for permission in PERMISSIONS.values()):
-        raise Forbidden(next(iter(PERMISSIONS.values())).name)
+    if not any(actor.service_ids(permission) for permission in PERMISSION_BY_CHANNEL.values()):
+        raise Forbidden(next(iter(PERMISSION_BY_CHANNEL.values())).name)
 
 
-class _Counted:
+class _SizeLimitedStream:
     """Pieces, counted as they go by, and refused past the limit."""
 
-    def __init__(self, pieces: AsyncIterable[bytes], most_bytes: int) -> None:
-        self._pieces = pieces
-        self._most_bytes = most_bytes
-        self.total = 0
+    def __init__(self, chunks: AsyncIterable[bytes], max_bytes: int) -> None:
+        self._chunks = chunks
+        self._max_bytes = max_bytes
+        self.total_bytes = 0
 
-    async def bytes(self) -> AsyncIterator[bytes]:
-        async for piece in self._pieces:
-            self.total += len(piece)
-            if self.total > self._most_bytes:
-                raise too_large(self._most_bytes)
+    async def stream(self) -> AsyncIterator[bytes]:
+        async for piece in self._chunks:
+            self.total_bytes += len(piece)
+            if self.total_bytes > self._max_bytes:
+                raise too_large_error(self._max_bytes)
             if piece:
                 yield piece
 
 
-def too_large(most_bytes: int) -> Invalid:
+def too_large_error(max_bytes: int) -> Invalid:
     """What to say of a list that is over the limit."""
-    return Invalid(f"A list can have at most {most_bytes:,} bytes.", code=UserErrorCode.FILE_TOO_LARGE)
+    return Invalid(f"A list can have at most {max_bytes:,} bytes.", code=UserErrorCode.FILE_TOO_LARGE)
 
 
 def _count_rows(content: bytes) -> int:
@@ -123,8 +123,8 @@ def _count_rows(content: bytes) -> int:
             count += 1
             if any(record):
                 last = count
-            if last > MOST_ROWS:
-                message = f"A list can have at most {MOST_ROWS:,} rows."
+            if last > MAX_ROWS:
+                message = f"A list can have at most {MAX_ROWS:,} rows."
                 raise Invalid(message, code=UserErrorCode.TOO_MANY_ROWS)
     except csv_files.FileError as error:
         raise Invalid(error.message, code=error.code) from error

@@ -19,9 +19,9 @@ from graphql_api.domain import (
     passwords,
     platform_messages,
 )
-from graphql_api.domain.platform_messages import Kind
+from graphql_api.domain.platform_messages import MessageKind
 from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, refuse
+from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, raise_problems
 from graphql_api.recipients import email_addresses, phone_numbers
 from graphql_api.recipients.errors import RecipientError
 
@@ -33,23 +33,23 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
-    from graphql_api.domain.challenges import Challenge, Transactions
+    from graphql_api.domain.challenges import Challenge, TransactionFactory
 
-COLUMNS = {
+COLUMN_BY_FIELD = {
     "name": "name",
     "phone_number": "mobile_number",
     "auth_type": "auth_type",
     "take_part_in_research": "take_part_in_research",
     "receives_new_features_email": "receives_new_features_email",
 }
-FOR_MANAGERS = frozenset({"email_address", "phone_number", "auth_type"})
+MANAGER_EDITABLE_FIELDS = frozenset({"email_address", "phone_number", "auth_type"})
 """What of a colleague those who manage a team may change."""
-ANNOUNCED = {"email_address": "email address", "phone_number": "phone number"}
-WEBAUTHN_WANTED = "A security key cannot be set up here: choose text message or email."
+ANNOUNCED_FIELD_NAMES = {"email_address": "email address", "phone_number": "phone number"}
+WEBAUTHN_NOT_SUPPORTED = "A security key cannot be set up here: choose text message or email."
 
 
 async def register(
-    transaction: Transactions,
+    transaction: TransactionFactory,
     *,
     name: str,
     email_address: str,
@@ -63,20 +63,20 @@ async def register(
     Whoever registers an address that nobody has confirmed yet replaces the registration before.
     """
     auth_type = auth_type or AuthType.SMS
-    problems: list[DomainError] = [*checks.label(name, "name"), *_wrong_address(email_address)]
+    problems: list[DomainError] = [*checks.required_name(name, "name"), *_validate_email_address(email_address)]
     for_notify = False
     if not problems:
         async with transaction() as tx:
-            for_notify = await notify_compatibility.notify(tx)
-            if not await email_domains.is_government(tx, email_addresses.normalise(email_address)):
+            for_notify = await notify_compatibility.is_enabled(tx)
+            if not await email_domains.is_government_address(tx, email_addresses.normalise(email_address)):
                 message = "Enter a government email address, or ask a colleague who has one to invite you."
                 problems.append(Invalid(message, "email_address", code=UserErrorCode.EMAIL_DOMAIN_NOT_ALLOWED))
     problems += [
-        *_wrong_phone(phone_number),
-        *_wrong_method(auth_type, phone_number),
-        *passwords.wrong(password, "password"),
+        *_validate_phone_number(phone_number),
+        *_validate_auth_type(auth_type, phone_number),
+        *passwords.validate(password, "password"),
     ]
-    refuse(problems)
+    raise_problems(problems)
     values = {
         "name": name.strip(),
         "password": await crypto.hash_password(password, for_notify=for_notify),
@@ -85,15 +85,17 @@ async def register(
         "password_changed_at": models.utcnow(),
     }
     async with transaction() as tx:
-        await _write_to(tx, await _kept(tx, email_addresses.normalise(email_address), values), values, signer)
+        await _send_registration_message(
+            tx, await _find_or_insert(tx, email_addresses.normalise(email_address), values), values, signer
+        )
 
 
-async def confirm_address(
-    transaction: Transactions, *, token: str, signer: Signer
+async def confirm_email_address(
+    transaction: TransactionFactory, *, token: str, signer: Signer
 ) -> tuple[models.User, Challenge | None]:
     """Note that an address is its owner's, by the emailed link; somebody who has just registered goes on to sign in."""
     async with transaction() as tx:
-        user = await challenges.confirmed(tx, signer, token)
+        user = await challenges.verify_confirmation_link(tx, signer, token)
         user.email_access_validated_at = models.utcnow()
         await tx.flush()
     if user.state == "active":
@@ -107,25 +109,27 @@ async def update(
     """Change one's own details, or those of a colleague whose team one manages, who is told of it by email."""
     caller_id = actor.require_person()
     user_id = user_id or caller_id
-    user = await visibility.find(tx, actor, models.User, user_id, "user_id", lock=True)
+    user = await visibility.find_visible(tx, actor, models.User, user_id, "user_id", lock=True)
     own = user.id == caller_id
     if not own:
-        await _require_management(tx, actor, user, changes)
+        await _require_can_manage(tx, actor, user, changes)
     if user.state == "inactive":
         message = "This person's account was archived."
         raise IllegalState(message, "user_id", current="INACTIVE", allowed=["PENDING", "ACTIVE"])
-    changes = {name: _stored(name, value) for name, value in changes.items()}
-    refuse([*_wrong(changes, user), *await _wrong_new_address(tx, actor, user, changes, own=own)])
-    before = {name: getattr(user, COLUMNS.get(name, name)) for name in changes}
+    changes = {name: _normalise_value(name, value) for name, value in changes.items()}
+    raise_problems(
+        [*_validate(changes, user), *await _validate_new_email_address(tx, actor, user, changes, is_own=own)]
+    )
+    before = {name: getattr(user, COLUMN_BY_FIELD.get(name, name)) for name in changes}
     for name, value in changes.items():
-        setattr(user, COLUMNS.get(name, name), value)
-    told = [words for name, words in ANNOUNCED.items() if name in changes and changes[name] != before[name]]
+        setattr(user, COLUMN_BY_FIELD.get(name, name), value)
+    told = [words for name, words in ANNOUNCED_FIELD_NAMES.items() if name in changes and changes[name] != before[name]]
     if told and not own:
         colleague = await tx.get(models.User, caller_id)
         await platform_messages.send(
             tx,
             signer,
-            Kind.DETAILS_CHANGED,
+            MessageKind.DETAILS_CHANGED,
             user.id,
             before.get("email_address", user.email_address),
             name=user.name,
@@ -136,7 +140,7 @@ async def update(
     return user
 
 
-async def _kept(tx: AsyncSession, address: str, values: Mapping[str, Any]) -> models.User:
+async def _find_or_insert(tx: AsyncSession, address: str, values: Mapping[str, Any]) -> models.User:
     """The person with an address, locked: a new one, or whoever has it already."""
     fresh = models.User(email_address=address, **values)
     row = {
@@ -153,27 +157,31 @@ async def _kept(tx: AsyncSession, address: str, values: Mapping[str, Any]) -> mo
     return found
 
 
-async def _write_to(tx: AsyncSession, user: models.User, values: Mapping[str, Any], signer: Signer) -> None:
+async def _send_registration_message(
+    tx: AsyncSession, user: models.User, values: Mapping[str, Any], signer: Signer
+) -> None:
     if user.state != "pending":
-        await platform_messages.send(tx, signer, Kind.ADDRESS_REGISTERED, user.id, user.email_address, name=user.name)
+        await platform_messages.send(
+            tx, signer, MessageKind.ADDRESS_REGISTERED, user.id, user.email_address, name=user.name
+        )
         return
     for name, value in values.items():
         setattr(user, name, value)
     await tx.flush()
-    await challenges.ask_to_confirm(tx, user, signer=signer)
+    await challenges.send_confirmation_link(tx, user, signer=signer)
 
 
-async def _require_management(tx: AsyncSession, actor: Actor, user: models.User, changes: Mapping[str, Any]) -> None:
+async def _require_can_manage(tx: AsyncSession, actor: Actor, user: models.User, changes: Mapping[str, Any]) -> None:
     """Refuse all but platform admins, and those who manage a team that the person is in, within bounds."""
     if actor.platform_wide:
         return
-    if not await members.manages(tx, actor, user.id):
+    if not await members.can_manage(tx, actor, user.id):
         raise Forbidden(ServicePermission.MANAGE_USERS.name)
-    if user.platform_admin or not changes.keys() <= FOR_MANAGERS:
+    if user.platform_admin or not changes.keys() <= MANAGER_EDITABLE_FIELDS:
         raise Forbidden(PLATFORM_ADMIN, "Of a colleague you may change the address, phone number and way to sign in.")
 
 
-def _stored(name: str, value: Any) -> Any:
+def _normalise_value(name: str, value: Any) -> Any:
     """A value as it is kept: trimmed, an address in the form in which addresses are compared."""
     if not isinstance(value, str) or isinstance(value, AuthType):
         return value
@@ -182,70 +190,70 @@ def _stored(name: str, value: Any) -> Any:
     return value.strip() or (None if name == "phone_number" else "")
 
 
-def _wrong(changes: Mapping[str, Any], user: models.User) -> Iterator[DomainError]:
+def _validate(changes: Mapping[str, Any], user: models.User) -> Iterator[DomainError]:
     for name in changes:
         if name not in {"phone_number", "name"}:
-            yield from checks.given(changes[name], name)
+            yield from checks.not_null(changes[name], name)
     if "name" in changes:
-        yield from checks.label(changes["name"], "name")
-    yield from _wrong_phone(changes.get("phone_number"))
+        yield from checks.required_name(changes["name"], "name")
+    yield from _validate_phone_number(changes.get("phone_number"))
     if changes.keys() & {"auth_type", "phone_number"}:
         method = AuthType(changes.get("auth_type") or user.auth_type)
         if method != user.auth_type or method is AuthType.SMS:
-            yield from _wrong_method(method, changes.get("phone_number", user.mobile_number))
+            yield from _validate_auth_type(method, changes.get("phone_number", user.mobile_number))
 
 
-def _wrong_address(address: str) -> Iterator[DomainError]:
+def _validate_email_address(address: str) -> Iterator[DomainError]:
     if not address.strip():
         yield Invalid("Enter an email address.", "email_address", code=UserErrorCode.REQUIRED)
         return
     try:
-        email_addresses.read(address)
+        email_addresses.parse(address)
     except RecipientError as error:
         yield Invalid(error.message, "email_address", code=error.code)
         return
     # Some letters are two in lower case.
-    yield from checks.text(email_addresses.normalise(address), "email_address")
+    yield from checks.optional_text(email_addresses.normalise(address), "email_address")
 
 
-def _wrong_phone(number: str | None) -> Iterator[DomainError]:
+def _validate_phone_number(number: str | None) -> Iterator[DomainError]:
     if number is not None and number.strip():
         try:
-            phone_numbers.read(number, international=True)
+            phone_numbers.parse(number, international=True)
         except RecipientError as error:
             yield Invalid(error.message, "phone_number", code=error.code)
 
 
-def _wrong_method(method: AuthType, number: str | None) -> Iterator[DomainError]:
+def _validate_auth_type(method: AuthType, number: str | None) -> Iterator[DomainError]:
     if method is AuthType.WEBAUTHN:
-        yield Invalid(WEBAUTHN_WANTED, "auth_type")
+        yield Invalid(WEBAUTHN_NOT_SUPPORTED, "auth_type")
     elif method is AuthType.SMS and not (number or "").strip():
         message = "Signing in by text message needs a mobile number."
         yield Invalid(message, "phone_number", code=UserErrorCode.REQUIRED)
 
 
-async def _wrong_new_address(
-    tx: AsyncSession, actor: Actor, user: models.User, changes: Mapping[str, Any], *, own: bool
+async def _validate_new_email_address(
+    tx: AsyncSession, actor: Actor, user: models.User, changes: Mapping[str, Any], *, is_own: bool
 ) -> list[DomainError]:
     """What is wrong with a colleague's new address: its form, who has it, a government's that would become another."""
     address = changes.get("email_address")
     if not isinstance(address, str) or address == user.email_address:
         return []
-    if own:
+    if is_own:
         message = "Your own address changes by proving the new one, not here: ask for a link to be sent to it."
         return [Invalid(message, "email_address")]
-    problems = list(_wrong_address(address))
+    problems = list(_validate_email_address(address))
     if problems:
         return problems
-    government = await email_domains.of_government(tx, [address, user.email_address])
+    government = await email_domains.filter_government_addresses(tx, [address, user.email_address])
     if user.email_address in government and address not in government:
         message = "Enter a government email address, as the present one is."
         problems.append(Invalid(message, "email_address", code=UserErrorCode.EMAIL_DOMAIN_NOT_ALLOWED))
-    problems += await _taken(tx, actor, address)
+    problems += await _address_conflicts(tx, actor, address)
     return problems
 
 
-async def _taken(tx: AsyncSession, actor: Actor, address: str) -> list[DomainError]:
+async def _address_conflicts(tx: AsyncSession, actor: Actor, address: str) -> list[DomainError]:
     """The refusal of an address that somebody has; platform admins, who may read all of them, are told who."""
     holder = await tx.scalar(select(models.User).where(models.User.email_address == address))
     if holder is None:

@@ -26,13 +26,13 @@ class Versioned(Protocol):
         ...
 
 
-def expect(row: Versioned, expected_version: int | None) -> None:
+def require_version(row: Versioned, expected_version: int | None) -> None:
     """Refuse to go on when someone has saved since the caller read."""
     if expected_version is not None and row.version != expected_version:
         raise VersionConflict(expected_version, row.version)
 
 
-def change(row: models.Model, values: Mapping[str, Any]) -> bool:
+def apply_changes(row: models.Model, values: Mapping[str, Any]) -> bool:
     """Set what differs; tells whether anything did."""
     different = {name: value for name, value in values.items() if getattr(row, name) != value}
     for name, value in different.items():
@@ -40,8 +40,8 @@ def change(row: models.Model, values: Mapping[str, Any]) -> bool:
     return bool(different)
 
 
-def raised(row: Versioned, at: datetime | None = None) -> Any:
+def increment(row: Versioned, updated_at: datetime | None = None) -> Any:
     """Make a changed row its next version; answers the history row that belongs to it, to be added."""
     row.version += 1
-    row.updated_at = at or utcnow()
+    row.updated_at = updated_at or utcnow()
     return row.snapshot()

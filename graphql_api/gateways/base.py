@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Outgoing:
+class OutgoingMessage:
     """A message as it leaves: rendered, and addressed in the form that providers take."""
 
     id: UUID
@@ -35,7 +35,7 @@ class Outgoing:
     """Sent with a test key: nothing may leave."""
 
 
-class Handed(NamedTuple):
+class SendResult(NamedTuple):
     """A message that a provider has taken over."""
 
     provider: str
@@ -43,10 +43,10 @@ class Handed(NamedTuple):
     """The provider's own name for the message; receipts come under it."""
     outcome: NotificationStatus | None = None
     """What became of it, where no receipt will tell: known at once, or `after` so many seconds."""
-    after: float = 0
+    outcome_delay_seconds: float = 0
 
 
-class TryAgain(Exception):
+class RetryableSendError(Exception):
     """The provider could not take the message just now; nothing was sent, as far as is known."""
 
     def __init__(self, reason: str) -> None:
@@ -63,7 +63,7 @@ class Gateway(Protocol):
     concurrency: int
     """How many messages may be under way at once, from one worker."""
 
-    async def send(self, message: Outgoing) -> Handed:
+    async def send(self, message: OutgoingMessage) -> SendResult:
         """Hand a message over. Raises `TryAgain` when that may work later."""
         ...
 

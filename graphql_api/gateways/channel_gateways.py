@@ -11,7 +11,7 @@ from graphql_api.gateways.smtp import SmtpGateway
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphql_api.gateways.base import Gateway, Handed, Outgoing
+    from graphql_api.gateways.base import Gateway, OutgoingMessage, SendResult
     from graphql_api.settings import Settings
 
 
@@ -42,13 +42,13 @@ class Gateways:
             by_channel[Channel.EMAIL] = SmtpGateway.connect(settings)
         return cls(by_channel, fake)
 
-    def of(self, channel: Channel, *, test: bool = False) -> Gateway:
+    def for_channel(self, channel: Channel, *, test: bool = False) -> Gateway:
         """The gateway of a channel; that of test keys is always the fake one."""
         return self.fake if test else self._by_channel.get(channel, self.fake)
 
-    async def send(self, message: Outgoing) -> Handed:
+    async def send(self, message: OutgoingMessage) -> SendResult:
         """Hand a message to the gateway that it belongs to. Raises `TryAgain` when that may work later."""
-        return await self.of(message.channel, test=message.test).send(message)
+        return await self.for_channel(message.channel, test=message.test).send(message)
 
     async def close(self) -> None:
         """Let every connection go."""

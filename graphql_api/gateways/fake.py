@@ -6,14 +6,14 @@ import os
 from typing import TYPE_CHECKING
 
 from graphql_api.enums import NotificationStatus
-from graphql_api.gateways.base import Handed
+from graphql_api.gateways.base import SendResult
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from graphql_api.gateways.base import Outgoing
+    from graphql_api.gateways.base import OutgoingMessage
 
-OUTCOMES = {
+OUTCOMES_BY_RECIPIENT = {
     "447700900001": NotificationStatus.DELIVERED,
     "447700900002": NotificationStatus.PERMANENT_FAILURE,
     "447700900003": NotificationStatus.TEMPORARY_FAILURE,
@@ -30,20 +30,22 @@ class FakeGateway:
     name = "fake"
     concurrency = 100
 
-    def __init__(self, *, receipt_after: float = 0.2, log: Path | None = None) -> None:
+    def __init__(self, *, receipt_delay_seconds: float = 0.2, log_path: Path | None = None) -> None:
         """`receipt_after` is in seconds; `log` is a file that gets a line, id and channel, for each message taken."""
-        self.receipt_after = receipt_after
-        self._log = None if log is None else os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        self.receipt_delay_seconds = receipt_delay_seconds
+        self._log_descriptor = (
+            None if log_path is None else os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        )
 
-    async def send(self, message: Outgoing) -> Handed:
+    async def send(self, message: OutgoingMessage) -> SendResult:
         """Take a message; its reference is made from its id, so that a second time changes nothing."""
-        if self._log is not None:
-            os.write(self._log, f"{message.id} {message.channel}\n".encode())
-        outcome = OUTCOMES.get(message.recipient, NotificationStatus.DELIVERED)
-        return Handed(self.name, f"fake-{message.id}", outcome, self.receipt_after)
+        if self._log_descriptor is not None:
+            os.write(self._log_descriptor, f"{message.id} {message.channel}\n".encode())
+        outcome = OUTCOMES_BY_RECIPIENT.get(message.recipient, NotificationStatus.DELIVERED)
+        return SendResult(self.name, f"fake-{message.id}", outcome, self.receipt_delay_seconds)
 
     async def close(self) -> None:
         """Close the log."""
-        if self._log is not None:
-            os.close(self._log)
-            self._log = None
+        if self._log_descriptor is not None:
+            os.close(self._log_descriptor)
+            self._log_descriptor = None

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from graphql_api.settings import Settings
 
-PIECE = 1 << 18
+CHUNK_BYTES = 1 << 18
 """Bytes of a piece, about, when a file is read piece by piece."""
 
 
@@ -37,7 +37,7 @@ class Store:
 
     async def put(self, path: str, content: bytes | AsyncIterable[bytes]) -> None:
         """Keep a file, in place of any that was there; when `content` raises, so does this, and nothing is kept."""
-        source = content if isinstance(content, bytes) else _pulled(content)
+        source = content if isinstance(content, bytes) else _iterate_in_thread(content)
         await asyncio.to_thread(self._objects.put, path, source)
 
     async def get(self, path: str) -> bytes:
@@ -47,7 +47,7 @@ class Store:
     async def stream(self, path: str) -> AsyncIterator[bytes]:
         """A file, piece by piece."""
         found = await asyncio.to_thread(self._objects.get, path)
-        pieces = iter(found.stream(PIECE))
+        pieces = iter(found.stream(CHUNK_BYTES))
         while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
             yield bytes(piece)
 
@@ -67,7 +67,7 @@ class Store:
         return True
 
 
-def _pulled(content: AsyncIterable[bytes]) -> Iterator[bytes]:
+def _iterate_in_thread(content: AsyncIterable[bytes]) -> Iterator[bytes]:
     """What the loop produces, for a thread that asks piece by piece."""
     loop = asyncio.get_running_loop()
     pieces = aiter(content)

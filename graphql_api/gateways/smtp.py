@@ -15,16 +15,16 @@ from urllib.parse import unquote, urlsplit
 import aiosmtplib
 
 from graphql_api.enums import NotificationStatus
-from graphql_api.gateways.base import Handed, TryAgain
+from graphql_api.gateways.base import RetryableSendError, SendResult
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
     from urllib.parse import SplitResult
 
-    from graphql_api.gateways.base import Outgoing
+    from graphql_api.gateways.base import OutgoingMessage
     from graphql_api.settings import Settings
 
-PERMANENT = 500
+MIN_PERMANENT_SMTP_CODE = 500
 """SMTP answers from here on are final."""
 
 
@@ -49,8 +49,8 @@ class SmtpGateway:
             raise ValueError("SMTP_URL is not like smtp://user:password@host:587.")
         self._domain = domain
         self._timeout = timeout
-        self._idle: list[aiosmtplib.SMTP] = []
-        self._places = asyncio.Semaphore(concurrency)
+        self._idle_connections: list[aiosmtplib.SMTP] = []
+        self._connection_slots = asyncio.Semaphore(concurrency)
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
@@ -61,53 +61,53 @@ class SmtpGateway:
             )
         return cls(settings.smtp_url.get_secret_value(), settings.email_domain)
 
-    async def send(self, message: Outgoing) -> Handed:
+    async def send(self, message: OutgoingMessage) -> SendResult:
         """Hand an email over. Raises `TryAgain` when the relay is away or busy, or does not know us."""
         reference = f"{message.id}@{self._domain}"
         try:
-            email = self._email(message, reference)
+            email = self._build_email(message, reference)
         except (ValueError, IndexError, MessageError):
             # No email can be addressed to this.
-            return Handed(self.name, reference, NotificationStatus.PERMANENT_FAILURE)
+            return SendResult(self.name, reference, NotificationStatus.PERMANENT_FAILURE)
         outcome = NotificationStatus.DELIVERED
         try:
             async with self._connection() as relay:
                 await relay.send_message(email)
         except aiosmtplib.SMTPRecipientsRefused as error:
             code = error.recipients[0].code
-            if code < PERMANENT:
-                raise TryAgain(f"smtp {code}") from error
+            if code < MIN_PERMANENT_SMTP_CODE:
+                raise RetryableSendError(f"smtp {code}") from error
             outcome = NotificationStatus.PERMANENT_FAILURE
         except aiosmtplib.SMTPDataError as error:
-            if error.code < PERMANENT:
-                raise TryAgain(f"smtp {error.code}") from error
+            if error.code < MIN_PERMANENT_SMTP_CODE:
+                raise RetryableSendError(f"smtp {error.code}") from error
             outcome = NotificationStatus.TECHNICAL_FAILURE
         except aiosmtplib.SMTPResponseException as error:
-            raise TryAgain(f"smtp {error.code}") from error
+            raise RetryableSendError(f"smtp {error.code}") from error
         except aiosmtplib.SMTPNotSupported as error:
-            raise TryAgain("smtp not supported") from error
+            raise RetryableSendError("smtp not supported") from error
         except (aiosmtplib.SMTPException, OSError) as error:
-            raise TryAgain("smtp connection") from error
-        return Handed(self.name, reference, outcome)
+            raise RetryableSendError("smtp connection") from error
+        return SendResult(self.name, reference, outcome)
 
     async def close(self) -> None:
         """Say goodbye on every connection."""
-        while self._idle:
+        while self._idle_connections:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):
-                await self._idle.pop().quit()
+                await self._idle_connections.pop().quit()
 
-    def _email(self, message: Outgoing, reference: str) -> EmailMessage:
+    def _build_email(self, message: OutgoingMessage, reference: str) -> EmailMessage:
         email = EmailMessage(policy=SMTP_LINES)
         local_part = message.from_local_part or "notifications"
-        email["From"] = Address(_one_line(message.from_name or ""), local_part, self._domain)
+        email["From"] = Address(_collapse_whitespace(message.from_name or ""), local_part, self._domain)
         email["To"] = Address(addr_spec=message.recipient)
-        email["Subject"] = _one_line(message.subject or "")
+        email["Subject"] = _collapse_whitespace(message.subject or "")
         email["Date"] = format_datetime(localtime())
         email["Message-ID"] = f"<{reference}>"
         if message.reply_to:
             email["Reply-To"] = Address(addr_spec=message.reply_to)
         if message.unsubscribe_url:
-            email["List-Unsubscribe"] = f"<{_one_line(message.unsubscribe_url)}>"
+            email["List-Unsubscribe"] = f"<{_collapse_whitespace(message.unsubscribe_url)}>"
             email["List-Unsubscribe-Post"] = "List-Unsubscribe=One-Click"
         email.set_content(message.text)
         if message.html is not None:
@@ -117,22 +117,22 @@ class SmtpGateway:
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiosmtplib.SMTP]:
         """A connection for one message, open; given back unless something went wrong with it."""
-        async with self._places:
-            relay = self._idle.pop() if self._idle else self._client()
+        async with self._connection_slots:
+            relay = self._idle_connections.pop() if self._idle_connections else self._new_client()
             try:
                 if not relay.is_connected:
                     await relay.connect()
                 yield relay
             except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError):
                 # An answer, not a fault: the client has begun afresh.
-                self._idle.append(relay)
+                self._idle_connections.append(relay)
                 raise
             except BaseException:
                 relay.close()
                 raise
-            self._idle.append(relay)
+            self._idle_connections.append(relay)
 
-    def _client(self) -> aiosmtplib.SMTP:
+    def _new_client(self) -> aiosmtplib.SMTP:
         relay = self._relay
         return aiosmtplib.SMTP(
             hostname=relay.hostname,
@@ -145,5 +145,5 @@ class SmtpGateway:
         )
 
 
-def _one_line(text: str) -> str:
+def _collapse_whitespace(text: str) -> str:
     return " ".join(text.split())

@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 from strawberry.types.graphql import OperationType
 
 from graphql_api.auth import authentication
-from graphql_api.auth.actor_cache import Callers
+from graphql_api.auth.actor_cache import ActorCache
 from graphql_api.context import Context
 from graphql_api.errors import TooManyRequests, Unavailable
 from graphql_api.http import requests, responses
 from graphql_api.observability import operation_stats
-from graphql_api.observability.metrics import ERRORS, OK, REFUSED
+from graphql_api.observability.metrics import OUTCOME_ERRORS, OUTCOME_OK, OUTCOME_REFUSED
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
@@ -27,86 +27,86 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
     from graphql_api.database.database import Database
-    from graphql_api.database.listen import Events
+    from graphql_api.database.listen import JobChanges
     from graphql_api.gateways.object_store import Store
-    from graphql_api.http.api_key_usage import Usage
-    from graphql_api.http.open_connections import Live
-    from graphql_api.http.persisted_documents import Persisted
+    from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
+    from graphql_api.http.open_connections import ConnectionRegistry
+    from graphql_api.http.persisted_documents import PersistedDocuments
     from graphql_api.http.requests import Operation
-    from graphql_api.limits.load_shedding import Pressure
-    from graphql_api.limits.rate_limiter import Rates
-    from graphql_api.observability.error_masking import Schema
+    from graphql_api.limits.load_shedding import LoadShedder
+    from graphql_api.limits.rate_limiter import RateLimiter
+    from graphql_api.observability.error_masking import ErrorMaskingSchema
     from graphql_api.observability.metrics import Metrics
-    from graphql_api.observability.operation_stats import Tally
+    from graphql_api.observability.operation_stats import OperationStats
     from graphql_api.settings import Settings
 
-ACTING_USER = "x-notify-user-id"
+ACTING_USER_HEADER = "x-notify-user-id"
 
 
-SLOW = "The answer took too long: ask for less, or try again."
+TIMEOUT_MESSAGE = "The answer took too long: ask for less, or try again."
 
 
-STREAM_TYPES = frozenset(OperationType)
+STREAM_OPERATION_TYPES = frozenset(OperationType)
 
 
 @dataclass(frozen=True, slots=True)
-class Server:
+class Executor:
     """What answers operations: the schema, and what its resolvers can reach."""
 
-    schema: Schema
+    schema: ErrorMaskingSchema
     database: Database
     settings: Settings
     signer: Signer
     store: Store
     metrics: Metrics
-    usage: Usage
-    pressure: Pressure
-    persisted: Persisted
-    rates: Rates
-    events: Events
-    live: Live
-    callers: Callers = field(default_factory=Callers)
+    api_key_usage: ApiKeyUsageRecorder
+    load_shedder: LoadShedder
+    persisted_documents: PersistedDocuments
+    rate_limiter: RateLimiter
+    job_changes: JobChanges
+    connection_registry: ConnectionRegistry
+    actor_cache: ActorCache = field(default_factory=ActorCache)
 
-    async def actor(self, token: str | None, acting_user: str | None = None, address: str = "") -> Actor:
+    async def authenticate(self, token: str | None, acting_user: str | None = None, address: str = "") -> Actor:
         """Whoever a token belongs to, or did a moment ago; raises `Unauthenticated`."""
-        known = None if token is None else self.callers.find(token, acting_user)
+        known = None if token is None else self.actor_cache.get(token, acting_user)
         if known is not None:
             return known
         since = time.monotonic()
-        actor = await authentication.actor_of(
+        actor = await authentication.authenticate(
             token,
             acting_user,
             database=self.database,
             settings=self.settings,
             signer=self.signer,
-            address=address,
+            client_address=address,
         )
         if token is not None:
-            self.callers.keep(token, acting_user, actor, since)
+            self.actor_cache.put(token, acting_user, actor, since)
         return actor
 
-    async def renewed(self, actor: Actor, *, used: bool = True) -> Actor:
+    async def reauthenticate(self, actor: Actor, *, counts_as_use: bool = True) -> Actor:
         """A caller who has stayed, as they are now or were a moment ago; raises `Unauthenticated`.
 
         `used` tells whether they ask for something just now.
         """
         if not actor.signed_in:
             return actor
-        known = self.callers.find_again(actor)
+        known = self.actor_cache.get_renewed(actor)
         if known is not None:
             return known
         since = time.monotonic()
-        actor = await authentication.renewed(actor, database=self.database, used=used)
-        self.callers.keep_again(actor, since)
+        actor = await authentication.reauthenticate(actor, database=self.database, counts_as_use=counts_as_use)
+        self.actor_cache.put_renewed(actor, since)
         return actor
 
-    async def actor_of(self, headers: Mapping[str, str], scope: Scope) -> Actor:
+    async def authenticate_request(self, headers: Mapping[str, str], scope: Scope) -> Actor:
         """Whoever sends a request."""
-        token = requests.bearer(headers)
-        address = requests.address_of(scope, headers, self.settings.is_proxy) if token is None else ""
-        return await self.actor(token, headers.get(ACTING_USER), address)
+        token = requests.bearer_token(headers)
+        address = requests.client_address(scope, headers, self.settings.is_proxy) if token is None else ""
+        return await self.authenticate(token, headers.get(ACTING_USER_HEADER), address)
 
-    def context(self, actor: Actor) -> Context:
+    def create_context(self, actor: Actor) -> Context:
         """What one operation of a caller can reach."""
         return Context(
             actor,
@@ -114,43 +114,43 @@ class Server:
             self.settings,
             self.signer,
             self.store,
-            self.rates,
-            self.events,
-            self._renewed_for_an_event,
+            self.rate_limiter,
+            self.job_changes,
+            self._reauthenticate_for_event,
         )
 
     async def execute(
-        self, operation: Operation, actor: Actor, types: frozenset[OperationType], until: float
+        self, operation: Operation, actor: Actor, allowed_types: frozenset[OperationType], deadline: float
     ) -> ExecutionResult:
         """Run a query or a mutation, until then by the loop's clock.
 
         Raises `Unavailable` after that, CannotGetOperationTypeError, and InvalidOperationTypeError.
         """
         began = time.perf_counter()
-        outcome = REFUSED
-        context = self.context(actor)
+        outcome = OUTCOME_REFUSED
+        context = self.create_context(actor)
         try:
-            async with asyncio.timeout_at(until):
+            async with asyncio.timeout_at(deadline):
                 result = await self.schema.execute(
                     operation.query,
                     variable_values=operation.variables,
                     context_value=context,
                     operation_name=operation.name,
-                    allowed_operation_types=types,
+                    allowed_operation_types=allowed_types,
                 )
-            if not responses.refused(result):
-                outcome = ERRORS if result.errors else OK
+            if not responses.is_request_error(result):
+                outcome = OUTCOME_ERRORS if result.errors else OUTCOME_OK
         except TimeoutError as error:
-            raise Unavailable(SLOW) from error
+            raise Unavailable(TIMEOUT_MESSAGE) from error
         finally:
-            context.end()
-            self._forget_callers(operation)
-            self._count(operation, actor, outcome, time.perf_counter() - began, operation_stats.current())
-        await self.hold(operation_stats.current())
+            context.close()
+            self._clear_actor_cache(operation)
+            self._record_operation(operation, actor, outcome, time.perf_counter() - began, operation_stats.current())
+        await self.delay_response(operation_stats.current())
         return result
 
     async def stream(
-        self, operation: Operation, actor: Actor, *, counted: bool = False
+        self, operation: Operation, actor: Actor, *, occupies_capacity: bool = False
     ) -> AsyncGenerator[ExecutionResult]:
         """Run any operation, for as long as it has results; what counts as its time is that until the first.
 
@@ -158,13 +158,13 @@ class Server:
         Raises `Unavailable` where there is none after the time that a request has.
         """
         began, told = time.perf_counter(), operation_stats.begin()
-        seconds, outcome = None, REFUSED
+        seconds, outcome = None, OUTCOME_REFUSED
         results: Any = await self.schema.stream(
             operation.query,
             variable_values=operation.variables,
-            context_value=self.context(actor),
+            context_value=self.create_context(actor),
             operation_name=operation.name,
-            allowed_operation_types=STREAM_TYPES,
+            allowed_operation_types=STREAM_OPERATION_TYPES,
         )
         try:
             async with aclosing(results):
@@ -173,63 +173,67 @@ class Server:
                 while result is not None:
                     if seconds is None:
                         seconds = time.perf_counter() - began
-                        await self.hold(told, counted=counted)
-                        outcome = REFUSED if responses.refused(result) else OK
-                    if result.errors and outcome == OK:
-                        outcome = ERRORS
+                        await self.delay_response(told, occupies_capacity=occupies_capacity)
+                        outcome = OUTCOME_REFUSED if responses.is_request_error(result) else OUTCOME_OK
+                    if result.errors and outcome == OUTCOME_OK:
+                        outcome = OUTCOME_ERRORS
                     yield result
                     result = await anext(results, None)
         except TimeoutError as error:
-            raise Unavailable(SLOW) from error
+            raise Unavailable(TIMEOUT_MESSAGE) from error
         finally:
-            self._forget_callers(operation)
-            self._count(operation, actor, outcome, seconds or time.perf_counter() - began, told)
+            self._clear_actor_cache(operation)
+            self._record_operation(operation, actor, outcome, seconds or time.perf_counter() - began, told)
 
-    def admit(self, operation: Operation, actor: Actor) -> None:
+    def check_rate_limit(self, operation: Operation, actor: Actor) -> None:
         """Raise `TooManyRequests` for whoever has no point left, before anything that they ask is read."""
         try:
-            self.rates.admit(actor)
+            self.rate_limiter.admit(actor)
         except TooManyRequests as error:
-            operation_stats.add(refusals=frozenset({error.code}))
-            self._count(operation, actor, REFUSED, 0, operation_stats.current())
+            operation_stats.add(error_codes=frozenset({error.code}))
+            self._record_operation(operation, actor, OUTCOME_REFUSED, 0, operation_stats.current())
             raise
 
-    async def plan(
+    async def execute_planned(
         self, planner: Callable[[Operation, Context], Awaitable[bytes | None]], operation: Operation, actor: Actor
     ) -> bytes | None:
         """What a planner answers; None where it leaves it to `execute`."""
         began = time.perf_counter()
-        context = self.context(actor)
+        context = self.create_context(actor)
         try:
             answer = await planner(operation, context)
         except (asyncio.CancelledError, TooManyRequests) as error:
             if isinstance(error, TooManyRequests):
-                operation_stats.add(refusals=frozenset({error.code}))
-            self._count(operation, actor, REFUSED, time.perf_counter() - began, operation_stats.current())
+                operation_stats.add(error_codes=frozenset({error.code}))
+            self._record_operation(
+                operation, actor, OUTCOME_REFUSED, time.perf_counter() - began, operation_stats.current()
+            )
             raise
         finally:
-            context.end()
+            context.close()
         if answer is not None:
-            self._count(operation, actor, OK, time.perf_counter() - began, operation_stats.current())
+            self._record_operation(operation, actor, OUTCOME_OK, time.perf_counter() - began, operation_stats.current())
         return answer
 
-    async def hold(self, told: Tally, *, counted: bool = True) -> None:
+    async def delay_response(self, stats: OperationStats, *, occupies_capacity: bool = True) -> None:
         """Wait until an operation may be answered, which is no work."""
-        seconds = told.not_before - time.monotonic()
+        seconds = stats.respond_not_before - time.monotonic()
         if seconds > 0:
-            with self.pressure.stepped_aside() if counted else nullcontext():
+            with self.load_shedder.exclude_request() if occupies_capacity else nullcontext():
                 await asyncio.sleep(seconds)
 
-    async def _renewed_for_an_event(self, actor: Actor) -> Actor:
-        return await self.renewed(actor, used=False)
+    async def _reauthenticate_for_event(self, actor: Actor) -> Actor:
+        return await self.reauthenticate(actor, counts_as_use=False)
 
-    def _forget_callers(self, operation: Operation) -> None:
+    def _clear_actor_cache(self, operation: Operation) -> None:
         """Look callers up anew after what may have changed one of them."""
         if "mutation" in operation.query:
-            self.callers.forget()
+            self.actor_cache.clear()
 
-    def _count(self, operation: Operation, actor: Actor, outcome: str, seconds: float, told: Tally) -> None:
+    def _record_operation(
+        self, operation: Operation, actor: Actor, outcome: str, seconds: float, stats: OperationStats
+    ) -> None:
         """Count an operation that has ended."""
-        self.metrics.answered(actor, operation.name, operation.query, outcome, seconds, told)
+        self.metrics.record_operation(actor, operation.name, operation.query, outcome, seconds, stats)
         if actor.api_key_id:
-            self.usage.called(actor.api_key_id, failed=outcome != OK, seconds=seconds, told=told)
+            self.api_key_usage.record_call(actor.api_key_id, failed=outcome != OUTCOME_OK, seconds=seconds, stats=stats)

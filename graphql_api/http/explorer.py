@@ -15,43 +15,43 @@ if TYPE_CHECKING:
 
     from graphql_api.settings import Settings
 
-FILES = Path(__file__).parents[1] / "static" / "graphiql"
-EMPTY = '<script type="application/json" id="settings">{}</script>'
-POLICY = (
+GRAPHIQL_DIR = Path(__file__).parents[1] / "static" / "graphiql"
+EMPTY_SETTINGS_TAG = '<script type="application/json" id="settings">{}</script>'
+CONTENT_SECURITY_POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; font-src 'self' data:; "
     "img-src 'self' data:; connect-src 'self'; worker-src 'self'; base-uri 'none'; form-action 'none'; "
     "frame-ancestors 'none'"
 )
-LOOPBACK = frozenset({"127.0.0.1", "localhost", "::1"})
-NEVER_CHANGES = "public, max-age=31536000, immutable"
+LOOPBACK_HOSTS = frozenset({"127.0.0.1", "localhost", "::1"})
+IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
-async def page(request: Request) -> Response:
+async def index_page(request: Request) -> Response:
     """The page, with what it needs to begin signed in where the request is from this machine."""
-    settings: Settings = request.app.state.server.settings
+    settings: Settings = request.app.state.executor.settings
     # A name that points here from elsewhere would let its owner's pages read the token.
-    trusted = request.url.hostname in LOOPBACK
-    told = json.dumps(_beginnings(settings) if trusted else {"graphqlUrl": "/graphql"})
-    filled = EMPTY.replace("{}", told.replace("<", "\\u003c"))
-    headers = {"content-security-policy": POLICY, "cache-control": "no-store"}
-    return HTMLResponse((FILES / "index.html").read_text().replace(EMPTY, filled), headers=headers)
+    trusted = request.url.hostname in LOOPBACK_HOSTS
+    told = json.dumps(_initial_settings(settings) if trusted else {"graphqlUrl": "/graphql"})
+    filled = EMPTY_SETTINGS_TAG.replace("{}", told.replace("<", "\\u003c"))
+    headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-store"}
+    return HTMLResponse((GRAPHIQL_DIR / "index.html").read_text().replace(EMPTY_SETTINGS_TAG, filled), headers=headers)
 
 
 def assets() -> StaticFiles:
     """The page's files, whose names change with what is in them."""
-    return _Assets(directory=FILES / "assets")
+    return _AssetFiles(directory=GRAPHIQL_DIR / "assets")
 
 
-class _Assets(StaticFiles):
+class _AssetFiles(StaticFiles):
     async def get_response(self, path: str, scope: Scope) -> Response:
         response = await super().get_response(path, scope)
-        response.headers["content-security-policy"] = POLICY
+        response.headers["content-security-policy"] = CONTENT_SECURITY_POLICY
         if response.status_code < 400 and path != "notices.txt":  # noqa: PLR2004 - errors begin there
-            response.headers["cache-control"] = NEVER_CHANGES
+            response.headers["cache-control"] = IMMUTABLE_CACHE_CONTROL
         return response
 
 
-def _beginnings(settings: Settings) -> dict[str, Any]:
+def _initial_settings(settings: Settings) -> dict[str, Any]:
     """What the page is told, from `dev.json` where there is one."""
     told: dict[str, Any] = {"graphqlUrl": "/graphql"}
     try:

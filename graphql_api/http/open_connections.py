@@ -22,100 +22,100 @@ if TYPE_CHECKING:
     from graphql_api.database.database import Database
     from graphql_api.settings import Settings
 
-FORBIDDEN = 4403
+FORBIDDEN_CLOSE_CODE = 4403
 """The close code of a caller who is let in no more, as graphql-transport-ws has it."""
-RESTART = 1012
+SERVICE_RESTART_CLOSE_CODE = 1012
 """That of a server which stops: come back, and find another."""
-LATER = 1013
+TRY_AGAIN_LATER_CLOSE_CODE = 1013
 """That of a server which has too many connections: come back later."""
-WATCHED_EVERY = 0.5
+REVOCATION_CHECK_INTERVAL_SECONDS = 0.5
 """Seconds between two looks at whether everyone who stays is still let in."""
 
 
 @dataclass(eq=False, slots=True)
-class Seat:
+class Slot:
     """One connection."""
 
-    end: Callable[[int], None]
+    request_close: Callable[[int], None]
     """Ends it, with a close code."""
     actor: Actor | None = None
     """Whose it is, once they have said so."""
 
 
-class Live:
+class ConnectionRegistry:
     """The connections of this process."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         """Begin with none."""
         self._database = database
-        self._most = settings.live_connections
-        self._most_of_one = settings.live_connections_per_caller
-        self._seats: set[Seat] = set()
-        self._counts: Counter[tuple[UUID | None, UUID | None]] = Counter()
-        self._watching: asyncio.Task[None] | None = None
+        self._max_connections = settings.live_connections
+        self._max_connections_per_actor = settings.live_connections_per_caller
+        self._slots: set[Slot] = set()
+        self._counts_by_actor: Counter[tuple[UUID | None, UUID | None]] = Counter()
+        self._revocation_task: asyncio.Task[None] | None = None
         self._draining = False
 
     @property
     def count(self) -> int:
         """How many there are."""
-        return len(self._seats)
+        return len(self._slots)
 
     @contextlib.contextmanager
-    def seat(self, end: Callable[[int], None]) -> Iterator[Seat]:
+    def reserve_slot(self, request_close: Callable[[int], None]) -> Iterator[Slot]:
         """A place for a connection, of somebody not yet known; raises `Unavailable` where there is none."""
-        if self._draining or len(self._seats) >= self._most:
+        if self._draining or len(self._slots) >= self._max_connections:
             raise Unavailable("This server has too many open connections: try again later.")
-        seat = Seat(end)
-        self._seats.add(seat)
+        seat = Slot(request_close)
+        self._slots.add(seat)
         try:
             yield seat
         finally:
-            self._seats.discard(seat)
+            self._slots.discard(seat)
             if seat.actor is not None:
-                self._leave(seat.actor)
+                self._release(seat.actor)
 
-    def take(self, seat: Seat, actor: Actor) -> None:
+    def assign_actor(self, slot: Slot, actor: Actor) -> None:
         """Tell whose a connection is; raises `Unavailable` where they have too many. All unknown are one caller."""
-        if self._counts[actor.identity] >= self._most_of_one:
+        if self._counts_by_actor[actor.identity] >= self._max_connections_per_actor:
             raise Unavailable("You have too many open connections: close some, or try again later.")
-        seat.actor = actor
-        self._counts[actor.identity] += 1
-        if self._watching is None:
-            self._watching = asyncio.create_task(self._watch())
+        slot.actor = actor
+        self._counts_by_actor[actor.identity] += 1
+        if self._revocation_task is None:
+            self._revocation_task = asyncio.create_task(self._close_revoked())
 
     async def drain(self, seconds: float) -> None:
         """Let no more in, and end those that are there, for the server stops: all at once, after so long at most."""
         self._draining = True
-        for seat in list(self._seats):
-            seat.end(RESTART)
+        for seat in list(self._slots):
+            seat.request_close(SERVICE_RESTART_CLOSE_CODE)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._seats:  # noqa: ASYNC110 - it happens once
+                while self._slots:  # noqa: ASYNC110 - it happens once
                     await asyncio.sleep(0.01)
 
     async def close(self) -> None:
         """Watch no more."""
-        if self._watching is not None:
-            self._watching.cancel()
-            await asyncio.wait({self._watching})
+        if self._revocation_task is not None:
+            self._revocation_task.cancel()
+            await asyncio.wait({self._revocation_task})
 
-    def _leave(self, actor: Actor) -> None:
-        self._counts[actor.identity] -= 1
-        if not self._counts[actor.identity]:
-            del self._counts[actor.identity]
+    def _release(self, actor: Actor) -> None:
+        self._counts_by_actor[actor.identity] -= 1
+        if not self._counts_by_actor[actor.identity]:
+            del self._counts_by_actor[actor.identity]
 
-    async def _watch(self) -> None:
+    async def _close_revoked(self) -> None:
         """End the connections of callers whose key was revoked, or whose session has ended."""
         while True:
-            await asyncio.sleep(WATCHED_EVERY)
-            actors = {seat.actor.identity: seat.actor for seat in self._seats if seat.actor is not None}
+            await asyncio.sleep(REVOCATION_CHECK_INTERVAL_SECONDS)
+            actors = {seat.actor.identity: seat.actor for seat in self._slots if seat.actor is not None}
             try:
-                ended = await authentication.ended(actors.values(), database=self._database)
+                ended = await authentication.find_ended_identities(actors.values(), database=self._database)
             except (Unavailable, DBAPIError):
                 continue  # while the database is away nobody can say
             except Exception as fault:  # noqa: BLE001 - whoever is revoked next must be found all the same
-                error_masking.fault(fault)
+                error_masking.log_internal_error(fault)
                 continue
-            for seat in list(self._seats):
+            for seat in list(self._slots):
                 if seat.actor is not None and seat.actor.identity in ended:
-                    seat.end(FORBIDDEN)
+                    seat.request_close(FORBIDDEN_CLOSE_CODE)

@@ -8,7 +8,7 @@ import sys
 from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
 
-from graphql_api.http.rejections import NotRun, Rejected
+from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
     from graphql_api.settings import Settings
 
-MEMBERS = ("documentId", "id", "doc_id")
+DOCUMENT_ID_MEMBERS = ("documentId", "id", "doc_id")
 """What clients call the id: the first is the specification's."""
-PREFIX = "sha256:"
-BYTES = 8 << 20
+SHA256_PREFIX = "sha256:"
+MAX_REGISTERED_BYTES = 8 << 20
 """Memory for documents that callers sent; the oldest make room."""
-BESIDE = 256
+REGISTERED_OVERHEAD_BYTES = 256
 """What each takes of it beside its text: its hash, and its place."""
-LONGEST = 100_000
-APOLLO = "apollo-persisted-query-manifest"
-ONLY = "This server answers persisted documents only: send `documentId`, and no `query`."
+MAX_REGISTERED_CHARACTERS = 100_000
+APOLLO_MANIFEST_FORMAT = "apollo-persisted-query-manifest"
+PERSISTED_ONLY_MESSAGE = "This server answers persisted documents only: send `documentId`, and no `query`."
 
 
-class Persisted:
+class PersistedDocuments:
     """The documents of a process that can be asked for by an id."""
 
-    def __init__(self, manifest: Mapping[str, str], *, free: bool = True, automatic: bool = False) -> None:
+    def __init__(self, manifest: Mapping[str, str], *, allow_arbitrary: bool = True, automatic: bool = False) -> None:
         """Know a manifest, of ids to texts; `free` answers any other text too, `automatic` remembers what is sent."""
-        self.free = free
+        self.allow_arbitrary = allow_arbitrary
         self._automatic = automatic
-        self._manifest = {_hash(text): text for text in manifest.values()}
-        self._manifest |= {name.removeprefix(PREFIX): text for name, text in manifest.items()}
-        self._learned: OrderedDict[str, str] = OrderedDict()
-        self._bytes = 0
+        self._manifest = {_sha256(text): text for text in manifest.values()}
+        self._manifest |= {name.removeprefix(SHA256_PREFIX): text for name, text in manifest.items()}
+        self._registered: OrderedDict[str, str] = OrderedDict()
+        self._registered_bytes = 0
 
     @classmethod
-    def of(cls, settings: Settings) -> Persisted:
+    def from_settings(cls, settings: Settings) -> PersistedDocuments:
         """What the settings say; raises ValueError where they cannot be meant."""
         path, free = settings.persisted_documents, settings.free_documents
         free = path is None if free is None else free
@@ -49,54 +49,57 @@ class Persisted:
             raise ValueError("FREE_DOCUMENTS is false: then set PERSISTED_DOCUMENTS, or nothing is answered.")
         if settings.automatic_documents and not free:
             raise ValueError("AUTOMATIC_DOCUMENTS remembers what anybody sends: it needs FREE_DOCUMENTS.")
-        return cls(manifest_of(path) if path else {}, free=free, automatic=settings.automatic_documents)
+        return cls(read_manifest(path) if path else {}, allow_arbitrary=free, automatic=settings.automatic_documents)
 
-    def text_of(self, body: Mapping[str, Any]) -> Any:
+    def resolve(self, body: Mapping[str, Any]) -> Any:
         """The document of a request's body, looked up where only its id is given.
 
         Raises `Rejected`; its words for a hash are those at which clients of automatic documents send the text.
         """
-        text, name = body.get("query"), _id_of(body)
+        text, name = body.get("query"), _document_id(body)
         if text is None:
             return self._find(name)
-        if not self.free:
-            raise NotRun(ONLY)
+        if not self.allow_arbitrary:
+            raise OperationNotExecuted(PERSISTED_ONLY_MESSAGE)
         if self._automatic and name and isinstance(text, str) and "persistedQuery" in (body.get("extensions") or {}):
-            if _hash(text) != name:
-                raise Rejected(400, "`sha256Hash` is not the hash of `query`.")
-            self._learn(name, text)
+            if _sha256(text) != name:
+                raise HTTPRejection(400, "`sha256Hash` is not the hash of `query`.")
+            self._register(name, text)
         return text
 
-    def _find(self, name: str | None) -> str:
-        if name is None:
-            raise Rejected(400, "`query` must be the text of a GraphQL document." if self.free else ONLY)
-        text = self._manifest.get(name)
-        if text is None and name in self._learned:
-            self._learned.move_to_end(name)
-            text = self._learned[name]
+    def _find(self, document_id: str | None) -> str:
+        if document_id is None:
+            raise HTTPRejection(
+                400,
+                "`query` must be the text of a GraphQL document." if self.allow_arbitrary else PERSISTED_ONLY_MESSAGE,
+            )
+        text = self._manifest.get(document_id)
+        if text is None and document_id in self._registered:
+            self._registered.move_to_end(document_id)
+            text = self._registered[document_id]
         if text is not None:
             return text
         if self._manifest or self._automatic:
-            raise NotRun("PersistedQueryNotFound", code="PERSISTED_QUERY_NOT_FOUND")
-        raise NotRun("PersistedQueryNotSupported", code="PERSISTED_QUERY_NOT_SUPPORTED")
+            raise OperationNotExecuted("PersistedQueryNotFound", code="PERSISTED_QUERY_NOT_FOUND")
+        raise OperationNotExecuted("PersistedQueryNotSupported", code="PERSISTED_QUERY_NOT_SUPPORTED")
 
-    def _learn(self, name: str, text: str) -> None:
-        if name in self._learned or len(text) > LONGEST:
+    def _register(self, document_id: str, text: str) -> None:
+        if document_id in self._registered or len(text) > MAX_REGISTERED_CHARACTERS:
             return
-        self._learned[name] = text
-        self._bytes += sys.getsizeof(text) + BESIDE
-        while self._bytes > BYTES:
-            _, oldest = self._learned.popitem(last=False)
-            self._bytes -= sys.getsizeof(oldest) + BESIDE
+        self._registered[document_id] = text
+        self._registered_bytes += sys.getsizeof(text) + REGISTERED_OVERHEAD_BYTES
+        while self._registered_bytes > MAX_REGISTERED_BYTES:
+            _, oldest = self._registered.popitem(last=False)
+            self._registered_bytes -= sys.getsizeof(oldest) + REGISTERED_OVERHEAD_BYTES
 
 
-def manifest_of(path: Path) -> dict[str, str]:
+def read_manifest(path: Path) -> dict[str, str]:
     """The documents of a manifest, or of all `.json` of a folder, by their ids; raises ValueError for anything else."""
     found: dict[str, str] = {}
     files = sorted(path.glob("*.json")) if path.is_dir() else [path]
     for file in files:
         try:
-            documents = dict(_documents(json.loads(file.read_text(encoding="utf-8"))))
+            documents = dict(_manifest_entries(json.loads(file.read_text(encoding="utf-8"))))
         except OSError as error:
             raise ValueError(f"PERSISTED_DOCUMENTS: {file} cannot be read ({error.strerror}).") from error
         except (ValueError, KeyError, TypeError, AttributeError) as error:
@@ -109,10 +112,10 @@ def manifest_of(path: Path) -> dict[str, str]:
     return found
 
 
-def _documents(manifest: Any) -> Iterator[tuple[str, str]]:
+def _manifest_entries(manifest: Any) -> Iterator[tuple[str, str]]:
     """Ids and texts, as code generators and Relay write them, or as Apollo does."""
     pairs = manifest.items()
-    if manifest.get("format") == APOLLO:
+    if manifest.get("format") == APOLLO_MANIFEST_FORMAT:
         pairs = [(one["id"], one["body"]) for one in manifest["operations"]]
     for name, text in pairs:
         if not isinstance(name, str) or not isinstance(text, str):
@@ -120,19 +123,19 @@ def _documents(manifest: Any) -> Iterator[tuple[str, str]]:
         yield name, text
 
 
-def _id_of(body: Mapping[str, Any]) -> str | None:
+def _document_id(body: Mapping[str, Any]) -> str | None:
     """The id that a body gives, without the prefix of a hash."""
     extension = (body.get("extensions") or {}).get("persistedQuery")
     if extension is None:
-        name = next((body[member] for member in MEMBERS if body.get(member) is not None), None)
+        name = next((body[member] for member in DOCUMENT_ID_MEMBERS if body.get(member) is not None), None)
     elif isinstance(extension, dict) and extension.get("version") in (None, 1):
         name = extension.get("sha256Hash")
     else:
-        raise Rejected(400, "`persistedQuery` must be an object of version 1 with a `sha256Hash`.")
+        raise HTTPRejection(400, "`persistedQuery` must be an object of version 1 with a `sha256Hash`.")
     if not isinstance(name, str | None):
-        raise Rejected(400, "The id of a document must be a text.")
-    return name.removeprefix(PREFIX) if name else None
+        raise HTTPRejection(400, "The id of a document must be a text.")
+    return name.removeprefix(SHA256_PREFIX) if name else None
 
 
-def _hash(text: str) -> str:
+def _sha256(text: str) -> str:
     return hashlib.sha256(text.encode(errors="surrogatepass")).hexdigest()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from graphql_api.errors import BadRequest
 
 
-class Rejected(Exception):
+class HTTPRejection(Exception):
     """The request never became an operation; told with an HTTP status, and as a GraphQL error with a code."""
 
     def __init__(self, status: int, message: str, *, code: str = BadRequest.code, **headers: str) -> None:
@@ -17,7 +17,7 @@ class Rejected(Exception):
         self.headers = {name.replace("_", "-"): value for name, value in headers.items()}
 
 
-class NotRun(Rejected):
+class OperationNotExecuted(HTTPRejection):
     """A well-formed request whose operation never runs: 200 in plain JSON, whose clients read errors only there."""
 
     def __init__(self, message: str, *, code: str = BadRequest.code) -> None:

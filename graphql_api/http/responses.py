@@ -8,10 +8,10 @@ from typing import TYPE_CHECKING, Any
 import orjson
 from starlette.responses import Response
 
-from graphql_api.errors import QueryTooComplex, Refusal, TooManyRequests, Unauthenticated, Unavailable
-from graphql_api.http.rejections import NotRun, Rejected
-from graphql_api.http.requests import GRAPHQL, JSON
-from graphql_api.observability.error_masking import INTERNAL
+from graphql_api.errors import QueryTooComplex, RequestError, TooManyRequests, Unauthenticated, Unavailable
+from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
+from graphql_api.http.requests import GRAPHQL_MEDIA_TYPE, JSON_MEDIA_TYPE
+from graphql_api.observability.error_masking import INTERNAL_ERROR_CODE
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,28 +19,28 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
     from strawberry.types import ExecutionResult
 
-BYTES = 10_000_000
+MAX_RESPONSE_BYTES = 10_000_000
 """Of an answer, at most."""
-RETRY = {"retry-after": "1"}
-_COMMON = {
+RETRY_AFTER_HEADERS = {"retry-after": "1"}
+_COMMON_HEADERS = {
     media_type: [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
         (b"cache-control", b"no-store"),
         (b"vary", b"Accept, Authorization"),
     ]
-    for media_type in (JSON, GRAPHQL)
+    for media_type in (JSON_MEDIA_TYPE, GRAPHQL_MEDIA_TYPE)
 }
-CHALLENGE = {"www-authenticate": "Bearer"}
-_STATUSES = {
+BEARER_CHALLENGE_HEADERS = {"www-authenticate": "Bearer"}
+_STATUS_BY_CODE = {
     Unauthenticated.code: 401,
     Unavailable.code: 503,
-    INTERNAL: 500,
+    INTERNAL_ERROR_CODE: 500,
     "FORBIDDEN": 403,
     TooManyRequests.code: 429,
 }
 
 
-def encode(value: Any) -> bytes:
+def encode_json(value: Any) -> bytes:
     """JSON in UTF-8; slower for the values of a database that orjson cannot write, such as integers over 64 bits.
 
     Raises `QueryTooComplex` where it is larger than an answer may be.
@@ -49,19 +49,19 @@ def encode(value: Any) -> bytes:
         written = orjson.dumps(value)
     except TypeError:
         written = json.dumps(value, separators=(",", ":")).encode()
-    return bounded(written)
+    return check_response_size(written)
 
 
-def bounded(written: bytes) -> bytes:
+def check_response_size(body: bytes) -> bytes:
     """An answer as it is; raises `QueryTooComplex` where it is larger than one may be."""
-    if len(written) > BYTES:
-        raise QueryTooComplex(f"The answer has over {BYTES:,} bytes: ask for less at once.")
-    return written
+    if len(body) > MAX_RESPONSE_BYTES:
+        raise QueryTooComplex(f"The answer has over {MAX_RESPONSE_BYTES:,} bytes: ask for less at once.")
+    return body
 
 
-def body_of(result: ExecutionResult) -> dict[str, Any]:
+def format_result(result: ExecutionResult) -> dict[str, Any]:
     """The answer of an operation; one that was refused before it ran has no `data` at all."""
-    body: dict[str, Any] = {} if refused(result) else {"data": result.data}
+    body: dict[str, Any] = {} if is_request_error(result) else {"data": result.data}
     if result.errors:
         body["errors"] = [error.formatted for error in result.errors]
     if result.extensions:
@@ -69,58 +69,58 @@ def body_of(result: ExecutionResult) -> dict[str, Any]:
     return body
 
 
-def refused(result: ExecutionResult) -> bool:
+def is_request_error(result: ExecutionResult) -> bool:
     """Whether an operation never ran: no data, and no error that points into them."""
     return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors or ())
 
 
-def answer(result: ExecutionResult, media_type: str) -> Ready:
+def result_response(result: ExecutionResult, media_type: str) -> BytesResponse:
     """A result in one of our types: 200, unless it was refused before it ran.
 
     Then it is 400 for the GraphQL type, and 200 for plain JSON, whose clients read errors only there; a fault of ours
     is one for both.
     """
     status = 200
-    if refused(result):
+    if is_request_error(result):
         codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
         if TooManyRequests.code in codes:
             waits = [(error.extensions or {}).get("retryAfterSeconds", 1) for error in result.errors or ()]
-            return respond(body_of(result), 429, media_type, {"retry-after": str(max(waits))})
-        if codes & {INTERNAL, Unavailable.code}:
-            status = 500 if INTERNAL in codes else 503
-        elif media_type == GRAPHQL:
+            return json_response(format_result(result), 429, media_type, {"retry-after": str(max(waits))})
+        if codes & {INTERNAL_ERROR_CODE, Unavailable.code}:
+            status = 500 if INTERNAL_ERROR_CODE in codes else 503
+        elif media_type == GRAPHQL_MEDIA_TYPE:
             status = 400
-    return respond(body_of(result), status, media_type, RETRY if status == 503 else None)  # noqa: PLR2004 - its name is a number
+    return json_response(format_result(result), status, media_type, RETRY_AFTER_HEADERS if status == 503 else None)  # noqa: PLR2004 - its name is a number
 
 
-def reject(rejected: Rejected, media_type: str = JSON) -> Ready:
+def rejection_response(rejection: HTTPRejection, media_type: str = JSON_MEDIA_TYPE) -> BytesResponse:
     """A request that never became an operation."""
-    status = 200 if media_type == JSON and isinstance(rejected, NotRun) else rejected.status
-    return respond({"errors": errors_of(rejected)}, status, media_type, rejected.headers)
+    status = 200 if media_type == JSON_MEDIA_TYPE and isinstance(rejection, OperationNotExecuted) else rejection.status
+    return json_response({"errors": format_errors(rejection)}, status, media_type, rejection.headers)
 
 
-def errors_of(told: Rejected | Refusal) -> list[dict[str, Any]]:
+def format_errors(error: HTTPRejection | RequestError) -> list[dict[str, Any]]:
     """What never ran, as GraphQL's errors."""
-    return [{"message": told.message, "extensions": told.extensions}]
+    return [{"message": error.message, "extensions": error.extensions}]
 
 
-def refuse(refusal: Refusal, media_type: str = JSON) -> Ready:
+def request_error_response(error: RequestError, media_type: str = JSON_MEDIA_TYPE) -> BytesResponse:
     """A caller who is not let in, or a server that cannot tell just now."""
-    status = _STATUSES.get(refusal.code, 400)
-    headers = {401: CHALLENGE, 503: RETRY}.get(status)
-    if isinstance(refusal, TooManyRequests):
-        headers = {"retry-after": str(refusal.retry_after)}
-    return respond({"errors": errors_of(refusal)}, status, media_type, headers)
+    status = _STATUS_BY_CODE.get(error.code, 400)
+    headers = {401: BEARER_CHALLENGE_HEADERS, 503: RETRY_AFTER_HEADERS}.get(status)
+    if isinstance(error, TooManyRequests):
+        headers = {"retry-after": str(error.retry_after)}
+    return json_response({"errors": format_errors(error)}, status, media_type, headers)
 
 
-def respond(
-    body: Mapping[str, Any], status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None
-) -> Ready:
+def json_response(
+    body: Mapping[str, Any], status: int, media_type: str = JSON_MEDIA_TYPE, headers: Mapping[str, str] | None = None
+) -> BytesResponse:
     """JSON of a type, which nobody keeps."""
-    return send(encode(body), status, media_type, headers)
+    return bytes_response(encode_json(body), status, media_type, headers)
 
 
-class Ready(Response):
+class BytesResponse(Response):
     """An answer whose bytes are all there, and nothing else to be done about it."""
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
@@ -136,7 +136,9 @@ class Ready(Response):
         await send({"type": "http.response.body", "body": self.body})
 
 
-def send(body: bytes, status: int, media_type: str = JSON, headers: Mapping[str, str] | None = None) -> Ready:
+def bytes_response(
+    body: bytes, status: int, media_type: str = JSON_MEDIA_TYPE, headers: Mapping[str, str] | None = None
+) -> BytesResponse:
     """The same of what is JSON already."""
     given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    return Ready(body, status, _COMMON[media_type] + given)
+    return BytesResponse(body, status, _COMMON_HEADERS[media_type] + given)

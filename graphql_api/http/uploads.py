@@ -10,8 +10,8 @@ from starlette.responses import JSONResponse
 
 from graphql_api.domain import uploads
 from graphql_api.enums import UserErrorCode
-from graphql_api.errors import DomainError, Refusal
-from graphql_api.http.requests import let_finish
+from graphql_api.errors import DomainError, RequestError
+from graphql_api.http.requests import drain_body
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -21,10 +21,10 @@ if TYPE_CHECKING:
     from graphql_api.gateways.object_store import Store
     from graphql_api.settings import Settings
 
-LONGEST_WAIT = 60
+UPLOAD_TIMEOUT_SECONDS = 60
 """Seconds that a list may take to arrive."""
 
-_STATUSES = {
+_STATUS_BY_CODE = {
     "UNAUTHENTICATED": 401,
     "FORBIDDEN": 403,
     "RATE_LIMITED": 429,
@@ -41,66 +41,66 @@ async def receive(
 
     The body is text/csv in UTF-8, as it is; its name may be given as `?fileName=`.
     """
-    problem = _unsuitable(request, settings.max_upload_bytes)
+    problem = _header_error(request, settings.max_upload_bytes)
     if problem is not None:
-        await let_finish(request.receive, settings.max_upload_bytes)
+        await drain_body(request.receive, settings.max_upload_bytes)
         return problem
-    body = _Body(request)
+    body = _RequestBody(request)
     try:
-        async with asyncio.timeout(LONGEST_WAIT):
+        async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS):
             upload = await uploads.receive(
                 database.transaction,
                 actor,
                 store,
-                pieces=body.pieces(),
-                most_bytes=settings.max_upload_bytes,
+                chunks=body.chunks(),
+                max_bytes=settings.max_upload_bytes,
                 file_name=request.query_params.get("fileName"),
             )
-    except (Refusal, DomainError) as refusal:
-        if not body.ended:
-            await let_finish(request.receive, settings.max_upload_bytes)
-        return refused(refusal)
+    except (RequestError, DomainError) as refusal:
+        if not body.complete:
+            await drain_body(request.receive, settings.max_upload_bytes)
+        return error_response(refusal)
     except TimeoutError:
-        return _error(408, "BAD_REQUEST", "The list took too long to arrive.")
+        return _json_error(408, "BAD_REQUEST", "The list took too long to arrive.")
     except ClientDisconnect:
-        return _error(400, "BAD_REQUEST", "The list broke off.")
+        return _json_error(400, "BAD_REQUEST", "The list broke off.")
     kept = {"id": str(upload.id), "byteCount": upload.byte_count, "rowCount": upload.row_count}
     return JSONResponse(kept, 201, {"Cache-Control": "no-store"})
 
 
-def refused(refusal: Refusal | DomainError) -> JSONResponse:
+def error_response(error: RequestError | DomainError) -> JSONResponse:
     """The answer for a refusal, of whoever raised it."""
-    code = refusal.code.value if isinstance(refusal, DomainError) else refusal.code
-    return _error(_STATUSES.get(code, 400), code, refusal.message)
+    code = error.code.value if isinstance(error, DomainError) else error.code
+    return _json_error(_STATUS_BY_CODE.get(code, 400), code, error.message)
 
 
-class _Body:
+class _RequestBody:
     """The body of a request, and whether all of it has been heard."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
-        self.ended = False
+        self.complete = False
 
-    async def pieces(self) -> AsyncIterator[bytes]:
+    async def chunks(self) -> AsyncIterator[bytes]:
         async for piece in self._request.stream():
             yield piece
-        self.ended = True
+        self.complete = True
 
 
-def _unsuitable(request: Request, most_bytes: int) -> JSONResponse | None:
+def _header_error(request: Request, max_bytes: int) -> JSONResponse | None:
     """What the request's head alone is refused for."""
     kind, _, parameters = request.headers.get("content-type", "").partition(";")
     charset = parameters.strip().lower().replace('"', "")
     if kind.strip().lower() != "text/csv" or charset not in {"", "charset=utf-8", "charset=utf8", "header=present"}:
-        return _error(415, "BAD_REQUEST", "Send the list as text/csv in UTF-8.")
+        return _json_error(415, "BAD_REQUEST", "Send the list as text/csv in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        return _error(415, "BAD_REQUEST", "Send the list as it is, not compressed.")
+        return _json_error(415, "BAD_REQUEST", "Send the list as it is, not compressed.")
     length = request.headers.get("content-length", "0")
     if not length.isdecimal():
-        return _error(400, "BAD_REQUEST", "The Content-Length is none.")
-    return refused(uploads.too_large(most_bytes)) if int(length) > most_bytes else None
+        return _json_error(400, "BAD_REQUEST", "The Content-Length is none.")
+    return error_response(uploads.too_large_error(max_bytes)) if int(length) > max_bytes else None
 
 
-def _error(status: int, code: str, message: str) -> JSONResponse:
+def _json_error(status: int, code: str, message: str) -> JSONResponse:
     body = {"errors": [{"message": message, "extensions": {"code": code}}]}
     return JSONResponse(body, status, {"Cache-Control": "no-store"})

@@ -11,12 +11,16 @@ import structlog
 from graphql import GraphQLError, OperationType, get_operation_ast
 from strawberry.http.websocket_origin import is_same_origin
 
-from graphql_api.errors import BadRequest, Refusal, Unauthenticated, Unavailable
+from graphql_api.errors import BadRequest, RequestError, Unauthenticated, Unavailable
 from graphql_api.http import requests, responses
-from graphql_api.http.executor import ACTING_USER
-from graphql_api.http.open_connections import FORBIDDEN, LATER, RESTART
-from graphql_api.http.rejections import NotRun, Rejected
-from graphql_api.limits.extension import documents_of
+from graphql_api.http.executor import ACTING_USER_HEADER
+from graphql_api.http.open_connections import (
+    FORBIDDEN_CLOSE_CODE,
+    SERVICE_RESTART_CLOSE_CODE,
+    TRY_AGAIN_LATER_CLOSE_CODE,
+)
+from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
+from graphql_api.limits.extension import document_cache_of
 from graphql_api.observability import error_masking, operation_stats
 
 if TYPE_CHECKING:
@@ -25,30 +29,32 @@ if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.http.executor import Server
-    from graphql_api.http.open_connections import Seat
+    from graphql_api.http.executor import Executor
+    from graphql_api.http.open_connections import Slot
     from graphql_api.http.requests import Operation
 
-PROTOCOL = "graphql-transport-ws"
-INIT_SECONDS = 5
-MOST_OPERATIONS = 10
+SUBPROTOCOL = "graphql-transport-ws"
+INIT_TIMEOUT_SECONDS = 5
+MAX_CONCURRENT_OPERATIONS = 10
 """Operations that one connection may have under way."""
-TOO_MANY = BadRequest(f"A connection may have {MOST_OPERATIONS} operations under way: end one first.")
-LONGEST_ID = 64
+TOO_MANY_OPERATIONS = BadRequest(
+    f"A connection may have {MAX_CONCURRENT_OPERATIONS} operations under way: end one first."
+)
+MAX_OPERATION_ID_CHARACTERS = 64
 
-REASONS = {
+CLOSE_REASONS = {
     4400: "The message is none of the protocol's",
     4401: "Send connection_init first",
-    FORBIDDEN: "Forbidden",
-    4406: f"The subprotocol is {PROTOCOL}",
+    FORBIDDEN_CLOSE_CODE: "Forbidden",
+    4406: f"The subprotocol is {SUBPROTOCOL}",
     4408: "connection_init did not arrive in time",
     4409: "An operation of this id is under way",
     4429: "Send connection_init once",
-    RESTART: "The server stops: connect again",
-    LATER: "Try again later",
+    SERVICE_RESTART_CLOSE_CODE: "The server stops: connect again",
+    TRY_AGAIN_LATER_CLOSE_CODE: "Try again later",
 }
 
-_MEMBERS: dict[str, dict[str, type]] = {
+_MEMBERS_BY_MESSAGE_TYPE: dict[str, dict[str, type]] = {
     "connection_init": {},
     "ping": {},
     "pong": {},
@@ -57,7 +63,7 @@ _MEMBERS: dict[str, dict[str, type]] = {
 }
 
 
-class Closed(Exception):
+class CloseRequired(Exception):
     """The connection must be closed, with a code."""
 
     def __init__(self, code: int) -> None:
@@ -66,63 +72,65 @@ class Closed(Exception):
         self.code = code
 
 
-class Running(NamedTuple):
+class RunningOperation(NamedTuple):
     """An operation under way."""
 
     task: asyncio.Task[None]
     operation: Operation
 
 
-class Sockets:
+class WebSocketEndpoint:
     """The ASGI application of `/graphql` for WebSockets."""
 
-    def __init__(self, server: Server) -> None:
+    def __init__(self, executor: Executor) -> None:
         """Answer with this server."""
-        self._server = server
+        self._executor = executor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Serve one connection until its end."""
         await receive()  # "websocket.connect"
         headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
-        if not may_open(headers, self._server.settings.cors_origins):
+        if not is_origin_allowed(headers, self._executor.settings.cors_origins):
             await send({"type": "websocket.close"})  # answers 403
             return
-        socket = Socket(self._server, scope, headers, receive, send)
+        socket = WebSocketConnection(self._executor, scope, headers, receive, send)
         try:
-            with self._server.live.seat(socket.end) as seat:
+            with self._executor.connection_registry.reserve_slot(socket.request_close) as seat:
                 await socket.serve(seat, scope["subprotocols"])
         except Unavailable:
             await send({"type": "websocket.http.response.start", "status": 503, "headers": [(b"retry-after", b"1")]})
             await send({"type": "websocket.http.response.body", "body": b""})
 
 
-class Socket:
+class WebSocketConnection:
     """One connection: what it has said of itself, and its operations."""
 
-    def __init__(self, server: Server, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send) -> None:
+    def __init__(
+        self, executor: Executor, scope: Scope, headers: Mapping[str, str], receive: Receive, send: Send
+    ) -> None:
         """Begin with nothing said."""
-        self._server = server
+        self._executor = executor
         self._scope = scope
         self._headers = headers
         self._receive = receive
         self._send = send
-        self._greeted = self._leaving = self._closed = False
+        self._init_received = self._draining = self._closed = False
         self._actor: Actor | None = None
-        self._operations: dict[str, Running] = {}
+        self._operations: dict[str, RunningOperation] = {}
         self._tasks: set[asyncio.Task[None]] = set()
 
-    async def serve(self, seat: Seat, offered: Iterable[str]) -> None:
+    async def serve(self, slot: Slot, offered_subprotocols: Iterable[str]) -> None:
         """Take the connection, and answer its messages one by one."""
-        timer = asyncio.get_running_loop().call_later(INIT_SECONDS, self._give_up)
+        timer = asyncio.get_running_loop().call_later(INIT_TIMEOUT_SECONDS, self._close_without_init)
         try:
-            if PROTOCOL not in offered:
+            if SUBPROTOCOL not in offered_subprotocols:
                 await self._send({"type": "websocket.accept"})
                 await self._close(4406)
                 return
-            await self._send({"type": "websocket.accept", "subprotocol": PROTOCOL})
+            await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
             while (message := await self._receive())["type"] == "websocket.receive":
-                await self._hear(message_of(message.get("text")), seat)
-        except Closed as closed:
+                await self._handle_message(parse_message(message.get("text")), slot)
+        except CloseRequired as closed:
             await self._close(closed.code)
         except OSError:
             pass  # the client is gone
@@ -134,31 +142,31 @@ class Socket:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-    def end(self, code: int) -> None:
+    def request_close(self, code: int) -> None:
         """Close the connection soon; a server that stops lets its queries and mutations end."""
-        self._spawn(self._leave() if code == RESTART else self._close(code))
+        self._start_task(self._drain_and_close() if code == SERVICE_RESTART_CLOSE_CODE else self._close(code))
 
-    async def _leave(self) -> None:
-        self._leaving = True
-        if waiting := [task for task, operation in self._operations.values() if not self._goes_on(operation)]:
+    async def _drain_and_close(self) -> None:
+        self._draining = True
+        if waiting := [task for task, operation in self._operations.values() if not self._is_subscription(operation)]:
             await asyncio.wait(waiting)
-        await self._close(RESTART)
+        await self._close(SERVICE_RESTART_CLOSE_CODE)
 
-    def _goes_on(self, operation: Operation) -> bool:
+    def _is_subscription(self, operation: Operation) -> bool:
         """Whether it is a subscription."""
-        documents = documents_of(self._server.schema)
+        documents = document_cache_of(self._executor.schema)
         try:
-            found = get_operation_ast(documents.read(operation.query).document, operation.name)
-        except (GraphQLError, Refusal):
+            found = get_operation_ast(documents.get_or_parse(operation.query).document, operation.name)
+        except (GraphQLError, RequestError):
             return False
         return found is not None and found.operation is OperationType.SUBSCRIPTION
 
-    def _give_up(self) -> None:
-        if not self._greeted:
-            self.end(4408)
+    def _close_without_init(self) -> None:
+        if not self._init_received:
+            self.request_close(4408)
 
-    def _spawn(self, work: Any) -> asyncio.Task[None]:
-        task: asyncio.Task[None] = asyncio.ensure_future(work)
+    def _start_task(self, coroutine: Any) -> asyncio.Task[None]:
+        task: asyncio.Task[None] = asyncio.ensure_future(coroutine)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
@@ -168,122 +176,130 @@ class Socket:
             return
         self._closed = True
         with contextlib.suppress(OSError):
-            await self._send({"type": "websocket.close", "code": code, "reason": REASONS[code]})
+            await self._send({"type": "websocket.close", "code": code, "reason": CLOSE_REASONS[code]})
 
-    async def _tell(self, message: Mapping[str, Any]) -> None:
+    async def _send_message(self, message: Mapping[str, Any]) -> None:
         if self._closed:
             return
         try:
-            await self._send({"type": "websocket.send", "text": responses.encode(message).decode()})
+            await self._send({"type": "websocket.send", "text": responses.encode_json(message).decode()})
         except RuntimeError as error:  # uvicorn's word for a connection that it has closed itself
             raise ConnectionError from error
 
-    async def _hear(self, message: Mapping[str, Any], seat: Seat) -> None:
+    async def _handle_message(self, message: Mapping[str, Any], slot: Slot) -> None:
         """Do what one message asks for; raises `Closed` where it breaks the protocol."""
         kind = message["type"]
         if kind == "connection_init":
-            await self._begin(message.get("payload") or {}, seat)
+            await self._handle_init(message.get("payload") or {}, slot)
         elif kind == "ping":
-            await self._tell({"type": "pong"})
+            await self._send_message({"type": "pong"})
         elif kind == "subscribe":
-            await self._subscribe(message["id"], message["payload"])
+            await self._handle_subscribe(message["id"], message["payload"])
         elif kind == "complete" and (running := self._operations.pop(message["id"], None)):
             running.task.cancel()
 
-    async def _begin(self, payload: Mapping[str, Any], seat: Seat) -> None:
+    async def _handle_init(self, payload: Mapping[str, Any], slot: Slot) -> None:
         """Find out who it is, as they say in the payload or have said in the headers."""
-        if self._greeted:
-            raise Closed(4429)
-        self._greeted = True
+        if self._init_received:
+            raise CloseRequired(4429)
+        self._init_received = True
         told = {name.lower(): value for name, value in payload.items()}
         headers = told if "authorization" in told else self._headers
-        if not all(isinstance(headers.get(name, ""), str) for name in ("authorization", ACTING_USER)):
-            raise Closed(FORBIDDEN)
+        if not all(isinstance(headers.get(name, ""), str) for name in ("authorization", ACTING_USER_HEADER)):
+            raise CloseRequired(FORBIDDEN_CLOSE_CODE)
         try:
-            self._actor = await self._server.actor_of(headers, self._scope)
-            self._server.live.take(seat, self._actor)
+            self._actor = await self._executor.authenticate_request(headers, self._scope)
+            self._executor.connection_registry.assign_actor(slot, self._actor)
         except Unavailable as error:
-            raise Closed(LATER) from error
-        except Refusal as refusal:
-            raise Closed(FORBIDDEN) from refusal
-        await self._tell({"type": "connection_ack"})
+            raise CloseRequired(TRY_AGAIN_LATER_CLOSE_CODE) from error
+        except RequestError as refusal:
+            raise CloseRequired(FORBIDDEN_CLOSE_CODE) from refusal
+        await self._send_message({"type": "connection_ack"})
 
-    async def _subscribe(self, one: str, payload: Mapping[str, Any]) -> None:
+    async def _handle_subscribe(self, operation_id: str, payload: Mapping[str, Any]) -> None:
         operation = None
         try:
-            operation = requests.operation_of(payload, self._server.persisted)
-        except NotRun as rejected:
+            operation = requests.parse_operation(payload, self._executor.persisted_documents)
+        except OperationNotExecuted as rejected:
             refused = rejected
-        except Rejected as rejected:
-            raise Closed(4400) from rejected
+        except HTTPRejection as rejected:
+            raise CloseRequired(4400) from rejected
         if self._actor is None:
-            raise Closed(4401)
-        if one in self._operations:
-            raise Closed(4409)
+            raise CloseRequired(4401)
+        if operation_id in self._operations:
+            raise CloseRequired(4409)
         if operation is None:
-            await self._tell({"type": "error", "id": one, "payload": responses.errors_of(refused)})
-        elif len(self._operations) >= MOST_OPERATIONS:
-            await self._tell({"type": "error", "id": one, "payload": responses.errors_of(TOO_MANY)})
-        elif not self._leaving:
-            self._operations[one] = Running(self._spawn(self._run(one, self._actor, operation)), operation)
+            await self._send_message({"type": "error", "id": operation_id, "payload": responses.format_errors(refused)})
+        elif len(self._operations) >= MAX_CONCURRENT_OPERATIONS:
+            await self._send_message(
+                {"type": "error", "id": operation_id, "payload": responses.format_errors(TOO_MANY_OPERATIONS)}
+            )
+        elif not self._draining:
+            self._operations[operation_id] = RunningOperation(
+                self._start_task(self._run_operation(operation_id, self._actor, operation)), operation
+            )
 
-    async def _run(self, one: str, actor: Actor, operation: Operation) -> None:
+    async def _run_operation(self, operation_id: str, actor: Actor, operation: Operation) -> None:
         """Run an operation to its end, and tell each result."""
-        structlog.contextvars.bind_contextvars(request_id=error_masking.new_id())
+        structlog.contextvars.bind_contextvars(request_id=error_masking.new_request_id())
         try:
-            actor = await self._server.renewed(actor)
+            actor = await self._executor.reauthenticate(actor)
             operation_stats.begin()
-            self._server.admit(operation, actor)
-            await self._stream(one, actor, operation)
+            self._executor.check_rate_limit(operation, actor)
+            await self._send_results(operation_id, actor, operation)
         except OSError:
             pass  # the client is gone
         except Unauthenticated:
-            await self._close(FORBIDDEN)
+            await self._close(FORBIDDEN_CLOSE_CODE)
         except Exception as error:  # noqa: BLE001 - told as every other
-            await self._server.hold(operation_stats.current(), counted=False)
-            self._forget(one)
+            await self._executor.delay_response(operation_stats.current(), occupies_capacity=False)
+            self._release_operation_id(operation_id)
             with contextlib.suppress(OSError):
-                await self._refuse(one, error)
+                await self._send_error(operation_id, error)
 
-    async def _stream(self, one: str, actor: Actor, operation: Operation) -> None:
-        async with aclosing(self._server.stream(operation, actor)) as results:
+    async def _send_results(self, operation_id: str, actor: Actor, operation: Operation) -> None:
+        async with aclosing(self._executor.stream(operation, actor)) as results:
             async for result in results:
-                if responses.refused(result):
-                    self._forget(one)
-                    await self._tell({"type": "error", "id": one, "payload": responses.body_of(result)["errors"]})
+                if responses.is_request_error(result):
+                    self._release_operation_id(operation_id)
+                    await self._send_message(
+                        {"type": "error", "id": operation_id, "payload": responses.format_result(result)["errors"]}
+                    )
                     return
-                await self._tell({"type": "next", "id": one, "payload": responses.body_of(result)})
-        self._forget(one)
-        await self._tell({"type": "complete", "id": one})
+                await self._send_message(
+                    {"type": "next", "id": operation_id, "payload": responses.format_result(result)}
+                )
+        self._release_operation_id(operation_id)
+        await self._send_message({"type": "complete", "id": operation_id})
 
-    async def _refuse(self, one: str, error: Exception) -> None:
-        shown = error_masking.shown(GraphQLError(str(error), original_error=error))
-        await self._tell({"type": "error", "id": one, "payload": [shown.formatted]})
+    async def _send_error(self, operation_id: str, error: Exception) -> None:
+        shown = error_masking.mask_error(GraphQLError(str(error), original_error=error))
+        await self._send_message({"type": "error", "id": operation_id, "payload": [shown.formatted]})
 
-    def _forget(self, one: str) -> None:
+    def _release_operation_id(self, operation_id: str) -> None:
         """Let the id be used again, before the last message of its operation is sent."""
-        running = self._operations.get(one)
+        running = self._operations.get(operation_id)
         if running is not None and running.task is asyncio.current_task():
-            del self._operations[one]
+            del self._operations[operation_id]
 
 
-def may_open(headers: Mapping[str, str], allowed: Iterable[str]) -> bool:
+def is_origin_allowed(headers: Mapping[str, str], allowed_origins: Iterable[str]) -> bool:
     """Whether a page may open a connection: one of ours, or of an origin of the settings; programs always may."""
     origin = headers.get("origin")
-    return origin is None or origin in allowed or is_same_origin(origin, headers.get("host"))
+    return origin is None or origin in allowed_origins or is_same_origin(origin, headers.get("host"))
 
 
-def message_of(text: str | None) -> dict[str, Any]:
+def parse_message(text: str | None) -> dict[str, Any]:
     """A message of a client; raises `Closed` where it has not the shape of one."""
     try:
-        message = requests.decode(text or "")
+        message = requests.decode_json(text or "")
         if not isinstance(message, dict) or not isinstance(message.get("payload"), dict | None):
-            raise Closed(4400)
-        members = _MEMBERS[message.get("type")]  # type: ignore[index]
+            raise CloseRequired(4400)
+        members = _MEMBERS_BY_MESSAGE_TYPE[message.get("type")]  # type: ignore[index]
         if not all(isinstance(message.get(name), kind) for name, kind in members.items()):
-            raise Closed(4400)
-        if "id" in members and not (message["id"].isascii() and 0 < len(message["id"]) <= LONGEST_ID):
-            raise Closed(4400)
-    except (Rejected, KeyError, TypeError) as error:
-        raise Closed(4400) from error
+            raise CloseRequired(4400)
+        if "id" in members and not (message["id"].isascii() and 0 < len(message["id"]) <= MAX_OPERATION_ID_CHARACTERS):
+            raise CloseRequired(4400)
+    except (HTTPRejection, KeyError, TypeError) as error:
+        raise CloseRequired(4400) from error
     return message

@@ -10,14 +10,14 @@ if TYPE_CHECKING:
     from collections.abc import Hashable
 
 
-MINUTE = 60
+SECONDS_PER_MINUTE = 60
 
 
-MOST = 100_000
+MAX_BUCKETS = 100_000
 """Buckets that are kept here; of more, those are forgotten that were used longest ago, and are full again."""
 
 
-class Away(Exception):
+class RedisUnavailable(Exception):
     """Redis does not answer."""
 
 
@@ -25,53 +25,55 @@ class Bucket(NamedTuple):
     """Whose it is, what flows in within a minute, and what it holds."""
 
     key: Hashable
-    rate: int
+    points_per_minute: int
     capacity: int
 
 
-class Standing(NamedTuple):
+class Reservation(NamedTuple):
     """What an operation was charged, and what its caller had left then."""
 
     bucket: Bucket
-    cost: int
+    points: int
     remaining: float
-    at: float
+    reserved_at: float
     """When that was, in seconds since 1970."""
 
     @property
     def full_at(self) -> datetime:
         """When all will be there again, naive UTC."""
         missing = self.bucket.capacity - self.remaining
-        at = datetime.fromtimestamp(self.at + missing * MINUTE / self.bucket.rate, UTC)
+        at = datetime.fromtimestamp(
+            self.reserved_at + missing * SECONDS_PER_MINUTE / self.bucket.points_per_minute, UTC
+        )
         return at.replace(tzinfo=None)
 
 
-class Buckets:
+class MemoryBuckets:
     """Buckets in the memory of one process."""
 
     def __init__(self) -> None:
         """Begin with all full."""
-        self._kept: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
 
     def __len__(self) -> int:
         """How many are kept."""
-        return len(self._kept)
+        return len(self._levels)
 
-    def owe(self, bucket: Bucket, points: int, now: float) -> None:
+    def debit(self, bucket: Bucket, points: int, now: float) -> None:
         """Take points that may not be there, up to as many as a bucket holds."""
         left = self.take(bucket, 0, now)
-        self._kept[bucket.key] = max(left - points, -float(bucket.capacity)), now
+        self._levels[bucket.key] = max(left - points, -float(bucket.capacity)), now
 
     def take(self, bucket: Bucket, points: int, now: float) -> float:
         """Take points where there are enough, or give some back; what is left, or would be if it had been enough."""
-        kept = self._kept.get(bucket.key)
+        kept = self._levels.get(bucket.key)
         tokens = float(bucket.capacity)
         if kept is not None:
-            tokens = min(tokens, kept[0] + (now - kept[1]) * bucket.rate / MINUTE)
+            tokens = min(tokens, kept[0] + (now - kept[1]) * bucket.points_per_minute / SECONDS_PER_MINUTE)
         left = min(tokens - points, float(bucket.capacity))
         if tokens >= min(points, bucket.capacity):
-            self._kept[bucket.key] = left, now
-            self._kept.move_to_end(bucket.key)
-            if len(self._kept) > MOST:
-                self._kept.popitem(last=False)
+            self._levels[bucket.key] = left, now
+            self._levels.move_to_end(bucket.key)
+            if len(self._levels) > MAX_BUCKETS:
+                self._levels.popitem(last=False)
         return left

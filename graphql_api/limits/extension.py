@@ -15,12 +15,12 @@ from graphql import (
 )
 from strawberry.extensions import SchemaExtension
 
-from graphql_api.errors import BadRequest, Forbidden, QueryTooComplex, Refusal, TooManyRequests, Unauthenticated
+from graphql_api.errors import BadRequest, Forbidden, QueryTooComplex, RequestError, TooManyRequests, Unauthenticated
 from graphql_api.limits import points
-from graphql_api.limits.complexity import Measure
-from graphql_api.limits.field_costs import Shapes
+from graphql_api.limits.complexity import ComplexityAnalysis
+from graphql_api.limits.field_costs import FieldCosts
 from graphql_api.limits.lexer import parse
-from graphql_api.limits.points import REFUSED, Price
+from graphql_api.limits.points import REJECTED_COST, OperationCost
 from graphql_api.limits.validation import validate
 from graphql_api.limits.value_limits import check_text, check_variables
 from graphql_api.observability import operation_stats
@@ -32,81 +32,83 @@ if TYPE_CHECKING:
     from graphql import DocumentNode, GraphQLSchema
     from strawberry import Schema
 
-    from graphql_api.limits.buckets import Standing
+    from graphql_api.limits.buckets import Reservation
 
-BYTES = 100_000
-TOKENS = 2_000
-READ = 200
+MAX_DOCUMENT_BYTES = 100_000
+MAX_DOCUMENT_TOKENS = 2_000
+REJECTED_BYTES_PER_POINT = 200
 """Bytes of a refused document that make a point, beside the first."""
-REMEMBERED = 100
+MAX_CACHED_DOCUMENTS = 100
 """Documents that are kept parsed; the largest that is allowed takes about a megabyte."""
 
 
 @dataclass(slots=True)
-class Known:
+class CachedDocument:
     """A document that was parsed, and what has been found out about it since."""
 
     document: DocumentNode
     errors: list[GraphQLError] | None = None
-    prices: dict[str | None, Price] | None = None
+    operation_costs: dict[str | None, OperationCost] | None = None
     """What each operation costs, where it is within the limits and costs the same with any variables."""
-    introspects: bool = False
+    uses_introspection: bool = False
 
 
 @dataclass(slots=True)
-class Documents:
+class DocumentCache:
     """The latest documents of a schema by their text, so that a client's own few are parsed and validated once."""
 
     schema: GraphQLSchema
-    shapes: Shapes = field(init=False)
-    _known: OrderedDict[str, Known] = field(default_factory=OrderedDict)
+    field_costs: FieldCosts = field(init=False)
+    _cached: OrderedDict[str, CachedDocument] = field(default_factory=OrderedDict)
 
     def __post_init__(self) -> None:
         """Begin with none."""
-        self.shapes = Shapes(self.schema)
+        self.field_costs = FieldCosts(self.schema)
 
-    def read(self, text: str) -> Known:
+    def get_or_parse(self, text: str) -> CachedDocument:
         """Parse a document; raises GraphQLError where it is none, and `QueryTooComplex` where it is too large."""
-        known = self._known.get(text)
+        known = self._cached.get(text)
         if known is None:
-            known = Known(_parsed(text))
-            self._known[text] = known
-            if len(self._known) > REMEMBERED:
-                self._known.popitem(last=False)
+            known = CachedDocument(_parse_document(text))
+            self._cached[text] = known
+            if len(self._cached) > MAX_CACHED_DOCUMENTS:
+                self._cached.popitem(last=False)
         else:
-            self._known.move_to_end(text)
+            self._cached.move_to_end(text)
         return known
 
-    def check(self, known: Known, variables: dict[str, Any], operation: str | None = None) -> Price:
+    def check_cost(
+        self, cached_document: CachedDocument, variables: dict[str, Any], operation: str | None = None
+    ) -> OperationCost:
         """What an operation costs with these variables; refuses the document if any of it costs too much."""
-        prices = known.prices
+        prices = cached_document.operation_costs
         if prices is None:
-            measure = Measure(self.shapes, variables)
-            measure.document(known.document)
-            prices = measure.prices
-            if not measure.sized:
-                known.prices = prices
-            known.introspects = measure.introspects
+            measure = ComplexityAnalysis(self.field_costs, variables)
+            measure.analyse(cached_document.document)
+            prices = measure.operation_costs
+            if not measure.depends_on_variables:
+                cached_document.operation_costs = prices
+            cached_document.uses_introspection = measure.uses_introspection
         if operation is None and len(prices) == 1:
             (price,) = prices.values()
             return price
-        return prices.get(operation, REFUSED)
+        return prices.get(operation, REJECTED_COST)
 
-    def validate(self, known: Known) -> list[GraphQLError]:
+    def validate(self, cached_document: CachedDocument) -> list[GraphQLError]:
         """What is wrong with a document that is affordable."""
-        if known.errors is None:
-            known.errors = validate(self.schema, known.document)
-        return list(known.errors)
+        if cached_document.errors is None:
+            cached_document.errors = validate(self.schema, cached_document.document)
+        return list(cached_document.errors)
 
 
-def _parsed(text: str) -> DocumentNode:
-    if len(text) > BYTES or len(text.encode(errors="replace")) > BYTES:
-        raise QueryTooComplex(f"A document may have {BYTES:,} bytes at most.")
+def _parse_document(text: str) -> DocumentNode:
+    if len(text) > MAX_DOCUMENT_BYTES or len(text.encode(errors="replace")) > MAX_DOCUMENT_BYTES:
+        raise QueryTooComplex(f"A document may have {MAX_DOCUMENT_BYTES:,} bytes at most.")
     try:
-        return parse(text, TOKENS)
+        return parse(text, MAX_DOCUMENT_TOKENS)
     except GraphQLSyntaxError as error:
-        if f"more than {TOKENS} tokens" in error.message:
-            raise QueryTooComplex(f"A document may have {TOKENS:,} tokens at most.") from error
+        if f"more than {MAX_DOCUMENT_TOKENS} tokens" in error.message:
+            raise QueryTooComplex(f"A document may have {MAX_DOCUMENT_TOKENS:,} tokens at most.") from error
         if "nested too deeply" in error.message:
             raise QueryTooComplex("The document is nested too deep.") from error
         raise
@@ -115,116 +117,120 @@ def _parsed(text: str) -> DocumentNode:
 
 
 @lru_cache(maxsize=4)
-def documents_of(schema: Schema) -> Documents:
+def document_cache_of(schema: Schema) -> DocumentCache:
     """The documents of a schema; a process has one."""
-    return Documents(schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+    return DocumentCache(schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
 
 
-class Limits(SchemaExtension):
+class LimitsExtension(SchemaExtension):
     """Refuses documents that are over budget, charges for the others, and reads and validates them once for all.
 
     It presets `pre_execution_errors` and raises nothing: what an extension raises never reaches a WebSocket's client.
     A document that is refused costs a point, and what times out costs all that was reserved.
     """
 
-    known: Known | None = None
-    price: Price = REFUSED
-    _standing: Standing | None = None
-    _spent: int | None = None
+    cached_document: CachedDocument | None = None
+    cost: OperationCost = REJECTED_COST
+    _reservation: Reservation | None = None
+    _actual_points: int | None = None
 
     async def on_parse(self) -> AsyncIterator[None]:
         """Read, measure and reserve; set either the document or what is wrong with it."""
         context = self.execution_context
         try:
             try:
-                self.known = self._read()
-            except (Refusal, GraphQLError):
+                self.cached_document = self._read_document()
+            except (RequestError, GraphQLError):
                 await self._reserve()
-                if self._standing is not None:
+                if self._reservation is not None:
                     # What was read for nothing is paid for, though nothing may be left.
-                    context.context.rates.owe(self._standing.bucket, len(context.query or "") // READ)
+                    context.context.rate_limiter.debit(
+                        self._reservation.bucket, len(context.query or "") // REJECTED_BYTES_PER_POINT
+                    )
                 raise
             await self._reserve()
-        except Refusal as refusal:
-            self._refuse(GraphQLError(refusal.message, original_error=refusal))
+        except RequestError as refusal:
+            self._reject(GraphQLError(refusal.message, original_error=refusal))
         except GraphQLError as error:
-            self._refuse(error)
+            self._reject(error)
         else:
-            if self.known:
-                context.graphql_document = self.known.document
+            if self.cached_document:
+                context.graphql_document = self.cached_document.document
         yield
 
     def on_validate(self) -> Iterator[None]:
         """Validate, unless the document is refused already."""
         context = self.execution_context
-        if self.known and not context.pre_execution_errors:
-            context.pre_execution_errors = self._documents.validate(self.known)
+        if self.cached_document and not context.pre_execution_errors:
+            context.pre_execution_errors = self._document_cache.validate(self.cached_document)
         yield
 
     async def get_results(self) -> dict[str, Any]:
         """What the operation cost, with its answer; what was reserved above that is given back."""
-        if self._spent is None:
-            self._spent = self._actual()
-            if self._standing is not None:
-                await self.execution_context.context.rates.refund(self._standing, self.price.requested - self._spent)
-        return points.told(self.price.requested, self._spent)
+        if self._actual_points is None:
+            self._actual_points = self._compute_actual_points()
+            if self._reservation is not None:
+                await self.execution_context.context.rate_limiter.refund(
+                    self._reservation, self.cost.requested_points - self._actual_points
+                )
+        return points.cost_extensions(self.cost.requested_points, self._actual_points)
 
-    def _actual(self) -> int:
+    def _compute_actual_points(self) -> int:
         result, context = self.execution_context.result, self.execution_context
         if result is None or not isinstance(result, ExecutionResult):
-            return REFUSED.requested if context.pre_execution_errors else self.price.requested
-        if not self.price.refundable:
-            return self.price.requested
-        return self.price.actual(points.objects_of(result.data))
+            return REJECTED_COST.requested_points if context.pre_execution_errors else self.cost.requested_points
+        if not self.cost.is_refundable:
+            return self.cost.requested_points
+        return self.cost.actual_points(points.count_objects(result.data))
 
     async def _reserve(self) -> None:
         context = self.execution_context.context
-        rates = getattr(context, "rates", None)
+        rates = getattr(context, "rate_limiter", None)
         if rates is None:
             return
         try:
-            self._standing = context.standing = await rates.reserve(context.actor, self.price.requested)
+            self._reservation = context.reservation = await rates.reserve(context.actor, self.cost.requested_points)
         except TooManyRequests as refusal:
-            operation_stats.add(refusals=frozenset({refusal.code}))
-            self._spent = 0
+            operation_stats.add(error_codes=frozenset({refusal.code}))
+            self._actual_points = 0
             raise
 
     @property
-    def _documents(self) -> Documents:
-        return documents_of(self.execution_context.schema)
+    def _document_cache(self) -> DocumentCache:
+        return document_cache_of(self.execution_context.schema)
 
-    def _read(self) -> Known | None:
+    def _read_document(self) -> CachedDocument | None:
         context = self.execution_context
         if not context.query:
             return None
         check_text(context.query)
-        known = self._documents.read(context.query)
+        known = self._document_cache.get_or_parse(context.query)
         variables = context.variables or {}
         check_variables(variables)
-        price = self._documents.check(known, variables, context.operation_name)
-        if known.introspects:
-            may_introspect(context.context)
-        if not context._provided_operation_name and _several(known.document):  # noqa: SLF001 - it has no other name
+        price = self._document_cache.check_cost(known, variables, context.operation_name)
+        if known.uses_introspection:
+            require_introspection_allowed(context.context)
+        if not context._provided_operation_name and _has_several_operations(known.document):  # noqa: SLF001 - it has no other name
             raise BadRequest("Say in `operationName` which of the document's operations to run.")
-        self.price = price
+        self.cost = price
         return known
 
-    def _refuse(self, error: GraphQLError) -> None:
+    def _reject(self, error: GraphQLError) -> None:
         context = self.execution_context
         # Something must stand for the document, or Strawberry would parse what was refused; it is not executed.
-        context.graphql_document = _NOTHING
+        context.graphql_document = _PLACEHOLDER_DOCUMENT
         context._provided_operation_name = None  # noqa: SLF001 - the stand-in has no operation of that name
         context.pre_execution_errors = [error]
 
 
-def _several(document: DocumentNode) -> bool:
+def _has_several_operations(document: DocumentNode) -> bool:
     """Whether a document has more than one operation, of which Strawberry would run the first."""
     return sum(isinstance(one, OperationDefinitionNode) for one in document.definitions) > 1
 
 
-def may_introspect(context: Any) -> None:
+def require_introspection_allowed(context: Any) -> None:
     """Refuse to show the schema to those who may not see it; `context` is None where nobody asks, as in a test."""
-    if context is None or context.settings.development:
+    if context is None or context.settings.is_development:
         return
     if context.settings.introspection == "nobody":
         raise Forbidden("INTROSPECTION", "This server does not show its schema: read it in the documentation.")
@@ -232,4 +238,4 @@ def may_introspect(context: Any) -> None:
         raise Unauthenticated("Sign in to read the schema.")
 
 
-_NOTHING = parse("{ __typename }", TOKENS)
+_PLACEHOLDER_DOCUMENT = parse("{ __typename }", MAX_DOCUMENT_TOKENS)

@@ -11,25 +11,29 @@ from graphql.language.parser import Parser
 # What repeats without an end is possessive: what does not match is found out in one go.
 _IGNORED = re.compile(r"(?:[ \t\n\r,\ufeff]++|#[^\n\r]*+)*+")
 _NAME = re.compile(r"[A-Za-z_][0-9A-Za-z_]*+")
-_FIXED = r"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
-_PAIR = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
+_UNICODE_ESCAPE = r"\\u(?![dD][89a-fA-F])[0-9a-fA-F]{4}"
+_SURROGATE_PAIR_ESCAPE = r"\\u[dD][89abAB][0-9a-fA-F]{2}\\u[dD][c-fC-F][0-9a-fA-F]{2}"
 # At most eight digits, no half of a pair, nothing above 10FFFF.
-_BRACED = r"\\u\{(?=[0-9a-fA-F]{1,8}\})0*+(?![dD][89a-fA-F][0-9a-fA-F]{2}\})(?:10[0-9a-fA-F]{4}|[0-9a-fA-F]{0,5})\}"
-_STRING = re.compile(rf'"((?:[^"\\\n\r\ud800-\udfff]++|\\["\\/bfnrt]|{_FIXED}|{_PAIR}|{_BRACED})*+)')
-_BLOCK = re.compile(r'"""((?:[^"\\\ud800-\udfff]++|"(?!"")|\\(?!"""))*+)')
+_BRACED_UNICODE_ESCAPE = (
+    r"\\u\{(?=[0-9a-fA-F]{1,8}\})0*+(?![dD][89a-fA-F][0-9a-fA-F]{2}\})(?:10[0-9a-fA-F]{4}|[0-9a-fA-F]{0,5})\}"
+)
+_STRING = re.compile(
+    rf'"((?:[^"\\\n\r\ud800-\udfff]++|\\["\\/bfnrt]|{_UNICODE_ESCAPE}|{_SURROGATE_PAIR_ESCAPE}|{_BRACED_UNICODE_ESCAPE})*+)'
+)
+_BLOCK_STRING = re.compile(r'"""((?:[^"\\\ud800-\udfff]++|"(?!"")|\\(?!"""))*+)')
 _LINE_END = re.compile(r"\r\n|\n|\r")
 _ESCAPE = re.compile(r"\\(?:u\{(.+?)\}|u(.{4})|(.))")
-_ESCAPED = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
+_ESCAPED_CHARACTERS = {'"': '"', "\\": "\\", "/": "/", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t"}
 _PUNCTUATION = {kind.value: kind for kind in TokenKind if len(kind.value) == 1 and kind is not TokenKind.DOT}
 
 
-def parse(text: str, most_tokens: int) -> DocumentNode:
+def parse(text: str, max_tokens: int) -> DocumentNode:
     """The tree of a document; raises GraphQLSyntaxError, also for one of more tokens."""
     source = Source(text)
-    return Parser(source, max_tokens=most_tokens, lexer=QuickLexer(source)).parse_document()
+    return Parser(source, max_tokens=max_tokens, lexer=RegexLexer(source)).parse_document()
 
 
-class QuickLexer(Lexer):
+class RegexLexer(Lexer):
     """Reads what is common at once, and leaves the rest, such as mistakes, to graphql-core."""
 
     def read_next_token(self, start: int) -> Token:
@@ -57,7 +61,9 @@ class QuickLexer(Lexer):
             return super().read_string(start)
         end, text = found.end(), found[1]
         if "\\" in text:
-            text = _ESCAPE.sub(lambda one: _ESCAPED[one[3]] if one[3] else chr(int(one[1] or one[2], 16)), text)
+            text = _ESCAPE.sub(
+                lambda one: _ESCAPED_CHARACTERS[one[3]] if one[3] else chr(int(one[1] or one[2], 16)), text
+            )
             if not text.isascii():  # halves of pairs become whole
                 text = text.encode("utf-16", "surrogatepass").decode("utf-16")
         if body[end : end + 1] == '"':
@@ -68,7 +74,7 @@ class QuickLexer(Lexer):
     def read_block_string(self, start: int) -> Token:
         """A text of several lines."""
         body = self.source.body
-        found = _BLOCK.match(body, start)
+        found = _BLOCK_STRING.match(body, start)
         end = found.end() if found else start
         if found is None or body.startswith('\\"""', end):
             return super().read_block_string(start)

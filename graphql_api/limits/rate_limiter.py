@@ -9,118 +9,122 @@ from typing import TYPE_CHECKING, Self
 
 import structlog
 
-from graphql_api.auth.actors import Kind
-from graphql_api.domain.sending_limits import burst
+from graphql_api.auth.actors import ActorKind
+from graphql_api.domain.sending_limits import burst_capacity
 from graphql_api.errors import TooManyRequests
-from graphql_api.limits.buckets import MINUTE, Away, Bucket, Buckets, Standing
+from graphql_api.limits.buckets import SECONDS_PER_MINUTE, Bucket, MemoryBuckets, RedisUnavailable, Reservation
 from graphql_api.observability import operation_stats
 
 if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
-    from graphql_api.limits.redis_buckets import SharedBuckets
+    from graphql_api.limits.redis_buckets import RedisBuckets
     from graphql_api.settings import Settings
 
-HELD = 0.1
+REJECTION_DELAY_SECONDS = 0.1
 """Seconds after which a caller is told to ask less often: one who asks on and on would have an answer at once."""
-AWAY_FOR = 1.0
+REDIS_RETRY_SECONDS = 1.0
 """Seconds for which a Redis that did not answer is left alone."""
 log = structlog.get_logger(__name__)
 
 
-class Rates:
+class RateLimiter:
     """The buckets of a server."""
 
-    def __init__(self, rate: int, shared: SharedBuckets | None = None) -> None:
+    def __init__(self, points_per_minute: int, redis_buckets: RedisBuckets | None = None) -> None:
         """Let every caller spend so many points a minute; a rate of 0 lifts all limits."""
-        self._rate = rate
-        self._capacity = burst(rate)
-        self._here = Buckets()
-        self._shared = shared
-        self._away_until = 0.0
+        self._points_per_minute = points_per_minute
+        self._capacity = burst_capacity(points_per_minute)
+        self._memory_buckets = MemoryBuckets()
+        self._redis_buckets = redis_buckets
+        self._redis_retry_at = 0.0
 
     @classmethod
-    def of(cls, settings: Settings) -> Self:
+    def from_settings(cls, settings: Settings) -> Self:
         """By the settings; their Redis is looked for at the first call."""
         if settings.redis_url is None:
-            return cls(settings.points_rate)
+            return cls(settings.effective_points_per_minute)
         from graphql_api.limits import redis_buckets  # noqa: PLC0415 - its client takes a while to load
 
-        return cls(settings.points_rate, redis_buckets.connect(settings.redis_url.get_secret_value()))
+        return cls(settings.effective_points_per_minute, redis_buckets.connect(settings.redis_url.get_secret_value()))
 
-    def bucket_of(self, actor: Actor) -> Bucket | None:
+    def bucket_for(self, actor: Actor) -> Bucket | None:
         """A service's keys of a type share one, each person has one, and so has each address of people unknown.
 
         None for those who are not counted.
         """
         kind = actor.kind
-        if self._rate <= 0 or kind is Kind.SYSTEM:
+        if self._points_per_minute <= 0 or kind is ActorKind.SYSTEM:
             return None
-        if kind is Kind.ANONYMOUS:
-            return Bucket(_network(actor.address), self._rate, self._capacity) if actor.address else None
-        if kind is Kind.KEY:
-            rate = max(self._rate, actor.rate)
-            return Bucket((actor.key_service_id, actor.key_type), rate, burst(rate))
-        return Bucket(actor.user_id, self._rate, self._capacity)
+        if kind is ActorKind.ANONYMOUS:
+            return (
+                Bucket(_client_network(actor.client_address), self._points_per_minute, self._capacity)
+                if actor.client_address
+                else None
+            )
+        if kind is ActorKind.KEY:
+            rate = max(self._points_per_minute, actor.messages_per_minute)
+            return Bucket((actor.key_service_id, actor.key_type), rate, burst_capacity(rate))
+        return Bucket(actor.user_id, self._points_per_minute, self._capacity)
 
     def admit(self, actor: Actor) -> None:
         """Raise `TooManyRequests` for whoever has no point left, before anything that they ask is read.
 
         As far as is known here: what a shared Redis knows is asked when they reserve.
         """
-        bucket = self.bucket_of(actor)
+        bucket = self.bucket_for(actor)
         if bucket is not None:
-            left = self._here.take(bucket, 0, time.monotonic())
+            left = self._memory_buckets.take(bucket, 0, time.monotonic())
             if left < 1:
-                raise _too_many(bucket, 1 - left)
+                raise _too_many_requests(bucket, 1 - left)
 
-    def owe(self, bucket: Bucket, points: int) -> None:
+    def debit(self, bucket: Bucket, points: int) -> None:
         """Take points here, whether they are there or not."""
-        self._here.owe(bucket, points, time.monotonic())
+        self._memory_buckets.debit(bucket, points, time.monotonic())
 
-    async def reserve(self, actor: Actor, points: int) -> Standing | None:
+    async def reserve(self, actor: Actor, points: int) -> Reservation | None:
         """Take points before an operation runs; None for those who are not counted.
 
         What costs more than a bucket holds is let through when it is full, and paid off afterwards. Raises
         `TooManyRequests`, and takes nothing, where there is too little.
         """
-        bucket = self.bucket_of(actor)
+        bucket = self.bucket_for(actor)
         if bucket is None:
             return None
-        here = self._shared is None
-        left = self._here.take(bucket, points, time.monotonic()) if here else await self._take(bucket, points)
+        here = self._redis_buckets is None
+        left = self._memory_buckets.take(bucket, points, time.monotonic()) if here else await self._take(bucket, points)
         needed = min(points, bucket.capacity)
         if left + points < needed:
-            raise _too_many(bucket, needed - left - points)
-        return Standing(bucket, points, left, time.time())
+            raise _too_many_requests(bucket, needed - left - points)
+        return Reservation(bucket, points, left, time.time())
 
-    async def refund(self, standing: Standing | None, points: int) -> None:
+    async def refund(self, reservation: Reservation | None, points: int) -> None:
         """Give back what an operation did not use."""
-        if standing is not None and points > 0:
-            await self._take(standing.bucket, -points)
+        if reservation is not None and points > 0:
+            await self._take(reservation.bucket, -points)
 
     async def close(self) -> None:
         """Let Redis go."""
-        if self._shared is not None:
-            await self._shared.close()
+        if self._redis_buckets is not None:
+            await self._redis_buckets.close()
 
     async def _take(self, bucket: Bucket, points: int) -> float:
-        if self._shared is not None and time.monotonic() >= self._away_until:
+        if self._redis_buckets is not None and time.monotonic() >= self._redis_retry_at:
             try:
-                return await self._shared.take(bucket, points)
-            except Away as error:
+                return await self._redis_buckets.take(bucket, points)
+            except RedisUnavailable as error:
                 # Nobody waits for Redis, nor is refused for want of it: until it is back each process counts alone.
-                self._away_until = time.monotonic() + AWAY_FOR
+                self._redis_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
                 log.warning("rates are counted in this process alone", kind=type(error.__cause__).__name__)
-        return self._here.take(bucket, points, time.monotonic())
+        return self._memory_buckets.take(bucket, points, time.monotonic())
 
 
-def _too_many(bucket: Bucket, missing: float) -> TooManyRequests:
-    operation_stats.hold(time.monotonic() + HELD)
-    return TooManyRequests(missing * MINUTE / bucket.rate)
+def _too_many_requests(bucket: Bucket, missing: float) -> TooManyRequests:
+    operation_stats.delay_response(time.monotonic() + REJECTION_DELAY_SECONDS)
+    return TooManyRequests(missing * SECONDS_PER_MINUTE / bucket.points_per_minute)
 
 
 @lru_cache(maxsize=1_000)
-def _network(address: str) -> str:
+def _client_network(address: str) -> str:
     """Where somebody asks from: an address, or the 64 bits of one that tell whose it is, where it has more."""
     try:
         found = ip_address(address.partition("%")[0])

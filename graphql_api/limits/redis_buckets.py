@@ -10,16 +10,16 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from redis.exceptions import RedisError
 
-from graphql_api.limits.buckets import Away
+from graphql_api.limits.buckets import RedisUnavailable
 
 if TYPE_CHECKING:
     from graphql_api.limits.buckets import Bucket
 
-PATIENCE = 0.1
+REDIS_TIMEOUT_SECONDS = 0.1
 """Seconds that one call may take."""
-PREFIX = "notify-graphql:points:"
+REDIS_KEY_PREFIX = "notify-graphql:points:"
 
-_TAKE = """
+_TAKE_SCRIPT = """
 local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at')
 local rate, capacity, points = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
@@ -37,30 +37,34 @@ return string.format('%.6f', left)
 """
 
 
-class SharedBuckets:
+class RedisBuckets:
     """Buckets that all processes of a service see; one that is full again is forgotten."""
 
     def __init__(self, redis: Redis) -> None:
         """Keep them there."""
         self._redis = redis
-        self._script = redis.register_script(_TAKE)
+        self._take_script = redis.register_script(_TAKE_SCRIPT)
 
     async def take(self, bucket: Bucket, points: int) -> float:
         """As `Buckets.take`, within `PATIENCE`; raises `Away`."""
-        key = PREFIX + (":".join(map(str, bucket.key)) if isinstance(bucket.key, tuple) else str(bucket.key))
-        arguments: list[Any] = [bucket.rate, bucket.capacity, points]
+        key = REDIS_KEY_PREFIX + (":".join(map(str, bucket.key)) if isinstance(bucket.key, tuple) else str(bucket.key))
+        arguments: list[Any] = [bucket.points_per_minute, bucket.capacity, points]
         try:
-            async with asyncio.timeout(PATIENCE):
-                return float(await self._script(keys=[key], args=arguments))
+            async with asyncio.timeout(REDIS_TIMEOUT_SECONDS):
+                return float(await self._take_script(keys=[key], args=arguments))
         except (RedisError, OSError, TimeoutError) as error:
-            raise Away from error
+            raise RedisUnavailable from error
 
     async def close(self) -> None:
         """Let the connections go."""
         await self._redis.aclose()
 
 
-def connect(url: str) -> SharedBuckets:
+def connect(url: str) -> RedisBuckets:
     """Buckets in the Redis of a URL, which is looked for at the first call."""
     never = Retry(NoBackoff(), 0)
-    return SharedBuckets(Redis.from_url(url, retry=never, socket_timeout=PATIENCE, socket_connect_timeout=PATIENCE))
+    return RedisBuckets(
+        Redis.from_url(
+            url, retry=never, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+        )
+    )

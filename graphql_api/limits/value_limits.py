@@ -9,15 +9,15 @@ from graphql import FloatValueNode, IntValueNode, ListValueNode, ObjectValueNode
 
 from graphql_api.errors import BadRequest
 
-DEEPEST = 16
-MOST_VALUES = 20_000
-LONGEST_LIST = 1_000
-LONGEST_TEXT = 1 << 16
+MAX_VALUE_DEPTH = 16
+MAX_VARIABLE_VALUES = 20_000
+MAX_LIST_ITEMS = 1_000
+MAX_TEXT_CHARACTERS = 1 << 16
 """Characters of a text, unless it stands under one of `LARGE`."""
-LARGE = frozenset({"content", "body"})
+LARGE_TEXT_FIELDS = frozenset({"content", "body"})
 """Names of input fields that hold a file or a template: as long as a request may be."""
-INTEGERS = range(-(2**63), 2**63)
-DIGITS = 20
+INTEGER_RANGE = range(-(2**63), 2**63)
+MAX_INTEGER_DIGITS = 20
 
 
 def check_text(value: str) -> None:
@@ -42,16 +42,16 @@ def check_variables(variables: dict[str, Any]) -> None:
     while waiting:
         name, value, depth = waiting.pop()
         count += 1
-        if count > MOST_VALUES:
-            raise BadRequest(f"Variables may hold {MOST_VALUES:,} values at most.")
+        if count > MAX_VARIABLE_VALUES:
+            raise BadRequest(f"Variables may hold {MAX_VARIABLE_VALUES:,} values at most.")
         if isinstance(value, str):
             check_text(value)
-            if len(value) > LONGEST_TEXT and name not in LARGE:
-                raise BadRequest(f"A text may have {LONGEST_TEXT:,} characters at most.")
+            if len(value) > MAX_TEXT_CHARACTERS and name not in LARGE_TEXT_FIELDS:
+                raise BadRequest(f"A text may have {MAX_TEXT_CHARACTERS:,} characters at most.")
         elif isinstance(value, list | dict):
-            if depth > DEEPEST:
-                raise BadRequest(f"Variables may be nested {DEEPEST} deep at most.")
-            _check_size(len(value))
+            if depth > MAX_VALUE_DEPTH:
+                raise BadRequest(f"Variables may be nested {MAX_VALUE_DEPTH} deep at most.")
+            _check_item_count(len(value))
             if isinstance(value, list):
                 waiting.extend(("", one, depth + 1) for one in value)
             else:
@@ -64,17 +64,17 @@ def check_variables(variables: dict[str, Any]) -> None:
 
 def check_literal(node: ValueNode, depth: int = 0) -> None:
     """Refuse a value in the document that could not be a variable's."""
-    if depth > DEEPEST:
-        raise BadRequest(f"Values may be nested {DEEPEST} deep at most.")
+    if depth > MAX_VALUE_DEPTH:
+        raise BadRequest(f"Values may be nested {MAX_VALUE_DEPTH} deep at most.")
     match node:
         case StringValueNode(value=text):
             check_text(text)
         case IntValueNode(value=digits):
-            _check_number(_integer(digits))
+            _check_number(_parse_integer(digits))
         case FloatValueNode(value=digits):
             _check_number(float(digits))
         case ListValueNode(values=values):
-            _check_size(len(values))
+            _check_item_count(len(values))
             for one in values:
                 check_literal(one, depth + 1)
         case ObjectValueNode(fields=fields):
@@ -84,20 +84,20 @@ def check_literal(node: ValueNode, depth: int = 0) -> None:
             pass
 
 
-def _integer(digits: str) -> int:
-    if len(digits) > DIGITS:
+def _parse_integer(digits: str) -> int:
+    if len(digits) > MAX_INTEGER_DIGITS:
         raise BadRequest("A number has too many digits.")
     return int(digits)
 
 
 def _check_number(value: Any) -> None:
     if isinstance(value, int):
-        if value not in INTEGERS:
+        if value not in INTEGER_RANGE:
             raise BadRequest("A number has too many digits.")
     elif isinstance(value, float) and not math.isfinite(value):
         raise BadRequest("A number is out of range.")
 
 
-def _check_size(size: int) -> None:
-    if size > LONGEST_LIST:
-        raise BadRequest(f"A list or an object may hold {LONGEST_LIST:,} values at most.")
+def _check_item_count(size: int) -> None:
+    if size > MAX_LIST_ITEMS:
+        raise BadRequest(f"A list or an object may hold {MAX_LIST_ITEMS:,} values at most.")

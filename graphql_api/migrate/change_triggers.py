@@ -10,49 +10,49 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 from graphql_api.migrate import PYPROJECT
-from graphql_api.migrate.connections import connected
-from graphql_api.models.changes import LOGGED
+from graphql_api.migrate.connections import open_connection
+from graphql_api.models.changes import LOGGED_TABLES
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-REVISION = "0052"
+TRIGGERS_REVISION = "0052"
 """What makes the triggers, where we made the tables."""
 
 # Whoever writes a table waits behind whoever waits for it: give up soon, and try again.
-SETTINGS = {"lock_timeout": "100ms", "application_name": "migrate"}
-TRIES = 60
-PAUSE = 0.5
+SERVER_SETTINGS = {"lock_timeout": "100ms", "application_name": "migrate"}
+MAX_ATTEMPTS = 60
+RETRY_INTERVAL_SECONDS = 0.5
 
-LOCK_NOT_AVAILABLE = "55P03"
+LOCK_NOT_AVAILABLE_SQLSTATE = "55P03"
 
 
-async def log(url: str, *, tell: Callable[[str], None]) -> None:
+async def create(url: str, *, write_line: Callable[[str], None]) -> None:
     """Let every administrative table log its changes, one by one.
 
     Raises Complaint where there is no log yet, or a table stays busy.
     """
-    script = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_revision(REVISION)
-    async with connected(url, SETTINGS) as connection:
+    script = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_revision(TRIGGERS_REVISION)
+    async with open_connection(url, SERVER_SETTINGS) as connection:
         if not await connection.scalar(text("SELECT to_regclass('change_log') IS NOT NULL")):
-            raise Complaint("The database has no log yet, and its tables would fail without: migrate it first.")
+            raise CommandError("The database has no log yet, and its tables would fail without: migrate it first.")
         for statement in script.module.statements():
-            await _send(connection, statement)
-    tell(f"{len(LOGGED)} tables log their changes.")
+            await _execute_with_retries(connection, statement)
+    write_line(f"{len(LOGGED_TABLES)} tables log their changes.")
 
 
-async def _send(connection: AsyncConnection, statement: str) -> None:
-    for _ in range(TRIES):
+async def _execute_with_retries(connection: AsyncConnection, statement: str) -> None:
+    for _ in range(MAX_ATTEMPTS):
         try:
             await connection.exec_driver_sql(statement)
         except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE:
+            if getattr(error.orig, "sqlstate", None) != LOCK_NOT_AVAILABLE_SQLSTATE:
                 raise
-            await asyncio.sleep(PAUSE)
+            await asyncio.sleep(RETRY_INTERVAL_SECONDS)
         else:
             return
-    raise Complaint("A table was too busy for its trigger: try again later; what was done stays done.")
+    raise CommandError("A table was too busy for its trigger: try again later; what was done stays done.")

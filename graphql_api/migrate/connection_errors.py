@@ -7,15 +7,17 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy.exc import DBAPIError
 
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-POOLER = "Migrations need a direct connection to PostgreSQL, and DATABASE_URL names a pooler: name the server itself."
-STANDBY = "Migrations need the primary, and DATABASE_URL names a standby, which is read-only: name the primary."
+POOLER_MESSAGE = (
+    "Migrations need a direct connection to PostgreSQL, and DATABASE_URL names a pooler: name the server itself."
+)
+STANDBY_MESSAGE = "Migrations need the primary, and DATABASE_URL names a standby, which is read-only: name the primary."
 
-SENTENCES = {
+MESSAGES_BY_SQLSTATE = {
     "28P01": "PostgreSQL does not take the password of DATABASE_URL: mend it.",
     "28000": "PostgreSQL does not let the role of DATABASE_URL in: see its pg_hba.conf.",
     "3D000": "The database of DATABASE_URL does not exist: create it first.",
@@ -23,20 +25,20 @@ SENTENCES = {
     "53300": "PostgreSQL has no connection left: migrate when fewer are held, or raise its max_connections.",
     "57P03": "PostgreSQL is starting or stopping: try again in a moment.",
     # What a pooler makes of a connection that brings settings and prepared statements.
-    "08P01": POOLER,
-    "26000": POOLER,
-    "42P05": POOLER,
+    "08P01": POOLER_MESSAGE,
+    "26000": POOLER_MESSAGE,
+    "42P05": POOLER_MESSAGE,
 }
 """By SQLSTATE. The driver's own words can hold values, and are not told."""
 
 
 @contextlib.contextmanager
-def told() -> Iterator[None]:
+def translate_database_errors() -> Iterator[None]:
     """Complain in a sentence of what is known; everything else passes."""
     try:
         yield
     except DBAPIError as error:
-        sentence = SENTENCES.get(getattr(error.orig, "sqlstate", None) or "")
+        sentence = MESSAGES_BY_SQLSTATE.get(getattr(error.orig, "sqlstate", None) or "")
         if sentence is None:
             raise
-        raise Complaint(sentence) from error
+        raise CommandError(sentence) from error

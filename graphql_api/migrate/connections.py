@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def connected(url: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[AsyncConnection]:
+async def open_connection(url: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[AsyncConnection]:
     """A connection with these settings, each statement by itself. Raises Complaint for what `refusals` knows."""
     engine = create_async_engine(
         asyncpg_url(url),
@@ -26,6 +26,6 @@ async def connected(url: str, settings: Mapping[str, str] | None = None) -> Asyn
         isolation_level="AUTOCOMMIT",
         connect_args={"server_settings": dict(settings or {})},
     )
-    with connection_errors.told():
+    with connection_errors.translate_database_errors():
         async with engine.connect() as connection:
             yield connection

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 from sqlalchemy.engine.reflection import ObjectKind
 
 from graphql_api import models
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 VERSION_TABLE = "graphql_api_version"
 """Where our migrations note the revision: beside Notify's own `alembic_version`."""
 
-LOCK = int.from_bytes(b"alembic\0", "big")
+MIGRATION_LOCK_ID = int.from_bytes(b"alembic\0", "big")
 """The advisory lock of whoever migrates. It is Notify's own: neither side migrates while the other does."""
 
-NOTIFYS = frozenset(
+NOTIFY_TABLES = frozenset(
     """
     annual_billing api_keys api_keys_history auth_type branding_type complaints default_annual_allowance domain
     email_branding email_branding_to_organisation events ft_billing ft_billing_letter_despatch ft_notification_status
@@ -43,68 +43,70 @@ NOTIFYS = frozenset(
 )
 """The tables and the view that Notify has at `KNOWN`; every other table is ours."""
 
-KNOWN = "0560_add_nhs_notify_org"
+SUPPORTED_NOTIFY_REVISION = "0560_add_nhs_notify_org"
 """Notify's revision that the models were made after."""
 
-LAST_OF_NOTIFY = "0013"
+NOTIFY_BASELINE_REVISION = "0013"
 """A database that Notify made begins after this revision of ours, and never goes back before it."""
 
-INDEXES_OF_NOTIFY = {"0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0031"}
+NOTIFY_INDEX_REVISIONS = {"0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0031"}
 """Revisions about Notify's tables that are older than the word by which later ones say so, `of_notify = True`."""
 
-SHOWN = 12
+MAX_LISTED_NAMES = 12
 """How many of the things that are missing a sentence names."""
 
 
 @dataclass(frozen=True)
-class Owner:
+class DatabaseOrigin:
     """Who made a database."""
 
     revision: str | None
     """Ours; None where no migration of ours has been."""
-    notify: str | None
+    notify_revision: str | None
     """Notify's own; None where its migrations have not been."""
 
     @classmethod
-    def of(cls, connection: sa.Connection) -> Owner:
+    def read(cls, connection: sa.Connection) -> DatabaseOrigin:
         """Read it from the version tables."""
-        return cls(_noted(connection, VERSION_TABLE), _noted(connection, "alembic_version"))
+        return cls(_read_revision(connection, VERSION_TABLE), _read_revision(connection, "alembic_version"))
 
 
-def spared(script: Script) -> bool:
+def is_skipped_revision(script: Script) -> bool:
     """Whether a revision is about Notify's tables: where Notify made them, it does nothing, up or down."""
-    return script.revision in INDEXES_OF_NOTIFY or getattr(script.module, "of_notify", False)
+    return script.revision in NOTIFY_INDEX_REVISIONS or getattr(script.module, "of_notify", False)
 
 
-def refuse(connection: sa.Connection, owner: Owner) -> None:
+def require_supported_database(connection: sa.Connection, origin: DatabaseOrigin) -> None:
     """Complain of a database that our migrations cannot serve, before anything in it is touched."""
     inspector: Any = sa.inspect(connection)
-    if owner.notify:
-        if lacks := list(_lacking(inspector)):
-            raise Complaint(
-                f"GOV.UK Notify made this database, and at its revision {owner.notify} it lacks what we need: "
-                f"{_listed(lacks)}. Nothing was changed: bring it to Notify's {KNOWN} or later first."
+    if origin.notify_revision:
+        if lacks := list(_missing_objects(inspector)):
+            raise CommandError(
+                f"GOV.UK Notify made this database, and at its revision {origin.notify_revision} it lacks what we "
+                f"need: {_join_names(lacks)}. Nothing was changed: bring it to Notify's {SUPPORTED_NOTIFY_REVISION} "
+                "or later first."
             )
-    elif not owner.revision and (
+    elif not origin.revision and (
         strange := sorted(set(inspector.get_table_names()) & set(models.Model.metadata.tables))
     ):
-        raise Complaint(
-            f"The database holds tables of our names ({_listed(strange)}), and neither {VERSION_TABLE} nor Notify's "
+        raise CommandError(
+            f"The database holds tables of our names ({_join_names(strange)}), and neither {VERSION_TABLE} nor "
+            "Notify's "
             "alembic_version tells who made them. Nothing was changed: use an empty database, or restore the version "
             "table that belongs to them."
         )
 
 
-def _noted(connection: sa.Connection, table: str) -> str | None:
+def _read_revision(connection: sa.Connection, table: str) -> str | None:
     """The revision that a version table holds."""
     if not sa.inspect(connection).has_table(table):
         return None
     return connection.scalar(sa.select(sa.func.max(sa.column("version_num"))).select_from(sa.table(table)))
 
 
-def _lacking(inspector: PGInspector) -> Iterator[str]:
+def _missing_objects(inspector: PGInspector) -> Iterator[str]:
     """What the models have of Notify's, and the database has not."""
-    needed = [table for table in models.Model.metadata.sorted_tables if table.name in NOTIFYS]
+    needed = [table for table in models.Model.metadata.sorted_tables if table.name in NOTIFY_TABLES]
     found = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=[table.name for table in needed])
     columns = {name: {column["name"] for column in found[key]} for key in found for name in [key[1]]}
     labels = {enum["name"]: set(enum["labels"]) for enum in inspector.get_enums()}
@@ -125,8 +127,8 @@ def _lacking(inspector: PGInspector) -> Iterator[str]:
         yield from (f"value {label} of type {name}" for label in enums if label not in labels.get(name, ()))
 
 
-def _listed(names: Iterable[str]) -> str:
+def _join_names(names: Iterable[str]) -> str:
     *names, last = names
-    if len(names) >= SHOWN:
-        names, last = names[: SHOWN - 1], f"{len(names) - SHOWN + 2} more"
+    if len(names) >= MAX_LISTED_NAMES:
+        names, last = names[: MAX_LISTED_NAMES - 1], f"{len(names) - MAX_LISTED_NAMES + 2} more"
     return f"{', '.join(names)} and {last}" if names else last

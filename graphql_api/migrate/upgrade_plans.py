@@ -7,7 +7,12 @@ from typing import TYPE_CHECKING
 
 from alembic.script import ScriptDirectory
 
-from graphql_api.migrate.database_origins import LAST_OF_NOTIFY, Owner, refuse, spared
+from graphql_api.migrate.database_origins import (
+    NOTIFY_BASELINE_REVISION,
+    DatabaseOrigin,
+    is_skipped_revision,
+    require_supported_database,
+)
 
 if TYPE_CHECKING:
     from alembic.config import Config
@@ -16,44 +21,48 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Plan:
+class UpgradePlan:
     """What `upgrade` would do."""
 
-    owner: Owner
+    origin: DatabaseOrigin
     revisions: tuple[Script, ...]
     """The revisions to come, the next one first."""
-    newer: bool
+    database_is_newer: bool
     """Whether a newer release than this one has migrated the database."""
 
     @classmethod
-    def of(cls, connection: Connection, config: Config) -> Plan:
+    def build(cls, connection: Connection, config: Config) -> UpgradePlan:
         """Look at a database. Raises Complaint where `upgrade` would."""
-        owner = Owner.of(connection)
-        refuse(connection, owner)
+        owner = DatabaseOrigin.read(connection)
+        require_supported_database(connection, owner)
         scripts = list(ScriptDirectory.from_config(config).walk_revisions())
-        begin = owner.revision or (LAST_OF_NOTIFY if owner.notify else "")
+        begin = owner.revision or (NOTIFY_BASELINE_REVISION if owner.notify_revision else "")
         later = [script for script in scripts if script.revision > begin]
-        return cls(owner, tuple(reversed(later)), newer=begin > scripts[0].revision)
+        return cls(owner, tuple(reversed(later)), database_is_newer=begin > scripts[0].revision)
 
     def lines(self) -> list[str]:
         """The plan in words, a line for each revision."""
-        if self.newer:
-            return [f"A newer release has brought the database to revision {self.owner.revision}: nothing to do."]
+        if self.database_is_newer:
+            return [f"A newer release has brought the database to revision {self.origin.revision}: nothing to do."]
         if not self.revisions:
-            return [f"The database is at revision {self.owner.revision}: nothing to do."]
-        if self.owner.revision:
-            first = f"The database is at revision {self.owner.revision}. To come:"
-        elif self.owner.notify:
+            return [f"The database is at revision {self.origin.revision}: nothing to do."]
+        if self.origin.revision:
+            first = f"The database is at revision {self.origin.revision}. To come:"
+        elif self.origin.notify_revision:
             first = (
-                f"GOV.UK Notify made this database ({self.owner.notify}). Its tables would stay as they are, revision "
-                f"{LAST_OF_NOTIFY} be noted in a version table of our own, and then come:"
+                f"GOV.UK Notify made this database ({self.origin.notify_revision}). "
+                "Its tables would stay as they are, revision "
+                f"{NOTIFY_BASELINE_REVISION} be noted in a version table of our own, and then come:"
             )
         else:
             first = "The database is empty. To come:"
-        return [first, *(titled(script, spare=bool(self.owner.notify)) for script in self.revisions)]
+        return [
+            first,
+            *(revision_title(script, made_by_notify=bool(self.origin.notify_revision)) for script in self.revisions),
+        ]
 
 
-def titled(script: Script, *, spare: bool) -> str:
+def revision_title(script: Script, *, made_by_notify: bool) -> str:
     """A revision's number and what it does; `spare` where Notify made the database."""
-    rest = " (nothing: Notify's tables stay as they are)" if spare and spared(script) else ""
+    rest = " (nothing: Notify's tables stay as they are)" if made_by_notify and is_skipped_revision(script) else ""
     return f"{script.revision} {(script.doc or '').rstrip('.')}{rest}"

@@ -67,7 +67,7 @@ class ApiKey(Identified, Versioned, ApiKeyColumns, Model):
 
     def snapshot(self) -> ApiKeyHistory:
         """The history row of the present state, to be written with it."""
-        return self._copied_to(ApiKeyHistory)
+        return self._copy_to(ApiKeyHistory)
 
 
 class ApiKeyLifetime(Created, Model):

@@ -31,7 +31,7 @@ class Model(DeclarativeBase):
     )
 
     def __init__(self, **values: Any) -> None:
-        for name, default in _defaults(type(self)):
+        for name, default in _python_defaults(type(self)):
             if name not in values:
                 setattr(self, name, default(None))
         for name, value in values.items():
@@ -40,7 +40,7 @@ class Model(DeclarativeBase):
                 raise TypeError(message)
             setattr(self, name, value)
 
-    def _copied_to(self, history: type[HistoryRow]) -> HistoryRow:
+    def _copy_to(self, history: type[HistoryRow]) -> HistoryRow:
         """A new row of the history table with every column that both tables have."""
         shared = inspect(history).column_attrs.keys()
         return history(**{name: getattr(self, name) for name in shared})
@@ -50,7 +50,7 @@ HistoryRow = TypeVar("HistoryRow", bound=Model)
 
 
 @cache
-def _defaults(model: type[Model]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+def _python_defaults(model: type[Model]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
     """The attributes of a model that have a Python-side default, each with the function that makes it."""
     found: list[tuple[str, Callable[[Any], Any]]] = []
     for attribute in inspect(model).column_attrs:
@@ -58,11 +58,11 @@ def _defaults(model: type[Model]) -> tuple[tuple[str, Callable[[Any], Any]], ...
         if default is not None and default.is_callable:
             found.append((attribute.key, default.arg))
         elif default is not None and default.is_scalar:
-            found.append((attribute.key, _always(default.arg)))
+            found.append((attribute.key, _constant_default(default.arg)))
     return tuple(found)
 
 
-def _always(value: Any) -> Callable[[Any], Any]:
+def _constant_default(value: Any) -> Callable[[Any], Any]:
     return lambda _: value
 
 

@@ -14,7 +14,7 @@ from graphql_api.models.api_keys import ApiKey
 from graphql_api.models.base import Identified, Model
 from graphql_api.models.users import User
 
-LOGGED = frozenset(
+LOGGED_TABLES = frozenset(
     {
         "annual_billing",
         "api_key_lifetimes",

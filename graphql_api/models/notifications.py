@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from graphql_api.models.templates import Template, TemplateHistory
     from graphql_api.models.users import User
 
-STATUSES = (*NotificationStatus, "failed")
+NOTIFICATION_STATUSES = (*NotificationStatus, "failed")
 """Every status that a row may hold; the last is one of old rows only."""
 
 
@@ -104,7 +104,7 @@ class Notification(Identified, NotificationColumns, Model):
         "notification_status",
         Text,
         ForeignKey("notification_status_types.name", name="fk_notifications_notification_status"),
-        info={"words": STATUSES},
+        info={"words": NOTIFICATION_STATUSES},
         default="created",
     )
     client_reference: Mapped[str | None] = mapped_column(index=True)
@@ -162,7 +162,7 @@ class NotificationHistory(NotificationColumns, Model):
         "notification_status",
         Text,
         ForeignKey("notification_status_types.name", name="fk_notification_history_notification_status"),
-        info={"words": STATUSES},
+        info={"words": NOTIFICATION_STATUSES},
     )
 
     service: Mapped[Service | None] = relationship(lazy="raise")

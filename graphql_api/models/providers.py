@@ -58,4 +58,4 @@ class Provider(Identified, Versioned, ProviderColumns, Model):
 
     def snapshot(self) -> ProviderHistory:
         """The history row of the present state, to be written with it."""
-        return self._copied_to(ProviderHistory)
+        return self._copy_to(ProviderHistory)

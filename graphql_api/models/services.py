@@ -133,7 +133,7 @@ class Service(Identified, Versioned, ServiceColumns, Model):
 
     def snapshot(self) -> ServiceHistory:
         """The history row of the present state, to be written with it."""
-        return self._copied_to(ServiceHistory)
+        return self._copy_to(ServiceHistory)
 
 
 class ServiceFeature(Created, Model):

@@ -41,7 +41,7 @@ class TemplateColumns(Dated):
     letter_welsh_content: Mapped[str | None] = mapped_column(Text)
 
 
-def _letters_alone_have_letter_columns(table: str) -> tuple[CheckConstraint, ...]:
+def _channel_check_constraints(table: str) -> tuple[CheckConstraint, ...]:
     return (
         CheckConstraint(
             "CASE WHEN template_type = 'letter' THEN letter_languages IS NOT NULL ELSE letter_languages IS NULL END",
@@ -61,7 +61,7 @@ class TemplateHistory(HistoryOf, TemplateColumns, Model):
     """A template as it was at a version, the current one included. Messages and jobs refer to it."""
 
     __tablename__ = "templates_history"
-    __table_args__ = _letters_alone_have_letter_columns(__tablename__)
+    __table_args__ = _channel_check_constraints(__tablename__)
 
     service: Mapped[Service] = relationship(lazy="raise")
     created_by: Mapped[User] = relationship(lazy="raise")
@@ -75,7 +75,7 @@ class Template(Identified, Versioned, TemplateColumns, Model):
 
     __tablename__ = "templates"
     __table_args__ = (
-        *_letters_alone_have_letter_columns(__tablename__),
+        *_channel_check_constraints(__tablename__),
         Index("ix_templates_service_id_name_template_type_id", "service_id", "name", "template_type", "id"),
         Index("ix_templates_service_id_created_at_id", "service_id", "created_at", "id"),
         Index("ix_templates_service_id_updated_at_id", "service_id", "updated_at", "id"),
@@ -107,7 +107,7 @@ class Template(Identified, Versioned, TemplateColumns, Model):
 
     def snapshot(self) -> TemplateHistory:
         """The history row of the present state, to be written with it."""
-        return self._copied_to(TemplateHistory)
+        return self._copy_to(TemplateHistory)
 
 
 class TemplateRedaction(Model):
@@ -192,7 +192,7 @@ class TemplateEmailFile(Identified, Versioned, TemplateEmailFileColumns, Model):
 
     def snapshot(self) -> TemplateEmailFileHistory:
         """The history row of the present state, to be written with it."""
-        return self._copied_to(TemplateEmailFileHistory)
+        return self._copy_to(TemplateEmailFileHistory)
 
 
 class LetterAttachment(Identified, Created, Model):

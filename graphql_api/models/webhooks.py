@@ -49,4 +49,4 @@ class Webhook(Identified, Versioned, WebhookColumns, Model):
 
     def snapshot(self) -> WebhookHistory:
         """The history row of the present state, to be written with it."""
-        return self._copied_to(WebhookHistory)
+        return self._copy_to(WebhookHistory)

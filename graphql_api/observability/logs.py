@@ -16,13 +16,13 @@ if TYPE_CHECKING:
 
     from structlog.typing import EventDict, WrappedLogger
 
-FRAMES = 12
+MAX_TRACEBACK_FRAMES = 12
 """How many of the innermost frames of a fault are kept."""
-QUIET = ("uvicorn.access", "strawberry", "pgqueuer", "asyncio", "httpx2", "alembic")
+QUIET_LOGGERS = ("uvicorn.access", "strawberry", "pgqueuer", "asyncio", "httpx2", "alembic")
 """Libraries whose everyday lines tell addresses, documents, or nothing new; their warnings are kept."""
 
 
-def where(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
+def strip_exception_message(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     """Replace an exception by its type, those behind it, and the lines of code: what it says may hold people's data."""
     error = event.pop("exc_info", None)
     if error is True:
@@ -30,24 +30,24 @@ def where(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
     if isinstance(error, tuple):
         error = error[1]
     if isinstance(error, BaseException):
-        event["fault"] = _chain(error)
-        event["frames"] = _frames(error.__traceback__)
+        event["fault"] = _exception_chain(error)
+        event["frames"] = _traceback_frames(error.__traceback__)
     return event
 
 
-def _chain(error: BaseException) -> list[str]:
+def _exception_chain(error: BaseException) -> list[str]:
     found: list[str] = []
     behind: BaseException | None = error
-    while behind is not None and len(found) < FRAMES:
+    while behind is not None and len(found) < MAX_TRACEBACK_FRAMES:
         found.append(f"{type(behind).__module__}.{type(behind).__qualname__}")
         behind = behind.__cause__ or behind.__context__
     return found
 
 
-def _frames(trace: TracebackType | None) -> list[str]:
+def _traceback_frames(trace: TracebackType | None) -> list[str]:
     return [
         f"{frame.filename.rpartition('site-packages/')[2]}:{frame.lineno} {frame.name}"
-        for frame in traceback.extract_tb(trace)[-FRAMES:]
+        for frame in traceback.extract_tb(trace)[-MAX_TRACEBACK_FRAMES:]
     ]
 
 
@@ -58,7 +58,7 @@ def configure(*, readable: bool = False, level: str = "INFO") -> None:
         structlog.stdlib.add_logger_name,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        where,
+        strip_exception_message,
     ]
     lines = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
     last = lines if readable else structlog.processors.JSONRenderer()
@@ -81,6 +81,6 @@ def configure(*, readable: bool = False, level: str = "INFO") -> None:
             },
             "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "ours"}},
             "root": {"handlers": ["stderr"], "level": level},
-            "loggers": {name: {"level": "WARNING"} for name in QUIET},
+            "loggers": {name: {"level": "WARNING"} for name in QUIET_LOGGERS},
         }
     )

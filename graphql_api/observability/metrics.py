@@ -29,31 +29,31 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.database.database import Database
-    from graphql_api.observability.operation_stats import Tally
+    from graphql_api.observability.operation_stats import OperationStats
 
-FOLDER = "PROMETHEUS_MULTIPROC_DIR"
-NAMES = 100
+MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
+MAX_OPERATION_NAMES = 100
 """Different operation names that are told apart; any more are counted together."""
-NAMES_OF_A_CALLER = 20
+MAX_OPERATION_NAMES_PER_CALLER = 20
 """How many of them one caller can bring in, lest whoever makes names up takes the place of all others."""
-LONGEST_NAME = 60
-BUCKETS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
-STATEMENTS = (0, 1, 2, 3, 5, 8, 13, 20, 30, 50)
-OTHERS, UNNAMED = "(other)", "(unnamed)"
-OK, ERRORS, REFUSED = "ok", "errors", "refused"
+MAX_OPERATION_NAME_CHARACTERS = 60
+DURATION_BUCKETS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
+STATEMENT_COUNT_BUCKETS = (0, 1, 2, 3, 5, 8, 13, 20, 30, 50)
+OTHER_LABEL, UNNAMED_LABEL = "(other)", "(unnamed)"
+OUTCOME_OK, OUTCOME_ERRORS, OUTCOME_REFUSED = "ok", "errors", "refused"
 """Outcomes: all is well, some fields failed, or the whole operation was refused."""
 
-BOOKKEEPING = ("SAVEPOINT", "RELEASE", "ROLLBACK")
+SAVEPOINT_STATEMENT_PREFIXES = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
-PATHS = frozenset(
+LABELLED_PATHS = frozenset(
     {"/", "/graphql", "/metrics", "/uploads", "/_status", "/_status/live-service-and-organisation-counts"}
 )
-METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
+LABELLED_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
-_NAMED = re.compile(r"\s*(?:query|mutation|subscription)\s+([_A-Za-z]\w*)", re.ASCII)
+_OPERATION_NAME = re.compile(r"\s*(?:query|mutation|subscription)\s+([_A-Za-z]\w*)", re.ASCII)
 
 
-class _Kept:
+class _PendingObservations:
     """What is yet to be added to a series: adding one by one would take ten times as long."""
 
     __slots__ = ("_bounds", "_counts", "_series", "_sum")
@@ -68,7 +68,7 @@ class _Kept:
         self._counts[bisect_left(self._bounds, amount)] += 1
         self._sum += amount
 
-    def write(self) -> None:
+    def flush(self) -> None:
         # Prometheus' own client has no word for many at once.
         for bucket, count in zip(self._series._buckets, self._counts, strict=True):  # noqa: SLF001
             if count:
@@ -84,77 +84,81 @@ class Metrics:
     def __init__(self, database: Database) -> None:
         """Begin at nothing."""
         self.registry = CollectorRegistry()
-        self._names: dict[str, UUID | None] = {}
-        self._counts: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
-        self._kept: dict[tuple[Histogram, str], _Kept] = {}
-        self._operations = Counter(
+        self._operation_names: dict[str, UUID | None] = {}
+        self._pending_counts: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
+        self._pending_observations: dict[tuple[Histogram, str], _PendingObservations] = {}
+        self._operation_counter = Counter(
             "graphql_operations", "Operations answered.", ["operation", "outcome"], registry=self.registry
         )
-        self._seconds = Histogram(
+        self._operation_seconds = Histogram(
             "graphql_operation_seconds",
             "How long operations took.",
             ["operation"],
-            buckets=BUCKETS,
+            buckets=DURATION_BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self._statements = Histogram(
+        self._operation_statements = Histogram(
             "graphql_operation_statements",
             "SQL statements that operations took.",
             ["operation"],
-            buckets=STATEMENTS,
+            buckets=STATEMENT_COUNT_BUCKETS,
             registry=self.registry,
         )
-        self._answers = Counter(
+        self._request_counter = Counter(
             "http_requests", "Requests answered.", ["path", "method", "status"], registry=self.registry
         )
-        self._answer_seconds = Histogram(
+        self._request_seconds = Histogram(
             "http_request_seconds",
             "How long requests took, until the last byte of the answer.",
             ["path"],
-            buckets=BUCKETS,
+            buckets=DURATION_BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self._rejected = Counter(
+        self._rejection_counter = Counter(
             "http_rejected", "Requests that never became an operation.", ["status"], registry=self.registry
         )
-        self._pools = database.pools
+        self._pool_metrics = database.pool_metrics
         self._gauges: dict[str, Gauge] = {}
-        if not _folder():
-            self.registry.register(self._pools)
+        if not _multiprocess_dir():
+            self.registry.register(self._pool_metrics)
             GCCollector(registry=self.registry)
             ProcessCollector(registry=self.registry)
-        for engine in {database.primary, database.bulk}:
+        for engine in {database.primary, database.bulk_engine}:
             event.listen(engine.sync_engine, "before_cursor_execute", _count_statement)
 
-    def answered(self, actor: Actor, name: str | None, query: str, outcome: str, seconds: float, told: Tally) -> None:
+    def record_operation(
+        self, actor: Actor, name: str | None, query: str, outcome: str, seconds: float, stats: OperationStats
+    ) -> None:
         """Count an operation, under its name in the document or the request."""
-        label = self._label(name, query, outcome, actor)
-        self._counts[self._operations, (label, outcome)] += 1
-        self._observe(self._seconds, label, seconds, BUCKETS)
-        self._observe(self._statements, label, told.statements, STATEMENTS)
+        label = self._operation_label(name, query, outcome, actor)
+        self._pending_counts[self._operation_counter, (label, outcome)] += 1
+        self._observe(self._operation_seconds, label, seconds, DURATION_BUCKETS_SECONDS)
+        self._observe(self._operation_statements, label, stats.statements, STATEMENT_COUNT_BUCKETS)
 
-    def responded(self, path: str, method: str, status: int, seconds: float) -> None:
+    def record_response(self, path: str, method: str, status: int, seconds: float) -> None:
         """Count a request."""
-        if path not in PATHS:
-            path = "/assets" if path.startswith("/assets/") else OTHERS
-        self._counts[self._answers, (path, method if method in METHODS else OTHERS, str(status))] += 1
-        self._observe(self._answer_seconds, path, seconds, BUCKETS)
+        if path not in LABELLED_PATHS:
+            path = "/assets" if path.startswith("/assets/") else OTHER_LABEL
+        self._pending_counts[
+            self._request_counter, (path, method if method in LABELLED_METHODS else OTHER_LABEL, str(status))
+        ] += 1
+        self._observe(self._request_seconds, path, seconds, DURATION_BUCKETS_SECONDS)
 
-    def rejected(self, status: int, count: int = 1) -> None:
+    def record_rejections(self, status: int, count: int = 1) -> None:
         """Count requests that were no operation."""
         if count:
-            self._counts[self._rejected, (str(status),)] += count
+            self._pending_counts[self._rejection_counter, (str(status),)] += count
 
-    def refresh(self) -> None:
+    def flush(self) -> None:
         """Write down what has been counted, for the other processes of this server as well."""
-        counts, self._counts = self._counts, defaultdict(int)
+        counts, self._pending_counts = self._pending_counts, defaultdict(int)
         for (counter, labels), count in counts.items():
             counter.labels(*labels).inc(count)
-        for kept in self._kept.values():
-            kept.write()
-        if not _folder():
+        for kept in self._pending_observations.values():
+            kept.flush()
+        if not _multiprocess_dir():
             return
-        for family in self._pools.collect():
+        for family in self._pool_metrics.collect():
             if family.type != "gauge":
                 continue
             for sample in family.samples:
@@ -168,42 +172,46 @@ class Metrics:
                     )
                 self._gauges[sample.name].labels(**sample.labels).set(sample.value)
 
-    def text(self, service: Iterable[Metric] = ()) -> bytes:
+    def render(self, service_metrics: Iterable[Metric] = ()) -> bytes:
         """Everything, as Prometheus reads it, and what is told of the whole service."""
-        self.refresh()
+        self.flush()
         registry = self.registry
-        if folder := _folder():
+        if folder := _multiprocess_dir():
             registry = CollectorRegistry()
-            for process in _gone(folder):
+            for process in _dead_processes(folder):
                 mark_process_dead(process, str(folder))  # type: ignore[no-untyped-call]
             MultiProcessCollector(registry, str(folder))  # type: ignore[no-untyped-call]
         shared = CollectorRegistry()
-        shared.register(_Given(service))
+        shared.register(_StaticCollector(service_metrics))
         return generate_latest(registry) + generate_latest(shared)
 
     def _observe(self, series: Histogram, label: str, amount: float, bounds: tuple[float, ...]) -> None:
-        kept = self._kept.get((series, label))
+        kept = self._pending_observations.get((series, label))
         if kept is None:
-            kept = self._kept[series, label] = _Kept(series.labels(label), bounds)
+            kept = self._pending_observations[series, label] = _PendingObservations(series.labels(label), bounds)
         kept.observe(amount)
 
-    def _label(self, name: str | None, query: str, outcome: str, actor: Actor) -> str:
+    def _operation_label(self, name: str | None, query: str, outcome: str, actor: Actor) -> str:
         if not name:
-            match = _NAMED.match(query)
-            name = match[1] if match else UNNAMED
-        if name in self._names or name == UNNAMED:
+            match = _OPERATION_NAME.match(query)
+            name = match[1] if match else UNNAMED_LABEL
+        if name in self._operation_names or name == UNNAMED_LABEL:
             return name
         # What was refused may have any text for a name. All who are not signed in are one caller here.
-        if outcome == REFUSED or len(self._names) >= NAMES or len(name) > LONGEST_NAME:
-            return OTHERS
+        if (
+            outcome == OUTCOME_REFUSED
+            or len(self._operation_names) >= MAX_OPERATION_NAMES
+            or len(name) > MAX_OPERATION_NAME_CHARACTERS
+        ):
+            return OTHER_LABEL
         caller = actor.api_key_id or actor.user_id
-        if list(self._names.values()).count(caller) >= NAMES_OF_A_CALLER:
-            return OTHERS
-        self._names[name] = caller
+        if list(self._operation_names.values()).count(caller) >= MAX_OPERATION_NAMES_PER_CALLER:
+            return OTHER_LABEL
+        self._operation_names[name] = caller
         return name
 
 
-class _Given:
+class _StaticCollector:
     """Measures that were taken already."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
@@ -217,23 +225,23 @@ class _Given:
 
 
 def _count_statement(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
-    if not statement.startswith(BOOKKEEPING):
+    if not statement.startswith(SAVEPOINT_STATEMENT_PREFIXES):
         operation_stats.add(statements=1)
 
 
-def _folder() -> Path | None:
+def _multiprocess_dir() -> Path | None:
     """Where the processes of a server count together; None for one that is alone."""
-    folder = os.environ.get(FOLDER)
+    folder = os.environ.get(MULTIPROCESS_DIR_VARIABLE)
     return Path(folder) if folder else None
 
 
-def _gone(folder: Path) -> set[int]:
+def _dead_processes(folder: Path) -> set[int]:
     """Processes that have ended, and left what they held: their counts stay true, their connections do not."""
     processes = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}
-    return {process for process in processes if not _runs(process)}
+    return {process for process in processes if not _is_running(process)}
 
 
-def _runs(process: int) -> bool:
+def _is_running(process: int) -> bool:
     try:
         os.kill(process, 0)
     except ProcessLookupError:

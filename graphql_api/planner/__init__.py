@@ -32,10 +32,10 @@ import structlog
 from graphql import GraphQLError
 
 from graphql_api.database.database import Database
-from graphql_api.database.sqlstates import BUSY, is_trouble, sqlstate
-from graphql_api.errors import DomainError, Refusal, TooManyRequests, Unavailable
+from graphql_api.database.sqlstates import RETRYABLE_SQLSTATES, is_transient, sqlstate
+from graphql_api.errors import DomainError, RequestError, TooManyRequests, Unavailable
 from graphql_api.limits import points
-from graphql_api.limits.extension import may_introspect
+from graphql_api.limits.extension import require_introspection_allowed
 from graphql_api.planner.driver_pool import Borrowed, Kept
 from graphql_api.planner.errors import Declined
 from graphql_api.planner.plan_cache import Plans
@@ -44,8 +44,8 @@ from graphql_api.planner.steps.steps import Request
 if TYPE_CHECKING:
     from graphql_api.context import Context
     from graphql_api.http.requests import Operation
-    from graphql_api.limits.buckets import Standing
-    from graphql_api.observability.error_masking import Schema
+    from graphql_api.limits.buckets import Reservation
+    from graphql_api.observability.error_masking import ErrorMaskingSchema
     from graphql_api.planner.driver_pool import Reads
     from graphql_api.settings import Settings
 
@@ -58,13 +58,13 @@ __all__ = ["Planner"]
 class Planner:
     """Answers operations with bytes, or with None where graphql-core is to answer."""
 
-    def __init__(self, schema: Schema, reads: Reads) -> None:
+    def __init__(self, schema: ErrorMaskingSchema, reads: Reads) -> None:
         """Plan for a schema, and read by these connections."""
         self.plans = Plans(schema)
         self._reads = reads
 
     @classmethod
-    def of(cls, schema: Schema, database: Database, settings: Settings) -> Planner:
+    def of(cls, schema: ErrorMaskingSchema, database: Database, settings: Settings) -> Planner:
         """A planner that keeps half of the pool's connections, or none of one, nor of another kind of database."""
         most = settings.database_pool_size // 2
         if type(database) is not Database or not most:
@@ -88,15 +88,15 @@ class Planner:
         except TooManyRequests:
             raise
         except Unavailable as error:
-            if sqlstate(error.__cause__) in BUSY:
+            if sqlstate(error.__cause__) in RETRYABLE_SQLSTATES:
                 raise
             return None
-        except (Declined, Refusal, DomainError, GraphQLError):
+        except (Declined, RequestError, DomainError, GraphQLError):
             return None
         except Exception as fault:
-            if sqlstate(fault) in BUSY:
+            if sqlstate(fault) in RETRYABLE_SQLSTATES:
                 raise Unavailable("The database did not answer in time: try again.") from fault
-            if not is_trouble(fault):
+            if not is_transient(fault):
                 log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
             return None
 
@@ -104,20 +104,20 @@ class Planner:
         """The same, charged for as `Limits` charges; raises why an operation is declined, which then costs nothing."""
         plan, variables, price = self.plans.find(operation.query, operation.name, operation.variables)
         if plan.introspects:
-            may_introspect(context)
-        reserved = price.requested
-        standing = None if context.rates is None else await context.rates.reserve(context.actor, reserved)
+            require_introspection_allowed(context)
+        reserved = price.requested_points
+        standing = None if context.rate_limiter is None else await context.rate_limiter.reserve(context.actor, reserved)
         try:
             data = orjson.dumps(await plan.run(Request(context, self._reads, variables)), option=FORMAT)
         except Exception:
             await _refund(context, standing, reserved)
             raise
-        actual = price.actual(points.objects_in(data)) if price.refundable else reserved
+        actual = price.actual_points(points.count_objects_in_json(data)) if price.is_refundable else reserved
         if actual < reserved:
             await _refund(context, standing, reserved - actual)
-        return b'{"data":' + data + points.ending(reserved, actual)
+        return b'{"data":' + data + points.cost_extensions_json(reserved, actual)
 
 
-async def _refund(context: Context, standing: Standing | None, reserved: int) -> None:
-    if context.rates is not None:
-        await context.rates.refund(standing, reserved)
+async def _refund(context: Context, standing: Reservation | None, reserved: int) -> None:
+    if context.rate_limiter is not None:
+        await context.rate_limiter.refund(standing, reserved)

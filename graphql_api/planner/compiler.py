@@ -28,17 +28,26 @@ from graphql_api.planner.pushdown.sql_tree import VARIANTS
 from graphql_api.planner.steps import arguments, connections, steps
 from graphql_api.planner.steps.codegen import may_be_null
 from graphql_api.planner.steps.selects import OWN, Table
-from loaders.core import readable
-from loaders.core.request import AT_ONCE
-from schema.core import Node, NodeQueries, entities, entity_of
-from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
+from loaders.core import readable_columns
+from loaders.core.request import MAX_CONNECTIONS_PER_REQUEST
+from schema.core import Node, NodeQueries, entity_of, registered_entities
+from schema.core.fields import (
+    BatchedField,
+    ByIdField,
+    ColumnField,
+    ComputedField,
+    ConnectionField,
+    ToManyField,
+    ToOneField,
+    ToUnionField,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     from graphql import FragmentDefinitionNode, OperationDefinitionNode
 
-    from graphql_api.observability.error_masking import Schema
+    from graphql_api.observability.error_masking import ErrorMaskingSchema
     from graphql_api.planner.selections import Details
     from loaders.core import One, Page
 
@@ -64,7 +73,7 @@ class Plan:
 
 async def _all(reading: list[Any], request: steps.Request) -> list[Any]:
     """What all sources answer, or the first failure once all have ended, so that nothing is read for nobody."""
-    turn = asyncio.Semaphore(AT_ONCE)
+    turn = asyncio.Semaphore(MAX_CONNECTIONS_PER_REQUEST)
 
     async def read(one: Any) -> Any:
         async with turn:
@@ -78,7 +87,7 @@ async def _all(reading: list[Any], request: steps.Request) -> list[Any]:
 
 
 def compiled(
-    schema: Schema,
+    schema: ErrorMaskingSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: VariableValues,
@@ -88,7 +97,7 @@ def compiled(
 
 
 def introspected(
-    schema: Schema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+    schema: ErrorMaskingSchema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
 ) -> Plan:
     """The plan of a query of the schema alone, which has one answer; raises `Declined` where more is asked."""
     core = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
@@ -124,20 +133,20 @@ class _Compiler(Telling):
         field = definition.extensions["strawberry-definition"]
         declared = next((one for kind in field.origin.__mro__ if (one := _declared(kind).get(field.python_name))), None)
         match declared:
-            case Found():
+            case ByIdField():
                 return self._found(declared, definition, details), False
-            case Edges():
+            case ConnectionField():
                 return self._allowed(declared, self._pages(declared, definition, details), root=True), False
         if name in {"node", "nodes"} and name in vars(NodeQueries):
             return self._nodes(definition, details), False
         raise Declined
 
-    def _found(self, declared: Found, definition: Any, details: Details) -> Any:
+    def _found(self, declared: ByIdField, definition: Any, details: Details) -> Any:
         found = self._by_key(declared.loader, details)
         return steps.ById(self._arguments(definition, details[0].node), found)
 
     def _nodes(self, definition: Any, details: Details) -> Any:
-        kinds = [kind for kind in entities().values() if issubclass(kind, Node)]
+        kinds = [kind for kind in registered_entities().values() if issubclass(kind, Node)]
         found = [self._by_key(kind.by_id, details) for kind in kinds]
         arguments = self._arguments(definition, details[0].node)
         return steps.Nodes(arguments, tuple(kind.by_id for kind in kinds), found)
@@ -172,7 +181,7 @@ class _Compiler(Telling):
                 continue
             definition = kind.fields[name]
             field = declared.get(definition.extensions["strawberry-definition"].python_name)
-            if isinstance(field, Column):
+            if isinstance(field, ColumnField):
                 expression = self._column(rows, alias, model, field, definition, below, sure=sure)
             else:
                 expression = self._field(rows, alias, model, field, definition, below)
@@ -184,7 +193,7 @@ class _Compiler(Telling):
         rows: steps.Rows,
         alias: str,
         model: Any,
-        field: Column,
+        field: ColumnField,
         definition: Any,
         details: Details,
         *,
@@ -215,22 +224,26 @@ class _Compiler(Telling):
     ) -> str:
         """A field that is more than a column."""
         match field:
-            case Computed():
-                columns = [self._code.column(model, name, rows.table.column(alias, name)) for name in field.names]
-                along = [self._row(rows, rows.table.join(alias, one), one.row.model) for one in field.along]
-                before = ["context"] if field.context else []
+            case ComputedField():
+                columns = [
+                    self._code.column(model, name, rows.table.column(alias, name)) for name in field.column_names
+                ]
+                along = [self._row(rows, rows.table.join(alias, one), one.row.model) for one in field.related]
+                before = ["context"] if field.pass_context else []
                 call = f"{self._code.constant(field.via)}({', '.join([*before, *columns, *along])})"
                 return self._complete(definition.type, details, call)
-            case ToOne():
-                return self._required(definition, self._to_one(rows, alias, (field.loader, *field.then), details))
-            case Either():
+            case ToOneField():
+                return self._required(
+                    definition, self._to_one(rows, alias, (field.loader, *field.next_loaders), details)
+                )
+            case ToUnionField():
                 return self._required(definition, self._either(rows, alias, field, details))
-            case ToMany():
+            case ToManyField():
                 child = self._short_lists(field, definition, details)
                 return self._child(rows, alias, child, f"r[{rows.table.column(alias, field.loader.local)}]")
-            case Looked():
+            case BatchedField():
                 return self._allowed_child(rows, alias, model, field, self._batches(field, definition, details))
-            case Edges():
+            case ConnectionField():
                 return self._allowed_child(rows, alias, model, field, self._pages(field, definition, details))
             case None:
                 resolved = self._resolved(entity_of(model), definition, details)
@@ -256,7 +269,7 @@ class _Compiler(Telling):
         expression = self._entity(rows, alias, path[-1].row.model, details)
         return f"(None if r[{self._presence(rows, alias)}] is None else {expression})"
 
-    def _either(self, rows: steps.Rows, alias: str, field: Either, details: Details) -> str:
+    def _either(self, rows: steps.Rows, alias: str, field: ToUnionField, details: Details) -> str:
         *others, last = field.paths
         expression = self._to_one(rows, alias, last, details)
         for path in reversed(others):
@@ -269,7 +282,7 @@ class _Compiler(Telling):
         return rows.table.column(alias, rows.table.joins[alias].one.row.key[0].key)
 
     def _row(self, rows: steps.Rows, alias: str, model: Any) -> str:
-        places = [rows.table.column(alias, name) for name in readable(model)]
+        places = [rows.table.column(alias, name) for name in readable_columns(model)]
         return self._where_there(rows, alias, self._code.row(model, places))
 
     def _where_there(self, rows: steps.Rows, alias: str, expression: str) -> str:
@@ -282,25 +295,27 @@ class _Compiler(Telling):
         rows.children.append((keys, child))
         return f"k{len(rows.children) - 1}"
 
-    def _allowed_child(self, rows: steps.Rows, alias: str, model: Any, field: Edges | Looked, child: Any) -> str:
-        if isinstance(field, Looked):
+    def _allowed_child(
+        self, rows: steps.Rows, alias: str, model: Any, field: ConnectionField | BatchedField, child: Any
+    ) -> str:
+        if isinstance(field, BatchedField):
             key = self._row(rows, alias, model)
         else:
             key = f"r[{rows.table.column(alias, field.loader.local or '')}]"
         service = entity_of(model).service_column
-        if field.needs:
+        if field.permissions:
             if service is None:
                 raise Declined
             key = f"(r[{rows.table.column(alias, service)}], {key})"
         return self._child(rows, alias, self._allowed(field, child), key)
 
-    def _allowed(self, field: Edges | Looked, child: Any, *, root: bool = False) -> Any:
-        if root or not field.needs:
-            asked = isinstance(field, Edges) and (field.people_only or field.admins_only)
+    def _allowed(self, field: ConnectionField | BatchedField, child: Any, *, root: bool = False) -> Any:
+        if root or not field.permissions:
+            asked = isinstance(field, ConnectionField) and (field.people_only or field.admins_only)
             return steps.AllowedAtAll(field, child) if asked else child
         return steps.Allowed(field, child)
 
-    def _short_lists(self, field: ToMany, definition: Any, details: Details) -> steps.ShortLists:
+    def _short_lists(self, field: ToManyField, definition: Any, details: Details) -> steps.ShortLists:
         many = field.loader
         rows = self._rows(many.model)
         kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
@@ -312,15 +327,15 @@ class _Compiler(Telling):
         self._finish(rows, [expression])
         return steps.ShortLists(many, rows)
 
-    def _batches(self, field: Looked, definition: Any, details: Details) -> steps.Batches:
+    def _batches(self, field: BatchedField, definition: Any, details: Details) -> steps.Batches:
         self._sources += 1
         call = "v"
         if field.via is not None:
-            call = f"{self._code.constant(field.via)}({'context, v' if field.context else 'v'})"
+            call = f"{self._code.constant(field.via)}({'context, v' if field.pass_context else 'v'})"
         expression = self._complete(definition.type, details, call)
         return steps.Batches(field.loader, self._code.function("context, values", f"[{expression} for v in values]"))
 
-    def _pages(self, field: Edges, definition: Any, details: Details) -> Any:
+    def _pages(self, field: ConnectionField, definition: Any, details: Details) -> Any:
         with contextlib.suppress(Declined):
             return self.told_pages(field, definition, details)
         page = field.loader

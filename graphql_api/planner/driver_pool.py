@@ -194,7 +194,7 @@ class Borrowed:
         """The rows of a statement."""
         del steady
         operation_stats.add(statements=1)
-        async with self._database.reading() as connection:
+        async with self._database.read_connection() as connection:
             driver: Any = (await connection.get_raw_connection()).driver_connection
             rows: Records = await driver.fetch(sql, *arguments)
             return rows

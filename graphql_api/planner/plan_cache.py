@@ -20,7 +20,7 @@ from graphql.execution.get_variable_signature import GraphQLVariableSignature, g
 from graphql.execution.values import VariableValues, VariableValueSource, get_variable_values
 from graphql.language import Visitor
 
-from graphql_api.errors import Refusal
+from graphql_api.errors import RequestError
 from graphql_api.limits import extension
 from graphql_api.limits.value_limits import check_variables
 from graphql_api.planner.compiler import NO_VARIABLES, Plan, compiled, introspected
@@ -29,8 +29,8 @@ from graphql_api.planner.errors import Declined
 if TYPE_CHECKING:
     from graphql import DirectiveNode, VariableDefinitionNode
 
-    from graphql_api.limits.points import Price
-    from graphql_api.observability.error_masking import Schema
+    from graphql_api.limits.points import OperationCost
+    from graphql_api.observability.error_masking import ErrorMaskingSchema
 
 ENTRIES = 500
 BYTES = 32 << 20
@@ -54,27 +54,27 @@ class Plain(NamedTuple):
 class Entry:
     """One operation of a document, valid and affordable; its plans, by the variables that choose among its fields."""
 
-    known: extension.Known
+    known: extension.CachedDocument
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
     choosing: tuple[str, ...]
     declared: tuple[str, ...]
     """Variables of the document: of what callers send besides, nothing may be kept."""
     plain: tuple[Plain, ...] | None
-    price: Price
+    price: OperationCost
     size: int
     plans: OrderedDict[tuple[Any, ...], Plan | None] = field(default_factory=OrderedDict)
-    prices: OrderedDict[Any, Price] = field(default_factory=OrderedDict)
+    prices: OrderedDict[Any, OperationCost] = field(default_factory=OrderedDict)
     """By the sizes among the variables, where the price goes by them."""
 
 
 class Plans:
     """Every plan of a process, for one schema."""
 
-    def __init__(self, schema: Schema) -> None:
+    def __init__(self, schema: ErrorMaskingSchema) -> None:
         """Begin with none."""
         self._schema = schema
-        self._documents = extension.documents_of(schema)
+        self._documents = extension.document_cache_of(schema)
         self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
         self.size = 0
 
@@ -82,7 +82,7 @@ class Plans:
         """How many operations are kept."""
         return len(self._entries)
 
-    def find(self, query: str, name: str | None, given: dict[str, Any]) -> tuple[Plan, VariableValues, Price]:
+    def find(self, query: str, name: str | None, given: dict[str, Any]) -> tuple[Plan, VariableValues, OperationCost]:
         """The plan of an operation, its variables and its price; `Declined` where graphql-core is to answer.
 
         A document that is malformed, invalid or over budget is not kept, and graphql-core tells what is wrong with it.
@@ -108,9 +108,9 @@ class Plans:
         return plan, variables, price
 
     def _read(self, query: str, name: str | None, given: dict[str, Any]) -> Entry:
-        known = self._documents.read(query)
+        known = self._documents.get_or_parse(query)
         check_variables(given)
-        price = self._documents.check(known, given, name)
+        price = self._documents.check_cost(known, given, name)
         operation = get_operation_ast(known.document, name)
         if operation is None or operation.operation is not OperationType.QUERY:
             raise Declined
@@ -138,16 +138,16 @@ class Plans:
             found.append(Plain(signature.name, kind, signature))
         return tuple(found)
 
-    def _price(self, entry: Entry, name: str | None, given: dict[str, Any]) -> Price:
+    def _price(self, entry: Entry, name: str | None, given: dict[str, Any]) -> OperationCost:
         """What an operation costs, measured again where that depends on variables, unless these have been measured."""
         if given:
             check_variables(given)
-        if entry.known.prices is not None:
+        if entry.known.operation_costs is not None:
             return entry.price
         sizes = tuple((one, _size(given[one])) for one in entry.declared if one in given)
         price = entry.prices.get(sizes)
         if price is None:
-            price = entry.prices[sizes] = self._documents.check(entry.known, given, name)
+            price = entry.prices[sizes] = self._documents.check_cost(entry.known, given, name)
             if len(entry.prices) > OF_A_DOCUMENT:
                 entry.prices.popitem(last=False)
         return price
@@ -166,10 +166,10 @@ class Plans:
 
     def _compile(self, entry: Entry, variables: VariableValues) -> Plan | None:
         try:
-            if entry.known.introspects:
+            if entry.known.uses_introspection:
                 return introspected(self._schema, entry.operation, entry.fragments)
             return compiled(self._schema, entry.operation, entry.fragments, variables)
-        except (Declined, Refusal, GraphQLError):
+        except (Declined, RequestError, GraphQLError):
             return None
 
     def _keep(self, query: str, name: str | None, entry: Entry, choice: tuple[Any, ...], plan: Plan | None) -> None:

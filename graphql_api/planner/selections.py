@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from graphql import FragmentDefinitionNode, OperationDefinitionNode
     from graphql.execution.values import VariableValues
 
-    from graphql_api.observability.error_masking import Schema
+    from graphql_api.observability.error_masking import ErrorMaskingSchema
     from graphql_api.planner.steps.steps import Request
 
 Details = list[Any]
@@ -35,7 +35,7 @@ class Selections:
 
     def __init__(
         self,
-        schema: Schema,
+        schema: ErrorMaskingSchema,
         operation: OperationDefinitionNode,
         fragments: Mapping[str, FragmentDefinitionNode],
         variables: VariableValues,

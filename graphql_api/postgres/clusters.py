@@ -22,10 +22,10 @@ from graphql_api.postgres.binaries import PostgresError
 USER = "notify"
 DATABASE = "notify"
 
-LINUX = sys.platform.startswith("linux")
-CTYPE = "UTF-8" if sys.platform == "darwin" else "C.UTF-8"
-POLL = 0.01  # seconds
-NO_PID = str(2**31 - 1)
+IS_LINUX = sys.platform.startswith("linux")
+LC_CTYPE = "UTF-8" if sys.platform == "darwin" else "C.UTF-8"
+POLL_INTERVAL_SECONDS = 0.01  # seconds
+UNUSED_PID = str(2**31 - 1)
 
 log = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ class Cluster:
     @property
     def account(self) -> dict[str, Any]:
         """What subprocess needs to run a program as the owner."""
-        return binaries.account(self.path)
+        return binaries.unprivileged_account(self.path)
 
     def password(self) -> str:
         """Read the password of the one user."""
@@ -52,7 +52,7 @@ class Cluster:
 
     def prepare(self, bindir: Path, *, durable: bool) -> Path:
         """Make the cluster when there is none, and answer binaries that its account can run."""
-        chosen, version = binaries.runnable(bindir, self.data_dir, self.account)
+        chosen, version = binaries.runnable_binaries(bindir, self.data_dir, self.account)
         for unfinished in self.data_dir.glob("cluster-*"):
             shutil.rmtree(unfinished, ignore_errors=True)  # its initdb may still be at work; the next start sees to it
         if not self.path.exists():
@@ -70,50 +70,50 @@ class Cluster:
         fresh = Path(tempfile.mkdtemp(prefix="cluster-", dir=self.data_dir))
         account = self.account
         password = secrets.token_urlsafe(24)
-        with tempfile.TemporaryFile() as file, reachable(fresh, account) as (name, descriptors):
+        with tempfile.TemporaryFile() as file, accessible_path(fresh, account) as (name, descriptors):
             if account:
                 os.chown(fresh, account["user"], account["group"])
                 os.fchown(file.fileno(), account["user"], account["group"])
             file.write(password.encode())
             file.flush()
             options = [f"--pgdata={name}", f"--username={USER}", f"--pwfile=/dev/fd/{file.fileno()}"]
-            options += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", f"--lc-ctype={CTYPE}"]
+            options += ["--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", f"--lc-ctype={LC_CTYPE}"]
             options += ["--no-instructions"] if durable else ["--no-instructions", "--no-sync"]
-            self._run([str(bindir / "initdb"), *options], passing=(*descriptors, file.fileno()))
+            self._run([str(bindir / "initdb"), *options], pass_fds=(*descriptors, file.fileno()))
             single = [str(bindir / "postgres"), "--single", "-D", name, "postgres"]
-            self._run(single, passing=descriptors, said=f"CREATE DATABASE {DATABASE}\n")
+            self._run(single, pass_fds=descriptors, stdin=f"CREATE DATABASE {DATABASE}\n")
         descriptor = os.open(self.data_dir / "password", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as secret:
             secret.write(password)
         fresh.rename(self.path)
 
-    def _run(self, command: list[str], *, passing: tuple[int, ...], said: str = "") -> None:
-        options = binaries.surroundings(self.account)
-        done = subprocess.run(command, input=said, capture_output=True, text=True, pass_fds=passing, **options)  # noqa: PLW1510, S603
+    def _run(self, command: list[str], *, pass_fds: tuple[int, ...], stdin: str = "") -> None:
+        options = binaries.subprocess_options(self.account)
+        done = subprocess.run(command, input=stdin, capture_output=True, text=True, pass_fds=pass_fds, **options)  # noqa: PLW1510, S603
         if done.returncode:
-            raise PostgresError(f"PostgreSQL could not make its files in {self.data_dir}: {reason(done.stderr)}")
+            raise PostgresError(f"PostgreSQL could not make its files in {self.data_dir}: {error_line(done.stderr)}")
 
-    def pid_file(self) -> list[str]:
+    def read_pid_file(self) -> list[str]:
         """Answer the lines of postmaster.pid: pid, folder, start, port, socket's folder, address, memory, status."""
         try:
             return (self.path / "postmaster.pid").read_text().splitlines()
         except FileNotFoundError:
             return []
 
-    def ready(self) -> tuple[int, int] | None:
+    def ready_server(self) -> tuple[int, int] | None:
         """Answer the pid and the port of the server that takes connections, by its own word."""
-        lines = self.pid_file()
+        lines = self.read_pid_file()
         if lines[7:8] and lines[7].strip() == "ready":
             return int(lines[0]), int(lines[3])
         return None
 
-    def postmaster(self) -> int | None:
+    def postmaster_pid(self) -> int | None:
         """Answer the pid in the pid file, if that process really is the PostgreSQL of this cluster."""
-        first = next(iter(self.pid_file()), "")
+        first = next(iter(self.read_pid_file()), "")
         if not first.isdigit():
             return None
         pid = int(first)
-        if not LINUX:
+        if not IS_LINUX:
             command = ["/bin/ps", "-o", "args=", "-p", first]
             shown = subprocess.run(command, capture_output=True, check=False, text=True).stdout  # noqa: S603
             return pid if "postgres" in shown and str(self.path) in shown else None
@@ -123,33 +123,35 @@ class Cluster:
                 return pid
         return None
 
-    def end_leftover(self, timeout: float) -> None:
+    def stop_orphaned_server(self, timeout: float) -> None:
         """End the server that nobody owns any more, and see that a pid file without a server stops no new one."""
-        pid = self.postmaster()
+        pid = self.postmaster_pid()
         if pid is not None:
             log.warning("ending the PostgreSQL %s that was left over in %s", pid, self.data_dir)
-            self._end(pid, timeout)
+            self._stop_process(pid, timeout)
         path = self.path / "postmaster.pid"
-        lines = self.pid_file()
+        lines = self.read_pid_file()
         if not lines or not lines[0].isdigit():  # cut off before its first word
             path.unlink(missing_ok=True)
-        elif _exists(lines[0]):  # a stranger, or a zombie: PostgreSQL would take it for a server, and refuse
-            path.write_text("\n".join([NO_PID, *lines[1:], ""]))  # kept, as it tells which shared memory must be free
+        elif _process_exists(lines[0]):  # a stranger, or a zombie: PostgreSQL would take it for a server, and refuse
+            path.write_text(
+                "\n".join([UNUSED_PID, *lines[1:], ""])
+            )  # kept, as it tells which shared memory must be free
 
-    def _end(self, pid: int, timeout: float) -> None:
+    def _stop_process(self, pid: int, timeout: float) -> None:
         for way in (signal.SIGINT, signal.SIGQUIT):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, way)
-            for _ in until(timeout / 2):
-                if self.postmaster() != pid:
+            for _ in poll(timeout / 2):
+                if self.postmaster_pid() != pid:
                     return
         raise PostgresError(f"The PostgreSQL with pid {pid}, left over in {self.data_dir}, does not end.")
 
 
 @contextlib.contextmanager
-def reachable(cluster: Path, account: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
+def accessible_path(cluster: Path, account: dict[str, Any]) -> Iterator[tuple[str, tuple[int, ...]]]:
     """Name a cluster in a way that the account can follow, with the descriptors that a child must inherit for it."""
-    if not account or not LINUX:
+    if not account or not IS_LINUX:
         yield str(cluster), ()
         return
     descriptor = os.open(cluster, os.O_RDONLY | os.O_DIRECTORY)
@@ -159,23 +161,23 @@ def reachable(cluster: Path, account: dict[str, Any]) -> Iterator[tuple[str, tup
         os.close(descriptor)
 
 
-def until(timeout: float) -> Iterator[None]:
+def poll(timeout_seconds: float) -> Iterator[None]:
     """Yield at once and then every few milliseconds, until `timeout` seconds have passed."""
-    end = time.monotonic() + timeout
+    end = time.monotonic() + timeout_seconds
     yield
     while time.monotonic() < end:
-        time.sleep(POLL)
+        time.sleep(POLL_INTERVAL_SECONDS)
         yield
 
 
-def reason(said: str) -> str:
+def error_line(output: str) -> str:
     """Answer the line in which PostgreSQL says why."""
-    lines = [line for line in said.splitlines() if line.strip()]
+    lines = [line for line in output.splitlines() if line.strip()]
     telling = [line for line in lines if re.search(r"FATAL|error|could not", line)]
     return re.sub(r"^.*?(FATAL|error): +", "", (telling or lines or ["it said nothing"])[0])
 
 
-def _exists(pid: str) -> bool:
+def _process_exists(pid: str) -> bool:
     try:
         os.kill(int(pid), 0)
     except (ProcessLookupError, ValueError):

@@ -11,12 +11,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
-from graphql_api.postgres.binaries import PostgresError, find_binaries, surroundings
-from graphql_api.postgres.clusters import DATABASE, USER, Cluster, reachable, reason, until
+from graphql_api.postgres.binaries import PostgresError, find_binaries, subprocess_options
+from graphql_api.postgres.clusters import DATABASE, USER, Cluster, accessible_path, error_line, poll
 
 HOST = "127.0.0.1"
 
-SETTINGS = {
+SERVER_SETTINGS = {
     "listen_addresses": HOST,
     "unix_socket_directories": "",  # no path to be too long for a socket, and no second way in
     "timezone": "UTC",
@@ -27,18 +27,18 @@ SETTINGS = {
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
 }
-FORGETFUL = {
+NON_DURABLE_SETTINGS = {
     "fsync": "off",
     "synchronous_commit": "off",
     "full_page_writes": "off",
     "wal_level": "minimal",
     "max_wal_senders": "0",
 }
-PASSING = ("Address already in use", "pre-existing shared memory block", 'lock file "postmaster.pid"')
+TRANSIENT_ERRORS = ("Address already in use", "pre-existing shared memory block", 'lock file "postmaster.pid"')
 """What PostgreSQL says of obstacles that go away: a free port taken meanwhile, the end of an owner's killed server."""
 
-GATE = 'read -r go && exec "$@"'
-WATCHDOG = 'read -r end; kill -INT "$1"'
+START_GATE_SCRIPT = 'read -r go && exec "$@"'
+WATCHDOG_SCRIPT = 'read -r end; kill -INT "$1"'
 
 
 def start(
@@ -49,7 +49,7 @@ def start(
     bindir: Path | None = None,
     settings: Mapping[str, str] | None = None,
     timeout: float = 60,
-) -> "Server":
+) -> "PostgresServer":
     """Start, or share, the server whose data live in `data_dir`, and answer when it takes connections.
 
     The folder and an empty database `notify` are made when missing. `durable=False` is fast, and loses the latest
@@ -57,17 +57,17 @@ def start(
     `timeout` is in seconds. A server that another live process owns is shared as it is, and stops with its owner.
     """
     cluster = Cluster(data_dir.absolute())
-    options = {**SETTINGS, **({} if durable else FORGETFUL), **(settings or {})}
+    options = {**SERVER_SETTINGS, **({} if durable else NON_DURABLE_SETTINGS), **(settings or {})}
     with contextlib.ExitStack() as undo:
         try:
             cluster.data_dir.mkdir(parents=True, exist_ok=True)
             lock = undo.enter_context((cluster.data_dir / "lock").open("a"))
-            if shared := _shared(cluster, lock, timeout):
-                return Server(cluster.data_dir, shared, cluster.password())
+            if shared := _share_or_lock(cluster, lock, timeout):
+                return PostgresServer(cluster.data_dir, shared, cluster.password())
             programs = cluster.prepare(bindir or find_binaries(), durable=durable)
             chosen, child = _launch(cluster, programs, options, port, timeout)
             undo.callback(child.stop)
-            server = Server(cluster.data_dir, chosen, cluster.password(), child, lock)
+            server = PostgresServer(cluster.data_dir, chosen, cluster.password(), child, lock)
         except OSError as error:
             why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
             raise PostgresError(f"The database cannot live in {cluster.data_dir} ({why}): set DATA_DIR.") from error
@@ -76,14 +76,14 @@ def start(
 
 
 @dataclass
-class Server:
+class PostgresServer:
     """A running PostgreSQL on loopback; leaving its context stops it, unless another process owns it."""
 
     data_dir: Path
     port: int
     _password: str = field(repr=False)
-    _child: "_Child | None" = field(default=None, repr=False)
-    _lock: IO[str] | None = field(default=None, repr=False)
+    _server_process: "_ServerProcess | None" = field(default=None, repr=False)
+    _lock_file: IO[str] | None = field(default=None, repr=False)
 
     def url(self, database: str = DATABASE) -> str:
         """Answer the address of a database, with its password, as ``postgresql://``."""
@@ -91,10 +91,10 @@ class Server:
 
     def stop(self) -> None:
         """Disconnect every client and stop the server; nothing happens when another process owns it."""
-        if self._child is not None:
-            self._child.stop()
-        if self._lock is not None:
-            self._lock.close()
+        if self._server_process is not None:
+            self._server_process.stop()
+        if self._lock_file is not None:
+            self._lock_file.close()
 
     def __enter__(self) -> Self:
         return self
@@ -106,7 +106,7 @@ class Server:
 
 
 @dataclass
-class _Child:
+class _ServerProcess:
     """The server's process, and the watchdog that ends it when we die."""
 
     process: subprocess.Popen[bytes]
@@ -122,74 +122,85 @@ class _Child:
         self.watchdog.communicate()
 
 
-def _shared(cluster: Cluster, lock: IO[str], timeout: float) -> int | None:
+def _share_or_lock(cluster: Cluster, lock: IO[str], timeout: float) -> int | None:
     """Answer the port of another process's ready server; or None, being the owner now, with any leftover ended."""
-    for _ in until(timeout):
+    for _ in poll(timeout):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            ready = cluster.ready()
-            if ready and ready[0] == cluster.postmaster():
+            ready = cluster.ready_server()
+            if ready and ready[0] == cluster.postmaster_pid():
                 return ready[1]
         else:
-            cluster.end_leftover(timeout)
+            cluster.stop_orphaned_server(timeout)
             return None
     raise PostgresError(f"Another process holds {lock.name}, but its PostgreSQL was not ready in {timeout:g} seconds.")
 
 
 def _launch(
     cluster: Cluster, programs: Path, options: Mapping[str, str], port: int | None, timeout: float
-) -> tuple[int, _Child]:
+) -> tuple[int, _ServerProcess]:
     """Start the server and wait until it is ready; again, when what stood in its way will pass."""
     log = cluster.data_dir / "log"
-    for _ in until(timeout):
+    for _ in poll(timeout):
         chosen = _free_port(port)
         child = _spawn(cluster, [str(programs / "postgres")], {**options, "port": str(chosen)}, log)
         try:
-            if _wait(cluster, child, timeout):
+            if _wait_until_ready(cluster, child, timeout):
                 return chosen, child
         except BaseException:
             child.stop()
             raise
         child.stop()
         said = log.read_text(errors="replace")
-        if not any(obstacle in said for obstacle in PASSING):
+        if not any(obstacle in said for obstacle in TRANSIENT_ERRORS):
             break
-        cluster.end_leftover(timeout)
-    raise PostgresError(f"PostgreSQL did not start in {cluster.data_dir}: {reason(log.read_text(errors='replace'))}")
+        cluster.stop_orphaned_server(timeout)
+    raise PostgresError(
+        f"PostgreSQL did not start in {cluster.data_dir}: {error_line(log.read_text(errors='replace'))}"
+    )
 
 
-def _spawn(cluster: Cluster, command: list[str], options: Mapping[str, str], log: Path) -> _Child:
+def _spawn(cluster: Cluster, command: list[str], options: Mapping[str, str], log: Path) -> _ServerProcess:
     """Start the server behind a gate that opens when its watchdog is on guard, so that no moment is unguarded."""
-    common: dict[str, Any] = {"stdin": subprocess.PIPE, **surroundings(cluster.account)}
-    with reachable(cluster.path, cluster.account) as (name, descriptors), log.open("wb") as output:
-        gate = ["/bin/sh", "-c", GATE, "gate", *command, "-D", name, *(f"--{k}={v}" for k, v in options.items())]
+    common: dict[str, Any] = {"stdin": subprocess.PIPE, **subprocess_options(cluster.account)}
+    with accessible_path(cluster.path, cluster.account) as (name, descriptors), log.open("wb") as output:
+        gate = [
+            "/bin/sh",
+            "-c",
+            START_GATE_SCRIPT,
+            "gate",
+            *command,
+            "-D",
+            name,
+            *(f"--{k}={v}" for k, v in options.items()),
+        ]
         process = subprocess.Popen(gate, pass_fds=descriptors, stdout=output, stderr=output, **common)  # noqa: S603
-    watchdog = subprocess.Popen(["/bin/sh", "-c", WATCHDOG, "watchdog", str(process.pid)], **common)  # noqa: S603
+    watchdog = subprocess.Popen(["/bin/sh", "-c", WATCHDOG_SCRIPT, "watchdog", str(process.pid)], **common)  # noqa: S603
     if process.stdin is not None:
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:
             pipe.write(b"go\n")
-    return _Child(process, watchdog)
+    return _ServerProcess(process, watchdog)
 
 
-def _wait(cluster: Cluster, child: _Child, timeout: float) -> bool:
+def _wait_until_ready(cluster: Cluster, child: _ServerProcess, timeout: float) -> bool:
     """Wait until the server is ready; False when it ended instead."""
-    for _ in until(timeout):
+    for _ in poll(timeout):
         if child.process.poll() is not None:
             return False
-        ready = cluster.ready()
+        ready = cluster.ready_server()
         if ready and ready[0] == child.process.pid:
             return True
     raise PostgresError(f"PostgreSQL was not ready in {timeout:g} seconds: see {cluster.data_dir / 'log'}.")
 
 
-def _free_port(wanted: int | None) -> int:
+def _free_port(requested: int | None) -> int:
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
-            probe.bind((HOST, wanted or 0))
+            probe.bind((HOST, requested or 0))
         except OSError as error:
             raise PostgresError(
-                f"PostgreSQL cannot have port {wanted} of {HOST} ({error.strerror}): choose another, or none."
+                f"PostgreSQL cannot have port {requested} of {HOST} ({error.strerror}): choose another, or none."
             ) from error
         return int(probe.getsockname()[1])

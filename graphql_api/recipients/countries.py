@@ -274,12 +274,12 @@ def normalise(name: str) -> str:
     return "".join({"saint": "st"}.get(word, word) for word in words if word != "the")
 
 
-def _read(source: str, postage: Postage) -> dict[str, tuple[str, Postage]]:
+def _parse_countries(source: str, postage: Postage) -> dict[str, tuple[str, Postage]]:
     lines = (line.split("|") for line in source.split("\n") if line)
     return {normalise(name): (names[0], postage) for names in lines for name in names}
 
 
-COUNTRIES = _read(_REST_OF_WORLD, Postage.REST_OF_WORLD) | _read(_EUROPE, Postage.EUROPE)
+COUNTRIES = _parse_countries(_REST_OF_WORLD, Postage.REST_OF_WORLD) | _parse_countries(_EUROPE, Postage.EUROPE)
 "Normalised name to the name to print and the postage it asks for."
 UK_NAMES = frozenset(normalise(name) for line in _UK.split("\n") for name in line.split("|"))
 "Normalised names that a letter within the UK may end with."

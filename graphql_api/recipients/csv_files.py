@@ -12,12 +12,12 @@ from graphql_api.enums import UserErrorCode
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-MOST_BYTES = 10 * 1024 * 1024
-MOST_COLUMNS = 1_000
-LONGEST_CELL = 131_072
+MAX_FILE_BYTES = 10 * 1024 * 1024
+MAX_COLUMNS = 1_000
+MAX_CELL_CHARACTERS = 131_072
 "Characters."
 
-_NOT_TEXT = (
+_BINARY_SIGNATURES = (
     (b"PK\x03\x04", "The file is a spreadsheet or an archive. Save it as CSV."),
     (b"\xd0\xcf\x11\xe0", "The file is an old spreadsheet. Save it as CSV."),
     (b"\x1f\x8b", "The file is an archive. Send the CSV file itself."),
@@ -30,7 +30,7 @@ _NOT_TEXT = (
     (b"\xfe\xff", "The file is in UTF-16. Save it as CSV in UTF-8."),
     (b"\x00\x00\xfe\xff", "The file is in UTF-32. Save it as CSV in UTF-8."),
 )
-_CHUNK = 1 << 16
+_CHUNK_BYTES = 1 << 16
 
 
 class FileError(ValueError):
@@ -54,55 +54,55 @@ def records(data: bytes | str) -> Iterator[list[str]]:
 
     Raises `FileError` at the first fault; faults of the whole file (its size, its alphabet) come before any record.
     """
-    content = _bytes(data)
+    content = _encode(data)
     _check_size(content)
-    _check_alphabet(content)
-    return _records(content)
+    _check_encoding(content)
+    return _parse_records(content)
 
 
-def _bytes(data: bytes | str) -> bytes:
+def _encode(data: bytes | str) -> bytes:
     if isinstance(data, bytes):
         return data
     try:
         return data.encode()
     except UnicodeEncodeError as error:
         prefix = data[: error.start].encode()
-        raise _unreadable("The file has half of a character that needs two halves.", prefix) from None
+        raise _unreadable_error("The file has half of a character that needs two halves.", prefix) from None
 
 
 def _check_size(content: bytes) -> None:
-    if len(content) > MOST_BYTES:
-        message = f"The file is larger than {MOST_BYTES // 1024 // 1024} MB."
+    if len(content) > MAX_FILE_BYTES:
+        message = f"The file is larger than {MAX_FILE_BYTES // 1024 // 1024} MB."
         raise FileError(UserErrorCode.FILE_TOO_LARGE, message)
 
 
-def _check_alphabet(content: bytes) -> None:
-    for signature, message in _NOT_TEXT:
+def _check_encoding(content: bytes) -> None:
+    for signature, message in _BINARY_SIGNATURES:
         if content.startswith(signature):
             raise FileError(UserErrorCode.FILE_UNREADABLE, message)
     nul = content.find(b"\0")
     if nul >= 0:
-        if _looks_16_bit(content[:_CHUNK]):
+        if _looks_like_utf16(content[:_CHUNK_BYTES]):
             raise FileError(UserErrorCode.FILE_UNREADABLE, "The file is in UTF-16. Save it as CSV in UTF-8.")
-        raise _unreadable("The file has a character that cannot be stored.", content[:nul])
-    fault = _first_fault(content)
+        raise _unreadable_error("The file has a character that cannot be stored.", content[:nul])
+    fault = _first_invalid_byte(content)
     if fault is not None:
-        raise _unreadable("The file is not in UTF-8. Save it as CSV in UTF-8.", content[:fault])
+        raise _unreadable_error("The file is not in UTF-8. Save it as CSV in UTF-8.", content[:fault])
 
 
-def _looks_16_bit(start: bytes) -> bool:
+def _looks_like_utf16(start: bytes) -> bool:
     half = len(start) // 2
     return max(start[0::2].count(0), start[1::2].count(0)) * 2 > half
 
 
-def _first_fault(content: bytes) -> int | None:
+def _first_invalid_byte(content: bytes) -> int | None:
     """Find the first byte that is not UTF-8, without a second copy of the file in memory."""
     start = 0
     while start < len(content):
-        end = min(start + _CHUNK, len(content))
+        end = min(start + _CHUNK_BYTES, len(content))
         while end < len(content) and content[end] & 0xC0 == 0x80:  # noqa: PLR2004 - never cut a character in two
             end += 1
-            if end - start > _CHUNK + 4:
+            if end - start > _CHUNK_BYTES + 4:
                 break
         try:
             content[start:end].decode()
@@ -112,99 +112,99 @@ def _first_fault(content: bytes) -> int | None:
     return None
 
 
-def _unreadable(message: str, before: bytes) -> FileError:
+def _unreadable_error(message: str, preceding: bytes) -> FileError:
     """Tell where a fault is by reading what stands before it."""
     row, column = -2, 0
     try:
-        for record in _records(before):
+        for record in _parse_records(preceding):
             row, column = row + 1, max(len(record) - 1, 0)
     except FileError as error:
         row, column = error.row or 0, error.column or 0
-    if before.endswith((b"\n", b"\r")):
+    if preceding.endswith((b"\n", b"\r")):
         row, column = row + 1, 0
     row = max(row, -1)
     return FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=column)
 
 
-class _TooManyColumns(Exception):
+class _TooManyColumnsError(Exception):
     pass
 
 
-class _Scanner:
+class _CellScanner:
     """Counts the cells of one record as the reader would, without keeping them."""
 
     def __init__(self, delimiter: str) -> None:
-        self.marks = re.compile(f'["{delimiter}]')
+        self.delimiter_or_quote = re.compile(f'["{delimiter}]')
         self.column = 0
         self.length = 0
         self.quoted = False
-        self.literal = False
+        self.cell_started = False
 
     def feed(self, line: str) -> None:
         """Go on with the next line; stops at a cell that is too long and at a column too many."""
         start, closed = 0, -1
-        for match in self.marks.finditer(line):
+        for match in self.delimiter_or_quote.finditer(line):
             if match[0] == '"':
                 if self.quoted:
                     self.quoted, closed = False, match.end()
                 elif match.start() == closed:
                     self.quoted = True
-                elif not self.literal:
+                elif not self.cell_started:
                     self.quoted = not line[start : match.start()].strip(" ")
-                self.literal = True
+                self.cell_started = True
             elif not self.quoted:
-                if self.length + match.start() - start > LONGEST_CELL or self.column >= MOST_COLUMNS:
+                if self.length + match.start() - start > MAX_CELL_CHARACTERS or self.column >= MAX_COLUMNS:
                     return
-                self.column, self.length, self.literal, start = self.column + 1, 0, False, match.end()
+                self.column, self.length, self.cell_started, start = self.column + 1, 0, False, match.end()
         self.length += len(line) - start
 
 
-class _Lines:
+class _RecordLines:
     """The lines of a file, watched: where the reader stands in a record, and whether it asked past the end."""
 
     def __init__(self, source: Iterable[str], delimiter: str) -> None:
         self.source = iter(source)
         self.delimiter = delimiter
-        self.ended = False
-        self.begin()
+        self.exhausted = False
+        self.start_record()
 
-    def begin(self) -> None:
+    def start_record(self) -> None:
         """Start a record."""
-        self.record: list[str] = []
-        self.delimiters = 0
-        self.scanner: _Scanner | None = None
+        self.record_lines: list[str] = []
+        self.delimiter_count = 0
+        self.scanner: _CellScanner | None = None
 
-    def __iter__(self) -> _Lines:
+    def __iter__(self) -> _RecordLines:
         return self
 
     def __next__(self) -> str:
         try:
             line = next(self.source)
         except StopIteration:
-            self.ended = True
+            self.exhausted = True
             raise
-        self.record.append(line)
+        self.record_lines.append(line)
         if self.scanner:
             self.scanner.feed(line)
         else:
-            self.delimiters += line.count(self.delimiter)
-        if self.delimiters >= MOST_COLUMNS and self.column() >= MOST_COLUMNS:
-            raise _TooManyColumns
+            self.delimiter_count += line.count(self.delimiter)
+        if self.delimiter_count >= MAX_COLUMNS and self.current_column() >= MAX_COLUMNS:
+            raise _TooManyColumnsError
         return line
 
-    def column(self) -> int:
+    def current_column(self) -> int:
         """Tell the column that the lines read so far of this record end in, or that is too long."""
         if not self.scanner:
-            self.scanner = _Scanner(self.delimiter)
-            for line in self.record:
+            self.scanner = _CellScanner(self.delimiter)
+            for line in self.record_lines:
                 self.scanner.feed(line)
         return self.scanner.column
 
 
-def _records(content: bytes) -> Iterator[list[str]]:
-    first = content[:_CHUNK].splitlines()[:1]
+def _parse_records(content: bytes) -> Iterator[list[str]]:
+    first = content[:_CHUNK_BYTES].splitlines()[:1]
     delimiter = "\t" if first and b"\t" in first[0] and b"," not in first[0] else ","
-    lines = _Lines(io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace", newline=""), delimiter)
+    lines = _RecordLines(io.TextIOWrapper(io.BytesIO(content), "utf-8-sig", errors="replace", newline=""), delimiter)
     reader = csv.reader(lines, delimiter=delimiter, skipinitialspace=True)
     row = -1
     while True:
@@ -212,17 +212,17 @@ def _records(content: bytes) -> Iterator[list[str]]:
             record = next(reader)
         except StopIteration:
             return
-        except _TooManyColumns:
-            message = f"The file has more than {MOST_COLUMNS:,} columns."
-            raise FileError(UserErrorCode.FILE_TOO_LARGE, message, row=row, column=MOST_COLUMNS) from None
+        except _TooManyColumnsError:
+            message = f"The file has more than {MAX_COLUMNS:,} columns."
+            raise FileError(UserErrorCode.FILE_TOO_LARGE, message, row=row, column=MAX_COLUMNS) from None
         except csv.Error:
-            message = f"A cell has more than {LONGEST_CELL:,} characters. Is a quotation mark left open?"
-            raise FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=lines.column()) from None
-        if lines.ended:
+            message = f"A cell has more than {MAX_CELL_CHARACTERS:,} characters. Is a quotation mark left open?"
+            raise FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=lines.current_column()) from None
+        if lines.exhausted:
             message = "A quotation mark is left open."
             raise FileError(UserErrorCode.FILE_UNREADABLE, message, row=row, column=len(record) - 1)
-        if len(lines.record) > 1:
+        if len(lines.record_lines) > 1:
             record = [cell.replace("\r\n", "\n").replace("\r", "\n") if "\r" in cell else cell for cell in record]
-        lines.begin()
+        lines.start_record()
         yield record
         row += 1

@@ -5,33 +5,39 @@ from __future__ import annotations
 import re
 import string
 
-from graphql_api.content.placeholders import ZERO_WIDTH
+from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 
-LONGEST, LONGEST_HOST, LONGEST_LABEL = 320, 253, 63
+MAX_ADDRESS_CHARACTERS, MAX_HOST_CHARACTERS, MAX_LABEL_CHARACTERS = 320, 253, 63
 "Characters of the whole, of the host after IDNA, and of a part of the host."
 
-_LOCAL = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++)*+")
+_LOCAL_PART = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++)*+")
 _LABEL = re.compile(r"[a-z0-9]++(?:-{1,2}[a-z0-9]++)*+")
 _LAST_LABEL = re.compile(r"[a-z]{2,63}|xn--[a-z0-9]++(?:-[a-z0-9]++)*+")
-_OBSCURE = dict.fromkeys(map(ord, ZERO_WIDTH + "\u00a0"))
-_PLAIN = re.compile(r"[a-z0-9_+-]++(?:\.[a-z0-9_+-]++)*+@(?:[a-z0-9]{1,63}(?:-[a-z0-9]++)*+\.)++[a-z]{2,63}", re.ASCII)
-_SHORT = 64
+_REMOVE_INVISIBLE = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0"))
+_COMMON_ADDRESS = re.compile(
+    r"[a-z0-9_+-]++(?:\.[a-z0-9_+-]++)*+@(?:[a-z0-9]{1,63}(?:-[a-z0-9]++)*+\.)++[a-z]{2,63}", re.ASCII
+)
+_MAX_COMMON_ADDRESS_CHARACTERS = 64
 
 
 def normalise(value: str) -> str:
     """Give the form in which addresses are stored and searched: lower case, trimmed, without obscure spaces."""
-    return value.translate(_OBSCURE).strip(string.whitespace).lower()
+    return value.translate(_REMOVE_INVISIBLE).strip(string.whitespace).lower()
 
 
-def read(value: str) -> str:
+def parse(value: str) -> str:
     """Check an address as typed and give its normalised form; raises `RecipientError`."""
-    if len(value) <= _SHORT and _PLAIN.fullmatch(value):
+    if len(value) <= _MAX_COMMON_ADDRESS_CHARACTERS and _COMMON_ADDRESS.fullmatch(value):
         return value
-    address = value.translate(_OBSCURE).strip(string.whitespace) if len(value) <= 2 * LONGEST else value
+    address = (
+        value.translate(_REMOVE_INVISIBLE).strip(string.whitespace)
+        if len(value) <= 2 * MAX_ADDRESS_CHARACTERS
+        else value
+    )
     local, at, host = address.rpartition("@")
-    if len(address) > LONGEST or not at or not _LOCAL.fullmatch(local) or not _is_host(host):
+    if len(address) > MAX_ADDRESS_CHARACTERS or not at or not _LOCAL_PART.fullmatch(local) or not _is_host(host):
         raise RecipientError(UserErrorCode.EMAIL_INVALID, "This is not an email address.")
     return address.lower()
 
@@ -43,8 +49,8 @@ def _is_host(host: str) -> bool:
         return False
     labels = ascii_host.split(".")
     return (
-        len(ascii_host) <= LONGEST_HOST
+        len(ascii_host) <= MAX_HOST_CHARACTERS
         and len(labels) > 1
-        and all(len(label) <= LONGEST_LABEL and _LABEL.fullmatch(label) for label in labels)
+        and all(len(label) <= MAX_LABEL_CHARACTERS and _LABEL.fullmatch(label) for label in labels)
         and _LAST_LABEL.fullmatch(labels[-1]) is not None
     )

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from graphql_api.content.placeholders import ADDRESS_COLUMNS, RECIPIENT_COLUMNS, ZERO_WIDTH, Placeholder, normalise
+from graphql_api.content.placeholders import (
+    ADDRESS_COLUMNS,
+    RECIPIENT_COLUMNS,
+    ZERO_WIDTH_CHARACTERS,
+    Placeholder,
+    normalise,
+)
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.recipients import csv_files, email_addresses, phone_numbers, postal_addresses
 from graphql_api.recipients.errors import RecipientError
@@ -17,25 +23,29 @@ if TYPE_CHECKING:
     from graphql_api.recipients.phone_numbers import PhoneNumber
     from graphql_api.recipients.postal_addresses import PostalAddress
 
-MOST_ROWS = 100_000
-MOST_LINES = 2 * MOST_ROWS
+MAX_ROWS = 100_000
+MAX_ROWS_WITH_EMPTY = 2 * MAX_ROWS
 "Rows with the empty ones."
-LONGEST_REFERENCE = 1_000
-REFERENCE = "reference"
+MAX_REFERENCE_CHARACTERS = 1_000
+REFERENCE_COLUMN = "reference"
 
-_SHOWN = {Channel.SMS: "phone number", Channel.EMAIL: "email address", Channel.LETTER: "address line 1 ... postcode"}
-_FEWEST_ADDRESS_COLUMNS = 3
-_TRIMMED = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH
+_RECIPIENT_COLUMN_LABELS = {
+    Channel.SMS: "phone number",
+    Channel.EMAIL: "email address",
+    Channel.LETTER: "address line 1 ... postcode",
+}
+_MIN_ADDRESS_COLUMNS = 3
+_TRIMMED_CHARACTERS = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
 
 
-class Inspector(Protocol):
+class MessageInspector(Protocol):
     """What a template must do for its list: `content.messages.Template` does."""
 
     def inspect(self, by_key: Mapping[str, Any]) -> Inspection:
         """Find why a message from these values would be refused."""
 
 
-class Permits(NamedTuple):
+class AllowedDestinations(NamedTuple):
     """What the service may do."""
 
     international_sms: bool = False
@@ -66,7 +76,7 @@ class RowProblem(NamedTuple):
     message: str
 
 
-class Row(NamedTuple):
+class RecipientRow(NamedTuple):
     """One row of a list."""
 
     number: int
@@ -80,7 +90,7 @@ class Row(NamedTuple):
     right address has its printed lines as `address_line_1` ..."""
     cells: dict[str, Any]
     "All values by header as written."
-    extra: list[str]
+    extra_cells: list[str]
     "Cells beyond the headers."
     reference: str | None
     phone_number: PhoneNumber | None
@@ -105,31 +115,31 @@ class RecipientList:
         channel: Channel,
         placeholders: Iterable[Placeholder | str],
         *,
-        template: Inspector | None = None,
-        permits: Permits = Permits(),  # noqa: B008 - immutable
+        template: MessageInspector | None = None,
+        allowed: AllowedDestinations = AllowedDestinations(),  # noqa: B008 - immutable
     ) -> None:
         """Read the headers and what the whole file tells."""
         self.channel = channel
         self.template = template
-        self.permits = permits
+        self.allowed = allowed
         self.row_count = 0
         "Rows read so far; complete after a whole pass."
         self.problems: list[ListProblem] = []
         "Of the list as a whole; complete after a whole pass."
         self._data = data
-        self._needed: dict[str, str] = {}
+        self._placeholder_names: dict[str, str] = {}
         for placeholder in placeholders:
             name = placeholder if isinstance(placeholder, str) else placeholder.name
-            self._needed.setdefault(normalise(name), name)
+            self._placeholder_names.setdefault(normalise(name), name)
         self._headers: list[str] = []
-        self._unreadable = False
+        self._is_unreadable = False
         self._read_headers()
 
     def _read_headers(self) -> None:
         try:
-            self._headers = [_trim(cell) for cell in _first_full(csv_files.records(self._data))]
+            self._headers = [_trim(cell) for cell in _first_non_empty(csv_files.records(self._data))]
         except csv_files.FileError as error:
-            self._refuse(error)
+            self._add_file_problem(error)
         while self._headers and not self._headers[-1]:
             self._headers.pop()
         places: dict[str, list[int]] = {}
@@ -140,12 +150,14 @@ class RecipientList:
             key: _Column(self._headers[positions[0]], key, tuple(positions)) for key, positions in places.items()
         }
         self._recipient_keys = [key for key in RECIPIENT_COLUMNS[self.channel] if key in self._columns]
-        self._kept = [
+        self._used_columns = [
             column._replace(positions=column.positions[:1]) if key in self._recipient_keys else column
             for key, column in self._columns.items()
-            if key in self._recipient_keys or key in self._needed
+            if key in self._recipient_keys or key in self._placeholder_names
         ]
-        self._reference = None if REFERENCE in self._recipient_keys else self._columns.get(REFERENCE)
+        self._reference_column = (
+            None if REFERENCE_COLUMN in self._recipient_keys else self._columns.get(REFERENCE_COLUMN)
+        )
         if not self.problems:
             self._check_headers()
 
@@ -153,9 +165,9 @@ class RecipientList:
         if not self._headers:
             self.problems.append(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
             return
-        enough = _FEWEST_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
+        enough = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
         if len(self._recipient_keys) < enough:
-            message = f"The list needs a column called ‘{_SHOWN[self.channel]}’."  # noqa: RUF001
+            message = f"The list needs a column called ‘{_RECIPIENT_COLUMN_LABELS[self.channel]}’."  # noqa: RUF001
             self.problems.append(ListProblem(UserErrorCode.MISSING_RECIPIENT_COLUMN, message))
         for key in self._recipient_keys:
             if len(self._columns[key].positions) > 1:
@@ -179,48 +191,48 @@ class RecipientList:
     @property
     def unused_columns(self) -> list[str]:
         """Headers used neither for the recipient, nor for a placeholder, nor as the reference."""
-        used = {*self._recipient_keys, *self._needed, REFERENCE}
+        used = {*self._recipient_keys, *self._placeholder_names, REFERENCE_COLUMN}
         return [column.name for key, column in self._columns.items() if key not in used]
 
     @property
     def missing_columns(self) -> list[str]:
         """Headers that the template needs and the list lacks, the recipient's first."""
-        enough = _FEWEST_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
-        recipient = [] if len(self._recipient_keys) >= enough else [_SHOWN[self.channel]]
+        enough = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
+        recipient = [] if len(self._recipient_keys) >= enough else [_RECIPIENT_COLUMN_LABELS[self.channel]]
         return [*recipient, *self._missing_placeholders()]
 
     def _missing_placeholders(self) -> list[str]:
         own = RECIPIENT_COLUMNS[self.channel]
-        return [name for key, name in self._needed.items() if key not in self._columns and key not in own]
+        return [name for key, name in self._placeholder_names.items() if key not in self._columns and key not in own]
 
-    def __iter__(self) -> Iterator[Row]:
+    def __iter__(self) -> Iterator[RecipientRow]:
         """Read and check every row; stops at the first fault of the file, which is then among `problems`."""
         return self.rows()
 
-    def rows(self, start: int = 0) -> Iterator[Row]:
+    def rows(self, start: int = 0) -> Iterator[RecipientRow]:
         """Read and check the rows from a number on."""
         self.row_count = 0
-        if self._unreadable or not self._headers:
+        if self._is_unreadable or not self._headers:
             return
         try:
-            for number, cells in self._numbered():
+            for number, cells in self._numbered_records():
                 self.row_count = number + 1
                 if number >= start:
-                    yield self._row(number, cells)
+                    yield self._check_row(number, cells)
         except csv_files.FileError as error:
-            self._refuse(error)
+            self._add_file_problem(error)
             return
         if not self.row_count:
-            self._add(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
+            self._add_problem(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
 
-    def _numbered(self) -> Iterator[tuple[int, list[str]]]:
+    def _numbered_records(self) -> Iterator[tuple[int, list[str]]]:
         records = csv_files.records(self._data)
-        _first_full(records)
+        _first_non_empty(records)
         number = empty = 0
         for line, cells in enumerate(records):
             full = any(map(_trim, cells))
-            if line >= MOST_LINES or (full and number + empty >= MOST_ROWS):
-                message = f"The list has more than {MOST_ROWS:,} rows."
+            if line >= MAX_ROWS_WITH_EMPTY or (full and number + empty >= MAX_ROWS):
+                message = f"The list has more than {MAX_ROWS:,} rows."
                 raise csv_files.FileError(UserErrorCode.TOO_MANY_ROWS, message)
             if not full:
                 empty += 1
@@ -232,25 +244,25 @@ class RecipientList:
             yield number, cells
             number, empty = number + 1, 0
 
-    def _add(self, problem: ListProblem) -> None:
+    def _add_problem(self, problem: ListProblem) -> None:
         if problem not in self.problems:
             self.problems.append(problem)
 
-    def _refuse(self, error: csv_files.FileError) -> None:
-        self._unreadable = True
-        self._add(ListProblem(error.code, error.message, row=error.row, column=error.column))
+    def _add_file_problem(self, error: csv_files.FileError) -> None:
+        self._is_unreadable = True
+        self._add_problem(ListProblem(error.code, error.message, row=error.row, column=error.column))
 
-    def _row(self, number: int, cells: list[str]) -> Row:
-        trimmed = [cell.strip(_TRIMMED) for cell in cells]
+    def _check_row(self, number: int, cells: list[str]) -> RecipientRow:
+        trimmed = [cell.strip(_TRIMMED_CHARACTERS) for cell in cells]
         width = len(self._headers)
         extra = [cell for cell in trimmed[width:] if cell]
         trimmed += [""] * (width - len(trimmed))
-        personalisation = {column.key: _value(column, trimmed) for column in self._kept}
+        personalisation = {column.key: _column_value(column, trimmed) for column in self._used_columns}
         problems: list[RowProblem] = []
-        recipient, normalised, phone_number, address = self._recipient(number, personalisation, problems)
-        for column in self._kept:
-            if personalisation[column.key] is None and column.key in self._needed:
-                message = f"There is no value for (({self._needed[column.key]}))."
+        recipient, normalised, phone_number, address = self._check_recipient(number, personalisation, problems)
+        for column in self._used_columns:
+            if personalisation[column.key] is None and column.key in self._placeholder_names:
+                message = f"There is no value for (({self._placeholder_names[column.key]}))."
                 problems.append(RowProblem(number, column.name, UserErrorCode.MISSING_PERSONALISATION, message))
         sms = None
         if self.template:
@@ -264,16 +276,16 @@ class RecipientList:
         if address:
             personalisation = {key: value for key, value in personalisation.items() if key not in ADDRESS_COLUMNS}
             personalisation |= address.personalisation
-        reference = _value(self._reference, trimmed) if self._reference else None
-        if reference and len(reference) > LONGEST_REFERENCE:
-            message = f"A reference can have at most {LONGEST_REFERENCE:,} characters."
-            problems.append(RowProblem(number, REFERENCE, UserErrorCode.TOO_LONG, message))
-        return Row(
+        reference = _column_value(self._reference_column, trimmed) if self._reference_column else None
+        if reference and len(reference) > MAX_REFERENCE_CHARACTERS:
+            message = f"A reference can have at most {MAX_REFERENCE_CHARACTERS:,} characters."
+            problems.append(RowProblem(number, REFERENCE_COLUMN, UserErrorCode.TOO_LONG, message))
+        return RecipientRow(
             number,
             recipient,
             normalised,
             personalisation,
-            {column.name: _value(column, trimmed) for column in self._columns.values()},
+            {column.name: _column_value(column, trimmed) for column in self._columns.values()},
             extra,
             reference,
             phone_number,
@@ -282,7 +294,7 @@ class RecipientList:
             problems,
         )
 
-    def _recipient(
+    def _check_recipient(
         self, number: int, personalisation: dict[str, Any], problems: list[RowProblem]
     ) -> tuple[str, str | None, PhoneNumber | None, PostalAddress | None]:
         if self.channel is Channel.LETTER:
@@ -298,13 +310,13 @@ class RecipientList:
             return typed, None, None, None
         try:
             if self.channel is Channel.SMS:
-                phone_number = phone_numbers.read(
-                    typed, international=self.permits.international_sms, landlines=self.permits.landlines
+                phone_number = phone_numbers.parse(
+                    typed, international=self.allowed.international_sms, landlines=self.allowed.landlines
                 )
                 return typed, phone_number.normalised, phone_number, None
             if self.channel is Channel.EMAIL:
-                return typed, email_addresses.read(typed), None, None
-            address = postal_addresses.read(lines, international=self.permits.international_letters)
+                return typed, email_addresses.parse(typed), None, None
+            address = postal_addresses.parse(lines, international=self.allowed.international_letters)
         except RecipientError as error:
             problems.append(RowProblem(number, column, error.code, error.message))
             return typed, None, None, None
@@ -316,25 +328,25 @@ def open_list(
     channel: Channel,
     placeholders: Iterable[Placeholder | str],
     *,
-    template: Inspector | None = None,
-    permits: Permits = Permits(),  # noqa: B008 - immutable
+    template: MessageInspector | None = None,
+    allowed: AllowedDestinations = AllowedDestinations(),  # noqa: B008 - immutable
 ) -> RecipientList:
     """Open a list: its headers are read at once, its rows as one goes over it. Never raises for what a file holds."""
-    return RecipientList(data, channel, placeholders, template=template, permits=permits)
+    return RecipientList(data, channel, placeholders, template=template, allowed=allowed)
 
 
 def _trim(cell: str) -> str:
-    return cell.strip(_TRIMMED)
+    return cell.strip(_TRIMMED_CHARACTERS)
 
 
-def _first_full(records: Iterator[list[str]]) -> list[str]:
+def _first_non_empty(records: Iterator[list[str]]) -> list[str]:
     for record in records:
         if any(map(_trim, record)):
             return record
     return []
 
 
-def _value(column: _Column, cells: list[str]) -> Any:
+def _column_value(column: _Column, cells: list[str]) -> Any:
     """Give the value of a column; of a name that stands more than once, the list of those that are not empty."""
     if len(column.positions) == 1:
         return cells[column.positions[0]] or None

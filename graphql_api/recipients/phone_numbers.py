@@ -9,12 +9,12 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
-from graphql_api.content.placeholders import ZERO_WIDTH
+from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
-from graphql_api.recipients.sms_rates import MULTIPLIERS, NUMERIC_SENDER
+from graphql_api.recipients.sms_rates import NUMERIC_SENDER_CALLING_CODES, SMS_RATE_MULTIPLIERS
 
-UK = "44"
+UK_CALLING_CODE = "44"
 
 
 def _uk_mobile_pattern() -> str:
@@ -25,18 +25,18 @@ def _uk_mobile_pattern() -> str:
     return str(metadata.mobile.national_number_pattern)
 
 
-_PLAIN_UK_MOBILE = re.compile(rf"(?:0|\+?44|0044)((?:{_uk_mobile_pattern()})|7700900[0-9]{{3}})", re.ASCII)
-_DOMESTIC = re.compile(r"0[1-9]")
+_UK_MOBILE = re.compile(rf"(?:0|\+?44|0044)((?:{_uk_mobile_pattern()})|7700900[0-9]{{3}})", re.ASCII)
+_DOMESTIC_PREFIX = re.compile(r"0[1-9]")
 _UK_MOBILE_DIGITS = 10
-_DRAMA = range(7_700_900_000, 7_700_901_000)
-_ALLOWED = frozenset(string.digits + string.whitespace + ZERO_WIDTH + "\u00a0\u202f()-+")
-_OBSCURE = dict.fromkeys(map(ord, ZERO_WIDTH + "\u00a0\u202f" + string.whitespace))
-_LONGEST = 250
+_DRAMA_NUMBERS = range(7_700_900_000, 7_700_901_000)
+_ALLOWED_CHARACTERS = frozenset(string.digits + string.whitespace + ZERO_WIDTH_CHARACTERS + "\u00a0\u202f()-+")
+_REMOVE_INVISIBLE = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0\u202f" + string.whitespace))
+_MAX_TYPED_CHARACTERS = 250
 
-_LANDLINES = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.UAN})
-_ACCEPTED = _LANDLINES | {PhoneNumberType.MOBILE, PhoneNumberType.PERSONAL_NUMBER}
+_LANDLINE_TYPES = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.UAN})
+_ACCEPTED_TYPES = _LANDLINE_TYPES | {PhoneNumberType.MOBILE, PhoneNumberType.PERSONAL_NUMBER}
 
-_MESSAGES = {
+_ERROR_MESSAGES = {
     UserErrorCode.PHONE_INVALID: "This is not a phone number that exists.",
     UserErrorCode.PHONE_TOO_SHORT: "This phone number has too few digits.",
     UserErrorCode.PHONE_TOO_LONG: "This phone number has too many digits.",
@@ -46,7 +46,7 @@ _MESSAGES = {
     UserErrorCode.INTERNATIONAL_NOT_ALLOWED: "This service cannot send text messages to other countries.",
     UserErrorCode.LANDLINE_NOT_ALLOWED: "This service cannot send text messages to UK landlines.",
 }
-_REASONS = {
+_ERROR_CODES = {
     ValidationResult.TOO_SHORT: UserErrorCode.PHONE_TOO_SHORT,
     ValidationResult.IS_POSSIBLE_LOCAL_ONLY: UserErrorCode.PHONE_TOO_SHORT,
     ValidationResult.TOO_LONG: UserErrorCode.PHONE_TOO_LONG,
@@ -71,19 +71,21 @@ class PhoneNumber(NamedTuple):
     @property
     def needs_numeric_sender(self) -> bool:
         """True where networks refuse senders made of letters."""
-        return self.calling_code in NUMERIC_SENDER
+        return self.calling_code in NUMERIC_SENDER_CALLING_CODES
 
 
-def read(value: str, *, international: bool = False, landlines: bool = False) -> PhoneNumber:
+def parse(value: str, *, international: bool = False, landlines: bool = False) -> PhoneNumber:
     """Read a number as typed, for a service that may (or may not) text abroad and UK landlines.
 
     Raises `RecipientError`.
     """
-    plain = _PLAIN_UK_MOBILE.fullmatch(value) or _PLAIN_UK_MOBILE.fullmatch(value.translate(_OBSCURE))
+    plain = _UK_MOBILE.fullmatch(value) or _UK_MOBILE.fullmatch(value.translate(_REMOVE_INVISIBLE))
     if plain:
         digits = plain[1]
-        return PhoneNumber(UK + digits, False, UK, 1, None if digits.startswith("7700900") else "GB")
-    return _permit(_parse(value), international=international, landlines=landlines)
+        return PhoneNumber(
+            UK_CALLING_CODE + digits, False, UK_CALLING_CODE, 1, None if digits.startswith("7700900") else "GB"
+        )
+    return _require_allowed(_parse_leniently(value), international=international, landlines=landlines)
 
 
 def normalise(value: str) -> str:
@@ -92,62 +94,66 @@ def normalise(value: str) -> str:
     Never raises, so that a part of a number can be searched for.
     """
     try:
-        return read(value, international=True, landlines=True).normalised
+        return parse(value, international=True, landlines=True).normalised
     except RecipientError:
         return "".join(character for character in value if character in string.digits).lstrip("0")
 
 
-def _refusal(code: UserErrorCode) -> RecipientError:
-    return RecipientError(code, _MESSAGES[code])
+def _recipient_error(code: UserErrorCode) -> RecipientError:
+    return RecipientError(code, _ERROR_MESSAGES[code])
 
 
-def _parse(value: str) -> phonenumbers.PhoneNumber:
-    if not _ALLOWED.issuperset(value):
-        raise _refusal(UserErrorCode.PHONE_UNKNOWN_CHARACTER)
-    if len(value) > _LONGEST:
-        raise _refusal(UserErrorCode.PHONE_TOO_LONG)
-    digits = value.translate(_OBSCURE)
+def _parse_leniently(value: str) -> phonenumbers.PhoneNumber:
+    if not _ALLOWED_CHARACTERS.issuperset(value):
+        raise _recipient_error(UserErrorCode.PHONE_UNKNOWN_CHARACTER)
+    if len(value) > _MAX_TYPED_CHARACTERS:
+        raise _recipient_error(UserErrorCode.PHONE_TOO_LONG)
+    digits = value.translate(_REMOVE_INVISIBLE)
     if not digits.strip("()-+"):
-        raise _refusal(UserErrorCode.PHONE_TOO_SHORT)
+        raise _recipient_error(UserErrorCode.PHONE_TOO_SHORT)
     try:
-        return _possible(digits)
+        return _parse_valid(digits)
     except RecipientError as first:
-        if _DOMESTIC.match(digits):
+        if _DOMESTIC_PREFIX.match(digits):
             raise
         # A stray nought before the plus, many leading noughts, a plus without a country code: as good as right.
         try:
-            return _possible(digits.replace("+", "").lstrip("0"))
+            return _parse_valid(digits.replace("+", "").lstrip("0"))
         except RecipientError:
             raise first from None
 
 
-def _possible(digits: str) -> phonenumbers.PhoneNumber:
+def _parse_valid(digits: str) -> phonenumbers.PhoneNumber:
     try:
         number = phonenumbers.parse(digits, "GB")
     except phonenumbers.NumberParseException as error:
-        raise _refusal(_parse_failure(error)) from None
+        raise _recipient_error(_parse_error_code(error)) from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason != ValidationResult.IS_POSSIBLE:
         # Spreadsheets eat the plus of numbers abroad.
-        number = _with_plus(digits) or number
+        number = _parse_with_plus(digits) or number
         reason = phonenumbers.is_possible_number_with_reason(number)
     if reason != ValidationResult.IS_POSSIBLE:
-        raise _refusal(_REASONS.get(reason, UserErrorCode.PHONE_INVALID))
-    if _calling_code(number) not in MULTIPLIERS:
-        raise _refusal(UserErrorCode.UNSUPPORTED_COUNTRY)
-    if number.country_code == int(UK) and number.national_number in _DRAMA:
+        raise _recipient_error(_ERROR_CODES.get(reason, UserErrorCode.PHONE_INVALID))
+    if _calling_code(number) not in SMS_RATE_MULTIPLIERS:
+        raise _recipient_error(UserErrorCode.UNSUPPORTED_COUNTRY)
+    if number.country_code == int(UK_CALLING_CODE) and number.national_number in _DRAMA_NUMBERS:
         return number
     if not phonenumbers.is_valid_number(number):
         national = str(number.national_number)
-        short = number.country_code == int(UK) and national.startswith("7") and len(national) < _UK_MOBILE_DIGITS
-        raise _refusal(UserErrorCode.PHONE_TOO_SHORT if short else UserErrorCode.PHONE_INVALID)
-    if phonenumbers.number_type(number) not in _ACCEPTED:
-        in_uk = number.country_code == int(UK)
-        raise _refusal(UserErrorCode.PHONE_NOT_UK_MOBILE if in_uk else UserErrorCode.PHONE_INVALID)
+        short = (
+            number.country_code == int(UK_CALLING_CODE)
+            and national.startswith("7")
+            and len(national) < _UK_MOBILE_DIGITS
+        )
+        raise _recipient_error(UserErrorCode.PHONE_TOO_SHORT if short else UserErrorCode.PHONE_INVALID)
+    if phonenumbers.number_type(number) not in _ACCEPTED_TYPES:
+        in_uk = number.country_code == int(UK_CALLING_CODE)
+        raise _recipient_error(UserErrorCode.PHONE_NOT_UK_MOBILE if in_uk else UserErrorCode.PHONE_INVALID)
     return number
 
 
-def _parse_failure(error: phonenumbers.NumberParseException) -> UserErrorCode:
+def _parse_error_code(error: phonenumbers.NumberParseException) -> UserErrorCode:
     return {
         phonenumbers.NumberParseException.INVALID_COUNTRY_CODE: UserErrorCode.UNSUPPORTED_COUNTRY,
         phonenumbers.NumberParseException.TOO_SHORT_AFTER_IDD: UserErrorCode.PHONE_TOO_SHORT,
@@ -156,7 +162,7 @@ def _parse_failure(error: phonenumbers.NumberParseException) -> UserErrorCode:
     }.get(error.error_type, UserErrorCode.PHONE_INVALID)
 
 
-def _with_plus(digits: str) -> phonenumbers.PhoneNumber | None:
+def _parse_with_plus(digits: str) -> phonenumbers.PhoneNumber | None:
     try:
         number = phonenumbers.parse(f"+{digits.lstrip('+')}")
     except phonenumbers.NumberParseException:
@@ -167,19 +173,19 @@ def _with_plus(digits: str) -> phonenumbers.PhoneNumber | None:
 def _calling_code(number: phonenumbers.PhoneNumber) -> str:
     if number.country_code == 1:
         with_area = f"1{str(number.national_number)[:3]}"
-        if with_area in MULTIPLIERS:
+        if with_area in SMS_RATE_MULTIPLIERS:
             return with_area
     return str(number.country_code)
 
 
-def _permit(number: phonenumbers.PhoneNumber, *, international: bool, landlines: bool) -> PhoneNumber:
+def _require_allowed(number: phonenumbers.PhoneNumber, *, international: bool, landlines: bool) -> PhoneNumber:
     code = _calling_code(number)
     country = phonenumbers.region_code_for_number(number)
-    if code != UK:
+    if code != UK_CALLING_CODE:
         if not international:
-            raise _refusal(UserErrorCode.INTERNATIONAL_NOT_ALLOWED)
-    elif not landlines and phonenumbers.number_type(number) in _LANDLINES:
-        raise _refusal(UserErrorCode.LANDLINE_NOT_ALLOWED)
+            raise _recipient_error(UserErrorCode.INTERNATIONAL_NOT_ALLOWED)
+    elif not landlines and phonenumbers.number_type(number) in _LANDLINE_TYPES:
+        raise _recipient_error(UserErrorCode.LANDLINE_NOT_ALLOWED)
     normalised = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
-    abroad = code != UK or country not in {"GB", None}
-    return PhoneNumber(normalised, abroad, code, MULTIPLIERS[code], country)
+    abroad = code != UK_CALLING_CODE or country not in {"GB", None}
+    return PhoneNumber(normalised, abroad, code, SMS_RATE_MULTIPLIERS[code], country)

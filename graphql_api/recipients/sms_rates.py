@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-_PREFIXES = {
+_CALLING_CODES_BY_MULTIPLIER = {
     1: "1 44 56 57 60 63 65 254 255 263 375 381 389 423 593 598 673 677 692 853 968 974 1721",
     2: """27 30 33 34 39 40 41 45 46 48 51 52 53 55 58 61 62 66 82 84 86 90 92 94 95 98
         211 212 213 216 218 220 221 222 223 225 228 230 231 232 233 237 239 240 241 246 248 249 250 251 252 253 256 258
@@ -15,11 +15,13 @@ _PREFIXES = {
     4: "7 49 234 291 359 380 383 420 597 681 683 686 690 970",
 }
 
-MULTIPLIERS = {prefix: multiplier for multiplier, prefixes in _PREFIXES.items() for prefix in prefixes.split()}
+SMS_RATE_MULTIPLIERS = {
+    prefix: multiplier for multiplier, prefixes in _CALLING_CODES_BY_MULTIPLIER.items() for prefix in prefixes.split()
+}
 "Calling code, with the area code where a part of +1 has its own rate, to UK fragments per fragment."
 
-_NUMERIC_SENDER = """1 27 32 36 51 52 53 54 55 56 57 58 60 64 81 82 86 98 218 350 359 373 377 502 507 590 593 598
+_NUMERIC_SENDER_CODES = """1 27 32 36 51 52 53 54 55 56 57 58 60 64 81 82 86 98 218 350 359 373 377 502 507 590 593 598
     855 856 886 961 963 976 977 1242 1246 1664 1684"""
 
-NUMERIC_SENDER = frozenset(_NUMERIC_SENDER.split())
+NUMERIC_SENDER_CALLING_CODES = frozenset(_NUMERIC_SENDER_CODES.split())
 "Where networks refuse senders made of letters, so that a number must stand instead."

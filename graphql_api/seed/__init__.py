@@ -21,8 +21,8 @@ from graphql_api.auth import crypto
 from graphql_api.billing import london_days
 from graphql_api.content import names
 from graphql_api.seed import bulk_loads, datasets, facts, messages, organisations, schedules, services, templates
-from graphql_api.seed.datasets import Sizes, World, fixed_id
-from graphql_api.seed.demo_jobs import Showcase
+from graphql_api.seed.datasets import Dataset, Sizes, fixed_id
+from graphql_api.seed.demo_jobs import DemoJobs
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -32,18 +32,18 @@ if TYPE_CHECKING:
     from graphql_api.auth.crypto import Signer
     from graphql_api.gateways.object_store import Store
 
-    Progress = Callable[[str, int, int], None]
+    ProgressCallback = Callable[[str, int, int], None]
 
-NOTIFICATIONS = 20_000
-MANY = 50_000
+DEFAULT_NOTIFICATIONS = 20_000
+BULK_LOAD_MIN_NOTIFICATIONS = 50_000
 """From so many messages on, indexes are made after the rows."""
-ROLES = (organisations.ADMIN, organisations.MANAGER, organisations.VIEWER)
-LOCK = 0x5EED
+DEMO_ROLES = (organisations.ADMIN, organisations.MANAGER, organisations.VIEWER)
+SEED_LOCK_ID = 0x5EED
 
-__all__ = ["NOTIFICATIONS", "ROLES", "Demo", "Refused", "bar", "seed"]
+__all__ = ["DEFAULT_NOTIFICATIONS", "DEMO_ROLES", "Demo", "SeedError", "progress_bar", "seed"]
 
 
-class Refused(Exception):
+class SeedError(Exception):
     """The database cannot take the demo data; the message tells why, in a sentence."""
 
 
@@ -70,12 +70,12 @@ async def seed(
     url: str,
     *,
     signer: Signer,
-    notifications: int = NOTIFICATIONS,
+    notifications: int = DEFAULT_NOTIFICATIONS,
     history: int | None = None,
     now: datetime | None = None,
     store: Store | None = None,
     force: bool = False,
-    progress: Progress | None = None,
+    progress: ProgressCallback | None = None,
 ) -> Demo:
     """Fill a database with demo data, all of it or nothing; data made before are left as they are.
 
@@ -86,86 +86,98 @@ async def seed(
     `progress` is told what is being done, how many messages are written, and of how many.
     """
     if notifications < 0 or (history or 0) < 0:
-        raise Refused("The number of messages cannot be negative.")
+        raise SeedError("The number of messages cannot be negative.")
     connection = await asyncpg.connect(
         url.replace("+asyncpg", "", 1), server_settings={"timezone": "UTC", "jit": "off"}
     )
     try:
         async with connection.transaction():
-            await _lock(connection)
-            existing = await _existing(connection, signer)
+            await _acquire_lock(connection)
+            existing = await _find_demo(connection, signer)
             if existing:
                 return existing
             empty = await _is_empty(connection)
             if not empty and not force:
-                raise Refused("The database already holds other data: give an empty one, or --force to add to it.")
+                raise SeedError("The database already holds other data: give an empty one, or --force to add to it.")
             moment = now or min(london_days.midnight(london_days.today()) + timedelta(hours=1), models.utcnow())
-            hashed = await asyncio.to_thread(_hash, signer)
-            world = World(Sizes.of(notifications, history), moment, signer, hashed)
-            await _Filling(world, connection, progress or _silent).run(store, in_bulk=empty and notifications >= MANY)
+            hashed = await asyncio.to_thread(_hash_password, signer)
+            world = Dataset(Sizes.for_notifications(notifications, history), moment, signer, hashed)
+            await _SeedRun(world, connection, progress or _ignore_progress).run(
+                store, in_bulk=empty and notifications >= BULK_LOAD_MIN_NOTIFICATIONS
+            )
         await connection.execute(f"REFRESH MATERIALIZED VIEW {models.SearchEntry.__tablename__}")
         for table in models.Model.metadata.sorted_tables:
             if not table.info.get("view"):
                 await connection.execute(f"ANALYZE {table.name}")
-        demo = await _existing(connection, signer, created=True)
+        demo = await _find_demo(connection, signer, created=True)
     except asyncpg.UniqueViolationError as error:
-        raise Refused("The database already holds data that the demo's would collide with.") from error
+        raise SeedError("The database already holds data that the demo's would collide with.") from error
     finally:
         await connection.close()
     if demo is None:
-        raise Refused("The demo's service was removed while it was being made.")
+        raise SeedError("The demo's service was removed while it was being made.")
     return demo
 
 
-class _Filling:
+class _SeedRun:
     """One run: everything is thought out first, then written table by table, the messages day by day."""
 
-    def __init__(self, world: World, connection: asyncpg.Connection, progress: Progress) -> None:
-        self.world = world
+    def __init__(self, dataset: Dataset, connection: asyncpg.Connection, progress: ProgressCallback) -> None:
+        self.dataset = dataset
         self.connection = connection
         self.progress = progress
         self.written = 0
 
     async def run(self, store: Store | None, *, in_bulk: bool) -> None:
         """Make and write everything."""
-        world = self.world
-        self._tell("services")
-        gathered = services.gather(world, organisations.found(world))
-        papers = templates.write(world, gathered)
-        post = messages.Post(world, papers)
+        world = self.dataset
+        self._report_progress("services")
+        gathered = services.create(world, organisations.create(world))
+        papers = templates.create(world, gathered)
+        post = messages.MessageGenerator(world, papers)
         for team in gathered:
             if team.state == services.ARCHIVED:
                 services.archive(world, team, [paper.row for paper in papers[team]])
-        self._tell("jobs")
-        plan = schedules.settle(world, papers)
-        show = Showcase(world, gathered[0], papers[gathered[0]], post)
-        show.prepare(runnable=store is not None, under_way=plan.under_way > 0)
-        for model in bulk_loads.ORDER:
+        self._report_progress("jobs")
+        plan = schedules.create(world, papers)
+        show = DemoJobs(world, gathered[0], papers[gathered[0]], post)
+        show.prepare(runnable=store is not None, with_running_job=plan.running_job_count > 0)
+        for model in bulk_loads.INSERT_ORDER:
             rows = world.rows.get(model)
             if rows:
                 await bulk_loads.copy_rows(self.connection, rows)
         if in_bulk:
-            async with bulk_loads.unindexed(self.connection):
-                await self._messages(plan, post, show)
-                self._tell("indexes")
+            async with bulk_loads.without_indexes(self.connection):
+                await self._write_messages(plan, post, show)
+                self._report_progress("indexes")
         else:
-            await self._messages(plan, post, show)
+            await self._write_messages(plan, post, show)
         if store is not None:
             for path, content in show.files.items():
                 await store.put(path, content)
 
-    async def _messages(self, plan: schedules.Plan, post: messages.Post, show: Showcase) -> None:
-        for day, cells in plan.past.items():
+    async def _write_messages(
+        self, schedule: schedules.SendingSchedule, generator: messages.MessageGenerator, demo_jobs: DemoJobs
+    ) -> None:
+        for day, cells in schedule.past.items():
             await self._write(
-                models.NotificationHistory, messages.KEPT, post.of_day(cells, erased=True), f"{day:%B %Y}"
+                models.NotificationHistory,
+                messages.PERMANENT_ATTRIBUTES,
+                generator.messages_of_day(cells, erased=True),
+                f"{day:%B %Y}",
             )
-        whole = (*messages.KEPT, *messages.ERASED)
-        for day, cells in plan.recent.items():
-            await self._write(models.Notification, whole, post.of_day(cells, erased=False), f"{day:%A}")
-        await self._write(models.Notification, whole, [*show.under_way(), *show.finale(plan.finale)], "today")
-        self._tell("facts")
-        allowance = 100 * round(self.world.sizes.notifications * 0.0005)
-        await facts.reckon(self.connection, self.world.clock, fixed_id(services.DEMO), allowance)
+        whole = (*messages.PERMANENT_ATTRIBUTES, *messages.ERASED_ATTRIBUTES)
+        for day, cells in schedule.recent.items():
+            await self._write(models.Notification, whole, generator.messages_of_day(cells, erased=False), f"{day:%A}")
+        await self._write(
+            models.Notification,
+            whole,
+            [*demo_jobs.running_job_messages(), *demo_jobs.latest_messages(schedule.latest_count)],
+            "today",
+        )
+        self._report_progress("facts")
+        allowance = 100 * round(self.dataset.sizes.notifications * 0.0005)
+        await facts.write(self.connection, self.dataset.clock, fixed_id(services.DEMO_SERVICE), allowance)
 
     async def _write(
         self, model: type[models.Model], attributes: tuple[str, ...], records: list[messages.Record], what: str
@@ -173,16 +185,16 @@ class _Filling:
         if records:
             await bulk_loads.copy(self.connection, model, attributes, records)
         self.written += len(records)
-        self._tell(what)
+        self._report_progress(what)
 
-    def _tell(self, what: str) -> None:
-        self.progress(what, self.written, self.world.sizes.notifications + self.world.sizes.history)
+    def _report_progress(self, what: str) -> None:
+        self.progress(what, self.written, self.dataset.sizes.notifications + self.dataset.sizes.history)
 
 
-async def _lock(connection: asyncpg.Connection) -> None:
+async def _acquire_lock(connection: asyncpg.Connection) -> None:
     if not await connection.fetchval("SELECT to_regclass('notifications') IS NOT NULL"):
-        raise Refused("The database has no tables yet: migrate it first.")
-    await connection.execute("SELECT pg_advisory_xact_lock($1)", LOCK)
+        raise SeedError("The database has no tables yet: migrate it first.")
+    await connection.execute("SELECT pg_advisory_xact_lock($1)", SEED_LOCK_ID)
 
 
 async def _is_empty(connection: asyncpg.Connection) -> bool:
@@ -191,12 +203,12 @@ async def _is_empty(connection: asyncpg.Connection) -> bool:
     return not await connection.fetchval(f"SELECT {found}")
 
 
-async def _existing(connection: asyncpg.Connection, signer: Signer, *, created: bool = False) -> Demo | None:
+async def _find_demo(connection: asyncpg.Connection, signer: Signer, *, created: bool = False) -> Demo | None:
     """The demo as the database has it; None where there is none."""
-    service_id = fixed_id(services.DEMO)
+    service_id = fixed_id(services.DEMO_SERVICE)
     if not await connection.fetchval("SELECT true FROM services WHERE id = $1", service_id):
         return None
-    user_ids = {role: fixed_id(role) for role in ROLES}
+    user_ids = {role: fixed_id(role) for role in DEMO_ROLES}
     people = await connection.fetch("SELECT id, email_address FROM users WHERE id = ANY($1)", list(user_ids.values()))
     addresses = {row["id"]: row["email_address"] for row in people}
     key = await connection.fetchrow(
@@ -208,9 +220,9 @@ async def _existing(connection: asyncpg.Connection, signer: Signer, *, created: 
         service_id,
     )
     try:
-        text = f"{names.label(key['name'])}-{service_id}-{signer.unsign(key['secret'])}" if key else ""
+        text = f"{names.api_key_prefix(key['name'])}-{service_id}-{signer.unsign(key['secret'])}" if key else ""
     except crypto.BadSignature as error:
-        raise Refused("The demo data were made with another SECRET_KEY or DANGEROUS_SALT: start over.") from error
+        raise SeedError("The demo data were made with another SECRET_KEY or DANGEROUS_SALT: start over.") from error
     return Demo(
         service_id=service_id,
         template_ids={channel: fixed_id("template", channel) for channel in ("sms", "email")},
@@ -223,21 +235,21 @@ async def _existing(connection: asyncpg.Connection, signer: Signer, *, created: 
 
 
 def _password(signer: Signer) -> str:
-    return f"demo-{datasets.secret(signer, 'password').hex[:16]}"
+    return f"demo-{datasets.derive_secret(signer, 'password').hex[:16]}"
 
 
-def _hash(signer: Signer) -> str:
+def _hash_password(signer: Signer) -> str:
     """The hash of everybody's password, the same each time."""
-    salt = datasets.secret(signer, "salt of the password").bytes
+    salt = datasets.derive_secret(signer, "salt of the password").bytes
     return Argon2Hasher(time_cost=2, memory_cost=19_456, parallelism=1).hash(_password(signer), salt=salt)
 
 
-def _silent(*_: Any) -> None:
+def _ignore_progress(*_: Any) -> None:
     """Tell nobody."""
 
 
 @contextmanager
-def bar() -> Iterator[Progress | None]:
+def progress_bar() -> Iterator[ProgressCallback | None]:
     """Show how far the seeding is, as a bar on the terminal; None where there is no terminal."""
     if not sys.stderr.isatty():
         yield None

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     import asyncpg
 
-BUSY: tuple[type[models.Model], ...] = (
+LARGE_TABLES: tuple[type[models.Model], ...] = (
     models.Notification,
     models.NotificationHistory,
     models.NotificationStatusFact,
@@ -26,7 +26,7 @@ BUSY: tuple[type[models.Model], ...] = (
 )
 """Tables so long that their indexes are better made afterwards."""
 
-ORDER: tuple[type[models.Model], ...] = (
+INSERT_ORDER: tuple[type[models.Model], ...] = (
     models.User,
     models.Organisation,
     models.OrganisationDomain,
@@ -61,7 +61,7 @@ ORDER: tuple[type[models.Model], ...] = (
 
 
 @cache
-def columns(model: type[models.Model]) -> dict[str, str]:
+def column_names(model: type[models.Model]) -> dict[str, str]:
     """The columns of a table: the model's attribute, and the name in the database."""
     return {attribute.key: attribute.columns[0].name for attribute in inspect(model).column_attrs}
 
@@ -70,7 +70,7 @@ async def copy(
     connection: asyncpg.Connection, model: type[models.Model], names: Sequence[str], records: Iterable[tuple[Any, ...]]
 ) -> None:
     """Write records of the attributes that are named."""
-    columns_of = columns(model)
+    columns_of = column_names(model)
     await connection.copy_records_to_table(
         model.__tablename__, records=records, columns=[columns_of[name] for name in names]
     )
@@ -79,7 +79,7 @@ async def copy(
 async def copy_rows(connection: asyncpg.Connection, rows: Sequence[models.Model]) -> None:
     """Write rows of one model."""
     model = type(rows[0])
-    names = list(columns(model))
+    names = list(column_names(model))
     read = attrgetter(*names)
     documents = [
         index
@@ -87,10 +87,12 @@ async def copy_rows(connection: asyncpg.Connection, rows: Sequence[models.Model]
         if isinstance(attribute.columns[0].type, JSONB)
     ]
     records = map(read, rows)
-    await copy(connection, model, names, records if not documents else (_as_text(one, documents) for one in records))
+    await copy(
+        connection, model, names, records if not documents else (_encode_json(one, documents) for one in records)
+    )
 
 
-def _as_text(record: tuple[Any, ...], documents: list[int]) -> tuple[Any, ...]:
+def _encode_json(record: tuple[Any, ...], documents: list[int]) -> tuple[Any, ...]:
     changed = list(record)
     for index in documents:
         changed[index] = orjson.dumps(changed[index]).decode()
@@ -98,7 +100,7 @@ def _as_text(record: tuple[Any, ...], documents: list[int]) -> tuple[Any, ...]:
 
 
 @asynccontextmanager
-async def unindexed(connection: asyncpg.Connection) -> AsyncIterator[None]:
+async def without_indexes(connection: asyncpg.Connection) -> AsyncIterator[None]:
     """Take the indexes of the long tables away, and make them again as they were, within the caller's transaction.
 
     Foreign keys are not checked meanwhile, where the account may say so: what is written agrees by its making.
@@ -110,7 +112,7 @@ async def unindexed(connection: asyncpg.Connection) -> AsyncIterator[None]:
         WHERE pg_index.indrelid = ANY($1::regclass[]) AND pg_constraint.oid IS NULL
         ORDER BY 1
         """,
-        [model.__tablename__ for model in BUSY],
+        [model.__tablename__ for model in LARGE_TABLES],
     )
     for index in found:
         await connection.execute(f"DROP INDEX {index['name']}")

@@ -24,17 +24,17 @@ if TYPE_CHECKING:
 M = TypeVar("M", bound=models.Model)
 T = TypeVar("T")
 
-NAMESPACE = UUID("5eed0000-0000-5000-8000-000000000000")
-DAY = timedelta(days=1)
-YEAR = 365
+ID_NAMESPACE = UUID("5eed0000-0000-5000-8000-000000000000")
+ONE_DAY = timedelta(days=1)
+HISTORY_DAYS = 365
 """Days that the history reaches back."""
-WEEK = (1.0, 1.0, 1.0, 1.0, 0.9, 0.35, 0.25)
+WEEKDAY_ACTIVITY = (1.0, 1.0, 1.0, 1.0, 0.9, 0.35, 0.25)
 """How busy days are, from Monday."""
 
 
 def fixed_id(*names: str) -> UUID:
     """The id that a named thing of the demo always has."""
-    return uuid5(NAMESPACE, " ".join(names))
+    return uuid5(ID_NAMESPACE, " ".join(names))
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +50,7 @@ class Sizes:
     jobs: int
 
     @classmethod
-    def of(cls, notifications: int, history: int | None = None) -> Sizes:
+    def for_notifications(cls, notifications: int, history: int | None = None) -> Sizes:
         """What goes with so many messages: 20 bodies with 45 services to 20,000; 42 with 200 to 500,000."""
         services = max(8, round(200 * (notifications / 500_000) ** 0.46))
         return cls(
@@ -64,7 +64,7 @@ class Sizes:
         )
 
 
-class Dice:
+class SeededRandom:
     """Chance that falls the same each time."""
 
     def __init__(self, seed: int) -> None:
@@ -79,7 +79,7 @@ class Dice:
         """One of them."""
         return things[int(self.random.random() * len(things))]
 
-    def few(self, things: Sequence[T], count: int) -> list[T]:
+    def sample(self, things: Sequence[T], count: int) -> list[T]:
         """Some of them, each once."""
         return self.random.sample(things, min(count, len(things)))
 
@@ -87,11 +87,11 @@ class Dice:
         """Whether something happens that happens in this share of cases."""
         return self.random.random() < share
 
-    def between(self, first: datetime, last: datetime) -> datetime:
+    def moment_between(self, first: datetime, last: datetime) -> datetime:
         """A moment, by whole seconds."""
         return first + timedelta(seconds=int(self.random.random() * max(1.0, (last - first).total_seconds())))
 
-    def shares(self, total: int, weights: Sequence[float]) -> list[int]:
+    def split(self, total: int, weights: Sequence[float]) -> list[int]:
         """Part a whole number by weights; the parts add up to it exactly, and what is left over falls by chance."""
         whole = sum(weights)
         if not total or not whole:
@@ -109,7 +109,7 @@ _VERSION_7 = (7 << 76) | (2 << 62)
 _RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
 
 
-def ranks(count: int, steepness: float) -> list[float]:
+def power_law_weights(count: int, steepness: float) -> list[float]:
     """Weights of a heavy tail: the first is much greater than the last."""
     return [(rank + 1) ** -steepness for rank in range(count)]
 
@@ -123,28 +123,28 @@ class Clock:
     midnight: datetime = field(init=False)
 
     def __post_init__(self) -> None:
-        self.today = london_days.day_of(self.now)
+        self.today = london_days.london_day(self.now)
         self.midnight = london_days.midnight(self.today)
 
-    def ago(self, days: float) -> datetime:
+    def days_ago(self, days: float) -> datetime:
         """So many days before the last midnight."""
         return self.midnight - timedelta(days=days)
 
-    def busyness(self, day: date) -> float:
+    def activity(self, day: date) -> float:
         """How many messages a day sees, beside others."""
-        weight = WEEK[day.weekday()]
+        weight = WEEKDAY_ACTIVITY[day.weekday()]
         if day == self.today:
-            return max(0.3, (self.now - self.midnight) / DAY)
+            return max(0.3, (self.now - self.midnight) / ONE_DAY)
         return weight
 
 
-class World:
+class Dataset:
     """What everybody who makes rows shares."""
 
     def __init__(self, sizes: Sizes, now: datetime, signer: Signer, password_hash: str) -> None:
         self.sizes = sizes
         self.clock = Clock(now)
-        self.dice = Dice(20_261_121)
+        self.rng = SeededRandom(20_261_121)
         self.signer = signer
         self.password_hash = password_hash
         self.rows: dict[type[models.Model], list[models.Model]] = {}
@@ -153,18 +153,18 @@ class World:
         """Make a row, dated, with an id unless one is given, and keep it for writing."""
         attributes = inspect(model).column_attrs
         if "id" in attributes and "id" not in values:
-            values["id"] = self.dice.id(at)
+            values["id"] = self.rng.id(at)
         if "created_at" in attributes:
             values.setdefault("created_at", at)
         row = model(**values)
-        self.keep(row)
+        self.add_row(row)
         return row
 
-    def keep(self, row: models.Model) -> None:
+    def add_row(self, row: models.Model) -> None:
         """Keep a row for writing."""
         self.rows.setdefault(type(row), []).append(row)
 
 
-def secret(signer: Signer, purpose: str) -> UUID:
+def derive_secret(signer: Signer, purpose: str) -> UUID:
     """A secret of the demo: the same each time on one system, and told by its own secrets alone."""
     return UUID(bytes=hmac.digest(signer.salt, f"demo {purpose}".encode(), hashlib.sha256)[:16], version=4)

@@ -16,10 +16,10 @@ if TYPE_CHECKING:
 
     from graphql_api.seed.datasets import Clock
 
-BEFORE_ALL = date(2016, 1, 1)
+EARLIEST_DATE = date(2016, 1, 1)
 _DIALECT = driver.dialect()  # type: ignore[no-untyped-call]
 
-USAGE = """
+INSERT_DAILY_USAGE = """
     INSERT INTO daily_usage (service_id, day, kind, count)
     SELECT service_id, CAST($1 AS date), notification_type, count(*) FROM notifications
     WHERE created_at >= CAST($1 AS date) AND key_type IN ('normal', 'team')
@@ -29,7 +29,7 @@ USAGE = """
 """
 
 # The latest figure of the kind of body by then, else that of other bodies.
-ALLOWANCES = """
+INSERT_ALLOWANCES = """
     INSERT INTO annual_billing (id, service_id, financial_year_start, free_sms_fragment_limit, created_at)
     SELECT CAST(md5(services.id || ' ' || year) AS uuid), services.id, year,
         (
@@ -43,21 +43,21 @@ ALLOWANCES = """
     WHERE year >= extract(year FROM services.created_at) - 1 OR year = $1
     ON CONFLICT DO NOTHING
 """
-CUSTOM = """
+SET_CUSTOM_ALLOWANCE = """
     UPDATE annual_billing SET free_sms_fragment_limit = $3, has_custom_allowance = true, updated_at = created_at
     WHERE service_id = $1 AND financial_year_start = $2
 """
 
 
-async def reckon(connection: asyncpg.Connection, clock: Clock, demo_service: object, allowance: int) -> None:
+async def write(connection: asyncpg.Connection, clock: Clock, demo_service: object, allowance: int) -> None:
     """Write what follows from the messages; the demo's service has a small `allowance` of its own, soon used up."""
-    days = {"first": BEFORE_ALL, "last": clock.today - timedelta(days=1), "now": clock.now}
-    for statement in (facts.STATUSES, facts.BILLS):
+    days = {"first": EARLIEST_DATE, "last": clock.today - timedelta(days=1), "now": clock.now}
+    for statement in (facts.COUNT_STATUSES, facts.COUNT_BILLING):
         # What nights do day by day, all at once.
         compiled = statement.compile(dialect=_DIALECT)
         values: dict[str, Any] = {"channels": list(map(str, Channel))} | days
         await connection.execute(str(compiled), *(values[name] for name in compiled.positiontup or ()))
-    await connection.execute(USAGE, clock.now.date())
+    await connection.execute(INSERT_DAILY_USAGE, clock.now.date())
     year = london_days.financial_year(clock.today)
-    await connection.execute(ALLOWANCES, year)
-    await connection.execute(CUSTOM, demo_service, year, allowance)
+    await connection.execute(INSERT_ALLOWANCES, year)
+    await connection.execute(SET_CUSTOM_ALLOWANCE, demo_service, year, allowance)

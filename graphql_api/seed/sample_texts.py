@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 
-class Draft(NamedTuple):
+class TemplateDraft(NamedTuple):
     """A template as somebody might write it."""
 
     channel: str
@@ -19,14 +19,14 @@ class Theme(NamedTuple):
 
     title: str
     sender: str
-    drafts: tuple[Draft, ...]
+    drafts: tuple[TemplateDraft, ...]
 
 
-def _listed(text: str) -> tuple[str, ...]:
+def _split_words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-FIRST_NAMES = _listed(
+FIRST_NAMES = _split_words(
     """
     Amara Priya Gareth Siobhán Oluwaseun Mei Callum Zainab Rhys Agnieszka Tomasz Fatima Hamish Niamh Kwame
     Leila Dylan Megan Arjun Chloë Idris Bronwen Yusuf Ivy Noor Felix Maeve Owen Sana Kofi Esme Jamal Freya
@@ -35,7 +35,7 @@ FIRST_NAMES = _listed(
     """
 )
 
-LAST_NAMES = _listed(
+LAST_NAMES = _split_words(
     """
     Ashdown Bellweather Carrow Dunmore Eastwick Fairlamb Garsdale Holloway Inchbald Jessop Kettlewell Larkspur
     Meadowcroft Netherby Ormskirk Penhallow Quayle Ravensworth Saltmarsh Thistlewood Underhill Varley
@@ -44,7 +44,7 @@ LAST_NAMES = _listed(
     """
 )
 
-PLACES = _listed(
+PLACES = _split_words(
     """
     Oakshire Brindlewood Marlowe Tarnside Elmbarrow Hollowmere Penderry Saltholme Fenwater Kirkbarrow
     Ravenmoor Thornabeck Willowdene Eskmouth Larkmoor Dunwold Ambercoast Greyholme Mossgate Coldmere Stannery
@@ -55,7 +55,7 @@ PLACES = _listed(
     """
 )
 
-BODIES = (
+ORGANISATION_NAME_PATTERNS = (
     ("local", "{} County Council"),
     ("central", "Office for {} Affairs"),
     ("nhs_local", "{} NHS Foundation Trust"),
@@ -71,9 +71,20 @@ BODIES = (
 )
 """Kinds of body in the order in which they appear, with how one is called after a place."""
 
-SUFFIXES = ("", " online", " pilot", " north", " south", " reminders team", " 2", " enquiries", " trial", " east")
+SERVICE_NAME_SUFFIXES = (
+    "",
+    " online",
+    " pilot",
+    " north",
+    " south",
+    " reminders team",
+    " 2",
+    " enquiries",
+    " trial",
+    " east",
+)
 
-VALUES: dict[str, tuple[str, ...]] = {
+PLACEHOLDER_VALUES: dict[str, tuple[str, ...]] = {
     "day": ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday"),
     "date": ("3 December", "14 December", "9 January", "21 January", "2 February", "17 February"),
     "time": ("9:15am", "10am", "11:40am", "1:30pm", "2:20pm", "4:45pm"),
@@ -86,10 +97,10 @@ VALUES: dict[str, tuple[str, ...]] = {
 }
 """What placeholders are filled with; `name` is the recipient's own."""
 
-SMS_DEMO = Draft(
+DEMO_SMS_DRAFT = TemplateDraft(
     "sms", "Appointment reminder", "Hello ((name)), your appointment is on ((day)). Reply to nobody: ring us."
 )
-EMAIL_DEMO = Draft(
+DEMO_EMAIL_DRAFT = TemplateDraft(
     "email",
     "Appointment confirmed",
     "Hello ((name))\n\n# Your appointment\n\nWe will see you on ((day)).\n\n* bring something with your name on it\n"
@@ -97,14 +108,16 @@ EMAIL_DEMO = Draft(
     "Your appointment on ((day))",
 )
 
-GENERIC = (
-    Draft("sms", "Security code", "((reference)) is your security code. Do not tell it to anybody."),
-    Draft(
+GENERIC_DRAFTS = (
+    TemplateDraft("sms", "Security code", "((reference)) is your security code. Do not tell it to anybody."),
+    TemplateDraft(
         "email", "We have your message", "Hello ((name))\n\nWe have your message ((reference)).", "We have your message"
     ),
-    Draft("sms", "Call us back", "We tried to reach you. Please ring ((adviser)) and quote ((reference))."),
-    Draft("email", "How did we do?", "Hello ((name))\n\nTell us how we did: ((link))", "How did we do, ((name))?"),
-    Draft(
+    TemplateDraft("sms", "Call us back", "We tried to reach you. Please ring ((adviser)) and quote ((reference))."),
+    TemplateDraft(
+        "email", "How did we do?", "Hello ((name))\n\nTell us how we did: ((link))", "How did we do, ((name))?"
+    ),
+    TemplateDraft(
         "letter",
         "We could not reach you",
         "Dear ((name))\n\nWe tried to reach you about ((reference)).\n\n# What to do\n\n* ring us by ((date))\n* write",
@@ -117,13 +130,13 @@ THEMES = (
         "appointments",
         "APPTS",
         (
-            SMS_DEMO,
-            EMAIL_DEMO,
-            Draft(
+            DEMO_SMS_DRAFT,
+            DEMO_EMAIL_DRAFT,
+            TemplateDraft(
                 "sms", "Appointment moved", "((name)): your appointment has moved to ((day)) at ((time)). ((place))."
             ),
-            Draft("sms", "Missed appointment", "((name)), you missed us on ((day)). Book again: ((link))"),
-            Draft(
+            TemplateDraft("sms", "Missed appointment", "((name)), you missed us on ((day)). Book again: ((link))"),
+            TemplateDraft(
                 "letter",
                 "Appointment letter",
                 "Dear ((name))\n\nPlease come on ((date)) at ((time)) to ((place)).\n\nReference: ((reference)).",
@@ -135,28 +148,34 @@ THEMES = (
         "bin collections",
         "BINS",
         (
-            Draft("sms", "Bin day tomorrow", "Put out your ((urgent??food and ))general waste by 7am on ((day))."),
-            Draft(
+            TemplateDraft(
+                "sms", "Bin day tomorrow", "Put out your ((urgent??food and ))general waste by 7am on ((day))."
+            ),
+            TemplateDraft(
                 "email",
                 "Collection changed",
                 "Hello ((name))\n\n^ Your next collection is on ((day)).",
                 "Bins: ((day))",
             ),
-            Draft("sms", "Missed bin", "Sorry: we missed your bin. We come back on ((day)). Reference ((reference))."),
+            TemplateDraft(
+                "sms", "Missed bin", "Sorry: we missed your bin. We come back on ((day)). Reference ((reference))."
+            ),
         ),
     ),
     Theme(
         "council tax",
         "CTAX",
         (
-            Draft("sms", "Payment due", "((name)), ((amount)) of council tax is due on ((date)). Pay: ((link))"),
-            Draft(
+            TemplateDraft(
+                "sms", "Payment due", "((name)), ((amount)) of council tax is due on ((date)). Pay: ((link))"
+            ),
+            TemplateDraft(
                 "email",
                 "Your bill",
                 "Hello ((name))\n\nYour bill is ((amount)).\n\n[Pay it](https://www.example.com)",
                 "Bill",
             ),
-            Draft(
+            TemplateDraft(
                 "letter",
                 "Final notice",
                 "Dear ((name))\n\nYou have not paid ((amount)), due on ((date)).\n\n# What to do\n\n1. Pay\n2. Ring us",
@@ -168,28 +187,32 @@ THEMES = (
         "licence renewals",
         "LICENCES",
         (
-            Draft(
+            TemplateDraft(
                 "email",
                 "Renew your licence",
                 "Hello ((name))\n\nLicence ((reference)) ends on ((date)).",
                 "Renew by ((date))",
             ),
-            Draft("sms", "Licence ends soon", "Licence ((reference)) ends on ((date)). Renew it: ((link))"),
-            Draft("email", "Licence renewed", "Hello ((name))\n\nLicence ((reference)) is renewed.", "It is renewed"),
+            TemplateDraft("sms", "Licence ends soon", "Licence ((reference)) ends on ((date)). Renew it: ((link))"),
+            TemplateDraft(
+                "email", "Licence renewed", "Hello ((name))\n\nLicence ((reference)) is renewed.", "It is renewed"
+            ),
         ),
     ),
     Theme(
         "test results",
         "RESULTS",
         (
-            Draft("sms", "Result ready", "((name)), your result is ready. ((urgent??Ring us today. ))See ((link))"),
-            Draft(
+            TemplateDraft(
+                "sms", "Result ready", "((name)), your result is ready. ((urgent??Ring us today. ))See ((link))"
+            ),
+            TemplateDraft(
                 "email",
                 "Result explained",
                 "Hello ((name))\n\nSpeak to ((adviser)) about ((reference)).",
                 "Your result",
             ),
-            Draft(
+            TemplateDraft(
                 "sms",
                 "How to prepare",
                 "((name)), before you come on ((day)) at ((time)): eat nothing after midnight, drink only water, "
@@ -201,39 +224,39 @@ THEMES = (
         "school notices",
         "SCHOOL",
         (
-            Draft("sms", "Closed today", "The school is closed on ((day)). ((name)) will get work online."),
-            Draft(
+            TemplateDraft("sms", "Closed today", "The school is closed on ((day)). ((name)) will get work online."),
+            TemplateDraft(
                 "email",
                 "Newsletter",
                 "Dear family of ((name))\n\nThis week: ((place)), ((day)) at ((time)).",
                 "This week",
             ),
-            Draft("sms", "Absence", "((name)) was not in class on ((day)). Please ring ((adviser))."),
+            TemplateDraft("sms", "Absence", "((name)) was not in class on ((day)). Please ring ((adviser))."),
         ),
     ),
     Theme(
         "flood warnings",
         "FLOODS",
         (
-            Draft(
+            TemplateDraft(
                 "sms",
                 "Flood alert",
                 "Flood alert for ((place)) until ((time)) on ((day)). ((urgent??Act now. ))((link))",
             ),
-            Draft("email", "Alert over", "Hello ((name))\n\nThe alert for ((place)) is over.", "Alert over"),
+            TemplateDraft("email", "Alert over", "Hello ((name))\n\nThe alert for ((place)) is over.", "Alert over"),
         ),
     ),
     Theme(
         "planning notices",
         "PLANNING",
         (
-            Draft(
+            TemplateDraft(
                 "email", "Application received", "Hello ((name))\n\nWe have ((reference)).", "Application ((reference))"
             ),
-            Draft(
+            TemplateDraft(
                 "email", "Comment by", "Hello ((name))\n\nComment on ((reference)) by ((date)).", "Comment by ((date))"
             ),
-            Draft(
+            TemplateDraft(
                 "letter", "Neighbour letter", "Dear ((name))\n\nA neighbour plans to build: ((reference)).", "Planning"
             ),
         ),
@@ -242,26 +265,28 @@ THEMES = (
         "job alerts",
         "JOBS",
         (
-            Draft(
+            TemplateDraft(
                 "email",
                 "New vacancies",
                 "Hello ((name))\n\n* ((adviser))\n* ((place))\n\nSee ((link))",
                 "New this week",
             ),
-            Draft("sms", "Interview", "((name)), your interview is on ((day)) at ((time)), ((place))."),
+            TemplateDraft("sms", "Interview", "((name)), your interview is on ((day)) at ((time)), ((place))."),
         ),
     ),
     Theme(
         "library loans",
         "LIBRARY",
         (
-            Draft("sms", "Due back", "((name)), your books are due on ((day)). Renew: ((link))"),
-            Draft("email", "Reservation ready", "Hello ((name))\n\nYour book waits at ((place)).", "Your book is here"),
+            TemplateDraft("sms", "Due back", "((name)), your books are due on ((day)). Renew: ((link))"),
+            TemplateDraft(
+                "email", "Reservation ready", "Hello ((name))\n\nYour book waits at ((place)).", "Your book is here"
+            ),
         ),
     ),
 )
 
-VARIANTS = (
+VARIANT_NAMES = (
     "first reminder",
     "second reminder",
     "last reminder",
@@ -274,7 +299,7 @@ VARIANTS = (
     "winter",
 )
 
-EARLIER_WORDING = (
+EARLIER_VERSION_SUFFIXES = (
     "\n\nPlease do not answer this message.",
     "\n\nThank you.",
     "\n\nRing us if anything is unclear.",
@@ -282,7 +307,15 @@ EARLIER_WORDING = (
 )
 """What earlier versions of a template said besides."""
 
-FILE_NAMES = ("people.csv", "reminders.csv", "this week.csv", "overdue.csv", "north.csv", "patients.csv", "letters.csv")
+JOB_FILE_NAMES = (
+    "people.csv",
+    "reminders.csv",
+    "this week.csv",
+    "overdue.csv",
+    "north.csv",
+    "patients.csv",
+    "letters.csv",
+)
 
 STREETS = ("Mill Lane", "Station Road", "Church Walk", "High Street", "Quarry Close", "Orchard Way", "Tithe Barn Row")
 POSTCODES = ("SW1A 1AA", "EC1A 1BB", "W1A 0AX", "M1 1AE", "B33 8TH", "CR2 6XH", "DN55 1PT")

@@ -8,27 +8,33 @@ from typing import TYPE_CHECKING
 
 from graphql_api import models
 from graphql_api.content import names
-from graphql_api.domain.services import FEATURES, SMS_SENDER, TRIAL_LIMIT_ABROAD, TRIAL_LIMITS, WITHOUT_TEXTS_IN_TRIAL
+from graphql_api.domain.services import (
+    DEFAULT_FEATURES,
+    DEFAULT_SMS_SENDER,
+    TRIAL_DAILY_LIMIT_INTERNATIONAL_SMS,
+    TRIAL_DAILY_LIMITS,
+    TYPES_WITHOUT_TRIAL_SMS,
+)
 from graphql_api.enums import AuthType, KeyType, ServiceFeature, ServicePermission, UserState
 from graphql_api.seed import organisations, sample_texts
-from graphql_api.seed.datasets import fixed_id, ranks, secret
+from graphql_api.seed.datasets import derive_secret, fixed_id, power_law_weights
 
 if TYPE_CHECKING:
-    from graphql_api.seed.datasets import World
-    from graphql_api.seed.organisations import Body
+    from graphql_api.seed.datasets import Dataset
+    from graphql_api.seed.organisations import SeededOrganisation
 
-DEMO = "service"
+DEMO_SERVICE = "service"
 LIVE_LIMITS = {"email_message_limit": 250_000, "sms_message_limit": 250_000, "letter_message_limit": 20_000}
 TRIAL_SHARE = 0.3
 """Of all services, those still in trial."""
-CREATED, LIVE, ARCHIVED = 1, 2, 3
+TRIAL, LIVE, ARCHIVED = 1, 2, 3
 """How far a service has come."""
-RETENTION = 7
-SENDS = (ServicePermission.SEND_TEXTS, ServicePermission.SEND_EMAILS, ServicePermission.SEND_LETTERS)
-ROLES = (
+DEFAULT_RETENTION_DAYS = 7
+SEND_PERMISSIONS = (ServicePermission.SEND_TEXTS, ServicePermission.SEND_EMAILS, ServicePermission.SEND_LETTERS)
+MEMBER_PERMISSIONS = (
     tuple(ServicePermission),
-    (ServicePermission.VIEW_ACTIVITY, *SENDS),
-    (ServicePermission.VIEW_ACTIVITY, *SENDS, ServicePermission.MANAGE_TEMPLATES),
+    (ServicePermission.VIEW_ACTIVITY, *SEND_PERMISSIONS),
+    (ServicePermission.VIEW_ACTIVITY, *SEND_PERMISSIONS, ServicePermission.MANAGE_TEMPLATES),
     (ServicePermission.VIEW_ACTIVITY, ServicePermission.MANAGE_API_KEYS),
     (ServicePermission.VIEW_ACTIVITY,),
 )
@@ -36,195 +42,214 @@ ROLES = (
 
 
 @dataclass(eq=False)
-class Team:
+class SeededService:
     """A service and what its messages are made of."""
 
-    service: models.Service
-    body: Body
+    row: models.Service
+    seeded_organisation: SeededOrganisation
     theme: sample_texts.Theme
     state: int
     weight: float
     """How much it sends, beside others."""
-    retention: int = RETENTION
+    retention_days: int = DEFAULT_RETENTION_DAYS
     """Days for which it keeps its messages."""
     members: list[models.User] = field(default_factory=list)
-    keys: dict[str, models.ApiKey] = field(default_factory=dict)
+    api_keys: dict[str, models.ApiKey] = field(default_factory=dict)
     """Its keys that work, by type."""
-    sms_sender: str = SMS_SENDER
+    sms_sender: str = DEFAULT_SMS_SENDER
     reply_to: str | None = None
-    contact: models.LetterContact | None = None
+    letter_contact: models.LetterContact | None = None
     folders: list[models.TemplateFolder] = field(default_factory=list)
-    messages_from: datetime | None = None
+    first_message_at: datetime | None = None
     """When its first message left."""
 
     @property
-    def demo(self) -> bool:
+    def is_demo(self) -> bool:
         """Whether this is the service of the demo."""
-        return self.service.id == fixed_id(DEMO)
+        return self.row.id == fixed_id(DEMO_SERVICE)
 
 
-def gather(world: World, found: list[Body]) -> list[Team]:
+def create(dataset: Dataset, seeded_organisations: list[SeededOrganisation]) -> list[SeededService]:
     """Make services: the demo's first, then from the busiest to the quietest; one of the last is archived."""
-    count = world.sizes.services
+    count = dataset.sizes.services
     trials = max(1, round(count * TRIAL_SHARE))
-    owners = [found[0]]
-    for body, number in zip(found, world.dice.shares(count - 1, ranks(len(found), 0.6)), strict=True):
+    owners = [seeded_organisations[0]]
+    for body, number in zip(
+        seeded_organisations,
+        dataset.rng.split(count - 1, power_law_weights(len(seeded_organisations), 0.6)),
+        strict=True,
+    ):
         owners += [body] * number
     rest = owners[1:]
-    world.dice.random.shuffle(rest)
-    weights = ranks(count, 1.15)
+    dataset.rng.random.shuffle(rest)
+    weights = power_law_weights(count, 1.15)
     # The demo is busy, but not the busiest.
     weights[0], weights[1] = weights[1], weights[0]
-    teams: list[Team] = []
-    for index, body in enumerate([found[0], *rest]):
-        state = CREATED if index >= count - trials else ARCHIVED if index == count - trials - 1 else LIVE
-        teams.append(_team(world, body, index, state, weights[index], [team.service.name for team in teams]))
+    teams: list[SeededService] = []
+    for index, body in enumerate([seeded_organisations[0], *rest]):
+        state = TRIAL if index >= count - trials else ARCHIVED if index == count - trials - 1 else LIVE
+        teams.append(_create_service(dataset, body, index, state, weights[index], [team.row.name for team in teams]))
     return teams
 
 
-def _team(world: World, body: Body, index: int, state: int, weight: float, taken: list[str]) -> Team:
-    dice, clock = world.dice, world.clock
+def _create_service(
+    dataset: Dataset, seeded_organisation: SeededOrganisation, index: int, state: int, weight: float, taken: list[str]
+) -> SeededService:
+    dice, clock = dataset.rng, dataset.clock
     theme = sample_texts.THEMES[index % len(sample_texts.THEMES)]
     name = next(
         name
-        for suffix in (*sample_texts.SUFFIXES, *(f" {number}" for number in range(3, 99)))
-        if (name := f"{body.place} {theme.title}{suffix}") not in taken
+        for suffix in (*sample_texts.SERVICE_NAME_SUFFIXES, *(f" {number}" for number in range(3, 99)))
+        if (name := f"{seeded_organisation.place} {theme.title}{suffix}") not in taken
     )
-    people = [person for person in body.people if person.state == UserState.ACTIVE]
+    people = [person for person in seeded_organisation.people if person.state == UserState.ACTIVE]
     demo = index == 0
-    creator = people[0] if demo else dice.pick([one for one in people if one.id not in _demo_people()])
-    made = clock.ago(500) if demo else dice.between(clock.ago(30 if state == CREATED else 700), clock.ago(10))
-    if state != CREATED:
-        made = min(made, clock.ago(430 - index % 30))
-    kind = body.row.organisation_type
+    creator = people[0] if demo else dice.pick([one for one in people if one.id not in _demo_user_ids()])
+    made = (
+        clock.days_ago(500)
+        if demo
+        else dice.moment_between(clock.days_ago(30 if state == TRIAL else 700), clock.days_ago(10))
+    )
+    if state != TRIAL:
+        made = min(made, clock.days_ago(430 - index % 30))
+    kind = seeded_organisation.row.organisation_type
     service = models.Service(
-        id=fixed_id(DEMO) if demo else dice.id(made),
+        id=fixed_id(DEMO_SERVICE) if demo else dice.id(made),
         created_at=made,
         name=name,
         normalised_service_name=names.local_part(name),
         email_sender_local_part=names.local_part(name),
         created_by_id=creator.id,
-        organisation_id=body.row.id,
+        organisation_id=seeded_organisation.row.id,
         organisation_type=kind,
-        crown=body.row.crown,
-        **TRIAL_LIMITS | ({"sms_message_limit": 0} if kind in WITHOUT_TEXTS_IN_TRIAL else {}),
-        international_sms_message_limit=TRIAL_LIMIT_ABROAD,
+        crown=seeded_organisation.row.crown,
+        **TRIAL_DAILY_LIMITS | ({"sms_message_limit": 0} if kind in TYPES_WITHOUT_TRIAL_SMS else {}),
+        international_sms_message_limit=TRIAL_DAILY_LIMIT_INTERNATIONAL_SMS,
         consent_to_research=dice.chance(0.5),
     )
-    world.keep(service)
-    world.keep(service.snapshot())
-    team = Team(service, body, theme, state, weight if state != CREATED else weight / 20)
-    _retain(world, team, index)
-    _staff(world, team, creator, people)
-    _send_from(world, team)
-    if state == CREATED:
+    dataset.add_row(service)
+    dataset.add_row(service.snapshot())
+    team = SeededService(service, seeded_organisation, theme, state, weight if state != TRIAL else weight / 20)
+    _set_retention(dataset, team, index)
+    _add_members(dataset, team, creator, people)
+    _add_senders(dataset, team)
+    if state == TRIAL:
         service.has_active_go_live_request = index % 4 == 0
     else:
-        _go_live(world, team)
-    _cut_keys(world, team)
-    for feature in (*FEATURES, ServiceFeature.EDIT_FOLDER_PERMISSIONS):
-        world.add(models.ServiceFeature, made, service_id=service.id, permission=feature.value)
+        _go_live(dataset, team)
+    _add_api_keys(dataset, team)
+    for feature in (*DEFAULT_FEATURES, ServiceFeature.EDIT_FOLDER_PERMISSIONS):
+        dataset.add(models.ServiceFeature, made, service_id=service.id, permission=feature.value)
     if any(member.auth_type == AuthType.EMAIL for member in team.members):
         permission = ServiceFeature.EMAIL_AUTH.value
-        world.add(models.ServiceFeature, made, service_id=service.id, permission=permission)
+        dataset.add(models.ServiceFeature, made, service_id=service.id, permission=permission)
     return team
 
 
-def _demo_people() -> set[object]:
+def _demo_user_ids() -> set[object]:
     return {fixed_id(role) for role in (organisations.MANAGER, organisations.VIEWER)}
 
 
-def raise_version(world: World, row: models.Service | models.Template | models.ApiKey, at: datetime) -> None:
+def raise_version(dataset: Dataset, row: models.Service | models.Template | models.ApiKey, at: datetime) -> None:
     """Make a changed row its next version."""
     row.version += 1
     row.updated_at = at
-    world.keep(row.snapshot())
+    dataset.add_row(row.snapshot())
 
 
-def _go_live(world: World, team: Team) -> None:
-    service = team.service
+def _go_live(dataset: Dataset, seeded_service: SeededService) -> None:
+    service = seeded_service.row
     live = service.created_at + timedelta(days=24, hours=2)
     service.restricted = False
     service.go_live_at = live
-    service.go_live_user_id = team.members[0].id
+    service.go_live_user_id = seeded_service.members[0].id
     for name, limit in LIVE_LIMITS.items():
         setattr(service, name, limit)
     service.volume_sms, service.volume_email, service.volume_letter = 20_000, 50_000, 1_000
     service.confirmed_unique = True
-    raise_version(world, service, live)
-    team.messages_from = live
-    if world.dice.chance(0.5) or team.demo:
-        service.contact_link = f"https://www.{team.body.domain}/contact"
-        service.prefix_sms = team.demo or world.dice.chance(0.6)
-        raise_version(world, service, live + timedelta(days=40))
+    raise_version(dataset, service, live)
+    seeded_service.first_message_at = live
+    if dataset.rng.chance(0.5) or seeded_service.is_demo:
+        service.contact_link = f"https://www.{seeded_service.seeded_organisation.domain}/contact"
+        service.prefix_sms = seeded_service.is_demo or dataset.rng.chance(0.6)
+        raise_version(dataset, service, live + timedelta(days=40))
 
 
-def archive(world: World, team: Team, templates: list[models.Template]) -> None:
+def archive(dataset: Dataset, seeded_service: SeededService, templates: list[models.Template]) -> None:
     """Close a service for good: its name is freed, its templates are archived, its keys are revoked."""
-    at = world.clock.ago(12) + timedelta(hours=15)
-    service = team.service
+    at = dataset.clock.days_ago(12) + timedelta(hours=15)
+    service = seeded_service.row
     for template in templates:
         template.archived = True
-        raise_version(world, template, at)
-    for key in team.keys.values():
-        _revoke(world, key, team.members[0], at)
+        raise_version(dataset, template, at)
+    for key in seeded_service.api_keys.values():
+        _revoke(dataset, key, seeded_service.members[0], at)
     service.active = False
     stamp = f"{at:_archived_%Y-%m-%d-%H:%M:%S_}"
     service.name = f"{stamp}{service.name}"
     service.normalised_service_name = service.email_sender_local_part = names.local_part(service.name)
-    raise_version(world, service, at)
+    raise_version(dataset, service, at)
 
 
-def _retain(world: World, team: Team, index: int) -> None:
-    if index % 9 != 4 or team.state != LIVE:  # noqa: PLR2004 - one in nine
+def _set_retention(dataset: Dataset, seeded_service: SeededService, index: int) -> None:
+    if index % 9 != 4 or seeded_service.state != LIVE:  # noqa: PLR2004 - one in nine
         return
-    team.retention = 3 if index % 2 else 30
-    at = team.service.created_at + timedelta(days=60)
+    seeded_service.retention_days = 3 if index % 2 else 30
+    at = seeded_service.row.created_at + timedelta(days=60)
     for channel in ("email", "sms", "letter"):
-        world.add(
+        dataset.add(
             models.DataRetention,
             at,
-            service_id=team.service.id,
+            service_id=seeded_service.row.id,
             notification_type=channel,
-            days_of_retention=team.retention,
+            days_of_retention=seeded_service.retention_days,
         )
 
 
-def _staff(world: World, team: Team, creator: models.User, people: list[models.User]) -> None:
+def _add_members(
+    dataset: Dataset, seeded_service: SeededService, creator: models.User, people: list[models.User]
+) -> None:
     """Give a service its members: the creator, and a few colleagues; the demo has its manager and its viewer."""
-    dice, service = world.dice, team.service
-    others = [person for person in people if person is not creator and person.id not in _demo_people()]
-    size = 43 if team.weight == 1 else 2 + int(dice.random.expovariate(0.3))
-    team.members = [creator, *dice.few(others, size)]
-    roles = [ROLES[0], ROLES[0], *(dice.pick((*ROLES, ROLES[0], ROLES[1])) for _ in team.members)]
-    if team.demo:
+    dice, service = dataset.rng, seeded_service.row
+    others = [person for person in people if person is not creator and person.id not in _demo_user_ids()]
+    size = 43 if seeded_service.weight == 1 else 2 + int(dice.random.expovariate(0.3))
+    seeded_service.members = [creator, *dice.sample(others, size)]
+    roles = [
+        MEMBER_PERMISSIONS[0],
+        MEMBER_PERMISSIONS[0],
+        *(
+            dice.pick((*MEMBER_PERMISSIONS, MEMBER_PERMISSIONS[0], MEMBER_PERMISSIONS[1]))
+            for _ in seeded_service.members
+        ),
+    ]
+    if seeded_service.is_demo:
         viewer = next(person for person in people if person.id == fixed_id(organisations.VIEWER))
-        team.members.append(viewer)
-        roles[len(team.members) - 1] = ROLES[-1]
-    for member, permissions in zip(team.members, roles, strict=False):
+        seeded_service.members.append(viewer)
+        roles[len(seeded_service.members) - 1] = MEMBER_PERMISSIONS[-1]
+    for member, permissions in zip(seeded_service.members, roles, strict=False):
         at = max(service.created_at, member.created_at)
-        world.add(models.ServiceMembership, at, service_id=service.id, user_id=member.id)
+        dataset.add(models.ServiceMembership, at, service_id=service.id, user_id=member.id)
         for permission in permissions:
-            world.add(
+            dataset.add(
                 models.ServiceMemberPermission,
                 at,
                 service_id=service.id,
                 user_id=member.id,
                 permission=permission.value,
             )
-    if team.demo or dice.chance(0.3):
-        world.add(
+    if seeded_service.is_demo or dice.chance(0.3):
+        dataset.add(
             models.InvitedUser,
-            world.clock.ago(1),
-            email_address=f"new.colleague.{organisations.plain(service.name)}@{team.body.domain}",
+            dataset.clock.days_ago(1),
+            email_address=f"new.colleague.{organisations.slug(service.name)}@{seeded_service.seeded_organisation.domain}",
             user_id=creator.id,
             service_id=service.id,
-            permissions=",".join(permission.value for permission in ROLES[1]),
+            permissions=",".join(permission.value for permission in MEMBER_PERMISSIONS[1]),
             folder_permissions=[],
         )
-    if team.state == CREATED:
+    if seeded_service.state == TRIAL:
         for kind, recipient in (("mobile", "07700 900321"), ("email", "friend.of.the.team@example.org")):
-            world.add(
+            dataset.add(
                 models.GuestListEntry,
                 service.created_at,
                 service_id=service.id,
@@ -233,20 +258,26 @@ def _staff(world: World, team: Team, creator: models.User, people: list[models.U
             )
 
 
-def _send_from(world: World, team: Team) -> None:
-    service, domain = team.service, team.body.domain
+def _add_senders(dataset: Dataset, seeded_service: SeededService) -> None:
+    service, domain = seeded_service.row, seeded_service.seeded_organisation.domain
     at = service.created_at
-    own = team.state != CREATED and world.dice.chance(0.7)
-    world.add(models.SmsSender, at, service_id=service.id, sms_sender=SMS_SENDER, is_default=not own)
+    own = seeded_service.state != TRIAL and dataset.rng.chance(0.7)
+    dataset.add(models.SmsSender, at, service_id=service.id, sms_sender=DEFAULT_SMS_SENDER, is_default=not own)
     if own:
-        team.sms_sender = team.theme.sender
-        world.add(models.SmsSender, at, service_id=service.id, sms_sender=team.sms_sender, is_default=True)
-    if team.state != CREATED or world.dice.chance(0.4):
-        team.reply_to = f"{team.theme.title.replace(' ', '.')}@{domain}"
-        world.add(models.EmailReplyToAddress, at, service_id=service.id, email_address=team.reply_to, is_default=True)
-        if team.demo:
+        seeded_service.sms_sender = seeded_service.theme.sender
+        dataset.add(models.SmsSender, at, service_id=service.id, sms_sender=seeded_service.sms_sender, is_default=True)
+    if seeded_service.state != TRIAL or dataset.rng.chance(0.4):
+        seeded_service.reply_to = f"{seeded_service.theme.title.replace(' ', '.')}@{domain}"
+        dataset.add(
+            models.EmailReplyToAddress,
+            at,
+            service_id=service.id,
+            email_address=seeded_service.reply_to,
+            is_default=True,
+        )
+        if seeded_service.is_demo:
             old = f"old@{domain}"
-            world.add(
+            dataset.add(
                 models.EmailReplyToAddress,
                 at,
                 service_id=service.id,
@@ -254,52 +285,59 @@ def _send_from(world: World, team: Team) -> None:
                 is_default=False,
                 archived=True,
             )
-    if team.state != CREATED:
-        block = f"{team.body.row.name}\n1 {sample_texts.STREETS[0]}\n{team.body.place}\n{sample_texts.POSTCODES[0]}"
-        team.contact = world.add(models.LetterContact, at, service_id=service.id, contact_block=block, is_default=True)
+    if seeded_service.state != TRIAL:
+        sender = seeded_service.seeded_organisation
+        block = f"{sender.row.name}\n1 {sample_texts.STREETS[0]}\n{sender.place}\n{sample_texts.POSTCODES[0]}"
+        seeded_service.letter_contact = dataset.add(
+            models.LetterContact, at, service_id=service.id, contact_block=block, is_default=True
+        )
 
 
-def _cut_keys(world: World, team: Team) -> None:
+def _add_api_keys(dataset: Dataset, seeded_service: SeededService) -> None:
     """Give a service its keys: a live one when it is live, and one that was revoked."""
-    service, creator = team.service, team.members[0]
+    service, creator = seeded_service.row, seeded_service.members[0]
     first = service.created_at + timedelta(days=1)
-    if team.state != CREATED:
+    if seeded_service.state != TRIAL:
         live = service.created_at + timedelta(days=25)
-        _cut(world, team, "Production", KeyType.LIVE, live)
-        if team.demo or world.dice.chance(0.4):
-            old = _key(world, team, "Production", KeyType.LIVE, live - timedelta(hours=3))
-            _revoke(world, old, creator, live)
-    if team.state != CREATED or world.dice.chance(0.6):
-        _cut(world, team, "Team only", KeyType.TEAM, first)
-    if team.demo or world.dice.chance(0.5):
-        key = _cut(world, team, "Continuous integration", KeyType.TEST, first)
-        if team.demo:
-            expires = world.clock.midnight + timedelta(days=90)
-            world.add(models.ApiKeyLifetime, first, api_key_id=key.id, expires_at=expires)
+        _add_working_key(dataset, seeded_service, "Production", KeyType.LIVE, live)
+        if seeded_service.is_demo or dataset.rng.chance(0.4):
+            old = _add_key(dataset, seeded_service, "Production", KeyType.LIVE, live - timedelta(hours=3))
+            _revoke(dataset, old, creator, live)
+    if seeded_service.state != TRIAL or dataset.rng.chance(0.6):
+        _add_working_key(dataset, seeded_service, "Team only", KeyType.TEAM, first)
+    if seeded_service.is_demo or dataset.rng.chance(0.5):
+        key = _add_working_key(dataset, seeded_service, "Continuous integration", KeyType.TEST, first)
+        if seeded_service.is_demo:
+            expires = dataset.clock.midnight + timedelta(days=90)
+            dataset.add(models.ApiKeyLifetime, first, api_key_id=key.id, expires_at=expires)
 
 
-def _cut(world: World, team: Team, name: str, kind: KeyType, at: datetime) -> models.ApiKey:
-    key = team.keys[kind.value] = _key(world, team, name, kind, at)
+def _add_working_key(
+    dataset: Dataset, seeded_service: SeededService, name: str, key_type: KeyType, at: datetime
+) -> models.ApiKey:
+    key = seeded_service.api_keys[key_type.value] = _add_key(dataset, seeded_service, name, key_type, at)
     return key
 
 
-def _key(world: World, team: Team, name: str, kind: KeyType, at: datetime) -> models.ApiKey:
-    row_id = world.dice.id(at)
-    key = world.add(
+def _add_key(
+    dataset: Dataset, seeded_service: SeededService, name: str, key_type: KeyType, at: datetime
+) -> models.ApiKey:
+    row_id = dataset.rng.id(at)
+    key = dataset.add(
         models.ApiKey,
         at,
         id=row_id,
-        service_id=team.service.id,
+        service_id=seeded_service.row.id,
         name=name,
-        key_type=kind.value,
-        secret=world.signer.sign(str(secret(world.signer, f"key {row_id}"))),
-        created_by_id=team.members[0].id,
+        key_type=key_type.value,
+        secret=dataset.signer.sign(str(derive_secret(dataset.signer, f"key {row_id}"))),
+        created_by_id=seeded_service.members[0].id,
     )
-    world.keep(key.snapshot())
+    dataset.add_row(key.snapshot())
     return key
 
 
-def _revoke(world: World, key: models.ApiKey, user: models.User, at: datetime) -> None:
+def _revoke(dataset: Dataset, key: models.ApiKey, user: models.User, at: datetime) -> None:
     key.expiry_date = at
-    raise_version(world, key, at)
-    world.add(models.ApiKeyLifetime, key.created_at, api_key_id=key.id, revoked_at=at, revoked_by_id=user.id)
+    raise_version(dataset, key, at)
+    dataset.add(models.ApiKeyLifetime, key.created_at, api_key_id=key.id, revoked_at=at, revoked_by_id=user.id)

@@ -10,60 +10,63 @@ from typing import TYPE_CHECKING
 from graphql_api import models
 from graphql_api.enums import LetterLanguages, Postage
 from graphql_api.seed import sample_texts
-from graphql_api.seed.datasets import fixed_id, ranks
-from graphql_api.seed.services import ARCHIVED, CREATED, raise_version
+from graphql_api.seed.datasets import fixed_id, power_law_weights
+from graphql_api.seed.services import ARCHIVED, TRIAL, raise_version
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from graphql_api.seed.datasets import World
-    from graphql_api.seed.services import Team
+    from graphql_api.seed.datasets import Dataset
+    from graphql_api.seed.services import SeededService
 
-FOLDERS = ("Reminders", "Letters and notices", "Old wording")
+FOLDER_NAMES = ("Reminders", "Letters and notices", "Old wording")
 
 
 @dataclass(eq=False)
-class Paper:
+class SeededTemplate:
     """A template, and from when on each of its versions was the current one."""
 
     row: models.Template
     weight: float
-    since: list[datetime] = field(default_factory=list)
-    wordings: list[str] = field(default_factory=list)
+    version_times: list[datetime] = field(default_factory=list)
+    contents: list[str] = field(default_factory=list)
 
     def version_at(self, moment: datetime) -> int:
         """The version that was current at a moment, the first for any before."""
-        return max(1, bisect_right(self.since, moment))
+        return max(1, bisect_right(self.version_times, moment))
 
 
-def write(world: World, teams: list[Team]) -> dict[Team, list[Paper]]:
+def create(dataset: Dataset, seeded_services: list[SeededService]) -> dict[SeededService, list[SeededTemplate]]:
     """Give every service its templates: the busiest have many."""
-    counts = world.dice.shares(world.sizes.templates, ranks(len(teams), 0.45))
-    return {team: _papers(world, team, max(4, count)) for team, count in zip(teams, counts, strict=True)}
+    counts = dataset.rng.split(dataset.sizes.templates, power_law_weights(len(seeded_services), 0.45))
+    return {
+        team: _create_templates(dataset, team, max(4, count))
+        for team, count in zip(seeded_services, counts, strict=True)
+    }
 
 
-def _drafts(team: Team) -> Iterator[sample_texts.Draft]:
+def _template_drafts(seeded_service: SeededService) -> Iterator[sample_texts.TemplateDraft]:
     """What a service writes: about its own theme first, then what every service writes, then variants of all that."""
-    own = [*team.theme.drafts, *sample_texts.GENERIC]
-    if team.state == CREATED:
+    own = [*seeded_service.theme.drafts, *sample_texts.GENERIC_DRAFTS]
+    if seeded_service.state == TRIAL:
         own = [draft for draft in own if draft.channel != "letter"]
     yield from own
-    for variant in sample_texts.VARIANTS:
+    for variant in sample_texts.VARIANT_NAMES:
         for draft in own:
             yield draft._replace(name=f"{draft.name} ({variant})")
 
 
-def _papers(world: World, team: Team, count: int) -> list[Paper]:
-    folders = _folders(world, team) if count >= 8 or team.demo else []  # noqa: PLR2004 - few need no order
-    drafts = [draft for draft, _ in zip(_drafts(team), range(count), strict=False)]
+def _create_templates(dataset: Dataset, seeded_service: SeededService, count: int) -> list[SeededTemplate]:
+    folders = _create_folders(dataset, seeded_service) if count >= 8 or seeded_service.is_demo else []  # noqa: PLR2004 - few need no order
+    drafts = [draft for draft, _ in zip(_template_drafts(seeded_service), range(count), strict=False)]
     papers = [
-        _paper(world, team, draft, index, weight)
-        for index, (draft, weight) in enumerate(zip(drafts, ranks(len(drafts), 1.1), strict=True))
+        _create_template(dataset, seeded_service, draft, index, weight)
+        for index, (draft, weight) in enumerate(zip(drafts, power_law_weights(len(drafts), 1.1), strict=True))
     ]
     for index, paper in enumerate(papers):
         if folders and index % 3:
             folder = folders[1 if paper.row.template_type == "letter" else index % len(folders)]
-            world.add(
+            dataset.add(
                 models.TemplateFolderEntry,
                 paper.row.created_at,
                 template_id=paper.row.id,
@@ -72,76 +75,84 @@ def _papers(world: World, team: Team, count: int) -> list[Paper]:
     return papers
 
 
-def _folders(world: World, team: Team) -> list[models.TemplateFolder]:
-    at = team.service.created_at
-    for name in FOLDERS:
-        parent = team.folders[0].id if name == FOLDERS[-1] else None
-        team.folders.append(
-            world.add(models.TemplateFolder, at, service_id=team.service.id, name=name, parent_id=parent)
+def _create_folders(dataset: Dataset, seeded_service: SeededService) -> list[models.TemplateFolder]:
+    at = seeded_service.row.created_at
+    for name in FOLDER_NAMES:
+        parent = seeded_service.folders[0].id if name == FOLDER_NAMES[-1] else None
+        seeded_service.folders.append(
+            dataset.add(models.TemplateFolder, at, service_id=seeded_service.row.id, name=name, parent_id=parent)
         )
-    for member in team.members:
-        for folder in team.folders[: 2 if world.dice.chance(0.2) else None]:
-            world.add(
+    for member in seeded_service.members:
+        for folder in seeded_service.folders[: 2 if dataset.rng.chance(0.2) else None]:
+            dataset.add(
                 models.FolderPermission,
                 at,
                 user_id=member.id,
                 template_folder_id=folder.id,
-                service_id=team.service.id,
+                service_id=seeded_service.row.id,
             )
-    return team.folders
+    return seeded_service.folders
 
 
-def _paper(world: World, team: Team, draft: sample_texts.Draft, index: int, weight: float) -> Paper:
-    dice, clock = world.dice, world.clock
-    demo = {sample_texts.SMS_DEMO: "sms", sample_texts.EMAIL_DEMO: "email"}.get(draft) if team.demo else None
-    made = team.service.created_at + timedelta(days=2, minutes=7 * index)
+def _create_template(
+    dataset: Dataset, seeded_service: SeededService, draft: sample_texts.TemplateDraft, index: int, weight: float
+) -> SeededTemplate:
+    dice, clock = dataset.rng, dataset.clock
+    demo = (
+        {sample_texts.DEMO_SMS_DRAFT: "sms", sample_texts.DEMO_EMAIL_DRAFT: "email"}.get(draft)
+        if seeded_service.is_demo
+        else None
+    )
+    made = seeded_service.row.created_at + timedelta(days=2, minutes=7 * index)
     letter = draft.channel == "letter"
     row_id = fixed_id("template", demo) if demo else dice.id(made)
     template = models.Template(
         id=row_id,
         created_at=made,
-        service_id=team.service.id,
+        service_id=seeded_service.row.id,
         name=draft.name,
         template_type=draft.channel,
         subject=draft.subject,
         content=draft.content,
-        created_by_id=dice.pick(team.members[:2]).id,
+        created_by_id=dice.pick(seeded_service.members[:2]).id,
         postage=(Postage.FIRST if index % 4 == 0 else Postage.SECOND).value if letter else None,
         letter_languages=LetterLanguages.ENGLISH.value if letter else None,
-        service_letter_contact_id=team.contact.id if letter and team.contact else None,
+        service_letter_contact_id=seeded_service.letter_contact.id
+        if letter and seeded_service.letter_contact
+        else None,
         has_unsubscribe_link=draft.channel == "email" and index % 6 == 5,  # noqa: PLR2004 - one in six
     )
-    paper = Paper(template, weight)
+    paper = SeededTemplate(template, weight)
     latest = 3 if demo else min(9, 1 + int(dice.random.expovariate(0.8)))
     ages = sorted(dice.random.random() for _ in range(latest - 1))
-    span = max(timedelta(hours=1), clock.ago(1 if team.state == CREATED else 14) - made)
+    span = max(timedelta(hours=1), clock.days_ago(1 if seeded_service.state == TRIAL else 14) - made)
     for version in range(1, latest + 1):
         last = version == latest
         template.content = draft.content + (
-            "" if last else sample_texts.EARLIER_WORDING[version % len(sample_texts.EARLIER_WORDING)]
+            "" if last else sample_texts.EARLIER_VERSION_SUFFIXES[version % len(sample_texts.EARLIER_VERSION_SUFFIXES)]
         )
         if version == 1:
-            world.keep(template)
-            world.keep(template.snapshot())
-            paper.since.append(made)
+            dataset.add_row(template)
+            dataset.add_row(template.snapshot())
+            paper.version_times.append(made)
         else:
             at = (made + span * ages[version - 2]).replace(microsecond=version)
-            raise_version(world, template, at)
-            paper.since.append(at)
-        paper.wordings.append(template.content)
-    world.add(
+            raise_version(dataset, template, at)
+            paper.version_times.append(at)
+        paper.contents.append(template.content)
+    dataset.add(
         models.TemplateRedaction,
         made,
         template_id=template.id,
-        redact_personalisation=(index == 2 and team.demo) or (not team.demo and index % 40 == 7),  # noqa: PLR2004 - a few
+        redact_personalisation=index == 2 if seeded_service.is_demo else index % 40 == 7,  # noqa: PLR2004 - a few
         updated_at=made,
         updated_by_id=template.created_by_id,
     )
-    if index == 4 and team.state != ARCHIVED and not letter and team.weight < 1:  # noqa: PLR2004 - one of a service's first
+    if index == 4 and seeded_service.state != ARCHIVED and not letter and seeded_service.weight < 1:  # noqa: PLR2004 - one of a service's first
         template.archived = True
-        at = max(clock.ago(9.5), paper.since[-1] + timedelta(minutes=1))
-        raise_version(world, template, at)
-        paper.since.append(at)
-        paper.wordings.append(template.content)
+        at = max(clock.days_ago(9.5), paper.version_times[-1] + timedelta(minutes=1))
+        raise_version(dataset, template, at)
+        paper.version_times.append(at)
+        paper.contents.append(template.content)
         paper.weight = 0
     return paper

@@ -7,46 +7,46 @@ from typing import TYPE_CHECKING
 
 from graphql_api.errors import Unavailable
 from graphql_api.http import responses
-from graphql_api.limits.load_shedding import ABANDON, ABANDONED
-from graphql_api.server.slow_clients import ANSWERED, Guarded
+from graphql_api.limits.load_shedding import CANCEL_ON_DISCONNECT_KEY, CANCELLED_ON_DISCONNECT_KEY
+from graphql_api.server.slow_clients import COMPLETED_CYCLE, SlowClientProtection
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp
     from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
-    from graphql_api.limits.load_shedding import Pressure
+    from graphql_api.limits.load_shedding import LoadShedder
 
-FREE = (b"/_status", b"/metrics")
+EXEMPT_PATH_PREFIXES = (b"/_status", b"/metrics")
 """Beginnings of the paths that answer under any pressure: whoever runs the service has to see it."""
 
-_REFUSAL = responses.refuse(Unavailable("The server has too much to do: try again in a moment."))
-TURNED_AWAY = b"HTTP/1.1 503 Service Unavailable\r\n" + b"".join(
-    b"%b: %b\r\n" % header for header in (*_REFUSAL.raw_headers, (b"x-content-type-options", b"nosniff"))
+_SHED_RESPONSE = responses.request_error_response(Unavailable("The server has too much to do: try again in a moment."))
+SHED_RESPONSE_HEAD = b"HTTP/1.1 503 Service Unavailable\r\n" + b"".join(
+    b"%b: %b\r\n" % header for header in (*_SHED_RESPONSE.raw_headers, (b"x-content-type-options", b"nosniff"))
 )
-_BODY = b"\r\n" + _REFUSAL.body
+_SHED_RESPONSE_BODY = b"\r\n" + _SHED_RESPONSE.body
 
 
-class Connection(Guarded):
+class HTTPProtocol(SlowClientProtection):
     """One connection; requests beyond what the process takes on cost no task, no routing and no application."""
 
-    _pressure: Pressure | None = None
+    _load_shedder: LoadShedder | None = None
     _task: asyncio.Task[None] | None = None
-    _arriving = False
+    _receiving_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Begin."""
         super().connection_made(transport)
-        self._pressure = self.app_state.get("pressure")
+        self._load_shedder = self.app_state.get("load_shedder")
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End; what was asked and only reads is broken off."""
         cycle, task = self.cycle, self._task
         super().connection_lost(exc)
-        self._arrived()
+        self._finish_receiving_body()
         if task is None or task.done() or cycle is None or cycle.response_complete:
             return
-        if cycle.scope.get(ABANDON):
-            cycle.scope[ABANDONED] = True  # type: ignore[literal-required]
+        if cycle.scope.get(CANCEL_ON_DISCONNECT_KEY):
+            cycle.scope[CANCELLED_ON_DISCONNECT_KEY] = True  # type: ignore[literal-required]
             task.cancel()
 
     def data_received(self, data: bytes) -> None:
@@ -55,64 +55,64 @@ class Connection(Guarded):
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
             return
-        if cycle.more_body and not self._arriving and self._pressure:
-            self._arriving = True
-            self._pressure.aside += 1
+        if cycle.more_body and not self._receiving_body and self._load_shedder:
+            self._receiving_body = True
+            self._load_shedder.excluded_requests += 1
 
-    def take(self) -> None:
+    def accept_request(self) -> None:
         """Begin a request, or turn it away."""
-        pressure = self._pressure
+        pressure = self._load_shedder
         if pressure is None or (self.parser.should_upgrade() and self._should_upgrade()):
-            super().take()
+            super().accept_request()
             return
         free = self.cycle is None or self.cycle.response_complete
-        if free and pressure.full(len(self.tasks)) and not self.url.startswith(FREE):
-            self._turn_away(pressure)
+        if free and pressure.is_full(len(self.tasks)) and not self.url.startswith(EXEMPT_PATH_PREFIXES):
+            self._shed(pressure)
             return
-        super().take()
-        if pressure.leaving:
+        super().accept_request()
+        if pressure.shutting_down:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
         """See that the body is there."""
         super().on_message_complete()
-        self._arrived()
+        self._finish_receiving_body()
 
     def on_response_complete(self) -> None:
         """Count an answer."""
-        self._arrived()
-        if self._pressure:
-            self._pressure.ended += 1
+        self._finish_receiving_body()
+        if self._load_shedder:
+            self._load_shedder.completed_requests += 1
         super().on_response_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:  # type: ignore[override]
-        self._task = self.loop.create_task(self._run(cycle, app))
+        self._task = self.loop.create_task(self._run_cycle(cycle, app))
         self.tasks.add(self._task)
 
-    async def _run(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
+    async def _run_cycle(self, cycle: RequestResponseCycle, app: ASGIApp) -> None:
         try:
             await cycle.run_asgi(app)  # type: ignore[arg-type]
         finally:
             # A callback would be called later: whoever asks again at once would be counted twice.
             self.tasks.discard(asyncio.current_task())
 
-    def _turn_away(self, pressure: Pressure) -> None:
-        pressure.turned_away += 1
-        self.cycle = ANSWERED
-        closing = pressure.leaving or self.expect_100_continue or not self.parser.should_keep_alive()
+    def _shed(self, load_shedder: LoadShedder) -> None:
+        load_shedder.shed_requests += 1
+        self.cycle = COMPLETED_CYCLE
+        closing = load_shedder.shutting_down or self.expect_100_continue or not self.parser.should_keep_alive()
         origin = next((value for name, value in self.headers if name == b"origin"), b"")
         self.transport.write(
-            TURNED_AWAY
-            + (b"access-control-allow-origin: %b\r\n" % origin if origin in pressure.origins else b"")
+            SHED_RESPONSE_HEAD
+            + (b"access-control-allow-origin: %b\r\n" % origin if origin in load_shedder.cors_origins else b"")
             + (b"connection: close\r\n" if closing else b"")
-            + _BODY
+            + _SHED_RESPONSE_BODY
         )
         if closing:
             self.transport.close()
         else:
             super().on_response_complete()
 
-    def _arrived(self) -> None:
-        if self._arriving and self._pressure:
-            self._arriving = False
-            self._pressure.aside -= 1
+    def _finish_receiving_body(self) -> None:
+        if self._receiving_body and self._load_shedder:
+            self._receiving_body = False
+            self._load_shedder.excluded_requests -= 1

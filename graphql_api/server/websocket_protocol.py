@@ -11,28 +11,28 @@ if TYPE_CHECKING:
 
     from uvicorn._types import ASGISendEvent
 
-PATIENCE = 10.0
+WRITE_STALL_TIMEOUT_SECONDS = 10.0
 """Seconds for which a client may leave what it was sent where it is."""
 
 
-class Frames(WebSocketsSansIOProtocol):
+class WebSocketProtocol(WebSocketsSansIOProtocol):
     """One connection."""
 
-    _dropping: asyncio.TimerHandle | None = None
+    _abort_timer: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
         """Wait for the client, for a while; to close the connection would be to wait for ever."""
         super().pause_writing()
-        self._dropping = self.loop.call_later(PATIENCE, self.transport.abort)
+        self._abort_timer = self.loop.call_later(WRITE_STALL_TIMEOUT_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
         """Go on."""
-        self._stay()
+        self._cancel_abort()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         """End."""
-        self._stay()
+        self._cancel_abort()
         super().connection_lost(exc)
 
     async def send(self, message: ASGISendEvent) -> None:
@@ -41,7 +41,7 @@ class Frames(WebSocketsSansIOProtocol):
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True
 
-    def _stay(self) -> None:
-        if self._dropping is not None:
-            self._dropping.cancel()
-            self._dropping = None
+    def _cancel_abort(self) -> None:
+        if self._abort_timer is not None:
+            self._abort_timer.cancel()
+            self._abort_timer = None

@@ -12,10 +12,10 @@ from sqlalchemy import text
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.domain.deliveries import Pace
+from graphql_api.domain.deliveries import DeliveryPolicy
 from graphql_api.gateways import FakeGateway, Gateways
 from graphql_api.gateways.object_store import Store
-from graphql_api.worker.batches import Batches
+from graphql_api.worker.batches import TaskBatcher
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
+class WorkerContext:
     """The worker's connections to everything; it acts as the platform itself."""
 
     settings: Settings
@@ -37,19 +37,19 @@ class Work:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
     """Set when the worker is to end: a long task then stops where it can be resumed."""
     actor: Actor = field(default_factory=Actor.system)
-    batches: Batches = field(default_factory=Batches)
+    batcher: TaskBatcher = field(default_factory=TaskBatcher)
 
     @property
-    def pace(self) -> Pace:
+    def delivery_policy(self) -> DeliveryPolicy:
         """How patient delivery is."""
-        return Pace(
-            lease=self.settings.worker_lease,
-            retries=self.settings.delivery_retries,
-            retry_after=self.settings.delivery_retry_after,
+        return DeliveryPolicy(
+            lease_seconds=self.settings.worker_lease,
+            max_retries=self.settings.delivery_retries,
+            retry_after_seconds=self.settings.delivery_retry_after,
         )
 
     @asynccontextmanager
-    async def patiently(self) -> AsyncIterator[AsyncSession]:
+    async def long_transaction(self) -> AsyncIterator[AsyncSession]:
         """A transaction for the night's large statements, which may take minutes, and wait for one another."""
         async with self.database.transaction() as tx:
             await tx.execute(text("SET LOCAL statement_timeout = '30min'"))
@@ -58,14 +58,16 @@ class Work:
 
 
 @asynccontextmanager
-async def connected(settings: Settings, stopping: asyncio.Event | None = None) -> AsyncIterator[Work]:
+async def open_worker_context(
+    settings: Settings, stopping: asyncio.Event | None = None
+) -> AsyncIterator[WorkerContext]:
     """Everything that tasks need, by the settings; let go at the end."""
-    fake = FakeGateway(receipt_after=settings.fake_gateway_receipt_after, log=settings.fake_gateway_log)
+    fake = FakeGateway(receipt_delay_seconds=settings.fake_gateway_receipt_after, log_path=settings.fake_gateway_log)
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     gateways = Gateways.connect(settings, fake)
     database = Database.connect(settings)
     try:
-        yield Work(settings, database, Store.connect(settings), gateways, signer, stopping or asyncio.Event())
+        yield WorkerContext(settings, database, Store.connect(settings), gateways, signer, stopping or asyncio.Event())
     finally:
         await gateways.close()
         await database.close()

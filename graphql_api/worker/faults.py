@@ -5,10 +5,10 @@ from __future__ import annotations
 import traceback
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+REPOSITORY_ROOT = Path(__file__).resolve().parent.parent.parent
 
 
-def described(error: BaseException) -> dict[str, str]:
+def describe_error(error: BaseException) -> dict[str, str]:
     """The kinds of an error and its causes, and where in our code it arose; messages may quote people's data."""
     kinds: list[str] = []
     place = ""
@@ -17,7 +17,7 @@ def described(error: BaseException) -> dict[str, str]:
         kinds.append(type(cause).__name__)
         for frame in reversed(traceback.extract_tb(cause.__traceback__)):
             path = Path(frame.filename)
-            if not place and path.is_relative_to(ROOT) and "site-packages" not in path.parts:
-                place = f"{path.relative_to(ROOT)}:{frame.lineno} {frame.name}"
+            if not place and path.is_relative_to(REPOSITORY_ROOT) and "site-packages" not in path.parts:
+                place = f"{path.relative_to(REPOSITORY_ROOT)}:{frame.lineno} {frame.name}"
         cause = cause.__cause__ or cause.__context__
     return {"error": " < ".join(kinds), "place": place}

@@ -27,9 +27,9 @@ from graphql_api.enums import Channel
 from graphql_api.errors import Unavailable
 from graphql_api.tasks import Task
 from graphql_api.worker import jobs, notifications
-from graphql_api.worker.context import Work, connected
-from graphql_api.worker.faults import described
-from graphql_api.worker.schedule import NIGHTLY, SCHEDULE
+from graphql_api.worker.context import WorkerContext, open_worker_context
+from graphql_api.worker.faults import describe_error
+from graphql_api.worker.schedule import NIGHTLY_SCHEDULES, SCHEDULES
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Mapping
@@ -39,29 +39,29 @@ if TYPE_CHECKING:
 
     from graphql_api.settings import Settings
 
-TASKS: dict[Task, Callable[[Work, Mapping[str, Any]], Awaitable[None]]] = {
+TASK_HANDLERS: dict[Task, Callable[[WorkerContext, Mapping[str, Any]], Awaitable[None]]] = {
     Task.PROCESS_JOB: jobs.process,
-    Task.DELIVER: notifications.deliver,
-    Task.RECEIVE: notifications.receive,
-    Task.PLATFORM_MESSAGE: notifications.platform_message,
+    Task.DELIVER: notifications.deliver_messages,
+    Task.RECEIVE: notifications.record_receipts,
+    Task.PLATFORM_MESSAGE: notifications.deliver_platform_message,
 }
 
-HEARTBEAT = timedelta(seconds=5)
+HEARTBEAT_TIMEOUT = timedelta(seconds=5)
 """A task whose worker has been silent for so long is run by another."""
 
-JOBS = 16
+MAX_CONCURRENT_JOBS = 16
 """Jobs under way at once, of all workers together: those that wait must not take the places of messages."""
 
-AGAIN = 3
+MAX_TASK_RETRIES = 3
 """How often a task that fails is run again, before it is held."""
 
-PAUSE = timedelta(seconds=1)
+FIRST_RETRY_DELAY = timedelta(seconds=1)
 """Before it is run again for the first time; the next pause is twice as long."""
 
-RECONNECT = 1.0
+RECONNECT_DELAY_SECONDS = 1.0
 """Seconds before a lost database is looked for again."""
 
-LOST = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
+CONNECTION_LOST_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
 
 log = structlog.get_logger(__name__)
 
@@ -75,36 +75,36 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
         raise ValueError("A worker cannot listen through a pooler: give it the database's own DATABASE_URL.")
     # It logs what it raises; that is done here, without quoting anybody's data.
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
-    with _until_told(stop) as stopping:
-        async with connected(settings, stopping) as work:
+    with _stop_event(stop) as stopping:
+        async with open_worker_context(settings, stopping) as work:
             log.info("worker started")
-            fakes = [channel.value for channel in Channel if work.gateways.of(channel) is work.gateways.fake]
+            fakes = [channel.value for channel in Channel if work.gateways.for_channel(channel) is work.gateways.fake]
             if fakes and settings.environment == "production":
                 log.warning("fake gateways: nothing leaves, all counts as delivered", channels=fakes)
             while not stopping.is_set():
                 try:
-                    await _serve(work)
-                except LOST as error:
-                    log.warning("database lost", **described(error))
+                    await _run_tasks(work)
+                except CONNECTION_LOST_ERRORS as error:
+                    log.warning("database lost", **describe_error(error))
                     with contextlib.suppress(TimeoutError):
-                        await asyncio.wait_for(stopping.wait(), RECONNECT)
+                        await asyncio.wait_for(stopping.wait(), RECONNECT_DELAY_SECONDS)
     log.info("worker ended")
 
 
 async def run_nightly(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
     """Do once what is done each night; what is stopped half-way goes on from there the next time."""
-    with _until_told(stop) as stopping:
-        async with connected(settings, stopping) as work:
-            for name in NIGHTLY:
+    with _stop_event(stop) as stopping:
+        async with open_worker_context(settings, stopping) as work:
+            for name in NIGHTLY_SCHEDULES:
                 if not stopping.is_set():
                     log.info("nightly work", schedule=name)
-                    _, action = SCHEDULE[name]
+                    _, action = SCHEDULES[name]
                     await action(work)
 
 
-async def _serve(work: Work) -> None:
+async def _run_tasks(worker: WorkerContext) -> None:
     """Run tasks over one pool of connections, until told to stop or a connection is lost."""
-    url = work.settings.plain_url
+    url = worker.settings.libpq_url
     lost = asyncio.Event()
 
     async def watch(connection: asyncpg.Connection) -> None:
@@ -116,20 +116,20 @@ async def _serve(work: Work) -> None:
         max_size=4,
         max_inactive_connection_lifetime=0,
         max_queries=sys.maxsize,
-        timeout=work.settings.database_connect_timeout,
+        timeout=worker.settings.database_connect_timeout,
         init=watch,
         server_settings={"application_name": "notify-graphql worker", "timezone": "UTC", "jit": "off"},
     ) as pool:
         queue = PgQueuer.from_asyncpg_pool(pool)
-        register(queue, work)
+        register(queue, worker)
         # A lost connection may be the one that listens: begin again, rather than hear nothing.
-        ending = [asyncio.create_task(_pass_on(event, queue.shutdown)) for event in (work.stopping, lost)]
+        ending = [asyncio.create_task(_forward_event(event, queue.shutdown)) for event in (worker.stopping, lost)]
         try:
             await queue.run(
-                batch_size=max(work.settings.worker_tasks // 2, 1),
-                max_concurrent_tasks=max(work.settings.worker_tasks, 2),
+                batch_size=max(worker.settings.worker_tasks // 2, 1),
+                max_concurrent_tasks=max(worker.settings.worker_tasks, 2),
                 dequeue_timeout=timedelta(seconds=5),
-                heartbeat_timeout=HEARTBEAT,
+                heartbeat_timeout=HEARTBEAT_TIMEOUT,
                 shutdown_on_listener_failure=True,
             )
         finally:
@@ -137,43 +137,43 @@ async def _serve(work: Work) -> None:
                 task.cancel()
 
 
-def register(queue: PgQueuer, work: Work) -> None:
+def register(queue: PgQueuer, worker: WorkerContext) -> None:
     """Tell the queue what to do with each task, and what to do when."""
-    for task, function in TASKS.items():
-        executor = functools.partial(_Executor, task=task)
-        limit = JOBS if task is Task.PROCESS_JOB else 0
-        taking = _taking(work, task, function)
+    for task, function in TASK_HANDLERS.items():
+        executor = functools.partial(_RetryingExecutor, task=task)
+        limit = MAX_CONCURRENT_JOBS if task is Task.PROCESS_JOB else 0
+        taking = _task_entrypoint(worker, task, function)
         queue.entrypoint(task, concurrency_limit=limit, on_failure="hold", executor_factory=executor)(taking)
-    for name, (expression, action) in SCHEDULE.items():
-        queue.schedule(name, expression)(_at_times(work, name, action))
+    for name, (expression, action) in SCHEDULES.items():
+        queue.schedule(name, expression)(_schedule_entrypoint(worker, name, action))
 
 
-def _taking(
-    work: Work, name: Task, function: Callable[[Work, Mapping[str, Any]], Awaitable[None]]
+def _task_entrypoint(
+    worker: WorkerContext, task: Task, handler: Callable[[WorkerContext, Mapping[str, Any]], Awaitable[None]]
 ) -> Callable[[Job], Awaitable[None]]:
     async def take(job: Job) -> None:
         while True:
             try:
-                return await function(work, orjson.loads(job.payload or b"{}"))
+                return await handler(worker, orjson.loads(job.payload or b"{}"))
             except Unavailable as error:
                 # Not the task's fault, and nothing could be said of it to the queue either.
-                if work.stopping.is_set():
+                if worker.stopping.is_set():
                     raise
-                log.warning("task waits for the database", task=name.value, queue_id=job.id, **described(error))
+                log.warning("task waits for the database", task=task.value, queue_id=job.id, **describe_error(error))
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(work.stopping.wait(), RECONNECT)
+                    await asyncio.wait_for(worker.stopping.wait(), RECONNECT_DELAY_SECONDS)
 
     return take
 
 
-def _at_times(
-    work: Work, name: str, action: Callable[[Work], Awaitable[None]]
+def _schedule_entrypoint(
+    worker: WorkerContext, name: str, action: Callable[[WorkerContext], Awaitable[None]]
 ) -> Callable[[Schedule], Awaitable[None]]:
     async def act(_schedule: Schedule) -> None:
         try:
-            await action(work)
+            await action(worker)
         except Exception as error:  # noqa: BLE001 - the next time may go better
-            log.error("schedule failed", schedule=name, **described(error))  # noqa: TRY400
+            log.error("schedule failed", schedule=name, **describe_error(error))  # noqa: TRY400
 
     return act
 
@@ -183,7 +183,7 @@ class TaskFailed(Exception):
 
 
 @dataclasses.dataclass
-class _Executor(EntrypointExecutor):
+class _RetryingExecutor(EntrypointExecutor):
     """Runs a task that fails again, and says nothing of an error but its kind and place."""
 
     task: str = ""
@@ -193,21 +193,21 @@ class _Executor(EntrypointExecutor):
         try:
             await self.parameters.func(job)  # type: ignore[call-arg]
         except Exception as error:  # noqa: BLE001 - told and raised again without what it quotes
-            what = described(error)
-            held = job.attempts >= AGAIN
+            what = describe_error(error)
+            held = job.attempts >= MAX_TASK_RETRIES
             log.error("task failed", task=self.task, queue_id=job.id, attempt=job.attempts + 1, held=held, **what)  # noqa: TRY400
             if held:
                 raise TaskFailed(what["error"]) from None
-            raise RetryRequested(delay=PAUSE * 2**job.attempts, reason=what["error"]) from None
+            raise RetryRequested(delay=FIRST_RETRY_DELAY * 2**job.attempts, reason=what["error"]) from None
 
 
-async def _pass_on(stopping: asyncio.Event, shutdown: asyncio.Event) -> None:
+async def _forward_event(stopping: asyncio.Event, shutdown: asyncio.Event) -> None:
     await stopping.wait()
     shutdown.set()
 
 
 @contextlib.contextmanager
-def _until_told(stop: asyncio.Event | None) -> Any:
+def _stop_event(stop: asyncio.Event | None) -> Any:
     """The event that ends the worker: the caller's, or one that signals set."""
     if stop is not None:
         yield stop

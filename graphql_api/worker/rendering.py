@@ -7,10 +7,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from sqlalchemy import select, tuple_
 
 from graphql_api import models
-from graphql_api.content.placeholders import Values
+from graphql_api.content.placeholders import Personalisation
 from graphql_api.domain import sends
 from graphql_api.enums import Channel, KeyType
-from graphql_api.gateways import Outgoing
+from graphql_api.gateways import OutgoingMessage
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -23,30 +23,30 @@ if TYPE_CHECKING:
     from graphql_api.content import messages
 
 
-class Rendered(NamedTuple):
+class RenderedMessage(NamedTuple):
     """A message ready to go, and the units that an attempt to send it costs."""
 
-    outgoing: Outgoing
+    outgoing: OutgoingMessage
     billable_units: int
 
 
-class _Origin(NamedTuple):
+class _TemplateSource(NamedTuple):
     service: models.Service
     template: models.TemplateHistory
-    content: messages.Template
+    content: messages.CompiledTemplate
 
 
 class Renderer:
     """Renders messages of a few services and templates, which are read and cut once."""
 
-    def __init__(self, signer: Signer, origins: dict[tuple[UUID, UUID, int], _Origin]) -> None:
+    def __init__(self, signer: Signer, sources: dict[tuple[UUID, UUID, int], _TemplateSource]) -> None:
         self._signer = signer
-        self._origins = origins
+        self._sources = sources
 
     @classmethod
-    async def load(cls, tx: AsyncSession, signer: Signer, claimed: Iterable[Row[Any]]) -> Renderer:
+    async def load(cls, tx: AsyncSession, signer: Signer, rows: Iterable[Row[Any]]) -> Renderer:
         """Read what these messages (columns of `notifications`) are made of, in two statements."""
-        wanted = {(row.service_id, row.template_id, row.template_version) for row in claimed}
+        wanted = {(row.service_id, row.template_id, row.template_version) for row in rows}
         if not wanted:
             return cls(signer, {})
         service_ids = {service_id for service_id, _, _ in wanted}
@@ -63,27 +63,29 @@ class Renderer:
         origins = {}
         for service_id, template_id, version in wanted:
             service, template = services[service_id], templates[template_id, version]
-            content = sends.content_of(service, template)
-            origins[service_id, template_id, version] = _Origin(service, template, content)
+            content = sends.parse_content(service, template)
+            origins[service_id, template_id, version] = _TemplateSource(service, template, content)
         return cls(signer, origins)
 
-    def render(self, row: Row[Any]) -> Rendered:
+    def render(self, row: Row[Any]) -> RenderedMessage:
         """Make one message."""
-        service, template, content = self._origins[row.service_id, row.template_id, row.template_version]
+        service, template, content = self._sources[row.service_id, row.template_id, row.template_version]
         personalisation = self._signer.unsign(row.personalisation) if row.personalisation else {}
         test = row.key_type == KeyType.TEST.value
         if row.notification_type == Channel.SMS:
-            text, count = content.text_message(Values(personalisation).by_key)
-            outgoing = Outgoing(row.id, Channel.SMS, row.normalised_to, text, sender=row.reply_to_text, test=test)
-            return Rendered(outgoing, count.fragment_count)
+            text, count = content.render_sms(Personalisation(personalisation).by_key)
+            outgoing = OutgoingMessage(
+                row.id, Channel.SMS, row.normalised_to, text, sender=row.reply_to_text, test=test
+            )
+            return RenderedMessage(outgoing, count.fragment_count)
         if row.notification_type == Channel.LETTER:
             letter = content.render(personalisation)
-            outgoing = Outgoing(row.id, Channel.LETTER, row.to, letter.text, subject=letter.subject, test=test)
+            outgoing = OutgoingMessage(row.id, Channel.LETTER, row.to, letter.text, subject=letter.subject, test=test)
             # Nobody prints the letter of a test key.
-            return Rendered(outgoing, 0 if test else 1)
+            return RenderedMessage(outgoing, 0 if test else 1)
         in_body = row.unsubscribe_link if template.has_unsubscribe_link else None
         email = content.render(personalisation, unsubscribe_url=in_body)
-        outgoing = Outgoing(
+        outgoing = OutgoingMessage(
             row.id,
             Channel.EMAIL,
             row.normalised_to,
@@ -96,4 +98,4 @@ class Renderer:
             unsubscribe_url=row.unsubscribe_link,
             test=test,
         )
-        return Rendered(outgoing, 0)
+        return RenderedMessage(outgoing, 0)

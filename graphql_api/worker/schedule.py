@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import structlog
 
 from graphql_api.domain import api_keys, deliveries, facts, idempotency, job_runs, retention, search_entries, uploads
-from graphql_api.tasks import forget_runs, run_held
+from graphql_api.tasks import delete_old_log, requeue_held
 from graphql_api.worker import health
 
 if TYPE_CHECKING:
@@ -16,50 +16,50 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.worker.context import Work
+    from graphql_api.worker.context import WorkerContext
 
 log = structlog.get_logger(__name__)
 
 
-async def start_due_jobs(work: Work) -> None:
+async def start_due_jobs(worker: WorkerContext) -> None:
     """Start scheduled jobs whose time has come."""
-    async with work.database.transaction() as tx:
-        started = await job_runs.start_due(tx, work.actor)
+    async with worker.database.transaction() as tx:
+        started = await job_runs.start_due_jobs(tx, worker.actor)
     if started:
         log.info("scheduled jobs started", count=len(started))
 
 
-async def see_to_jobs(work: Work) -> None:
+async def complete_and_resume_jobs(worker: WorkerContext) -> None:
     """Mark jobs complete, and resume those that have stopped part-way."""
-    async with work.database.transaction() as tx:
-        await job_runs.complete(tx, work.actor)
-        stuck = await job_runs.restart_stuck(tx, work.actor)
+    async with worker.database.transaction() as tx:
+        await job_runs.mark_complete(tx, worker.actor)
+        stuck = await job_runs.restart_stuck_jobs(tx, worker.actor)
     if stuck.unfinished or stuck.missing_rows:
         log.warning("jobs resumed", unfinished=len(stuck.unfinished), missing_rows=len(stuck.missing_rows))
 
 
-async def revoke_expired_keys(work: Work) -> None:
+async def revoke_expired_keys(worker: WorkerContext) -> None:
     """Revoke keys that have come to their end, on a database that Notify reads too."""
-    async with work.database.transaction() as tx:
-        count = await api_keys.revoke_expired(tx, work.actor)
+    async with worker.database.transaction() as tx:
+        count = await api_keys.revoke_expired(tx, worker.actor)
     if count:
         log.info("expired keys revoked", count=count)
 
 
-async def queue_overdue_messages(work: Work) -> None:
+async def requeue_overdue_messages(worker: WorkerContext) -> None:
     """Queue messages again that nobody took."""
-    async with work.database.transaction() as tx:
-        count = await deliveries.queue_overdue(tx, work.actor, pace=work.pace)
+    async with worker.database.transaction() as tx:
+        count = await deliveries.requeue_overdue(tx, worker.actor, policy=worker.delivery_policy)
     if count:
         log.warning("overdue messages queued", count=count)
 
 
-async def give_up_on_silent_messages(work: Work) -> None:
+async def fail_messages_without_receipt(worker: WorkerContext) -> None:
     """Let messages fail of which nothing has been heard for days."""
     total = 0
-    while not work.stopping.is_set():
-        async with work.database.transaction() as tx:
-            count = await deliveries.give_up_on_silent(tx, work.actor, pace=work.pace)
+    while not worker.stopping.is_set():
+        async with worker.database.transaction() as tx:
+            count = await deliveries.fail_without_receipt(tx, worker.actor, policy=worker.delivery_policy)
         total += count
         if not count:
             break
@@ -67,121 +67,130 @@ async def give_up_on_silent_messages(work: Work) -> None:
         log.info("silent messages failed", count=total)
 
 
-async def count_statuses(work: Work) -> None:
+async def count_statuses(worker: WorkerContext) -> None:
     """Count what became of messages, day by day."""
-    async with work.patiently() as tx:
-        found = await facts.due_statuses(tx, work.actor)
-    await _count(work, found, facts.count_statuses, "statuses counted")
+    async with worker.long_transaction() as tx:
+        found = await facts.find_due_status_days(tx, worker.actor)
+    await _count_days(worker, found, facts.count_statuses, "statuses counted")
 
 
-async def count_bills(work: Work) -> None:
+async def count_billing(worker: WorkerContext) -> None:
     """Count what messages come to, day by day."""
-    async with work.patiently() as tx:
-        found = await facts.due_bills(tx, work.actor)
-    await _count(work, found, facts.count_bills, "bills counted")
+    async with worker.long_transaction() as tx:
+        found = await facts.find_due_billing_days(tx, worker.actor)
+    await _count_days(worker, found, facts.count_billing, "bills counted")
 
 
-async def _count(
-    work: Work, found: list[facts.Due], count: Callable[[AsyncSession, Actor, facts.Due], Awaitable[None]], what: str
+async def _count_days(
+    worker: WorkerContext,
+    due_days: list[facts.DueDay],
+    count: Callable[[AsyncSession, Actor, facts.DueDay], Awaitable[None]],
+    event: str,
 ) -> None:
     days = 0
-    for due in found:
-        if work.stopping.is_set():
+    for due in due_days:
+        if worker.stopping.is_set():
             break
-        async with work.patiently() as tx:
-            await count(tx, work.actor, due)
+        async with worker.long_transaction() as tx:
+            await count(tx, worker.actor, due)
         days += 1
-    log.info(what, days=days, missed=len(found) - days)
+    log.info(event, days=days, missed=len(due_days) - days)
 
 
-async def move_past_retention(work: Work) -> None:
+async def move_expired_messages(worker: WorkerContext) -> None:
     """Move messages to the history that have been kept for long enough."""
-    async with work.patiently() as tx:
-        found = await retention.due(tx, work.actor)
+    async with worker.long_transaction() as tx:
+        found = await retention.find_expired(tx, worker.actor)
     total = 0
     for past in found:
         count = -1
-        while count and not work.stopping.is_set():
-            async with work.patiently() as tx:
-                count = await retention.move(tx, work.actor, past)
+        while count and not worker.stopping.is_set():
+            async with worker.long_transaction() as tx:
+                count = await retention.move_to_history(tx, worker.actor, past)
             total += count
     if total:
         log.info("messages past retention", count=total)
 
 
-async def archive_old_jobs(work: Work) -> None:
+async def archive_expired_jobs(worker: WorkerContext) -> None:
     """Delete the lists of jobs whose messages have been kept for long enough, and say so of the jobs."""
     found = None
-    while found != [] and not work.stopping.is_set():
-        async with work.patiently() as tx:
-            found = await retention.old_jobs(tx, work.actor)
+    while found != [] and not worker.stopping.is_set():
+        async with worker.long_transaction() as tx:
+            found = await retention.find_expired_jobs(tx, worker.actor)
         for job in found:
-            await work.store.delete(job_runs.list_path(*job))
+            await worker.store.delete(job_runs.list_path(*job))
         # A job whose list is gone already is found again, until it is marked.
-        async with work.patiently() as tx:
-            await retention.archive(tx, work.actor, found)
+        async with worker.long_transaction() as tx:
+            await retention.archive_jobs(tx, worker.actor, found)
         if found:
             log.info("jobs past retention", count=len(found))
 
 
-async def forget_idempotency_keys(work: Work) -> None:
+async def delete_expired_idempotency_keys(worker: WorkerContext) -> None:
     """Delete the keys of requests that are too old to be repeated."""
-    async with work.database.transaction() as tx:
-        await idempotency.forget(tx)
+    async with worker.database.transaction() as tx:
+        await idempotency.delete_expired(tx)
 
 
-async def forget_uploads(work: Work) -> None:
+async def delete_expired_uploads(worker: WorkerContext) -> None:
     """Delete the uploads that have expired, then their files: one that is left over has no row, and no reader."""
     paths = [""]
-    while paths and not work.stopping.is_set():
-        async with work.database.transaction() as tx:
-            paths = await uploads.forget(tx)
+    while paths and not worker.stopping.is_set():
+        async with worker.database.transaction() as tx:
+            paths = await uploads.delete_expired(tx)
         for path in paths:
-            await work.store.delete(path)
+            await worker.store.delete(path)
 
 
-async def run_held_tasks(work: Work) -> None:
+async def retry_held_tasks(worker: WorkerContext) -> None:
     """Give tasks another chance that had failed."""
-    async with work.database.transaction() as tx:
-        count = await run_held(tx)
+    async with worker.database.transaction() as tx:
+        count = await requeue_held(tx)
     if count:
         log.warning("held tasks queued", count=count)
 
 
-async def forget_old_runs(work: Work) -> None:
+async def delete_old_task_logs(worker: WorkerContext) -> None:
     """Delete the log of the queue's old tasks."""
-    while not work.stopping.is_set():
-        async with work.database.transaction() as tx:
-            if not await forget_runs(tx):
+    while not worker.stopping.is_set():
+        async with worker.database.transaction() as tx:
+            if not await delete_old_log(tx):
                 break
 
 
-async def refresh_search(work: Work) -> None:
+async def refresh_search(worker: WorkerContext) -> None:
     """Let search find what has been added and renamed."""
-    async with work.database.transaction() as tx:
+    async with worker.database.transaction() as tx:
         await search_entries.refresh(tx)
 
 
-SCHEDULE: dict[str, tuple[str, Callable[[Work], Awaitable[None]]]] = {
+SCHEDULES: dict[str, tuple[str, Callable[[WorkerContext], Awaitable[None]]]] = {
     "start due jobs": ("* * * * *", start_due_jobs),
-    "see to jobs": ("* * * * *", see_to_jobs),
+    "see to jobs": ("* * * * *", complete_and_resume_jobs),
     "revoke expired keys": ("* * * * *", revoke_expired_keys),
-    "queue overdue messages": ("*/15 * * * *", queue_overdue_messages),
-    "give up on silent messages": ("5 0 * * *", give_up_on_silent_messages),
+    "queue overdue messages": ("*/15 * * * *", requeue_overdue_messages),
+    "give up on silent messages": ("5 0 * * *", fail_messages_without_receipt),
     # Later than Notify counts them: beside it there is nothing left to do.
-    "count bills": ("45 1 * * *", count_bills),
+    "count bills": ("45 1 * * *", count_billing),
     "count statuses": ("0 2 * * *", count_statuses),
-    "move past retention": ("0 3 * * *", move_past_retention),
-    "archive old jobs": ("30 3 * * *", archive_old_jobs),
-    "forget idempotency keys": ("20 * * * *", forget_idempotency_keys),
-    "forget uploads": ("25 * * * *", forget_uploads),
+    "move past retention": ("0 3 * * *", move_expired_messages),
+    "archive old jobs": ("30 3 * * *", archive_expired_jobs),
+    "forget idempotency keys": ("20 * * * *", delete_expired_idempotency_keys),
+    "forget uploads": ("25 * * * *", delete_expired_uploads),
     "refresh search": ("*/5 * * * *", refresh_search),
     "take health snapshot": ("* * * * *", health.take_snapshot),
     "count rows": ("50 4 * * *", health.count_rows),
-    "run held tasks": ("*/10 * * * *", run_held_tasks),
-    "forget old runs": ("40 3 * * *", forget_old_runs),
+    "run held tasks": ("*/10 * * * *", retry_held_tasks),
+    "forget old runs": ("40 3 * * *", delete_old_task_logs),
 }
 """What runs when (UTC), in one worker at a time."""
 
-NIGHTLY = ("give up on silent messages", "count bills", "count statuses", "move past retention", "archive old jobs")
+NIGHTLY_SCHEDULES = (
+    "give up on silent messages",
+    "count bills",
+    "count statuses",
+    "move past retention",
+    "archive old jobs",
+)
 """What is done once a night, in this order."""

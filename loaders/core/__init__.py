@@ -9,19 +9,19 @@ Five words declare every read of a noun (`loaders/<noun>.py`); none of them know
     batch(function)                   SQL that is none of these: keys in, a mapping out
 """
 
-from loaders.core.declarations import Batch, Many, One, Page, Row, batch, many, one, page, pages, row
-from loaders.core.filters import Also, AnyOf, Contains, Equals, Filter, Shown, Switch, Within
-from loaders.core.orders import Order, by, last_if_null, newest
-from loaders.core.paging import Arguments, Slice, read_cursor
+from loaders.core.declarations import Batch, Many, One, Page, Row, batch, many, one, page, row, table_page
+from loaders.core.filters import AlsoTable, AnyOf, Contains, CustomFilter, Equals, Filter, Switch, Within
+from loaders.core.orders import Order, newest, nulls_last, ordered_by
+from loaders.core.paging import PageArguments, PageResult, decode_cursor
 from loaders.core.request import Loaders
-from loaders.core.statements import readable
+from loaders.core.statements import readable_columns
 
 __all__ = [
-    "Also",
+    "AlsoTable",
     "AnyOf",
-    "Arguments",
     "Batch",
     "Contains",
+    "CustomFilter",
     "Equals",
     "Filter",
     "Loaders",
@@ -29,20 +29,20 @@ __all__ = [
     "One",
     "Order",
     "Page",
+    "PageArguments",
+    "PageResult",
     "Row",
-    "Shown",
-    "Slice",
     "Switch",
     "Within",
     "batch",
-    "by",
-    "last_if_null",
+    "decode_cursor",
     "many",
     "newest",
+    "nulls_last",
     "one",
+    "ordered_by",
     "page",
-    "pages",
-    "read_cursor",
-    "readable",
+    "readable_columns",
     "row",
+    "table_page",
 ]

@@ -31,7 +31,7 @@ class Row:
     model: type[base.Model]
     key: tuple[Any, ...]
     archive: type[base.Model] | None = None
-    implied: bool = False
+    inherits_visibility: bool = False
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -43,7 +43,7 @@ class One:
 
     local: tuple[str, ...]
     row: Row
-    fixed: tuple[Any, ...] = ()
+    key_suffix: tuple[Any, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -51,7 +51,7 @@ class Many:
     """A short, bounded list of `model` for each parent: rows whose `key` equals the parent's `local`."""
 
     model: type[base.Model]
-    key: Any
+    foreign_key: Any
     local: str
     order: Order
     where: ColumnElement[bool] | None = None
@@ -65,7 +65,7 @@ class Page:
     """
 
     model: type[base.Model]
-    key: Any | None
+    foreign_key: Any | None
     local: str | None
     order: Order
     orders: Mapping[str, Order] = field(default_factory=dict)
@@ -85,26 +85,29 @@ class Batch:
     With `bulk` it may be a moment old.
     """
 
-    read: Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
+    load: Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
     key: Callable[[Any], Hashable]
-    missing: Callable[[], Any]
+    default_factory: Callable[[], Any]
     bulk: bool = False
 
 
-def row(*key: Any, archive: type[base.Model] | None = None, implied: bool = False) -> Row:
+def row(*key: Any, archive: type[base.Model] | None = None, inherits_visibility: bool = False) -> Row:
     """One row by a unique key: `row(Template.id)`. The same declaration each time it is asked for."""
-    return _row(key, archive, implied)
+    return _cached_row(key, archive, inherits_visibility)
 
 
-def one(relationship: Any, *, archive: type[base.Model] | None = None, implied: bool = False) -> One:
+def one(relationship: Any, *, archive: type[base.Model] | None = None, inherits_visibility: bool = False) -> One:
     """The far side of a foreign key: `one(Template.service)`."""
-    pairs = _pairs(relationship)
-    return One(tuple(near for near, _ in pairs), row(*(far for _, far in pairs), archive=archive, implied=implied))
+    pairs = _local_remote_pairs(relationship)
+    return One(
+        tuple(near for near, _ in pairs),
+        row(*(far for _, far in pairs), archive=archive, inherits_visibility=inherits_visibility),
+    )
 
 
 def many(relationship: Any, order: Order, *, where: ColumnElement[bool] | None = None) -> Many:
     """A short, bounded list per parent, whole: `many(Service.features, by(ServiceFeature.permission))`."""
-    ((local, key),) = _pairs(relationship)
+    ((local, key),) = _local_remote_pairs(relationship)
     return Many(key.parent.class_, key, local, order, where)
 
 
@@ -118,11 +121,11 @@ def page(
     bulk: bool | frozenset[str] = False,
 ) -> Page:
     """A keyset page per parent: `page(Service.templates, by(Template.name, Template.id))`."""
-    ((local, key),) = _pairs(relationship)
+    ((local, key),) = _local_remote_pairs(relationship)
     return Page(key.parent.class_, key, local, order, orders or {}, filters or {}, where, bulk)
 
 
-def pages(
+def table_page(
     model: type[base.Model],
     order: Order,
     *,
@@ -135,24 +138,24 @@ def pages(
     return Page(model, None, None, order, orders or {}, filters or {}, where, bulk)
 
 
-def _itself(parent: Any) -> Hashable:
+def _identity(parent: Any) -> Hashable:
     key: Hashable = parent
     return key
 
 
 def batch(
-    key: Callable[[Any], Hashable] = _itself, *, missing: Callable[[], Any] = lambda: None, bulk: bool = False
+    key: Callable[[Any], Hashable] = _identity, *, default_factory: Callable[[], Any] = lambda: None, bulk: bool = False
 ) -> Callable[[Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]], Batch]:
     """Declare an async function as a batch; `key` takes a parent row to its key, which it is itself otherwise."""
-    return lambda read: Batch(read, key, missing, bulk)
+    return lambda read: Batch(read, key, default_factory, bulk)
 
 
 @cache
-def _row(key: tuple[Any, ...], archive: type[base.Model] | None, implied: bool) -> Row:
-    return Row(key[0].parent.class_, key, archive, implied)
+def _cached_row(key: tuple[Any, ...], archive: type[base.Model] | None, inherits_visibility: bool) -> Row:
+    return Row(key[0].parent.class_, key, archive, inherits_visibility)
 
 
-def _pairs(relationship: Any) -> list[tuple[str, Any]]:
+def _local_remote_pairs(relationship: Any) -> list[tuple[str, Any]]:
     """Near attribute names and far attributes of a relationship, in the order of its key."""
     configure_mappers()
     prop = relationship.property

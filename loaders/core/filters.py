@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
     from graphql_api.models import base
 
-Values = dict[str, Any]
+BindValues = dict[str, Any]
 
 
 class Filter(Protocol):
@@ -38,7 +38,7 @@ class Filter(Protocol):
         """The predicate for values of this shape."""
         ...
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """What to bind."""
         ...
 
@@ -51,7 +51,7 @@ class Equals:
 
     def shape(self, value: Any) -> Hashable:
         """One text for every value, another for a value that can match nothing."""
-        return None if value is None else "equals" if self._read(value) is not None else "nothing"
+        return None if value is None else "equals" if self._convert(value) is not None else "nothing"
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
         """`column = $name`."""
@@ -60,11 +60,11 @@ class Equals:
         result: ColumnElement[bool] = self.column == bindparam(name, type_=self.column.type)
         return result
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """The value itself."""
-        return {name: self._read(value)}
+        return {name: self._convert(value)}
 
-    def _read(self, value: Any) -> Any:
+    def _convert(self, value: Any) -> Any:
         if self.column.type.python_type is not UUID or isinstance(value, UUID):
             return value
         return uuid_or_none(value)
@@ -75,7 +75,7 @@ class AnyOf:
     """The column is one of the values; `stored` translates each word into the stored values it stands for."""
 
     column: Any
-    stored: Mapping[str, Sequence[str]] | None = None
+    stored_values: Mapping[str, Sequence[str]] | None = None
 
     def shape(self, value: Any) -> Hashable:
         """One text, however many values."""
@@ -87,9 +87,9 @@ class AnyOf:
         result: ColumnElement[bool] = self.column == any_(bindparam(name, type_=ARRAY(self.column.type)))
         return result
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """The values as they are stored."""
-        stored = self.stored
+        stored = self.stored_values
         if stored is None:
             return {name: [str(word) for word in value]}
         return {name: [one for word in value for one in stored[word]]}
@@ -100,7 +100,7 @@ class Contains:
     """The text contains the value, whatever its case; LIKE's wildcards stand for themselves."""
 
     column: Any
-    minimum: int = 1
+    min_characters: int = 1
 
     def shape(self, value: Any) -> Hashable:
         """One text for every value."""
@@ -112,11 +112,11 @@ class Contains:
         result: ColumnElement[bool] = self.column.ilike(bindparam(name), escape="\\")
         return result
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """The value between two wildcards."""
-        if len(value) < self.minimum:
-            raise BadRequest(f"Give {self.minimum} characters or more to look for.")
-        return {name: like(value)}
+        if len(value) < self.min_characters:
+            raise BadRequest(f"Give {self.min_characters} characters or more to look for.")
+        return {name: like_pattern(value)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,7 +136,7 @@ class Within:
         ends += [self.column < bindparam(f"{name}_to", type_=self.column.type)] if end else []
         return and_(True, *ends)
 
-    def values(self, name: str, value: Mapping[str, datetime | None]) -> Values:
+    def values(self, name: str, value: Mapping[str, datetime | None]) -> BindValues:
         """Both ends."""
         return {f"{name}_from": value["from"], f"{name}_to": value["to"]}
 
@@ -145,27 +145,27 @@ class Within:
 class Switch:
     """A yes or no that chooses between two predicates; either may be absent."""
 
-    yes: Any = None
-    no: Any = None
+    if_true: Any = None
+    if_false: Any = None
 
     def shape(self, value: Any) -> Hashable:
         """The answer itself, where a predicate belongs to it."""
-        return value if value is not None and (self.yes if value else self.no) is not None else None
+        return value if value is not None and (self.if_true if value else self.if_false) is not None else None
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
         """The predicate chosen."""
         del name
-        chosen: ColumnElement[bool] = self.yes if shape else self.no
+        chosen: ColumnElement[bool] = self.if_true if shape else self.if_false
         return chosen
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """Nothing to bind."""
         del name, value
         return {}
 
 
 @dataclass(frozen=True, slots=True)
-class Also:
+class AlsoTable:
     """A yes reads the rows of a second table too, as if they lay in the page's own: see `statements`."""
 
     model: type[base.Model]
@@ -179,18 +179,18 @@ class Also:
         del name, shape
         return true()
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """Nothing to bind."""
         del name, value
         return {}
 
 
 @dataclass(frozen=True, slots=True)
-class Shown:
+class CustomFilter:
     """Any predicate over the value: `where` makes it from a bind parameter's name, `read` makes what is bound."""
 
     predicate: Callable[[str], ColumnElement[bool]]
-    read: Callable[[Any], Values | Any] = lambda value: value
+    convert: Callable[[Any], BindValues | Any] = lambda value: value
 
     def shape(self, value: Any) -> Hashable:
         """One text for every value."""
@@ -201,13 +201,13 @@ class Shown:
         del shape
         return self.predicate(name)
 
-    def values(self, name: str, value: Any) -> Values:
+    def values(self, name: str, value: Any) -> BindValues:
         """What `read` makes of the value; a mapping binds names beginning with the argument's."""
-        read = self.read(value)
+        read = self.convert(value)
         return {f"{name}_{key}": one for key, one in read.items()} if isinstance(read, dict) else {name: read}
 
 
-def like(value: str) -> str:
+def like_pattern(value: str) -> str:
     """A LIKE pattern for "contains", in which the value's own wildcards stand for themselves."""
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"

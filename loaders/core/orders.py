@@ -21,21 +21,21 @@ class Order:
     """Sort keys, the last of them unique; `keys(descending)` lets a key depend on the direction."""
 
     name: str
-    keys: Callable[[bool], tuple[Any, ...]]
+    sort_keys: Callable[[bool], tuple[Any, ...]]
     descending: bool = False
 
-    def towards(self, descending: bool) -> Order:
+    def in_direction(self, descending: bool) -> Order:
         """The same keys in the direction asked for."""
-        return self if descending == self.descending else Order(self.name, self.keys, descending)
+        return self if descending == self.descending else Order(self.name, self.sort_keys, descending)
 
 
 @cache
-def kinds(order: Order) -> tuple[type, ...]:
+def sort_key_types(order: Order) -> tuple[type, ...]:
     """The Python types of its sort keys; SQLAlchemy takes long to tell, so it is asked once."""
-    return tuple(key.type.python_type for key in order.keys(order.descending))
+    return tuple(key.type.python_type for key in order.sort_keys(order.descending))
 
 
-def by(*columns: Any, descending: bool = False, name: str | None = None) -> Order:
+def ordered_by(*columns: Any, descending: bool = False, name: str | None = None) -> Order:
     """An order over plain columns; the last one is unique."""
     return Order(name or ",".join(column.key for column in columns), lambda _: columns, descending)
 
@@ -43,10 +43,10 @@ def by(*columns: Any, descending: bool = False, name: str | None = None) -> Orde
 def newest(model: type[base.Model]) -> Order:
     """Latest first."""
     attributes: Any = model
-    return by(attributes.created_at, attributes.id, descending=True)
+    return ordered_by(attributes.created_at, attributes.id, descending=True)
 
 
-def last_if_null(column: Any, unique: Any) -> Order:
+def nulls_last(column: Any, unique: Any) -> Order:
     """An order over an instant that may be null; rows without one come last, whichever the direction."""
 
     def keys(descending: bool) -> tuple[ColumnElement[Any], Any]:
@@ -56,7 +56,7 @@ def last_if_null(column: Any, unique: Any) -> Order:
     return Order(column.key, keys)
 
 
-def preferring(flag: Any, *columns: Any) -> Order:
+def true_first(flag: Any, *columns: Any) -> Order:
     """Rows whose flag is true before the others, then by the columns, the last of which is unique."""
     return Order(
         f"{flag.key}," + ",".join(column.key for column in columns), lambda _: (case((flag, 0), else_=1), *columns)

@@ -12,7 +12,7 @@ from uuid import UUID
 import orjson
 
 from graphql_api.errors import BadRequest
-from loaders.core.orders import kinds
+from loaders.core.orders import sort_key_types
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,14 +20,14 @@ if TYPE_CHECKING:
     from loaders.core.declarations import Page
     from loaders.core.orders import Order
 
-DEFAULT_SIZE = 50
-LARGEST_SIZE = 100
-LONGEST_CURSOR = 2_000
-SMALLEST, LARGEST = -(2**31), 2**31 - 1
+DEFAULT_PAGE_SIZE = 50
+MAX_PAGE_SIZE = 100
+MAX_CURSOR_CHARACTERS = 2_000
+MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
 
 
 @dataclass(frozen=True, slots=True)
-class Arguments:
+class PageArguments:
     """What one connection field was asked for.
 
     `filters` holds the conditions that were given, `cursor` the sort keys of the place to go on from.
@@ -40,7 +40,7 @@ class Arguments:
     filters: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
-    def read(
+    def parse(
         cls,
         order: Order,
         filters: Mapping[str, Any],
@@ -49,7 +49,7 @@ class Arguments:
         after: str | None = None,
         last: int | None = None,
         before: str | None = None,
-    ) -> Arguments:
+    ) -> PageArguments:
         """Arguments of a connection as Relay names them; `BadRequest` when they make no sense."""
         if first is not None and last is not None:
             raise BadRequest("Give `first` or `last`, not both.")
@@ -58,15 +58,15 @@ class Arguments:
         backwards = last is not None or (before is not None and first is None)
         if (backwards and after is not None) or (not backwards and before is not None):
             raise BadRequest("`first` goes with `after`, `last` with `before`.")
-        size = last if last is not None else first if first is not None else DEFAULT_SIZE
-        if not 0 <= size <= LARGEST_SIZE:
-            raise BadRequest(f"`first` and `last` take 0 to {LARGEST_SIZE}.")
+        size = last if last is not None else first if first is not None else DEFAULT_PAGE_SIZE
+        if not 0 <= size <= MAX_PAGE_SIZE:
+            raise BadRequest(f"`first` and `last` take 0 to {MAX_PAGE_SIZE}.")
         text = before if backwards else after
-        cursor = None if text is None else read_cursor(text, order)
+        cursor = None if text is None else decode_cursor(text, order)
         return cls(order, size, backwards, cursor, filters)
 
     @property
-    def group(self) -> Hashable:
+    def batch_key(self) -> Hashable:
         """What the pages of one statement share: everything but the parent and the place."""
         return (
             self.order.name,
@@ -79,54 +79,54 @@ class Arguments:
 
 
 @dataclass(frozen=True, slots=True)
-class Slice:
+class PageResult:
     """A page that was read: its rows in the caller's order, and whether there are more in the direction of travel."""
 
     page: Page
-    key: Hashable
-    arguments: Arguments
+    parent_key: Hashable
+    arguments: PageArguments
     rows: Sequence[Any]
-    more: bool
+    has_more: bool
 
     def cursor(self, row: Any) -> str:
         """The opaque place of one of the rows."""
-        values = [getattr(row, f"sort_{index}") for index in range(len(self.arguments.order.keys(False)))]
-        return write_cursor(values, self.arguments.order)
+        values = [getattr(row, f"sort_{index}") for index in range(len(self.arguments.order.sort_keys(False)))]
+        return encode_cursor(values, self.arguments.order)
 
 
-def write_cursor(values: Sequence[Any], order: Order) -> str:
+def encode_cursor(values: Sequence[Any], order: Order) -> str:
     """Sort keys as opaque text."""
     plain = [value.isoformat() if isinstance(value, datetime) else value for value in values]
     return base64.urlsafe_b64encode(orjson.dumps([order.name, *plain], default=str)).rstrip(b"=").decode()
 
 
-def read_cursor(text: str, order: Order) -> tuple[Any, ...]:
+def decode_cursor(text: str, order: Order) -> tuple[Any, ...]:
     """Sort keys of an opaque text; `BadRequest` for one that this order did not make."""
     try:
-        if len(text) > LONGEST_CURSOR:
+        if len(text) > MAX_CURSOR_CHARACTERS:
             raise ValueError  # noqa: TRY301 - every fault of a cursor ends in the same refusal
         padded = text + "=" * (-len(text) % 4)
         name, *plain = orjson.loads(base64.b64decode(padded, altchars=b"-_", validate=True))
         if name != order.name:
             raise ValueError  # noqa: TRY301
-        return tuple(_read(value, kind) for value, kind in zip(plain, kinds(order), strict=True))
+        return tuple(_parse_sort_value(value, kind) for value, kind in zip(plain, sort_key_types(order), strict=True))
     except (ValueError, TypeError, AttributeError) as fault:
         raise BadRequest(
             "The cursor is none of this list's: pass `startCursor` or `endCursor` on unchanged."
         ) from fault
 
 
-def _read(value: Any, kind: type) -> Any:
-    if kind is datetime:
+def _parse_sort_value(value: Any, type_: type) -> Any:
+    if type_ is datetime:
         moment = datetime.fromisoformat(value)
         if moment.tzinfo is not None:
             raise ValueError
         return moment
-    if kind is UUID:
+    if type_ is UUID:
         return UUID(value)
-    if type(value) is not kind:
+    if type(value) is not type_:
         raise ValueError
-    if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and not SMALLEST <= value <= LARGEST):
+    if (isinstance(value, str) and "\0" in value) or (isinstance(value, int) and not MIN_INT32 <= value <= MAX_INT32):
         raise ValueError
     return value
 

@@ -11,7 +11,7 @@ from aiodataloader import DataLoader
 
 from graphql_api.auth import visibility
 from loaders.core import statements
-from loaders.core.paging import Arguments, Slice, freeze
+from loaders.core.paging import PageArguments, PageResult, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-AT_ONCE = 4
+MAX_CONNECTIONS_PER_REQUEST = 4
 """Connections that one request may hold at a time: below the pool's size, so that a wide query cannot drain it."""
 
 
@@ -39,11 +39,11 @@ class Loaders:
         self.database = database
         self.actor = actor
         self.bulk = bulk
-        self.scope = visibility.scope(actor)
-        self._seen_by: dict[str, Any] | None = None
-        self._gate = asyncio.Semaphore(AT_ONCE)
+        self.scope = visibility.visibility_scope(actor)
+        self._actor_values: dict[str, Any] | None = None
+        self._connection_limit = asyncio.Semaphore(MAX_CONNECTIONS_PER_REQUEST)
         self._loaders: dict[Hashable, DataLoader[Any, Any]] = {}
-        self._reading: set[asyncio.Task[Any] | None] = set()
+        self._read_tasks: set[asyncio.Task[Any] | None] = set()
 
     async def row(self, row: Row, *key: Any) -> Any | None:
         """The row with this key; None when there is none, the caller may not see it, or part of the key is null."""
@@ -53,11 +53,11 @@ class Loaders:
 
     async def one(self, one: One, parent: Any) -> Any | None:
         """The row that a parent row points to."""
-        return await self.row(one.row, *(getattr(parent, name) for name in one.local), *one.fixed)
+        return await self.row(one.row, *(getattr(parent, name) for name in one.local), *one.key_suffix)
 
-    async def kind(self, rows: tuple[Row, ...], key: Any) -> int | None:
+    async def table_index(self, rows: tuple[Row, ...], key: Any) -> int | None:
         """Which of several tables holds the row with this id: its place in `rows`; None when the caller sees none."""
-        found: int | None = await self._load(rows, partial(self._kinds, rows), key)
+        found: int | None = await self._load(rows, partial(self._table_indexes, rows), key)
         return found
 
     async def many(self, many: Many, parent: Any) -> list[Any]:
@@ -69,70 +69,72 @@ class Loaders:
         """What a batch function answers for a parent row."""
         return await self._load(batch, partial(self._batch, batch), batch.key(parent))
 
-    async def slice(self, page: Page, key: Any, arguments: Arguments) -> Slice:
+    async def page(self, page: Page, key: Any, arguments: PageArguments) -> PageResult:
         """One page; `key` is the parent's, None for a list of the whole table."""
-        read = partial(self._slices, page, arguments)
-        found: Slice = await self._load((page, arguments.group), read, (key, arguments.cursor))
+        read = partial(self._pages, page, arguments)
+        found: PageResult = await self._load((page, arguments.batch_key), read, (key, arguments.cursor))
         return found
 
-    async def total(self, page: Page, key: Any, filters: Mapping[str, Any]) -> int:
+    async def total_count(self, page: Page, key: Any, filters: Mapping[str, Any]) -> int:
         """How many rows the whole list has."""
         total: int = await self._load((page, "total", freeze(filters)), partial(self._totals, page, filters), (key,))
         return total
 
-    async def behind(self, found: Slice) -> bool:
+    async def has_previous(self, result: PageResult) -> bool:
         """Whether there is anything on the near side of the place from which a page went on."""
-        page, arguments = found.page, found.arguments
+        page, arguments = result.page, result.arguments
         if arguments.cursor is None:
             return False
-        read = partial(self._behind, page, arguments)
-        answer: bool = await self._load((page, "behind", arguments.group), read, (found.key, arguments.cursor))
+        read = partial(self._has_previous, page, arguments)
+        answer: bool = await self._load(
+            (page, "behind", arguments.batch_key), read, (result.parent_key, arguments.cursor)
+        )
         return answer
 
     def _load(
-        self, group: Hashable, read: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]], key: Hashable
+        self, batch_key: Hashable, batch_load_fn: Callable[[list[Any]], Coroutine[Any, Any, list[Any]]], key: Hashable
     ) -> Awaitable[Any]:
         """What a batch reads for a key, which others may wait for too: who is cancelled, leaves it to them."""
-        if group not in self._loaders:
-            self._loaders[group] = DataLoader(batch_load_fn=read)
-        return asyncio.shield(self._loaders[group].load(key))
+        if batch_key not in self._loaders:
+            self._loaders[batch_key] = DataLoader(batch_load_fn=batch_load_fn)
+        return asyncio.shield(self._loaders[batch_key].load(key))
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], *, bulk: bool = False) -> T:
         """What `work` reads over a connection, by the bulk door where that is declared and no change went before."""
         bulk = bulk and self.bulk
-        after = await self._last_write() if bulk and self.database.replicated else 0
+        after = await self._last_write_position() if bulk and self.database.has_replica else 0
         task = asyncio.current_task()
-        self._reading.add(task)
+        self._read_tasks.add(task)
         try:
-            async with self._gate:
-                return await self.database.read(work, bulk=bulk, after=after)
+            async with self._connection_limit:
+                return await self.database.read(work, bulk=bulk, min_position=after)
         finally:
-            self._reading.discard(task)
+            self._read_tasks.discard(task)
 
-    def end(self) -> None:
+    def cancel_reads(self) -> None:
         """Break off what is still read: whoever asked is gone, or what it was for has failed.
 
         Not for subscriptions, whose readings their followers share.
         """
-        for task in self._reading:
+        for task in self._read_tasks:
             if task is not None:
                 task.cancel()
 
-    async def _last_write(self) -> int:
+    async def _last_write_position(self) -> int:
         """Where in the log the caller's last change stands; asked once."""
         caller = self.actor.api_key_id or self.actor.user_id
         if caller is None:
             return 0
-        position: int = await self._load("last write", self._last_writes, caller)
+        position: int = await self._load("last write", self._last_write_positions, caller)
         return position
 
-    async def _last_writes(self, callers: list[UUID]) -> list[int]:
-        return [await self.database.last_write(caller) for caller in callers]
+    async def _last_write_positions(self, callers: list[UUID]) -> list[int]:
+        return [await self.database.last_write_position(caller) for caller in callers]
 
     async def _fetch(self, statement: Any, values: Mapping[str, Any], *, bulk: bool = False) -> Sequence[Any]:
-        if self._seen_by is None:
-            self._seen_by = visibility.values(self.actor)
-        bound = {**self._seen_by, **values}
+        if self._actor_values is None:
+            self._actor_values = visibility.bind_values(self.actor)
+        bound = {**self._actor_values, **values}
 
         async def work(connection: AsyncConnection) -> Sequence[Any]:
             return (await connection.execute(statement, bound)).all()
@@ -143,71 +145,78 @@ class Loaders:
         names = [key.key for key in row.key]
         values = {f"key_{index}": [key[index] for key in keys] for index in range(len(names))}
         found: dict[tuple[Any, ...], Any] = {}
-        for one in await self._fetch(statements.by_key(row, self.scope), values):
+        for one in await self._fetch(statements.row_statement(row, self.scope), values):
             found.setdefault(tuple(getattr(one, name) for name in names), one)
         return [found.get(key) for key in keys]
 
-    async def _kinds(self, rows: tuple[Row, ...], keys: Sequence[Any]) -> list[Any]:
-        statement = statements.kinds(rows, self.scope)
+    async def _table_indexes(self, rows: tuple[Row, ...], keys: Sequence[Any]) -> list[Any]:
+        statement = statements.table_index_statement(rows, self.scope)
         found = {one.id: one.kind for one in await self._fetch(statement, {"key_0": list(keys)})}
         return [found.get(key) for key in keys]
 
     async def _lists(self, many: Many, keys: Sequence[Any]) -> list[Any]:
         found = defaultdict(list)
-        for one in await self._fetch(statements.lists(many, self.scope), {"key_0": list(keys)}):
-            found[getattr(one, many.key.key)].append(one)
+        for one in await self._fetch(statements.list_statement(many, self.scope), {"key_0": list(keys)}):
+            found[getattr(one, many.foreign_key.key)].append(one)
         return [found[key] for key in keys]
 
     async def _batch(self, batch: Batch, keys: Sequence[Any]) -> list[Any]:
-        found = await self.read(lambda connection: batch.read(connection, self.actor, keys), bulk=batch.bulk)
-        return [found[key] if key in found else batch.missing() for key in keys]
+        found = await self.read(lambda connection: batch.load(connection, self.actor, keys), bulk=batch.bulk)
+        return [found[key] if key in found else batch.default_factory() for key in keys]
 
-    async def _slices(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
+    async def _pages(self, page: Page, arguments: PageArguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
         bulk = page.is_bulk(arguments.filters)
-        shapes = statements.shapes_of(page, arguments.filters)
-        statement = statements.slices(
+        shapes = statements.filter_shapes(page, arguments.filters)
+        statement = statements.page_statement(
             page,
             self.scope,
             arguments.order,
             arguments.size,
             shapes,
             backwards=arguments.backwards,
-            onwards=arguments.cursor is not None,
+            has_cursor=arguments.cursor is not None,
         )
-        values = statements.values_of(page, arguments.filters, shapes)
-        if page.key is None:
+        values = statements.filter_values(page, arguments.filters, shapes)
+        if page.foreign_key is None:
             # Without parents the places differ by statement, not by row: a root list is asked for one place at a time.
-            groups = [await self._fetch(statement, values | _place(cursor), bulk=bulk) for _, cursor in keys]
+            groups = [await self._fetch(statement, values | _cursor_values(cursor), bulk=bulk) for _, cursor in keys]
         else:
             groups = [[] for _ in keys]
-            for one in await self._fetch(statement, values | _places(keys), bulk=bulk):
+            for one in await self._fetch(statement, values | _cursor_arrays(keys), bulk=bulk):
                 groups[one.ordinal - 1].append(one)
         return [
-            _slice(
+            _page_result(
                 page,
                 key,
-                Arguments(arguments.order, arguments.size, arguments.backwards, cursor, arguments.filters),
+                PageArguments(arguments.order, arguments.size, arguments.backwards, cursor, arguments.filters),
                 rows,
             )
             for (key, cursor), rows in zip(keys, groups, strict=True)
         ]
 
-    async def _behind(self, page: Page, arguments: Arguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
+    async def _has_previous(self, page: Page, arguments: PageArguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
         bulk = page.is_bulk(arguments.filters)
-        shapes = statements.shapes_of(page, arguments.filters)
-        statement = statements.behind(page, self.scope, arguments.order, shapes, backwards=arguments.backwards)
-        values = statements.values_of(page, arguments.filters, shapes)
-        if page.key is None:
-            return [(await self._fetch(statement, values | _place(cursor), bulk=bulk))[0].found for _, cursor in keys]
-        found = {one.ordinal: one.found for one in await self._fetch(statement, values | _places(keys), bulk=bulk)}
+        shapes = statements.filter_shapes(page, arguments.filters)
+        statement = statements.has_previous_statement(
+            page, self.scope, arguments.order, shapes, backwards=arguments.backwards
+        )
+        values = statements.filter_values(page, arguments.filters, shapes)
+        if page.foreign_key is None:
+            return [
+                (await self._fetch(statement, values | _cursor_values(cursor), bulk=bulk))[0].found
+                for _, cursor in keys
+            ]
+        found = {
+            one.ordinal: one.found for one in await self._fetch(statement, values | _cursor_arrays(keys), bulk=bulk)
+        }
         return [found[index + 1] for index in range(len(keys))]
 
     async def _totals(self, page: Page, filters: Mapping[str, Any], keys: Sequence[tuple[Any]]) -> list[Any]:
         bulk = page.is_bulk(filters)
-        shapes = statements.shapes_of(page, filters)
-        statement = statements.totals(page, self.scope, shapes)
-        values = statements.values_of(page, filters, shapes)
-        if page.key is None:
+        shapes = statements.filter_shapes(page, filters)
+        statement = statements.count_statement(page, self.scope, shapes)
+        values = statements.filter_values(page, filters, shapes)
+        if page.foreign_key is None:
             return [(await self._fetch(statement, values, bulk=bulk))[0].total]
         found = {
             one.key: one.total
@@ -216,19 +225,19 @@ class Loaders:
         return [found.get(key, 0) for (key,) in keys]
 
 
-def _place(cursor: tuple[Any, ...] | None) -> dict[str, Any]:
+def _cursor_values(cursor: tuple[Any, ...] | None) -> dict[str, Any]:
     return {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
 
 
-def _places(keys: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+def _cursor_arrays(keys: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
     """Parents, and the places to go on from, as arrays of equal length."""
     depth = len(keys[0][1] or ())
     arrays = {f"cursor_{index}": [cursor[index] for _, cursor in keys] for index in range(depth)}
     return {"key_0": [key for key, _ in keys], **arrays}
 
 
-def _slice(page: Page, key: Any, arguments: Arguments, rows: Sequence[Any]) -> Slice:
+def _page_result(page: Page, key: Any, arguments: PageArguments, rows: Sequence[Any]) -> PageResult:
     kept = rows[: arguments.size]
     if arguments.backwards:
         kept = list(reversed(kept))
-    return Slice(page, key, arguments, kept, len(rows) > arguments.size)
+    return PageResult(page, key, arguments, kept, len(rows) > arguments.size)

@@ -1,14 +1,22 @@
 """What makes a noun's types out of its declarations: knows Strawberry and the loaders, and no noun."""
 
 from schema.core.connections import Connection, Edge, PageInfo
-from schema.core.entities import Entity, entities, entity, entity_of, interface, of, root
-from schema.core.fields import column, computed, edge, either, found, lookup, many, one
+from schema.core.entities import (
+    Entity,
+    entity,
+    entity_from_row,
+    entity_of,
+    interface,
+    query_fields,
+    registered_entities,
+)
+from schema.core.fields import batched, by_id, column, computed, connection, to_many, to_one, to_union
 from schema.core.info import Info
-from schema.core.inputs import Input, input_type, one_of
-from schema.core.mutations import mutation, payload, sending
+from schema.core.inputs import Input, input_type, one_of_input
+from schema.core.mutations import mutation, payload, sending_mutation
 from schema.core.node import Node, NodeQueries
 from schema.core.scalars import JSON, SCALARS
-from schema.core.types import plain
+from schema.core.types import value_object
 
 __all__ = [
     "JSON",
@@ -21,24 +29,24 @@ __all__ = [
     "Node",
     "NodeQueries",
     "PageInfo",
+    "batched",
+    "by_id",
     "column",
     "computed",
-    "edge",
-    "either",
-    "entities",
+    "connection",
     "entity",
+    "entity_from_row",
     "entity_of",
-    "found",
     "input_type",
     "interface",
-    "lookup",
-    "many",
     "mutation",
-    "of",
-    "one",
-    "one_of",
+    "one_of_input",
     "payload",
-    "plain",
-    "root",
-    "sending",
+    "query_fields",
+    "registered_entities",
+    "sending_mutation",
+    "to_many",
+    "to_one",
+    "to_union",
+    "value_object",
 ]

@@ -5,7 +5,7 @@ from typing import Any, Generic, TypeVar
 import strawberry
 
 from graphql_api.limits import points
-from loaders.core import Arguments, Page, Slice
+from loaders.core import Page, PageArguments, PageResult
 from schema.core.info import Info
 
 T = TypeVar("T")
@@ -15,27 +15,35 @@ T = TypeVar("T")
 class PageInfo:
     """Where one page begins and ends."""
 
-    slice: strawberry.Private[Slice]
+    result: strawberry.Private[PageResult]
 
     @strawberry.field(description="True when there is more after `endCursor`.")
     async def has_next_page(self, info: Info) -> bool:
         """Forwards it was seen, backwards it is looked up."""
-        return await info.context.loaders.behind(self.slice) if self.slice.arguments.backwards else self.slice.more
+        return (
+            await info.context.loaders.has_previous(self.result)
+            if self.result.arguments.backwards
+            else self.result.has_more
+        )
 
     @strawberry.field(description="True when there is more before `startCursor`.")
     async def has_previous_page(self, info: Info) -> bool:
         """Backwards it was seen, forwards it is looked up."""
-        return self.slice.more if self.slice.arguments.backwards else await info.context.loaders.behind(self.slice)
+        return (
+            self.result.has_more
+            if self.result.arguments.backwards
+            else await info.context.loaders.has_previous(self.result)
+        )
 
     @strawberry.field(description="Cursor of the first edge; null on an empty page.")
     def start_cursor(self) -> str | None:
         """The first row's place."""
-        return self.slice.cursor(self.slice.rows[0]) if self.slice.rows else None
+        return self.result.cursor(self.result.rows[0]) if self.result.rows else None
 
     @strawberry.field(description="Cursor of the last edge; null on an empty page.")
     def end_cursor(self) -> str | None:
         """The last row's place."""
-        return self.slice.cursor(self.slice.rows[-1]) if self.slice.rows else None
+        return self.result.cursor(self.result.rows[-1]) if self.result.rows else None
 
 
 @strawberry.type(description="One object in a page.")
@@ -51,30 +59,30 @@ class Connection(Generic[T]):
     """A page that is read when one of its rows is asked for, and counted when the count is."""
 
     page: strawberry.Private[Page]
-    key: strawberry.Private[Any]
-    arguments: strawberry.Private[Arguments]
+    parent_key: strawberry.Private[Any]
+    arguments: strawberry.Private[PageArguments]
     entity: strawberry.Private[Any]
 
     @strawberry.field(description="The page, with a cursor for each.")
     async def edges(self, info: Info) -> list[Edge[T]]:
         """The rows with their places."""
-        slice_ = await self._slice(info)
+        slice_ = await self._read_page(info)
         return [Edge(cursor=slice_.cursor(row), node=self.entity.of(row)) for row in slice_.rows]
 
     @strawberry.field(description="The page without cursors.")
     async def nodes(self, info: Info) -> list[T]:
         """The rows alone."""
-        return [self.entity.of(row) for row in (await self._slice(info)).rows]
+        return [self.entity.of(row) for row in (await self._read_page(info)).rows]
 
     @strawberry.field(description="Where the page begins and ends.")
     async def page_info(self, info: Info) -> PageInfo:
         """The page's ends."""
-        return PageInfo(slice=await self._slice(info))
+        return PageInfo(result=await self._read_page(info))
 
     @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
     async def total_count(self, info: Info) -> int:
         """The size of the whole list."""
-        return await info.context.loaders.total(self.page, self.key, self.arguments.filters)
+        return await info.context.loaders.total_count(self.page, self.parent_key, self.arguments.filters)
 
-    async def _slice(self, info: Info) -> Slice:
-        return await info.context.loaders.slice(self.page, self.key, self.arguments)
+    async def _read_page(self, info: Info) -> PageResult:
+        return await info.context.loaders.page(self.page, self.parent_key, self.arguments)

@@ -13,7 +13,7 @@ from typing import Any
 def of_class(cls: type[Any]) -> str | None:
     """The class's own docstring, as one paragraph."""
     text = cls.__dict__.get("__doc__")
-    return _flat(text) if text else None
+    return _one_paragraph(text) if text else None
 
 
 def of_attributes(cls: type[Any]) -> dict[str, str]:
@@ -24,7 +24,7 @@ def of_attributes(cls: type[Any]) -> dict[str, str]:
 
 def of_function(function: Any) -> str | None:
     """A function's docstring, as one paragraph."""
-    return _flat(function.__doc__) if function.__doc__ else None
+    return _one_paragraph(function.__doc__) if function.__doc__ else None
 
 
 @lru_cache(maxsize=256)
@@ -39,11 +39,11 @@ def _of_body(body: list[ast.stmt]) -> dict[str, str]:
     for statement, following in pairwise(body):
         match statement, following:
             case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text))):
-                found[name] = _flat(text)
+                found[name] = _one_paragraph(text)
             case _:
                 pass
     return found
 
 
-def _flat(text: str) -> str:
+def _one_paragraph(text: str) -> str:
     return " ".join(inspect.cleandoc(text).split())

@@ -13,13 +13,24 @@ import strawberry
 
 from graphql_api.context import Context
 from graphql_api.limits import points
-from loaders.core import Row, readable, row
+from loaders.core import Row, readable_columns, row
 from schema.core import descriptions, resolvers
-from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
-from schema.core.types import describe
+from schema.core.fields import (
+    BatchedField,
+    ByIdField,
+    ColumnField,
+    ComputedField,
+    ConnectionField,
+    ToManyField,
+    ToOneField,
+    ToUnionField,
+)
+from schema.core.types import apply_descriptions
 
 T = TypeVar("T")
-DECLARATIONS = Column | Computed | Edges | Either | Found | Looked | ToMany | ToOne
+FieldDeclaration = (
+    ColumnField | ComputedField | ConnectionField | ToUnionField | ByIdField | BatchedField | ToManyField | ToOneField
+)
 
 
 class Entity:
@@ -48,7 +59,7 @@ class Entity:
 _ENTITIES: dict[type[Any], type[Entity]] = {}
 
 
-def entities() -> dict[type[Any], type[Entity]]:
+def registered_entities() -> dict[type[Any], type[Entity]]:
     """Every entity, by its model."""
     return _ENTITIES
 
@@ -58,7 +69,7 @@ def entity_of(model: type[Any]) -> type[Entity]:
     return _ENTITIES[model]
 
 
-def of(row: Any, model: type[Any]) -> Any:
+def entity_from_row(row: Any, model: type[Any]) -> Any:
     """The object of a row of a model; None for no row."""
     return None if row is None else _ENTITIES[model].of(row)
 
@@ -73,18 +84,18 @@ def entity(
     """
 
     def decorate(cls: type[T]) -> type[T]:
-        names = set(readable(cast(Any, model)))
+        names = set(readable_columns(cast(Any, model)))
         declared: dict[str, Any] = {}
-        for field in {**_inherited(cls), **_own_annotations(cls)}:
-            value = cls.__dict__.get(field, Column(field))
-            if isinstance(value, Column):
+        for field in {**_inherited_annotations(cls), **_own_annotations(cls)}:
+            value = cls.__dict__.get(field, ColumnField(field))
+            if isinstance(value, ColumnField):
                 _check(
                     value.name in names,
                     f"{cls.__name__}.{field}: {model.__name__} has no readable column {value.name!r}",
                 )
-            if isinstance(value, DECLARATIONS):
+            if isinstance(value, FieldDeclaration):
                 declared[field] = value
-        made: Any = _make(cls, declared, name)
+        made: Any = _make_type(cls, declared, name)
         made.model, made.service_column, made.fields = model, service if service in names else None, declared
         if "id" in names:
             made.by_id = by_id or row(model.id)
@@ -95,12 +106,14 @@ def entity(
 
 
 @dataclass_transform(kw_only_default=True)
-def root(cls: type[T]) -> type[T]:
+def query_fields(cls: type[T]) -> type[T]:
     """A part of Query: connections over whole tables, and entities by id."""
     declared = {
-        field: value for field in _own_annotations(cls) if isinstance(value := cls.__dict__.get(field), DECLARATIONS)
+        field: value
+        for field in _own_annotations(cls)
+        if isinstance(value := cls.__dict__.get(field), FieldDeclaration)
     }
-    made: Any = _make(cls, declared, None)
+    made: Any = _make_type(cls, declared, None)
     made.fields = declared
     return cast(type[T], made)
 
@@ -108,7 +121,7 @@ def root(cls: type[T]) -> type[T]:
 @dataclass_transform(kw_only_default=True)
 def interface(cls: type[T]) -> type[T]:
     """An interface; the docstrings of the class and under its attributes become descriptions."""
-    describe(cls)
+    apply_descriptions(cls)
     return strawberry.interface(cls, description=descriptions.of_class(cls))
 
 
@@ -116,18 +129,18 @@ def _own_annotations(cls: type[Any]) -> dict[str, Any]:
     return {name: value for name, value in inspect.get_annotations(cls).items() if not name.startswith("_")}
 
 
-def _inherited(cls: type[Any]) -> dict[str, Any]:
+def _inherited_annotations(cls: type[Any]) -> dict[str, Any]:
     """Annotations of the interfaces: the columns among them need not be said again."""
     interfaces = [base for base in cls.__mro__[1:] if base is not Entity]
     return {name: kind for base in interfaces for name, kind in _own_annotations(base).items()}
 
 
-def _make(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
+def _make_type(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
     texts = descriptions.of_attributes(cls)
     annotations = inspect.get_annotations(cls)
     readers: dict[str, property] = {}
     for field, value in declared.items():
-        reader = resolvers.reader(value)
+        reader = resolvers.property_getter(value)
         if reader is None:
             resolve = resolvers.resolver(field, value, annotations[field])
             metadata = points.weight(getattr(value, "weight", 0))
@@ -136,16 +149,16 @@ def _make(cls: type[Any], declared: dict[str, Any], name: str | None) -> Any:
         readers[field] = property(reader)
         if field in annotations:
             setattr(cls, field, strawberry.field(description=texts.get(field)))
-    describe(cls)
+    apply_descriptions(cls)
     made = strawberry.type(cls, name=name, description=descriptions.of_class(cls))
     for field, read in readers.items():
         setattr(made, field, read)
     return made
 
 
-def _check(holds: bool, otherwise: str) -> None:
-    if not holds:
-        raise TypeError(otherwise)
+def _check(condition: bool, message: str) -> None:
+    if not condition:
+        raise TypeError(message)
 
 
 def is_entity(kind: Any) -> bool:

@@ -11,13 +11,13 @@ if TYPE_CHECKING:
     from graphql_api.enums import ServicePermission
     from loaders.core import Batch, Many, One, Page, Row
 
-Needs = tuple["ServicePermission", ...]
-LOOKED_UP = 2
+RequiredPermissions = tuple["ServicePermission", ...]
+DEFAULT_BATCHED_FIELD_WEIGHT = 2
 """What a field that is looked up weighs, unless it says otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class ColumnField:
     """A column of the row, under another name; with `blank_is_null` an empty text is none."""
 
     name: str
@@ -25,35 +25,35 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
-class Computed:
+class ComputedField:
     """A pure function of columns of the row; `along` are to-one edges whose rows come after the columns' values.
 
     With `context`, the function takes the request's context before all else.
     """
 
-    names: tuple[str, ...]
+    column_names: tuple[str, ...]
     via: Callable[..., Any]
-    along: tuple[One, ...] = ()
-    context: bool = False
+    related: tuple[One, ...] = ()
+    pass_context: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class ToOne:
+class ToOneField:
     """Another entity: the far side of a foreign key; `then` leads on from there."""
 
     loader: One
-    then: tuple[One, ...] = ()
+    next_loaders: tuple[One, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
-class Either:
+class ToUnionField:
     """One of several entities: the end of the first path whose first key the row has."""
 
     paths: tuple[tuple[One, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
-class ToMany:
+class ToManyField:
     """A short list; `via` makes a value of each row, an entity where it is left out."""
 
     loader: Many
@@ -61,30 +61,30 @@ class ToMany:
 
 
 @dataclass(frozen=True, slots=True)
-class Edges:
+class ConnectionField:
     """A connection: a keyset page of another entity, with the filter and order inputs that it takes."""
 
     loader: Page
     filter: type[Any] | None = None
     order: type[Any] | None = None
-    needs: Needs = ()
+    permissions: RequiredPermissions = ()
     people_only: bool = False
     admins_only: bool = False
 
 
 @dataclass(frozen=True, slots=True)
-class Looked:
+class BatchedField:
     """What a batch function answers for the row; `via` makes the field's value of it."""
 
     loader: Batch
     via: Callable[..., Any] | None = None
-    needs: Needs = ()
-    context: bool = False
+    permissions: RequiredPermissions = ()
+    pass_context: bool = False
     weight: int = 0
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class ByIdField:
     """A root field that takes an id: the entity with that id, null when the caller sees none."""
 
     loader: Row
@@ -92,35 +92,37 @@ class Found:
 
 def column(attribute: Any, *, blank_is_null: bool = False) -> Any:
     """A column under another name: `trial: bool = column(models.Service.restricted)`."""
-    return Column(attribute.key, blank_is_null)
+    return ColumnField(attribute.key, blank_is_null)
 
 
-def computed(*attributes: Any, via: Callable[..., Any], along: tuple[One, ...] = (), context: bool = False) -> Any:
+def computed(
+    *attributes: Any, via: Callable[..., Any], related: tuple[One, ...] = (), pass_context: bool = False
+) -> Any:
     """A function of the row: `status_text: str = computed(models.Notification.status, via=text_of)`."""
-    return Computed(tuple(attribute.key for attribute in attributes), via, along, context)
+    return ComputedField(tuple(attribute.key for attribute in attributes), via, related, pass_context)
 
 
-def one(loader: One, *then: One) -> Any:
+def to_one(loader: One, *next_loaders: One) -> Any:
     """Another entity: `service: refs.Service = one(loaders.templates.service)`; several edges lead on one another."""
-    return ToOne(loader, then)
+    return ToOneField(loader, next_loaders)
 
 
-def either(*paths: One | tuple[One, ...]) -> Any:
+def to_union(*paths: One | tuple[One, ...]) -> Any:
     """One of several entities, whose columns say which: `created_by: Actor | None = either(...)`."""
-    return Either(tuple(path if isinstance(path, tuple) else (path,) for path in paths))
+    return ToUnionField(tuple(path if isinstance(path, tuple) else (path,) for path in paths))
 
 
-def many(loader: Many, via: Callable[[Any], Any] | None = None) -> Any:
+def to_many(loader: Many, via: Callable[[Any], Any] | None = None) -> Any:
     """A short list: `features: list[ServiceFeature] = many(loaders.services.features, via=...)`."""
-    return ToMany(loader, via)
+    return ToManyField(loader, via)
 
 
-def edge(
+def connection(
     loader: Page,
     *,
     filter: type[Any] | None = None,
     order: type[Any] | None = None,
-    needs: ServicePermission | Needs = (),
+    permissions: ServicePermission | RequiredPermissions = (),
     people_only: bool = False,
     admins_only: bool = False,
 ) -> Any:
@@ -128,28 +130,28 @@ def edge(
 
     `needs` are permissions in the row's service of which the caller must have one.
     """
-    return Edges(loader, filter, order, _needs(needs), people_only, admins_only)
+    return ConnectionField(loader, filter, order, _permission_tuple(permissions), people_only, admins_only)
 
 
-def lookup(
+def batched(
     loader: Batch,
     via: Callable[..., Any] | None = None,
     *,
-    needs: ServicePermission | Needs = (),
-    context: bool = False,
-    weight: int = LOOKED_UP,
+    permissions: ServicePermission | RequiredPermissions = (),
+    pass_context: bool = False,
+    weight: int = DEFAULT_BATCHED_FIELD_WEIGHT,
 ) -> Any:
     """What a batch function answers: `progress: JobProgress = lookup(loaders.jobs.progress, via=...)`.
 
     `weight` is what it costs for one row, in objects that are read for as much.
     """
-    return Looked(loader, via, _needs(needs), context, weight)
+    return BatchedField(loader, via, _permission_tuple(permissions), pass_context, weight)
 
 
-def found(loader: Row) -> Any:
+def by_id(loader: Row) -> Any:
     """A root field by id: `template: Template | None = found(loaders.templates.by_id)`."""
-    return Found(loader)
+    return ByIdField(loader)
 
 
-def _needs(needs: ServicePermission | Needs) -> Needs:
-    return needs if isinstance(needs, tuple) else (needs,)
+def _permission_tuple(permissions: ServicePermission | RequiredPermissions) -> RequiredPermissions:
+    return permissions if isinstance(permissions, tuple) else (permissions,)

@@ -12,7 +12,7 @@ from graphql_api.limits import points
 from graphql_api.observability import operation_stats
 from schema.core import descriptions
 from schema.core.info import Info
-from schema.core.types import describe
+from schema.core.types import apply_descriptions
 
 if TYPE_CHECKING:
     from schema.errors import UserError
@@ -32,11 +32,11 @@ def payload(cls: type[P]) -> type[P]:
     for name in cls.__annotations__:
         if name not in cls.__dict__:
             setattr(cls, name, None)
-    describe(cls)
+    apply_descriptions(cls)
     return strawberry.type(cls, description=descriptions.of_class(cls))
 
 
-def mutation(resolve: Callable[..., Awaitable[P]], *, weighing: int = points.MUTATION) -> Any:
+def mutation(resolve: Callable[..., Awaitable[P]], *, weight: int = points.MUTATION_WEIGHT_OBJECTS) -> Any:
     """A field of Mutation, described by its docstring; a refusal of the domain is answered in the payload."""
     answer = inspect.get_annotations(resolve, eval_str=True)["return"]
 
@@ -47,15 +47,15 @@ def mutation(resolve: Callable[..., Awaitable[P]], *, weighing: int = points.MUT
         except DomainError as refusal:
             from schema.errors import user_errors  # noqa: PLC0415 - they are made of core's types
 
-            operation_stats.add(refusals=frozenset({refusal.code}))
-            info.context.read_anew()
+            operation_stats.add(error_codes=frozenset({refusal.code}))
+            info.context.reset_loaders()
             return answer(user_errors=user_errors(refusal, info.context))
 
     guarded.__annotations__ = {**resolve.__annotations__, "return": answer | None}
     guarded.__signature__ = inspect.signature(resolve).replace(return_annotation=answer | None)  # type: ignore[attr-defined]
     description = descriptions.of_function(resolve)
-    return strawberry.field(resolver=guarded, description=description, metadata=points.weight(weighing))
+    return strawberry.field(resolver=guarded, description=description, metadata=points.weight(weight))
 
 
-sending = functools.partial(mutation, weighing=points.SENDING)
+sending_mutation = functools.partial(mutation, weight=points.SEND_MUTATION_WEIGHT_OBJECTS)
 """The same for a field that sends a message, or many."""

@@ -7,10 +7,10 @@ import strawberry
 
 from graphql_api.errors import BadRequest, Unauthenticated
 from loaders.core.filters import uuid_or_none
-from schema.core.entities import entities, interface
+from schema.core.entities import interface, registered_entities
 from schema.core.info import Info
 
-MOST_IDS = 100
+MAX_NODE_IDS = 100
 
 
 @interface
@@ -28,22 +28,22 @@ class NodeQueries:
     @strawberry.field(description="Whichever object has this UUID; null when none has or the caller may not see it.")
     async def node(self, info: Info, id: strawberry.ID) -> Node | None:
         """One object."""
-        return await _find(info, id)  # type: ignore[no-any-return]
+        return await _read_node(info, id)  # type: ignore[no-any-return]
 
     @strawberry.field(description="The same for up to 100 ids, in the order asked for.")
     async def nodes(self, info: Info, ids: list[strawberry.ID]) -> list[Node | None]:
         """Several objects, in two statements and one for each type that occurs."""
-        if len(ids) > MOST_IDS:
-            raise BadRequest(f"`nodes` takes {MOST_IDS} ids at most.")
-        return list(await asyncio.gather(*(_find(info, one) for one in ids)))
+        if len(ids) > MAX_NODE_IDS:
+            raise BadRequest(f"`nodes` takes {MAX_NODE_IDS} ids at most.")
+        return list(await asyncio.gather(*(_read_node(info, one) for one in ids)))
 
 
-async def _find(info: Info, id: str) -> Any:
+async def _read_node(info: Info, id: str) -> Any:
     if not info.context.actor.signed_in:
         raise Unauthenticated
     key = uuid_or_none(id)
     if key is None:
         return None
-    kinds = [kind for kind in entities().values() if issubclass(kind, Node)]
-    index = await info.context.loaders.kind(tuple(kind.by_id for kind in kinds), key)
+    kinds = [kind for kind in registered_entities().values() if issubclass(kind, Node)]
+    index = await info.context.loaders.table_index(tuple(kind.by_id for kind in kinds), key)
     return None if index is None else await kinds[index].read(info.context, key)

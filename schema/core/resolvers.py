@@ -9,22 +9,31 @@ import strawberry
 
 from graphql_api.auth.actors import Actor
 from graphql_api.errors import Forbidden, Unauthenticated
-from loaders.core import Arguments, One, Page
+from loaders.core import One, Page, PageArguments
 from loaders.core.filters import uuid_or_none
 from schema.core.connections import Connection
-from schema.core.fields import Column, Computed, Edges, Either, Found, Looked, ToMany, ToOne
+from schema.core.fields import (
+    BatchedField,
+    ByIdField,
+    ColumnField,
+    ComputedField,
+    ConnectionField,
+    ToManyField,
+    ToOneField,
+    ToUnionField,
+)
 from schema.core.info import Info
 
-PAGING = {"first": int | None, "after": str | None, "last": int | None, "before": str | None}
+PAGINATION_ARGUMENTS = {"first": int | None, "after": str | None, "last": int | None, "before": str | None}
 
 
-def reader(declared: Any) -> Callable[[Any], Any] | None:
+def property_getter(declared: Any) -> Callable[[Any], Any] | None:
     """A function of the object alone, for columns and pure functions of them; None for all else."""
-    if isinstance(declared, Column):
+    if isinstance(declared, ColumnField):
         read = attrgetter(f"row.{declared.name}")
         return (lambda root: read(root) or None) if declared.blank_is_null else read
-    if isinstance(declared, Computed) and not declared.along and not declared.context:
-        values, via = _values(declared.names), declared.via
+    if isinstance(declared, ComputedField) and not declared.related and not declared.pass_context:
+        values, via = _row_values_getter(declared.column_names), declared.via
         return lambda root: via(*values(root.row))
     return None
 
@@ -32,66 +41,66 @@ def reader(declared: Any) -> Callable[[Any], Any] | None:
 def resolver(name: str, declared: Any, annotation: Any) -> Callable[..., Any]:  # noqa: PLR0911 - a line for each word
     """A Strawberry resolver for a declared field that needs more than the row."""
     match declared:
-        case Computed():
-            return _signed(name, _computed(declared), annotation)
-        case ToOne():
-            return _signed(name, _to_one(declared), annotation)
-        case Either():
-            return _signed(name, _either(declared), annotation)
-        case ToMany():
-            return _signed(name, _to_many(declared), annotation)
-        case Looked():
-            return _signed(name, _looked(declared), annotation)
-        case Found():
-            return _signed(name, _found(declared), annotation, {"id": strawberry.ID}, required=True)
-        case Edges():
+        case ComputedField():
+            return _with_signature(name, _computed_resolver(declared), annotation)
+        case ToOneField():
+            return _with_signature(name, _to_one_resolver(declared), annotation)
+        case ToUnionField():
+            return _with_signature(name, _to_union_resolver(declared), annotation)
+        case ToManyField():
+            return _with_signature(name, _to_many_resolver(declared), annotation)
+        case BatchedField():
+            return _with_signature(name, _batched_resolver(declared), annotation)
+        case ByIdField():
+            return _with_signature(name, _by_id_resolver(declared), annotation, {"id": strawberry.ID}, required=True)
+        case ConnectionField():
             taken = {} if declared.filter is None else {"filter": declared.filter | None}
             taken |= {} if declared.order is None else {"order_by": declared.order | None}
-            return _signed(name, _edges(declared), annotation, taken | PAGING)
+            return _with_signature(name, _connection_resolver(declared), annotation, taken | PAGINATION_ARGUMENTS)
     raise TypeError(name)
 
 
-def _computed(declared: Computed) -> Callable[..., Any]:
-    values = _values(declared.names)
+def _computed_resolver(declared: ComputedField) -> Callable[..., Any]:
+    values = _row_values_getter(declared.column_names)
 
     async def resolve(root: Any, info: Info) -> Any:
         loaders = info.context.loaders
-        rows = [await loaders.one(loader, root.row) for loader in declared.along]
-        before = (info.context,) if declared.context else ()
+        rows = [await loaders.one(loader, root.row) for loader in declared.related]
+        before = (info.context,) if declared.pass_context else ()
         return declared.via(*before, *values(root.row), *rows)
 
     return resolve
 
 
-def _to_one(declared: ToOne) -> Callable[..., Any]:
-    path = (declared.loader, *declared.then)
+def _to_one_resolver(declared: ToOneField) -> Callable[..., Any]:
+    path = (declared.loader, *declared.next_loaders)
 
     async def resolve(root: Any, info: Info) -> Any:
-        return await _end_of(path, root.row, info)
+        return await _follow_path(path, root.row, info)
 
     return resolve
 
 
-def _either(declared: Either) -> Callable[..., Any]:
+def _to_union_resolver(declared: ToUnionField) -> Callable[..., Any]:
     *others, last = declared.paths
 
     async def resolve(root: Any, info: Info) -> Any:
         chosen = (path for path in others if getattr(root.row, path[0].local[0]) is not None)
-        return await _end_of(next(chosen, last), root.row, info)
+        return await _follow_path(next(chosen, last), root.row, info)
 
     return resolve
 
 
-async def _end_of(path: tuple[One, ...], row: Any, info: Info) -> Any:
+async def _follow_path(path: tuple[One, ...], row: Any, info: Info) -> Any:
     """The entity that a path of edges ends at; None where one of them leads nowhere."""
-    from schema.core.entities import of  # noqa: PLC0415 - entities are made with resolvers
+    from schema.core.entities import entity_from_row  # noqa: PLC0415 - entities are made with resolvers
 
     for edge in path:
         row = row and await info.context.loaders.one(edge, row)
-    return of(row, path[-1].row.model)
+    return entity_from_row(row, path[-1].row.model)
 
 
-def _to_many(declared: ToMany) -> Callable[..., Any]:
+def _to_many_resolver(declared: ToManyField) -> Callable[..., Any]:
     from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
 
     async def resolve(root: Any, info: Info) -> Any:
@@ -102,31 +111,31 @@ def _to_many(declared: ToMany) -> Callable[..., Any]:
     return resolve
 
 
-def _looked(declared: Looked) -> Callable[..., Any]:
+def _batched_resolver(declared: BatchedField) -> Callable[..., Any]:
     async def resolve(root: Any, info: Info) -> Any:
-        _require(declared, root, info)
+        _require_on_object(declared, root, info)
         answer = await info.context.loaders.batch(declared.loader, root.row)
         if declared.via is None:
             return answer
-        return declared.via(info.context, answer) if declared.context else declared.via(answer)
+        return declared.via(info.context, answer) if declared.pass_context else declared.via(answer)
 
     return resolve
 
 
-def _found(declared: Found) -> Callable[..., Any]:
-    from schema.core.entities import of  # noqa: PLC0415 - entities are made with resolvers
+def _by_id_resolver(declared: ByIdField) -> Callable[..., Any]:
+    from schema.core.entities import entity_from_row  # noqa: PLC0415 - entities are made with resolvers
 
     async def resolve(root: Any, info: Info, id: str) -> Any:
         del root
         if not info.context.actor.signed_in:
             raise Unauthenticated
         key = uuid_or_none(id)
-        return of(await info.context.loaders.row(declared.loader, key), declared.loader.model)
+        return entity_from_row(await info.context.loaders.row(declared.loader, key), declared.loader.model)
 
     return resolve
 
 
-def _edges(declared: Edges) -> Callable[..., Any]:
+def _connection_resolver(declared: ConnectionField) -> Callable[..., Any]:
     from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
 
     page = declared.loader
@@ -134,30 +143,30 @@ def _edges(declared: Edges) -> Callable[..., Any]:
     async def resolve(
         root: Any, info: Info, filter: Any = strawberry.UNSET, order_by: Any = strawberry.UNSET, **paging: Any
     ) -> Connection[Any]:
-        _require(declared, root, info)
+        _require_on_object(declared, root, info)
         arguments = read_arguments(declared, filter, order_by, paging)
         key = None if page.local is None else getattr(root.row, page.local)
-        return Connection(page=page, key=key, arguments=arguments, entity=entity_of(page.model))
+        return Connection(page=page, parent_key=key, arguments=arguments, entity=entity_of(page.model))
 
     return resolve
 
 
-def read_arguments(declared: Edges, filter: Any, order_by: Any, paging: Mapping[str, Any]) -> Arguments:
+def read_arguments(declared: ConnectionField, filter: Any, order_by: Any, paging: Mapping[str, Any]) -> PageArguments:
     """What a connection was asked for: the filter's defaults hold when no filter was given."""
     page: Page = declared.loader
     order = page.order
     if order_by:
-        order = page.orders[order_by.field].towards(order_by.direction == "desc")
+        order = page.orders[order_by.field].in_direction(order_by.direction == "desc")
     chosen = filter
     if not chosen and declared.filter is not None:
         chosen = declared.filter()
-    conditions = _conditions(chosen) if chosen else {}
-    return Arguments.read(
+    conditions = _filter_conditions(chosen) if chosen else {}
+    return PageArguments.parse(
         order, conditions, **{name: value for name, value in paging.items() if value is not strawberry.UNSET}
     )
 
 
-def _conditions(filter: Any) -> dict[str, Any]:
+def _filter_conditions(filter: Any) -> dict[str, Any]:
     """The conditions that were given; an input within becomes a mapping by GraphQL's names."""
     definition = filter.__strawberry_definition__
     found = {}
@@ -175,25 +184,29 @@ def _conditions(filter: Any) -> dict[str, Any]:
     return found
 
 
-def _require(declared: Edges | Looked, root: Any, info: Info) -> None:
+def _require_on_object(declared: ConnectionField | BatchedField, root: Any, info: Info) -> None:
     """Refuse a caller who sees the object but may not read this of it."""
-    require(declared, info.context.actor, getattr(root.row, root.service_column) if declared.needs else None)
+    require_field_access(
+        declared, info.context.actor, getattr(root.row, root.service_column) if declared.permissions else None
+    )
 
 
-def require(declared: Edges | Looked, actor: Actor, service_id: Any) -> None:
+def require_field_access(declared: ConnectionField | BatchedField, actor: Actor, service_id: Any) -> None:
     """Refuse an actor who may not read a field of an object of a service."""
     if not actor.signed_in:
         raise Unauthenticated
-    if isinstance(declared, Edges):
+    if isinstance(declared, ConnectionField):
         if declared.admins_only:
             actor.require_platform_admin()
         if declared.people_only and actor.api_key_id is not None:
             raise Forbidden("PERSON", "An API key may not read people: sign in as a person.")
-    if declared.needs and not (actor.platform_wide or any(actor.may(one, service_id) for one in declared.needs)):
-        raise Forbidden(declared.needs[0].name)
+    if declared.permissions and not (
+        actor.platform_wide or any(actor.has_permission(one, service_id) for one in declared.permissions)
+    ):
+        raise Forbidden(declared.permissions[0].name)
 
 
-def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
+def _row_values_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     if not names:
         return lambda _: ()
     if len(names) == 1:
@@ -202,7 +215,7 @@ def _values(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
     return attrgetter(*names)
 
 
-def _signed(
+def _with_signature(
     name: str,
     resolve: Callable[..., Any],
     annotation: Any,

@@ -13,44 +13,46 @@ from graphql_api.errors import BadRequest
 
 JSON = NewType("JSON", object)
 
-EARLIEST, LATEST = datetime(1900, 1, 1), datetime(9000, 1, 1)  # noqa: DTZ001 - naive UTC, as the database
-DEEPEST = 16
-_HOUR = r"([01]\d|2[0-3]):[0-5]\d"
-_INSTANT = re.compile(rf"\d{{4}}-\d\d-\d\d[Tt ]{_HOUR}(:[0-5]\d(\.\d{{1,9}})?)?([Zz]|[+-]{_HOUR})", re.ASCII)
-_DAY = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
-_NUMBER = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
+MIN_DATETIME, MAX_DATETIME = datetime(1900, 1, 1), datetime(9000, 1, 1)  # noqa: DTZ001 - naive UTC, as the database
+MAX_JSON_DEPTH = 16
+_HOUR_MINUTE_PATTERN = r"([01]\d|2[0-3]):[0-5]\d"
+_DATETIME_PATTERN = re.compile(
+    rf"\d{{4}}-\d\d-\d\d[Tt ]{_HOUR_MINUTE_PATTERN}(:[0-5]\d(\.\d{{1,9}})?)?([Zz]|[+-]{_HOUR_MINUTE_PATTERN})", re.ASCII
+)
+_DATE_PATTERN = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)
+_DECIMAL_PATTERN = re.compile(r"-?\d{1,20}(\.\d{1,20})?", re.ASCII)
 
 
-def _write_instant(value: datetime) -> str:
+def _serialize_datetime(value: datetime) -> str:
     return value.isoformat() + "Z"
 
 
-def _read_instant(value: Any) -> datetime:
-    if not isinstance(value, str) or not _INSTANT.fullmatch(value):
+def _parse_datetime(value: Any) -> datetime:
+    if not isinstance(value, str) or not _DATETIME_PATTERN.fullmatch(value):
         raise BadRequest("A DateTime is ISO 8601 with its offset from UTC, such as 2026-04-01T09:30:00Z.")
     try:
         moment = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
     except (ValueError, OverflowError) as fault:
         raise BadRequest("There is no such date or time.") from fault
-    if not EARLIEST <= moment <= LATEST:
+    if not MIN_DATETIME <= moment <= MAX_DATETIME:
         raise BadRequest("The year is out of range.")
     return moment
 
 
-def _read_day(value: Any) -> date:
-    if not isinstance(value, str) or not _DAY.fullmatch(value):
+def _parse_date(value: Any) -> date:
+    if not isinstance(value, str) or not _DATE_PATTERN.fullmatch(value):
         raise BadRequest("A Date is YYYY-MM-DD.")
     try:
         day = date.fromisoformat(value)
     except ValueError as fault:
         raise BadRequest("There is no such date.") from fault
-    if not EARLIEST.date() <= day <= LATEST.date():
+    if not MIN_DATETIME.date() <= day <= MAX_DATETIME.date():
         raise BadRequest("The year is out of range.")
     return day
 
 
-def _read_decimal(value: Any) -> Decimal:
-    if isinstance(value, bool) or not _NUMBER.fullmatch(str(value)):
+def _parse_decimal(value: Any) -> Decimal:
+    if isinstance(value, bool) or not _DECIMAL_PATTERN.fullmatch(str(value)):
         raise BadRequest("A Decimal is digits with an optional point, such as 0.0240.")
     try:
         return Decimal(str(value))
@@ -58,14 +60,14 @@ def _read_decimal(value: Any) -> Decimal:
         raise BadRequest("This is no decimal number.") from fault
 
 
-def _read_json(value: Any) -> Any:
+def _parse_json(value: Any) -> Any:
     _check_json(value, 0)
     return value
 
 
 def _check_json(value: Any, depth: int) -> None:
-    if depth > DEEPEST:
-        raise BadRequest(f"JSON values may be nested {DEEPEST} deep.")
+    if depth > MAX_JSON_DEPTH:
+        raise BadRequest(f"JSON values may be nested {MAX_JSON_DEPTH} deep.")
     if isinstance(value, str):
         check_text(value)
     elif isinstance(value, float) and not math.isfinite(value):
@@ -90,24 +92,24 @@ SCALARS: dict[object, ScalarDefinition] = {
         name="JSON",
         description="Any JSON value, used where the keys are the caller's own, as in personalisation.",
         serialize=lambda value: value,
-        parse_value=_read_json,
+        parse_value=_parse_json,
     ),
     datetime: strawberry.scalar(
         name="DateTime",
         description="Instant in UTC, ISO 8601.",
-        serialize=_write_instant,
-        parse_value=_read_instant,
+        serialize=_serialize_datetime,
+        parse_value=_parse_datetime,
     ),
     date: strawberry.scalar(
         name="Date",
         description="Calendar day, YYYY-MM-DD; a London day wherever it bounds a statistic or a bill.",
         serialize=date.isoformat,
-        parse_value=_read_day,
+        parse_value=_parse_date,
     ),
     Decimal: strawberry.scalar(
         name="Decimal",
         description="Exact decimal number, carried as a string.",
         serialize=str,
-        parse_value=_read_decimal,
+        parse_value=_parse_decimal,
     ),
 }

@@ -10,13 +10,13 @@ T = TypeVar("T")
 
 
 @dataclass_transform(kw_only_default=True)
-def plain(cls: type[T]) -> type[T]:
+def value_object(cls: type[T]) -> type[T]:
     """A type made of values; the docstrings of the class and under its attributes become descriptions."""
-    describe(cls)
+    apply_descriptions(cls)
     return strawberry.type(cls, description=descriptions.of_class(cls))
 
 
-def describe(cls: type[Any]) -> None:
+def apply_descriptions(cls: type[Any]) -> None:
     """Put the docstrings under annotated attributes into Strawberry fields, keeping defaults."""
     for name, text in descriptions.of_attributes(cls).items():
         present = cls.__dict__.get(name, strawberry.UNSET)

@@ -10,19 +10,19 @@ from sqlalchemy import text
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import Settings
-from tests.jwt_builders import Door
+from tests.jwt_builders import Authenticator
 
-SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
+API_KEY_SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
 """Of a key whose token is known."""
 
 
 @pytest.fixture
-def door(database: Database, settings: Settings, signer: Signer) -> Door:
+def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
     """The door of the test's database."""
-    return Door(database, settings, signer)
+    return Authenticator(database, settings, signer)
 
 
-async def change(database: Database, statement: str, **values: Any) -> None:
+async def execute_sql(database: Database, statement: str, **values: Any) -> None:
     """Change rows past the models."""
     async with database.transaction() as tx:
         await tx.execute(text(statement), values)

@@ -7,46 +7,46 @@ import time
 import pytest
 
 from graphql_api.auth import actor_cache
-from graphql_api.auth.actor_cache import Callers
+from graphql_api.auth.actor_cache import ActorCache
 from graphql_api.auth.actors import Actor
 
 KEY = "name-11111111-1111-4111-8111-111111111111-22222222-2222-4222-8222-222222222222"
 
 
 def test_a_caller_is_remembered_for_a_second() -> None:
-    known, actor, now = Callers(), Actor.system(), time.monotonic()
+    known, actor, now = ActorCache(), Actor.system(), time.monotonic()
 
-    known.keep(KEY, None, actor, now)
-    at_once = known.find(KEY, None)
-    known.keep(KEY, None, actor, now - actor_cache.SECONDS)
+    known.put(KEY, None, actor, now)
+    at_once = known.get(KEY, None)
+    known.put(KEY, None, actor, now - actor_cache.ACTOR_TTL_SECONDS)
 
     assert at_once is actor
-    assert known.find(KEY, None) is None
+    assert known.get(KEY, None) is None
 
 
 def test_a_caller_is_known_by_all_that_they_sent() -> None:
-    known = Callers()
+    known = ActorCache()
 
-    known.keep(KEY, "somebody", Actor.system(), time.monotonic())
+    known.put(KEY, "somebody", Actor.system(), time.monotonic())
 
-    assert known.find(KEY, None) is None
-    assert known.find(KEY, "somebody else") is None
+    assert known.get(KEY, None) is None
+    assert known.get(KEY, "somebody else") is None
 
 
 def test_after_a_change_everybody_is_looked_up_anew() -> None:
-    known = Callers()
-    known.keep(KEY, None, Actor.system(), time.monotonic())
+    known = ActorCache()
+    known.put(KEY, None, Actor.system(), time.monotonic())
 
-    known.forget()
+    known.clear()
 
-    assert known.find(KEY, None) is None
+    assert known.get(KEY, None) is None
 
 
 def test_so_many_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actor_cache, "MOST", 2)
-    known, actor = Callers(), Actor.system()
+    monkeypatch.setattr(actor_cache, "MAX_CACHED_ACTORS", 2)
+    known, actor = ActorCache(), Actor.system()
 
     for name in ("first", "second", "third"):
-        known.keep(name, None, actor, time.monotonic())
+        known.put(name, None, actor, time.monotonic())
 
-    assert [known.find(name, None) for name in ("first", "second", "third")] == [None, actor, actor]
+    assert [known.get(name, None) for name in ("first", "second", "third")] == [None, actor, actor]

@@ -18,15 +18,15 @@ from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.jwt_builders import Door, b64, jwt, sealed, unsigned
+from tests.jwt_builders import Authenticator, b64, jwt, signed_token, unsigned_token
 
 SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
 
 
 @pytest.fixture
-def door(database: Database, settings: Settings, signer: Signer) -> Door:
+def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
     """The door of the test's database."""
-    return Door(database, settings, signer)
+    return Authenticator(database, settings, signer)
 
 
 ISSUER = "07edc420-8730-4b0f-8d72-3ad92a0ab109"
@@ -52,7 +52,7 @@ def now() -> int:
 
 def crafted(payload: bytes | str, header: bytes = b'{"typ":"JWT","alg":"HS256"}') -> str:
     """A token rightly signed, whatever its payload is."""
-    return sealed(header, payload.encode() if isinstance(payload, str) else payload, SECRET)
+    return signed_token(header, payload.encode() if isinstance(payload, str) else payload, SECRET)
 
 
 def claims(**changed: Any) -> str:
@@ -76,10 +76,10 @@ BAD = {
     "iss empty": (lambda: claims(iss=""), ISS),
     "iss number": (lambda: claims(iss=1), ISS),
     "iss list": (lambda: claims(iss=[ISSUER]), ISS),
-    "iss no uuid": (lambda: claims(iss="a service"), authentication.UNKNOWN_KEY),
-    "iss urn": (lambda: claims(iss=f"urn:uuid:{ISSUER}"), authentication.UNKNOWN_KEY),
-    "iss in braces": (lambda: claims(iss=f"{{{ISSUER}}}"), authentication.UNKNOWN_KEY),
-    "iss half a surrogate": (lambda: crafted(f'{{"iss":"\\ud800","iat":{now()}}}'), authentication.UNKNOWN_KEY),
+    "iss no uuid": (lambda: claims(iss="a service"), authentication.UNKNOWN_KEY_MESSAGE),
+    "iss urn": (lambda: claims(iss=f"urn:uuid:{ISSUER}"), authentication.UNKNOWN_KEY_MESSAGE),
+    "iss in braces": (lambda: claims(iss=f"{{{ISSUER}}}"), authentication.UNKNOWN_KEY_MESSAGE),
+    "iss half a surrogate": (lambda: crafted(f'{{"iss":"\\ud800","iat":{now()}}}'), authentication.UNKNOWN_KEY_MESSAGE),
     "expired": (lambda: claims(exp=now() - 1), "The token has expired (`exp`): make one for each request."),
     "expires now": (lambda: claims(exp=now()), "The token has expired (`exp`): make one for each request."),
     "exp text": (lambda: claims(exp="never"), "The token's `exp` must be a number: seconds since 1970, UTC."),
@@ -101,12 +101,12 @@ BAD = {
     "b64": (lambda: jwt(ISSUER, SECRET, header={"crit": ["b64"], "b64": False}), UNREADABLE),
     "key within": (lambda: jwt(ISSUER, SECRET, header={"jwk": {"kty": "oct", "k": "AA"}}), HEADERS),
     "key elsewhere": (lambda: jwt(ISSUER, SECRET, header={"jku": "https://example.com"}), HEADERS),
-    "alg none": (lambda: unsigned(ISSUER, "none"), MALFORMED),
+    "alg none": (lambda: unsigned_token(ISSUER, "none"), MALFORMED),
     "alg none, signed": (lambda: jwt(ISSUER, SECRET, header={"alg": "none"}), ALGORITHM),
     "alg NONE": (lambda: jwt(ISSUER, SECRET, header={"alg": "NONE"}), ALGORITHM),
     "alg hs256": (lambda: jwt(ISSUER, SECRET, header={"alg": "hs256"}), ALGORITHM),
     "alg HS512": (
-        lambda: sealed(b'{"alg":"HS512"}', json.dumps({"iss": ISSUER, "iat": now()}).encode(), SECRET, "sha512"),
+        lambda: signed_token(b'{"alg":"HS512"}', json.dumps({"iss": ISSUER, "iat": now()}).encode(), SECRET, "sha512"),
         ALGORITHM,
     ),
     "alg RS256": (lambda: jwt(ISSUER, SECRET, header={"alg": "RS256"}), ALGORITHM),
@@ -133,10 +133,10 @@ BAD = {
     "four parts": (lambda: claims() + ".AAAA", MALFORMED),
     "padded": (lambda: claims() + "=", MALFORMED),
     "white space": (lambda: claims() + "\n", MALFORMED),
-    "signature cut": (lambda: claims()[:-4], authentication.UNKNOWN_KEY),
-    "signature of one letter": (lambda: claims().rpartition(".")[0] + ".A", authentication.UNKNOWN_KEY),
-    "another secret": (lambda: jwt(ISSUER, SECRET[:-1]), authentication.UNKNOWN_KEY),
-    "no secret": (lambda: jwt(ISSUER, ""), authentication.UNKNOWN_KEY),
+    "signature cut": (lambda: claims()[:-4], authentication.UNKNOWN_KEY_MESSAGE),
+    "signature of one letter": (lambda: claims().rpartition(".")[0] + ".A", authentication.UNKNOWN_KEY_MESSAGE),
+    "another secret": (lambda: jwt(ISSUER, SECRET[:-1]), authentication.UNKNOWN_KEY_MESSAGE),
+    "no secret": (lambda: jwt(ISSUER, ""), authentication.UNKNOWN_KEY_MESSAGE),
     "long": (lambda: claims(sub="s" * 1_000), "A token has at most 1024 characters: this is none that this API takes."),
     "empty": (lambda: "", "The header must be `Authorization: Bearer` and a token."),
     "words": (lambda: "let me in", MALFORMED),
@@ -151,12 +151,14 @@ BAD = {
 
 
 @pytest.mark.parametrize(("token", "expected"), BAD.values(), ids=BAD)
-async def test_a_crafted_token_is_refused(door: Door, make: Builders, token: Any, expected: str) -> None:
+async def test_a_crafted_token_is_refused(
+    authenticator: Authenticator, make: Builders, token: Any, expected: str
+) -> None:
     service = await make.service(id=UUID(ISSUER))
     await make.api_key(service, secret=SECRET)
     before = models.utcnow()
 
-    assert await door.refusal(token()) == expected
+    assert await authenticator.rejection_message(token()) == expected
     assert models.utcnow() - before < timedelta(seconds=1)
 
 
@@ -175,18 +177,18 @@ GOOD = {
 
 
 @pytest.mark.parametrize("token", GOOD.values(), ids=GOOD)
-async def test_a_token_that_is_only_unusual_is_taken(door: Door, make: Builders, token: Any) -> None:
+async def test_a_token_that_is_only_unusual_is_taken(authenticator: Authenticator, make: Builders, token: Any) -> None:
     service = await make.service(id=UUID(ISSUER))
     key = await make.api_key(service, secret=SECRET)
 
-    assert (await door(token())).api_key_id == key.id
+    assert (await authenticator(token())).api_key_id == key.id
 
 
 @pytest.mark.parametrize("difference", [-30, 0, 30])
 def test_the_clocks_may_differ_by_thirty_seconds(monkeypatch: pytest.MonkeyPatch, difference: int) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.9)
 
-    assert jwts.read(jwt(ISSUER, SECRET, iat=1_800_000_000 + difference)).issuer == ISSUER
+    assert jwts.parse(jwt(ISSUER, SECRET, iat=1_800_000_000 + difference)).issuer == ISSUER
 
 
 @pytest.mark.parametrize("difference", [-31, 31])
@@ -194,17 +196,17 @@ def test_the_clocks_may_differ_by_no_more(monkeypatch: pytest.MonkeyPatch, diffe
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.9)
 
     with pytest.raises(Unauthenticated) as refused:
-        jwts.read(jwt(ISSUER, SECRET, iat=1_800_000_000 + difference))
+        jwts.parse(jwt(ISSUER, SECRET, iat=1_800_000_000 + difference))
 
     assert refused.value.message == CLOCK
 
 
-async def test_a_malformed_token_costs_no_statement(door: Door, statements: Statements) -> None:
+async def test_a_malformed_token_costs_no_statement(authenticator: Authenticator, statements: Statements) -> None:
     with statements(0):
         for token in (
             "nonsense",
             claims(iat=0),
-            unsigned(ISSUER, "none"),
+            unsigned_token(ISSUER, "none"),
             f"session_{b64(b'a' * 32)}.{b64(b'a' * 32)}",
         ):
-            await door.refusal(token)
+            await authenticator.rejection_message(token)

@@ -13,39 +13,39 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api import models
 from graphql_api.auth import authentication, tokens
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
-from tests.auth.conftest import change
+from tests.auth.conftest import execute_sql
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.jwt_builders import Door
+from tests.jwt_builders import Authenticator
 
 
-async def session(
+async def create_session_token(
     make: Builders,
     database: Database,
     signer: Signer,
     user: models.User,
     *,
-    idle: timedelta = timedelta(),
+    idle_for: timedelta = timedelta(),
     **values: Any,
 ) -> str:
     """The token of a session of somebody who was last here some time ago."""
     now = models.utcnow()
     row = models.Session(
-        user_id=user.id, **{"expires_at": now + timedelta(hours=20), "last_used_at": now - idle} | values
+        user_id=user.id, **{"expires_at": now + timedelta(hours=20), "last_used_at": now - idle_for} | values
     )
     await make.add(row)
-    await change(
+    await execute_sql(
         database, "UPDATE users SET current_session_id = :session WHERE id = :user", session=row.id, user=user.id
     )
-    return tokens.of_session(signer, user.id, row.id)
+    return tokens.create_session_token(signer, user.id, row.id)
 
 
 async def test_a_session_is_a_person_with_permissions_in_each_active_service(
-    door: Door, make: Builders, signer: Signer, statements: Statements, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, statements: Statements, database: Database
 ) -> None:
     user = await make.user()
     first, second, archived = await make.service(), await make.service(), await make.service(active=False)
@@ -59,15 +59,15 @@ async def test_a_session_is_a_person_with_permissions_in_each_active_service(
         models.OrganisationMembership(user_id=user.id, organisation_id=closed.id),
         models.ServiceMemberPermission(user_id=user.id, service_id=second.id, permission="create_broadcasts"),
     )
-    token = await session(make, database, signer, user)
+    token = await create_session_token(make, database, signer, user)
 
     with statements(1):
-        actor = await door(token)
+        actor = await authenticator(token)
 
     assert actor == Actor(
-        Kind.PERSON,
+        ActorKind.PERSON,
         user_id=user.id,
-        session_id=tokens.session_of(signer, token)[1],
+        session_id=tokens.parse_session_token(signer, token)[1],
         permissions={
             first.id: frozenset({ServicePermission.SEND_TEXTS, ServicePermission.MANAGE_USERS}),
             second.id: frozenset(),
@@ -77,7 +77,7 @@ async def test_a_session_is_a_person_with_permissions_in_each_active_service(
 
 
 async def test_a_permission_without_membership_is_worth_nothing(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user, service = await make.user(), await make.service()
     await make.add(
@@ -85,105 +85,116 @@ async def test_a_permission_without_membership_is_worth_nothing(
         models.ServiceMemberPermission(user_id=user.id, service_id=None, permission="platform_admin"),
     )
 
-    actor = await door(await session(make, database, signer, user))
+    actor = await authenticator(await create_session_token(make, database, signer, user))
 
-    assert (actor.kind, actor.permissions) == (Kind.PERSON, {})
+    assert (actor.kind, actor.permissions) == (ActorKind.PERSON, {})
 
 
 async def test_a_platform_admin_keeps_what_needs_membership(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     admin, service = await make.user(platform_admin=True), await make.service()
     await make.member(service, {ServicePermission.SEND_TEXTS}, admin)
 
-    actor = await door(await session(make, database, signer, admin))
+    actor = await authenticator(await create_session_token(make, database, signer, admin))
 
-    assert actor.kind is Kind.ADMIN
+    assert actor.kind is ActorKind.ADMIN
     assert actor.permissions == {service.id: frozenset({ServicePermission.SEND_TEXTS})}
-    assert actor.may(ServicePermission.SEND_TEXTS, service.id)
-    assert not actor.may(ServicePermission.SEND_EMAILS, service.id)
+    assert actor.has_permission(ServicePermission.SEND_TEXTS, service.id)
+    assert not actor.has_permission(ServicePermission.SEND_EMAILS, service.id)
 
 
 async def test_signing_in_elsewhere_ends_a_session(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user = await make.user()
-    old = await session(make, database, signer, user)
-    new = await session(make, database, signer, user)
+    old = await create_session_token(make, database, signer, user)
+    new = await create_session_token(make, database, signer, user)
 
-    assert await door.refusal(old) == "This session has ended: sign in again."
-    assert (await door(new)).user_id == user.id
+    assert await authenticator.rejection_message(old) == "This session has ended: sign in again."
+    assert (await authenticator(new)).user_id == user.id
 
 
 async def test_a_session_of_which_nothing_is_kept_has_ended(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user = await make.user()
-    await session(make, database, signer, user)
+    await create_session_token(make, database, signer, user)
 
-    forged = tokens.of_session(signer, user.id, uuid4())
-    assert await door.refusal(forged) == "This session has ended: sign in again."
+    forged = tokens.create_session_token(signer, user.id, uuid4())
+    assert await authenticator.rejection_message(forged) == "This session has ended: sign in again."
 
 
-async def test_a_session_belongs_to_one_person(door: Door, make: Builders, signer: Signer, database: Database) -> None:
+async def test_a_session_belongs_to_one_person(
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
+) -> None:
     user, admin = await make.user(), await make.user(platform_admin=True)
-    session_id = tokens.session_of(signer, await session(make, database, signer, user))[1]
-    await change(
+    session_id = tokens.parse_session_token(signer, await create_session_token(make, database, signer, user))[1]
+    await execute_sql(
         database, "UPDATE users SET current_session_id = :session WHERE id = :user", session=session_id, user=admin.id
     )
 
-    assert await door.refusal(tokens.of_session(signer, admin.id, session_id)) == authentication.UNKNOWN_SESSION
+    assert (
+        await authenticator.rejection_message(tokens.create_session_token(signer, admin.id, session_id))
+        == authentication.ENDED_SESSION_MESSAGE
+    )
 
 
 async def test_a_session_ends_after_twenty_hours(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
-    token = await session(make, database, signer, await make.user(), expires_at=models.utcnow())
+    token = await create_session_token(make, database, signer, await make.user(), expires_at=models.utcnow())
 
-    assert await door.refusal(token) == "This session has expired: sign in again."
+    assert await authenticator.rejection_message(token) == "This session has expired: sign in again."
 
 
 @pytest.mark.parametrize("state", ["pending", "inactive"])
 async def test_only_active_people_have_sessions(
-    door: Door, make: Builders, signer: Signer, state: str, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, state: str, database: Database
 ) -> None:
-    token = await session(make, database, signer, await make.user(state=state))
+    token = await create_session_token(make, database, signer, await make.user(state=state))
 
-    assert await door.refusal(token) == authentication.UNKNOWN_SESSION
+    assert await authenticator.rejection_message(token) == authentication.ENDED_SESSION_MESSAGE
 
 
 async def test_a_platform_admin_must_come_back_within_half_an_hour(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
-    gone = await session(
-        make, database, signer, await make.user(platform_admin=True), idle=timedelta(minutes=30, seconds=1)
+    gone = await create_session_token(
+        make, database, signer, await make.user(platform_admin=True), idle_for=timedelta(minutes=30, seconds=1)
     )
-    back = await session(make, database, signer, await make.user(platform_admin=True), idle=timedelta(minutes=29))
-    anybody = await session(make, database, signer, await make.user(), idle=timedelta(hours=10))
+    back = await create_session_token(
+        make, database, signer, await make.user(platform_admin=True), idle_for=timedelta(minutes=29)
+    )
+    anybody = await create_session_token(make, database, signer, await make.user(), idle_for=timedelta(hours=10))
 
-    assert await door.refusal(gone) == "This session ended after 30 minutes without use: sign in again."
-    assert (await door(back)).kind is Kind.ADMIN
-    assert (await door(anybody)).kind is Kind.PERSON
+    assert (
+        await authenticator.rejection_message(gone) == "This session ended after 30 minutes without use: sign in again."
+    )
+    assert (await authenticator(back)).kind is ActorKind.ADMIN
+    assert (await authenticator(anybody)).kind is ActorKind.PERSON
 
 
 async def test_the_last_use_is_kept_by_the_minute(
-    door: Door, make: Builders, signer: Signer, statements: Statements, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, statements: Statements, database: Database
 ) -> None:
-    token = await session(make, database, signer, await make.user(), idle=timedelta(seconds=61))
+    token = await create_session_token(make, database, signer, await make.user(), idle_for=timedelta(seconds=61))
     with statements(2):
-        await door(token)
+        await authenticator(token)
     with statements(1):
-        await door(token)
+        await authenticator(token)
 
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         last = await connection.scalar(
-            select(models.Session.last_used_at).where(models.Session.id == tokens.session_of(signer, token)[1])
+            select(models.Session.last_used_at).where(models.Session.id == tokens.parse_session_token(signer, token)[1])
         )
     assert last is not None
     assert models.utcnow() - last < timedelta(seconds=10)
 
 
-async def test_nobody_waits_for_the_last_use_to_be_kept(engine: AsyncEngine, door: Door, signer: Signer) -> None:
+async def test_nobody_waits_for_the_last_use_to_be_kept(
+    engine: AsyncEngine, authenticator: Authenticator, signer: Signer
+) -> None:
     several = Database(engine)
     user = models.User(name="Ada", email_address="ada@waiting.gov.uk", mobile_number="1", password="!", state="active")
     row = models.Session(user_id=user.id, expires_at=models.utcnow() + timedelta(hours=1))
@@ -197,29 +208,35 @@ async def test_nobody_waits_for_the_last_use_to_be_kept(engine: AsyncEngine, doo
         async with several.transaction() as other:
             await other.execute(select(models.Session).where(models.Session.id == row.id).with_for_update())
             async with asyncio.timeout(5):
-                actor = await door(tokens.of_session(signer, user.id, row.id), database=several)
+                actor = await authenticator(tokens.create_session_token(signer, user.id, row.id), database=several)
         assert actor.user_id == user.id
     finally:
-        await change(several, "DELETE FROM sessions WHERE user_id = :id", id=user.id)
-        await change(several, "DELETE FROM users WHERE id = :id", id=user.id)
+        await execute_sql(several, "DELETE FROM sessions WHERE user_id = :id", id=user.id)
+        await execute_sql(several, "DELETE FROM users WHERE id = :id", id=user.id)
 
 
 async def test_a_session_signed_with_an_older_key_is_taken(
-    door: Door, make: Builders, signer: Signer, database: Database
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user = await make.user()
-    token = await session(make, database, Signer((b"older-secret-key",), signer.salt), user)
+    token = await create_session_token(make, database, Signer((b"older-secret-key",), signer.salt), user)
 
-    assert (await door(token)).user_id == user.id
+    assert (await authenticator(token)).user_id == user.id
     assert (
-        await door.refusal(token, signer=Signer((b"another",), b"")) == "The session's token is broken: sign in again."
+        await authenticator.rejection_message(token, signer=Signer((b"another",), b""))
+        == "The session's token is broken: sign in again."
     )
 
 
-async def test_a_challenge_is_no_session(door: Door, make: Builders, signer: Signer, database: Database) -> None:
+async def test_a_challenge_is_no_session(
+    authenticator: Authenticator, make: Builders, signer: Signer, database: Database
+) -> None:
     user = await make.user()
-    await session(make, database, signer, user)
+    await create_session_token(make, database, signer, user)
     challenge = tokens.sign(signer, "challenge", [user.id.hex, "SMS"])
 
-    assert await door.refusal(challenge) == "The token cannot be decoded."
-    assert await door.refusal(tokens.SESSION + challenge) == "The session's token is broken: sign in again."
+    assert await authenticator.rejection_message(challenge) == "The token cannot be decoded."
+    assert (
+        await authenticator.rejection_message(tokens.SESSION_TOKEN_PREFIX + challenge)
+        == "The session's token is broken: sign in again."
+    )

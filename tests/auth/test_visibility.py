@@ -10,15 +10,15 @@ from sqlalchemy import select
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.database.database import Database
 from graphql_api.domain import search_entries
 from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import NotFound, Unauthenticated
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
 
-OF_TENANTS = [model for model, rule in visibility.VISIBLE.items() if rule is not visibility.ADMINS_ONLY]
-OF_NOBODY = [model for model in visibility.VISIBLE if model not in OF_TENANTS]
+OF_TENANTS = [model for model, rule in visibility.ROW_VISIBILITY.items() if rule is not visibility.ADMINS_ONLY_RULE]
+OF_NOBODY = [model for model in visibility.ROW_VISIBILITY if model not in OF_TENANTS]
 OF_SERVICES = [
     model
     for model in OF_TENANTS
@@ -77,10 +77,10 @@ async def tenant(make: Builders) -> Tenant:
 
 async def seen(database: Database, actor: Actor, model: type[Any]) -> list[Any]:
     """Every row of a table that somebody sees."""
-    predicate = visibility.visible(model, visibility.scope(actor))
+    predicate = visibility.row_predicate(model, visibility.visibility_scope(actor))
     statement = select(model) if predicate is None else select(model).where(predicate)
     async with database.transaction() as tx:
-        return list((await tx.execute(statement, visibility.values(actor))).scalars())
+        return list((await tx.execute(statement, visibility.bind_values(actor))).scalars())
 
 
 def owner(row: Any) -> UUID | None:
@@ -92,11 +92,11 @@ def owner(row: Any) -> UUID | None:
 
 
 CALLERS: dict[str, Callable[[Tenant], Actor]] = {
-    "member": lambda mine: person(mine.member, mine.service),
-    "viewer": lambda mine: person(mine.member, mine.service, may={ServicePermission.VIEW_ACTIVITY}),
-    "member without permissions": lambda mine: person(mine.member, mine.service, may=()),
-    "organisation member": lambda mine: of_organisation(mine.member, mine.organisation.id),
-    "live key": lambda mine: key(mine.key),
+    "member": lambda mine: user_actor(mine.member, mine.service),
+    "viewer": lambda mine: user_actor(mine.member, mine.service, permissions={ServicePermission.VIEW_ACTIVITY}),
+    "member without permissions": lambda mine: user_actor(mine.member, mine.service, permissions=()),
+    "organisation member": lambda mine: organisation_member(mine.member, mine.organisation.id),
+    "live key": lambda mine: api_key_actor(mine.key),
 }
 
 
@@ -115,7 +115,7 @@ async def test_no_row_of_the_other_tenant_is_seen(
 async def test_a_member_with_every_permission_sees_their_own_row_of_each_table(
     tenants: tuple[Tenant, Tenant], database: Database, model: type[Any]
 ) -> None:
-    rows = await seen(database, person(tenants[0].member, tenants[0].service), model)
+    rows = await seen(database, user_actor(tenants[0].member, tenants[0].service), model)
 
     assert {owner(row) for row in rows} & tenants[0].ids != set()
 
@@ -167,8 +167,8 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_only(make: Builders, d
     test = await make.notification(template, key_type="test")
     keys = {kind: await make.api_key(service, kind) for kind in (KeyType.LIVE, KeyType.TEST)}
 
-    assert [row.id for row in await seen(database, key(keys[KeyType.LIVE]), models.Notification)] == [live.id]
-    assert [row.id for row in await seen(database, key(keys[KeyType.TEST]), models.Notification)] == [test.id]
+    assert [row.id for row in await seen(database, api_key_actor(keys[KeyType.LIVE]), models.Notification)] == [live.id]
+    assert [row.id for row in await seen(database, api_key_actor(keys[KeyType.TEST]), models.Notification)] == [test.id]
 
 
 async def test_who_may_only_send_texts_sees_texts_and_no_emails(make: Builders, database: Database) -> None:
@@ -176,7 +176,9 @@ async def test_who_may_only_send_texts_sees_texts_and_no_emails(make: Builders, 
     text = await make.notification(await make.template(service))
     await make.notification(await make.template(service, Channel.EMAIL))
     user = await make.member(service)
-    rows = await seen(database, person(user, service, may={ServicePermission.SEND_TEXTS}), models.Notification)
+    rows = await seen(
+        database, user_actor(user, service, permissions={ServicePermission.SEND_TEXTS}), models.Notification
+    )
 
     assert [row.id for row in rows] == [text.id]
 
@@ -190,11 +192,11 @@ async def test_a_template_in_a_closed_folder_is_hidden_until_the_folder_is_opene
     folder = models.TemplateFolder(service_id=service.id, name="Closed")
     await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
 
-    assert await seen(database, person(user, service), models.Template) == []
+    assert await seen(database, user_actor(user, service), models.Template) == []
 
     await make.add(models.FolderPermission(user_id=user.id, template_folder_id=folder.id, service_id=service.id))
 
-    assert [row.id for row in await seen(database, person(user, service), models.Template)] == [template.id]
+    assert [row.id for row in await seen(database, user_actor(user, service), models.Template)] == [template.id]
 
 
 async def test_to_change_a_foreign_row_is_to_be_told_that_there_is_none(
@@ -202,10 +204,12 @@ async def test_to_change_a_foreign_row_is_to_be_told_that_there_is_none(
 ) -> None:
     mine, theirs = tenants
     async with database.transaction() as tx:
-        found = await visibility.find(tx, person(mine.member, mine.service), models.Service, mine.service.id, lock=True)
+        found = await visibility.find_visible(
+            tx, user_actor(mine.member, mine.service), models.Service, mine.service.id, lock=True
+        )
         with pytest.raises(NotFound) as refusal:
-            await visibility.find(
-                tx, person(mine.member, mine.service), models.Service, theirs.service.id, "service_id"
+            await visibility.find_visible(
+                tx, user_actor(mine.member, mine.service), models.Service, theirs.service.id, "service_id"
             )
 
     assert found.id == mine.service.id
@@ -215,4 +219,4 @@ async def test_to_change_a_foreign_row_is_to_be_told_that_there_is_none(
 async def test_nobody_finds_anything_to_change(tenants: tuple[Tenant, Tenant], database: Database) -> None:
     async with database.transaction() as tx:
         with pytest.raises(Unauthenticated):
-            await visibility.find(tx, Actor(Kind.ANONYMOUS), models.Service, tenants[0].service.id)
+            await visibility.find_visible(tx, Actor(ActorKind.ANONYMOUS), models.Service, tenants[0].service.id)

@@ -46,7 +46,7 @@ def test_letters_can_be_cancelled_until_half_past_five_in_london(created_at: dat
 def test_letters_arrive_after_working_days(
     created_at: datetime, postage: Postage, first: tuple[int, int], last: tuple[int, int]
 ) -> None:
-    assert letter_days.delivery(created_at, postage) == (date(2026, *first), date(2026, *last))
+    assert letter_days.delivery_dates(created_at, postage) == (date(2026, *first), date(2026, *last))
 
 
 def test_bank_holidays_with_the_days_that_stand_in() -> None:

@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
-from tests.dev_server import DevServer, running
+from tests.dev_server import DevServer, running_dev_server
 
-FLAGS = [
+CHROMIUM_FLAGS = [
     "--headless",
     "--no-sandbox",  # which root, as in a container, cannot have
     "--disable-gpu",
@@ -20,13 +20,13 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
+CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium: `CHROMIUM`, or the one on PATH."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, NAMES)), None)
+    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_COMMANDS)), None)
     if found is None:
         pytest.skip("There is no Chromium: install one (on Debian: apt install chromium), or set CHROMIUM to its path.")
     return found
@@ -36,7 +36,7 @@ def chromium() -> str:
 def browser(chromium: str) -> Iterator[Browser]:
     """One browser for the suite."""
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        browser = playwright.chromium.launch(executable_path=chromium, args=CHROMIUM_FLAGS)
         yield browser
         browser.close()
 
@@ -44,7 +44,7 @@ def browser(chromium: str) -> Iterator[Browser]:
 @pytest.fixture(scope="session")
 def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:  # noqa: ARG001  # skip first
     """A development server with demo data."""
-    with running(tmp_path_factory.mktemp("server") / "data") as server:
+    with running_dev_server(tmp_path_factory.mktemp("server") / "data") as server:
         yield server
 
 

@@ -13,14 +13,14 @@ from playwright.sync_api import Page, Request, expect
 from tests.dev_server import DevServer
 
 
-def write(page: Page, editor: str, text: str) -> None:
+def type_text(page: Page, editor: str, text: str) -> None:
     """Replace an editor's text as a person would: select everything, then type over the brackets that it closes."""
     page.locator(f".graphiql-{editor} .monaco-editor").first.click()
     page.keyboard.press("Control+A")
     page.keyboard.type(text)
 
 
-def paste(page: Page, editor: str, text: str) -> None:
+def paste_text(page: Page, editor: str, text: str) -> None:
     """The same through the clipboard, which brings no brackets or completions along."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("text => navigator.clipboard.writeText(text)", text)
@@ -29,20 +29,20 @@ def paste(page: Page, editor: str, text: str) -> None:
     page.keyboard.press("Control+V")
 
 
-def from_a_person(request: Request) -> bool:
+def is_user_operation(request: Request) -> bool:
     """Whether it carries an operation other than the page's own question for the schema."""
     return request.method == "POST" and "IntrospectionQuery" not in (request.post_data or "")
 
 
-def ask(page: Page) -> dict[str, Any]:
+def run_query(page: Page) -> dict[str, Any]:
     """Press the run button; answer what the server sent for it."""
-    with page.expect_response(lambda response: from_a_person(response.request)) as answer:
+    with page.expect_response(lambda response: is_user_operation(response.request)) as answer:
         page.get_by_role("button", name="Execute query").click()
     body: dict[str, Any] = answer.value.json()
     return body
 
 
-def shown(page: Page) -> str:
+def response_text(page: Page) -> str:
     """The text that the response editor shows; Monaco draws each space as a non-breaking one."""
     return page.locator(".graphiql-response .view-lines").inner_text().replace("\u00a0", " ")
 
@@ -54,8 +54,8 @@ def open_example(page: Page, title: str, operation: str) -> None:
 
 def wait_until_shown(page: Page, text: str, seconds: float = 10) -> None:
     end = time.monotonic() + seconds
-    while text not in shown(page):
-        assert time.monotonic() < end, f"{text!r} is not in {shown(page)!r}"
+    while text not in response_text(page):
+        assert time.monotonic() < end, f"{text!r} is not in {response_text(page)!r}"
         page.wait_for_timeout(50)
 
 
@@ -65,9 +65,9 @@ def test_a_typed_query_is_answered_without_a_request_to_anywhere_else(page: Page
     page.reload()
     page.locator(".graphiql-query-editor .view-line").first.wait_for()
 
-    write(page, "query-editor", "query Typed { serverStatus { ok } }")
+    type_text(page, "query-editor", "query Typed { serverStatus { ok } }")
     expect(page.get_by_role("tab", name="Typed")).to_have_attribute("aria-selected", "true")
-    answer = ask(page)
+    answer = run_query(page)
 
     assert answer["data"] == {"serverStatus": {"ok": True}}
     wait_until_shown(page, '"ok": true')
@@ -76,8 +76,8 @@ def test_a_typed_query_is_answered_without_a_request_to_anywhere_else(page: Page
 
 
 def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: DevServer) -> None:
-    with page.expect_request(from_a_person) as request:
-        answer = ask(page)
+    with page.expect_request(is_user_operation) as request:
+        answer = run_query(page)
 
     assert request.value.headers["authorization"] == f"Bearer {server.tokens['service_manager']}"
     viewer = answer["data"]["viewer"]
@@ -88,7 +88,7 @@ def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: De
 def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServer) -> None:
     open_example(page, "Service dashboard", "ServiceDashboard")
 
-    answer = ask(page)
+    answer = run_query(page)
 
     assert "errors" not in answer
     service = answer["data"]["service"]
@@ -101,17 +101,17 @@ def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServ
 
 def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(page: Page) -> None:
     open_example(page, "Create an API key", "CreateApiKey")
-    created_key = ask(page)["data"]["createApiKey"]
+    created_key = run_query(page)["data"]["createApiKey"]
     assert created_key["userErrors"] == []
     assert created_key["key"].startswith("explorer-")
 
     open_example(page, "Create a template", "CreateTemplate")
-    created_template = ask(page)["data"]["createTemplate"]
+    created_template = run_query(page)["data"]["createTemplate"]
     assert created_template["userErrors"] == []
     assert [placeholder["name"] for placeholder in created_template["template"]["placeholders"]] == ["name", "day"]
 
     open_example(page, "Create a job from a CSV file", "CreateJob")
-    created_job = ask(page)["data"]["createJob"]
+    created_job = run_query(page)["data"]["createJob"]
     assert created_job["userErrors"] == []
     assert created_job["job"]["recipientCount"] == 3
 
@@ -121,7 +121,7 @@ def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(pag
     page.get_by_role("button", name="Stop repeating").click()
     page.wait_for_timeout(1000)
 
-    [job] = ask(page)["data"]["service"]["jobs"]["nodes"]
+    [job] = run_query(page)["data"]["service"]["jobs"]["nodes"]
     assert job["id"] == created_job["job"]["id"]
     assert job["status"] == "FINISHED_ALL_NOTIFICATIONS_CREATED"
     assert [(row["recipient"], row["statusText"]) for row in job["notifications"]["nodes"]] == [
@@ -135,7 +135,7 @@ def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(pag
 def test_messages_are_found_by_what_became_of_them(page: Page) -> None:
     open_example(page, "Find messages", "FindMessages")
 
-    found = ask(page)["data"]["service"]["notifications"]
+    found = run_query(page)["data"]["service"]["notifications"]
 
     assert found["totalCount"] >= len(found["nodes"]) > 0
     assert {row["status"] for row in found["nodes"]} <= {
@@ -153,16 +153,16 @@ def test_the_wrong_password_and_a_made_up_challenge_are_refused_in_a_sentence(pa
         ("Complete signing in", "CompleteSignIn", "completeSignIn"),
     ]:
         open_example(page, title, operation)
-        answer = ask(page)
+        answer = run_query(page)
         assert "errors" not in answer
         assert answer["data"][field]["userErrors"] != []
 
 
 def test_the_browser_keeps_no_token_and_no_password(page: Page, server: DevServer) -> None:
-    ask(page)
+    run_query(page)
     open_example(page, "Sign in", "SignIn")
-    paste(page, "editor-tool", json.dumps({"input": {"emailAddress": "a@example.gov.uk", "password": "hunter2"}}))
-    ask(page)
+    paste_text(page, "editor-tool", json.dumps({"input": {"emailAddress": "a@example.gov.uk", "password": "hunter2"}}))
+    run_query(page)
     page.wait_for_timeout(1000)
 
     kept = page.evaluate("JSON.stringify(localStorage)")
@@ -179,7 +179,7 @@ def test_a_reload_keeps_the_tabs_and_their_headers(page: Page, server: DevServer
     page.locator(".graphiql-query-editor .view-line").first.wait_for()
     expect(page.get_by_role("tab", name="FindMessages")).to_have_attribute("aria-selected", "true")
 
-    with page.expect_request(from_a_person) as request:
+    with page.expect_request(is_user_operation) as request:
         page.get_by_role("button", name="Execute query").click()
 
     assert request.value.headers["authorization"] == f"Bearer {server.tokens['service_manager']}"
@@ -225,7 +225,7 @@ def test_a_job_is_followed_over_a_socket(page: Page, server: DevServer) -> None:
     body = read | {"variables": {"id": server.service_id}}
     jobs = page.request.post(server.graphql_url, data=body, headers=headers).json()
     job_id = jobs["data"]["service"]["jobs"]["nodes"][0]["id"]
-    paste(
+    paste_text(
         page,
         "query-editor",
         f'subscription Follow {{ jobProgress(jobId: "{job_id}") {{ job {{ id }} progress {{ total }} }} }}',

@@ -12,9 +12,9 @@ from uuid import uuid4
 
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNonNull
 
-from tests.schema.tenants import input_of
+from tests.schema.tenants import input_type_of
 
-NO_SECRETS = {
+NON_SECRET_ARGUMENTS = {
     "name",
     "idempotencyKey",
     "challengeToken",
@@ -43,21 +43,21 @@ class Canaries:
         """A secret telephone number, as it is searched for: without what stands before."""
         return self.values.setdefault(what, f"7700900{FIRST_NUMBER + len(self.values)}")
 
-    def keep(self, what: str, value: str) -> None:
+    def add(self, what: str, value: str) -> None:
         """Take a secret that is there already."""
         self.values[what] = value
 
-    def inside(self, mutation: str, given: Any) -> Any:
+    def fill_input(self, mutation: str, given: Any) -> Any:
         """An input whose every text, name or value is a secret of its own."""
-        return self._filled(input_of(mutation), given, mutation)
+        return self._fill(input_type_of(mutation), given, mutation)
 
-    def _filled(self, kind: Any, given: Any, *path: str) -> Any:
+    def _fill(self, kind: Any, given: Any, *path: str) -> Any:
         if isinstance(kind, GraphQLNonNull):
-            return self._filled(kind.of_type, given, *path)
+            return self._fill(kind.of_type, given, *path)
         if isinstance(kind, GraphQLList):
-            return [self._filled(kind.of_type, one, *path, str(index)) for index, one in enumerate(given)]
+            return [self._fill(kind.of_type, one, *path, str(index)) for index, one in enumerate(given)]
         if isinstance(kind, GraphQLInputObjectType):
-            return {name: self._filled(kind.fields[name].type, one, *path, name) for name, one in given.items()}
+            return {name: self._fill(kind.fields[name].type, one, *path, name) for name, one in given.items()}
         what = ".".join(path)
         if kind.name == "JSON" and isinstance(given, dict):
             return {name: self.text(f"{what}.{name}") for name in given}
@@ -72,27 +72,27 @@ class Canaries:
         form = "{}@example.gov.uk" if "mailAddress" in argument else forms.get(argument, "{}")
         return form.format(text)
 
-    def found_in(self, texts: Iterable[str]) -> set[str]:
+    def find_in(self, texts: Iterable[str]) -> set[str]:
         """Which of them stand in any of the texts: as they are, or in base 64."""
         whole = "\n".join(texts)
-        return {what for what, value in self.values.items() if any(form in whole for form in _forms(value))}
+        return {what for what, value in self.values.items() if any(form in whole for form in _encodings(value))}
 
-    def of_people(self) -> Canaries:
+    def excluding_logged_arguments(self) -> Canaries:
         """Those that are secret to the log of changes too."""
         return Canaries(
             {
                 what: value
                 for what, value in self.values.items()
-                if not NO_SECRETS & set(re.split(r"\.\d+\.?|\.", what)[1:]) or "personalisation" in what
+                if not NON_SECRET_ARGUMENTS & set(re.split(r"\.\d+\.?|\.", what)[1:]) or "personalisation" in what
             }
         )
 
-    def without(self, request: str) -> Canaries:
+    def excluding_values_of(self, request: str) -> Canaries:
         """Those that a request did not hold."""
         return Canaries({what: value for what, value in self.values.items() if value not in request})
 
 
-def _forms(value: str) -> Iterator[str]:
+def _encodings(value: str) -> Iterator[str]:
     yield value
     yield json.dumps(value)[1:-1]
     for before in range(3):

@@ -30,17 +30,18 @@ from graphql_api.enums import Channel
 from graphql_api.settings import Settings, asyncpg_url
 from tests.builders import Builders
 from tests.canaries.secrets import Canaries
-from tests.faults.servers import Served, serving
-from tests.schema.tenants import Tenant, document, good_inputs, mutations, tenant
+from tests.faults.servers import ServerProcess, running_server
+from tests.schema.tenants import Tenant, create_tenant, mutation_document, mutation_names, valid_inputs
 
 pytestmark = pytest.mark.timeout(180)
 
 LOGGED = {"log_min_duration_statement": "0", "log_connections": "on", "log_statement": "all"}
 LEAKY = """
-from graphql_api import cli, logs
-logs.where = lambda _logger, _name, event: event | {"said": str(event.pop("exc_info", None))}
+from graphql_api.commands import cli
+from graphql_api.observability import logs
+logs.strip_exception_message = lambda _logger, _name, event: event | {"said": str(event.pop("exc_info", None))}
 from sqlalchemy.ext.asyncio import create_async_engine
-from graphql_api import engines
+from graphql_api.database import engines
 made = engines.create_async_engine
 engines.create_async_engine = lambda *given, **named: made(*given, **(named | {"hide_parameters": False}))
 cli.main(["serve"])
@@ -80,14 +81,14 @@ class Scene:
 
 
 @pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Server]:
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.PostgresServer]:
     """A PostgreSQL of its own."""
     with postgres.start(tmp_path_factory.mktemp("canaries"), durable=False, settings=LOGGED) as server:
         yield server
 
 
 @pytest_asyncio.fixture(scope="module")
-async def scene(server: postgres.Server, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
+async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
     """Somebody to do everything, and everything to be done with."""
     canaries, url = Canaries(), server.url()
     await migrate.upgrade(url)
@@ -112,7 +113,7 @@ async def scene(server: postgres.Server, tmp_path_factory: pytest.TempPathFactor
     )
     signer, database = Signer(tuple(settings.secret_keys), settings.salt), Database.connect(settings)
     make = Builders(database, signer)
-    ours = await tenant(make)
+    ours = await create_tenant(make)
     email = await make.template(ours.service, Channel.EMAIL)
     key = await make.api_key(ours.service, secret=str(uuid4()))
     people = {"owner": ours.user, "admin": await make.user(platform_admin=True), "stranger": await make.user()}
@@ -122,10 +123,10 @@ async def scene(server: postgres.Server, tmp_path_factory: pytest.TempPathFactor
         await make.add(session)
         async with database.transaction() as tx:
             (await tx.get_one(models.User, user.id)).current_session_id = session.id
-        bearers[name] = tokens.of_session(signer, user.id, session.id)
-        canaries.keep(f"session of {name}", str(bearers[name]))
+        bearers[name] = tokens.create_session_token(signer, user.id, session.id)
+        canaries.add(f"session of {name}", str(bearers[name]))
     bearers["key"] = f"any-{key.service_id}-{signer.unsign(key.secret)}"
-    canaries.keep("an API key", str(signer.unsign(key.secret)))
+    canaries.add("an API key", str(signer.unsign(key.secret)))
     await database.close()
     administrator = create_async_engine(asyncpg_url(url), isolation_level="AUTOCOMMIT")
     yield Scene(environment, administrator, server.data_dir / "log", ours, email, bearers, canaries)
@@ -133,7 +134,7 @@ async def scene(server: postgres.Server, tmp_path_factory: pytest.TempPathFactor
 
 
 @asynccontextmanager
-async def working(scene: Scene, folder: Path) -> AsyncIterator[Served]:
+async def working(scene: Scene, folder: Path) -> AsyncIterator[ServerProcess]:
     """A worker, and what it says; it listens nowhere."""
     log = folder / "worker.log"
     with log.open("wb") as output:
@@ -146,9 +147,9 @@ async def working(scene: Scene, folder: Path) -> AsyncIterator[Served]:
             stdout=output,
             stderr=output,
         )
-    served = Served(process, 0, log)
+    served = ServerProcess(process, 0, log)
     yield served
-    await served.end()
+    await served.stop()
 
 
 class Caller:
@@ -173,19 +174,19 @@ class Caller:
 
     async def call(self, who: str, mutation: str, given: Any) -> httpx2.Response:
         """Call a mutation."""
-        return await self.post(who, json.dumps({"query": document(mutation), "variables": {"input": given}}))
+        return await self.post(who, json.dumps({"query": mutation_document(mutation), "variables": {"input": given}}))
 
 
 async def every_mutation(scene: Scene, caller: Caller) -> None:
     """Each mutation by everybody, and broken in three ways; but those that would end what the others need."""
-    for mutation in mutations():
+    for mutation in mutation_names():
         if mutation.startswith(("archive", "revoke", "remove")):
             continue
-        given = scene.canaries.inside(mutation, good_inputs(scene.ours.ids)[mutation])
+        given = scene.canaries.fill_input(mutation, valid_inputs(scene.ours.ids)[mutation])
         for who in scene.bearers:
             await caller.call(who, mutation, given)
         await caller.call("owner", mutation, given | {"unknown": scene.canaries.text("an unknown argument")})
-        whole = json.dumps({"query": document(mutation), "variables": {"input": given}})
+        whole = json.dumps({"query": mutation_document(mutation), "variables": {"input": given}})
         await caller.post("owner", whole[:-9])
         await caller.post("owner", whole, accept="text/event-stream")
 
@@ -237,7 +238,7 @@ async def nonsense(scene: Scene, caller: Caller) -> None:
 async def sockets(scene: Scene, caller: Caller) -> None:
     """The same over WebSocket: broken openings, broken messages, and a mutation."""
     secret, address = scene.canaries.text, caller.url.replace("http", "ws") + "/graphql"
-    given = scene.canaries.inside("sendNotification", good_inputs(scene.ours.ids)["sendNotification"])
+    given = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
     openings: list[tuple[Any, list[Any]]] = [
         ({"Authorization": f"Bearer {secret('a token of a socket')}"}, []),
         ({"Authorization": f"Bearer {scene.bearers['owner']}"}, [secret("a message that is no JSON")]),
@@ -266,7 +267,7 @@ async def sockets(scene: Scene, caller: Caller) -> None:
 
 async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
     """A fault of ours, a lock that is held, and connections that break; answers to the first."""
-    given = scene.canaries.inside("sendNotification", good_inputs(scene.ours.ids)["sendNotification"])
+    given = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
     given["idempotencyKey"] = None
     await scene.execute("ALTER TABLE notifications ADD CONSTRAINT never CHECK (template_version < 0) NOT VALID")
     try:
@@ -280,7 +281,7 @@ async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
         await caller.call(
             "owner",
             "createTemplate",
-            scene.canaries.inside("createTemplate", good_inputs(scene.ours.ids)["createTemplate"]),
+            scene.canaries.fill_input("createTemplate", valid_inputs(scene.ours.ids)["createTemplate"]),
         )
         await connection.rollback()
     calls = [asyncio.create_task(caller.call("owner", "sendNotification", given)) for _ in range(8)]
@@ -331,29 +332,32 @@ async def test_no_secret_is_told_by_a_log_a_metric_or_a_list_of_statements(
     scene.answers.clear()
     async with (
         working(scene, tmp_path) as worker,
-        serving(scene.environment | {"ENVIRONMENT": environment}, tmp_path) as served,
+        running_server(scene.environment | {"ENVIRONMENT": environment}, tmp_path) as served,
     ):
         failed = await a_life(scene, served.url)
         await delivered(scene)
-    logged = [served.logged(), worker.logged()]
+    logged = [served.read_log(), worker.read_log()]
 
     assert len(scene.canaries.values) >= 40
-    assert scene.canaries.found_in(logged) == set()
-    assert scene.canaries.found_in(scene.statements) == set()
-    assert scene.canaries.found_in([scene.postgres_log.read_text()]) == set()
-    assert scene.canaries.of_people().found_in(await rows(scene, "change_log", "pgqueuer", "pgqueuer_log")) == set()
+    assert scene.canaries.find_in(logged) == set()
+    assert scene.canaries.find_in(scene.statements) == set()
+    assert scene.canaries.find_in([scene.postgres_log.read_text()]) == set()
+    assert (
+        scene.canaries.excluding_logged_arguments().find_in(await rows(scene, "change_log", "pgqueuer", "pgqueuer_log"))
+        == set()
+    )
     for sent, answered in scene.answers:
-        assert scene.canaries.without(sent).found_in([answered]) == set(), answered
+        assert scene.canaries.excluding_values_of(sent).find_in([answered]) == set(), answered
         if '"INTERNAL"' in answered or '"UNAVAILABLE"' in answered:
-            assert scene.canaries.found_in([answered]) == set()
+            assert scene.canaries.find_in([answered]) == set()
     for answer in failed:
         (error,) = answer.json()["errors"]
         assert error["extensions"]["code"] == "INTERNAL"
         assert error["extensions"]["requestId"] == answer.headers["x-request-id"]
         assert any(
-            error["extensions"]["requestId"] in line and "fault" in line for line in served.logged().splitlines()
+            error["extensions"]["requestId"] in line and "fault" in line for line in served.read_log().splitlines()
         )
-    assert (environment == "production") == all(_is_json(line) for line in served.logged().splitlines())
+    assert (environment == "production") == all(_is_json(line) for line in served.read_log().splitlines())
 
 
 def _is_json(line: str) -> bool:
@@ -365,10 +369,10 @@ def _is_json(line: str) -> bool:
 
 async def test_a_server_that_logs_what_faults_say_is_caught(scene: Scene, tmp_path: Path) -> None:
     """The control: the same search finds what a careless server and a careless statement tell."""
-    async with serving(scene.environment, tmp_path, "-c", LEAKY) as served, httpx2.AsyncClient() as http:
+    async with running_server(scene.environment, tmp_path, "-c", LEAKY) as served, httpx2.AsyncClient() as http:
         await faults(scene, Caller(scene, served.url, http))
     careless = Canaries({"in a statement": scene.canaries.text("in a statement")})
     await scene.execute(f"SELECT '{careless.values['in a statement']}'")
 
-    assert {what.partition(".")[0] for what in scene.canaries.found_in([served.logged()])} == {"sendNotification"}
-    assert careless.found_in([scene.postgres_log.read_text()]) == {"in a statement"}
+    assert {what.partition(".")[0] for what in scene.canaries.find_in([served.read_log()])} == {"sendNotification"}
+    assert careless.find_in([scene.postgres_log.read_text()]) == {"in a statement"}

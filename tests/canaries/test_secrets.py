@@ -13,9 +13,9 @@ def test_a_secret_is_found_as_it_is_and_in_base_64(before: str) -> None:
     value = canaries.text("one")
     canaries.text("other")
 
-    assert canaries.found_in([f"... {before}{value}!"]) == {"one"}
-    assert canaries.found_in([base64.b64encode(f"{before}{value}, or so".encode()).decode()]) == {"one"}
-    assert canaries.found_in(["nothing"]) == set()
+    assert canaries.find_in([f"... {before}{value}!"]) == {"one"}
+    assert canaries.find_in([base64.b64encode(f"{before}{value}, or so".encode()).decode()]) == {"one"}
+    assert canaries.find_in(["nothing"]) == set()
 
 
 def test_the_log_of_changes_may_tell_names_and_nothing_of_people() -> None:
@@ -23,4 +23,7 @@ def test_the_log_of_changes_may_tell_names_and_nothing_of_people() -> None:
     for what in ("createService.name", "registerUser.password", "sendNotification.personalisation.name"):
         canaries.text(what)
 
-    assert set(canaries.of_people().values) == {"registerUser.password", "sendNotification.personalisation.name"}
+    assert set(canaries.excluding_logged_arguments().values) == {
+        "registerUser.password",
+        "sendNotification.personalisation.name",
+    }

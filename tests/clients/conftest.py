@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.dev_server import DevServer, running
+from tests.dev_server import DevServer, running_dev_server
 
-HERE = Path(__file__).parent
-PACKAGES = HERE / "node_modules"
+CLIENTS_FOLDER = Path(__file__).parent
+NODE_MODULES = CLIENTS_FOLDER / "node_modules"
 
 
 @pytest.fixture(scope="session")
@@ -20,17 +20,17 @@ def tools() -> Path:
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("There is no npm: install Node 20.19 or newer.")
-    lock, installed = (HERE / "package-lock.json").read_bytes(), PACKAGES / ".installed"
+    lock, installed = (CLIENTS_FOLDER / "package-lock.json").read_bytes(), NODE_MODULES / ".installed"
     if not installed.exists() or installed.read_bytes() != lock:
-        subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=HERE, check=True)
+        subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--ignore-scripts"], cwd=CLIENTS_FOLDER, check=True)
         installed.write_bytes(lock)
-    return PACKAGES / ".bin"
+    return NODE_MODULES / ".bin"
 
 
 @pytest.fixture(scope="session")
 def server(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[DevServer]:  # noqa: ARG001  # skip first
     """A development server with demo data."""
-    with running(tmp_path_factory.mktemp("server") / "data") as server:
+    with running_dev_server(tmp_path_factory.mktemp("server") / "data") as server:
         yield server
 
 
@@ -40,7 +40,7 @@ def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
     (tmp_path / "node_modules").symlink_to(tools.parent)
 
     def copy(name: str) -> Path:
-        return shutil.copytree(HERE / name, tmp_path / name)
+        return shutil.copytree(CLIENTS_FOLDER / name, tmp_path / name)
 
     return copy
 
@@ -48,10 +48,10 @@ def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
 @pytest.fixture
 def command(server: DevServer) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """Run a program of a client, which finds the server in its environment; fail with its output when it fails."""
-    return commander(server)
+    return command_runner(server)
 
 
-def commander(server: DevServer | None) -> Callable[..., "subprocess.CompletedProcess[str]"]:
+def command_runner(server: DevServer | None) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """The same for any server, or for programs that need none."""
     told = {} if server is None else {
         "GRAPHQL_URL": server.graphql_url,

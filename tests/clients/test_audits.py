@@ -10,7 +10,7 @@ import pytest
 
 pytestmark = pytest.mark.timeout(300)
 
-AUDITS = 61
+AUDIT_COUNT = 61
 
 
 def test_every_audit_of_graphql_over_http_passes(
@@ -25,4 +25,4 @@ def test_every_audit_of_graphql_over_http_passes(
         sys.stdout.write(f" {len(passed)}/{len(found)} audits ")
 
     assert [audit for audit in found if audit not in passed] == []
-    assert len(found) == AUDITS
+    assert len(found) == AUDIT_COUNT

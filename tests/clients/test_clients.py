@@ -10,17 +10,17 @@ from typing import Any
 import httpx2
 import pytest
 
-from tests.clients.conftest import commander
-from tests.dev_server import ROOT, DevServer, running
+from tests.clients.conftest import command_runner
+from tests.dev_server import ROOT, DevServer, running_dev_server
 
 pytestmark = pytest.mark.timeout(300)
 
-GRAPHQL = "application/graphql-response+json"
+GRAPHQL_RESPONSE_TYPE = "application/graphql-response+json"
 Project = Callable[[str], Path]
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
-def told_by_codegen(server: DevServer) -> dict[str, Any]:
+def expected_codegen_output(server: DevServer) -> dict[str, Any]:
     """What its client saw."""
     return {
         "service": server.service_id,
@@ -33,7 +33,7 @@ def told_by_codegen(server: DevServer) -> dict[str, Any]:
     }
 
 
-def told_by_relay(server: DevServer) -> dict[str, Any]:
+def expected_relay_output(server: DevServer) -> dict[str, Any]:
     """What its client saw."""
     return {
         "admin": False,
@@ -56,7 +56,7 @@ def test_codegen_types_a_client_from_introspection(
     command(folder, tools / "tsc", "--project", ".")
     done = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == told_by_codegen(server)
+    assert json.loads(done.stdout) == expected_codegen_output(server)
 
 
 def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connection(
@@ -69,14 +69,14 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
     command(folder, tools / "tsc", "--project", ".")
     done = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == told_by_relay(server)
+    assert json.loads(done.stdout) == expected_relay_output(server)
     assert done.stderr == ""  # where Relay complains, such as about an id that two objects share
 
 
 def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools: Path, tmp_path: Path) -> None:
     codegen, relay, manifests = project("codegen"), project("relay"), tmp_path / "manifests"
     manifests.mkdir()
-    run = commander(None)
+    run = command_runner(None)
     for folder in (codegen, relay):
         shutil.copy(ROOT / "schema" / "schema.graphql", folder)
     (relay / "persisted.json").write_text("{}")
@@ -85,21 +85,23 @@ def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools:
     shutil.copy(codegen / "src/generated/persisted-documents.json", manifests / "codegen.json")
     shutil.copy(relay / "persisted.json", manifests / "relay.json")
 
-    with running(tmp_path / "data", PERSISTED_DOCUMENTS=str(manifests)) as server:
-        run = commander(server)
+    with running_dev_server(tmp_path / "data", PERSISTED_DOCUMENTS=str(manifests)) as server:
+        run = command_runner(server)
         told = []
         for folder in (codegen, relay):
             run(folder, tools / "tsc", "--project", ".")
             told.append(json.loads(run(folder, "node", "built/main.js").stdout))
-        free = httpx2.post(server.graphql_url, json={"query": "{ __typename }"}, headers={"accept": GRAPHQL})
+        free = httpx2.post(
+            server.graphql_url, json={"query": "{ __typename }"}, headers={"accept": GRAPHQL_RESPONSE_TYPE}
+        )
 
-    assert told == [told_by_codegen(server), told_by_relay(server)]
+    assert told == [expected_codegen_output(server), expected_relay_output(server)]
     assert free.status_code == 400
 
 
 def test_clients_of_automatic_documents_send_a_text_once(project: Project, tmp_path: Path) -> None:
-    with running(tmp_path / "data", AUTOMATIC_DOCUMENTS="true") as server:
-        done = commander(server)(project("automatic"), "node", "main.mjs")
+    with running_dev_server(tmp_path / "data", AUTOMATIC_DOCUMENTS="true") as server:
+        done = command_runner(server)(project("automatic"), "node", "main.mjs")
 
     told = [server.service_id] * 2
     assert json.loads(done.stdout) == {

@@ -52,13 +52,13 @@ class Client:
         return answer.text
 
 
-def token(key: models.ApiKey, signer: Signer) -> str:
+def api_key_token(key: models.ApiKey, signer: Signer) -> str:
     """An API key as it was shown once."""
     return f"key-{key.service_id}-{signer.unsign(key.secret)}"
 
 
 @asynccontextmanager
-async def client(settings: Settings, token: str) -> AsyncIterator[Client]:
+async def running_client(settings: Settings, token: str) -> AsyncIterator[Client]:
     """A server by the settings that were given, until the block ends; its log is in their data folder."""
     url = f"http://{HOST}:{(port := free_port())}"
     log = settings.data_dir / f"server-{port}.log"
@@ -72,7 +72,7 @@ async def client(settings: Settings, token: str) -> AsyncIterator[Client]:
         )
     try:
         async with httpx2.AsyncClient(timeout=20, limits=httpx2.Limits(max_connections=200)) as http:
-            await _answering(http, f"{url}/_status?simple", log)
+            await _wait_until_ready(http, f"{url}/_status?simple", log)
             yield Client(url, token, http)
     finally:
         process.terminate()
@@ -89,7 +89,7 @@ def _environment(settings: Settings) -> dict[str, str]:
     }
 
 
-async def _answering(http: httpx2.AsyncClient, url: str, log: Path) -> None:
+async def _wait_until_ready(http: httpx2.AsyncClient, url: str, log: Path) -> None:
     end = time.monotonic() + 30
     while True:
         try:

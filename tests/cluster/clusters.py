@@ -19,10 +19,10 @@ from graphql_api import postgres
 from graphql_api.postgres import binaries
 
 HOST = "127.0.0.1"
-GUARD = 'read -r end; kill -INT "$1"'
-PROGRAMS = ("postgres", "initdb", "pg_basebackup", "psql")
+GUARD_SCRIPT = 'read -r end; kill -INT "$1"'
+REQUIRED_PROGRAMS = ("postgres", "initdb", "pg_basebackup", "psql")
 
-EVERYWHERE = """
+POSTGRESQL_CONF = """
 listen_addresses = '127.0.0.1'
 unix_socket_directories = ''
 wal_level = replica
@@ -35,7 +35,7 @@ fsync = off
 log_min_error_statement = panic
 """
 
-POOLER = """
+PGBOUNCER_INI = """
 [databases]
 notify = host=127.0.0.1 port={port} dbname=notify
 [pgbouncer]
@@ -56,13 +56,13 @@ logfile = {folder}/pgbouncer.log
 """
 
 
-def missing() -> str | None:
+def find_missing_program() -> str | None:
     """What of the programs is not here, as a sentence; None where the suite can run."""
-    folder = bindir()
-    lacking = [name for name in PROGRAMS if folder is None or not (folder / name).exists()]
+    folder = find_bindir()
+    lacking = [name for name in REQUIRED_PROGRAMS if folder is None or not (folder / name).exists()]
     if lacking:
         return f"PostgreSQL's {', '.join(lacking)} are not here: apt install postgresql-15, or set PG_BINDIR."
-    if pgbouncer() is None and not _install("pgbouncer"):
+    if find_pgbouncer() is None and not _install("pgbouncer"):
         return "PgBouncer is not here: apt install pgbouncer."
     return None
 
@@ -77,7 +77,7 @@ def _install(package: str) -> bool:
     return subprocess.run(command, env=quiet, check=False, capture_output=True, timeout=300).returncode == 0
 
 
-def bindir() -> Path | None:
+def find_bindir() -> Path | None:
     """A folder with every program: PG_BINDIR's, the system's newest, or what the tests run otherwise."""
     if given := os.environ.get("PG_BINDIR"):
         return Path(given)
@@ -89,7 +89,7 @@ def bindir() -> Path | None:
     return None
 
 
-def pgbouncer() -> str | None:
+def find_pgbouncer() -> str | None:
     """The pooler's program, which Debian keeps where few look."""
     return shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
@@ -109,9 +109,9 @@ class Process:
     popen: subprocess.Popen[bytes]
     guard: subprocess.Popen[bytes]
 
-    def end(self, how: signal.Signals = signal.SIGINT) -> None:
+    def stop(self, stop_signal: signal.Signals = signal.SIGINT) -> None:
         """Send a signal, and wait for the end."""
-        self.popen.send_signal(how)
+        self.popen.send_signal(stop_signal)
         try:
             self.popen.wait(20)
         except subprocess.TimeoutExpired:
@@ -125,7 +125,7 @@ class Process:
 class Server:
     """A PostgreSQL with its folder and its port, which it keeps over restarts."""
 
-    rig: Rig
+    cluster: Cluster
     name: str
     port: int
     process: Process | None = None
@@ -133,23 +133,23 @@ class Server:
     @property
     def folder(self) -> Path:
         """Its data."""
-        return self.rig.folder / self.name
+        return self.cluster.folder / self.name
 
     def start(self) -> None:
         """Start, and wait until it takes connections."""
-        self.process = self.rig.spawn("postgres", "-D", str(self.folder), f"--port={self.port}", log=self.name)
-        self.rig.wait(self)
+        self.process = self.cluster.spawn("postgres", "-D", str(self.folder), f"--port={self.port}", log=self.name)
+        self.cluster.wait_until_ready(self)
 
-    def stop(self, how: signal.Signals = signal.SIGINT) -> None:
+    def stop(self, stop_signal: signal.Signals = signal.SIGINT) -> None:
         """End it: SIGINT disconnects everybody, SIGQUIT is a crash, SIGKILL of all its processes is a power cut."""
         if self.process is None:
             return
-        children = _children(self.process.popen.pid) if how is signal.SIGKILL else []
-        self.process.end(how)
+        children = _children(self.process.popen.pid) if stop_signal is signal.SIGKILL else []
+        self.process.stop(stop_signal)
         for child in children:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(child, signal.SIGKILL)
-        if how is signal.SIGKILL:
+        if stop_signal is signal.SIGKILL:
             (self.folder / "postmaster.pid").unlink(missing_ok=True)
         self.process = None
 
@@ -179,23 +179,23 @@ class Server:
         )
         while True:
             try:
-                return self.rig.run(*said).strip()
+                return self.cluster.run_program(*said).strip()
             except AssertionError as refusal:
                 if "conflict with recovery" not in str(refusal):
                     raise
 
 
 @dataclass
-class Rig:
+class Cluster:
     """The three of them, in a folder of their own, run by an account without privileges."""
 
     folder: Path
-    programs: Path
+    bindir: Path
     account: dict[str, Any]
     primary: Server = field(init=False)
     replica: Server = field(init=False)
-    pooler: int = field(default_factory=free_port)
-    _pooler: Process | None = None
+    pooler_port: int = field(default_factory=free_port)
+    _pooler_process: Process | None = None
 
     def __post_init__(self) -> None:
         self.primary = Server(self, "primary", free_port())
@@ -205,10 +205,10 @@ class Rig:
         """The address of the database on one server, or on several."""
         return f"postgresql://app@{','.join(f'{HOST}:{port}' for port in ports)}/notify"
 
-    def run(self, program: str, *arguments: str) -> str:
+    def run_program(self, program: str, *arguments: str) -> str:
         """Run a program of PostgreSQL's to its end; raises AssertionError with what it says when it fails."""
-        options: dict[str, Any] = binaries.surroundings(self.account)
-        command = [str(self.programs / program), *arguments]
+        options: dict[str, Any] = binaries.subprocess_options(self.account)
+        command = [str(self.bindir / program), *arguments]
         done: subprocess.CompletedProcess[str] = subprocess.run(
             command, capture_output=True, check=False, text=True, timeout=60, **options
         )
@@ -217,14 +217,16 @@ class Rig:
 
     def spawn(self, program: str, *arguments: str, log: str) -> Process:
         """Start a program that goes on; its words go to a log in the folder."""
-        options: dict[str, Any] = binaries.surroundings(self.account)
-        found = program if Path(program).is_absolute() else str(self.programs / program)
+        options: dict[str, Any] = binaries.subprocess_options(self.account)
+        found = program if Path(program).is_absolute() else str(self.bindir / program)
         with (self.folder / f"{log}.log").open("ab") as output:
             popen = subprocess.Popen([found, *arguments], stdout=output, stderr=output, **options)
-        guard = subprocess.Popen(["/bin/sh", "-c", GUARD, "guard", str(popen.pid)], stdin=subprocess.PIPE, **options)
+        guard = subprocess.Popen(
+            ["/bin/sh", "-c", GUARD_SCRIPT, "guard", str(popen.pid)], stdin=subprocess.PIPE, **options
+        )
         return Process(popen, guard)
 
-    def wait(self, server: Server, seconds: float = 30) -> None:
+    def wait_until_ready(self, server: Server, seconds: float = 30) -> None:
         """Wait until a server takes connections."""
         end = time.monotonic() + seconds
         while True:
@@ -236,7 +238,7 @@ class Rig:
             else:
                 return
 
-    def caught_up(self, seconds: float = 30) -> None:
+    def wait_for_replay(self, seconds: float = 30) -> None:
         """Wait until the replica has all that the primary has now."""
         position = self.primary.sql("SELECT pg_current_wal_flush_lsn()")
         end = time.monotonic() + seconds
@@ -244,29 +246,31 @@ class Rig:
             assert time.monotonic() < end, "the replica does not catch up"
             time.sleep(0.02)
 
-    def streaming(self, seconds: float = 30) -> None:
+    def wait_for_streaming(self, seconds: float = 30) -> None:
         """Wait until the replica hears of the primary again, and has all."""
         end = time.monotonic() + seconds
         while self.replica.sql("SELECT count(*) FROM pg_stat_wal_receiver") != "1":
             assert time.monotonic() < end, "the replica does not stream"
             time.sleep(0.05)
-        self.caught_up()
+        self.wait_for_replay()
 
-    def pause(self) -> None:
+    def pause_replay(self) -> None:
         """Let the replica receive, and replay nothing."""
         self.replica.sql("SELECT pg_wal_replay_pause()")
         while self.replica.sql("SELECT pg_get_wal_replay_pause_state()") != "paused":
             time.sleep(0.01)
 
-    def resume(self) -> None:
+    def resume_replay(self) -> None:
         """Let it go on."""
         self.replica.sql("SELECT pg_wal_replay_resume()")
 
-    def make(self) -> None:
+    def start_all(self) -> None:
         """Make and start all three."""
-        self.run("initdb", "-D", str(self.primary.folder), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
+        self.run_program(
+            "initdb", "-D", str(self.primary.folder), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"
+        )
         with (self.primary.folder / "postgresql.conf").open("a") as settings:
-            settings.write(EVERYWHERE)
+            settings.write(POSTGRESQL_CONF)
         self.primary.start()
         self.primary.sql(
             "CREATE ROLE app LOGIN",
@@ -275,7 +279,7 @@ class Rig:
             database="postgres",
         )
         source = ("-h", HOST, "-p", str(self.primary.port), "-U", "repl")
-        self.run(
+        self.run_program(
             "pg_basebackup",
             *source,
             "-D",
@@ -293,15 +297,17 @@ class Rig:
         users = self.folder / "users.txt"
         users.write_text('"postgres" ""\n"app" ""\n')
         settings_file = self.folder / "pgbouncer.ini"
-        settings_file.write_text(POOLER.format(port=self.primary.port, pooler=self.pooler, folder=self.folder))
+        settings_file.write_text(
+            PGBOUNCER_INI.format(port=self.primary.port, pooler=self.pooler_port, folder=self.folder)
+        )
         for path in (users, settings_file):
             path.chmod(0o644)
-        self._pooler = self.spawn(str(pgbouncer()), "-q", str(settings_file), log="pooler")
+        self._pooler_process = self.spawn(str(find_pgbouncer()), "-q", str(settings_file), log="pooler")
 
-    def end(self) -> None:
+    def stop_all(self) -> None:
         """Stop all three."""
-        if self._pooler is not None:
-            self._pooler.end()
+        if self._pooler_process is not None:
+            self._pooler_process.stop()
         self.replica.stop()
         self.primary.stop()
 
@@ -317,21 +323,21 @@ def _children(pid: int) -> list[int]:
 
 
 @contextlib.contextmanager
-def running() -> Iterator[Rig]:
+def running_cluster() -> Iterator[Cluster]:
     """The rig, for as long as the block runs."""
     folder = Path(tempfile.mkdtemp(prefix="notify-cluster-"))
     try:
-        account = binaries.account(folder)
+        account = binaries.unprivileged_account(folder)
         if account:
             os.chown(folder, account["user"], account["group"])
-        found = bindir()
+        found = find_bindir()
         assert found is not None
-        programs, _ = binaries.runnable(found, folder, account)
-        rig = Rig(folder, programs, account)
+        programs, _ = binaries.runnable_binaries(found, folder, account)
+        rig = Cluster(folder, programs, account)
         try:
-            rig.make()
+            rig.start_all()
             yield rig
         finally:
-            rig.end()
+            rig.stop_all()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -16,44 +16,44 @@ from graphql_api.database.database import Database
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clusters
-from tests.worker.harnesses import Unique
+from tests.worker.harnesses import UniqueBuilders
 
 Connect = Callable[..., AbstractAsyncContextManager[Database]]
 
 
 @pytest_asyncio.fixture(scope="session")
-async def cluster() -> AsyncIterator[clusters.Rig]:
+async def cluster() -> AsyncIterator[clusters.Cluster]:
     """The three servers, migrated; skipped with a sentence where a program is missing."""
-    if lacking := clusters.missing():
+    if lacking := clusters.find_missing_program():
         pytest.skip(lacking)
-    with clusters.running() as rig:
+    with clusters.running_cluster() as rig:
         await migrate.upgrade(rig.url(rig.primary.port))
-        rig.caught_up()
+        rig.wait_for_replay()
         yield rig
 
 
 @pytest.fixture
-def whole(cluster: clusters.Rig) -> Iterator[clusters.Rig]:
+def healthy_cluster(cluster: clusters.Cluster) -> Iterator[clusters.Cluster]:
     """The cluster, with every server there and nothing behind, before and after the test."""
-    cluster.caught_up()
+    cluster.wait_for_replay()
     yield cluster
     for server in (cluster.primary, cluster.replica):
         if server.process is None:
             server.start()
-    cluster.resume()
-    cluster.streaming()
+    cluster.resume_replay()
+    cluster.wait_for_streaming()
 
 
 @pytest.fixture
-def clustered(whole: clusters.Rig, tmp_path: Path) -> Callable[..., Settings]:
+def cluster_settings(healthy_cluster: clusters.Cluster, tmp_path: Path) -> Callable[..., Settings]:
     """Settings for the cluster: writes to the primary, and bulk reads from the replica, or else the primary."""
 
     def made(**changes: Any) -> Settings:
         values = {
             "environment": "test",
             "data_dir": tmp_path,
-            "database_url": whole.url(whole.primary.port),
-            "database_url_bulk": whole.url(whole.replica.port, whole.primary.port),
+            "database_url": healthy_cluster.url(healthy_cluster.primary.port),
+            "database_url_bulk": healthy_cluster.url(healthy_cluster.replica.port, healthy_cluster.primary.port),
             "secret_key": ["test-secret-key"],
             "dangerous_salt": "test-salt",
         }
@@ -63,12 +63,12 @@ def clustered(whole: clusters.Rig, tmp_path: Path) -> Callable[..., Settings]:
 
 
 @pytest.fixture
-def connect(clustered: Callable[..., Settings]) -> Connect:
+def connect(cluster_settings: Callable[..., Settings]) -> Connect:
     """A process's connections: `async with connect(setting=value) as database`."""
 
     @asynccontextmanager
     async def connected(**changes: Any) -> AsyncIterator[Database]:
-        database = Database.connect(clustered(**changes))
+        database = Database.connect(cluster_settings(**changes))
         try:
             yield database
         finally:
@@ -78,9 +78,9 @@ def connect(clustered: Callable[..., Settings]) -> Connect:
 
 
 @pytest.fixture
-def signer(clustered: Callable[..., Settings]) -> Signer:
+def signer(cluster_settings: Callable[..., Settings]) -> Signer:
     """The signer of those settings."""
-    settings = clustered()
+    settings = cluster_settings()
     return Signer(tuple(settings.secret_keys), settings.salt)
 
 
@@ -94,4 +94,4 @@ async def database(connect: Connect) -> AsyncIterator[Database]:
 @pytest_asyncio.fixture
 async def make(database: Database, signer: Signer) -> Builders:
     """Rows for a test, whose names never repeat."""
-    return Unique(database, signer)
+    return UniqueBuilders(database, signer)

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from tests.cluster.clusters import Process, Rig, free_port, pgbouncer
+from tests.cluster.clusters import Cluster, Process, find_pgbouncer, free_port
 from tests.migrations import ROOT
 
 pytestmark = pytest.mark.timeout(120)
@@ -32,19 +32,19 @@ async def refused(url: str, *arguments: str) -> str:
     return complaint.decode()
 
 
-async def test_a_pgbouncer_is_refused(cluster: Rig) -> None:
+async def test_a_pgbouncer_is_refused(cluster: Cluster) -> None:
     before = cluster.primary.sql("SELECT version_num FROM graphql_api_version")
 
-    assert await refused(cluster.url(cluster.pooler)) == POOLER
-    assert await refused(cluster.url(cluster.pooler), "--down", "base") == POOLER
+    assert await refused(cluster.url(cluster.pooler_port)) == POOLER
+    assert await refused(cluster.url(cluster.pooler_port), "--down", "base") == POOLER
     assert cluster.primary.sql("SELECT version_num FROM graphql_api_version") == before
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-async def test_a_pgbouncer_that_lets_every_setting_pass_is_refused_too(cluster: Rig, mode: str) -> None:
+async def test_a_pgbouncer_that_lets_every_setting_pass_is_refused_too(cluster: Cluster, mode: str) -> None:
     port = free_port()
     settings = (cluster.folder / "pgbouncer.ini").read_text()
-    settings = settings.replace(f"listen_port = {cluster.pooler}", f"listen_port = {port}")
+    settings = settings.replace(f"listen_port = {cluster.pooler_port}", f"listen_port = {port}")
     settings = settings.replace("pool_mode = transaction", f"pool_mode = {mode}")
     settings = settings.replace(
         "extra_float_digits,jit", "lock_timeout,statement_timeout,client_connection_check_interval"
@@ -52,16 +52,16 @@ async def test_a_pgbouncer_that_lets_every_setting_pass_is_refused_too(cluster: 
     file = cluster.folder / f"{mode}.ini"
     file.write_text(settings.replace("pgbouncer.log", f"pgbouncer.{mode}.log"))
     file.chmod(0o644)
-    pooler: Process = cluster.spawn(str(pgbouncer()), "-q", str(file), log=mode)
+    pooler: Process = cluster.spawn(str(find_pgbouncer()), "-q", str(file), log=mode)
     try:
         await listening(port)
         assert await refused(cluster.url(port)) == POOLER
     finally:
-        pooler.end()
+        pooler.stop()
     assert cluster.primary.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
 
 
-async def test_a_replica_is_refused(cluster: Rig) -> None:
+async def test_a_replica_is_refused(cluster: Cluster) -> None:
     assert await refused(cluster.url(cluster.replica.port)) == STANDBY
 
 

@@ -14,8 +14,8 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from schema import schema
-from tests.builders import Builders, key, platform_admin
-from tests.cluster.clusters import Rig
+from tests.builders import Builders, api_key_actor, platform_admin
+from tests.cluster.clusters import Cluster
 from tests.cluster.conftest import Connect
 
 pytestmark = pytest.mark.timeout(180)
@@ -30,13 +30,17 @@ FIND = """query ($id: ID!, $search: String!) { service(id: $id) {
 
 
 async def test_a_message_is_found_by_its_sender_and_a_little_later_by_others(
-    clustered: Callable[..., Settings], connect: Connect, make: Builders, signer: Signer, whole: Rig
+    cluster_settings: Callable[..., Settings],
+    connect: Connect,
+    make: Builders,
+    signer: Signer,
+    healthy_cluster: Cluster,
 ) -> None:
     """Half of them are sent while the replica replays nothing; the answer of the mutation itself has them too."""
     service = await make.service()
     template = await make.template(service)
-    sender, admin = key(await make.api_key(service)), platform_admin(await make.user())
-    settings = clustered()
+    sender, admin = api_key_actor(await make.api_key(service)), platform_admin(await make.user())
+    settings = cluster_settings()
     store = Store.connect(settings)
 
     async def ask(database: Database, actor: Actor, document: str, **variables: Any) -> Any:
@@ -51,11 +55,11 @@ async def test_a_message_is_found_by_its_sender_and_a_little_later_by_others(
         return told
 
     async with connect(database_bulk_max_lag=600) as one, connect(database_bulk_max_lag=600) as other:
-        whole.caught_up()
-        whole.pause()
+        healthy_cluster.wait_for_replay()
+        healthy_cluster.pause_replay()
         for number in range(1, TIMES + 1):
             if number == TIMES // 2:
-                whole.resume()
+                healthy_cluster.resume_replay()
             phone = f"07700900{300 + number}"
             message = {
                 "serviceId": str(service.id),
@@ -74,5 +78,5 @@ async def test_a_message_is_found_by_its_sender_and_a_little_later_by_others(
             if number == 1:
                 nothing = {"totalCount": 0, "nodes": []}
                 assert (await find(other, admin, phone))["notifications"] == nothing
-        whole.caught_up()
+        healthy_cluster.wait_for_replay()
         assert await find(other, admin, phone) == expected

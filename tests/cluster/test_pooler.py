@@ -16,16 +16,16 @@ from graphql_api import models
 from graphql_api.auth import tokens
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.database.listen import tell
+from graphql_api.database.listen import notify_job_changed
 from graphql_api.domain import sessions
 from graphql_api.errors import Unavailable
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients
 from tests.cluster.clients import Client
-from tests.cluster.clusters import Rig
+from tests.cluster.clusters import Cluster
 from tests.cluster.conftest import Connect
-from tests.websocket_client import hear, init, say, socket, subscribe
+from tests.websocket_client import connection_init, open_websocket, receive_message, send_messages, subscribe
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -61,12 +61,12 @@ ROLE = {
 
 
 @pytest.fixture
-def pooled(whole: Rig, clustered: Callable[..., Settings]) -> Iterator[Settings]:
+def pooled(healthy_cluster: Cluster, cluster_settings: Callable[..., Settings]) -> Iterator[Settings]:
     """Settings that lead through the pooler, whose role has its timeouts."""
-    whole.primary.sql(*(f"ALTER ROLE app SET {name} = '{value}'" for name, value in ROLE.items()))
-    url = whole.url(whole.pooler)
-    yield clustered(database_url=url, database_url_bulk=url, database_through_pooler=True)
-    whole.primary.sql("ALTER ROLE app RESET ALL")
+    healthy_cluster.primary.sql(*(f"ALTER ROLE app SET {name} = '{value}'" for name, value in ROLE.items()))
+    url = healthy_cluster.url(healthy_cluster.pooler_port)
+    yield cluster_settings(database_url=url, database_url_bulk=url, database_through_pooler=True)
+    healthy_cluster.primary.sql("ALTER ROLE app RESET ALL")
 
 
 async def session(database: Database, signer: Signer, member: models.User) -> str:
@@ -74,7 +74,7 @@ async def session(database: Database, signer: Signer, member: models.User) -> st
     async with database.transaction() as tx:
         user = await tx.get(models.User, member.id)
         assert user is not None
-        return tokens.of_session(signer, user.id, (await sessions.start(tx, user)).id)
+        return tokens.create_session_token(signer, user.id, (await sessions.start(tx, user)).id)
 
 
 async def ask(client: Client, document: str, **variables: Any) -> Any:
@@ -118,7 +118,7 @@ async def test_forty_teams_at_once_do_all_that_they_do_without_a_pooler(
         service = await make.service()
         teams.append((service, await session(database, signer, await make.member(service))))
 
-    async with clients.client(pooled, teams[0][1]) as first:
+    async with clients.running_client(pooled, teams[0][1]) as first:
         found = await asyncio.gather(
             *(day(Client(first.url, token, first.http), service, n) for n, (service, token) in enumerate(teams))
         )
@@ -142,23 +142,34 @@ async def shown(connection: AsyncConnection) -> dict[str, str]:
 
 @pytest.mark.parametrize(("direct", "soon"), [(True, 0.9), (False, 3)])
 async def test_followers_hear_of_a_job_at_once_over_a_direct_connection_and_in_two_seconds_without(
-    pooled: Settings, whole: Rig, make: Builders, database: Database, signer: Signer, direct: bool, soon: float
+    pooled: Settings,
+    healthy_cluster: Cluster,
+    make: Builders,
+    database: Database,
+    signer: Signer,
+    direct: bool,
+    soon: float,
 ) -> None:
     service = await make.service()
     job = await make.job(await make.template(service), job_status="scheduled", notification_count=1)
     key = await make.api_key(service)
-    listening = {"database_url_listen": SecretStr(whole.url(whole.primary.port))}
+    listening = {"database_url_listen": SecretStr(healthy_cluster.url(healthy_cluster.primary.port))}
     settings = pooled.model_copy(update=listening if direct else {})
-    async with clients.client(settings, "") as served, socket(served.url.removeprefix("http://")) as connection:
-        await say(connection, init(clients.token(key, signer)), subscribe(FOLLOW, id=str(job.id)))
-        assert await hear(connection) == {"type": "connection_ack"}
-        told = [await hear(connection)]
+    async with (
+        clients.running_client(settings, "") as served,
+        open_websocket(served.url.removeprefix("http://")) as connection,
+    ):
+        await send_messages(
+            connection, connection_init(clients.api_key_token(key, signer)), subscribe(FOLLOW, id=str(job.id))
+        )
+        assert await receive_message(connection) == {"type": "connection_ack"}
+        told = [await receive_message(connection)]
         await asyncio.sleep(1.2)
         async with database.transaction() as tx:
             await tx.execute(text("UPDATE jobs SET job_status = 'cancelled' WHERE id = :id"), {"id": job.id})
-            await tell(tx, job.id)
+            await notify_job_changed(tx, job.id)
         began = time.monotonic()
-        told.append(await hear(connection))
+        told.append(await receive_message(connection))
         took = time.monotonic() - began
 
     assert [one["payload"]["data"]["jobProgress"]["job"]["status"] for one in told] == ["SCHEDULED", "CANCELLED"]
@@ -191,8 +202,12 @@ async def test_the_bulk_door_writes_nothing_through_a_pooler_either(pooled: Sett
         await database.close()
 
 
-async def test_a_client_that_takes_the_pooler_for_a_server_is_refused(whole: Rig, connect: Connect) -> None:
+async def test_a_client_that_takes_the_pooler_for_a_server_is_refused(
+    healthy_cluster: Cluster, connect: Connect
+) -> None:
     """Which is why there is a setting: with the timeouts of a connection PgBouncer does not let it in."""
-    async with connect(database_url=whole.url(whole.pooler), database_patience=0.1) as database:
+    async with connect(
+        database_url=healthy_cluster.url(healthy_cluster.pooler_port), database_patience=0.1
+    ) as database:
         with pytest.raises(Unavailable):
             await database.read(shown)

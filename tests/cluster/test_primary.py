@@ -17,7 +17,7 @@ from graphql_api.domain import sessions
 from graphql_api.settings import Settings
 from tests.builders import Builders
 from tests.cluster import clients
-from tests.cluster.clusters import Rig
+from tests.cluster.clusters import Cluster
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -27,16 +27,16 @@ DOCUMENT = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nod
 
 
 async def test_a_restart_at_a_hundred_requests_a_second_is_a_pause(
-    clustered: Callable[..., Settings], make: Builders, signer: Signer, whole: Rig
+    cluster_settings: Callable[..., Settings], make: Builders, signer: Signer, healthy_cluster: Cluster
 ) -> None:
     service = await make.service()
     await make.template(service)
     key = await make.api_key(service)
-    whole.caught_up()
+    healthy_cluster.wait_for_replay()
     outcomes: Counter[str] = Counter()
     waits: list[float] = []
 
-    async with clients.client(clustered(), clients.token(key, signer)) as client:
+    async with clients.running_client(cluster_settings(), clients.api_key_token(key, signer)) as client:
 
         async def ask() -> None:
             began = time.perf_counter()
@@ -48,7 +48,7 @@ async def test_a_restart_at_a_hundred_requests_a_second_is_a_pause(
         async def restart() -> None:
             for _ in range(RESTARTS):
                 await asyncio.sleep(random.uniform(1, 1.5))  # noqa: S311 - no secret
-                await asyncio.to_thread(whole.primary.restart)
+                await asyncio.to_thread(healthy_cluster.primary.restart)
 
         await ask()
         restarting = asyncio.create_task(restart())
@@ -65,19 +65,19 @@ async def test_a_restart_at_a_hundred_requests_a_second_is_a_pause(
 
 
 async def test_a_primary_that_stays_away_is_told_of(
-    clustered: Callable[..., Settings], make: Builders, signer: Signer, whole: Rig
+    cluster_settings: Callable[..., Settings], make: Builders, signer: Signer, healthy_cluster: Cluster
 ) -> None:
     service = await make.service()
     key = await make.api_key(service)
-    settings = clustered(database_patience=0.5)
+    settings = cluster_settings(database_patience=0.5)
 
-    async with clients.client(settings, clients.token(key, signer)) as client:
+    async with clients.running_client(settings, clients.api_key_token(key, signer)) as client:
         await client.ask("query ($id: ID!) { service(id: $id) { name } }", id=str(service.id))
-        await asyncio.to_thread(whole.primary.stop)
+        await asyncio.to_thread(healthy_cluster.primary.stop)
         began = time.perf_counter()
         refused = await client.post("query ($id: ID!) { service(id: $id) { id } }", id=str(service.id))
         waited = time.perf_counter() - began
-        await asyncio.to_thread(whole.primary.start)
+        await asyncio.to_thread(healthy_cluster.primary.start)
         again = await client.ask("query ($id: ID!) { service(id: $id) { name } }", id=str(service.id))
 
     assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["UNAVAILABLE"]
@@ -91,18 +91,22 @@ CREATE = """mutation ($service: ID!, $name: String!, $key: String!) { createTemp
 
 
 async def test_keyed_mutations_are_done_once_however_often_they_are_sent(
-    clustered: Callable[..., Settings], make: Builders, database: Database, signer: Signer, whole: Rig
+    cluster_settings: Callable[..., Settings],
+    make: Builders,
+    database: Database,
+    signer: Signer,
+    healthy_cluster: Cluster,
 ) -> None:
     service = await make.service()
     member = await make.member(service)
     async with database.transaction() as tx:
         session = await sessions.start(tx, await tx.merge(member))
-        bearer = tokens.of_session(signer, member.id, session.id)
-    whole.caught_up()
+        bearer = tokens.create_session_token(signer, member.id, session.id)
+    healthy_cluster.wait_for_replay()
     again = 0
     waits: list[float] = []
 
-    async with clients.client(clustered(points_per_minute=10**9), bearer) as client:
+    async with clients.running_client(cluster_settings(points_per_minute=10**9), bearer) as client:
 
         async def create(number: int) -> None:
             nonlocal again
@@ -120,7 +124,7 @@ async def test_keyed_mutations_are_done_once_however_often_they_are_sent(
         async def restart() -> None:
             for _ in range(RESTARTS):
                 await asyncio.sleep(random.uniform(0.5, 1))  # noqa: S311 - no secret
-                await asyncio.to_thread(whole.primary.restart)
+                await asyncio.to_thread(healthy_cluster.primary.restart)
 
         restarting = asyncio.create_task(restart())
         async with asyncio.TaskGroup() as group:
@@ -129,7 +133,9 @@ async def test_keyed_mutations_are_done_once_however_often_they_are_sent(
                 group.create_task(create(number))
                 number += 1
                 await asyncio.sleep(1 / 50)
-    made = whole.primary.sql(f"SELECT count(*), count(DISTINCT name) FROM templates WHERE service_id = '{service.id}'")
+    made = healthy_cluster.primary.sql(
+        f"SELECT count(*), count(DISTINCT name) FROM templates WHERE service_id = '{service.id}'"
+    )
 
     print(f"{number} keyed mutations, {again} sent again, slowest {max(waits):.2f} s")  # noqa: T201
     assert made == f"{number}|{number}"

@@ -17,7 +17,7 @@ from graphql_api import models
 from graphql_api.database.database import Database
 from graphql_api.errors import Unavailable
 from tests.builders import Builders
-from tests.cluster.clusters import Rig
+from tests.cluster.clusters import Cluster
 from tests.cluster.conftest import Connect
 
 pytestmark = pytest.mark.timeout(180)
@@ -74,7 +74,7 @@ async def test_the_bulk_door_writes_nothing_where_there_is_no_replica_either(con
 
 
 async def test_who_has_written_reads_it_whichever_process_answers_and_however_far_the_replica_is(
-    connect: Connect, make: Builders, whole: Rig
+    connect: Connect, make: Builders, healthy_cluster: Cluster
 ) -> None:
     """Ten thousand times; and without the rule the same readers would have missed what they wrote."""
     user = await make.user(name="0")
@@ -86,7 +86,7 @@ async def test_who_has_written_reads_it_whichever_process_answers_and_however_fa
 
     seen: Counter[bool] = Counter()
     missed = naive = 0
-    whole.replica.sql("ALTER SYSTEM SET recovery_min_apply_delay = '20ms'", "SELECT pg_reload_conf()")
+    healthy_cluster.replica.sql("ALTER SYSTEM SET recovery_min_apply_delay = '20ms'", "SELECT pg_reload_conf()")
     try:
         async with connect() as writer, connect() as reader:
             for number in range(1, 2_001):
@@ -94,17 +94,19 @@ async def test_who_has_written_reads_it_whichever_process_answers_and_however_fa
                     await tx.execute(
                         text("UPDATE users SET name = :name WHERE id = :id"), {"name": str(number), "id": user.id}
                     )
-                await writer.note_write(user.id)
+                await writer.record_write(user.id)
                 if number % 100 == 0:
                     await asyncio.sleep(0.05)
                 for _ in range(5):
-                    replica, found = await reader.read(name, bulk=True, after=await reader.last_write(user.id))
+                    replica, found = await reader.read(
+                        name, bulk=True, min_position=await reader.last_write_position(user.id)
+                    )
                     seen[replica] += 1
                     missed += found != number
                 _, found = await reader.read(name, bulk=True)
                 naive += found != number
     finally:
-        whole.replica.sql("ALTER SYSTEM RESET recovery_min_apply_delay", "SELECT pg_reload_conf()")
+        healthy_cluster.replica.sql("ALTER SYSTEM RESET recovery_min_apply_delay", "SELECT pg_reload_conf()")
 
     print(f"own writes: {seen[True]} read from the replica, {seen[False]} from the primary; naive missed {naive}")  # noqa: T201
     assert missed == 0
@@ -113,9 +115,11 @@ async def test_who_has_written_reads_it_whichever_process_answers_and_however_fa
     assert naive > 0
 
 
-async def test_others_may_read_what_is_a_moment_old(database: Database, make: Builders, whole: Rig) -> None:
+async def test_others_may_read_what_is_a_moment_old(
+    database: Database, make: Builders, healthy_cluster: Cluster
+) -> None:
     await database.read(recovering, bulk=True)
-    whole.pause()
+    healthy_cluster.pause_replay()
     user = await make.user()
     there = select(models.User.id).where(models.User.id == user.id)
 
@@ -124,23 +128,23 @@ async def test_others_may_read_what_is_a_moment_old(database: Database, make: Bu
 
 
 async def test_a_replica_too_far_behind_is_left_alone_until_it_has_come_after(
-    connect: Connect, make: Builders, whole: Rig
+    connect: Connect, make: Builders, healthy_cluster: Cluster
 ) -> None:
     async with connect(database_bulk_max_lag=1) as database:
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
-        whole.pause()
+        healthy_cluster.pause_replay()
         await make.user()
         await asyncio.sleep(2.1)
 
         assert await database.read(recovering, bulk=True) is ON_THE_PRIMARY
 
-        whole.resume()
-        whole.caught_up()
+        healthy_cluster.resume_replay()
+        healthy_cluster.wait_for_replay()
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
 
 
 async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a_minute(
-    connect: Connect, whole: Rig
+    connect: Connect, healthy_cluster: Cluster
 ) -> None:
     """With the settings as they are: eight readers who never stop, and never fail."""
     async with connect() as database:
@@ -162,10 +166,10 @@ async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a
         readers = [asyncio.create_task(keep_reading()) for _ in range(8)]
         await asyncio.sleep(0.5)
         before, usual, slowest = answered.copy(), slowest, 0.0
-        await asyncio.to_thread(whole.replica.stop, signal.SIGKILL)
+        await asyncio.to_thread(healthy_cluster.replica.stop, signal.SIGKILL)
         await asyncio.sleep(1)
         meanwhile, fallback = answered - before, slowest
-        await asyncio.to_thread(whole.replica.start)
+        await asyncio.to_thread(healthy_cluster.replica.start)
         began = time.monotonic()
         again.clear()
         await again.wait()
@@ -184,25 +188,25 @@ async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a
     assert returned < 60
 
 
-async def test_a_replica_that_is_the_only_bulk_host_may_die_as_well(connect: Connect, whole: Rig) -> None:
-    async with connect(database_url_bulk=whole.url(whole.replica.port)) as database:
+async def test_a_replica_that_is_the_only_bulk_host_may_die_as_well(connect: Connect, healthy_cluster: Cluster) -> None:
+    async with connect(database_url_bulk=healthy_cluster.url(healthy_cluster.replica.port)) as database:
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
-        whole.replica.stop(signal.SIGKILL)
+        healthy_cluster.replica.stop(signal.SIGKILL)
 
         assert await database.read(recovering, bulk=True) is ON_THE_PRIMARY
 
-        whole.replica.start()
-        whole.streaming()
+        healthy_cluster.replica.start()
+        healthy_cluster.wait_for_streaming()
         await asyncio.sleep(1.1)
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
 
 
 async def test_a_read_in_the_way_of_the_replica_is_answered_by_the_primary(
-    connect: Connect, make: Builders, whole: Rig
+    connect: Connect, make: Builders, healthy_cluster: Cluster
 ) -> None:
     """What it reads is taken away and vacuumed, again and again: the replica cancels it twice, the primary answers."""
     service = await make.service()
-    whole.caught_up()
+    healthy_cluster.wait_for_replay()
     answered: list[bool] = []
 
     async def slowly(connection: AsyncConnection) -> Any:
@@ -214,7 +218,7 @@ async def test_a_read_in_the_way_of_the_replica_is_answered_by_the_primary(
     async def vacuum() -> None:
         while True:
             churn = f"UPDATE services SET rate_limit = rate_limit + 1 WHERE id = '{service.id}'"
-            await asyncio.to_thread(whole.primary.sql, churn, "VACUUM services")
+            await asyncio.to_thread(healthy_cluster.primary.sql, churn, "VACUUM services")
             await asyncio.sleep(0.1)
 
     async with connect() as database:
@@ -249,13 +253,13 @@ async def test_connections_are_counted_by_bind_and_server(database: Database) ->
     def figures() -> dict[tuple[str, str], float]:
         return {
             (sample.name, sample.labels["bind"]): sample.value
-            for family in database.pools.collect()
+            for family in database.pool_metrics.collect()
             for sample in family.samples
             if sample.name.endswith(("connected", "checked_out", "size", "seconds_count"))
             and sample.labels.get("inet_server_addr", "127.0.0.1") == "127.0.0.1"
         }
 
-    async with database.reading():
+    async with database.read_connection():
         await database.read(recovering, bulk=True)
         during = figures()
     after = figures()
@@ -280,4 +284,4 @@ async def test_connections_are_counted_by_bind_and_server(database: Database) ->
 
 
 async def test_a_caller_who_never_wrote_waits_for_nothing(database: Database) -> None:
-    assert await database.last_write(uuid4()) == 0
+    assert await database.last_write_position(uuid4()) == 0

@@ -27,7 +27,7 @@ from graphql_api.database.database import Database
 from graphql_api.settings import asyncpg_url
 from tests.builders import Builders
 from tests.dev_server import ROOT, free_port
-from tests.models.databases import scratch
+from tests.models.databases import scratch_database
 
 pytestmark = pytest.mark.timeout(180)
 
@@ -299,14 +299,14 @@ def test_several_processes_serve_one_port(tmp_path: Path, database_url: str) -> 
 
 
 async def test_several_processes_count_together_and_lose_nothing_at_the_end(tmp_path: Path, postgres_url: str) -> None:
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         await migrate.upgrade(url)
         database = Database(create_async_engine(asyncpg_url(url)))
         make = Builders(database, Signer((b"a",), b"b"))
         key = await make.api_key(await make.service(), secret=str(uuid4()))
         token = f"{key.service_id}-{Signer((b'a',), b'b').unsign(key.secret)}"
         counted = await asyncio.to_thread(count_together, tmp_path, url, token)
-        async with database.reading() as connection:
+        async with database.read_connection() as connection:
             kept = (await connection.execute(text("SELECT requests, succeeded FROM api_key_usage_daily"))).all()
         await database.close()
 
@@ -349,7 +349,7 @@ def test_a_database_is_migrated_and_checked(database_url: str) -> None:
 
 
 async def test_a_check_tells_what_a_migration_would_do_and_fails(postgres_url: str) -> None:
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         checked = await asyncio.to_thread(command, "migrate", "--check", DATABASE_URL=url)
 
     assert (checked.returncode, checked.stderr) == (1, "")

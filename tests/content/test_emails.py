@@ -20,11 +20,11 @@ RULE = "=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-=-="
 
 def html(text: str) -> str:
     """The HTML of a body, without its styles."""
-    return re.sub(r' style="[^"]*"', "", emails.html(markup.parse(text)))
+    return re.sub(r' style="[^"]*"', "", emails.html_body(markup.parse(text)))
 
 
 def plain(text: str) -> str:
-    return emails.text(markup.parse(text))
+    return emails.plain_text(markup.parse(text))
 
 
 @pytest.mark.parametrize(
@@ -149,7 +149,7 @@ def test_the_footer_and_the_text_tell_how_to_unsubscribe() -> None:
 
 @given(st.lists(st.sampled_from([*"#*-•^1.[]()<>&\"' \n\r\tax", "https://", "](", "javascript:", "---"])).map("".join))
 def test_no_body_makes_other_elements_than_ours(text: str) -> None:
-    made = emails.html(markup.parse(text))
+    made = emails.html_body(markup.parse(text))
     tags = {"p", "br", "h2", "h3", "hr", "ul", "ol", "li", "blockquote", "a"}
     attributes = {tag: {"style"} for tag in tags} | {"a": {"style", "href"}}
     names = re.compile(r"</?[a-z0-9]+")

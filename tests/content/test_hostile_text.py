@@ -9,8 +9,8 @@ from functools import partial
 import pytest
 
 from graphql_api.content import markup, sms, typography
-from graphql_api.content.emails import html, text
-from graphql_api.content.placeholders import Text, find
+from graphql_api.content.emails import html_body, plain_text
+from graphql_api.content.placeholders import TemplateText, find
 from graphql_api.recipients import countries, email_addresses, phone_numbers, postal_addresses
 from graphql_api.recipients.errors import RecipientError
 from tests import cpu_time
@@ -34,16 +34,16 @@ def _recipient(read: Callable[[str], object]) -> Callable[[str], object]:
 
 
 RULES: dict[str, Callable[[str], object]] = {
-    "placeholders": lambda value: (find(value), Text(value).fill({"a": "x"})),
+    "placeholders": lambda value: (find(value), TemplateText(value).fill({"a": "x"})),
     "text message": lambda value: sms.measure(value, "Service"),
     "markup": markup.parse,
-    "page": lambda value: html(markup.parse(value[: SIZE // 2])),
-    "plain text": lambda value: text(markup.parse(value[: SIZE // 2])),
+    "page": lambda value: html_body(markup.parse(value[: SIZE // 2])),
+    "plain text": lambda value: plain_text(markup.parse(value[: SIZE // 2])),
     "typography": typography.tidy,
-    "phone number": _recipient(phone_numbers.read),
-    "email address": _recipient(email_addresses.read),
-    "postal address": _recipient(lambda value: postal_addresses.read(["a", "b", value])),
-    "lines of an address": _recipient(lambda value: postal_addresses.read(value.replace(" ", "\n"))),
+    "phone number": _recipient(phone_numbers.parse),
+    "email address": _recipient(email_addresses.parse),
+    "postal address": _recipient(lambda value: postal_addresses.parse(["a", "b", value])),
+    "lines of an address": _recipient(lambda value: postal_addresses.parse(value.replace(" ", "\n"))),
     "country": countries.normalise,
 }
 BUDGET = 0.05
@@ -55,7 +55,7 @@ def test_no_text_is_slow(rule: str) -> None:
     slow = {}
     for unit in UNITS:
         for attack in ((unit * SIZE)[:SIZE], (unit * SIZE)[:SIZE] + "\0", "x" + (unit * SIZE)[:SIZE]):
-            spent = cpu_time.seconds(partial(RULES[rule], attack), enough=BUDGET)
+            spent = cpu_time.cpu_seconds(partial(RULES[rule], attack), sufficient_seconds=BUDGET)
             if spent > BUDGET:
                 slow[unit] = spent
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 import pytest
 
 from graphql_api.content import messages
-from graphql_api.content.messages import Template, check_template, render
+from graphql_api.content.messages import CompiledTemplate, check_template, render
 from graphql_api.content.problems import Problem
 from graphql_api.content.sms import SmsCount
 from graphql_api.enums import Channel, LengthUnit, LetterLanguages, SmsEncoding, UserErrorCode
@@ -25,7 +25,7 @@ def test_a_text_message_is_rendered_whole() -> None:
         prefix="Town hall",
     )
 
-    assert made == messages.Rendered(
+    assert made == messages.RenderedContent(
         channel=Channel.SMS,
         subject=None,
         text="Town hall: Dear Zoé, bring pens, ink and paper. Hurry!",
@@ -59,7 +59,7 @@ def test_a_redacted_view_shows_the_placeholders_and_tells_nothing_of_the_values(
     body = "Dear ((name)),\n\n((urgent??Now))"
 
     for channel in (Channel.SMS, Channel.EMAIL, Channel.LETTER):
-        made = render(channel, subject="For ((name))", body=body, personalisation=values, hidden=True)
+        made = render(channel, subject="For ((name))", body=body, personalisation=values, redact=True)
 
         assert made.text.endswith("Dear ((name)),\n\n((urgent??Now))")
         assert made.subject == (None if channel is Channel.SMS else "For ((name))")
@@ -68,7 +68,7 @@ def test_a_redacted_view_shows_the_placeholders_and_tells_nothing_of_the_values(
 
 
 def test_a_text_message_may_have_918_characters_without_its_prefix() -> None:
-    template = Template(Channel.SMS, subject=None, body="((a))", prefix="Service")
+    template = CompiledTemplate(Channel.SMS, subject=None, body="((a))", prefix="Service")
 
     assert template.inspect({"a": "x" * 918}).problems == []
     assert template.inspect({"a": "x" * 919}).problems == [
@@ -83,7 +83,7 @@ def test_a_text_message_may_have_918_characters_without_its_prefix() -> None:
 
 
 def test_an_email_may_have_two_million_bytes_without_its_subject() -> None:
-    template = Template(Channel.EMAIL, subject="((a))", body="((a))")
+    template = CompiledTemplate(Channel.EMAIL, subject="((a))", body="((a))")
 
     assert template.inspect({"a": "é" * 1_000_000}).problems == []
     assert template.inspect({"a": "é" * 1_000_000 + "x"}).problems == [
@@ -152,11 +152,11 @@ def test_a_letter_in_two_languages_has_its_welsh_pages_first() -> None:
 
 
 def test_a_template_is_cut_once_and_filled_for_every_row() -> None:
-    template = Template(Channel.SMS, subject="ignored ((x))", body="Hi ((Name))", prefix="S")
+    template = CompiledTemplate(Channel.SMS, subject="ignored ((x))", body="Hi ((Name))", prefix="S")
 
     assert template.placeholders == ["Name"]
-    assert template.text_message({"name": "A"})[0] == "S: Hi A"
-    assert template.text_message({"name": "B"})[0] == "S: Hi B"
+    assert template.render_sms({"name": "A"})[0] == "S: Hi A"
+    assert template.render_sms({"name": "B"})[0] == "S: Hi B"
     assert template.inspect({"name": None}).sms == SmsCount(11, 918, SmsEncoding.GSM7, 1)
 
 

@@ -21,9 +21,9 @@ def test_a_local_part_is_lower_case_letters_digits_and_single_dots(name: str, pl
 
 
 def test_a_label_has_underscores_for_spaces() -> None:
-    assert names.label(" Our  Café-Key no. 1 ") == "our_cafekey_no_1"
+    assert names.api_key_prefix(" Our  Café-Key no. 1 ") == "our_cafekey_no_1"
 
 
 @pytest.mark.parametrize(("name", "has"), [("A1", True), ("é ß", True), ("A!", False), ("", False)])
 def test_two_letters_or_digits_make_a_name(name: str, has: bool) -> None:
-    assert names.has_two_letters(name) is has
+    assert names.has_two_alphanumerics(name) is has

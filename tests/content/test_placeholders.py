@@ -6,7 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from graphql_api.content.placeholders import Placeholder, Text, Values, as_bullets, find, in_words, means_yes, normalise
+from graphql_api.content.placeholders import (
+    Personalisation,
+    Placeholder,
+    TemplateText,
+    find,
+    format_bullet_list,
+    format_inline_list,
+    is_truthy,
+    normalise,
+)
 
 
 def test_a_template_lists_its_placeholders_by_first_appearance_subject_before_body() -> None:
@@ -28,11 +37,11 @@ def test_a_conditional_is_split_at_its_first_question_marks() -> None:
 @pytest.mark.parametrize("text", ["(a)", "((a)", "(a))", "(())", "((a(b)))", "((a)b))", "( (a) )"])
 def test_brackets_that_do_not_close_or_that_nest_are_plain_text(text: str) -> None:
     assert find(text) == []
-    assert Text(text).fill({"a": "x", "b": "x"}) == text
+    assert TemplateText(text).fill({"a": "x", "b": "x"}) == text
 
 
 def test_a_third_bracket_stays_outside() -> None:
-    assert Text("(((a)))").fill({"a": "x"}) == "(x)"
+    assert TemplateText("(((a)))").fill({"a": "x"}) == "(x)"
 
 
 @pytest.mark.parametrize(
@@ -44,20 +53,20 @@ def test_names_match_whatever_their_case_spaces_hyphens_and_underscores(name: st
 
 @pytest.mark.parametrize("value", ["yes", "Y", "TRUE", "t", "1", "include", "Show", True, 1])
 def test_some_words_mean_yes(value: object) -> None:
-    assert means_yes(value)
-    assert Text("a((b??c))").fill({"b": value}) == "ac"
+    assert is_truthy(value)
+    assert TemplateText("a((b??c))").fill({"b": value}) == "ac"
 
 
 @pytest.mark.parametrize("value", ["no", "", "2", "yes ", "on", False, 0, "false", [], ["yes"]])
 def test_every_other_word_means_no(value: object) -> None:
-    assert not means_yes(value)
-    assert Text("a((b??c))").fill({"b": value}) == "a"
+    assert not is_truthy(value)
+    assert TemplateText("a((b??c))").fill({"b": value}) == "a"
 
 
 def test_null_is_missing_and_empty_is_given() -> None:
-    text = Text("((a))((b))((c??d))")
+    text = TemplateText("((a))((b))((c??d))")
 
-    assert text.missing({"a": None, "b": ""}) == {"a": "a", "c": "c"}
+    assert text.missing_placeholders({"a": None, "b": ""}) == {"a": "a", "c": "c"}
     assert text.fill({"a": None, "b": ""}) == "((a))((c??d))"
 
 
@@ -74,17 +83,17 @@ def test_null_is_missing_and_empty_is_given() -> None:
 def test_a_list_becomes_words_or_bullets_without_its_blank_members(
     value: list[object], words: str, bullets: str
 ) -> None:
-    assert in_words(value) == words
-    assert as_bullets(value) == bullets
+    assert format_inline_list(value) == words
+    assert format_bullet_list(value) == bullets
 
 
 @pytest.mark.parametrize(("value", "shown"), [(1, "1"), (1.5, "1.5"), (True, "True"), ("((b))", "((b))"), ("", "")])
 def test_values_are_shown_as_they_are_and_never_filled_again(value: object, shown: str) -> None:
-    assert Text("<((a))>").fill({"a": value, "b": "no"}) == f"<{shown}>"
+    assert TemplateText("<((a))>").fill({"a": value, "b": "no"}) == f"<{shown}>"
 
 
 def test_values_find_their_names_and_tell_the_rest() -> None:
-    values = Values({"First Name": "Zoë", "other-one": 1, "nothing": None})
+    values = Personalisation({"First Name": "Zoë", "other-one": 1, "nothing": None})
 
     assert values.get("first_name") == "Zoë"
     assert "OTHERONE" in values
@@ -93,19 +102,19 @@ def test_values_find_their_names_and_tell_the_rest() -> None:
 
 
 def test_of_two_values_with_one_name_the_last_wins() -> None:
-    assert Values({"a b": 1, "A_B": 2}).get("ab") == 2
+    assert Personalisation({"a b": 1, "A_B": 2}).get("ab") == 2
 
 
 @given(st.text())
 def test_a_text_without_values_stays_as_it_is_written(text: str) -> None:
-    assert Text(text).fill({}) == text
+    assert TemplateText(text).fill({}) == text
 
 
 @given(st.lists(st.text(alphabet="ab()?", max_size=8), max_size=8).map("".join))
 def test_every_placeholder_found_can_be_filled(text: str) -> None:
-    cut = Text(text)
+    cut = TemplateText(text)
 
-    filled = cut.fill(dict.fromkeys(cut.keys, ""))
+    filled = cut.fill(dict.fromkeys(cut.names_by_key, ""))
 
-    assert len(filled) == len(text) - sum(len(gap.source) for gap in cut.gaps)
-    assert cut.missing(dict.fromkeys(cut.keys, "")) == {}
+    assert len(filled) == len(text) - sum(len(gap.source) for gap in cut.occurrences)
+    assert cut.missing_placeholders(dict.fromkeys(cut.names_by_key, "")) == {}

@@ -150,8 +150,8 @@ def test_the_prefix_is_written_in_the_alphabet_too() -> None:
 def test_only_the_alphabet_is_sent(text: str, prefix: str | None) -> None:
     sent, found = measure(text, prefix)
 
-    assert set(sent) <= sms.BASIC | sms.EXTENSION | sms.WELSH
-    assert (found.encoding is SmsEncoding.UCS2) == bool(sms.WELSH & set(sent))
+    assert set(sent) <= sms.GSM7_BASIC_CHARACTERS | sms.GSM7_EXTENSION_CHARACTERS | sms.WELSH_UCS2_CHARACTERS
+    assert (found.encoding is SmsEncoding.UCS2) == bool(sms.WELSH_UCS2_CHARACTERS & set(sent))
     assert "  " not in sent
     assert "\n\n\n" not in sent
 

@@ -7,17 +7,17 @@ import pytest
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
-from tests.domain.job_services import Desk
-from tests.domain.notification_senders import Sender
+from tests.domain.job_services import JobService
+from tests.domain.notification_senders import NotificationSender
 
 
 @pytest.fixture
-def sender(database: Database, signer: Signer) -> Sender:
+def notification_sender(database: Database, signer: Signer) -> NotificationSender:
     """Sends messages."""
-    return Sender(database, signer)
+    return NotificationSender(database, signer)
 
 
 @pytest.fixture
-def desk(database: Database, store: Store, tmp_path: Path) -> Desk:
+def job_service(database: Database, store: Store, tmp_path: Path) -> JobService:
     """Makes jobs."""
-    return Desk(database, store, tmp_path)
+    return JobService(database, store, tmp_path)

@@ -15,10 +15,10 @@ from graphql_api.database.database import Database
 from graphql_api.domain import notifications, sending_limits
 from graphql_api.errors import DomainError, Problems
 
-ZOE = {"phone_number": "07700 900123"}
+DEFAULT_RECIPIENT = {"phone_number": "07700 900123"}
 
 
-class Sender:
+class NotificationSender:
     """Sends as the schema does, and looks at what was written."""
 
     def __init__(self, database: Database, signer: Signer) -> None:
@@ -28,7 +28,7 @@ class Sender:
     async def send(self, actor: Actor, template: models.Template, **arguments: Any) -> models.Notification:
         """One message, to Zoë where it is not said to whom."""
         given: dict[str, Any] = {
-            "recipient": ZOE,
+            "recipient": DEFAULT_RECIPIENT,
             "personalisation": {"name": "Zoë"},
             "service_id": template.service_id,
         } | arguments
@@ -48,21 +48,21 @@ class Sender:
                 **arguments,
             )
 
-    async def refused(
+    async def expect_errors(
         self, actor: Actor, template: models.Template, **arguments: Any
     ) -> list[tuple[str, tuple[str, ...]]]:
         """Codes and paths of a refusal, which leaves nothing behind."""
         with pytest.raises(DomainError) as refusal:
             await self.send(actor, template, **arguments)
-        assert await self.written() == []
-        assert await self.tasks() == []
-        assert await self.used(template.service_id) == {}
+        assert await self.stored_messages() == []
+        assert await self.queued_tasks() == []
+        assert await self.daily_usage(template.service_id) == {}
         problems = refusal.value.problems if isinstance(refusal.value, Problems) else [refusal.value]
         return [(problem.code.name, problem.path) for problem in problems]
 
-    async def written(self) -> list[Any]:
+    async def stored_messages(self) -> list[Any]:
         """Every message, in the order of its making."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             return list(
                 (
                     await connection.execute(
@@ -71,13 +71,15 @@ class Sender:
                 ).all()
             )
 
-    async def tasks(self) -> list[tuple[str, str]]:
+    async def queued_tasks(self) -> list[tuple[str, str]]:
         """What the worker is asked to do."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             rows = await connection.execute(text("SELECT entrypoint, payload FROM pgqueuer ORDER BY id"))
             return [(row.entrypoint, row.payload.decode()) for row in rows]
 
-    async def used(self, service_id: UUID) -> dict[str, int]:
+    async def daily_usage(self, service_id: UUID) -> dict[str, int]:
         """The day's counts."""
         async with self.database.transaction() as tx:
-            return {kind: count for kind, count in (await sending_limits.used(tx, service_id)).items() if count}
+            return {
+                kind: count for kind, count in (await sending_limits.load_daily_usage(tx, service_id)).items() if count
+            }

@@ -15,7 +15,7 @@ from graphql_api.database.database import Database
 from graphql_api.domain import api_keys
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, NotFound
-from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, platform_admin, stranger, user_actor
 
 MAY = ServicePermission.MANAGE_API_KEYS
 
@@ -27,7 +27,7 @@ class Keys:
         self.database = database
         self.signer = signer
 
-    async def create(self, actor: Actor, service: models.Service, **values: Any) -> api_keys.NewKey:
+    async def create(self, actor: Actor, service: models.Service, **values: Any) -> api_keys.NewApiKey:
         given = {"name": "Ours", "type": KeyType.TEAM} | values
         async with self.database.transaction() as tx:
             return await api_keys.create(tx, actor, signer=self.signer, service_id=service.id, **given)
@@ -48,39 +48,45 @@ def keys(database: Database, signer: Signer) -> Keys:
 
 async def test_the_text_holds_the_service_and_the_secret_at_its_end(keys: Keys, make: Builders, signer: Signer) -> None:
     service = await make.service()
-    made = await keys.create(person(await make.member(service), service), service, name=" Café  Key no. 1 ")
+    made = await keys.create(user_actor(await make.member(service), service), service, name=" Café  Key no. 1 ")
 
-    secret = signer.unsign(made.row.secret)
-    assert made.text == f"cafe_key_no_1-{service.id}-{secret}"
-    assert (made.text[-36:], made.text[-73:-37]) == (secret, str(service.id))
-    assert made.row.name == "Café  Key no. 1"
-    assert api_keys.prefix_of(made.row.secret) == secret[:8]
+    secret = signer.unsign(made.api_key.secret)
+    assert made.plaintext == f"cafe_key_no_1-{service.id}-{secret}"
+    assert (made.plaintext[-36:], made.plaintext[-73:-37]) == (secret, str(service.id))
+    assert made.api_key.name == "Café  Key no. 1"
+    assert api_keys.shown_prefix(made.api_key.secret) == secret[:8]
 
 
 async def test_a_key_begins_with_its_first_version(keys: Keys, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
-    made = await keys.create(person(user, service), service)
+    made = await keys.create(user_actor(user, service), service)
 
     row = models.ApiKeyHistory
-    assert await keys.rows(row.id, row.version, row.created_by_id, row.expiry_date) == [(made.row.id, 1, user.id, None)]
+    assert await keys.rows(row.id, row.version, row.created_by_id, row.expiry_date) == [
+        (made.api_key.id, 1, user.id, None)
+    ]
     assert await keys.rows(models.ApiKeyLifetime.api_key_id) == []
 
 
 async def test_an_end_to_come_leaves_the_key_live(keys: Keys, make: Builders) -> None:
     service = await make.service()
     end = models.utcnow() + timedelta(days=30)
-    made = await keys.create(person(await make.member(service), service), service, expires_at=end)
+    made = await keys.create(user_actor(await make.member(service), service), service, expires_at=end)
 
     lifetime = models.ApiKeyLifetime
-    assert made.row.expiry_date is None
-    assert await keys.rows(lifetime.api_key_id, lifetime.expires_at, lifetime.revoked_at) == [(made.row.id, end, None)]
+    assert made.api_key.expiry_date is None
+    assert await keys.rows(lifetime.api_key_id, lifetime.expires_at, lifetime.revoked_at) == [
+        (made.api_key.id, end, None)
+    ]
 
 
 async def test_an_end_gone_by_and_a_name_that_is_none_are_refused_together(keys: Keys, make: Builders) -> None:
     service = await make.service()
     with pytest.raises(DomainError) as refusal:
-        await keys.create(person(await make.member(service), service), service, name=" ", expires_at=models.utcnow())
+        await keys.create(
+            user_actor(await make.member(service), service), service, name=" ", expires_at=models.utcnow()
+        )
 
     assert [(one.code, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
         (UserErrorCode.REQUIRED, ("name",)),
@@ -91,7 +97,7 @@ async def test_an_end_gone_by_and_a_name_that_is_none_are_refused_together(keys:
 
 async def test_in_trial_there_are_no_live_keys(keys: Keys, make: Builders) -> None:
     service = await make.service(restricted=True)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     with pytest.raises(IllegalState) as refusal:
         await keys.create(actor, service, type=KeyType.LIVE)
@@ -102,23 +108,23 @@ async def test_in_trial_there_are_no_live_keys(keys: Keys, make: Builders) -> No
         ["LIVE"],
     )
     for kind in (KeyType.TEAM, KeyType.TEST):
-        assert (await keys.create(actor, service, name=kind, type=kind)).row.key_type == kind
+        assert (await keys.create(actor, service, name=kind, type=kind)).api_key.key_type == kind
 
 
 async def test_a_name_is_unique_until_its_key_is_revoked(keys: Keys, make: Builders) -> None:
     service, other = await make.service(), await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     made = await keys.create(actor, service)
-    await keys.create(person(await make.member(other), other), other)
+    await keys.create(user_actor(await make.member(other), other), other)
 
     with pytest.raises(AlreadyExists) as refusal:
         await keys.create(actor, service, name="Ours ")
     assert refusal.value.path == ("name",)
     assert isinstance(refusal.value.existing, models.ApiKey)
-    assert refusal.value.existing.id == made.row.id
+    assert refusal.value.existing.id == made.api_key.id
 
-    await keys.revoke(actor, made.row)
-    assert (await keys.create(actor, service)).row.name == "Ours"
+    await keys.revoke(actor, made.api_key)
+    assert (await keys.create(actor, service)).api_key.name == "Ours"
 
 
 async def test_two_at_once_cannot_take_one_name(make: Builders) -> None:
@@ -135,7 +141,7 @@ async def test_two_at_once_cannot_take_one_name(make: Builders) -> None:
 async def test_an_archived_service_gets_no_keys(keys: Keys, make: Builders) -> None:
     service = await make.service(active=False)
     with pytest.raises(IllegalState) as refusal:
-        await keys.create(person(await make.member(service), service), service)
+        await keys.create(user_actor(await make.member(service), service), service)
 
     assert refusal.value.code is UserErrorCode.SERVICE_ARCHIVED
 
@@ -144,9 +150,9 @@ async def test_making_one_takes_a_member_who_may(keys: Keys, make: Builders) -> 
     service = await make.service()
     user = await make.member(service)
     for actor in (
-        person(user, service, may=set(ServicePermission) - {MAY}),
+        user_actor(user, service, permissions=set(ServicePermission) - {MAY}),
         platform_admin(await make.user()),
-        key(await make.api_key(service)),
+        api_key_actor(await make.api_key(service)),
     ):
         with pytest.raises(Forbidden):
             await keys.create(actor, service)
@@ -160,9 +166,9 @@ async def test_making_one_takes_a_member_who_may(keys: Keys, make: Builders) -> 
 async def test_revoking_dates_the_key_and_keeps_who_made_it(keys: Keys, make: Builders) -> None:
     service = await make.service()
     maker, stopper = await make.member(service), await make.member(service)
-    made = await keys.create(person(maker, service), service)
+    made = await keys.create(user_actor(maker, service), service)
 
-    revoked = await keys.revoke(person(stopper, service), made.row)
+    revoked = await keys.revoke(user_actor(stopper, service), made.api_key)
 
     assert (revoked.version, revoked.created_by_id, revoked.updated_at) == (2, maker.id, revoked.expiry_date)
     assert revoked.expiry_date is not None
@@ -176,10 +182,10 @@ async def test_revoking_dates_the_key_and_keeps_who_made_it(keys: Keys, make: Bu
 
 async def test_revoking_twice_changes_nothing(keys: Keys, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     made = await keys.create(actor, service, expires_at=models.utcnow() + timedelta(days=1))
-    first = await keys.revoke(actor, made.row)
-    second = await keys.revoke(person(await make.member(service), service), made.row)
+    first = await keys.revoke(actor, made.api_key)
+    second = await keys.revoke(user_actor(await make.member(service), service), made.api_key)
 
     assert (second.version, second.expiry_date) == (2, first.expiry_date)
     assert await keys.rows(models.ApiKeyLifetime.revoked_by_id) == [(actor.user_id,)]
@@ -190,33 +196,33 @@ async def test_platform_admins_may_stop_a_key_and_others_may_not(keys: Keys, mak
     made = await make.api_key(service)
     user = await make.member(service)
     with pytest.raises(NotFound) as refusal:
-        await keys.revoke(person(user, service, may=set(ServicePermission) - {MAY}), made)
+        await keys.revoke(user_actor(user, service, permissions=set(ServicePermission) - {MAY}), made)
     assert refusal.value.path == ("api_key_id",)
     with pytest.raises(Forbidden):
-        await keys.revoke(key(made), made)
+        await keys.revoke(api_key_actor(made), made)
 
     assert (await keys.revoke(platform_admin(await make.user()), made)).expiry_date is not None
 
 
 async def test_a_secret_is_random_and_kept_signed(keys: Keys, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     first = await keys.create(actor, service, name="One")
     second = await keys.create(actor, service, name="Two")
 
-    assert first.text[-36:] != second.text[-36:]
-    assert first.text[-36:] not in first.row.secret
+    assert first.plaintext[-36:] != second.plaintext[-36:]
+    assert first.plaintext[-36:] not in first.api_key.secret
 
 
 def test_a_prefix_is_read_of_whatever_key_signed(signer: Signer) -> None:
     other = Signer((b"unknown",), b"salt")
-    assert api_keys.prefix_of(other.sign("f75845b1-cd29-40c4-aeb6-7ddc42b9840d")) == "f75845b1"
-    assert api_keys.prefix_of(signer.sign("a" * 200)) == "aaaaaaaa"
+    assert api_keys.shown_prefix(other.sign("f75845b1-cd29-40c4-aeb6-7ddc42b9840d")) == "f75845b1"
+    assert api_keys.shown_prefix(signer.sign("a" * 200)) == "aaaaaaaa"
 
 
 async def test_a_live_key_cannot_be_named_beyond_its_column(keys: Keys, make: Builders) -> None:
     service = await make.service()
     with pytest.raises(Invalid) as refusal:
-        await keys.create(person(await make.member(service), service), service, name="x" * 256)
+        await keys.create(user_actor(await make.member(service), service), service, name="x" * 256)
 
     assert (refusal.value.code, refusal.value.path) == (UserErrorCode.TOO_LONG, ("name",))

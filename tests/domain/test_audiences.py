@@ -6,8 +6,8 @@ import pytest
 
 from graphql_api import models
 from graphql_api.enums import Channel, KeyType
-from tests.builders import Builders, key, person
-from tests.domain.notification_senders import Sender
+from tests.builders import Builders, api_key_actor, user_actor
+from tests.domain.notification_senders import NotificationSender
 
 WHO = {
     "a person": None,
@@ -40,7 +40,13 @@ WHO = {
 )
 @pytest.mark.parametrize("channel", [Channel.SMS, Channel.EMAIL])
 async def test_who_may_be_sent_to(
-    make: Builders, sender: Sender, channel: Channel, restricted: bool, who: str, to: str, allowed: bool
+    make: Builders,
+    notification_sender: NotificationSender,
+    channel: Channel,
+    restricted: bool,
+    who: str,
+    to: str,
+    allowed: bool,
 ) -> None:
     service = await make.service(restricted=restricted)
     template = await make.template(service, channel, content="Hello", subject=None if channel is Channel.SMS else "Hi")
@@ -57,12 +63,14 @@ async def test_who_may_be_sent_to(
     field = "phone_number" if channel is Channel.SMS else "email_address"
     recipient = {field: recipients[channel][to]}
     key_type = WHO[who]
-    actor = person(user, service) if key_type is None else key(await make.api_key(service, key_type))
+    actor = user_actor(user, service) if key_type is None else api_key_actor(await make.api_key(service, key_type))
 
     if allowed:
-        await sender.send(actor, template, recipient=recipient)
+        await notification_sender.send(actor, template, recipient=recipient)
     else:
-        assert await sender.refused(actor, template, recipient=recipient) == [("RECIPIENT_NOT_ALLOWED", ("recipient",))]
+        assert await notification_sender.expect_errors(actor, template, recipient=recipient) == [
+            ("RECIPIENT_NOT_ALLOWED", ("recipient",))
+        ]
 
 
 @pytest.mark.parametrize(
@@ -79,17 +87,19 @@ async def test_who_may_be_sent_to(
     ],
 )
 async def test_who_may_send_letters(
-    make: Builders, sender: Sender, restricted: bool, who: str, codes: list[str]
+    make: Builders, notification_sender: NotificationSender, restricted: bool, who: str, codes: list[str]
 ) -> None:
     service = await make.service(restricted=restricted)
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
     key_type = WHO[who]
     user = await make.member(service)
-    actor = person(user, service) if key_type is None else key(await make.api_key(service, key_type))
+    actor = user_actor(user, service) if key_type is None else api_key_actor(await make.api_key(service, key_type))
     recipient = {"postal_address": {"lines": ["A. Person", "1 Street", "SW1A 1AA"]}}
 
     if codes:
-        assert await sender.refused(actor, template, recipient=recipient) == [(codes[0], ("template_id",))]
+        assert await notification_sender.expect_errors(actor, template, recipient=recipient) == [
+            (codes[0], ("template_id",))
+        ]
     else:
-        await sender.send(actor, template, recipient=recipient)
-        assert [row.notification_type for row in await sender.written()] == ["letter"]
+        await notification_sender.send(actor, template, recipient=recipient)
+        assert [row.notification_type for row in await notification_sender.stored_messages()] == ["letter"]

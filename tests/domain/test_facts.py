@@ -43,14 +43,14 @@ def nightfall(moment: str) -> Iterator[None]:
 async def night(database: Database) -> None:
     """Count everything that is due."""
     async with database.transaction() as tx:
-        for due in await facts.due_statuses(tx, SYSTEM):
+        for due in await facts.find_due_status_days(tx, SYSTEM):
             await facts.count_statuses(tx, SYSTEM, due)
-        for due in await facts.due_bills(tx, SYSTEM):
-            await facts.count_bills(tx, SYSTEM, due)
+        for due in await facts.find_due_billing_days(tx, SYSTEM):
+            await facts.count_billing(tx, SYSTEM, due)
 
 
 async def rows(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         return [tuple(row) for row in await connection.execute(text(statement), values)]
 
 
@@ -73,14 +73,14 @@ async def test_messages_of_both_tables_are_counted_by_day_template_job_key_and_s
     job = await make.job(sms)
     at = {"created_at": utc("2026-06-10T12:00")}
     await make.notification(sms, **at)
-    await make.erased(sms, **at)
+    await make.notification_history(sms, **at)
     await make.notification(sms, **at, key_type="team")
     await make.notification(sms, **at, status="cancelled")
     await make.notification(sms, **at, job_id=job.id, job_row_number=0)
-    await make.erased(sms, **at, job_id=job.id, job_row_number=1)
-    await make.erased(email, **at, status="permanent-failure")
+    await make.notification_history(sms, **at, job_id=job.id, job_row_number=1)
+    await make.notification_history(email, **at, status="permanent-failure")
     await make.notification(sms, **at, key_type="test")
-    await make.erased(sms, **at, key_type="test")
+    await make.notification_history(sms, **at, key_type="test")
     await make.notification(sms, created_at=utc("2026-06-11T08:00"))
 
     with nightfall("2026-06-11T23:30"):
@@ -146,7 +146,7 @@ async def test_a_second_night_changes_nothing(make: Builders, database: Database
     template, letter = await make.template(service), await make.template(service, Channel.LETTER)
     for day in range(1, 15):
         await make.notification(template, created_at=utc(f"2026-06-{day:02}T12:00"))
-        await make.erased(letter, created_at=utc(f"2026-06-{day:02}T12:00"), postage="second")
+        await make.notification_history(letter, created_at=utc(f"2026-06-{day:02}T12:00"), postage="second")
     tables = ("ft_notification_status", "ft_billing")
 
     async def everything() -> list[Any]:
@@ -192,7 +192,7 @@ async def test_nights_that_were_missed_are_made_up_for(
 ) -> None:
     template = await make.template(service)
     for day in range(1, 29):
-        await make.erased(template, created_at=utc(f"2026-06-{day:02}T12:00"))
+        await make.notification_history(template, created_at=utc(f"2026-06-{day:02}T12:00"))
     with nightfall("2026-06-02T23:30"):
         await night(database)
     assert await statuses(database, "bst_date") == [(date(2026, 6, day), 1) for day in (1, 2)]
@@ -207,7 +207,7 @@ async def test_nights_that_were_missed_are_made_up_for(
 async def test_a_night_without_messages_counts_ten_days_of_nothing(database: Database) -> None:
     with nightfall("2026-06-28T23:30"):
         async with database.transaction() as tx:
-            due = await facts.due_statuses(tx, SYSTEM)
+            due = await facts.find_due_status_days(tx, SYSTEM)
         await night(database)
 
     assert [(one.day, one.channels) for one in due] == [
@@ -244,7 +244,7 @@ async def test_texts_are_billed_by_provider_multiplier_and_country(
     free = ("created", "technical-failure", "validation-failed", "cancelled", "failed")
     for status in (*billable, *free):
         await make.notification(template, **at, status=status, sent_by="mmg")
-        await make.erased(template, **at, status=status, sent_by="mmg", key_type="team")
+        await make.notification_history(template, **at, status=status, sent_by="mmg", key_type="team")
     await make.notification(template, **at, key_type="test", sent_by="mmg")
     await make.notification(template, **at, international=True, rate_multiplier=4, sent_by="firetext")
     await make.notification(template, **at, international=None, rate_multiplier=None)
@@ -282,7 +282,7 @@ async def test_letters_are_billed_by_sheets_and_class(
     for status in ("sending", "delivered", "returned-letter", "created", "cancelled", "technical-failure"):
         await make.notification(template, **at, status=status, postage="second", billable_units=2)
     await make.notification(template, **at, postage="second", billable_units=1)
-    await make.erased(template, **at, postage="first", billable_units=1)
+    await make.notification_history(template, **at, postage="first", billable_units=1)
     # Sheets that nobody has a rate for.
     await make.notification(template, **at, postage="first", billable_units=99)
 
@@ -336,11 +336,11 @@ async def test_facts_are_what_the_messages_say(make: Builders, database: Databas
             "billable_units": 2,
             "postage": "second",
         }
-        await chance.choice([make.notification, make.erased])(template, **values)  # type: ignore[operator]
+        await chance.choice([make.notification, make.notification_history])(template, **values)  # type: ignore[operator]
         if key_type != "test":
-            counted[london_days.day_of(moment), template.id, key_type, status] += 1
+            counted[london_days.london_day(moment), template.id, key_type, status] += 1
             if template.template_type == "sms" and status in rates["sms"]:
-                units[london_days.day_of(moment), template.id] += 2
+                units[london_days.london_day(moment), template.id] += 2
 
     with nightfall("2026-10-28T12:00"):
         await night(database)
@@ -354,13 +354,13 @@ async def test_facts_are_what_the_messages_say(make: Builders, database: Databas
 
 
 async def test_only_the_platform_counts(database: Database) -> None:
-    due = facts.Due(date(2026, 6, 1), tuple(Channel))
+    due = facts.DueDay(date(2026, 6, 1), tuple(Channel))
     async with database.transaction() as tx:
         for refused in (
-            facts.due_statuses(tx, stranger()),
-            facts.due_bills(tx, stranger()),
+            facts.find_due_status_days(tx, stranger()),
+            facts.find_due_billing_days(tx, stranger()),
             facts.count_statuses(tx, stranger(), due),
-            facts.count_bills(tx, stranger(), due),
+            facts.count_billing(tx, stranger(), due),
         ):
             with pytest.raises(Forbidden):
                 await refused

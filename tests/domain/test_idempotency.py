@@ -13,7 +13,7 @@ from sqlalchemy import delete, text, update
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api import models
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.database.database import Database
 from graphql_api.domain import idempotency
 from graphql_api.enums import UserErrorCode
@@ -29,9 +29,9 @@ async def call(
     """One mutation, which answers what it kept, or what the first call had."""
     async with database.transaction() as tx:
         made = await idempotency.begin(tx, actor, "createTemplate", key, arguments)
-        if made.answer is not None:
-            return made.answer
-        await made.finish(tx, {"id": answer})
+        if made.stored_result is not None:
+            return made.stored_result
+        await made.store_result(tx, {"id": answer})
         return None
 
 
@@ -67,12 +67,12 @@ async def test_without_a_key_nothing_is_kept(database: Database) -> None:
 
     assert await call(database, actor, None) is None
     assert await call(database, actor, None) is None
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM idempotency_keys"))).scalar() == 0
 
 
 async def test_everybody_has_keys_of_their_own(database: Database) -> None:
-    key = Actor(Kind.KEY, api_key_id=uuid4())
+    key = Actor(ActorKind.KEY, api_key_id=uuid4())
 
     assert await call(database, stranger(), "k") is None
     assert await call(database, stranger(), "k") is None
@@ -121,7 +121,7 @@ async def test_a_key_lasts_a_day(database: Database) -> None:
             .where(models.IdempotencyKey.key == "old")
             .values(created_at=models.utcnow() - timedelta(hours=24, seconds=1))
         )
-        assert (await idempotency.find(tx, actor, "createTemplate", "old", ARGUMENTS)).answer is None
+        assert (await idempotency.find_call(tx, actor, "createTemplate", "old", ARGUMENTS)).stored_result is None
 
     assert await call(database, actor, "old", {"other": 1}) is None
     assert await call(database, actor, "new") == {"id": "first"}
@@ -134,8 +134,8 @@ async def test_old_keys_are_forgotten(database: Database) -> None:
     await call(database, stranger(), "new")
 
     async with database.transaction() as tx:
-        assert await idempotency.forget(tx) == 1
-        assert await idempotency.forget(tx) == 0
+        assert await idempotency.delete_expired(tx) == 1
+        assert await idempotency.delete_expired(tx) == 0
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ async def test_a_second_call_waits_for_the_first(committed: Database) -> None:
         second = asyncio.create_task(call(committed, actor, "k"))
         await asyncio.sleep(0.1)
         assert not second.done()
-        await made.finish(tx, {"id": "first"})
+        await made.store_result(tx, {"id": "first"})
 
     assert await second == {"id": "first"}
 
@@ -192,5 +192,7 @@ async def test_a_second_call_that_has_waited_long_enough_is_told_so(committed: D
 def test_any_json_has_a_fingerprint() -> None:
     values = {"big": 10**19, "bytes": b"x", "id": uuid4(), "set": {"b", "a"}, "at": models.utcnow(), "bad": "\ud800"}
 
-    assert idempotency.fingerprint_of("m", values) == idempotency.fingerprint_of("m", dict(reversed(values.items())))
-    assert idempotency.fingerprint_of("m", {"a": 1}) != idempotency.fingerprint_of("m", {"a": "1"})
+    assert idempotency.compute_fingerprint("m", values) == idempotency.compute_fingerprint(
+        "m", dict(reversed(values.items()))
+    )
+    assert idempotency.compute_fingerprint("m", {"a": 1}) != idempotency.compute_fingerprint("m", {"a": "1"})

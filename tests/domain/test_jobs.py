@@ -26,14 +26,14 @@ from graphql_api.errors import (
     Unauthenticated,
 )
 from graphql_api.gateways.object_store import Store
-from tests.builders import Builders, key, person, platform_admin, stranger
-from tests.domain.job_services import GOOD, Desk, csv
+from tests.builders import Builders, api_key_actor, platform_admin, stranger, user_actor
+from tests.domain.job_services import VALID_CSV, JobService, csv_source
 
 
 async def test_a_job_its_file_and_its_task_are_written_together(
-    desk: Desk, template: models.Template, actor: Actor
+    job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
-    job = await desk.create(actor, template)
+    job = await job_service.create(actor, template)
 
     assert (job.service_id, job.template_id, job.template_version) == (template.service_id, template.id, 1)
     assert (job.original_file_name, job.notification_count, job.job_status) == ("people.csv", 2, "pending")
@@ -43,7 +43,7 @@ async def test_a_job_its_file_and_its_task_are_written_together(
         None,
         None,
     )
-    run = await desk.run_of(job)
+    run = await job_service.load_run(job)
     assert (run.api_key_id, run.error_policy, run.reply_to_text, run.next_row, run.bad_rows) == (
         None,
         "all_or_nothing",
@@ -52,29 +52,31 @@ async def test_a_job_its_file_and_its_task_are_written_together(
         [],
     )
     path = f"service-{template.service_id}-notify/{job.id}.csv"
-    assert desk.files() == [path]
-    assert (await desk.store.get(path)).decode() == GOOD
-    assert await desk.tasks() == [("process job", f'{{"job_id":"{job.id}"}}', timedelta())]
+    assert job_service.stored_files() == [path]
+    assert (await job_service.store.get(path)).decode() == VALID_CSV
+    assert await job_service.queued_tasks() == [("process job", f'{{"job_id":"{job.id}"}}', timedelta())]
 
 
-async def test_a_key_makes_a_job_of_its_own_service(make: Builders, desk: Desk, template: models.Template) -> None:
-    async with desk.database.transaction() as tx:
+async def test_a_key_makes_a_job_of_its_own_service(
+    make: Builders, job_service: JobService, template: models.Template
+) -> None:
+    async with job_service.database.transaction() as tx:
         service = await tx.get_one(models.Service, template.service_id)
     api_key = await make.api_key(service)
 
-    job = await desk.create(key(api_key), template, service_id=None)
+    job = await job_service.create(api_key_actor(api_key), template, service_id=None)
 
     assert job.created_by_id is None
-    assert (await desk.run_of(job)).api_key_id == api_key.id
+    assert (await job_service.load_run(job)).api_key_id == api_key.id
 
 
-async def test_a_job_can_wait_for_its_time(desk: Desk, template: models.Template, actor: Actor) -> None:
+async def test_a_job_can_wait_for_its_time(job_service: JobService, template: models.Template, actor: Actor) -> None:
     at = models.utcnow() + timedelta(hours=3)
 
-    job = await desk.create(actor, template, schedule={"at": at})
+    job = await job_service.create(actor, template, schedule={"at": at})
 
     assert (job.job_status, job.scheduled_for) == ("scheduled", at)
-    ((_, _, wait),) = await desk.tasks()
+    ((_, _, wait),) = await job_service.queued_tasks()
     assert timedelta(hours=2, minutes=59) < wait <= timedelta(hours=3)
 
 
@@ -86,9 +88,9 @@ async def test_a_job_can_wait_for_its_time(desk: Desk, template: models.Template
     ],
 )
 async def test_the_time_is_within_a_week(
-    desk: Desk, template: models.Template, actor: Actor, ahead: timedelta, code: str
+    job_service: JobService, template: models.Template, actor: Actor, ahead: timedelta, code: str
 ) -> None:
-    refusal = await desk.refused(actor, template, schedule={"at": models.utcnow() + ahead})
+    refusal = await job_service.expect_error(actor, template, schedule={"at": models.utcnow() + ahead})
 
     assert (refusal.code.name, refusal.path) == (code, ("schedule", "at"))
 
@@ -127,18 +129,18 @@ async def test_the_time_is_within_a_week(
     ],
 )
 async def test_a_list_with_a_fault_writes_nothing(
-    desk: Desk, template: models.Template, actor: Actor, content: str, code: str, message: str
+    job_service: JobService, template: models.Template, actor: Actor, content: str, code: str, message: str
 ) -> None:
-    refusal = await desk.refused(actor, template, csv(content))
+    refusal = await job_service.expect_error(actor, template, csv_source(content))
 
     assert isinstance(refusal, RecipientListRefused)
     assert (refusal.code.name, refusal.message, refusal.path) == (code, message, ("source", "csv"))
 
 
-async def test_errors_name_row_and_column(desk: Desk, template: models.Template, actor: Actor) -> None:
+async def test_errors_name_row_and_column(job_service: JobService, template: models.Template, actor: Actor) -> None:
     content = "name,phone number,reference\nZoë,07700900001,\n,0770090000x,\nx,07700900002," + "r" * 1001 + "\n"
 
-    refusal = await desk.refused(actor, template, csv(content))
+    refusal = await job_service.expect_error(actor, template, csv_source(content))
 
     assert isinstance(refusal, RecipientListRefused)
     found = refusal.check
@@ -147,11 +149,13 @@ async def test_errors_name_row_and_column(desk: Desk, template: models.Template,
         (1, "name", "MISSING_PERSONALISATION"),
         (2, "reference", "TOO_LONG"),
     ]
-    assert (found.row_count, found.rows_with_errors_count, found.problems, found.valid) == (3, 2, [], False)
+    assert (found.row_count, found.rows_with_errors_count, found.problems, found.is_valid) == (3, 2, [], False)
 
 
-async def test_problems_of_twenty_rows_are_told(desk: Desk, template: models.Template, actor: Actor) -> None:
-    refusal = await desk.refused(actor, template, csv("phone number,name\n" + "x,\n" * 30))
+async def test_problems_of_twenty_rows_are_told(
+    job_service: JobService, template: models.Template, actor: Actor
+) -> None:
+    refusal = await job_service.expect_error(actor, template, csv_source("phone number,name\n" + "x,\n" * 30))
 
     assert isinstance(refusal, RecipientListRefused)
     assert refusal.check.rows_with_errors_count == 30
@@ -159,60 +163,66 @@ async def test_problems_of_twenty_rows_are_told(desk: Desk, template: models.Tem
     assert len(refusal.check.row_errors) == 40
 
 
-async def test_good_rows_may_go_without_the_bad(desk: Desk, template: models.Template, actor: Actor) -> None:
+async def test_good_rows_may_go_without_the_bad(
+    job_service: JobService, template: models.Template, actor: Actor
+) -> None:
     content = "phone number,name\nx,x\n07700900001,y\n"
 
-    job = await desk.create(actor, template, csv(content), error_policy=ErrorPolicy.SEND_GOOD_ROWS)
+    job = await job_service.create(actor, template, csv_source(content), error_policy=ErrorPolicy.SEND_GOOD_ROWS)
 
     assert job.notification_count == 2
-    run = await desk.run_of(job)
+    run = await job_service.load_run(job)
     assert (run.error_policy, run.bad_rows) == ("skip_bad_rows", [])
 
 
 async def test_a_list_without_a_good_row_is_refused_all_the_same(
-    desk: Desk, template: models.Template, actor: Actor
+    job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
-    refusal = await desk.refused(
-        actor, template, csv("phone number,name\nx,x\n"), error_policy=ErrorPolicy.SEND_GOOD_ROWS
+    refusal = await job_service.expect_error(
+        actor, template, csv_source("phone number,name\nx,x\n"), error_policy=ErrorPolicy.SEND_GOOD_ROWS
     )
 
     assert refusal.code is UserErrorCode.PHONE_UNKNOWN_CHARACTER
 
 
 async def test_a_fault_of_the_whole_list_stops_the_good_rows_too(
-    desk: Desk, template: models.Template, actor: Actor
+    job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
-    refusal = await desk.refused(
-        actor, template, csv("phone number\n07700900001\n"), error_policy=ErrorPolicy.SEND_GOOD_ROWS
+    refusal = await job_service.expect_error(
+        actor, template, csv_source("phone number\n07700900001\n"), error_policy=ErrorPolicy.SEND_GOOD_ROWS
     )
 
     assert refusal.code is UserErrorCode.MISSING_PLACEHOLDER_COLUMN
 
 
-async def test_rows_outside_the_team_are_bad_rows_of_a_trial(make: Builders, desk: Desk) -> None:
+async def test_rows_outside_the_team_are_bad_rows_of_a_trial(make: Builders, job_service: JobService) -> None:
     service = await make.service(restricted=True)
     template = await make.template(service)
     user = await make.member(service, user=await make.user(mobile_number="07700900001"))
     await make.add(models.GuestListEntry(service_id=service.id, recipient_type="mobile", recipient="07700900002"))
-    caller = person(user, service)
+    caller = user_actor(user, service)
 
-    refusal = await desk.refused(caller, template)
-    job = await desk.create(caller, template, error_policy=ErrorPolicy.SEND_GOOD_ROWS)
+    refusal = await job_service.expect_error(caller, template)
+    job = await job_service.create(caller, template, error_policy=ErrorPolicy.SEND_GOOD_ROWS)
 
     assert isinstance(refusal, RecipientListRefused)
     assert [(one.row, one.column, one.code.name, one.message) for one in refusal.check.row_errors] == [
         (1, "phone number", "RECIPIENT_NOT_ALLOWED", "A service in trial can send to its own team only.")
     ]
-    assert (await desk.run_of(job)).bad_rows == [1]
-    assert (await desk.create(key(await make.api_key(service, KeyType.TEAM)), template)).notification_count == 2
+    assert (await job_service.load_run(job)).bad_rows == [1]
+    assert (
+        await job_service.create(api_key_actor(await make.api_key(service, KeyType.TEAM)), template)
+    ).notification_count == 2
 
 
-async def test_a_list_over_the_days_limit_is_refused_with_its_figures(make: Builders, desk: Desk) -> None:
+async def test_a_list_over_the_days_limit_is_refused_with_its_figures(make: Builders, job_service: JobService) -> None:
     service = await make.service(sms_message_limit=1, international_sms_message_limit=0)
     template = await make.template(service)
-    caller = person(await make.member(service), service)
+    caller = user_actor(await make.member(service), service)
 
-    refusal = await desk.refused(caller, template, csv("phone number,name\n07700900001,x\n+33612345678,y\n"))
+    refusal = await job_service.expect_error(
+        caller, template, csv_source("phone number,name\n07700900001,x\n+33612345678,y\n")
+    )
 
     assert isinstance(refusal, RecipientListRefused)
     assert refusal.code is UserErrorCode.DAILY_LIMIT_EXCEEDED
@@ -224,71 +234,75 @@ async def test_a_list_over_the_days_limit_is_refused_with_its_figures(make: Buil
     assert refusal.check.remaining_today == 1
 
 
-async def test_letters_cannot_be_sent_to_a_list_in_trial(make: Builders, desk: Desk) -> None:
+async def test_letters_cannot_be_sent_to_a_list_in_trial(make: Builders, job_service: JobService) -> None:
     service = await make.service(restricted=True)
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
-    caller = person(await make.member(service), service)
+    caller = user_actor(await make.member(service), service)
 
-    refusal = await desk.refused(caller, template, csv("address line 1,address line 2,postcode\nA,B,SW1A 1AA\n"))
+    refusal = await job_service.expect_error(
+        caller, template, csv_source("address line 1,address line 2,postcode\nA,B,SW1A 1AA\n")
+    )
 
     assert refusal.code is UserErrorCode.SERVICE_IN_TRIAL_MODE
 
 
 async def test_who_may_make_jobs(
-    make: Builders, desk: Desk, service: models.Service, template: models.Template
+    make: Builders, job_service: JobService, service: models.Service, template: models.Template
 ) -> None:
     user = await make.member(service)
 
     with pytest.raises(Unauthenticated):
-        await desk.create(Actor.anonymous(), template)
+        await job_service.create(Actor.anonymous(), template)
     with pytest.raises(Forbidden) as refusal:
-        await desk.create(person(user, service, may=[ServicePermission.VIEW_ACTIVITY]), template)
+        await job_service.create(user_actor(user, service, permissions=[ServicePermission.VIEW_ACTIVITY]), template)
     assert refusal.value.extensions["requiredPermission"] == "SEND_TEXTS"
     with pytest.raises(Forbidden):
-        await desk.create(platform_admin(user), template)
-    assert (await desk.refused(stranger(), template)).path == ("service_id",)
-    assert desk.files() == []
+        await job_service.create(platform_admin(user), template)
+    assert (await job_service.expect_error(stranger(), template)).path == ("service_id",)
+    assert job_service.stored_files() == []
 
 
-async def test_the_same_key_makes_one_job(desk: Desk, template: models.Template, actor: Actor) -> None:
+async def test_the_same_key_makes_one_job(job_service: JobService, template: models.Template, actor: Actor) -> None:
     at = models.utcnow() + timedelta(days=1)
 
-    first = await desk.create(actor, template, schedule={"at": at}, idempotency_key="once")
-    again = await desk.create(actor, template, schedule={"at": at}, idempotency_key="once")
+    first = await job_service.create(actor, template, schedule={"at": at}, idempotency_key="once")
+    again = await job_service.create(actor, template, schedule={"at": at}, idempotency_key="once")
 
     assert first.id == again.id
-    assert len(desk.files()) == 1
-    refusal = await desk.refused(actor, template, csv(GOOD + "07700900003,z\n"), idempotency_key="once")
+    assert len(job_service.stored_files()) == 1
+    refusal = await job_service.expect_error(
+        actor, template, csv_source(VALID_CSV + "07700900003,z\n"), idempotency_key="once"
+    )
     assert refusal.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
 
 
 async def test_the_same_key_at_the_same_time_makes_one_job(
     engine: AsyncEngine, signer: Signer, store: Store, tmp_path: Path
 ) -> None:
-    desk = Desk(Database(engine), store, tmp_path)
+    desk = JobService(Database(engine), store, tmp_path)
     make = Builders(desk.database, signer)
     service = await make.service()
     template = await make.template(service)
-    caller = person(await make.member(service), service)
+    caller = user_actor(await make.member(service), service)
     try:
         made = await asyncio.gather(*(desk.create(caller, template, idempotency_key="k") for _ in range(4)))
         assert len({job.id for job in made}) == 1
-        assert desk.files() == [f"service-{service.id}-notify/{made[0].id}.csv"]
-        assert (await desk.rows())[:4] == [1, 1, 1, 1]
+        assert desk.stored_files() == [f"service-{service.id}-notify/{made[0].id}.csv"]
+        assert (await desk.row_counts())[:4] == [1, 1, 1, 1]
     finally:
         async with desk.database.transaction() as tx:
             await tx.execute(text("TRUNCATE services, users, services_history, pgqueuer, idempotency_keys CASCADE"))
 
 
 async def test_only_a_scheduled_job_can_be_cancelled(
-    make: Builders, desk: Desk, service: models.Service, template: models.Template, actor: Actor
+    make: Builders, job_service: JobService, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    waiting = await desk.create(actor, template, schedule={"at": models.utcnow() + timedelta(days=1)})
-    begun = await desk.create(actor, template)
-    onlooker = person(await make.member(service), service, may=[ServicePermission.VIEW_ACTIVITY])
+    waiting = await job_service.create(actor, template, schedule={"at": models.utcnow() + timedelta(days=1)})
+    begun = await job_service.create(actor, template)
+    onlooker = user_actor(await make.member(service), service, permissions=[ServicePermission.VIEW_ACTIVITY])
 
-    async def cancel(who: Actor, job_id: UUID) -> jobs.Cancelled:
-        async with desk.database.transaction() as tx:
+    async def cancel(who: Actor, job_id: UUID) -> jobs.CancelledJob:
+        async with job_service.database.transaction() as tx:
             return await jobs.cancel(tx, who, job_id=job_id)
 
     with pytest.raises(Forbidden):

@@ -18,17 +18,17 @@ from graphql_api.database.database import Database
 from graphql_api.domain import sending_limits
 from graphql_api.enums import KeyType
 from graphql_api.errors import DailyLimitExceeded, RateLimited
-from tests.builders import Builders, key, person, stranger
+from tests.builders import Builders, api_key_actor, stranger, user_actor
 
 
 async def spend(database: Database, actor: Actor, service_id: UUID, times: int = 1) -> None:
     for _ in range(times):
         async with database.transaction() as tx:
-            await sending_limits.spend(tx, actor, service_id)
+            await sending_limits.consume_token(tx, actor, service_id)
 
 
 async def tokens(database: Database, service_id: UUID) -> dict[str, float]:
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         rows = await connection.execute(
             text("SELECT key_type, tokens FROM rate_buckets WHERE service_id = :id"), {"id": service_id}
         )
@@ -46,12 +46,12 @@ async def age(database: Database, seconds: float) -> None:
 
 @pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
 def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
-    assert sending_limits.burst(rate) == burst
+    assert sending_limits.burst_capacity(rate) == burst
 
 
 async def test_the_burst_is_spent_and_then_refused(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=6)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     await spend(database, actor, service.id, times=3)
     with pytest.raises(RateLimited) as refusal:
@@ -65,7 +65,7 @@ async def test_the_bucket_fills_again_at_the_rate_and_no_higher_than_its_brim(
     make: Builders, database: Database
 ) -> None:
     service = await make.service(rate_limit=6)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     await spend(database, actor, service.id, times=3)
 
     await age(database, 10)
@@ -82,8 +82,8 @@ async def test_each_kind_of_key_has_a_bucket_and_people_share_that_of_live_keys(
     make: Builders, database: Database
 ) -> None:
     service = await make.service(rate_limit=30)
-    live, team, test = [key(await make.api_key(service, key_type)) for key_type in KeyType]
-    actor = person(await make.member(service), service)
+    live, team, test = [api_key_actor(await make.api_key(service, key_type)) for key_type in KeyType]
+    actor = user_actor(await make.member(service), service)
 
     for caller in (live, actor, team, test):
         await spend(database, caller, service.id)
@@ -106,7 +106,7 @@ async def test_who_has_no_tie_to_a_service_spends_nothing_of_it(make: Builders, 
 
 async def test_a_rate_of_nothing_lets_one_through(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=0)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     await spend(database, actor, service.id)
 
     with pytest.raises(RateLimited) as refusal:
@@ -118,13 +118,13 @@ async def test_takes_add_up_and_a_refused_one_takes_nothing(make: Builders, data
     service = await make.service(sms_message_limit=10)
 
     async with database.transaction() as tx:
-        await sending_limits.take(tx, service, {"sms": 7, "international_sms": 2})
+        await sending_limits.add_daily_usage(tx, service, {"sms": 7, "international_sms": 2})
     with pytest.raises(DailyLimitExceeded) as refusal:
         async with database.transaction() as tx:
-            await sending_limits.take(tx, service, {"sms": 4})
+            await sending_limits.add_daily_usage(tx, service, {"sms": 4})
     async with database.transaction() as tx:
-        await sending_limits.take(tx, service, {"sms": 3})
-        used = await sending_limits.used(tx, service.id)
+        await sending_limits.add_daily_usage(tx, service, {"sms": 3})
+        used = await sending_limits.load_daily_usage(tx, service.id)
 
     assert (refusal.value.used, refusal.value.requested, refusal.value.limit) == (7, 4, 10)
     assert used == {"sms": 10, "international_sms": 2}
@@ -134,8 +134,8 @@ async def test_what_is_left_is_locked_until_it_is_taken(make: Builders, database
     service = await make.service(sms_message_limit=10)
 
     async with database.transaction() as tx:
-        await sending_limits.take(tx, service, {"sms": 4})
-        assert await sending_limits.reserve(tx, service, ["sms", "international_sms"]) == {
+        await sending_limits.add_daily_usage(tx, service, {"sms": 4})
+        assert await sending_limits.lock_remaining(tx, service, ["sms", "international_sms"]) == {
             "international_sms": 100,
             "sms": 6,
         }
@@ -144,24 +144,26 @@ async def test_what_is_left_is_locked_until_it_is_taken(make: Builders, database
 async def test_cancelled_letters_are_given_back_to_their_day(make: Builders, database: Database) -> None:
     service = await make.service()
     async with database.transaction() as tx:
-        await sending_limits.take(tx, service, {"letter": 5})
+        await sending_limits.add_daily_usage(tx, service, {"letter": 5})
 
     async with database.transaction() as tx:
-        await sending_limits.release(tx, service.id, {"letter": 2}, sending_limits.today())
-        await sending_limits.release(tx, service.id, {"letter": 2}, sending_limits.today() - timedelta(days=1))
-        assert await sending_limits.used(tx, service.id) == {"letter": 3}
-        await sending_limits.release(tx, service.id, {"letter": 9}, sending_limits.today())
-        assert await sending_limits.used(tx, service.id) == {"letter": 0}
+        await sending_limits.subtract_daily_usage(tx, service.id, {"letter": 2}, sending_limits.utc_today())
+        await sending_limits.subtract_daily_usage(
+            tx, service.id, {"letter": 2}, sending_limits.utc_today() - timedelta(days=1)
+        )
+        assert await sending_limits.load_daily_usage(tx, service.id) == {"letter": 3}
+        await sending_limits.subtract_daily_usage(tx, service.id, {"letter": 9}, sending_limits.utc_today())
+        assert await sending_limits.load_daily_usage(tx, service.id) == {"letter": 0}
 
 
 async def test_yesterdays_messages_do_not_count(make: Builders, database: Database) -> None:
     service = await make.service(sms_message_limit=1)
-    yesterday = sending_limits.today() - timedelta(days=1)
+    yesterday = sending_limits.utc_today() - timedelta(days=1)
     await make.add(models.DailyUsage(service_id=service.id, day=yesterday, kind="sms", count=1))
 
     async with database.transaction() as tx:
-        await sending_limits.take(tx, service, {"sms": 1})
-        assert await sending_limits.used(tx, service.id) == {"sms": 1}
+        await sending_limits.add_daily_usage(tx, service, {"sms": 1})
+        assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 1}
 
 
 @pytest.fixture
@@ -177,13 +179,13 @@ async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
 async def test_callers_at_once_never_pass_the_limits_together(committed: Database, signer: Signer) -> None:
     make = Builders(committed, signer)
     service = await make.service(sms_message_limit=5, rate_limit=12)
-    actor = person(await make.user(), service)
+    actor = user_actor(await make.user(), service)
 
     async def send() -> str:
         try:
             await spend(committed, actor, service.id)
             async with committed.transaction() as tx:
-                await sending_limits.take(tx, service, {"sms": 2, "international_sms": 1})
+                await sending_limits.add_daily_usage(tx, service, {"sms": 2, "international_sms": 1})
         except (RateLimited, DailyLimitExceeded) as refusal:
             return refusal.code.name
         return "SENT"
@@ -192,4 +194,4 @@ async def test_callers_at_once_never_pass_the_limits_together(committed: Databas
 
     assert sorted(answers) == ["DAILY_LIMIT_EXCEEDED"] * 3 + ["RATE_LIMITED"] * 3 + ["SENT"] * 2
     async with committed.transaction() as tx:
-        assert await sending_limits.used(tx, service.id) == {"sms": 4, "international_sms": 2}
+        assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 4, "international_sms": 2}

@@ -9,12 +9,12 @@ import pytest
 from sqlalchemy import select, text
 
 from graphql_api import models
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.database.database import Database
 from graphql_api.domain import members
 from graphql_api.enums import ServicePermission, UserErrorCode
 from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound, Unauthenticated
-from tests.builders import EVERY_PERMISSION, Builders, key, person, platform_admin, stranger
+from tests.builders import ALL_PERMISSIONS, Builders, api_key_actor, platform_admin, stranger, user_actor
 
 VIEW = {ServicePermission.VIEW_ACTIVITY}
 MANAGE = {ServicePermission.MANAGE_USERS, ServicePermission.MANAGE_SETTINGS}
@@ -32,7 +32,7 @@ class Team:
         """Add somebody, or change what they may do."""
         user_id = user if isinstance(user, UUID) else user.id
         async with self.database.transaction() as tx:
-            return await members.put(
+            return await members.add_or_update(
                 tx, actor, service_id=self.service.id, user_id=user_id, permissions=list(permissions)
             )
 
@@ -44,7 +44,7 @@ class Team:
 
     async def now(self) -> dict[UUID, set[str]]:
         """Who is in it, and what they may do."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             member, held = models.ServiceMembership, models.ServiceMemberPermission
             found: dict[UUID, set[str]] = {
                 user_id: set()
@@ -82,7 +82,7 @@ async def test_a_manager_adds_somebody_they_know(team: Team, make: Builders) -> 
     manager = await make.member(team.service)
     other = await make.service()
     colleague = await make.member(other)
-    actor = person(manager, team.service, other)
+    actor = user_actor(manager, team.service, other)
 
     membership = await team.put(actor, colleague, ServicePermission.SEND_TEXTS, ServicePermission.VIEW_ACTIVITY)
 
@@ -95,9 +95,9 @@ async def test_nobody_comes_to_manage_whom_they_only_see(team: Team, make: Build
     viewer = await make.member(team.service, VIEW)
     own = await make.service()
     actor = Actor(
-        Kind.PERSON,
+        ActorKind.PERSON,
         user_id=viewer.id,
-        permissions={team.service.id: frozenset(VIEW), own.id: EVERY_PERMISSION},
+        permissions={team.service.id: frozenset(VIEW), own.id: ALL_PERMISSIONS},
     )
 
     with pytest.raises(Forbidden) as refusal:
@@ -113,18 +113,18 @@ async def test_permissions_are_replaced_whole(team: Team, make: Builders) -> Non
     colleague = await make.member(team.service, {ServicePermission.SEND_TEXTS, ServicePermission.VIEW_ACTIVITY})
 
     await team.put(
-        person(manager, team.service), colleague, ServicePermission.VIEW_ACTIVITY, ServicePermission.SEND_EMAILS
+        user_actor(manager, team.service), colleague, ServicePermission.VIEW_ACTIVITY, ServicePermission.SEND_EMAILS
     )
     assert (await team.now())[colleague.id] == {"view_activity", "send_emails"}
 
-    await team.put(person(manager, team.service), colleague)
+    await team.put(user_actor(manager, team.service), colleague)
     assert (await team.now())[colleague.id] == set()
 
 
 async def test_a_permission_that_is_named_twice_is_held_once(team: Team, make: Builders) -> None:
     manager, colleague = await make.member(team.service), await make.member(team.service, ())
 
-    await team.put(person(manager, team.service), colleague, *VIEW, *VIEW)
+    await team.put(user_actor(manager, team.service), colleague, *VIEW, *VIEW)
 
     assert (await team.now())[colleague.id] == {"view_activity"}
 
@@ -133,16 +133,16 @@ async def test_other_services_of_a_person_stay_as_they_are(team: Team, make: Bui
     manager, other = await make.member(team.service), await make.service()
     colleague = await make.member(team.service, user=await make.member(other))
 
-    await team.put(person(manager, team.service), colleague)
-    await team.remove(person(manager, team.service), colleague)
+    await team.put(user_actor(manager, team.service), colleague)
+    await team.remove(user_actor(manager, team.service), colleague)
 
-    assert {colleague.id: {one.value for one in EVERY_PERMISSION}} == await Team(database, other).now()
+    assert {colleague.id: {one.value for one in ALL_PERMISSIONS}} == await Team(database, other).now()
 
 
 async def test_nobody_gives_themselves_more(team: Team, make: Builders) -> None:
     manager = await make.member(team.service, MANAGE | VIEW)
     await make.member(team.service)
-    actor = person(manager, team.service, may=MANAGE | VIEW)
+    actor = user_actor(manager, team.service, permissions=MANAGE | VIEW)
 
     with pytest.raises(Forbidden) as refusal:
         await team.put(actor, manager, *MANAGE, ServicePermission.MANAGE_API_KEYS)
@@ -163,7 +163,7 @@ async def test_a_platform_admin_joins_any_service(team: Team, make: Builders) ->
 
 async def test_managing_people_needs_its_permission(team: Team, make: Builders) -> None:
     member, colleague = await make.member(team.service), await make.member(team.service, VIEW)
-    actor = person(member, team.service, may=EVERY_PERMISSION - {ServicePermission.MANAGE_USERS})
+    actor = user_actor(member, team.service, permissions=ALL_PERMISSIONS - {ServicePermission.MANAGE_USERS})
 
     for attempt in (team.put(actor, colleague), team.remove(actor, colleague), team.put(actor, member)):
         with pytest.raises(Forbidden) as refusal:
@@ -176,7 +176,7 @@ async def test_keys_and_strangers_change_no_members(team: Team, make: Builders) 
     colleague = await make.member(team.service)
     api_key = await make.api_key(team.service)
 
-    for attempt in (team.put(key(api_key), colleague), team.remove(key(api_key), colleague)):
+    for attempt in (team.put(api_key_actor(api_key), colleague), team.remove(api_key_actor(api_key), colleague)):
         with pytest.raises(Forbidden):
             await attempt
     for attempt in (team.put(stranger(), colleague), team.remove(stranger(), colleague)):
@@ -193,7 +193,7 @@ async def test_a_person_whom_the_manager_does_not_see_does_not_exist(team: Team,
 
     for user_id in (unknown.id, uuid4()):
         with pytest.raises(NotFound) as refusal:
-            await team.put(person(manager, team.service), user_id, *VIEW)
+            await team.put(user_actor(manager, team.service), user_id, *VIEW)
         assert (refusal.value.missing_id, refusal.value.path) == (str(user_id), ("user_id",))
 
 
@@ -229,18 +229,18 @@ async def test_removing_takes_permissions_and_folders_too(team: Team, make: Buil
         models.FolderPermission(user_id=colleague.id, service_id=team.service.id, template_folder_id=folder.id),
     )
 
-    service = await team.remove(person(manager, team.service), colleague)
+    service = await team.remove(user_actor(manager, team.service), colleague)
 
     assert service.id == team.service.id
-    assert await team.now() == {manager.id: {one.value for one in EVERY_PERMISSION}}
-    async with database.reading() as connection:
+    assert await team.now() == {manager.id: {one.value for one in ALL_PERMISSIONS}}
+    async with database.read_connection() as connection:
         assert (await connection.execute(select(models.FolderPermission.user_id))).all() == []
 
 
 async def test_members_take_themselves_out(team: Team, make: Builders) -> None:
     manager, member = await make.member(team.service), await make.member(team.service, ())
 
-    await team.remove(person(member, team.service, may=()), member)
+    await team.remove(user_actor(member, team.service, permissions=()), member)
 
     assert list(await team.now()) == [manager.id]
 
@@ -250,7 +250,7 @@ async def test_who_is_no_member_cannot_be_removed(team: Team, make: Builders) ->
 
     for user_id in (other.id, uuid4()):
         with pytest.raises(NotFound) as refusal:
-            await team.remove(person(manager, team.service), user_id)
+            await team.remove(user_actor(manager, team.service), user_id)
         assert (refusal.value.missing_id, refusal.value.path) == (str(user_id), ("user_id",))
 
 
@@ -263,7 +263,7 @@ async def test_somebody_must_remain(team: Team, make: Builders) -> None:
         ("user_id",),
         "A service needs at least one member: add somebody else before this one leaves.",
     )
-    assert await refused(team.remove(person(only, team.service), only)) == expected
+    assert await refused(team.remove(user_actor(only, team.service), only)) == expected
     assert len(await team.now()) == 2
 
 
@@ -272,7 +272,7 @@ async def test_in_trial_one_government_manager_must_remain(team: Team, make: Bui
     await make.member(team.service, VIEW)
     await make.member(team.service, MANAGE, await make.user(email_address="s@supplier.example.com"))
     await make.member(team.service, MANAGE, await make.user(state="inactive"))
-    actor = person(first, team.service, may=MANAGE)
+    actor = user_actor(first, team.service, permissions=MANAGE)
     expected = (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_ONE)
 
     assert await refused(team.remove(actor, first)) == expected
@@ -286,7 +286,7 @@ async def test_in_trial_one_government_manager_must_remain(team: Team, make: Bui
 
 async def test_live_two_government_managers_must_remain(live: Team, make: Builders) -> None:
     first, second = await make.member(live.service, MANAGE), await make.member(live.service, MANAGE)
-    actor = person(first, live.service, may=MANAGE)
+    actor = user_actor(first, live.service, permissions=MANAGE)
 
     assert await refused(live.remove(actor, second)) == (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_TWO)
 
@@ -299,7 +299,7 @@ async def test_asking_to_go_live_needs_two_as_well(database: Database, make: Bui
     team = Team(database, await make.service(restricted=True, has_active_go_live_request=True))
     first, second = await make.member(team.service, MANAGE), await make.member(team.service, MANAGE)
 
-    actor = person(first, team.service, may=MANAGE)
+    actor = user_actor(first, team.service, permissions=MANAGE)
     assert await refused(team.remove(actor, second)) == (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_TWO)
 
 
@@ -309,7 +309,7 @@ async def test_people_of_an_organisation_that_we_know_count_as_government(team: 
     first = await make.member(team.service, MANAGE)
     await make.member(team.service, MANAGE, await make.user(email_address="ada@prints.museum.example"))
 
-    await team.remove(person(first, team.service, may=MANAGE), first)
+    await team.remove(user_actor(first, team.service, permissions=MANAGE), first)
 
     assert first.id not in await team.now()
 
@@ -318,7 +318,7 @@ async def test_whoever_is_not_needed_can_go(live: Team, make: Builders) -> None:
     manager = await make.member(live.service, MANAGE)
     viewer = await make.member(live.service, VIEW)
     supplier = await make.member(live.service, MANAGE, await make.user(email_address="s@supplier.example.com"))
-    actor = person(manager, live.service, may=MANAGE)
+    actor = user_actor(manager, live.service, permissions=MANAGE)
 
     await live.remove(actor, viewer)
     await live.remove(actor, supplier)
@@ -330,7 +330,7 @@ async def test_a_member_of_the_organisation_may_not_manage_its_services(database
     organisation = await make.organisation()
     team = Team(database, await make.service(organisation_id=organisation.id))
     member = await make.member(team.service)
-    actor = Actor(Kind.PERSON, user_id=(await make.user()).id, organisation_ids=frozenset({organisation.id}))
+    actor = Actor(ActorKind.PERSON, user_id=(await make.user()).id, organisation_ids=frozenset({organisation.id}))
 
     for attempt in (team.put(actor, member), team.remove(actor, member)):
         with pytest.raises(Forbidden):

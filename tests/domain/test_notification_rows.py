@@ -9,10 +9,10 @@ import pytest
 
 from graphql_api import models
 from graphql_api.auth.crypto import Signer
-from graphql_api.content.messages import Template
+from graphql_api.content.messages import CompiledTemplate
 from graphql_api.database.database import Database
 from graphql_api.domain import notification_rows
-from graphql_api.domain.notification_rows import Sending
+from graphql_api.domain.notification_rows import SharedFields
 from graphql_api.enums import Channel
 from graphql_api.recipients import lists
 from tests import cpu_time
@@ -20,8 +20,8 @@ from tests.builders import Builders
 from tests.conftest import Statements
 
 
-def sending(job: models.Job, channel: Channel = Channel.SMS) -> Sending:
-    return Sending(
+def sending(job: models.Job, channel: Channel = Channel.SMS) -> SharedFields:
+    return SharedFields(
         service_id=job.service_id,
         template_id=job.template_id or uuid4(),
         template_version=1,
@@ -32,8 +32,8 @@ def sending(job: models.Job, channel: Channel = Channel.SMS) -> Sending:
     )
 
 
-def rows(content: str, channel: Channel = Channel.SMS, body: str = "Hello ((name))") -> list[lists.Row]:
-    template = Template(channel, subject="Hi", body=body)
+def rows(content: str, channel: Channel = Channel.SMS, body: str = "Hello ((name))") -> list[lists.RecipientRow]:
+    template = CompiledTemplate(channel, subject="Hi", body=body)
     return list(lists.open_list(content, channel, template.placeholders, template=template))
 
 
@@ -41,7 +41,9 @@ async def test_each_row_of_a_job_becomes_a_message_good_or_not(make: Builders, s
     job = await make.job(await make.template(await make.service()))
     listed = rows("phone number,name,reference\n07700 900001,Zoë,r\n1,x,\n07700900002,y,\n")
 
-    good, bad, barred = notification_rows.of_job(sending(job), listed, signer, failed=lambda row: row.number == 2)
+    good, bad, barred = notification_rows.build_job_rows(
+        sending(job), listed, signer, is_failed=lambda row: row.number == 2
+    )
 
     assert good["id"] == notification_rows.job_notification_id(job.id, 0)
     assert (good["to"], good["normalised_to"], good["status"]) == ("07700 900001", "447700900001", "created")
@@ -59,13 +61,15 @@ async def test_a_chunk_written_again_changes_nothing(
     make: Builders, signer: Signer, database: Database, statements: Statements
 ) -> None:
     job = await make.job(await make.template(await make.service()))
-    made = notification_rows.of_job(sending(job), rows("phone number,name\n" + "07700900001,x\n" * 1_000), signer)
+    made = notification_rows.build_job_rows(
+        sending(job), rows("phone number,name\n" + "07700900001,x\n" * 1_000), signer
+    )
 
     with statements(1):
         async with database.transaction() as tx:
-            first = await notification_rows.write(tx, made)
+            first = await notification_rows.insert_rows(tx, made)
     async with database.transaction() as tx:
-        again = await notification_rows.write(tx, made)
+        again = await notification_rows.insert_rows(tx, made)
 
     assert (len(set(first)), again) == (1_000, [])
 
@@ -74,7 +78,7 @@ async def test_a_letter_in_a_job_keeps_its_address(make: Builders, signer: Signe
     job = await make.job(await make.template(await make.service(), Channel.LETTER))
     listed = rows("address line 1,address line 2,postcode\nA,B,sw1a1aa\nA,B,C\n", Channel.LETTER, "Hello")
 
-    good, bad = notification_rows.of_job(sending(job, Channel.LETTER), listed, signer)
+    good, bad = notification_rows.build_job_rows(sending(job, Channel.LETTER), listed, signer)
 
     assert (good["to"], good["postage"], len(good["reference"])) == ("A\nB\nsw1a1aa", "second", 16)
     assert signer.unsign(good["personalisation"]) == {
@@ -89,11 +93,16 @@ async def test_ten_thousand_rows_a_second_are_made(make: Builders, signer: Signe
     job = await make.job(await make.template(await make.service()))
     listed = rows("phone number,name\n" + "07700900001,Zoë\n" * 2_000)
 
-    assert cpu_time.seconds(lambda: notification_rows.of_job(sending(job), listed, signer), enough=0.2) <= 0.2
+    assert (
+        cpu_time.cpu_seconds(
+            lambda: notification_rows.build_job_rows(sending(job), listed, signer), sufficient_seconds=0.2
+        )
+        <= 0.2
+    )
 
 
 def test_a_job_is_needed_for_rows_of_a_job(signer: Signer) -> None:
-    alone = Sending(uuid4(), uuid4(), 1, Channel.SMS, models.utcnow())
+    alone = SharedFields(uuid4(), uuid4(), 1, Channel.SMS, models.utcnow())
 
     with pytest.raises(ValueError, match="need the job's id"):
-        notification_rows.of_job(alone, [], signer)
+        notification_rows.build_job_rows(alone, [], signer)

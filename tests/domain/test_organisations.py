@@ -14,7 +14,7 @@ from graphql_api.database.database import Database
 from graphql_api.domain import brandings, organisations
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, NotFound, Unauthenticated
-from tests.builders import Builders, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, organisation_member, platform_admin, stranger, user_actor
 
 YEAR = london_days.financial_year(london_days.today())
 
@@ -73,7 +73,7 @@ async def test_some_kinds_decide_whether_it_is_the_crowns(
 
 async def test_only_platform_admins_may(database: Database, make: Builders) -> None:
     town = await make.organisation()
-    for actor in (stranger(), of_organisation(await make.user(), town.id)):
+    for actor in (stranger(), organisation_member(await make.user(), town.id)):
         with pytest.raises(Forbidden):
             await create(database, actor)
         with pytest.raises(Forbidden):
@@ -203,15 +203,15 @@ async def test_a_change_that_does_not_touch_the_kind_leaves_the_services_alone(
 async def test_becoming_the_nhss_fills_missing_branding_alone(database: Database, admin: Actor, make: Builders) -> None:
     own = models.LetterBranding(name="Own", filename="own")
     await make.add(
-        models.EmailBranding(id=brandings.NHS_EMAIL_BRANDING, name="NHS", alt_text="NHS"),
-        models.LetterBranding(id=brandings.NHS_LETTER_BRANDING, name="NHS", filename="nhs"),
+        models.EmailBranding(id=brandings.NHS_EMAIL_BRANDING_ID, name="NHS", alt_text="NHS"),
+        models.LetterBranding(id=brandings.NHS_LETTER_BRANDING_ID, name="NHS", filename="nhs"),
         own,
     )
     trust = await make.organisation(organisation_type="other", letter_branding_id=own.id)
 
     changed = await update(database, admin, trust, type=OrganisationType.NHS_LOCAL)
 
-    assert (changed.email_branding_id, changed.letter_branding_id) == (brandings.NHS_EMAIL_BRANDING, own.id)
+    assert (changed.email_branding_id, changed.letter_branding_id) == (brandings.NHS_EMAIL_BRANDING_ID, own.id)
 
 
 async def test_without_the_nhss_branding_there_is_none_to_fill_in(database: Database, admin: Actor) -> None:
@@ -305,7 +305,7 @@ async def test_the_longest_domain_that_fits_owns_an_address(database: Database, 
 
     async def owner(address: str) -> Any:
         async with database.transaction() as tx:
-            found = await organisations.of_address(tx, address)
+            found = await organisations.find_by_email_domain(tx, address)
         return found and found.id
 
     assert await owner("a@TOWN.gov.uk") == town.id
@@ -317,6 +317,6 @@ async def test_a_member_of_its_service_does_not_find_out_that_another_exists(
     database: Database, make: Builders
 ) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     with pytest.raises(Forbidden):
         await update(database, actor, await make.organisation(), name="Mine")

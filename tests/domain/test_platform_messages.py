@@ -14,12 +14,12 @@ from graphql_api.auth import tokens
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.domain import platform_messages
-from graphql_api.domain.platform_messages import Kind
+from graphql_api.domain.platform_messages import MessageKind
 from graphql_api.gateways import Gateways
 from graphql_api.settings import Settings
 
 
-async def waiting(database: Database, signer: Signer, kind: Kind, to: str, **values: str) -> dict[str, Any]:
+async def waiting(database: Database, signer: Signer, kind: MessageKind, to: str, **values: str) -> dict[str, Any]:
     """The payload of a message that was promised."""
     async with database.transaction() as tx:
         await platform_messages.send(tx, signer, kind, uuid4(), to, **values)
@@ -40,7 +40,7 @@ async def waiting(database: Database, signer: Signer, kind: Kind, to: str, **val
 async def test_a_code_is_printed_for_developers_alone(
     database: Database, settings: Settings, signer: Signer, environment: str, printed: list[Any]
 ) -> None:
-    payload = await waiting(database, signer, Kind.SIGN_IN_CODE, "07700 900123", code="12345")
+    payload = await waiting(database, signer, MessageKind.SIGN_IN_CODE, "07700 900123", code="12345")
 
     with capture_logs() as logs:
         await platform_messages.deliver(
@@ -54,9 +54,9 @@ async def test_a_code_is_printed_for_developers_alone(
 
 
 async def test_braces_in_a_name_stay_as_they_are(database: Database, signer: Signer) -> None:
-    payload = await waiting(database, signer, Kind.ADDRESS_REGISTERED, "a@example.gov.uk", name="{to} {code}")
+    payload = await waiting(database, signer, MessageKind.ADDRESS_REGISTERED, "a@example.gov.uk", name="{to} {code}")
 
-    message = platform_messages.read(payload, signer)
+    message = platform_messages.decode_payload(payload, signer)
 
     assert message.text.startswith("Dear {to} {code},\n")
     assert (message.channel, message.from_local_part, str(message.id)) == ("email", "notify", payload["id"])
@@ -64,11 +64,11 @@ async def test_braces_in_a_name_stay_as_they_are(database: Database, signer: Sig
 
 async def test_a_message_is_read_with_an_older_key_and_with_no_other(database: Database, signer: Signer) -> None:
     payload = await waiting(
-        database, Signer((b"older-secret-key",), b""), Kind.SIGN_IN_CODE, "07700900123", code="12345"
+        database, Signer((b"older-secret-key",), b""), MessageKind.SIGN_IN_CODE, "07700900123", code="12345"
     )
 
-    assert platform_messages.read(payload, signer).recipient == "447700900123"
-    with pytest.raises(tokens.Broken):
-        platform_messages.read(payload, Signer((b"another-key",), b""))
-    with pytest.raises(tokens.Broken):
-        platform_messages.read(payload | {"sealed": "nonsense"}, signer)
+    assert platform_messages.decode_payload(payload, signer).recipient == "447700900123"
+    with pytest.raises(tokens.InvalidToken):
+        platform_messages.decode_payload(payload, Signer((b"another-key",), b""))
+    with pytest.raises(tokens.InvalidToken):
+        platform_messages.decode_payload(payload | {"sealed": "nonsense"}, signer)

@@ -16,7 +16,7 @@ from graphql_api.database.database import Database
 from graphql_api.domain import api_keys, members, notifications, organisations, sending_limits, services, templates
 from graphql_api.enums import Channel, KeyType, OrganisationType, ServicePermission
 from graphql_api.errors import AlreadyExists, DailyLimitExceeded, DomainError, VersionConflict
-from tests.builders import Builders, person, platform_admin
+from tests.builders import Builders, platform_admin, user_actor
 
 Change = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -67,7 +67,7 @@ async def versions_of(database: Database, history: Any, row_id: Any) -> list[int
 async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, crowd: Builders) -> None:
     service = await crowd.service()
     template = await crowd.template(service)
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     def save(name: str) -> Change:
         return lambda tx: templates.update(
@@ -76,7 +76,7 @@ async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, c
 
     found = await asyncio.gather(*(outcome(committed, save(f"Name {one}")) for one in range(4)))
 
-    assert sorted(type(one).__name__ for one in found) == ["Saved"] + ["VersionConflict"] * 3
+    assert sorted(type(one).__name__ for one in found) == ["SavedTemplate"] + ["VersionConflict"] * 3
     assert {(one.expected_version, one.current_version) for one in found if isinstance(one, VersionConflict)} == {
         (1, 2)
     }
@@ -85,7 +85,7 @@ async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, c
 
 async def test_saves_at_once_make_a_version_each(committed: Database, crowd: Builders) -> None:
     service = await crowd.service()
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     def save(name: str) -> Change:
         return lambda tx: services.update(tx, actor, service_id=service.id, changes={"name": name})
@@ -97,7 +97,7 @@ async def test_saves_at_once_make_a_version_each(committed: Database, crowd: Bui
 
 async def test_a_key_revoked_twice_at_once_has_one_end(committed: Database, crowd: Builders) -> None:
     service = await crowd.service()
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
     key = await crowd.api_key(service)
 
     rows = await asyncio.gather(
@@ -111,7 +111,7 @@ async def test_a_key_revoked_twice_at_once_has_one_end(committed: Database, crow
 async def test_a_service_is_archived_while_its_template_is_saved(committed: Database, crowd: Builders) -> None:
     service = await crowd.service(restricted=True)
     template = await crowd.template(service)
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     await while_held(
         committed,
@@ -128,7 +128,7 @@ async def test_a_service_is_archived_while_its_template_is_saved(committed: Data
 async def test_a_service_is_archived_while_its_key_is_revoked(committed: Database, crowd: Builders) -> None:
     service = await crowd.service(restricted=True)
     key = await crowd.api_key(service, KeyType.TEAM)
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     await while_held(
         committed,
@@ -142,7 +142,7 @@ async def test_a_service_is_archived_while_its_key_is_revoked(committed: Databas
 async def test_a_template_is_saved_while_its_service_is_archived(committed: Database, crowd: Builders) -> None:
     service = await crowd.service(restricted=True)
     template = await crowd.template(service)
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     refusal = await while_held(
         committed,
@@ -156,7 +156,7 @@ async def test_a_template_is_saved_while_its_service_is_archived(committed: Data
 
 async def test_nothing_is_made_in_a_service_that_is_being_archived(committed: Database, crowd: Builders) -> None:
     service = await crowd.service(restricted=True)
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     refusal = await while_held(
         committed,
@@ -174,7 +174,7 @@ async def test_no_key_is_made_in_a_service_that_is_being_archived(
     committed: Database, crowd: Builders, signer: Signer
 ) -> None:
     service = await crowd.service(restricted=True)
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     refusal = await while_held(
         committed,
@@ -202,7 +202,7 @@ async def test_no_service_joins_an_organisation_that_is_being_archived(committed
 
 
 async def test_one_of_several_services_gets_a_name(committed: Database, crowd: Builders) -> None:
-    actors = [person(await crowd.user()) for _ in range(4)]
+    actors = [user_actor(await crowd.user()) for _ in range(4)]
 
     def create(one: int) -> Change:
         return lambda tx: services.create(tx, actors[one], name="The same name")
@@ -215,14 +215,14 @@ async def test_one_of_several_services_gets_a_name(committed: Database, crowd: B
 
 async def test_one_of_several_keys_gets_a_name(committed: Database, crowd: Builders, signer: Signer) -> None:
     service = await crowd.service()
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     def create(tx: AsyncSession) -> Any:
         return api_keys.create(tx, actor, signer=signer, service_id=service.id, name="Same", type=KeyType.TEST)
 
     found = await asyncio.gather(*(outcome(committed, create) for _ in range(4)))
 
-    assert sorted(type(one).__name__ for one in found) == ["AlreadyExists"] * 3 + ["NewKey"]
+    assert sorted(type(one).__name__ for one in found) == ["AlreadyExists"] * 3 + ["NewApiKey"]
 
 
 async def test_the_last_two_managers_cannot_both_leave(committed: Database, crowd: Builders) -> None:
@@ -230,7 +230,7 @@ async def test_the_last_two_managers_cannot_both_leave(committed: Database, crow
     team = [await crowd.member(service) for _ in range(2)]
 
     def leave(user: models.User) -> Change:
-        return lambda tx: members.remove(tx, person(user, service), service_id=service.id, user_id=user.id)
+        return lambda tx: members.remove(tx, user_actor(user, service), service_id=service.id, user_id=user.id)
 
     found = await asyncio.gather(*(outcome(committed, leave(user)) for user in team))
 
@@ -240,10 +240,10 @@ async def test_the_last_two_managers_cannot_both_leave(committed: Database, crow
 async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database, crowd: Builders) -> None:
     service, other = await crowd.service(), await crowd.service()
     manager, colleague = await crowd.member(service), await crowd.member(other)
-    actor = person(manager, service, other)
+    actor = user_actor(manager, service, other)
 
     def add(tx: AsyncSession) -> Any:
-        return members.put(
+        return members.add_or_update(
             tx, actor, service_id=service.id, user_id=colleague.id, permissions=[ServicePermission.VIEW_ACTIVITY]
         )
 
@@ -255,7 +255,7 @@ async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database
 async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database, crowd: Builders) -> None:
     organisation = await crowd.organisation()
     service = await crowd.service(organisation_id=organisation.id, organisation_type="central")
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
     admin = platform_admin(await crowd.user(platform_admin=True))
 
     await while_held(
@@ -275,7 +275,7 @@ async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database,
 async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: Builders, signer: Signer) -> None:
     service = await crowd.service(sms_message_limit=3)
     template = await crowd.template(service, content="Hello")
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     def send(tx: AsyncSession) -> Any:
         recipient = {"phone_number": "07700900001"}
@@ -287,7 +287,7 @@ async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: 
 
     assert [type(one) for one in found].count(DailyLimitExceeded) == 3
     async with committed.transaction() as tx:
-        assert await sending_limits.used(tx, service.id) == {"sms": 3}
+        assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 3}
         assert len((await tx.scalars(select(models.Notification.id))).all()) == 3
 
 
@@ -296,7 +296,7 @@ async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
 ) -> None:
     service = await crowd.service()
     template = await crowd.template(service, content="Hello")
-    actor = person(await crowd.member(service), service)
+    actor = user_actor(await crowd.member(service), service)
 
     def send(tx: AsyncSession) -> Any:
         return notifications.send(
@@ -314,4 +314,4 @@ async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
     async with committed.transaction() as tx:
         (stored,) = await tx.scalars(select(models.Notification.id))
         assert {one.id for one in found} == {stored}
-        assert await sending_limits.used(tx, service.id) == {"sms": 1}
+        assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 1}

@@ -17,11 +17,11 @@ from graphql_api.errors import (
 )
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.domain.job_services import GOOD, Desk, csv
+from tests.domain.job_services import VALID_CSV, JobService, csv_source
 
 
 async def test_rows_of_the_call_become_a_file(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor
+    make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, content="((name)) ((items)) ((show??yes))")
     rows = [
@@ -33,11 +33,11 @@ async def test_rows_of_the_call_become_a_file(
         {"recipient": {"phone_number": "07700900002"}, "personalisation": {"name": 12, "items": "b", "show": False}},
     ]
 
-    job = await desk.create(actor, template, {"rows": rows})
-    found = await desk.check(actor, template, {"rows": rows})
+    job = await job_service.create(actor, template, {"rows": rows})
+    found = await job_service.check(actor, template, {"rows": rows})
 
     assert (job.original_file_name, job.notification_count) == ("", 2)
-    assert (await desk.store.get(f"service-{service.id}-notify/{job.id}.csv")).decode() == (
+    assert (await job_service.store.get(f"service-{service.id}-notify/{job.id}.csv")).decode() == (
         "phone number,Name,items,items,show,reference\r\n"
         '07700900001,"Zoë ""Z"", x\ny",a,,True,r1\r\n'
         "07700900002,12,b,,False,\r\n"
@@ -52,7 +52,7 @@ async def test_rows_of_the_call_become_a_file(
 
 
 async def test_rows_of_letters_become_address_columns(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor
+    make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
     rows = [
@@ -60,19 +60,21 @@ async def test_rows_of_letters_become_address_columns(
         {"recipient": {"postal_address": {"lines": ["A", "B", "C", "D", "E", "F", "Nowhere"]}}},
     ]
 
-    found = await desk.check(actor, template, {"rows": rows})
+    found = await job_service.check(actor, template, {"rows": rows})
 
     assert [(one.row, one.code.name) for one in found.row_errors] == [(1, "ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY")]
     assert (found.total_units, found.estimated_cost) == (1, Decimal("0.73"))
 
 
 async def test_an_address_of_more_lines_than_columns_is_refused(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor
+    make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
     lines = ["A", "B", "C", "D", "E", "F", "G", "SW1A 1AA"]
 
-    refusal = await desk.refused(actor, template, {"rows": [{"recipient": {"postal_address": {"lines": lines}}}]})
+    refusal = await job_service.expect_error(
+        actor, template, {"rows": [{"recipient": {"postal_address": {"lines": lines}}}]}
+    )
 
     assert (refusal.code.name, refusal.path) == (
         "ADDRESS_TOO_MANY_LINES",
@@ -100,16 +102,20 @@ async def test_an_address_of_more_lines_than_columns_is_refused(
     ],
 )
 async def test_rows_must_be_such_that_a_file_can_hold(
-    desk: Desk, template: models.Template, actor: Actor, rows: Any, problems: list[tuple[str, tuple[str, ...]]]
+    job_service: JobService,
+    template: models.Template,
+    actor: Actor,
+    rows: Any,
+    problems: list[tuple[str, tuple[str, ...]]],
 ) -> None:
-    refusal = await desk.refused(actor, template, {"rows": rows})
+    refusal = await job_service.expect_error(actor, template, {"rows": rows})
 
     found = refusal.problems if isinstance(refusal, Problems) else [refusal]
     assert [(one.code.name, one.path) for one in found] == problems
 
 
 async def test_a_kept_list_of_the_service_can_be_sent_to(
-    make: Builders, desk: Desk, service: models.Service, template: models.Template, actor: Actor
+    make: Builders, job_service: JobService, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     values: dict[str, Any] = {"service_id": service.id, "original_file_name": "team.csv", "row_count": 2}
     kept = models.ContactList(**values, template_type="sms")
@@ -118,9 +124,9 @@ async def test_a_kept_list_of_the_service_can_be_sent_to(
     lost = models.ContactList(**values, template_type="sms")
     other = models.ContactList(**values | {"service_id": (await make.service()).id}, template_type="sms")
     await make.add(kept, emails, archived, lost, other)
-    await desk.store.put(recipient_sources.contact_list_path(service.id, kept.id), GOOD.encode())
+    await job_service.store.put(recipient_sources.contact_list_path(service.id, kept.id), VALID_CSV.encode())
 
-    job = await desk.create(actor, template, {"contact_list_id": kept.id})
+    job = await job_service.create(actor, template, {"contact_list_id": kept.id})
 
     assert (job.contact_list_id, job.original_file_name, job.notification_count) == (kept.id, "team.csv", 2)
     path = ("source", "contact_list_id")
@@ -130,20 +136,22 @@ async def test_a_kept_list_of_the_service_can_be_sent_to(
         (other, "NOT_FOUND"),
         (lost, "FILE_UNREADABLE"),
     ):
-        refusal = await desk.refused(actor, template, {"contact_list_id": one.id})
+        refusal = await job_service.expect_error(actor, template, {"contact_list_id": one.id})
         assert (refusal.code.name, refusal.path) == (code, path)
 
 
-async def test_a_check_tells_what_a_job_would_be_and_cost(desk: Desk, template: models.Template, actor: Actor) -> None:
+async def test_a_check_tells_what_a_job_would_be_and_cost(
+    job_service: JobService, template: models.Template, actor: Actor
+) -> None:
     content = (
         "Name,phone number,Extra,reference\n"
         + "".join(f"Zoë {row},0770090{row:04},x,r{row}\n" for row in range(10))
         + f"{'x' * 160},+33612345678,,\nx,+44 7700 900000,,\n"
     )
 
-    found = await desk.check(actor, template, csv(content))
+    found = await job_service.check(actor, template, csv_source(content))
 
-    assert (found.valid, found.problems, found.row_errors) == (True, [], [])
+    assert (found.is_valid, found.problems, found.row_errors) == (True, [], [])
     assert found.columns == ["Name", "phone number", "Extra", "reference"]
     assert (found.recipient_columns, found.unused_columns, found.missing_columns) == (["phone number"], ["Extra"], [])
     assert (found.row_count, found.rows_with_errors_count) == (12, 0)
@@ -154,21 +162,23 @@ async def test_a_check_tells_what_a_job_would_be_and_cost(desk: Desk, template: 
     assert [row.number for row in found.sample] == list(range(10))
     assert found.sample[3].cells == {"Name": "Zoë 3", "phone number": "07700900003", "Extra": "x", "reference": "r3"}
     assert found.render(found.sample[3]).text.endswith(": Hello Zoë 3")
-    assert found.already_sent is None
+    assert found.already_sent_job_id is None
 
 
-async def test_a_list_that_was_sent_today_is_recognised(desk: Desk, template: models.Template, actor: Actor) -> None:
-    job = await desk.create(actor, template)
+async def test_a_list_that_was_sent_today_is_recognised(
+    job_service: JobService, template: models.Template, actor: Actor
+) -> None:
+    job = await job_service.create(actor, template)
 
-    assert (await desk.check(actor, template)).already_sent == job.id
-    assert (await desk.check(actor, template, csv(GOOD, "other.csv"))).already_sent is None
-    async with desk.database.transaction() as tx:
+    assert (await job_service.check(actor, template)).already_sent_job_id == job.id
+    assert (await job_service.check(actor, template, csv_source(VALID_CSV, "other.csv"))).already_sent_job_id is None
+    async with job_service.database.transaction() as tx:
         await tx.execute(text("UPDATE jobs SET job_status = 'cancelled'"))
-    assert (await desk.check(actor, template)).already_sent is None
+    assert (await job_service.check(actor, template)).already_sent_job_id is None
 
 
 async def test_ten_thousand_rows_of_a_windows_spreadsheet_become_a_job(
-    make: Builders, desk: Desk, service: models.Service, actor: Actor, statements: Statements
+    make: Builders, job_service: JobService, service: models.Service, actor: Actor, statements: Statements
 ) -> None:
     template = await make.template(service, Channel.EMAIL, content="Dear ((full name)),\n\n((note))", subject="Hi")
     names = [
@@ -187,12 +197,12 @@ async def test_ten_thousand_rows_of_a_windows_spreadsheet_become_a_job(
     content = "\r\n".join(lines) + "\r\n\r\n"
 
     with statements(10):
-        job = await desk.create(actor, template, csv(content))
-    found = await desk.check(actor, template, csv(content))
+        job = await job_service.create(actor, template, csv_source(content))
+    found = await job_service.check(actor, template, csv_source(content))
 
     assert job.notification_count == 10_000
-    assert await desk.store.get(f"service-{service.id}-notify/{job.id}.csv") == content.encode()
-    assert (found.row_count, found.duplicate_recipient_count, found.valid) == (10_000, 0, True)
+    assert await job_service.store.get(f"service-{service.id}-notify/{job.id}.csv") == content.encode()
+    assert (found.row_count, found.duplicate_recipient_count, found.is_valid) == (10_000, 0, True)
     assert found.sample[6].personalisation == {
         "emailaddress": "person.6@example.com",
         "fullname": 'Ann "Annie" Smith',

@@ -24,7 +24,7 @@ from graphql_api.errors import (
     Unauthenticated,
     VersionConflict,
 )
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
 from tests.conftest import Statements
 
 YEAR = london_days.financial_year(london_days.today())
@@ -62,7 +62,7 @@ async def versions(database: Database, service: models.Service) -> list[int]:
 
 @pytest.fixture
 async def creator(make: Builders) -> Actor:
-    return person(await make.user(email_address="ann@town.gov.uk"))
+    return user_actor(await make.user(email_address="ann@town.gov.uk"))
 
 
 async def test_it_begins_in_trial(database: Database, creator: Actor) -> None:
@@ -138,25 +138,27 @@ async def test_only_members_and_platform_admins_put_a_service_into_an_organisati
 ) -> None:
     town = await make.organisation()
     service = await make.service(organisation_id=town.id)
-    colleague = person(await make.member(service), service)
+    colleague = user_actor(await make.member(service), service)
     user = await make.user()
 
     with pytest.raises(Forbidden):
         await create(database, colleague, organisation_id=town.id)
     with pytest.raises(NotFound) as refusal:
-        await create(database, person(user), organisation_id=town.id)
+        await create(database, user_actor(user), organisation_id=town.id)
     assert refusal.value.path == ("organisation_id",)
-    assert (await create(database, of_organisation(user, town.id), organisation_id=town.id)).organisation_id == town.id
+    assert (
+        await create(database, organisation_member(user, town.id), organisation_id=town.id)
+    ).organisation_id == town.id
 
 
 async def test_a_service_of_the_nhs_gets_its_branding(database: Database, make: Builders) -> None:
-    await make.add(models.LetterBranding(id=brandings.NHS_LETTER_BRANDING, name="NHS", filename="nhs"))
+    await make.add(models.LetterBranding(id=brandings.NHS_LETTER_BRANDING_ID, name="NHS", filename="nhs"))
 
-    service = await create(database, person(await make.user(email_address="doctor@ward.nhs.uk")))
+    service = await create(database, user_actor(await make.user(email_address="doctor@ward.nhs.uk")))
 
     link = models.ServiceLetterBranding
     assert await rows(database, link.service_id, link.letter_branding_id) == [
-        (service.id, brandings.NHS_LETTER_BRANDING)
+        (service.id, brandings.NHS_LETTER_BRANDING_ID)
     ]
 
 
@@ -168,7 +170,7 @@ async def test_a_name_is_unique_even_as_an_address(database: Database, creator: 
 
     assert (refusal.value.path, refusal.value.existing) == (("name",), None)
     with pytest.raises(AlreadyExists) as seen:
-        await create(database, person(await make.member(other), other), "Parking permits")
+        await create(database, user_actor(await make.member(other), other), "Parking permits")
     assert isinstance(seen.value.existing, models.Service)
     assert seen.value.existing.id == other.id
     assert len(await rows(database, models.Service.id)) == 1
@@ -178,7 +180,7 @@ async def test_who_holds_a_name_is_shown_without_what_only_admins_see(database: 
     other = await make.service(notes="Watch them.", normalised_service_name="one")
 
     with pytest.raises(AlreadyExists) as refusal:
-        await create(database, person(await make.member(other), other), other.name)
+        await create(database, user_actor(await make.member(other), other), other.name)
 
     assert isinstance(refusal.value.existing, models.Service)
     assert refusal.value.existing.notes is None
@@ -187,14 +189,14 @@ async def test_who_holds_a_name_is_shown_without_what_only_admins_see(database: 
 
 async def test_programs_and_strangers_to_the_platform_begin_none(database: Database, make: Builders) -> None:
     with pytest.raises(Forbidden):
-        await create(database, key(await make.api_key(await make.service())))
+        await create(database, api_key_actor(await make.api_key(await make.service())))
     with pytest.raises(Unauthenticated):
         await create(database, Actor.anonymous())
 
 
 async def test_a_change_makes_a_version(database: Database, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     changed = await update(database, actor, service, prefix_sms=False, volumes={"sms": 5, "letter": None})
 
@@ -207,7 +209,7 @@ async def test_a_change_makes_a_version(database: Database, make: Builders) -> N
 
 async def test_a_change_of_nothing_makes_no_version(database: Database, make: Builders) -> None:
     service = await make.service(volume_sms=5)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     same = await update(database, actor, service, name=service.name, prefix_sms=True, volumes={"sms": 5})
 
@@ -217,7 +219,7 @@ async def test_a_change_of_nothing_makes_no_version(database: Database, make: Bu
 
 async def test_it_cannot_be_saved_over_somebody_elses_change(database: Database, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     await update(database, actor, service, expected_version=1, prefix_sms=False)
 
     with pytest.raises(VersionConflict) as refusal:
@@ -229,7 +231,7 @@ async def test_it_cannot_be_saved_over_somebody_elses_change(database: Database,
 
 async def test_a_new_name_is_not_yet_said_to_be_unique(database: Database, make: Builders) -> None:
     service = await make.service(confirmed_unique=True)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     changed = await update(database, actor, service, name="New name")
 
@@ -243,7 +245,7 @@ async def test_a_new_name_is_not_yet_said_to_be_unique(database: Database, make:
 
 async def test_setting_a_sender_name_confirms_it_and_gives_the_address(database: Database, make: Builders) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits")
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     named = await update(database, actor, service, custom_email_sender_name=" Town Hall ")
     assert (named.custom_email_sender_name, named.confirmed_email_sender_name, named.email_sender_local_part) == (
@@ -264,7 +266,7 @@ async def test_some_settings_are_for_platform_admins(
 ) -> None:
     service = await make.service()
     with pytest.raises(Forbidden):
-        await update(database, person(await make.member(service), service), service, prefix_sms=False, **changes)
+        await update(database, user_actor(await make.member(service), service), service, prefix_sms=False, **changes)
     assert await versions(database, service) == [1]
 
     admin = platform_admin(await make.user(platform_admin=True))
@@ -292,7 +294,7 @@ async def test_a_new_kind_of_body_resets_the_free_allowance(database: Database, 
 
 async def test_faults_are_told_together(database: Database, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     with pytest.raises(DomainError) as refusal:
         await update(
@@ -313,7 +315,7 @@ async def test_settings_need_their_permission(database: Database, make: Builders
     others = set(ServicePermission) - {ServicePermission.MANAGE_SETTINGS}
 
     with pytest.raises(Forbidden):
-        await update(database, person(user, service, may=others), service, prefix_sms=False)
+        await update(database, user_actor(user, service, permissions=others), service, prefix_sms=False)
     with pytest.raises(NotFound) as refusal:
         await update(database, stranger(), service, prefix_sms=False)
     missing = models.Service(id=uuid4())
@@ -322,12 +324,12 @@ async def test_settings_need_their_permission(database: Database, make: Builders
 
     assert (refusal.value.message, refusal.value.path) == (nothing.value.message, nothing.value.path)
     with pytest.raises(Forbidden):
-        await archive(database, person(user, service, may=others), service)
+        await archive(database, user_actor(user, service, permissions=others), service)
 
 
 async def test_archiving_ends_everything(database: Database, make: Builders) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits", restricted=True)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     template = await make.template(service)
     gone = await make.template(service, archived=True)
     live_key, revoked_key = await make.api_key(service), await make.api_key(service)
@@ -360,7 +362,7 @@ async def test_archiving_ends_everything(database: Database, make: Builders) -> 
 
 async def test_archiving_twice_changes_nothing(database: Database, make: Builders) -> None:
     service = await make.service(restricted=True)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     first = await archive(database, actor, service)
     second = await archive(database, actor, service)
 
@@ -371,7 +373,7 @@ async def test_only_platform_admins_archive_a_live_service(database: Database, m
     service = await make.service()
 
     with pytest.raises(Forbidden):
-        await archive(database, person(await make.member(service), service), service)
+        await archive(database, user_actor(await make.member(service), service), service)
     assert await versions(database, service) == [1]
 
     assert (await archive(database, platform_admin(await make.user()), service)).active is False
@@ -381,7 +383,7 @@ async def test_what_is_archived_cannot_be_changed(database: Database, make: Buil
     service = await make.service(active=False)
 
     with pytest.raises(IllegalState) as refusal:
-        await update(database, person(await make.member(service), service), service, prefix_sms=False)
+        await update(database, user_actor(await make.member(service), service), service, prefix_sms=False)
 
     assert (refusal.value.code, refusal.value.current_state) == (UserErrorCode.SERVICE_ARCHIVED, "ARCHIVED")
 
@@ -390,7 +392,7 @@ async def test_however_much_there_is_to_archive_the_statements_are_few(
     database: Database, make: Builders, statements: Statements
 ) -> None:
     service = await make.service(restricted=True)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     for _ in range(3):
         await make.template(service)
         await make.api_key(service)

@@ -13,7 +13,7 @@ from sqlalchemy import select, text
 
 from graphql_api import models
 from graphql_api.auth import authentication, crypto, tokens
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.domain import challenges, sessions
@@ -23,15 +23,15 @@ from graphql_api.enums import AuthType, UserErrorCode
 from graphql_api.errors import DomainError, Forbidden, IllegalState, Invalid, Unauthenticated
 from graphql_api.observability import operation_stats
 from graphql_api.settings import Settings
-from tests.builders import Builders, key, person
+from tests.builders import Builders, api_key_actor, user_actor
 from tests.conftest import Statements
-from tests.platform_messages import promised
+from tests.platform_messages import queued_messages
 
 PASSWORD = "password-correct-horse"
 OF_NOTIFY = "$2b$10$IjNmKlm389sdZyUG2DRfA.POIGE9WRoMmgmWGw81EI3UXAa3eOnoK"
 
 
-class Desk:
+class SignInService:
     """Where people sign in."""
 
     def __init__(self, database: Database, signer: Signer) -> None:
@@ -54,24 +54,24 @@ class Desk:
 
     async def codes(self) -> list[str]:
         """Codes and tokens that were sent, in their order."""
-        texts = [message.text for message in await promised(self.database, self.signer)]
+        texts = [message.text for message in await queued_messages(self.database, self.signer)]
         return [found[0] for words in texts if (found := re.search(r"\b\d{5}\b|[0-9a-f-]{36}", words))]
 
-    async def of(self, user: models.User) -> Any:
+    async def load_user(self, user: models.User) -> Any:
         """The person's row as it is kept now."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             return (await connection.execute(select(models.User).where(models.User.id == user.id))).one()
 
-    async def change(self, statement: str, **values: Any) -> None:
+    async def execute(self, statement: str, **values: Any) -> None:
         """Change rows past the models."""
         async with self.database.transaction() as tx:
             await tx.execute(text(statement), values)
 
 
 @pytest.fixture
-def desk(database: Database, signer: Signer) -> Desk:
+def sign_in_service(database: Database, signer: Signer) -> SignInService:
     """The desk of the test's database."""
-    return Desk(database, signer)
+    return SignInService(database, signer)
 
 
 @pytest.fixture(scope="module")
@@ -99,42 +99,46 @@ TOO_LATE = (Invalid, "CODE_EXPIRED", ("proof", "sms_code"), "This has expired or
 
 
 async def test_the_right_password_gets_a_code_by_text_message(
-    desk: Desk, user: models.User, database: Database, signer: Signer
+    sign_in_service: SignInService, user: models.User, database: Database, signer: Signer
 ) -> None:
     before = models.utcnow()
 
-    challenge = await desk.sign_in(user.email_address)
+    challenge = await sign_in_service.sign_in(user.email_address)
 
     assert (challenge.method, challenge.sent_to) == (AuthType.SMS, "********123")
     assert timedelta(minutes=30) <= challenge.expires_at - before < timedelta(minutes=31)
-    (message,) = await promised(database, signer)
+    (message,) = await queued_messages(database, signer)
     assert (message.channel, message.recipient, message.subject) == ("sms", "447700900123", None)
     assert re.fullmatch(r"\d{5} is your Notify code\. Use it within 30 minutes, and tell it to nobody\.", message.text)
 
 
 async def test_the_right_code_begins_a_session(
-    desk: Desk, user: models.User, database: Database, settings: Settings, signer: Signer
+    sign_in_service: SignInService, user: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
-    await desk.change("UPDATE users SET failed_login_count = 3 WHERE id = :id", id=user.id)
-    challenge = await desk.sign_in(user.email_address)
-    (code,) = await desk.codes()
+    await sign_in_service.execute("UPDATE users SET failed_login_count = 3 WHERE id = :id", id=user.id)
+    challenge = await sign_in_service.sign_in(user.email_address)
+    (code,) = await sign_in_service.codes()
 
-    signed_in = await desk.complete(challenge, sms_code=code)
+    signed_in = await sign_in_service.complete(challenge, sms_code=code)
 
-    actor = await authentication.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
-    assert actor == Actor(Kind.PERSON, user_id=user.id, session_id=signed_in.session.id)
-    kept = await desk.of(user)
+    actor = await authentication.authenticate(
+        signed_in.token, None, database=database, settings=settings, signer=signer
+    )
+    assert actor == Actor(ActorKind.PERSON, user_id=user.id, session_id=signed_in.session.id)
+    kept = await sign_in_service.load_user(user)
     assert (kept.current_session_id, kept.failed_login_count) == (signed_in.session.id, 0)
     assert kept.logged_in_at == signed_in.session.created_at
     assert signed_in.session.expires_at - signed_in.session.created_at == timedelta(hours=20)
 
 
-async def test_the_code_is_kept_as_notify_keeps_it(desk: Desk, user: models.User, database: Database) -> None:
-    await desk.sign_in(user.email_address)
+async def test_the_code_is_kept_as_notify_keeps_it(
+    sign_in_service: SignInService, user: models.User, database: Database
+) -> None:
+    await sign_in_service.sign_in(user.email_address)
 
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         (kept,) = (await connection.execute(text("SELECT *, _code AS hashed FROM verify_codes"))).all()
-    (code,) = await desk.codes()
+    (code,) = await sign_in_service.codes()
     assert kept.hashed.startswith("$2b$10$")
     assert await crypto.verify_password(code, kept.hashed)
     assert (kept.user_id, kept.code_type, kept.code_used) == (user.id, "sms", False)
@@ -142,180 +146,198 @@ async def test_the_code_is_kept_as_notify_keeps_it(desk: Desk, user: models.User
 
 
 async def test_nothing_in_the_queue_can_be_read_without_the_key(
-    desk: Desk, user: models.User, database: Database
+    sign_in_service: SignInService, user: models.User, database: Database
 ) -> None:
-    await desk.sign_in(user.email_address)
+    await sign_in_service.sign_in(user.email_address)
 
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         payload = bytes(await connection.scalar(text("SELECT payload FROM pgqueuer"))).decode()
-    (code,) = await desk.codes()
+    (code,) = await sign_in_service.codes()
     assert code not in payload
     assert "7700900123" not in payload
 
 
-async def test_a_password_that_notify_hashed_is_right(desk: Desk, make: Builders) -> None:
+async def test_a_password_that_notify_hashed_is_right(sign_in_service: SignInService, make: Builders) -> None:
     user = await make.user(password=OF_NOTIFY)
 
-    assert (await desk.sign_in(user.email_address)).method is AuthType.SMS
-    assert (await refusal(desk.sign_in(user.email_address, "another")))[1] == "CREDENTIALS_WRONG"
-    async with desk.database.reading() as connection:
+    assert (await sign_in_service.sign_in(user.email_address)).method is AuthType.SMS
+    assert (await refusal(sign_in_service.sign_in(user.email_address, "another")))[1] == "CREDENTIALS_WRONG"
+    async with sign_in_service.database.read_connection() as connection:
         assert await connection.scalar(text("SELECT _password FROM users WHERE id = :id"), {"id": user.id}) == OF_NOTIFY
 
 
-async def test_the_address_is_found_whatever_its_case(desk: Desk, user: models.User) -> None:
+async def test_the_address_is_found_whatever_its_case(sign_in_service: SignInService, user: models.User) -> None:
     del user
 
-    assert (await desk.sign_in(" A.Person@EXAMPLE.gov.uk\u200b ")).method is AuthType.SMS
+    assert (await sign_in_service.sign_in(" A.Person@EXAMPLE.gov.uk\u200b ")).method is AuthType.SMS
 
 
-async def test_a_wrong_address_and_a_wrong_password_look_alike(desk: Desk, user: models.User, make: Builders) -> None:
+async def test_a_wrong_address_and_a_wrong_password_look_alike(
+    sign_in_service: SignInService, user: models.User, make: Builders
+) -> None:
     await make.user(email_address="gone@example.gov.uk", password=user.password, state="inactive")
 
-    assert await refusal(desk.sign_in(user.email_address, "another")) == WRONG
-    assert await refusal(desk.sign_in("nobody@example.gov.uk")) == WRONG
-    assert await refusal(desk.sign_in("gone@example.gov.uk")) == WRONG
-    assert await refusal(desk.sign_in("")) == WRONG
-    assert await desk.codes() == []
+    assert await refusal(sign_in_service.sign_in(user.email_address, "another")) == WRONG
+    assert await refusal(sign_in_service.sign_in("nobody@example.gov.uk")) == WRONG
+    assert await refusal(sign_in_service.sign_in("gone@example.gov.uk")) == WRONG
+    assert await refusal(sign_in_service.sign_in("")) == WRONG
+    assert await sign_in_service.codes() == []
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "é" * 71, "p" * 60_000])
-async def test_odd_passwords_and_addresses_are_only_wrong(desk: Desk, user: models.User, odd: str) -> None:
-    assert await refusal(desk.sign_in(user.email_address, odd)) == WRONG
-    assert await refusal(desk.sign_in(odd)) == WRONG
+async def test_odd_passwords_and_addresses_are_only_wrong(
+    sign_in_service: SignInService, user: models.User, odd: str
+) -> None:
+    assert await refusal(sign_in_service.sign_in(user.email_address, odd)) == WRONG
+    assert await refusal(sign_in_service.sign_in(odd)) == WRONG
 
 
 async def test_a_refusal_takes_as_long_and_does_as_much_whatever_was_wrong(
-    desk: Desk, user: models.User, make: Builders, statements: Statements
+    sign_in_service: SignInService, user: models.User, make: Builders, statements: Statements
 ) -> None:
     of_notify = await make.user(password=OF_NOTIFY)
     for address in (user.email_address, of_notify.email_address, "nobody@example.gov.uk"):
         began, told = time.monotonic(), operation_stats.begin()
         with statements(2):
-            await refusal(desk.sign_in(address, "another"))
-        assert 0 <= told.not_before - began - sessions.REFUSED_AFTER < 0.1
+            await refusal(sign_in_service.sign_in(address, "another"))
+        assert 0 <= told.respond_not_before - began - sessions.MIN_FAILURE_SECONDS < 0.1
 
 
-async def test_failures_are_counted_and_kept(desk: Desk, user: models.User) -> None:
+async def test_failures_are_counted_and_kept(sign_in_service: SignInService, user: models.User) -> None:
     for _ in range(3):
-        await refusal(desk.sign_in(user.email_address, "another"))
+        await refusal(sign_in_service.sign_in(user.email_address, "another"))
 
-    kept = await desk.of(user)
+    kept = await sign_in_service.load_user(user)
     assert (kept.failed_login_count, kept.updated_at) == (3, None)
 
 
-async def test_the_tenth_failure_locks(desk: Desk, user: models.User) -> None:
-    challenge = await desk.sign_in(user.email_address)
-    (code,) = await desk.codes()
-    await desk.change("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
+async def test_the_tenth_failure_locks(sign_in_service: SignInService, user: models.User) -> None:
+    challenge = await sign_in_service.sign_in(user.email_address)
+    (code,) = await sign_in_service.codes()
+    await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
 
-    assert await refusal(desk.complete(challenge, sms_code="00000")) == WRONG_CODE
-    assert (await desk.of(user)).failed_login_count == 10
-    assert await refusal(desk.complete(challenge, sms_code=code)) == WRONG_CODE
-    assert (await desk.of(user)).current_session_id is None
+    assert await refusal(sign_in_service.complete(challenge, sms_code="00000")) == WRONG_CODE
+    assert (await sign_in_service.load_user(user)).failed_login_count == 10
+    assert await refusal(sign_in_service.complete(challenge, sms_code=code)) == WRONG_CODE
+    assert (await sign_in_service.load_user(user)).current_session_id is None
 
 
-async def test_a_locked_account_gets_no_code_and_the_same_answer(desk: Desk, user: models.User) -> None:
-    await desk.change("UPDATE users SET failed_login_count = 10 WHERE id = :id", id=user.id)
+async def test_a_locked_account_gets_no_code_and_the_same_answer(
+    sign_in_service: SignInService, user: models.User
+) -> None:
+    await sign_in_service.execute("UPDATE users SET failed_login_count = 10 WHERE id = :id", id=user.id)
 
-    challenge = await desk.sign_in(user.email_address)
+    challenge = await sign_in_service.sign_in(user.email_address)
 
     assert (challenge.method, challenge.sent_to) == (AuthType.SMS, "********123")
-    assert await desk.codes() == []
-    assert await refusal(desk.complete(challenge, sms_code="12345")) == WRONG_CODE
-    assert (await desk.of(user)).failed_login_count == 10
+    assert await sign_in_service.codes() == []
+    assert await refusal(sign_in_service.complete(challenge, sms_code="12345")) == WRONG_CODE
+    assert (await sign_in_service.load_user(user)).failed_login_count == 10
 
 
-async def test_guesses_side_by_side_are_ten_at_most(desk: Desk, user: models.User) -> None:
-    challenge = await desk.sign_in(user.email_address)
-    await desk.change("UPDATE users SET failed_login_count = 5 WHERE id = :id", id=user.id)
-
-    found = await asyncio.gather(*(refusal(desk.complete(challenge, sms_code=f"0000{one}")) for one in range(8)))
-
-    assert found == [WRONG_CODE] * 8
-    assert (await desk.of(user)).failed_login_count == 10
-
-
-async def test_the_ninth_failure_does_not_lock(desk: Desk, user: models.User) -> None:
-    await desk.change("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
-    challenge = await desk.sign_in(user.email_address)
-    (code,) = await desk.codes()
-
-    await desk.complete(challenge, sms_code=f" {code} ")
-
-    assert (await desk.of(user)).failed_login_count == 0
-
-
-async def test_the_password_alone_clears_no_failures(desk: Desk, user: models.User) -> None:
-    await desk.change("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
-
-    await desk.sign_in(user.email_address)
-
-    assert (await desk.of(user)).failed_login_count == 9
-
-
-async def test_five_codes_are_live_at_a_time_and_each_of_them_works(desk: Desk, user: models.User) -> None:
-    made = [await desk.sign_in(user.email_address) for _ in range(6)]
-
-    codes = await desk.codes()
-    assert len(codes) == 5
-    await desk.complete(made[5], sms_code=codes[0])
-
-
-async def test_a_code_works_once(desk: Desk, user: models.User) -> None:
-    challenge = await desk.sign_in(user.email_address)
-    other = await desk.sign_in(user.email_address)
-    used, unused = await desk.codes()
-    await desk.complete(challenge, sms_code=used)
-
-    assert await refusal(desk.complete(challenge, sms_code=used)) == TOO_LATE
-    assert await refusal(desk.complete(other, sms_code=unused)) == TOO_LATE
-
-
-async def test_a_code_that_two_use_at_once_works_once(desk: Desk, user: models.User) -> None:
-    challenge = await desk.sign_in(user.email_address)
-    (code,) = await desk.codes()
+async def test_guesses_side_by_side_are_ten_at_most(sign_in_service: SignInService, user: models.User) -> None:
+    challenge = await sign_in_service.sign_in(user.email_address)
+    await sign_in_service.execute("UPDATE users SET failed_login_count = 5 WHERE id = :id", id=user.id)
 
     found = await asyncio.gather(
-        desk.complete(challenge, sms_code=code), desk.complete(challenge, sms_code=code), return_exceptions=True
+        *(refusal(sign_in_service.complete(challenge, sms_code=f"0000{one}")) for one in range(8))
+    )
+
+    assert found == [WRONG_CODE] * 8
+    assert (await sign_in_service.load_user(user)).failed_login_count == 10
+
+
+async def test_the_ninth_failure_does_not_lock(sign_in_service: SignInService, user: models.User) -> None:
+    await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
+    challenge = await sign_in_service.sign_in(user.email_address)
+    (code,) = await sign_in_service.codes()
+
+    await sign_in_service.complete(challenge, sms_code=f" {code} ")
+
+    assert (await sign_in_service.load_user(user)).failed_login_count == 0
+
+
+async def test_the_password_alone_clears_no_failures(sign_in_service: SignInService, user: models.User) -> None:
+    await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
+
+    await sign_in_service.sign_in(user.email_address)
+
+    assert (await sign_in_service.load_user(user)).failed_login_count == 9
+
+
+async def test_five_codes_are_live_at_a_time_and_each_of_them_works(
+    sign_in_service: SignInService, user: models.User
+) -> None:
+    made = [await sign_in_service.sign_in(user.email_address) for _ in range(6)]
+
+    codes = await sign_in_service.codes()
+    assert len(codes) == 5
+    await sign_in_service.complete(made[5], sms_code=codes[0])
+
+
+async def test_a_code_works_once(sign_in_service: SignInService, user: models.User) -> None:
+    challenge = await sign_in_service.sign_in(user.email_address)
+    other = await sign_in_service.sign_in(user.email_address)
+    used, unused = await sign_in_service.codes()
+    await sign_in_service.complete(challenge, sms_code=used)
+
+    assert await refusal(sign_in_service.complete(challenge, sms_code=used)) == TOO_LATE
+    assert await refusal(sign_in_service.complete(other, sms_code=unused)) == TOO_LATE
+
+
+async def test_a_code_that_two_use_at_once_works_once(sign_in_service: SignInService, user: models.User) -> None:
+    challenge = await sign_in_service.sign_in(user.email_address)
+    (code,) = await sign_in_service.codes()
+
+    found = await asyncio.gather(
+        sign_in_service.complete(challenge, sms_code=code),
+        sign_in_service.complete(challenge, sms_code=code),
+        return_exceptions=True,
     )
 
     assert sorted(type(one).__name__ for one in found) == ["Invalid", "SignedIn"]
 
 
-async def test_expired_and_used_look_alike(desk: Desk, user: models.User) -> None:
-    challenge = await desk.sign_in(user.email_address)
-    (code,) = await desk.codes()
-    await desk.change("UPDATE verify_codes SET expiry_datetime = :now", now=models.utcnow())
+async def test_expired_and_used_look_alike(sign_in_service: SignInService, user: models.User) -> None:
+    challenge = await sign_in_service.sign_in(user.email_address)
+    (code,) = await sign_in_service.codes()
+    await sign_in_service.execute("UPDATE verify_codes SET expiry_datetime = :now", now=models.utcnow())
 
-    assert await refusal(desk.complete(challenge, sms_code=code)) == TOO_LATE
-    assert (await desk.of(user)).failed_login_count == 1
+    assert await refusal(sign_in_service.complete(challenge, sms_code=code)) == TOO_LATE
+    assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
 
-async def test_a_code_belongs_to_one_person(desk: Desk, user: models.User, make: Builders, hashed: str) -> None:
+async def test_a_code_belongs_to_one_person(
+    sign_in_service: SignInService, user: models.User, make: Builders, hashed: str
+) -> None:
     other = await make.user(password=hashed)
-    mine = await desk.sign_in(user.email_address)
-    await desk.sign_in(other.email_address)
-    _, theirs = await desk.codes()
+    mine = await sign_in_service.sign_in(user.email_address)
+    await sign_in_service.sign_in(other.email_address)
+    _, theirs = await sign_in_service.codes()
 
-    assert await refusal(desk.complete(mine, sms_code=theirs)) == WRONG_CODE
+    assert await refusal(sign_in_service.complete(mine, sms_code=theirs)) == WRONG_CODE
 
 
 async def test_a_new_session_ends_the_others(
-    desk: Desk, user: models.User, database: Database, settings: Settings, signer: Signer
+    sign_in_service: SignInService, user: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
-    first = await desk.complete(await desk.sign_in(user.email_address), sms_code=(await desk.codes())[-1])
-    second = await desk.complete(await desk.sign_in(user.email_address), sms_code=(await desk.codes())[-1])
+    first = await sign_in_service.complete(
+        await sign_in_service.sign_in(user.email_address), sms_code=(await sign_in_service.codes())[-1]
+    )
+    second = await sign_in_service.complete(
+        await sign_in_service.sign_in(user.email_address), sms_code=(await sign_in_service.codes())[-1]
+    )
 
     with pytest.raises(Unauthenticated):
-        await authentication.actor_of(first.token, None, database=database, settings=settings, signer=signer)
-    actor = await authentication.actor_of(second.token, None, database=database, settings=settings, signer=signer)
+        await authentication.authenticate(first.token, None, database=database, settings=settings, signer=signer)
+    actor = await authentication.authenticate(second.token, None, database=database, settings=settings, signer=signer)
     assert actor.session_id == second.session.id
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         assert (await connection.scalars(select(models.Session.id))).all() == [second.session.id]
 
 
 async def test_an_emailed_link_proves_the_address_again(
-    desk: Desk, make: Builders, hashed: str, database: Database, signer: Signer
+    sign_in_service: SignInService, make: Builders, hashed: str, database: Database, signer: Signer
 ) -> None:
     long_ago = models.utcnow() - timedelta(days=80)
     user = await make.user(
@@ -327,47 +349,47 @@ async def test_an_emailed_link_proves_the_address_again(
         email_access_validated_at=long_ago,
     )
 
-    challenge = await desk.sign_in(user.email_address)
+    challenge = await sign_in_service.sign_in(user.email_address)
 
     assert (challenge.method, challenge.sent_to) == (AuthType.EMAIL, "a**@example.gov.uk")
-    (message,) = await promised(database, signer)
+    (message,) = await queued_messages(database, signer)
     assert (message.channel, message.recipient, message.subject) == (
         "email",
         "ada@example.gov.uk",
         "Finish signing in to Notify",
     )
     assert message.text.startswith("Dear Ada,\n")
-    (token,) = await desk.codes()
-    signed_in = await desk.complete(challenge, email_token=token)
-    assert (await desk.of(user)).email_access_validated_at == signed_in.session.created_at > long_ago
+    (token,) = await sign_in_service.codes()
+    signed_in = await sign_in_service.complete(challenge, email_token=token)
+    assert (await sign_in_service.load_user(user)).email_access_validated_at == signed_in.session.created_at > long_ago
 
 
-async def test_a_wrong_link_is_counted_too(desk: Desk, make: Builders, hashed: str) -> None:
+async def test_a_wrong_link_is_counted_too(sign_in_service: SignInService, make: Builders, hashed: str) -> None:
     user = await make.user(auth_type="email_auth", password=hashed)
-    challenge = await desk.sign_in(user.email_address)
+    challenge = await sign_in_service.sign_in(user.email_address)
 
     expected = (Invalid, "CODE_WRONG", ("proof", "email_token"), "This is not the link that we sent.")
-    assert await refusal(desk.complete(challenge, email_token="\0")) == expected
-    assert (await desk.of(user)).failed_login_count == 1
+    assert await refusal(sign_in_service.complete(challenge, email_token="\0")) == expected
+    assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
 
-async def test_the_proof_is_of_the_kind_that_was_asked_for(desk: Desk, user: models.User) -> None:
-    challenge = await desk.sign_in(user.email_address)
+async def test_the_proof_is_of_the_kind_that_was_asked_for(sign_in_service: SignInService, user: models.User) -> None:
+    challenge = await sign_in_service.sign_in(user.email_address)
 
-    assert await refusal(desk.complete(challenge, email_token="x")) == (
+    assert await refusal(sign_in_service.complete(challenge, email_token="x")) == (
         Invalid,
         "INVALID",
         ("proof",),
         "This challenge wants the code that was sent by text message.",
     )
-    assert (await desk.of(user)).failed_login_count == 0
+    assert (await sign_in_service.load_user(user)).failed_login_count == 0
 
 
 async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
-    desk: Desk, user: models.User, monkeypatch: pytest.MonkeyPatch
+    sign_in_service: SignInService, user: models.User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    challenge = await desk.sign_in(user.email_address)
-    (code,) = await desk.codes()
+    challenge = await sign_in_service.sign_in(user.email_address)
+    (code,) = await sign_in_service.codes()
     forged = tokens.sign(Signer((b"another",), b""), "challenge", [user.id.hex, "SMS"])
     broken = (
         Invalid,
@@ -376,18 +398,27 @@ async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
         "This is no challenge: pass the token of `signIn` on unchanged.",
     )
 
-    for token in ("", "\ud800", challenge.token[:-1], forged, tokens.sign(desk.signer, "confirmation", [user.id.hex])):
-        assert await refusal(desk.complete(token, sms_code=code)) == broken
+    for token in (
+        "",
+        "\ud800",
+        challenge.token[:-1],
+        forged,
+        tokens.sign(sign_in_service.signer, "confirmation", [user.id.hex]),
+    ):
+        assert await refusal(sign_in_service.complete(token, sms_code=code)) == broken
     later = time.time() + 1_802
     monkeypatch.setattr(time, "time", lambda: later)
-    assert (await refusal(desk.complete(challenge, sms_code=code)))[1:3] == ("CODE_EXPIRED", ("challenge_token",))
+    assert (await refusal(sign_in_service.complete(challenge, sms_code=code)))[1:3] == (
+        "CODE_EXPIRED",
+        ("challenge_token",),
+    )
 
 
-async def test_a_security_key_cannot_be_used_here(desk: Desk, make: Builders, hashed: str) -> None:
+async def test_a_security_key_cannot_be_used_here(sign_in_service: SignInService, make: Builders, hashed: str) -> None:
     user = await make.user(auth_type="webauthn_auth", password=hashed)
 
     with pytest.raises(IllegalState) as refused:
-        await desk.sign_in(user.email_address)
+        await sign_in_service.sign_in(user.email_address)
 
     assert (refused.value.code, refused.value.current_state, refused.value.allowed_states) == (
         UserErrorCode.ILLEGAL_STATE,
@@ -397,30 +428,34 @@ async def test_a_security_key_cannot_be_used_here(desk: Desk, make: Builders, ha
 
 
 async def test_somebody_who_has_not_confirmed_their_address_gets_the_link_again(
-    desk: Desk, make: Builders, hashed: str, database: Database, signer: Signer
+    sign_in_service: SignInService, make: Builders, hashed: str, database: Database, signer: Signer
 ) -> None:
     user = await make.user(state="pending", password=hashed)
 
     with pytest.raises(IllegalState) as refused:
-        await desk.sign_in(user.email_address)
+        await sign_in_service.sign_in(user.email_address)
 
     assert (refused.value.current_state, refused.value.allowed_states) == ("PENDING", ["ACTIVE"])
-    (message,) = await promised(database, signer)
+    (message,) = await queued_messages(database, signer)
     assert (message.recipient, message.subject) == (user.email_address, "Confirm your email address for Notify")
 
 
 async def test_signing_out_ends_the_session(
-    desk: Desk, user: models.User, database: Database, settings: Settings, signer: Signer
+    sign_in_service: SignInService, user: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
-    signed_in = await desk.complete(await desk.sign_in(user.email_address), sms_code=(await desk.codes())[0])
-    actor = await authentication.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
+    signed_in = await sign_in_service.complete(
+        await sign_in_service.sign_in(user.email_address), sms_code=(await sign_in_service.codes())[0]
+    )
+    actor = await authentication.authenticate(
+        signed_in.token, None, database=database, settings=settings, signer=signer
+    )
 
     async with database.transaction() as tx:
         await sessions.sign_out(tx, actor)
 
-    assert (await desk.of(user)).current_session_id is None
+    assert (await sign_in_service.load_user(user)).current_session_id is None
     with pytest.raises(Unauthenticated):
-        await authentication.actor_of(signed_in.token, None, database=database, settings=settings, signer=signer)
+        await authentication.authenticate(signed_in.token, None, database=database, settings=settings, signer=signer)
 
 
 async def test_only_people_sign_out(make: Builders, database: Database) -> None:
@@ -428,24 +463,26 @@ async def test_only_people_sign_out(make: Builders, database: Database) -> None:
 
     async with database.transaction() as tx:
         with pytest.raises(Forbidden):
-            await sessions.sign_out(tx, key(api_key))
+            await sessions.sign_out(tx, api_key_actor(api_key))
         with pytest.raises(Unauthenticated):
             await sessions.sign_out(tx, Actor.anonymous())
 
 
 async def test_somebody_for_whom_a_client_asks_signs_out_everywhere(
-    desk: Desk, user: models.User, database: Database
+    sign_in_service: SignInService, user: models.User, database: Database
 ) -> None:
-    await desk.complete(await desk.sign_in(user.email_address), sms_code=(await desk.codes())[0])
+    await sign_in_service.complete(
+        await sign_in_service.sign_in(user.email_address), sms_code=(await sign_in_service.codes())[0]
+    )
 
     async with database.transaction() as tx:
-        await sessions.sign_out(tx, person(user))
+        await sessions.sign_out(tx, user_actor(user))
 
-    assert (await desk.of(user)).current_session_id is None
+    assert (await sign_in_service.load_user(user)).current_session_id is None
 
 
 def test_no_digit_of_a_code_stands_next_to_its_twin() -> None:
-    codes = [challenges.five_digits() for _ in range(2_000)]
+    codes = [challenges.generate_sms_code() for _ in range(2_000)]
 
     assert [code for code in codes if not re.fullmatch(r"(?!.*(\d)\1)\d{5}", code)] == []
     assert {code[0] for code in codes} == set("0123456789")

@@ -23,7 +23,7 @@ from graphql_api.errors import (
     NotFound,
     VersionConflict,
 )
-from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, platform_admin, stranger, user_actor
 
 TEXT = {"body": "Hello ((name))"}
 EMAIL = {"subject": " Your ((thing)) ", "body": "Hello ((name))"}
@@ -50,7 +50,7 @@ class Templates:
         channel: Channel | None = None,
         expected_version: int | None = None,
         **changes: Any,
-    ) -> templates.Saved:
+    ) -> templates.SavedTemplate:
         async with self.database.transaction() as tx:
             return await templates.update(
                 tx,
@@ -84,7 +84,7 @@ def our(database: Database) -> Templates:
 
 @pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
+    return user_actor(await make.member(service), service)
 
 
 async def test_a_template_begins_with_its_first_version(our: Templates, service: models.Service, member: Actor) -> None:
@@ -115,7 +115,7 @@ async def test_a_letter_goes_second_class_and_in_english(
 async def test_a_letter_may_be_in_two_languages(our: Templates, service: models.Service, member: Actor) -> None:
     welsh = {"languages": LetterLanguages.WELSH_THEN_ENGLISH, "welsh_subject": "Helo", "welsh_body": "((enw))"}
     made = await our.create(member, service, Channel.LETTER, content=EMAIL | welsh)
-    assert templates.placeholders_of(made) == {"thing": "thing", "name": "name", "enw": "enw"}
+    assert templates.placeholder_names(made) == {"thing": "thing", "name": "name", "enw": "enw"}
 
     saved = await our.update(member, made, Channel.LETTER, languages=LetterLanguages.ENGLISH)
 
@@ -176,7 +176,7 @@ async def test_a_text_over_918_characters_cannot_be_saved(
 
 async def test_the_channel_must_be_switched_on(our: Templates, make: Builders) -> None:
     service = await make.service(features=["email"])
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     with pytest.raises(Invalid) as refusal:
         await our.create(actor, service)
     assert (refusal.value.code, refusal.value.path) == (UserErrorCode.CHANNEL_NOT_ENABLED, ("content", "sms"))
@@ -189,8 +189,8 @@ async def test_the_channel_must_be_switched_on(our: Templates, make: Builders) -
 
 async def test_writing_one_takes_the_permission(our: Templates, make: Builders, service: models.Service) -> None:
     template = await make.template(service)
-    lesser = person(await make.member(service), service, may=set(ServicePermission) - {MAY})
-    for actor in (lesser, key(await make.api_key(service))):
+    lesser = user_actor(await make.member(service), service, permissions=set(ServicePermission) - {MAY})
+    for actor in (lesser, api_key_actor(await make.api_key(service))):
         with pytest.raises(Forbidden):
             await our.create(actor, service)
         with pytest.raises(Forbidden):
@@ -209,7 +209,7 @@ async def test_writing_one_takes_the_permission(our: Templates, make: Builders, 
 
 async def test_a_save_makes_a_version_by_whoever_saved(our: Templates, make: Builders, service: models.Service) -> None:
     template = await make.template(service)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     saved = await our.update(actor, template, Channel.SMS, name="Newer", body="Bye ((name)) of ((Town))")
 
@@ -324,7 +324,7 @@ async def test_redacting_is_for_good_and_makes_no_version(
     first = await our.rows(row.redact_personalisation, row.updated_by_id, row.updated_at)
     assert [(redacted, by) for redacted, by, _ in first] == [(True, member.user_id)]
 
-    await our.redact(person(await make.member(service), service), template)
+    await our.redact(user_actor(await make.member(service), service), template)
 
     assert await our.rows(row.redact_personalisation, row.updated_by_id, row.updated_at) == first
     assert await our.versions() == [(1,)]
@@ -366,7 +366,7 @@ async def test_a_refusal_gives_the_key_back(our: Templates, service: models.Serv
 
 async def test_an_archived_service_gets_no_templates(our: Templates, make: Builders) -> None:
     service = await make.service(active=False)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     template = await make.template(service)
     for refused in (our.create(actor, service), our.update(actor, template, name="Newer")):
         with pytest.raises(IllegalState) as refusal:

@@ -18,8 +18,8 @@ from graphql_api.database.database import Database
 from graphql_api.domain import passwords, sessions, users
 from graphql_api.enums import AuthType, ServicePermission
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, NotFound, Problems, Unauthenticated
-from tests.builders import EVERY_PERMISSION, Builders, key, person, platform_admin, stranger
-from tests.platform_messages import promised
+from tests.builders import ALL_PERMISSIONS, Builders, api_key_actor, platform_admin, stranger, user_actor
+from tests.platform_messages import queued_messages
 
 ADA: dict[str, Any] = {
     "name": " Ada Lovelace ",
@@ -29,7 +29,7 @@ ADA: dict[str, Any] = {
 }
 
 
-class Desk:
+class UserService:
     """Where people register and have their details changed."""
 
     def __init__(self, database: Database, signer: Signer) -> None:
@@ -42,7 +42,7 @@ class Desk:
 
     async def confirm(self, token: str) -> Any:
         """Follow the emailed link."""
-        return await users.confirm_address(self.database.transaction, token=token, signer=self.signer)
+        return await users.confirm_email_address(self.database.transaction, token=token, signer=self.signer)
 
     async def update(self, actor: Actor, user: models.User | UUID | None = None, **changes: Any) -> models.User:
         """Change details."""
@@ -50,28 +50,28 @@ class Desk:
             user_id = user.id if isinstance(user, models.User) else user
             return await users.update(tx, actor, user_id=user_id, changes=changes, signer=self.signer)
 
-    async def of(self, email_address: str) -> Any:
+    async def find_user(self, email_address: str) -> Any:
         """The row with an address, with its password."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             found = await connection.execute(
                 text("SELECT *, _password AS password FROM users WHERE email_address = :a"), {"a": email_address}
             )
             return found.one_or_none()
 
-    async def sent(self) -> list[tuple[str, str | None]]:
+    async def sent_messages(self) -> list[tuple[str, str | None]]:
         """Recipients and subjects of what was promised."""
-        return [(message.recipient, message.subject) for message in await promised(self.database, self.signer)]
+        return [(message.recipient, message.subject) for message in await queued_messages(self.database, self.signer)]
 
-    async def token(self) -> str:
+    async def last_token(self) -> str:
         """The token of the last link that was promised."""
-        last = (await promised(self.database, self.signer))[-1]
+        last = (await queued_messages(self.database, self.signer))[-1]
         return last.text.split("\n\n")[2]
 
 
 @pytest.fixture
-def desk(database: Database, signer: Signer) -> Desk:
+def user_service(database: Database, signer: Signer) -> UserService:
     """The desk of the test's database."""
-    return Desk(database, signer)
+    return UserService(database, signer)
 
 
 async def refusals(waiting: Any) -> list[tuple[str, tuple[str, ...]]]:
@@ -85,85 +85,90 @@ async def refusals(waiting: Any) -> list[tuple[str, tuple[str, ...]]]:
 # --- registering ----------------------------------------------------------------------------------------------------
 
 
-async def test_registering_makes_a_pending_person_and_sends_a_link(desk: Desk) -> None:
-    await desk.register()
+async def test_registering_makes_a_pending_person_and_sends_a_link(user_service: UserService) -> None:
+    await user_service.register()
 
-    kept = await desk.of("ada@example.gov.uk")
+    kept = await user_service.find_user("ada@example.gov.uk")
     assert (kept.name, kept.mobile_number, kept.state) == ("Ada Lovelace", "07700 900123", "pending")
     assert (kept.auth_type, kept.platform_admin, kept.failed_login_count) == ("sms_auth", False, 0)
     assert kept.password.startswith("$argon2id$v=19$m=19456,t=2,p=1$")
     assert await crypto.verify_password("analytical engine", kept.password)
-    assert await desk.sent() == [("ada@example.gov.uk", "Confirm your email address for Notify")]
+    assert await user_service.sent_messages() == [("ada@example.gov.uk", "Confirm your email address for Notify")]
 
 
-async def test_the_link_leads_to_a_code_and_the_code_to_a_session(desk: Desk) -> None:
-    await desk.register()
+async def test_the_link_leads_to_a_code_and_the_code_to_a_session(user_service: UserService) -> None:
+    await user_service.register()
 
-    user, challenge = await desk.confirm(await desk.token())
+    user, challenge = await user_service.confirm(await user_service.last_token())
 
     assert (user.state, challenge.method, challenge.sent_to) == ("pending", AuthType.SMS, "*********123")
-    code = (await promised(desk.database, desk.signer))[-1].text[:5]
+    code = (await queued_messages(user_service.database, user_service.signer))[-1].text[:5]
     await sessions.complete_sign_in(
-        desk.database.transaction, challenge_token=challenge.token, proof={"sms_code": code}, signer=desk.signer
+        user_service.database.transaction,
+        challenge_token=challenge.token,
+        proof={"sms_code": code},
+        signer=user_service.signer,
     )
-    assert (await desk.of("ada@example.gov.uk")).state == "active"
+    assert (await user_service.find_user("ada@example.gov.uk")).state == "active"
 
 
-async def test_a_link_is_good_for_an_hour(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    await desk.register()
-    token = await desk.token()
+async def test_a_link_is_good_for_an_hour(user_service: UserService, monkeypatch: pytest.MonkeyPatch) -> None:
+    await user_service.register()
+    token = await user_service.last_token()
 
-    for broken in ("", "nonsense", token[:-1], tokens.sign(desk.signer, "challenge", [uuid4().hex, "SMS"])):
-        assert await refusals(desk.confirm(broken)) == [("LINK_INVALID", ("token",))]
+    for broken in ("", "nonsense", token[:-1], tokens.sign(user_service.signer, "challenge", [uuid4().hex, "SMS"])):
+        assert await refusals(user_service.confirm(broken)) == [("LINK_INVALID", ("token",))]
     later = time.time() + 3_602
     monkeypatch.setattr(time, "time", lambda: later)
-    assert await refusals(desk.confirm(token)) == [("LINK_EXPIRED", ("token",))]
+    assert await refusals(user_service.confirm(token)) == [("LINK_EXPIRED", ("token",))]
 
 
-async def test_a_link_proves_one_address_of_one_registration(desk: Desk) -> None:
-    await desk.register()
-    first = await desk.token()
-    await desk.register(name="Somebody else", password="another password")
-    second = await desk.token()
+async def test_a_link_proves_one_address_of_one_registration(user_service: UserService) -> None:
+    await user_service.register()
+    first = await user_service.last_token()
+    await user_service.register(name="Somebody else", password="another password")
+    second = await user_service.last_token()
 
-    assert await refusals(desk.confirm(first)) == [("LINK_EXPIRED", ("token",))]
-    user, _ = await desk.confirm(second)
+    assert await refusals(user_service.confirm(first)) == [("LINK_EXPIRED", ("token",))]
+    user, _ = await user_service.confirm(second)
     assert user.name == "Somebody else"
 
 
-async def test_a_link_signs_nobody_in_who_is_active(desk: Desk) -> None:
-    await desk.register()
-    token = await desk.token()
-    async with desk.database.transaction() as tx:
+async def test_a_link_signs_nobody_in_who_is_active(user_service: UserService) -> None:
+    await user_service.register()
+    token = await user_service.last_token()
+    async with user_service.database.transaction() as tx:
         await tx.execute(text("UPDATE users SET state = 'active', email_access_validated_at = '2020-01-01'"))
 
-    user, challenge = await desk.confirm(token)
+    user, challenge = await user_service.confirm(token)
 
     assert (user.state, challenge) == ("active", None)
     assert user.email_access_validated_at > user.created_at
 
 
-async def test_a_known_address_gets_the_same_answer_and_another_email(desk: Desk, make: Builders) -> None:
+async def test_a_known_address_gets_the_same_answer_and_another_email(
+    user_service: UserService, make: Builders
+) -> None:
     known = await make.user(email_address="ada@example.gov.uk", name="The first Ada", password="!")
 
-    await desk.register()
+    await user_service.register()
 
-    kept = await desk.of("ada@example.gov.uk")
+    kept = await user_service.find_user("ada@example.gov.uk")
     assert (kept.id, kept.name, kept.password, kept.state) == (known.id, "The first Ada", "!", "active")
-    assert await desk.sent() == [("ada@example.gov.uk", "You have a Notify account already")]
+    assert await user_service.sent_messages() == [("ada@example.gov.uk", "You have a Notify account already")]
 
 
-async def test_two_who_register_at_once_are_one_person(desk: Desk) -> None:
-    await asyncio.gather(desk.register(), desk.register())
+async def test_two_who_register_at_once_are_one_person(user_service: UserService) -> None:
+    await asyncio.gather(user_service.register(), user_service.register())
 
-    async with desk.database.reading() as connection:
+    async with user_service.database.read_connection() as connection:
         assert await connection.scalar(select(func.count()).select_from(models.User)) == 1
 
 
-async def test_somebody_can_register_to_sign_in_by_email_without_a_phone(desk: Desk) -> None:
-    await desk.register(auth_type=AuthType.EMAIL, phone_number=None)
+async def test_somebody_can_register_to_sign_in_by_email_without_a_phone(user_service: UserService) -> None:
+    await user_service.register(auth_type=AuthType.EMAIL, phone_number=None)
 
-    kept = await desk.of("ada@example.gov.uk")
+    kept = await user_service.find_user("ada@example.gov.uk")
     assert (kept.auth_type, kept.mobile_number) == ("email_auth", None)
 
 
@@ -204,44 +209,50 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("changed", "expected"), WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_is_told_and_nobody_registers(desk: Desk, changed: Any, expected: Any) -> None:
-    assert await refusals(desk.register(**changed)) == expected
-    assert await desk.of("ada@example.gov.uk") is None
-    assert await desk.sent() == []
+async def test_what_is_wrong_is_told_and_nobody_registers(
+    user_service: UserService, changed: Any, expected: Any
+) -> None:
+    assert await refusals(user_service.register(**changed)) == expected
+    assert await user_service.find_user("ada@example.gov.uk") is None
+    assert await user_service.sent_messages() == []
 
 
 @pytest.mark.parametrize("domain", ["gov.uk", "a.b.gov.uk", "nhs.net", "trust.nhs.uk", "met.police.uk", "gov.scot"])
-async def test_public_bodies_register_unaided(desk: Desk, domain: str) -> None:
-    await desk.register(email_address=f"ada@{domain}")
+async def test_public_bodies_register_unaided(user_service: UserService, domain: str) -> None:
+    await user_service.register(email_address=f"ada@{domain}")
 
-    assert (await desk.of(f"ada@{domain}")).state == "pending"
+    assert (await user_service.find_user(f"ada@{domain}")).state == "pending"
 
 
-async def test_so_do_people_of_an_organisation_that_we_know(desk: Desk, make: Builders) -> None:
+async def test_so_do_people_of_an_organisation_that_we_know(user_service: UserService, make: Builders) -> None:
     organisation = await make.organisation()
     await make.add(models.OrganisationDomain(domain="museum.example", organisation_id=organisation.id))
 
-    await desk.register(email_address="ada@prints.museum.example")
+    await user_service.register(email_address="ada@prints.museum.example")
 
-    assert (await desk.of("ada@prints.museum.example")).state == "pending"
+    assert (await user_service.find_user("ada@prints.museum.example")).state == "pending"
     expected = [("EMAIL_DOMAIN_NOT_ALLOWED", ("email_address",))]
-    assert await refusals(desk.register(email_address="ada@amuseum.example")) == expected
-    assert await refusals(desk.register(email_address="ada@example")) == [("EMAIL_INVALID", ("email_address",))]
+    assert await refusals(user_service.register(email_address="ada@amuseum.example")) == expected
+    assert await refusals(user_service.register(email_address="ada@example")) == [("EMAIL_INVALID", ("email_address",))]
 
 
 def test_common_passwords_are_long_enough_to_be_chosen() -> None:
-    assert [word for word in passwords.COMMON if len(word) < passwords.SHORTEST or word != word.casefold()] == []
-    assert len(passwords.COMMON) > 500
+    assert [
+        word
+        for word in passwords.COMMON_PASSWORDS
+        if len(word) < passwords.MIN_PASSWORD_CHARACTERS or word != word.casefold()
+    ] == []
+    assert len(passwords.COMMON_PASSWORDS) > 500
 
 
 # --- changing -------------------------------------------------------------------------------------------------------
 
 
-async def test_people_change_their_own_details(desk: Desk, make: Builders) -> None:
+async def test_people_change_their_own_details(user_service: UserService, make: Builders) -> None:
     user = await make.user()
 
-    changed = await desk.update(
-        person(user),
+    changed = await user_service.update(
+        user_actor(user),
         name=" New Name ",
         phone_number="+44 7700 900 456",
         auth_type=AuthType.EMAIL,
@@ -249,20 +260,20 @@ async def test_people_change_their_own_details(desk: Desk, make: Builders) -> No
         receives_new_features_email=False,
     )
 
-    kept = await desk.of(user.email_address)
+    kept = await user_service.find_user(user.email_address)
     assert (kept.name, kept.mobile_number, kept.auth_type) == ("New Name", "+44 7700 900 456", "email_auth")
     assert (kept.take_part_in_research, kept.receives_new_features_email) == (False, False)
     assert changed.updated_at == kept.updated_at > kept.created_at
-    assert await desk.sent() == []
+    assert await user_service.sent_messages() == []
 
 
-async def test_what_is_left_out_stays(desk: Desk, make: Builders) -> None:
+async def test_what_is_left_out_stays(user_service: UserService, make: Builders) -> None:
     user = await make.user(name="Ada", mobile_number="07700900123")
 
-    await desk.update(person(user), user, take_part_in_research=False)
-    await desk.update(person(user), user)
+    await user_service.update(user_actor(user), user, take_part_in_research=False)
+    await user_service.update(user_actor(user), user)
 
-    kept = await desk.of(user.email_address)
+    kept = await user_service.find_user(user.email_address)
     assert (kept.name, kept.mobile_number, kept.take_part_in_research) == ("Ada", "07700900123", False)
 
 
@@ -284,142 +295,155 @@ WRONG_CHANGES = {
 
 
 @pytest.mark.parametrize(("changes", "expected"), WRONG_CHANGES.values(), ids=WRONG_CHANGES)
-async def test_a_wrong_change_changes_nothing(desk: Desk, make: Builders, changes: Any, expected: Any) -> None:
+async def test_a_wrong_change_changes_nothing(
+    user_service: UserService, make: Builders, changes: Any, expected: Any
+) -> None:
     user = await make.user(name="Ada", mobile_number="07700900123")
 
-    assert await refusals(desk.update(person(user), **changes)) == expected
-    kept = await desk.of(user.email_address)
+    assert await refusals(user_service.update(user_actor(user), **changes)) == expected
+    kept = await user_service.find_user(user.email_address)
     assert (kept.name, kept.mobile_number, kept.auth_type, kept.updated_at) == ("Ada", "07700900123", "sms_auth", None)
 
 
-async def test_a_phone_can_go_with_the_method_that_needs_it(desk: Desk, make: Builders) -> None:
+async def test_a_phone_can_go_with_the_method_that_needs_it(user_service: UserService, make: Builders) -> None:
     user = await make.user()
 
-    await desk.update(person(user), phone_number=None, auth_type=AuthType.EMAIL)
+    await user_service.update(user_actor(user), phone_number=None, auth_type=AuthType.EMAIL)
 
-    assert (await desk.of(user.email_address)).mobile_number is None
-    assert await refusals(desk.update(person(user), auth_type=AuthType.SMS)) == [("REQUIRED", ("phone_number",))]
+    assert (await user_service.find_user(user.email_address)).mobile_number is None
+    assert await refusals(user_service.update(user_actor(user), auth_type=AuthType.SMS)) == [
+        ("REQUIRED", ("phone_number",))
+    ]
 
 
-async def test_ones_own_address_may_be_sent_along(desk: Desk, make: Builders) -> None:
+async def test_ones_own_address_may_be_sent_along(user_service: UserService, make: Builders) -> None:
     user = await make.user(email_address="ada@example.gov.uk")
 
-    await desk.update(person(user), email_address="Ada@example.gov.uk", name="Ada King")
+    await user_service.update(user_actor(user), email_address="Ada@example.gov.uk", name="Ada King")
 
-    assert (await desk.of("ada@example.gov.uk")).name == "Ada King"
+    assert (await user_service.find_user("ada@example.gov.uk")).name == "Ada King"
 
 
-async def test_who_manages_a_team_changes_a_colleague_who_is_told(desk: Desk, make: Builders) -> None:
+async def test_who_manages_a_team_changes_a_colleague_who_is_told(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager = await make.member(service, user=await make.user(name="Charles"))
     colleague = await make.member(service, (), await make.user(name="Ada", email_address="ada@example.gov.uk"))
 
-    await desk.update(person(manager, service), colleague, email_address="Ada@New.gov.uk ", phone_number="07700900456")
+    await user_service.update(
+        user_actor(manager, service), colleague, email_address="Ada@New.gov.uk ", phone_number="07700900456"
+    )
 
-    assert (await desk.of("ada@new.gov.uk")).mobile_number == "07700900456"
-    (message,) = await promised(desk.database, desk.signer)
+    assert (await user_service.find_user("ada@new.gov.uk")).mobile_number == "07700900456"
+    (message,) = await queued_messages(user_service.database, user_service.signer)
     assert (message.recipient, message.subject) == ("ada@example.gov.uk", "Your Notify account was changed")
     assert "Charles changed these of your details in Notify: email address, phone number." in message.text
 
 
-async def test_nobody_is_told_what_has_not_changed(desk: Desk, make: Builders) -> None:
+async def test_nobody_is_told_what_has_not_changed(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager, colleague = await make.member(service), await make.member(service)
 
-    await desk.update(person(manager, service), colleague, phone_number=colleague.mobile_number)
-    await desk.update(person(manager, service), colleague, auth_type=AuthType.EMAIL)
+    await user_service.update(user_actor(manager, service), colleague, phone_number=colleague.mobile_number)
+    await user_service.update(user_actor(manager, service), colleague, auth_type=AuthType.EMAIL)
 
-    assert await desk.sent() == []
+    assert await user_service.sent_messages() == []
 
 
 @pytest.mark.parametrize("changes", [{"name": "Eve"}, {"take_part_in_research": True}])
-async def test_of_a_colleague_only_what_signing_in_needs(desk: Desk, make: Builders, changes: Any) -> None:
+async def test_of_a_colleague_only_what_signing_in_needs(
+    user_service: UserService, make: Builders, changes: Any
+) -> None:
     service = await make.service()
     manager, colleague = await make.member(service), await make.member(service)
 
     with pytest.raises(Forbidden) as refused:
-        await desk.update(person(manager, service), colleague, **changes)
+        await user_service.update(user_actor(manager, service), colleague, **changes)
 
     assert refused.value.extensions == {"code": "FORBIDDEN", "requiredPermission": "PLATFORM_ADMIN"}
 
 
-async def test_managing_needs_the_permission_in_a_shared_service(desk: Desk, make: Builders) -> None:
+async def test_managing_needs_the_permission_in_a_shared_service(user_service: UserService, make: Builders) -> None:
     service, other = await make.service(), await make.service()
     member, colleague = await make.member(service), await make.member(service)
-    others = {other.id: EVERY_PERMISSION, service.id: EVERY_PERMISSION - {ServicePermission.MANAGE_USERS}}
-    actor = Actor(person(member).kind, user_id=member.id, permissions=others)
+    others = {other.id: ALL_PERMISSIONS, service.id: ALL_PERMISSIONS - {ServicePermission.MANAGE_USERS}}
+    actor = Actor(user_actor(member).kind, user_id=member.id, permissions=others)
 
     with pytest.raises(Forbidden) as refused:
-        await desk.update(actor, colleague, phone_number="07700900456")
+        await user_service.update(actor, colleague, phone_number="07700900456")
 
     assert refused.value.extensions["requiredPermission"] == "MANAGE_USERS"
-    assert (await desk.of(colleague.email_address)).mobile_number == colleague.mobile_number
+    assert (await user_service.find_user(colleague.email_address)).mobile_number == colleague.mobile_number
 
 
-async def test_a_stranger_cannot_tell_that_somebody_exists(desk: Desk, make: Builders) -> None:
+async def test_a_stranger_cannot_tell_that_somebody_exists(user_service: UserService, make: Builders) -> None:
     user = await make.user()
-    actor = person(await make.user())
+    actor = user_actor(await make.user())
 
     for user_id in (user.id, uuid4()):
         with pytest.raises(NotFound) as refused:
-            await desk.update(actor, user_id, name="Eve")
+            await user_service.update(actor, user_id, name="Eve")
         assert (refused.value.missing_id, refused.value.path) == (str(user_id), ("user_id",))
 
 
-async def test_nobody_but_platform_admins_changes_a_platform_admin(desk: Desk, make: Builders) -> None:
+async def test_nobody_but_platform_admins_changes_a_platform_admin(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager = await make.member(service)
     admin = await make.member(service, user=await make.user(platform_admin=True))
 
     with pytest.raises(Forbidden):
-        await desk.update(person(manager, service), admin, email_address="eve@example.gov.uk")
+        await user_service.update(user_actor(manager, service), admin, email_address="eve@example.gov.uk")
 
-    await desk.update(platform_admin(await make.user()), admin, name="Renamed")
-    assert (await desk.of(admin.email_address)).name == "Renamed"
+    await user_service.update(platform_admin(await make.user()), admin, name="Renamed")
+    assert (await user_service.find_user(admin.email_address)).name == "Renamed"
 
 
-async def test_a_taken_address_is_told_and_to_platform_admins_whose_it_is(desk: Desk, make: Builders) -> None:
+async def test_a_taken_address_is_told_and_to_platform_admins_whose_it_is(
+    user_service: UserService, make: Builders
+) -> None:
     service = await make.service()
     manager, colleague = await make.member(service), await make.member(service)
     holder = await make.user()
 
-    for actor, existing in ((person(manager, service), None), (platform_admin(await make.user()), holder.id)):
+    for actor, existing in ((user_actor(manager, service), None), (platform_admin(await make.user()), holder.id)):
         with pytest.raises(AlreadyExists) as refused:
-            await desk.update(actor, colleague, email_address=holder.email_address.upper())
+            await user_service.update(actor, colleague, email_address=holder.email_address.upper())
         assert refused.value.path == ("email_address",)
         assert getattr(refused.value.existing, "id", None) == existing
 
 
-async def test_a_government_address_stays_one(desk: Desk, make: Builders) -> None:
+async def test_a_government_address_stays_one(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager = await make.member(service)
     official = await make.member(service)
     supplier = await make.member(service, user=await make.user(email_address="s@supplier.example.com"))
 
     expected = [("EMAIL_DOMAIN_NOT_ALLOWED", ("email_address",))]
-    assert await refusals(desk.update(person(manager, service), official, email_address="o@gmail.com")) == expected
-    assert await refusals(desk.update(person(manager, service), official, email_address="o@")) == [
+    assert (
+        await refusals(user_service.update(user_actor(manager, service), official, email_address="o@gmail.com"))
+        == expected
+    )
+    assert await refusals(user_service.update(user_actor(manager, service), official, email_address="o@")) == [
         ("EMAIL_INVALID", ("email_address",))
     ]
-    await desk.update(person(manager, service), supplier, email_address="s@supplier.example.org")
+    await user_service.update(user_actor(manager, service), supplier, email_address="s@supplier.example.org")
 
 
-async def test_an_archived_person_cannot_be_changed(desk: Desk, make: Builders) -> None:
+async def test_an_archived_person_cannot_be_changed(user_service: UserService, make: Builders) -> None:
     user = await make.user(state="inactive")
 
     with pytest.raises(IllegalState) as refused:
-        await desk.update(platform_admin(await make.user()), user, name="Back")
+        await user_service.update(platform_admin(await make.user()), user, name="Back")
 
     assert (refused.value.current_state, refused.value.allowed_states) == ("INACTIVE", ["PENDING", "ACTIVE"])
 
 
-async def test_only_people_change_people(desk: Desk, make: Builders) -> None:
+async def test_only_people_change_people(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     colleague = await make.member(service)
 
     with pytest.raises(Forbidden):
-        await desk.update(key(await make.api_key(service)), colleague, name="Eve")
+        await user_service.update(api_key_actor(await make.api_key(service)), colleague, name="Eve")
     with pytest.raises(Unauthenticated):
-        await desk.update(Actor.anonymous(), colleague, name="Eve")
+        await user_service.update(Actor.anonymous(), colleague, name="Eve")
     with pytest.raises(NotFound):
-        await desk.update(stranger(), colleague, name="Eve")
+        await user_service.update(stranger(), colleague, name="Eve")

@@ -1,5 +1,5 @@
 """Fixtures of the tests that break things."""
 
-from tests.worker.harnesses import rig, worker_url
+from tests.worker.harnesses import harness, worker_url
 
-__all__ = ["rig", "worker_url"]
+__all__ = ["harness", "worker_url"]

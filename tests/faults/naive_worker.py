@@ -14,7 +14,7 @@ from sqlalchemy import text
 
 from graphql_api import worker
 from graphql_api.domain import job_runs, notification_rows
-from graphql_api.gateways import Outgoing
+from graphql_api.gateways import OutgoingMessage
 from graphql_api.recipients.lists import open_list
 from graphql_api.settings import Settings
 from graphql_api.tasks import Task
@@ -23,29 +23,31 @@ from graphql_api.worker import queue
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphql_api.worker.context import Work
+    from graphql_api.worker.context import WorkerContext
 
-CHUNK = 200
+ROWS_PER_CHUNK = 200
 
 
-async def process(work: Work, payload: Mapping[str, Any]) -> None:
+async def process(work: WorkerContext, payload: Mapping[str, Any]) -> None:
     """Go through the rows."""
     job_id = UUID(payload["job_id"])
     async with work.database.transaction() as tx:
-        run = await job_runs.take(tx, work.actor, job_id, owner=uuid4(), lease=0)
+        run = await job_runs.acquire(tx, work.actor, job_id, owner=uuid4(), lease_seconds=0)
     assert run is not None
-    data = await work.store.get(run.path)
-    rows = iter(open_list(data, run.sending.channel, run.content.placeholders, template=run.content))
+    data = await work.store.get(run.list_path)
+    rows = iter(open_list(data, run.shared_fields.channel, run.content.placeholders, template=run.content))
     list(islice(rows, run.next_row))
-    while chunk := list(islice(rows, CHUNK)):
+    while chunk := list(islice(rows, ROWS_PER_CHUNK)):
         messages = [
             row | {"id": uuid4(), "job_row_number": None}
-            for row in notification_rows.of_job(run.sending, chunk, work.signer)
+            for row in notification_rows.build_job_rows(run.shared_fields, chunk, work.signer)
         ]
         async with work.database.transaction() as tx:
-            await notification_rows.write(tx, messages)
+            await notification_rows.insert_rows(tx, messages)
         for message in messages:
-            await work.gateways.send(Outgoing(message["id"], run.sending.channel, message["normalised_to"], "Hello"))
+            await work.gateways.send(
+                OutgoingMessage(message["id"], run.shared_fields.channel, message["normalised_to"], "Hello")
+            )
         async with work.database.transaction() as tx:
             ids = [message["id"] for message in messages]
             await tx.execute(
@@ -59,5 +61,5 @@ async def process(work: Work, payload: Mapping[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    queue.TASKS[Task.PROCESS_JOB] = process
+    queue.TASK_HANDLERS[Task.PROCESS_JOB] = process
     asyncio.run(worker.run(Settings()))

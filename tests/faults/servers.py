@@ -16,11 +16,11 @@ import httpx2
 from tests.cluster.clusters import HOST, free_port
 
 ROOT = Path(__file__).resolve().parents[2]
-SERVE = ("-m", "graphql_api", "serve")
+SERVE_ARGUMENTS = ("-m", "graphql_api", "serve")
 
 
 @dataclass
-class Served:
+class ServerProcess:
     """One server."""
 
     process: asyncio.subprocess.Process
@@ -32,11 +32,11 @@ class Served:
         """Where it answers."""
         return f"http://{HOST}:{self.port}"
 
-    def logged(self) -> str:
+    def read_log(self) -> str:
         """What it has said until now."""
         return self.log.read_text()
 
-    async def end(self, seconds: float = 30) -> int:
+    async def stop(self, seconds: float = 30) -> int:
         """Tell it to end, and wait until it has."""
         if self.process.returncode is None:
             self.process.terminate()
@@ -44,30 +44,30 @@ class Served:
 
 
 @asynccontextmanager
-async def serving(
+async def running_server(
     environment: Mapping[str, str],
     logs: Path,
-    *program: str,
+    *arguments: str,
     port: int | None = None,
-    prepare: Callable[[], object] | None = None,
-) -> AsyncIterator[Served]:
+    preexec: Callable[[], object] | None = None,
+) -> AsyncIterator[ServerProcess]:
     """A server that answers, until the block ends; `program` are other arguments for Python than those of `serve`."""
     port = port or free_port()
     log = logs / f"server-{port}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *(program or SERVE),
+            *(arguments or SERVE_ARGUMENTS),
             cwd=ROOT,
             env={**os.environ, "POINTS_PER_MINUTE": "1000000000", **environment, "PORT": str(port), "HOST": HOST},
             stdout=output,
             stderr=output,
-            preexec_fn=prepare,
+            preexec_fn=preexec,
         )
-    served = Served(process, port, log)
+    served = ServerProcess(process, port, log)
     try:
         async with httpx2.AsyncClient() as http:
-            await _answering(http, served)
+            await _wait_until_ready(http, served)
         yield served
     finally:
         if process.returncode is None:
@@ -79,7 +79,7 @@ async def serving(
                 await process.wait()
 
 
-async def _answering(http: httpx2.AsyncClient, served: Served, seconds: float = 90) -> None:
+async def _wait_until_ready(http: httpx2.AsyncClient, served: ServerProcess, seconds: float = 90) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
@@ -87,6 +87,6 @@ async def _answering(http: httpx2.AsyncClient, served: Served, seconds: float = 
                 return
         except httpx2.TransportError:
             pass
-        assert time.monotonic() < end, served.logged()
-        assert served.process.returncode is None, served.logged()
+        assert time.monotonic() < end, served.read_log()
+        assert served.process.returncode is None, served.read_log()
         await asyncio.sleep(0.05)

@@ -14,10 +14,10 @@ from pathlib import Path
 import pytest
 
 from benchmarks.clients import post
-from tests.cluster.clients import token
-from tests.faults.load_generators import HOST, part
-from tests.faults.servers import ROOT, serving
-from tests.worker.harnesses import Rig
+from tests.cluster.clients import api_key_token
+from tests.faults.load_generators import HOST, percentile
+from tests.faults.servers import ROOT, running_server
+from tests.worker.harnesses import WorkerHarness
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -29,22 +29,23 @@ PACE = 0.005
 ONE_DOCUMENT = 0.025
 """Seconds in which any document is read and refused."""
 READS_ALL = """
-from graphql_api import cli, rates
-rates.Rates.admit, rates.HELD = lambda *_: None, 0
+from graphql_api.commands import cli
+from graphql_api.limits import rate_limiter
+rate_limiter.RateLimiter.admit, rate_limiter.REJECTION_DELAY_SECONDS = lambda *_: None, 0
 cli.main(["serve"])
 """
 ATTACK = f"""
 import itertools, json, os, sys
-from benchmarks.loads import Client
-from tests.probes import PROBES, body
-from tests.test_limits import HOSTILE
+from benchmarks.clients import Client
+from tests.http.probes import PROBES, body
+from tests.limits.test_extension import HOSTILE
 os.nice(5)
 sent = [probe.sent for probe in PROBES if probe.name.startswith("document: ") and probe.status == 400]
 sent += [body(json.dumps({{"query": document}}).encode()) for document in HOSTILE.values()]
 turn = itertools.cycle(one.replace(b"Authorization: Bearer <token>\\r\\n", b"") for one in sent)
 with Client(int(sys.argv[1]), 8) as client:
     print("begun", flush=True)
-    found = client.ask(lambda: next(turn), seconds={SECONDS + BURST + 1})
+    found = client.run(lambda: next(turn), seconds={SECONDS + BURST + 1})
     print((len(found.latencies) + found.failures) / found.seconds)
 """
 
@@ -82,36 +83,39 @@ def ask_calmly(port: int, request: bytes, seconds: float) -> list[float]:
     return taken
 
 
-async def quiet_and_beside(rig: Rig, logs: Path, *program: str) -> tuple[float, float]:
+async def quiet_and_beside(rig: WorkerHarness, logs: Path, *program: str) -> tuple[float, float]:
     """The seconds within which 99 of 100 answers come, before and beside an attack."""
     service = await rig.make.service(rate_limit=1_000_000)
     await rig.make.template(service)
-    bearer = {"authorization": f"Bearer {token(await rig.make.api_key(service), rig.signer)}"}
+    bearer = {"authorization": f"Bearer {api_key_token(await rig.make.api_key(service), rig.signer)}"}
     body = json.dumps({"query": QUESTION, "variables": {"id": str(service.id)}}).encode()
     request = post("/graphql", body, bearer)
     # Clients of this machine are taken for those of a balancer, which speaks for many, unless there are none.
-    environment = {**rig.environment(), "POINTS_PER_MINUTE": "3000", "PROXIES": "[]"}
-    async with serving(environment, logs, *program) as served:
+    environment = {**rig.process_environment(), "POINTS_PER_MINUTE": "3000", "PROXIES": "[]"}
+    async with running_server(environment, logs, *program) as served:
         await asyncio.to_thread(ask_calmly, served.port, request, 2)
         quiet = await asyncio.to_thread(ask_calmly, served.port, request, SECONDS)
         async with attacked(served.port) as rate:
             beside = await asyncio.to_thread(ask_calmly, served.port, request, SECONDS)
 
     print(  # noqa: T201 - figures to know
-        f"quiet: p50 {part(quiet, 50) * 1e3:.2f}, p99 {part(quiet, 99) * 1e3:.2f} ms; beside {rate[0]:.0f} refused a "
-        f"second: p50 {part(beside, 50) * 1e3:.2f}, p99 {part(beside, 99) * 1e3:.2f} ms, of {len(beside)}"
+        f"quiet: p50 {percentile(quiet, 50) * 1e3:.2f}, p99 {percentile(quiet, 99) * 1e3:.2f} ms; "
+        f"beside {rate[0]:.0f} refused a "
+        f"second: p50 {percentile(beside, 50) * 1e3:.2f}, p99 {percentile(beside, 99) * 1e3:.2f} ms, of {len(beside)}"
     )
-    return part(quiet, 99), part(beside, 99)
+    return percentile(quiet, 99), percentile(beside, 99)
 
 
-async def test_who_asks_well_hardly_notices_eight_who_are_refused(rig: Rig, tmp_path: Path) -> None:
-    quiet, beside = await quiet_and_beside(rig, tmp_path)
+async def test_who_asks_well_hardly_notices_eight_who_are_refused(harness: WorkerHarness, tmp_path: Path) -> None:
+    quiet, beside = await quiet_and_beside(harness, tmp_path)
 
     # The other bound is for machines where a quiet answer comes sooner than any one document can be read.
     assert beside <= max(3 * quiet, ONE_DOCUMENT)
 
 
-async def test_the_same_attack_catches_a_server_that_reads_whatever_it_is_sent(rig: Rig, tmp_path: Path) -> None:
-    _, beside = await quiet_and_beside(rig, tmp_path, "-c", READS_ALL)
+async def test_the_same_attack_catches_a_server_that_reads_whatever_it_is_sent(
+    harness: WorkerHarness, tmp_path: Path
+) -> None:
+    _, beside = await quiet_and_beside(harness, tmp_path, "-c", READS_ALL)
 
     assert beside > 2 * ONE_DOCUMENT

@@ -19,8 +19,15 @@ import pytest
 from websockets.asyncio.client import ClientConnection, connect
 
 from tests.dev_server import free_port
-from tests.websocket_client import INIT, PROTOCOL, closing, hear, say, subscribe
-from tests.worker.harnesses import Rig
+from tests.websocket_client import (
+    CONNECTION_INIT,
+    SUBPROTOCOL,
+    receive_message,
+    send_messages,
+    subscribe,
+    wait_for_close_code,
+)
+from tests.worker.harnesses import WorkerHarness
 
 MOST_BYTES = 60_000
 """Of memory, for one connection."""
@@ -50,20 +57,20 @@ class Server:
 
 
 @pytest.fixture
-async def server(rig: Rig, tmp_path: Path) -> AsyncIterator[Server]:
+async def server(harness: WorkerHarness, tmp_path: Path) -> AsyncIterator[Server]:
     """One that takes a thousand connections of one caller."""
-    async with serving(rig, tmp_path, LIVE_CONNECTIONS_PER_CALLER="2000") as server:
+    async with serving(harness, tmp_path, LIVE_CONNECTIONS_PER_CALLER="2000") as server:
         yield server
 
 
 @asynccontextmanager
-async def serving(rig: Rig, folder: Path, **settings: str) -> AsyncIterator[Server]:
+async def serving(rig: WorkerHarness, folder: Path, **settings: str) -> AsyncIterator[Server]:
     """A server by its settings, which must not have said anything of a fault in the end."""
     port, log = free_port(), folder / "server.log"
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "graphql_api", "serve",
-            env=rig.environment() | {"PORT": str(port)} | settings, stdout=output, stderr=output,
+            env=rig.process_environment() | {"PORT": str(port)} | settings, stdout=output, stderr=output,
         )  # fmt: skip
         server = Server(process, f"127.0.0.1:{port}", log)
         try:
@@ -85,7 +92,9 @@ async def opened(stack: AsyncExitStack, server: Server, count: int) -> list[Clie
     """So many connections, which say nothing yet."""
     made = []
     for _ in range(count):
-        one = connect(f"ws://{server.address}/graphql", subprotocols=[PROTOCOL], compression=None, ping_interval=None)
+        one = connect(
+            f"ws://{server.address}/graphql", subprotocols=[SUBPROTOCOL], compression=None, ping_interval=None
+        )
         made.append(await stack.enter_async_context(one))
     return made
 
@@ -94,19 +103,19 @@ async def opened(stack: AsyncExitStack, server: Server, count: int) -> list[Clie
 async def test_a_thousand_connections_cost_little_each(server: Server) -> None:
     async with AsyncExitStack() as stack:
         for one in await opened(stack, server, 20):
-            await say(one, INIT, subscribe("{ __typename }"))
-            assert [(await hear(one))["type"] for _ in range(3)] == ["connection_ack", "next", "complete"]
+            await send_messages(one, CONNECTION_INIT, subscribe("{ __typename }"))
+            assert [(await receive_message(one))["type"] for _ in range(3)] == ["connection_ack", "next", "complete"]
         before = server.memory
         connections = []
         for _ in range(1_000):
             connections += await opened(stack, server, 1)
-            await say(connections[-1], INIT)
-            assert await hear(connections[-1]) == {"type": "connection_ack"}
+            await send_messages(connections[-1], CONNECTION_INIT)
+            assert await receive_message(connections[-1]) == {"type": "connection_ack"}
         each = (server.memory - before) / 1_000
         waits = sorted([await server.ask() for _ in range(50)])
         for one in connections[::10]:
-            await say(one, subscribe("{ __typename }"))
-            assert [(await hear(one))["type"], (await hear(one))["type"]] == ["next", "complete"]
+            await send_messages(one, subscribe("{ __typename }"))
+            assert [(await receive_message(one))["type"], (await receive_message(one))["type"]] == ["next", "complete"]
 
     print(f"{each / 1_000:.1f} kB a connection; a query beside them: median {waits[25] * 1e3:.1f} ms")  # noqa: T201
     assert each < MOST_BYTES
@@ -118,7 +127,7 @@ async def test_five_hundred_that_say_nothing_are_gone_in_time(server: Server) ->
         connections = await opened(stack, server, 500)
         last = time.monotonic()
         waits = sorted([await server.ask() for _ in range(50)])
-        assert await asyncio.gather(*(closing(one) for one in connections)) == [4408] * 500
+        assert await asyncio.gather(*(wait_for_close_code(one) for one in connections)) == [4408] * 500
         seconds = time.monotonic() - last
 
     print(f"the last was gone after {seconds:.2f} s; a query meanwhile: median {waits[25] * 1e3:.1f} ms")  # noqa: T201
@@ -139,7 +148,7 @@ async def test_who_does_not_read_is_dropped_and_fills_no_memory(server: Server) 
         readers.append(raw)
         loop = asyncio.get_running_loop()
         await loop.sock_sendall(raw, upgrade(server))
-        await loop.sock_sendall(raw, frame(INIT))
+        await loop.sock_sendall(raw, frame(CONNECTION_INIT))
     began = time.monotonic()
     dropped = 0
     loop = asyncio.get_running_loop()
@@ -169,7 +178,7 @@ def upgrade(server: Server) -> bytes:
     return (
         f"GET /graphql HTTP/1.1\r\nHost: {server.address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n"
         "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\nSec-WebSocket-Version: 13\r\n"
-        f"Sec-WebSocket-Protocol: {PROTOCOL}\r\n\r\n"
+        f"Sec-WebSocket-Protocol: {SUBPROTOCOL}\r\n\r\n"
     ).encode()
 
 
@@ -189,13 +198,13 @@ def frame(content: object, first: int = 0x81, *, masked: bool = True, length: in
 
 SUBSCRIBE = {"type": "subscribe", "id": "1", "payload": {"query": "{ __typename }"}}
 MUTANTS = {
-    "not masked": (frame(INIT, masked=False), 1002),
-    "first reserved bit": (frame(INIT, 0xC1), 1002),
-    "second reserved bit": (frame(INIT, 0xA1), 1002),
-    "third reserved bit": (frame(INIT, 0x91), 1002),
-    "unknown opcode": (frame(INIT, 0x83), 1002),
+    "not masked": (frame(CONNECTION_INIT, masked=False), 1002),
+    "first reserved bit": (frame(CONNECTION_INIT, 0xC1), 1002),
+    "second reserved bit": (frame(CONNECTION_INIT, 0xA1), 1002),
+    "third reserved bit": (frame(CONNECTION_INIT, 0x91), 1002),
+    "unknown opcode": (frame(CONNECTION_INIT, 0x83), 1002),
     "unknown control opcode": (frame(b"", 0x8B), 1002),
-    "continuation of nothing": (frame(INIT, 0x80), 1002),
+    "continuation of nothing": (frame(CONNECTION_INIT, 0x80), 1002),
     "two beginnings": (frame(b"{", 0x01) + frame(b"}", 0x81), 1002),
     "ping in pieces": (frame(b"", 0x09), 1002),
     "large ping": (frame(b"x" * 126, 0x89), 1002),
@@ -208,11 +217,11 @@ MUTANTS = {
     "half a terabyte": (frame(b"", length=2**39), 1009),
     "63 bits of length": (frame(b"", length=2**63 - 1), 1009),
     "large in pieces": (frame(b" " * 40_000, 0x01) + frame(b" " * 40_000, 0x80), 1009),
-    "bytes": (frame(INIT, 0x82), 4400),
+    "bytes": (frame(CONNECTION_INIT, 0x82), 4400),
     "nothing": (frame(b""), 4400),
     "a deep list": (frame(b"[" * 60_000), 4400),
     "a surrogate's escape": (frame(rb'{"type": "subscribe", "id": "\ud800", "payload": {"query": "{ a }"}}'), 4400),
-    "an id of 65 letters": (frame(INIT) + frame(SUBSCRIBE | {"id": "1" * 65}), 4400),
+    "an id of 65 letters": (frame(CONNECTION_INIT) + frame(SUBSCRIBE | {"id": "1" * 65}), 4400),
     "a long number": (frame(b'{"type": "ping", "payload": {"a": ' + b"9" * 5_000 + b"}}"), 4400),
     "an endless number": (frame(b'{"type": "ping", "payload": {"a": 1e999}}'), 4400),
     "begun too early": (frame(SUBSCRIBE), 4401),

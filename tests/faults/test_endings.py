@@ -19,11 +19,18 @@ import pytest_asyncio
 from graphql_api import models
 from graphql_api.auth import tokens
 from graphql_api.domain import sessions
-from tests.cluster.clients import token
+from tests.cluster.clients import api_key_token
 from tests.cluster.clusters import HOST, free_port
-from tests.faults.servers import Served, serving
-from tests.websocket_client import closing, hear, init, say, socket, subscribe
-from tests.worker.harnesses import Rig, texts
+from tests.faults.servers import ServerProcess, running_server
+from tests.websocket_client import (
+    connection_init,
+    open_websocket,
+    receive_message,
+    send_messages,
+    subscribe,
+    wait_for_close_code,
+)
+from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -35,37 +42,37 @@ QUESTION = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nod
 NOT_PLANNED = QUESTION.replace("service(", "__schema { queryType { name } } service(", 1)
 HASTY = """
 import signal
-from graphql_api import cli, serving
-serving.Server.handle_exit = lambda self, *_: signal.raise_signal(signal.SIGKILL)
+from graphql_api.commands import cli, serve
+serve.DrainingServer.handle_exit = lambda self, *_: signal.raise_signal(signal.SIGKILL)
 cli.main(["serve"])
 """
 """A server that ends at once."""
 
 
 @pytest_asyncio.fixture
-async def key(rig: Rig) -> models.ApiKey:
+async def key(harness: WorkerHarness) -> models.ApiKey:
     """A key of a service with a template."""
-    service = await rig.make.service()
-    await rig.make.template(service)
-    return await rig.make.api_key(service)
+    service = await harness.make.service()
+    await harness.make.template(service)
+    return await harness.make.api_key(service)
 
 
 @pytest.fixture
-def environment(rig: Rig) -> Mapping[str, str]:
+def environment(harness: WorkerHarness) -> Mapping[str, str]:
     """What a server is told."""
-    return {**rig.environment(), "SHUTDOWN_NOTICE": str(NOTICE)}
+    return {**harness.process_environment(), "SHUTDOWN_NOTICE": str(NOTICE)}
 
 
 @pytest.fixture
-def request_of(rig: Rig, key: models.ApiKey) -> bytes:
+def request_of(harness: WorkerHarness, key: models.ApiKey) -> bytes:
     """A question, as it goes over the wire."""
-    return asked(rig, key, QUESTION)
+    return asked(harness, key, QUESTION)
 
 
-def asked(rig: Rig, key: models.ApiKey, question: str) -> bytes:
+def asked(rig: WorkerHarness, key: models.ApiKey, question: str) -> bytes:
     """The same of any question about the service."""
     body = json.dumps({"query": question, "variables": {"id": str(key.service_id)}}).encode()
-    return head(token(key, rig.signer), len(body)) + body
+    return head(api_key_token(key, rig.signer), len(body)) + body
 
 
 def head(bearer: str, length: int) -> bytes:
@@ -109,12 +116,12 @@ class Balancer:
 
 
 async def roll(
-    rig: Rig, key: models.ApiKey, environment: Mapping[str, str], cycles: int, *program: str
+    rig: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str], cycles: int, *program: str
 ) -> Counter[str]:
     """Restart two servers in turn, under load; answers what became of the requests."""
     ports, outcomes, balancer = [free_port(), free_port()], Counter[str](), Balancer()
     body = {"query": QUESTION, "variables": {"id": str(key.service_id)}}
-    bearer = token(key, rig.signer)
+    bearer = api_key_token(key, rig.signer)
 
     async def ask() -> None:
         try:
@@ -135,7 +142,7 @@ async def roll(
                 await asyncio.sleep(0.05)
 
     logs = rig.settings.data_dir
-    running = {port: serving(environment, logs, *program, port=port) for port in ports}
+    running = {port: running_server(environment, logs, *program, port=port) for port in ports}
     served = {port: await one.__aenter__() for port, one in running.items()}
     watching = asyncio.create_task(balancer.watch(ports))
     await both_ready()
@@ -143,9 +150,9 @@ async def roll(
     try:
         for cycle in range(cycles):
             port = ports[cycle % 2]
-            await served[port].end()
+            await served[port].stop()
             await running[port].__aexit__(None, None, None)
-            running[port] = serving(environment, logs, *program, port=port)
+            running[port] = running_server(environment, logs, *program, port=port)
             served[port] = await running[port].__aenter__()
             await both_ready()
     finally:
@@ -158,9 +165,9 @@ async def roll(
 
 
 async def test_a_rolling_restart_of_two_servers_fails_nobody(
-    rig: Rig, key: models.ApiKey, environment: Mapping[str, str]
+    harness: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str]
 ) -> None:
-    outcomes = await roll(rig, key, environment, CYCLES)
+    outcomes = await roll(harness, key, environment, CYCLES)
 
     print(f"{CYCLES} restarts: {dict(outcomes)}")  # noqa: T201 - a figure to know
     assert list(outcomes) == ["answered"]
@@ -168,18 +175,18 @@ async def test_a_rolling_restart_of_two_servers_fails_nobody(
 
 
 async def test_the_same_restarts_catch_servers_that_end_without_notice(
-    rig: Rig, key: models.ApiKey, environment: Mapping[str, str]
+    harness: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str]
 ) -> None:
-    outcomes = await roll(rig, key, environment, 2, "-c", HASTY)
+    outcomes = await roll(harness, key, environment, 2, "-c", HASTY)
 
     print(f"without notice: {dict(outcomes)}")  # noqa: T201 - a figure to know
     assert sum(count for outcome, count in outcomes.items() if outcome != "answered") > 0
 
 
 @asynccontextmanager
-async def locked(rig: Rig) -> AsyncIterator[asyncpg.Connection]:
+async def locked(rig: WorkerHarness) -> AsyncIterator[asyncpg.Connection]:
     """Keep everybody from reading templates."""
-    connection = await asyncpg.connect(rig.environment()["DATABASE_URL"])
+    connection = await asyncpg.connect(rig.process_environment()["DATABASE_URL"])
     try:
         async with connection.transaction():
             await connection.execute("LOCK templates IN ACCESS EXCLUSIVE MODE")
@@ -235,11 +242,11 @@ def patient(environment: Mapping[str, str]) -> Mapping[str, str]:
 
 
 async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
-    rig: Rig, patient: Mapping[str, str], request_of: bytes
+    harness: WorkerHarness, patient: Mapping[str, str], request_of: bytes
 ) -> None:
     async with (
-        serving(patient, rig.settings.data_dir) as served,
-        locked(rig) as connection,
+        running_server(patient, harness.settings.data_dir) as served,
+        locked(harness) as connection,
         sent(served.port, request_of, 3) as waiting,
     ):
 
@@ -254,7 +261,7 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
             status, alive = await http.get("/_status"), await http.get("/_status?simple")
         answers = await asyncio.gather(*(asyncio.wait_for(answer(reader), 20) for reader in waiting))
         took = time.monotonic() - began
-        await served.end()
+        await served.stop()
 
     assert (status.status_code, alive.status_code) == (503, 200)
     assert status.headers["connection"] == "close"
@@ -262,46 +269,48 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
         assert one.startswith(b"HTTP/1.1 503 ")
         assert b"retry-after: 1" in one
     assert 10 < took < 14
-    assert "Traceback" not in served.logged()
+    assert "Traceback" not in served.read_log()
 
 
-async def test_sockets_and_streams_are_told_to_come_again(rig: Rig, environment: Mapping[str, str]) -> None:
-    service = await rig.make.service()
-    job = await rig.job(await rig.make.template(service), texts(1), rows=1)
-    bearer = token(await rig.make.api_key(service), rig.signer)
+async def test_sockets_and_streams_are_told_to_come_again(
+    harness: WorkerHarness, environment: Mapping[str, str]
+) -> None:
+    service = await harness.make.service()
+    job = await harness.create_job(await harness.make.template(service), recipient_csv(1), rows=1)
+    bearer = api_key_token(await harness.make.api_key(service), harness.signer)
     follow = "subscription ($id: ID!) { jobProgress(jobId: $id) { job { id } } }"
     headers = {"accept": "text/event-stream", "authorization": f"Bearer {bearer}"}
     asked = {"query": follow, "variables": {"id": str(job.id)}}
     async with AsyncExitStack() as stack:
-        served = await stack.enter_async_context(serving(environment, rig.settings.data_dir))
+        served = await stack.enter_async_context(running_server(environment, harness.settings.data_dir))
         http = await stack.enter_async_context(httpx2.AsyncClient(base_url=served.url, timeout=20))
-        connections = [await stack.enter_async_context(socket(f"{HOST}:{served.port}")) for _ in range(50)]
+        connections = [await stack.enter_async_context(open_websocket(f"{HOST}:{served.port}")) for _ in range(50)]
         for connection in connections[:25]:  # the rest have said nothing yet
-            await say(connection, init(bearer), subscribe(follow, id=str(job.id)))
-            assert [(await hear(connection))["type"] for _ in range(2)] == ["connection_ack", "next"]
+            await send_messages(connection, connection_init(bearer), subscribe(follow, id=str(job.id)))
+            assert [(await receive_message(connection))["type"] for _ in range(2)] == ["connection_ack", "next"]
         stream = await stack.enter_async_context(http.stream("POST", "/graphql", json=asked, headers=headers))
         told = stream.aiter_lines()
         first = await anext(told)
         served.process.send_signal(signal.SIGTERM)
         began = time.monotonic()
-        codes = Counter(await asyncio.gather(*map(closing, connections)))
+        codes = Counter(await asyncio.gather(*map(wait_for_close_code, connections)))
         rest = [line async for line in told]
         took = time.monotonic() - began
-        await served.end()
+        await served.stop()
 
     assert codes == {1012: 50}
     assert first == "event: next"
     assert "event: complete" not in rest  # so the client comes back
     assert NOTICE < took < NOTICE + 3
-    assert "Traceback" not in served.logged()
+    assert "Traceback" not in served.read_log()
 
 
 @pytest.mark.parametrize("question", [QUESTION, NOT_PLANNED])
 @pytest.mark.parametrize("leaves", [True, False])
 async def test_a_query_is_cancelled_when_its_client_is_gone_and_no_sooner(
-    rig: Rig, key: models.ApiKey, patient: Mapping[str, str], question: str, leaves: bool
+    harness: WorkerHarness, key: models.ApiKey, patient: Mapping[str, str], question: str, leaves: bool
 ) -> None:
-    async with serving(patient, rig.settings.data_dir) as served, locked(rig) as connection:
+    async with running_server(patient, harness.settings.data_dir) as served, locked(harness) as connection:
 
         async def one() -> bool:
             return await statements(connection) == 1
@@ -309,28 +318,30 @@ async def test_a_query_is_cancelled_when_its_client_is_gone_and_no_sooner(
         async def none() -> bool:
             return await statements(connection) == 0
 
-        async with sent(served.port, asked(rig, key, question)):
+        async with sent(served.port, asked(harness, key, question)):
             await until(one)
             if not leaves:
                 await asyncio.sleep(2)
                 assert await one()
         assert await until(none) < 1
-        logged = served.logged()
+        logged = served.read_log()
     assert "Traceback" not in logged
 
 
-async def test_a_mutation_whose_client_is_gone_is_done_nevertheless(rig: Rig, patient: Mapping[str, str]) -> None:
+async def test_a_mutation_whose_client_is_gone_is_done_nevertheless(
+    harness: WorkerHarness, patient: Mapping[str, str]
+) -> None:
     create = """mutation ($service: ID!, $name: String!) { createTemplate(input: {
         serviceId: $service, name: $name, content: {sms: {body: "Hello"}} }) { userErrors { message } } }"""
     name = str(uuid4())
-    service = await rig.make.service()
-    member = await rig.make.member(service)
-    async with rig.database.transaction() as tx:
+    service = await harness.make.service()
+    member = await harness.make.member(service)
+    async with harness.database.transaction() as tx:
         session = await sessions.start(tx, await tx.merge(member))
-        bearer = tokens.of_session(rig.signer, member.id, session.id)
+        bearer = tokens.create_session_token(harness.signer, member.id, session.id)
     body = json.dumps({"query": create, "variables": {"service": str(service.id), "name": name}}).encode()
-    async with serving(patient, rig.settings.data_dir) as served:
-        async with locked(rig) as connection:
+    async with running_server(patient, harness.settings.data_dir) as served:
+        async with locked(harness) as connection:
 
             async def under_way() -> bool:
                 return await statements(connection) == 1
@@ -340,19 +351,19 @@ async def test_a_mutation_whose_client_is_gone_is_done_nevertheless(rig: Rig, pa
             await asyncio.sleep(0.3)
 
         async def there() -> bool:
-            return bool(await rig.value("SELECT count(*) FROM templates WHERE name = :name", name=name))
+            return bool(await harness.fetch_value("SELECT count(*) FROM templates WHERE name = :name", name=name))
 
         await until(there)
 
 
 async def test_slow_clients_are_gone_in_seconds_and_keep_nobody_from_being_served(
-    rig: Rig, environment: Mapping[str, str], request_of: bytes
+    harness: WorkerHarness, environment: Mapping[str, str], request_of: bytes
 ) -> None:
     beginnings = {"half a head": b"POST /graphql HTTP/1.1\r\nHost: no", "silence": b""}
     beginnings["half a body"] = request_of[:-10]
     counts = {"half a head": 150, "silence": 50, "half a body": 100}
     gone: dict[str, float] = {}
-    async with serving(environment, rig.settings.data_dir) as served:
+    async with running_server(environment, harness.settings.data_dir) as served:
         began = time.monotonic()
 
         async def dawdle(kind: str) -> None:
@@ -377,7 +388,9 @@ async def test_slow_clients_are_gone_in_seconds_and_keep_nobody_from_being_serve
     assert max(waits) < 0.5
 
 
-async def served_meanwhile(served: Served, request: bytes, *, seconds: float) -> tuple[list[float], Counter[int]]:
+async def served_meanwhile(
+    served: ServerProcess, request: bytes, *, seconds: float
+) -> tuple[list[float], Counter[int]]:
     """Ask fifty times a second; answers how long each took, and the statuses."""
     waits: list[float] = []
     statuses: Counter[int] = Counter()
@@ -394,12 +407,12 @@ async def served_meanwhile(served: Served, request: bytes, *, seconds: float) ->
 
 
 async def test_a_pool_that_is_exhausted_is_told_of_in_time(
-    rig: Rig, environment: Mapping[str, str], request_of: bytes
+    harness: WorkerHarness, environment: Mapping[str, str], request_of: bytes
 ) -> None:
     slow = {"DATABASE_LOCK_TIMEOUT_MS": "60000", "DATABASE_STATEMENT_TIMEOUT_MS": "4000"}
-    async with serving({**environment, **slow}, rig.settings.data_dir) as served:
+    async with running_server({**environment, **slow}, harness.settings.data_dir) as served:
         began = time.monotonic()
-        async with locked(rig), sent(served.port, request_of, 30) as waiting:
+        async with locked(harness), sent(served.port, request_of, 30) as waiting:
             answers = await asyncio.gather(*map(answer, waiting))
             took = time.monotonic() - began
         _, statuses = await served_meanwhile(served, request_of, seconds=0.5)
@@ -408,4 +421,4 @@ async def test_a_pool_that_is_exhausted_is_told_of_in_time(
     assert [one for one in answers if b"UNAVAILABLE" not in one] == []
     assert took < 16
     assert list(statuses) == [200]
-    assert "Traceback" not in served.logged()
+    assert "Traceback" not in served.read_log()

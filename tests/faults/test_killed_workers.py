@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import models
-from tests.worker.harnesses import Rig, texts
+from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 PROGRAM = """
 import asyncio
@@ -26,10 +26,10 @@ NAIVE = str(Path(__file__).with_name("naive_worker.py"))
 
 
 @asynccontextmanager
-async def worker(rig: Rig, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(rig: WorkerHarness, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process, killed with SIGKILL at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *(program or ("-c", PROGRAM)), env=rig.environment(), stdout=asyncio.subprocess.DEVNULL
+        sys.executable, *(program or ("-c", PROGRAM)), env=rig.process_environment(), stdout=asyncio.subprocess.DEVNULL
     )
     try:
         yield process
@@ -40,7 +40,7 @@ async def worker(rig: Rig, *program: str) -> AsyncIterator[asyncio.subprocess.Pr
 
 
 @dataclass
-class Toll:
+class DeliveryReport:
     """What became of a list."""
 
     lost: int
@@ -51,24 +51,24 @@ class Toll:
     """Messages that the provider was handed again, and knew by their ids."""
 
 
-async def toll(rig: Rig, job: models.Job, rows: int) -> Toll:
+async def report_deliveries(rig: WorkerHarness, job: models.Job, rows: int) -> DeliveryReport:
     """Count what the database and the provider know."""
-    sent = rig.sent()
+    sent = rig.sent_ids()
     handed = set(sent)
-    found = await rig.rows(
+    found = await rig.fetch_rows(
         "SELECT id, normalised_to, notification_status FROM notifications WHERE job_id = :id", id=job.id
     )
     ended = {row["normalised_to"] for row in found if row["notification_status"] == "delivered" and row["id"] in handed}
-    return Toll(lost=rows - len(ended), doubled=len(handed) - len(ended), absorbed=len(sent) - len(handed))
+    return DeliveryReport(lost=rows - len(ended), doubled=len(handed) - len(ended), absorbed=len(sent) - len(handed))
 
 
-async def progress(rig: Rig, job: models.Job) -> int:
+async def progress(rig: WorkerHarness, job: models.Job) -> int:
     """A number that grows with every step: rows written, messages sent, receipts recorded."""
-    statuses = await rig.statuses(job.id)
-    return sum(statuses.values()) + statuses.get("delivered", 0) + len(rig.sent())
+    statuses = await rig.message_statuses(job.id)
+    return sum(statuses.values()) + statuses.get("delivered", 0) + len(rig.sent_ids())
 
 
-async def kill_in_the_middle(rig: Rig, job: models.Job, times: int, rows: int, *program: str) -> int:
+async def kill_in_the_middle(rig: WorkerHarness, job: models.Job, times: int, rows: int, *program: str) -> int:
     """Kill workers one after the other, each a random step after it went on with the list; answers how many died so."""
     chance = random.Random(2_026)  # noqa: S311 - the same kills each time
     killed = 0
@@ -82,7 +82,7 @@ async def kill_in_the_middle(rig: Rig, job: models.Job, times: int, rows: int, *
             async def moved(goal: int = before + step) -> bool:
                 return await progress(rig, job) >= goal
 
-            await rig.until(moved, seconds=40)
+            await rig.wait_until(moved, seconds=40)
             await asyncio.sleep(chance.random() / 10)
             assert process.returncode is None
         killed += 1
@@ -90,72 +90,78 @@ async def kill_in_the_middle(rig: Rig, job: models.Job, times: int, rows: int, *
 
 
 @pytest.mark.timeout(400)
-async def test_ten_killed_workers_lose_and_double_nothing_of_ten_thousand(rig: Rig) -> None:
+async def test_ten_killed_workers_lose_and_double_nothing_of_ten_thousand(harness: WorkerHarness) -> None:
     rows = 10_000
-    job = await rig.job(await rig.make.template(await rig.make.service()), texts(rows), rows=rows)
+    job = await harness.create_job(
+        await harness.make.template(await harness.make.service()), recipient_csv(rows), rows=rows
+    )
 
-    assert await kill_in_the_middle(rig, job, 10, rows) == 10
-    async with worker(rig):
+    assert await kill_in_the_middle(harness, job, 10, rows) == 10
+    async with worker(harness):
 
         async def ended() -> bool:
-            return await rig.statuses(job.id) == {"delivered": rows} and await rig.queued() == []
+            return await harness.message_statuses(job.id) == {"delivered": rows} and await harness.queued_tasks() == []
 
-        await rig.until(ended, seconds=60)
+        await harness.wait_until(ended, seconds=60)
 
-    found = await toll(rig, job, rows)
+    found = await report_deliveries(harness, job, rows)
     assert (found.lost, found.doubled) == (0, 0)
-    assert await rig.job_status(job.id) == "finished all notifications created"
-    assert await rig.value("SELECT count(*) FROM deliveries") == 0
-    numbers = await rig.rows(
+    assert await harness.job_status(job.id) == "finished all notifications created"
+    assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
+    numbers = await harness.fetch_rows(
         "SELECT count(*) AS rows, count(DISTINCT job_row_number) AS numbers, max(job_row_number) AS last "
         "FROM notifications WHERE job_id = :id",
         id=job.id,
     )
     assert numbers == [{"rows": rows, "numbers": rows, "last": rows - 1}]
-    assert await rig.value("SELECT count FROM daily_usage WHERE service_id = :id", id=job.service_id) == rows
+    assert await harness.fetch_value("SELECT count FROM daily_usage WHERE service_id = :id", id=job.service_id) == rows
     print(f"absorbed by ids: {found.absorbed}")  # noqa: T201 - a figure to know
 
 
 @pytest.mark.timeout(200)
-async def test_the_same_kills_catch_a_naive_worker(rig: Rig) -> None:
+async def test_the_same_kills_catch_a_naive_worker(harness: WorkerHarness) -> None:
     rows = 5_000
-    job = await rig.job(await rig.make.template(await rig.make.service()), texts(rows), rows=rows)
+    job = await harness.create_job(
+        await harness.make.template(await harness.make.service()), recipient_csv(rows), rows=rows
+    )
 
-    await kill_in_the_middle(rig, job, 4, rows, NAIVE)
-    async with worker(rig, NAIVE):
+    await kill_in_the_middle(harness, job, 4, rows, NAIVE)
+    async with worker(harness, NAIVE):
 
         async def ended() -> bool:
-            return await rig.queued() == []
+            return await harness.queued_tasks() == []
 
-        await rig.until(ended, seconds=60)
+        await harness.wait_until(ended, seconds=60)
 
-    found = await toll(rig, job, rows)
+    found = await report_deliveries(harness, job, rows)
     assert found.doubled > 0
     print(f"a naive worker: {found}")  # noqa: T201 - a figure to know
 
 
 @pytest.mark.timeout(120)
-async def test_a_frozen_worker_wakes_up_to_find_its_work_done_and_does_no_more(rig: Rig) -> None:
+async def test_a_frozen_worker_wakes_up_to_find_its_work_done_and_does_no_more(harness: WorkerHarness) -> None:
     rows = 5_000
-    job = await rig.job(await rig.make.template(await rig.make.service()), texts(rows), rows=rows)
+    job = await harness.create_job(
+        await harness.make.template(await harness.make.service()), recipient_csv(rows), rows=rows
+    )
 
     async def ended() -> bool:
-        return await rig.statuses(job.id) == {"delivered": rows} and await rig.queued() == []
+        return await harness.message_statuses(job.id) == {"delivered": rows} and await harness.queued_tasks() == []
 
     async def begun() -> bool:
-        return await progress(rig, job) >= rows
+        return await progress(harness, job) >= rows
 
-    async with worker(rig) as frozen:
-        await rig.until(begun)
+    async with worker(harness) as frozen:
+        await harness.wait_until(begun)
         frozen.send_signal(signal.SIGSTOP)
-        async with worker(rig):
-            await rig.until(ended, seconds=60)
-            before = await rig.rows("SELECT * FROM notifications WHERE job_id = :id ORDER BY id", id=job.id)
+        async with worker(harness):
+            await harness.wait_until(ended, seconds=60)
+            before = await harness.fetch_rows("SELECT * FROM notifications WHERE job_id = :id ORDER BY id", id=job.id)
             frozen.send_signal(signal.SIGCONT)
             await asyncio.sleep(3)
             assert frozen.returncode is None
 
-    assert await rig.rows("SELECT * FROM notifications WHERE job_id = :id ORDER BY id", id=job.id) == before
-    found = await toll(rig, job, rows)
+    assert await harness.fetch_rows("SELECT * FROM notifications WHERE job_id = :id ORDER BY id", id=job.id) == before
+    found = await report_deliveries(harness, job, rows)
     assert (found.lost, found.doubled) == (0, 0)
     assert found.absorbed <= 4_000

@@ -12,8 +12,8 @@ import pytest_asyncio
 
 from graphql_api import migrate, seed
 from graphql_api.auth.crypto import Signer
-from tests.migrations import REVISIONS, migrated, migrator
-from tests.models.databases import connected, scratch, shape
+from tests.migrations import REVISIONS, run_migrator, start_migrator
+from tests.models.databases import dump_sql, open_connection, scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,7 +30,7 @@ STALL = 0.3
 @pytest_asyncio.fixture
 async def empty(postgres_url: str) -> AsyncIterator[str]:
     """The address of an empty database."""
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         yield url
 
 
@@ -44,11 +44,11 @@ async def full(empty: str) -> str:
 
 @pytest.mark.timeout(180)
 async def test_of_eight_migrators_that_meet_one_migrates_and_none_fails(empty: str) -> None:
-    lines = await asyncio.gather(*(migrated(empty) for _ in range(8)))
+    lines = await asyncio.gather(*(run_migrator(empty) for _ in range(8)))
 
     assert [line[:4] for one in lines for line in one if line[:4].isdigit()] == REVISIONS
     assert [one[-1] for one in lines] == [f"The database is at revision {HEAD}."] * 8
-    async with connected(empty) as connection:
+    async with open_connection(empty) as connection:
         assert await connection.fetchval("SELECT sum(deadlocks) FROM pg_stat_database") == 0
 
 
@@ -64,17 +64,17 @@ OLDER = {
 async def test_what_a_killed_migrator_leaves_of_an_index_the_next_one_mends(full: str, when: str) -> None:
     await migrate.downgrade(full, "0014")
     valid = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{INDEX}'::regclass"
-    async with connected(full) as connection, connected(full) as older:
+    async with open_connection(full) as connection, open_connection(full) as older:
         for statement in OLDER[when]:
             await older.execute(statement)
-        killed = await migrator(full)
+        killed = await start_migrator(full)
         await until(connection, "SELECT phase LIKE 'waiting for%' FROM pg_stat_progress_create_index")
         killed.kill()
         await killed.communicate()
         # PostgreSQL finds out by itself that nobody waits for the index any more.
         await until(connection, "SELECT count(*) = 0 FROM pg_locks WHERE locktype = 'advisory'")
         assert await connection.fetchval(valid) is False
-        following = await migrator(full)
+        following = await start_migrator(full)
         assert await said(following, "  waiting for older transactions to end, behind pid ")
         await older.execute("ROLLBACK")
         rest, _ = await following.communicate()
@@ -88,11 +88,11 @@ async def test_what_a_killed_migrator_leaves_of_an_index_the_next_one_mends(full
 async def test_readers_hardly_notice_a_migration_that_waits_for_its_lock(full: str) -> None:
     await migrate.downgrade(full, "0031")
     waits: list[float] = []
-    async with connected(full) as blocker, asyncio.TaskGroup() as group:
+    async with open_connection(full) as blocker, asyncio.TaskGroup() as group:
         await blocker.execute("BEGIN")
         await blocker.execute("LOCK api_key_lifetimes IN ACCESS SHARE MODE")
         # It adds a column to that table.
-        migrating = await migrator(full, "0032")
+        migrating = await start_migrator(full, "0032")
         assert await said(migrating, "  waiting for AccessExclusiveLock on api_key_lifetimes, behind pid ")
         reading = [group.create_task(read_now_and_then(full, waits)) for _ in range(10)]
         await asyncio.sleep(4)
@@ -111,22 +111,22 @@ async def test_readers_hardly_notice_a_migration_that_waits_for_its_lock(full: s
 async def test_every_revision_goes_down_and_up_with_data_and_loses_none(full: str, postgres_url: str) -> None:
     shapes: dict[str, str] = {}
     columns: dict[str, dict[str, list[str]]] = {}
-    async with scratch(postgres_url) as other:
+    async with scratch_database(postgres_url) as other:
         await migrate.upgrade(other)
         await migrate.downgrade(other, "base")
         for revision in ["base", *REVISIONS]:
             if revision != "base":
                 await migrate.upgrade(other, revision)
-            shapes[revision] = shape(other)
+            shapes[revision] = dump_sql(other)
             columns[revision] = await columns_of(other)
-    assert shape(full) == shapes[HEAD]
+    assert dump_sql(full) == shapes[HEAD]
 
     for revision, lower in zip(REVISIONS[::-1], [*REVISIONS[-2::-1], "base"], strict=True):
         before = await sums(full, columns[lower])
         await migrate.downgrade(full, lower)
-        assert (shape(full), await sums(full, columns[lower])) == (shapes[lower], before), f"{revision} down"
+        assert (dump_sql(full), await sums(full, columns[lower])) == (shapes[lower], before), f"{revision} down"
         await migrate.upgrade(full, revision)
-        assert (shape(full), await sums(full, columns[lower])) == (shapes[revision], before), f"{revision} up"
+        assert (dump_sql(full), await sums(full, columns[lower])) == (shapes[revision], before), f"{revision} up"
         await migrate.downgrade(full, lower)
 
 
@@ -148,7 +148,7 @@ async def until(connection: asyncpg.Connection, question: str, *, seconds: float
 
 async def read_now_and_then(url: str, waits: list[float]) -> None:
     """Read some fifteen times a second, and note how long it took."""
-    async with connected(url) as connection:
+    async with open_connection(url) as connection:
         while True:
             began = time.perf_counter()
             await connection.fetch("SELECT * FROM api_key_lifetimes LIMIT 5")
@@ -158,7 +158,7 @@ async def read_now_and_then(url: str, waits: list[float]) -> None:
 
 async def columns_of(url: str) -> dict[str, list[str]]:
     """The columns of every table."""
-    async with connected(url) as connection:
+    async with open_connection(url) as connection:
         rows = await connection.fetch(
             "SELECT relname, array_agg(attname::text ORDER BY attnum) FROM pg_class"
             " JOIN pg_attribute ON attrelid = pg_class.oid WHERE relkind = 'r' AND attnum > 0 AND NOT attisdropped"
@@ -169,7 +169,7 @@ async def columns_of(url: str) -> dict[str, list[str]]:
 
 async def sums(url: str, columns: dict[str, list[str]]) -> dict[str, tuple[int, str]]:
     """How many rows each table has, and a checksum of them."""
-    async with connected(url) as connection:
+    async with open_connection(url) as connection:
         found = {}
         for table, names in columns.items():
             listed = ", ".join(f'"{name}"' for name in names)

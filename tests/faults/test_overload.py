@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from benchmarks import databases, measurements, scenarios
 from benchmarks.clients import Client, post
-from tests.faults.load_generators import flood, part
-from tests.faults.servers import Served, serving
+from tests.faults.load_generators import generate_load, percentile
+from tests.faults.servers import ServerProcess, running_server
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -29,14 +29,15 @@ RESOLVERS = """query ($id: ID!) { viewer { __typename } service(id: $id) {
 SECONDS = 4.0
 CONNECTIONS = 400
 UNBOUNDED = """
-from graphql_api import cli, pressure
-pressure.Pressure.full = lambda *_: False
+from graphql_api.commands import cli
+from graphql_api.limits import load_shedding
+load_shedding.LoadShedder.is_full = lambda *_: False
 cli.main(["serve"])
 """
 """A server that takes on whatever comes."""
 
 
-World = tuple[Mapping[str, str], databases.Facts]
+World = tuple[Mapping[str, str], databases.Parameters]
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +56,11 @@ OTHERS = set(CORES[1:]) or set(CORES)
 
 
 @pytest_asyncio.fixture
-async def server(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[Served]:
+async def server(world: World, tmp_path: Path, request: pytest.FixtureRequest) -> AsyncIterator[ServerProcess]:
     """A server on a core of its own."""
     environment, _ = world
     pin = functools.partial(os.sched_setaffinity, 0, {CORES[0]})
-    async with serving(environment, tmp_path, *getattr(request, "param", ()), prepare=pin) as served:
+    async with running_server(environment, tmp_path, *getattr(request, "param", ()), preexec=pin) as served:
         yield served
 
 
@@ -73,7 +74,7 @@ def ask(world: World) -> Callable[[str], bytes]:
         if question == RESOLVERS:
             body = {"query": question, "variables": {"id": facts.service_id}}
             return post("/graphql", json.dumps(body).encode(), headers)
-        (known,) = [one for one in scenarios.questions(facts, {}) if one.name == question]
+        (known,) = [one for one in scenarios.all_scenarios(facts, {}) if one.name == question]
         make = known.request(scenarios.OURS, "/graphql", headers)
         assert make is not None
         return make()
@@ -84,16 +85,16 @@ def ask(world: World) -> Callable[[str], bytes]:
 def capacity(port: int, request: bytes, seconds: float = 2.0) -> float:
     """Answers a second with sixteen connections, each of which waits for its answer."""
     with Client(port, 16) as client:
-        return client.ask(lambda: request, seconds=seconds).rate
+        return client.run(lambda: request, seconds=seconds).rate
 
 
 def processor_time(pid: int, port: int, request: bytes) -> float:
     """Seconds of a core that an answer costs the server, which is measured so that a busy machine changes nothing."""
     with Client(port, 16) as client:
-        client.ask(lambda: request, seconds=0.5)
-        before = measurements.processor_time(pid)
-        slice_ = client.ask(lambda: request, seconds=3)
-        return (measurements.processor_time(pid) - before) / len(slice_.latencies)
+        client.run(lambda: request, seconds=0.5)
+        before = measurements.cpu_seconds(pid)
+        slice_ = client.run(lambda: request, seconds=3)
+        return (measurements.cpu_seconds(pid) - before) / len(slice_.latencies)
 
 
 @pytest.mark.parametrize(
@@ -101,29 +102,29 @@ def processor_time(pid: int, port: int, request: bytes) -> float:
     [(PLAN, 2, 0.7), (RESOLVERS, 2, 0.85), (RESOLVERS, 5, 0.85), (RESOLVERS, 10, 0.85)],
 )
 async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
-    server: Served, ask: Callable[[str], bytes], question: str, times: int, least: float
+    server: ServerProcess, ask: Callable[[str], bytes], question: str, times: int, least: float
 ) -> None:
     request = ask(question)
     pid = server.process.pid
     await asyncio.to_thread(capacity, server.port, request)
     most = await asyncio.to_thread(capacity, server.port, request)
-    offer = functools.partial(flood, server.port, request, rate=times * most, connections=CONNECTIONS)
+    offer = functools.partial(generate_load, server.port, request, rate=times * most, connections=CONNECTIONS)
     await asyncio.to_thread(offer, seconds=1.0)
-    before, used = measurements.memory(pid), measurements.processor_time(pid)
+    before, used = measurements.resident_megabytes(pid), measurements.cpu_seconds(pid)
     found = await asyncio.to_thread(offer, seconds=SECONDS)
-    used = measurements.processor_time(pid) - used
-    grown = measurements.memory(pid) - before
+    used = measurements.cpu_seconds(pid) - used
+    grown = measurements.resident_megabytes(pid) - before
     after = await recovery(server, request)
     cost = await asyncio.to_thread(processor_time, pid, server.port, request)
-    share = len(found.answered) * cost / used
+    share = len(found.ok_latencies) * cost / used
 
     print(  # noqa: T201 - figures to know
         f"{times} x {most:.0f}/s: {found}; {found.goodput / most:.0%} of them, {share:.0%} of the processor's time "
         f"({used / SECONDS:.0%} busy), {grown:+.1f} MB, again in {after:.2f} s"
     )
-    assert found.others == 0
-    assert part(found.answered, 99) < 0.3
-    assert part(found.refused, 50) < 0.05
+    assert found.other_count == 0
+    assert percentile(found.ok_latencies, 99) < 0.3
+    assert percentile(found.rejected_latencies, 50) < 0.05
     # The one is less than it was where other programs are busy, the other where PostgreSQL is what is slow.
     assert max(share, found.goodput / most) > least
     assert grown < 10
@@ -132,24 +133,24 @@ async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
 
 @pytest.mark.parametrize("server", [("-c", UNBOUNDED)], indirect=True)
 async def test_the_same_load_catches_a_server_that_takes_on_everything(
-    server: Served, ask: Callable[[str], bytes]
+    server: ServerProcess, ask: Callable[[str], bytes]
 ) -> None:
     request = ask(RESOLVERS)
     await asyncio.to_thread(capacity, server.port, request)
     most = await asyncio.to_thread(capacity, server.port, request)
     found = await asyncio.to_thread(
-        flood, server.port, request, rate=5 * most, seconds=SECONDS, connections=CONNECTIONS
+        generate_load, server.port, request, rate=5 * most, seconds=SECONDS, connections=CONNECTIONS
     )
 
     print(f"unbounded: {found}")  # noqa: T201 - a figure to know
-    assert part(found.answered, 99) > 0.3
+    assert percentile(found.ok_latencies, 99) > 0.3
 
 
-async def test_how_the_server_is_can_be_seen_under_any_load(server: Served, ask: Callable[[str], bytes]) -> None:
+async def test_how_the_server_is_can_be_seen_under_any_load(server: ServerProcess, ask: Callable[[str], bytes]) -> None:
     request = ask(RESOLVERS)
     most = await asyncio.to_thread(capacity, server.port, request)
     asking = asyncio.create_task(
-        asyncio.to_thread(flood, server.port, request, rate=3 * most, seconds=2.0, connections=CONNECTIONS)
+        asyncio.to_thread(generate_load, server.port, request, rate=3 * most, seconds=2.0, connections=CONNECTIONS)
     )
     await asyncio.sleep(0.5)
     async with httpx2.AsyncClient() as http:
@@ -157,16 +158,16 @@ async def test_how_the_server_is_can_be_seen_under_any_load(server: Served, ask:
     found = await asking
 
     assert seen == {"/_status": 200, "/_status?simple": 200}
-    assert len(found.refused) > 0
+    assert len(found.rejected_latencies) > 0
 
 
-async def recovery(served: Served, request: bytes) -> float:
+async def recovery(served: ServerProcess, request: bytes) -> float:
     """Seconds until four connections are answered for half a second without a refusal."""
     clock = asyncio.get_running_loop().time
     began = clock()
     while True:
         with await asyncio.to_thread(Client, served.port, 4) as client:
-            slice_ = await asyncio.to_thread(client.ask, lambda: request, seconds=0.25)
+            slice_ = await asyncio.to_thread(client.run, lambda: request, seconds=0.25)
         if not slice_.failures:
             return clock() - began - 0.25
         assert clock() - began < 10

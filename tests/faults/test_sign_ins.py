@@ -12,8 +12,8 @@ import httpx2
 import pytest
 
 from graphql_api.auth import crypto
-from tests.faults.servers import Served, serving
-from tests.worker.harnesses import Rig
+from tests.faults.servers import ServerProcess, running_server
+from tests.worker.harnesses import WorkerHarness
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -25,12 +25,12 @@ SECONDS, SHARE = 0.002, 0.05
 
 
 @pytest.fixture
-def environment(rig: Rig) -> Mapping[str, str]:
+def environment(harness: WorkerHarness) -> Mapping[str, str]:
     """What a server is told: all guess from one address here, as nobody could."""
-    return {**rig.environment(), "DATABASE_POOL_SIZE": "20"}
+    return {**harness.process_environment(), "DATABASE_POOL_SIZE": "20"}
 
 
-async def addresses(rig: Rig, count: int) -> list[str]:
+async def addresses(rig: WorkerHarness, count: int) -> list[str]:
     """Addresses of people whose password is another."""
     password = await crypto.hash_password("correct horse battery staple", for_notify=False)
     return [(await rig.make.user(password=password)).email_address for _ in range(count)]
@@ -45,11 +45,11 @@ async def guess(http: httpx2.AsyncClient, address: str) -> tuple[bytes, float]:
 
 
 async def test_two_thousand_guesses_tell_no_address_from_one_that_nobody_has(
-    rig: Rig, environment: Mapping[str, str]
+    harness: WorkerHarness, environment: Mapping[str, str]
 ) -> None:
-    known = itertools.cycle(await addresses(rig, TRIES // 2 // EACH))
+    known = itertools.cycle(await addresses(harness, TRIES // 2 // EACH))
     bodies, taken = set(), {True: [0.0], False: [0.0]}
-    async with serving(environment, rig.settings.data_dir) as served, client(served) as http:
+    async with running_server(environment, harness.settings.data_dir) as served, client(served) as http:
         for begin in range(0, TRIES, AT_ONCE):
             turns = [number % 2 == begin // AT_ONCE % 2 for number in range(AT_ONCE)]  # each kind is first in turn
             asked = [next(known) if there else f"nobody.{begin}.{n}@example.gov.uk" for n, there in enumerate(turns)]
@@ -66,10 +66,12 @@ async def test_two_thousand_guesses_tell_no_address_from_one_that_nobody_has(
     assert abs(of_somebody - of_nobody) < min(SECONDS, SHARE * of_nobody)
 
 
-async def test_fifty_guesses_at_once_keep_nobody_else_waiting(rig: Rig, environment: Mapping[str, str]) -> None:
+async def test_fifty_guesses_at_once_keep_nobody_else_waiting(
+    harness: WorkerHarness, environment: Mapping[str, str]
+) -> None:
     waits = []
-    async with serving(environment, rig.settings.data_dir) as served, client(served) as http:
-        guessing = [asyncio.create_task(guess(http, one)) for one in await addresses(rig, 50)]
+    async with running_server(environment, harness.settings.data_dir) as served, client(served) as http:
+        guessing = [asyncio.create_task(guess(http, one)) for one in await addresses(harness, 50)]
         while not all(task.done() for task in guessing):
             began = time.perf_counter()
             assert (await http.post("/graphql", json={"query": "{ __typename }"})).status_code == 200
@@ -82,6 +84,6 @@ async def test_fifty_guesses_at_once_keep_nobody_else_waiting(rig: Rig, environm
     assert statistics.median(waits) < 0.02
 
 
-def client(served: Served) -> httpx2.AsyncClient:
+def client(served: ServerProcess) -> httpx2.AsyncClient:
     """A client of many connections."""
     return httpx2.AsyncClient(base_url=served.url, timeout=20, limits=httpx2.Limits(max_connections=100))

@@ -21,7 +21,7 @@ from graphql import (
 if TYPE_CHECKING:
     from random import Random
 
-HOSTILE: list[Any] = [
+HOSTILE_VALUES: list[Any] = [
     *(
         None,
         True,
@@ -76,22 +76,22 @@ HOSTILE: list[Any] = [
     *([], {}, [None], [[[[[[[[]]]]]]]], {"a": {"b": {"c": {}}}}, ["x"] * 1_001, {"": ""}, list(range(300))),
 ]
 """Values at which something somewhere gives up."""
-DEPTH = 5
+MAX_SELECTION_DEPTH = 5
 
 
-class Documents:
+class DocumentGenerator:
     """Operations by chance; `known` are ids that there are."""
 
-    def __init__(self, chance: Random, schema: GraphQLSchema, known: list[str]) -> None:
-        self._chance = chance
+    def __init__(self, random: Random, schema: GraphQLSchema, ids: list[str]) -> None:
+        self._random = random
         self._schema = schema
-        self._known = known
+        self._ids = ids
         self._variables: dict[str, tuple[str, Any]] = {}
         self._fragments: list[str] = []
 
     def operation(self) -> dict[str, Any]:
         """The members of a request."""
-        chance = self._chance
+        chance = self._random
         self._variables, self._fragments = {}, []
         root, word = self._schema.query_type, "query"
         kind = chance.random()
@@ -100,7 +100,7 @@ class Documents:
         elif kind < 0.2:
             root, word = self._schema.subscription_type or root, "subscription"
         assert root is not None
-        selection = self._selection(root, DEPTH, 3)
+        selection = self._selection(root, MAX_SELECTION_DEPTH, 3)
         declared = ", ".join(f"${name}: {kind}" for name, (kind, _) in self._variables.items())
         head = f"{word} Fuzzed({declared})" if declared else f"{word} Fuzzed"
         text = f"{head} {self._directive()}{selection} {' '.join(self._fragments)}"
@@ -110,11 +110,11 @@ class Documents:
         if chance.random() < 0.1:
             body["operationName"] = chance.choice(["Fuzzed", "Other", "", None])
         if chance.random() < 0.05:
-            body["extensions"] = chance.choice(HOSTILE)
+            body["extensions"] = chance.choice(HOSTILE_VALUES)
         return body
 
-    def _selection(self, parent: Any, depth: int, most: int) -> str:
-        chance = self._chance
+    def _selection(self, parent: Any, depth: int, max_fields: int) -> str:
+        chance = self._random
         if isinstance(parent, GraphQLUnionType):
             kinds = [chance.choice(parent.types)]
         elif isinstance(parent, GraphQLInterfaceType):
@@ -122,10 +122,12 @@ class Documents:
         else:
             kinds = []
         parts = ["__typename"] if chance.random() < 0.2 or isinstance(parent, GraphQLUnionType) else []
-        parts += [f"... on {one.name} {self._directive()}{self._selection(one, depth - 1, most)}" for one in kinds]
+        parts += [
+            f"... on {one.name} {self._directive()}{self._selection(one, depth - 1, max_fields)}" for one in kinds
+        ]
         if not isinstance(parent, GraphQLUnionType):
             fields = list(parent.fields.items())
-            chosen = chance.sample(fields, min(len(fields), chance.randint(1, most)))
+            chosen = chance.sample(fields, min(len(fields), chance.randint(1, max_fields)))
             parts += [self._field(name, field, depth) for name, field in chosen]
         if isinstance(parent, GraphQLObjectType) and chance.random() < 0.1 and depth > 1:
             fragment = f"F{len(self._fragments)}"
@@ -137,7 +139,7 @@ class Documents:
         return "{ " + " ".join(parts) + " }" if any(parts) else "{ __typename }"
 
     def _field(self, name: str, field: GraphQLField, depth: int) -> str:
-        chance = self._chance
+        chance = self._random
         given = []
         for argument, kind in field.args.items():
             if isinstance(kind.type, GraphQLNonNull) or chance.random() < 0.4:
@@ -152,18 +154,18 @@ class Documents:
         return text
 
     def _argument(self, kind: Any) -> str:
-        if self._chance.random() < 0.3:
+        if self._random.random() < 0.3:
             name = f"v{len(self._variables)}"
             self._variables[name] = (str(kind), self._value(kind, 3))
             return f"${name}"
         return self._literal(self._value(kind, 3), kind)
 
     def _value(self, kind: Any, depth: int) -> Any:  # noqa: PLR0911 - a line for each kind
-        chance = self._chance
+        chance = self._random
         if isinstance(kind, GraphQLNonNull):
             kind = kind.of_type
         if chance.random() < 0.15:
-            return chance.choice(HOSTILE)
+            return chance.choice(HOSTILE_VALUES)
         if isinstance(kind, GraphQLList):
             return [self._value(kind.of_type, depth - 1) for _ in range(chance.randrange(3))]
         if isinstance(kind, GraphQLEnumType):
@@ -181,7 +183,7 @@ class Documents:
         if kind.name in plain:
             return plain[kind.name]
         if kind.name == "ID":
-            return chance.choice(self._known)
+            return chance.choice(self._ids)
         return chance.choice(["Zoë", "a", "2026-01-01T00:00:00Z", "2026-01-01", "07700900123", "a@b.example", "1"])
 
     def _literal(self, value: Any, kind: Any) -> str:
@@ -202,7 +204,7 @@ class Documents:
         return json.dumps(value)
 
     def _directive(self) -> str:
-        if self._chance.random() < 0.93:
+        if self._random.random() < 0.93:
             return ""
         chosen = [
             "@skip(if: false) ",
@@ -212,4 +214,4 @@ class Documents:
             "@skip ",
             "@include(if: 1) ",
         ]
-        return self._chance.choice([*chosen, "@skip(if: false) @skip(if: false) "])
+        return self._random.choice([*chosen, "@skip(if: false) @skip(if: false) "])

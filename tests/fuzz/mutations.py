@@ -5,13 +5,24 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from tests.fuzz.documents import HOSTILE, Documents
+from tests.fuzz.documents import HOSTILE_VALUES, DocumentGenerator
 
 if TYPE_CHECKING:
     from random import Random
 
-SPLICES = [b"\0", b"\xff\xfe", b"\xed\xa0\x80", b"[" * 2_000, b'"', b"\\ud800", b"{", b"}", b"1e999", b"9" * 5_000]
-SPLICES += [
+SPLICED_BYTES = [
+    b"\0",
+    b"\xff\xfe",
+    b"\xed\xa0\x80",
+    b"[" * 2_000,
+    b'"',
+    b"\\ud800",
+    b"{",
+    b"}",
+    b"1e999",
+    b"9" * 5_000,
+]
+SPLICED_BYTES += [
     b"null",
     b"NaN",
     b"\xef\xbb\xbf",
@@ -24,7 +35,7 @@ SPLICES += [
     b"#",
     b'"""',
 ]
-HEADERS = [
+HOSTILE_HEADERS = [
     ("Content-Type", ["text/plain", "application/json; charset=latin-1", "", "multipart/form-data", "a" * 900]),
     ("Accept", ["*/*", "text/html", "text/event-stream", "application/graphql-response+json", ";;;,,,", "a/b;q=9" * 9]),
     ("Authorization", ["Bearer", "Bearer x.y.z", "Basic Zm9v", "Bearer " + "e30." * 400, "bearer \xff", "Bearer é"]),
@@ -37,7 +48,7 @@ HEADERS = [
     ("X-Request-Id", ["\t", "%0d%0a", "x" * 4_000]),
     ("Host", ["", "a b", "[::1", "x" * 300]),
 ]  # fmt: skip
-FRAMING = [
+HOSTILE_FRAMING_HEADERS = [
     ("Content-Length", ["-1", "0", "9" * 30, "1, 2", "0x10", "1e3"]),
     ("Transfer-Encoding", ["chunked", "gzip", "x"]),
 ]
@@ -54,17 +65,17 @@ PATHS = ["/graphql"] * 30 + [
 ]
 
 
-class Mutants:
+class MalformedRequests:
     """Requests and frames, by chance; the same for the same seed."""
 
-    def __init__(self, chance: Random, documents: Documents, bearers: list[str]) -> None:
-        self._chance = chance
+    def __init__(self, random: Random, documents: DocumentGenerator, bearers: list[str]) -> None:
+        self._random = random
         self._documents = documents
         self._bearers = bearers
 
     def request(self) -> tuple[bytes, bool]:
         """A request as it goes over the wire, and whether it says truly where it ends."""
-        chance = self._chance
+        chance = self._random
         body = self.body()
         method, path = chance.choice(METHODS), chance.choice(PATHS)
         headers = [("Host", "notify"), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
@@ -75,12 +86,12 @@ class Mutants:
             headers.append(("GraphQL-Require-Preflight", "1"))
         honest = True
         if chance.random() < 0.2:
-            name, values = chance.choice(HEADERS)
+            name, values = chance.choice(HOSTILE_HEADERS)
             headers = [one for one in headers if one[0] != name or chance.random() < 0.3]
             headers.append((name, chance.choice(values)))
             honest = name not in ("Upgrade", "Expect", "Host")
         elif chance.random() < 0.05:
-            name, values = chance.choice(FRAMING)
+            name, values = chance.choice(HOSTILE_FRAMING_HEADERS)
             headers.append((name, chance.choice(values)))
             honest = False
         if method in ("HEAD", "TRACE", "post"):
@@ -88,28 +99,28 @@ class Mutants:
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
         head = "\r\n".join(lines).encode("latin-1", "replace")
         if chance.random() < 0.02:
-            head, honest = self.changed(head), False
+            head, honest = self.corrupt(head), False
         return head + body, honest
 
     def body(self) -> bytes:
         """A body: mostly an operation, or something like one."""
-        chance = self._chance
+        chance = self._random
         kind = chance.random()
         if kind < 0.45:
             return json.dumps(self._documents.operation()).encode()
         if kind < 0.8:
-            return self.changed(json.dumps(self._documents.operation()).encode())
+            return self.corrupt(json.dumps(self._documents.operation()).encode())
         return json.dumps(self.value(4)).encode()
 
-    def changed(self, data: bytes) -> bytes:
+    def corrupt(self, data: bytes) -> bytes:
         """The same with a few bytes of it changed, put in, left out or doubled."""
-        chance, changed = self._chance, bytearray(data)
+        chance, changed = self._random, bytearray(data)
         for _ in range(chance.randint(1, 4)):
             place, how = chance.randrange(len(changed) + 1), chance.randrange(5)
             if how == 0 and place < len(changed):
                 changed[place] = chance.randrange(256)
             elif how == 1:
-                changed[place:place] = chance.choice(SPLICES)
+                changed[place:place] = chance.choice(SPLICED_BYTES)
             elif how == 2:
                 del changed[place : place + chance.randint(1, 20)]
             elif how == 3:
@@ -120,9 +131,9 @@ class Mutants:
 
     def value(self, depth: int) -> Any:
         """Any JSON, with the names of a request here and there."""
-        chance = self._chance
+        chance = self._random
         if not depth or chance.random() < 0.3:
-            return chance.choice(HOSTILE)
+            return chance.choice(HOSTILE_VALUES)
         if chance.random() < 0.3:
             return [self.value(depth - 1) for _ in range(chance.randrange(5))]
         names = ["query", "variables", "operationName", "extensions", "id", "\0", "__proto__", "", "a" * 1_000]
@@ -130,10 +141,10 @@ class Mutants:
 
     def frames(self) -> list[str | bytes]:
         """What a WebSocket says, one after the other."""
-        chance = self._chance
+        chance = self._random
         frames: list[str | bytes] = []
         if chance.random() < 0.8:
-            frames.append(json.dumps({"type": "connection_init", "payload": self._parameters()}))
+            frames.append(json.dumps({"type": "connection_init", "payload": self._connection_payload()}))
         for _ in range(chance.randint(1, 8)):
             kind = chance.choice(
                 ["subscribe", "subscribe", "subscribe", "complete", "ping", "pong", "connection_init", "x"]
@@ -146,15 +157,15 @@ class Mutants:
             if how < 0.1:
                 said = json.dumps(self.value(3))
             elif how < 0.2:
-                said = self.changed(said.encode()).decode("utf-8", "replace")
+                said = self.corrupt(said.encode()).decode("utf-8", "replace")
             elif how < 0.25:
-                message[chance.choice(["id", "payload", "type"])] = chance.choice(HOSTILE)
+                message[chance.choice(["id", "payload", "type"])] = chance.choice(HOSTILE_VALUES)
                 said = json.dumps(message)
             frames.append(said.encode() if how > 0.98 else said)
         return frames
 
-    def _parameters(self) -> Any:
-        if self._chance.random() < 0.2:
-            return self._chance.choice(HOSTILE)
-        bearer = self._chance.choice(self._bearers)
+    def _connection_payload(self) -> Any:
+        if self._random.random() < 0.2:
+            return self._random.choice(HOSTILE_VALUES)
+        bearer = self._random.choice(self._bearers)
         return {"authorization": f"Bearer {bearer}"} if bearer else {}

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.fuzz.runs import fuzz
-from tests.worker.harnesses import Rig
+from tests.worker.harnesses import WorkerHarness
 
 SEEDS = os.environ.get("SEEDS") or "1,2,3,4,5,6,7,8,9,10"
 REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
@@ -20,16 +20,21 @@ REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("seed", [int(one) for one in SEEDS.split(",")])
-async def test_whatever_is_sent_is_answered_and_tells_nothing(rig: Rig, tmp_path: Path, seed: int) -> None:
+async def test_whatever_is_sent_is_answered_and_tells_nothing(
+    harness: WorkerHarness, tmp_path: Path, seed: int
+) -> None:
     # How quick it is can be told only where nothing else runs.
     quiet = os.getloadavg()[0] < 1
-    ledger, log = await fuzz(rig, tmp_path, seed, REQUESTS)
+    ledger, log = await fuzz(harness, tmp_path, seed, REQUESTS)
 
-    print(f"seed {seed}: p50 {ledger.part(50):.4f} s, p99 {ledger.part(99):.4f} s, most {max(ledger.seconds):.3f} s,")  # noqa: T201
+    print(  # noqa: T201
+        f"seed {seed}: p50 {ledger.percentile_seconds(50):.4f} s, p99 {ledger.percentile_seconds(99):.4f} s, "
+        f"most {max(ledger.seconds):.3f} s,"
+    )
     print(dict(ledger.statuses.most_common()), Counter(fault.partition(":")[0] for fault in ledger.faults))  # noqa: T201
     assert ledger.faults == []
     assert [
         line for line in log.splitlines() if "Traceback" in line or '"error"' in line or "plan failed" in line
     ] == []
     if quiet:
-        assert ledger.part(99) < 0.06
+        assert ledger.percentile_seconds(99) < 0.06

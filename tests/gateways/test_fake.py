@@ -9,7 +9,7 @@ from uuid import UUID
 import pytest
 
 from graphql_api.enums import Channel, NotificationStatus
-from graphql_api.gateways import FakeGateway, Gateways, Handed, Outgoing, SmtpGateway
+from graphql_api.gateways import FakeGateway, Gateways, OutgoingMessage, SendResult, SmtpGateway
 from graphql_api.settings import Settings
 
 ONE = UUID("6ce466d0-fd6a-11e5-82f5-e0accb9d11a6")
@@ -29,15 +29,15 @@ ONE = UUID("6ce466d0-fd6a-11e5-82f5-e0accb9d11a6")
     ],
 )
 async def test_the_recipient_tells_the_outcome(channel: Channel, recipient: str, outcome: NotificationStatus) -> None:
-    handed = await FakeGateway(receipt_after=0.5).send(Outgoing(ONE, channel, recipient, "Hello"))
+    handed = await FakeGateway(receipt_delay_seconds=0.5).send(OutgoingMessage(ONE, channel, recipient, "Hello"))
 
-    assert handed == Handed("fake", f"fake-{ONE}", outcome, 0.5)
+    assert handed == SendResult("fake", f"fake-{ONE}", outcome, 0.5)
 
 
 async def test_every_message_taken_is_a_line_of_the_log(tmp_path: Path) -> None:
-    gateway = FakeGateway(log=tmp_path / "sent")
+    gateway = FakeGateway(log_path=tmp_path / "sent")
     for channel in (Channel.SMS, Channel.EMAIL):
-        await gateway.send(Outgoing(ONE, channel, "447900900123", "Hello"))
+        await gateway.send(OutgoingMessage(ONE, channel, "447900900123", "Hello"))
     await gateway.close()
 
     assert (tmp_path / "sent").read_text() == f"{ONE} sms\n{ONE} email\n"
@@ -46,10 +46,10 @@ async def test_every_message_taken_is_a_line_of_the_log(tmp_path: Path) -> None:
 def test_each_channel_has_its_gateway_and_test_keys_have_the_fake_one() -> None:
     gateways = Gateways.connect(settings(email_gateway="smtp", smtp_url="smtp://127.0.0.1:1"))
 
-    assert isinstance(gateways.of(Channel.EMAIL), SmtpGateway)
-    assert gateways.of(Channel.EMAIL, test=True) is gateways.fake
-    assert gateways.of(Channel.SMS) is gateways.fake
-    assert gateways.of(Channel.LETTER) is gateways.fake
+    assert isinstance(gateways.for_channel(Channel.EMAIL), SmtpGateway)
+    assert gateways.for_channel(Channel.EMAIL, test=True) is gateways.fake
+    assert gateways.for_channel(Channel.SMS) is gateways.fake
+    assert gateways.for_channel(Channel.LETTER) is gateways.fake
 
 
 @pytest.mark.parametrize("url", [None, "127.0.0.1:25", "http://127.0.0.1", "smtp://"])

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from graphql_api.gateways.object_store import PIECE, Store
+from graphql_api.gateways.object_store import CHUNK_BYTES, Store
 from graphql_api.settings import Settings
 
 
@@ -77,16 +77,16 @@ async def test_no_path_leads_out_of_the_folder(tmp_path: Path) -> None:
 
 async def test_a_folder_streams_in_pieces(tmp_path: Path) -> None:
     store = Store.connect(Settings(data_dir=tmp_path))
-    await store.put("big", b"x" * (3 * PIECE))
+    await store.put("big", b"x" * (3 * CHUNK_BYTES))
 
-    assert max([len(piece) async for piece in store.stream("big")]) <= 2 * PIECE
+    assert max([len(piece) async for piece in store.stream("big")]) <= 2 * CHUNK_BYTES
 
 
 def test_a_process_that_ends_right_after_a_call_ends_well(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys, pathlib\n"
         "from graphql_api.settings import Settings\n"
-        "from graphql_api.storage import Store\n"
+        "from graphql_api.gateways.object_store import Store\n"
         "store = Store.connect(Settings(data_dir=pathlib.Path(sys.argv[1])))\n"
         "asyncio.run(store.put('a', b'1')); asyncio.run(store.delete('a'))\n"
     )

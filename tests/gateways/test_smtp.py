@@ -15,7 +15,7 @@ import pytest_asyncio
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from graphql_api.enums import Channel, NotificationStatus
-from graphql_api.gateways import Handed, Outgoing, SmtpGateway, TryAgain
+from graphql_api.gateways import OutgoingMessage, RetryableSendError, SendResult, SmtpGateway
 
 ONE = UUID("6ce466d0-fd6a-11e5-82f5-e0accb9d11a6")
 
@@ -74,7 +74,7 @@ async def gateway(inbox: Inbox) -> AsyncIterator[SmtpGateway]:
     await gateway.close()
 
 
-def _email(recipient: str = "zoe@example.com", **values: Any) -> Outgoing:
+def _email(recipient: str = "zoe@example.com", **values: Any) -> OutgoingMessage:
     invented: dict[str, Any] = {
         "subject": "Your résumé ✓",
         "html": "<p>Hello Zoë</p>",
@@ -82,13 +82,13 @@ def _email(recipient: str = "zoe@example.com", **values: Any) -> Outgoing:
         "from_local_part": "vaccines",
         "reply_to": "help@example.gov.uk",
     }
-    return Outgoing(ONE, Channel.EMAIL, recipient, "Hello Zoë\n.\nBye", **invented | values)
+    return OutgoingMessage(ONE, Channel.EMAIL, recipient, "Hello Zoë\n.\nBye", **invented | values)
 
 
 async def test_an_email_arrives_in_both_forms_with_its_headers(inbox: Inbox, gateway: SmtpGateway) -> None:
     handed = await gateway.send(_email(unsubscribe_url="https://example.gov.uk/u?a=1"))
 
-    assert handed == Handed("smtp", f"{ONE}@notify.example", NotificationStatus.DELIVERED)
+    assert handed == SendResult("smtp", f"{ONE}@notify.example", NotificationStatus.DELIVERED)
     message = inbox.message()
     (envelope,) = inbox.envelopes
     assert (envelope.mail_from, envelope.rcpt_tos) == ("vaccines@notify.example", ["zoe@example.com"])
@@ -139,7 +139,7 @@ async def test_a_recipient_refused_for_good_is_a_permanent_failure(inbox: Inbox,
 async def test_a_recipient_refused_for_now_is_tried_again(inbox: Inbox, gateway: SmtpGateway) -> None:
     inbox.answers["full@example.com"] = "452 4.2.2 full"
 
-    with pytest.raises(TryAgain, match="smtp 452"):
+    with pytest.raises(RetryableSendError, match="smtp 452"):
         await gateway.send(_email("full@example.com"))
     assert inbox.envelopes == []
 
@@ -151,13 +151,13 @@ async def test_a_content_refused_for_good_is_a_technical_failure(inbox: Inbox, g
 
 
 async def test_a_relay_that_is_away_is_tried_again() -> None:
-    with pytest.raises(TryAgain, match="smtp connection"):
+    with pytest.raises(RetryableSendError, match="smtp connection"):
         await SmtpGateway("smtp://127.0.0.1:1", "notify.example", timeout=2).send(_email())
 
 
 async def test_a_relay_that_went_away_is_found_again(inbox: Inbox, gateway: SmtpGateway) -> None:
     await gateway.send(_email())
-    for relay in gateway._idle:  # noqa: SLF001 - as if the relay had hung up
+    for relay in gateway._idle_connections:  # noqa: SLF001 - as if the relay had hung up
         relay.close()
 
     await gateway.send(_email())

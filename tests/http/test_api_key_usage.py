@@ -19,11 +19,11 @@ from graphql_api.billing import london_days
 from graphql_api.database.database import Database
 from graphql_api.errors import Unavailable
 from graphql_api.gateways.object_store import Store
-from graphql_api.http.api_key_usage import Usage
+from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
 from graphql_api.models import utcnow
-from graphql_api.observability.operation_stats import Tally
+from graphql_api.observability.operation_stats import OperationStats
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
 from tests.conftest import Statements
 
@@ -45,7 +45,7 @@ def client_of(database: Database, store: Store, settings: Settings, signer: Sign
     async def client(key: models.ApiKey, **changes: Any) -> Any:
         headers = {"authorization": f"Bearer {key.service_id}-{signer.unsign(key.secret)}"}
         async with (
-            served(settings.model_copy(update=changes), database, store) as address,
+            serve_settings(settings.model_copy(update=changes), database, store) as address,
             httpx2.AsyncClient(base_url=f"http://{address}", headers=headers) as client,
         ):
             yield client
@@ -55,7 +55,7 @@ def client_of(database: Database, store: Store, settings: Settings, signer: Sign
 
 async def rows(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
     """What a statement reads."""
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         return [tuple(row) for row in await connection.execute(text(statement), values)]
 
 
@@ -84,7 +84,7 @@ async def test_calls_and_messages_of_a_key_are_counted_by_the_time_the_server_ha
             answer = await client.post("/graphql", json={"query": query, "variables": variables})
             assert answer.status_code in {200, 400}
 
-    day = london_days.day_of(before)
+    day = london_days.london_day(before)
     assert await rows(database, FIGURES, id=key.id) == [(day, 5, 2, 3, 1, 1, True)]
     assert await rows(database, FIGURES, id=other.id) == []
     assert await used(database, other) is None
@@ -102,7 +102,7 @@ async def test_calls_that_come_too_often_are_counted(
         statuses = [(await client.post("/graphql", json={"query": query})).status_code for _ in range(4)]
 
     assert statuses == [200, 200, 429, 429]
-    assert await rows(database, FIGURES, id=key.id) == [(london_days.day_of(utcnow()), 4, 2, 2, 2, 0, True)]
+    assert await rows(database, FIGURES, id=key.id) == [(london_days.london_day(utcnow()), 4, 2, 2, 2, 0, True)]
 
 
 async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: Builders, database: Database) -> None:
@@ -127,9 +127,9 @@ async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: B
 
 async def test_figures_are_added_to_those_that_are_there(make: Builders, database: Database) -> None:
     key = await make.api_key(await make.service())
-    one, another = Usage(database), Usage(database)
+    one, another = ApiKeyUsageRecorder(database), ApiKeyUsageRecorder(database)
     for usage in (one, another, one):
-        usage.called(key.id, failed=False, seconds=0.25, told=Tally(messages=2))
+        usage.record_call(key.id, failed=False, seconds=0.25, stats=OperationStats(messages=2))
         await usage.flush()
     await one.flush()
 
@@ -155,10 +155,10 @@ async def test_what_cannot_be_written_is_written_later(make: Builders, database:
                 yield tx
 
     away = Away(database.primary)
-    usage = Usage(away)
-    usage.called(key.id, failed=True, seconds=1, told=Tally())
+    usage = ApiKeyUsageRecorder(away)
+    usage.record_call(key.id, failed=True, seconds=1, stats=OperationStats())
     await usage.flush()
-    usage.called(key.id, failed=False, seconds=1, told=Tally())
+    usage.record_call(key.id, failed=False, seconds=1, stats=OperationStats())
     await usage.flush()
     nothing = await rows(database, FIGURES, id=key.id)
     away.away = False
@@ -170,9 +170,9 @@ async def test_what_cannot_be_written_is_written_later(make: Builders, database:
 
 async def test_a_key_that_is_gone_keeps_nobody_elses_figures_back(make: Builders, database: Database) -> None:
     key = await make.api_key(await make.service())
-    usage = Usage(database)
+    usage = ApiKeyUsageRecorder(database)
     for api_key_id in (uuid4(), key.id):
-        usage.called(api_key_id, failed=False, seconds=1, told=Tally())
+        usage.record_call(api_key_id, failed=False, seconds=1, stats=OperationStats())
     await usage.flush()
 
     assert await rows(database, "SELECT api_key_id FROM api_key_usage_daily") == [(key.id,)]
@@ -182,11 +182,11 @@ async def test_nothing_is_written_where_nothing_was_called(
     make: Builders, database: Database, statements: Statements
 ) -> None:
     key = await make.api_key(await make.service())
-    usage = Usage(database)
+    usage = ApiKeyUsageRecorder(database)
     with statements(0):
         await usage.flush()
     for _ in range(100):
-        usage.called(key.id, failed=False, seconds=1, told=Tally())
+        usage.record_call(key.id, failed=False, seconds=1, stats=OperationStats())
     with statements(2):
         await usage.flush()
     with statements(0):

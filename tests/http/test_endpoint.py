@@ -18,7 +18,7 @@ from graphql_api.enums import KeyType
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import responses
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
 
 JSON = "application/json; charset=utf-8"
@@ -316,7 +316,7 @@ async def test_an_answer_of_over_10_megabytes_is_an_error(
     service = await make.service()
     secret = str(uuid4())
     await make.api_key(service, KeyType.TEST, secret=secret)
-    monkeypatch.setattr(responses, "BYTES", 200)
+    monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 200)
     query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
     by_nobody = await post(client, {"query": query})
     by_a_plan = await post(client, {"query": query}, authorization=f"Bearer a-name-{service.id}-{secret}")
@@ -348,7 +348,7 @@ async def browser(settings: Settings, database: Database, store: Store) -> Async
     """A client of a server that listens, and lets pages of one other origin ask."""
     changed = settings.model_copy(update={"cors_origins": [PAGE], "environment": "production", "shutdown_notice": 0})
     async with (
-        served(changed, database, store) as address,
+        serve_settings(changed, database, store) as address,
         httpx2.AsyncClient(base_url=f"http://{address}") as client,
     ):
         yield client
@@ -383,7 +383,7 @@ async def test_every_answer_protects_browsers_and_names_no_server(browser: httpx
     lost = await browser.get("/nowhere")
     for response in (await post(browser), refused, lost):
         assert "server" not in response.headers
-        assert {name: response.headers[name] for name in app.SECURITY} == app.SECURITY
+        assert {name: response.headers[name] for name in app.SECURITY_HEADERS} == app.SECURITY_HEADERS
         assert response.headers["strict-transport-security"] == "max-age=31536000"
 
     assert (refused.status_code, lost.status_code) == (400, 404)

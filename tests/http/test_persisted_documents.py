@@ -16,10 +16,10 @@ from websockets.asyncio.client import connect
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import persisted_documents
-from graphql_api.http.persisted_documents import Persisted
-from graphql_api.http.rejections import NotRun
+from graphql_api.http.persisted_documents import PersistedDocuments
+from graphql_api.http.rejections import OperationNotExecuted
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 
 NAMES, OTHER, CHANGE = "{ __typename }", "{ other: __typename }", "mutation { __typename }"
 COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
@@ -57,7 +57,7 @@ def serving(settings: Settings, database: Database, store: Store) -> Serving:
     @asynccontextmanager
     async def with_settings(**changes: Any) -> AsyncIterator[httpx2.AsyncClient]:
         async with (
-            served(settings.model_copy(update=changes), database, store) as address,
+            serve_settings(settings.model_copy(update=changes), database, store) as address,
             httpx2.AsyncClient(base_url=f"http://{address}") as client,
         ):
             yield client
@@ -217,26 +217,26 @@ async def test_a_malformed_id_is_a_bad_request(
 
 
 def test_the_memory_for_texts_is_bounded_and_the_latest_asked_for_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted_documents, "BYTES", 1_500)
-    persisted = Persisted({}, automatic=True)
+    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 1_500)
+    persisted = PersistedDocuments({}, automatic=True)
     texts = [f"{{ a{number}: __typename }} #{'x' * 300}" for number in range(3)]
     for text in texts[:2]:
-        persisted.text_of({"query": text, "extensions": automatic(text)})
-    persisted.text_of({"extensions": automatic(texts[0])})
-    persisted.text_of({"query": texts[2], "extensions": automatic(texts[2])})
+        persisted.resolve({"query": text, "extensions": automatic(text)})
+    persisted.resolve({"extensions": automatic(texts[0])})
+    persisted.resolve({"query": texts[2], "extensions": automatic(texts[2])})
 
-    assert [persisted.text_of({"extensions": automatic(text)}) for text in (texts[0], texts[2])] == [texts[0], texts[2]]
-    with pytest.raises(NotRun, match="PersistedQueryNotFound"):
-        persisted.text_of({"extensions": automatic(texts[1])})
+    assert [persisted.resolve({"extensions": automatic(text)}) for text in (texts[0], texts[2])] == [texts[0], texts[2]]
+    with pytest.raises(OperationNotExecuted, match="PersistedQueryNotFound"):
+        persisted.resolve({"extensions": automatic(texts[1])})
 
 
 def test_texts_that_are_short_take_no_more_memory_than_long_ones(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted_documents, "BYTES", 1_000_000)
-    persisted = Persisted({}, automatic=True)
+    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 1_000_000)
+    persisted = PersistedDocuments({}, automatic=True)
     tracemalloc.start()
     for number in range(10_000):
         text = f"{{ a{number} }}"
-        persisted.text_of({"query": text, "extensions": automatic(text)})
+        persisted.resolve({"query": text, "extensions": automatic(text)})
     held, _ = tracemalloc.get_traced_memory()
     tracemalloc.stop()
 
@@ -251,7 +251,7 @@ def test_a_folder_holds_the_manifests_of_several_clients_or_releases(tmp_path: P
         json.dumps({"format": "apollo-persisted-query-manifest", "version": 1, "operations": operations})
     )
 
-    assert persisted_documents.manifest_of(tmp_path) == {"a": NAMES, "b": OTHER, "c": CHANGE}
+    assert persisted_documents.read_manifest(tmp_path) == {"a": NAMES, "b": OTHER, "c": CHANGE}
 
 
 @pytest.mark.parametrize(
@@ -270,12 +270,12 @@ def test_a_file_that_is_no_manifest_is_complained_of(tmp_path: Path, text: str, 
     (tmp_path / "1.json").write_text(text)
 
     with pytest.raises(ValueError, match=problem):
-        persisted_documents.manifest_of(tmp_path)
+        persisted_documents.read_manifest(tmp_path)
 
 
 def test_a_manifest_that_is_not_there_is_complained_of(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match=r"none\.json cannot be read \(No such file or directory\)\.$"):
-        persisted_documents.manifest_of(tmp_path / "none.json")
+        persisted_documents.read_manifest(tmp_path / "none.json")
 
 
 def test_settings_that_contradict_each_other_are_refused(settings: Settings, manifest: Path) -> None:
@@ -285,4 +285,4 @@ def test_settings_that_contradict_each_other_are_refused(settings: Settings, man
         {"persisted_documents": manifest.with_name("missing.json")},
     ):
         with pytest.raises(ValueError, match="DOCUMENTS"):
-            Persisted.of(settings.model_copy(update=changes))
+            PersistedDocuments.from_settings(settings.model_copy(update=changes))

@@ -18,11 +18,11 @@ from graphql_api.auth.crypto import Signer
 from graphql_api.domain import sessions
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
-from tests.conftest import OneConnection
-from tests.fuzz.clients import LEAKS
-from tests.http.probes import NAMES, PROBES, TOKEN, Probe, ask, body
+from tests.conftest import SingleConnectionDatabase
+from tests.fuzz.clients import LEAK_PATTERN
+from tests.http.probes import PROBES, TOKEN, TYPENAME_BODY, Probe, post_document, post_json
 
 ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
 SOON = 2.0
@@ -45,12 +45,12 @@ async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     async with engine.connect() as connection:
         transaction = await connection.begin()
-        database = OneConnection(connection)
+        database = SingleConnectionDatabase(connection)
         user = await Builders(database, signer).user(platform_admin=True)
         async with database.transaction() as tx:
             session = await sessions.start(tx, await tx.merge(user))
-            token = tokens.of_session(signer, user.id, session.id)
-        async with served(settings, database, Store.connect(settings)) as address:
+            token = tokens.create_session_token(signer, user.id, session.id)
+        async with serve_settings(settings, database, Store.connect(settings)) as address:
             yield address, token.encode()
         await transaction.rollback()
 
@@ -92,23 +92,23 @@ async def test_a_probe_is_answered_exactly_and_leaves_no_trace(
 ) -> None:
     address, token = world
     async with Client.to(address) as client, asyncio.timeout(SOON):
-        status, head, answer = await client.ask(probe.sent.replace(TOKEN, token))
+        status, head, answer = await client.ask(probe.request.replace(TOKEN, token))
         # Whatever was sent, nothing of it is taken for what comes after.
         closing = b"\r\nconnection: close\r\n" in head.lower()
-        after = await client.reader.read() if closing else (await client.ask(body(NAMES)))[2]
+        after = await client.reader.read() if closing else (await client.ask(post_json(TYPENAME_BODY)))[2]
 
     errors = json.loads(answer).get("errors", []) if answer else []
-    leak = LEAKS.search(head + answer)
+    leak = LEAK_PATTERN.search(head + answer)
     codes = {error["extensions"]["code"] for error in errors}
     assert (status, codes) == (probe.status, {probe.code} if probe.code else set()), answer
-    assert leak is None or leak[0] in probe.sent
+    assert leak is None or leak[0] in probe.request
     assert after == (b"" if closing else ANSWER)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
-CHUNK = b"%x\r\n%b\r\n" % (len(NAMES), NAMES)
+CHUNK = b"%x\r\n%b\r\n" % (len(TYPENAME_BODY), TYPENAME_BODY)
 SECOND = b"GET /_status?simple HTTP/1.1\r\nHost: notify\r\n\r\n"
 """What must never be answered where it stands in what may be a body."""
 
@@ -140,9 +140,10 @@ NOT_TOLD_APART = {
         b"Transfer-Encoding", b": chunked", b"\0Transfer-Encoding: chunked", b"Transfer\x0bEncoding: chunked")},
     "lines that end by half": (HEAD + LENGTH + b"\r\n\r\n").replace(b"\r\n", b"\n") + b"0\r\n\r\n" + SECOND,
     **{f"chunk {chunk!r:.40}": CHUNKED + chunk + SECOND for chunk in (
-        b"0x1a\r\n", b"+1a\r\n", b"-1\r\n", b" 1a\r\n", b"1a \r\n", b"\r\n", b"g\r\n", b"1a\n" + NAMES,
+        b"0x1a\r\n", b"+1a\r\n", b"-1\r\n", b" 1a\r\n", b"1a \r\n", b"\r\n", b"g\r\n", b"1a\n" + TYPENAME_BODY,
         b"f" * 17 + b"\r\n",
-        b"1a;\0\r\n", b"1a\r\n" + NAMES + b"0\r\n\r\n", b"1a\r\n" + NAMES + b"\n0\r\n\r\n", CHUNK + b"0\r\n \r\n\r\n",
+        b"1a;\0\r\n", b"1a\r\n" + TYPENAME_BODY + b"0\r\n\r\n", b"1a\r\n" + TYPENAME_BODY + b"\n0\r\n\r\n",
+        CHUNK + b"0\r\n \r\n\r\n",
         CHUNK + b"0\r\nX\r\n\r\n", CHUNK + b"0\r\nContent-Length: 5\r\n\r\n",
         CHUNK + b"0\r\nTransfer-Encoding: x\r\n\r\n",
         CHUNK + b"0\n\n")},
@@ -171,7 +172,7 @@ async def test_a_request_whose_end_may_be_elsewhere_is_refused_and_hides_no_othe
     [
         CHUNK + b"0\r\n\r\n",
         CHUNK.replace(b"\r\n", b";a=b;c\r\n", 1) + b"0;d\r\n\r\n",
-        b"".join(b"1\r\n%c\r\n" % byte for byte in NAMES) + b"000\r\n\r\n",
+        b"".join(b"1\r\n%c\r\n" % byte for byte in TYPENAME_BODY) + b"000\r\n\r\n",
         CHUNK.replace(b"1a", b"1A") + b"0\r\nX: y\r\n\r\n",
         CHUNK + b"0\r\nAuthorization: Bearer x.y.z\r\nContent-Type: text/plain\r\nHost: x\r\n\r\n",
     ],
@@ -209,7 +210,9 @@ async def test_an_offer_of_another_protocol_changes_nothing(
         answers = [
             (await client.ask(HEAD + lines + b"\r\n" + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK + b"0\r\n\r\n"))
         ]
-        client.writer.write((HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n%b" % (len(NAMES), NAMES)) * 300)
+        client.writer.write(
+            (HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n%b" % (len(TYPENAME_BODY), TYPENAME_BODY)) * 300
+        )
         answers += [await client.answer() for _ in range(300)]
 
     assert status == 400
@@ -221,12 +224,12 @@ async def test_a_thousand_requests_at_once_are_answered_one_after_the_other(worl
 
     def numbered(number: int) -> bytes:
         field = "services { totalCount }" if number % 10 == 0 else "__typename"
-        return ask(f"{{ a{number}: {field} }}").replace(TOKEN, token)
+        return post_document(f"{{ a{number}: {field} }}").replace(TOKEN, token)
 
     async with Client.to(address) as client, asyncio.timeout(20):
         client.writer.write(b"".join(map(numbered, range(1_000))))
         answers = [json.loads((await client.answer())[2]) for _ in range(1_000)]
-        after = await client.ask(body(NAMES))
+        after = await client.ask(post_json(TYPENAME_BODY))
 
     assert [list(answer["data"]) for answer in answers] == [[f"a{number}"] for number in range(1_000)]
     assert after[2] == ANSWER

@@ -18,9 +18,9 @@ from graphql_api.enums import Channel
 from graphql_api.gateways.object_store import Store
 from graphql_api.models import utcnow
 from graphql_api.settings import Settings, asyncpg_url
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
-from tests.models.databases import scratch
+from tests.models.databases import scratch_database
 
 TOKEN = "what-prometheus-knows"
 OPERATOR = {"authorization": f"Bearer {TOKEN}"}
@@ -37,7 +37,7 @@ def settings(settings: Settings) -> Settings:
 @pytest.fixture
 def serve(database: Database, store: Store) -> Served:
     """Serve the application by settings, on a free port."""
-    return lambda settings, other=None: served(settings, other or database, store)
+    return lambda settings, other=None: serve_settings(settings, other or database, store)
 
 
 @pytest_asyncio.fixture
@@ -83,7 +83,7 @@ async def test_the_status_tells_what_runs_and_the_revision_of_the_database(clien
 async def test_the_status_is_503_before_the_database_is_migrated(
     serve: Served, settings: Settings, postgres_url: str
 ) -> None:
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         empty = Database(create_async_engine(asyncpg_url(url)))
         async with serve(settings, empty) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
             answer = await client.get("/_status")

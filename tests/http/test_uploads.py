@@ -21,7 +21,7 @@ from graphql_api.enums import ServicePermission
 from graphql_api.errors import NotFound
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from tests.builders import Builders, key, person, platform_admin
+from tests.builders import Builders, api_key_actor, platform_admin, user_actor
 from tests.conftest import Ask
 
 GOOD = '\ufeffphone number,name\r\n07700900001,Zoë\r\n07700900002,"Åsa\r\n🎉"\r\n'.encode()
@@ -54,7 +54,7 @@ class Sent:
         return sorted(str(path.relative_to(objects)) for path in objects.rglob("*") if path.is_file())
 
     async def rows(self) -> list[Any]:
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             return list((await connection.execute(text("SELECT * FROM uploads"))).all())
 
 
@@ -183,7 +183,7 @@ async def receive(database: Database, store: Store, actor: Actor, content: bytes
         yield content
 
     return await uploads.receive(
-        database.transaction, actor, store, pieces=pieces(), most_bytes=1_000_000, file_name="people.csv"
+        database.transaction, actor, store, chunks=pieces(), max_bytes=1_000_000, file_name="people.csv"
     )
 
 
@@ -193,7 +193,7 @@ async def test_whoever_sends_nothing_uploads_nothing(
     user = await make.member(service)
 
     for actor in (
-        person(user, service, may=[ServicePermission.VIEW_ACTIVITY, ServicePermission.MANAGE_TEMPLATES]),
+        user_actor(user, service, permissions=[ServicePermission.VIEW_ACTIVITY, ServicePermission.MANAGE_TEMPLATES]),
         platform_admin(user),
     ):
         with pytest.raises(Exception, match="SEND_TEXTS"):
@@ -216,20 +216,20 @@ async def test_a_job_is_made_of_an_upload_by_its_sender_alone(
 ) -> None:
     template = await make.template(service)
     user, colleague = await make.member(service), await make.member(service)
-    upload = await receive(database, store, person(user, service))
+    upload = await receive(database, store, user_actor(user, service))
 
     async def create(actor: Actor, upload_id: Any) -> Any:
         asked = {"serviceId": str(service.id), "templateId": str(template.id), "source": {"uploadId": str(upload_id)}}
-        return (await ask(CREATE, by=actor, input=asked)).field
+        return (await ask(CREATE, by=actor, input=asked)).root_field
 
-    made = await create(person(user, service), upload.id)
+    made = await create(user_actor(user, service), upload.id)
     assert made == {"job": {"fileName": "people.csv", "recipientCount": 2}, "userErrors": []}
     not_found = [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "source", "uploadId"]}]
     for actor, upload_id in (
-        (person(colleague, service), upload.id),
-        (key(await make.api_key(service)), upload.id),
-        (person(user, service), uuid4()),
-        (person(user, service), "x"),
+        (user_actor(colleague, service), upload.id),
+        (api_key_actor(await make.api_key(service)), upload.id),
+        (user_actor(user, service), uuid4()),
+        (user_actor(user, service), "x"),
     ):
         assert await create(actor, upload_id) == {"job": None, "userErrors": not_found}
     assert len(sent.files()) == 2
@@ -239,16 +239,16 @@ async def test_an_upload_expires_after_a_day(
     make: Builders, database: Database, store: Store, service: models.Service, sent: Sent
 ) -> None:
     template = await make.template(service)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     old, new = await receive(database, store, actor), await receive(database, store, actor)
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE uploads SET expires_at = timezone('utc', now()) WHERE id = :id"), {"id": old.id})
 
-    asked = jobs.Request(template_id=template.id, service_id=service.id, source={"upload_id": old.id})
+    asked = jobs.JobRequest(template_id=template.id, service_id=service.id, source={"upload_id": old.id})
     with pytest.raises(NotFound):
         await jobs.create(database.transaction, actor, store, asked)
     async with database.transaction() as tx:
-        gone = await uploads.forget(tx)
+        gone = await uploads.delete_expired(tx)
 
     assert gone == [f"uploads/{old.id}.csv"]
     assert [row.id for row in await sent.rows()] == [new.id]
@@ -261,8 +261,8 @@ async def test_a_list_that_breaks_off_is_not_kept(
         yield GOOD
         raise ConnectionResetError
 
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     with pytest.raises(ConnectionResetError):
-        await uploads.receive(database.transaction, actor, store, pieces=broken(), most_bytes=1_000)
+        await uploads.receive(database.transaction, actor, store, chunks=broken(), max_bytes=1_000)
 
     assert (sent.files(), await sent.rows()) == ([], [])

@@ -9,7 +9,7 @@ from strawberry.types import ExecutionResult
 
 from graphql_api.errors import BadRequest, Forbidden, NotFound
 from graphql_api.limits import extension
-from graphql_api.limits.extension import Limits
+from graphql_api.limits.extension import LimitsExtension
 from graphql_api.observability import error_masking
 
 CALLS: list[str] = []
@@ -95,7 +95,7 @@ class Mutation:
         return True
 
 
-SCHEMA = error_masking.Schema(Query, Mutation, extensions=[Limits])
+SCHEMA = error_masking.ErrorMaskingSchema(Query, Mutation, extensions=[LimitsExtension])
 
 
 async def run(document: str, operation: str | None = None, **variables: Any) -> ExecutionResult:
@@ -286,11 +286,11 @@ async def test_what_is_refused_is_not_run_though_it_is_known() -> None:
 
 
 async def test_documents_are_remembered_up_to_a_number() -> None:
-    known = extension.documents_of(SCHEMA)
-    for number in range(extension.REMEMBERED + 10):
+    known = extension.document_cache_of(SCHEMA)
+    for number in range(extension.MAX_CACHED_DOCUMENTS + 10):
         await run(f"{{ a{number}: name }}")
 
-    assert len(known._known) == extension.REMEMBERED  # noqa: SLF001 - there is no other way to see it
+    assert len(known._cached) == extension.MAX_CACHED_DOCUMENTS  # noqa: SLF001 - there is no other way to see it
 
 
 async def test_refusals_are_told_and_faults_are_not() -> None:
@@ -303,7 +303,7 @@ async def test_refusals_are_told_and_faults_are_not() -> None:
          {"code": "FORBIDDEN", "requiredPermission": "SEND_TEXTS"}),
         (["missing"], "Nothing that you can see has this id.", {"code": "BAD_REQUEST"}),
         (["refused"], "Not like this.", {"code": "BAD_REQUEST"}),
-        (["a", "fault"], error_masking.APOLOGY, {"code": "INTERNAL", "requestId": request_id}),
+        (["a", "fault"], error_masking.INTERNAL_ERROR_MESSAGE, {"code": "INTERNAL", "requestId": request_id}),
     ]  # fmt: skip
     assert len(str(request_id)) == 32
 

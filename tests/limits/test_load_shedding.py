@@ -20,12 +20,12 @@ from graphql_api.domain import sessions
 from graphql_api.gateways.object_store import Store
 from graphql_api.http.endpoint import Endpoint
 from graphql_api.limits import load_shedding
-from graphql_api.limits.load_shedding import Pressure
-from graphql_api.server.http_protocol import Connection
+from graphql_api.limits.load_shedding import LoadShedder
+from graphql_api.server.http_protocol import HTTPProtocol
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
-from tests.cluster.clients import token
+from tests.cluster.clients import api_key_token
 
 
 class Clock:
@@ -48,22 +48,22 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def test_three_requests_for_each_connection_are_taken_on(database: Database, clock: Clock) -> None:
-    measured = Pressure(database, 8)
+    measured = LoadShedder(database, 8)
 
-    assert [measured.full(count) for count in (0, 8, 23, 24, 100)] == [False, False, False, True, True]
+    assert [measured.is_full(count) for count in (0, 8, 23, 24, 100)] == [False, False, False, True, True]
     assert clock.now == 1_000
 
 
 def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_two_for_each_connection(
     database: Database, clock: Clock
 ) -> None:
-    measured = Pressure(database, 8)
+    measured = LoadShedder(database, 8)
     rooms = []
     for ended in (0, 30, 30, 30, 30, 0, 0, 0, 0):
         clock.now += 0.25
-        measured.ended += ended
-        measured.full(16)
-        rooms.append(next(count for count in range(100) if measured.full(count)))
+        measured.completed_requests += ended
+        measured.is_full(16)
+        rooms.append(next(count for count in range(100) if measured.is_full(count)))
 
     # 120 a second, of which each may wait for 0.1 seconds, would be 12.
     assert rooms == [24, 18, 16, 16, 16, 16, 16, 16, 16]
@@ -72,13 +72,13 @@ def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_two_for_e
 def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_each_connection(
     database: Database, clock: Clock
 ) -> None:
-    measured = Pressure(database, 8)
+    measured = LoadShedder(database, 8)
     rooms = []
     for _ in range(5):
         clock.now += 0.25
-        measured.ended += 300
-        measured.full(16)
-        rooms.append(next(count for count in range(200) if measured.full(count)))
+        measured.completed_requests += 300
+        measured.is_full(16)
+        rooms.append(next(count for count in range(200) if measured.is_full(count)))
 
     # 1,200 a second, of which each may wait for 0.1 seconds: 120, of 96 at most.
     assert rooms == [24, 72, 96, 96, 96]
@@ -88,41 +88,41 @@ def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_ea
 def test_after_a_time_without_pressure_all_is_as_in_the_beginning_or_as_good_as_it_was(
     database: Database, clock: Clock, ended: int, room: int
 ) -> None:
-    measured = Pressure(database, 8)
+    measured = LoadShedder(database, 8)
     for _ in range(10):
         clock.now += 0.25
-        measured.ended += ended
-        measured.full(16)
-    assert measured.full(16) is not bool(ended)
+        measured.completed_requests += ended
+        measured.is_full(16)
+    assert measured.is_full(16) is not bool(ended)
     clock.now += 5
 
-    assert [measured.full(count) for count in (room - 1, room)] == [False, True]
+    assert [measured.is_full(count) for count in (room - 1, room)] == [False, True]
 
 
 def test_what_only_waits_for_its_client_counts_for_nothing(database: Database) -> None:
-    measured = Pressure(database, 8)
-    measured.aside = 300
+    measured = LoadShedder(database, 8)
+    measured.excluded_requests = 300
 
-    assert (measured.full(323), measured.full(324)) == (False, True)
+    assert (measured.is_full(323), measured.is_full(324)) == (False, True)
 
 
 def test_all_may_wait_for_a_database_that_is_away(database: Database, clock: Clock) -> None:
-    measured = Pressure(database, 8)
-    database.away_at = clock.now - 0.5
+    measured = LoadShedder(database, 8)
+    database.unavailable_at = clock.now - 0.5
 
-    assert (measured.full(799), measured.full(800)) == (False, True)
+    assert (measured.is_full(799), measured.is_full(800)) == (False, True)
     clock.now += 1
-    assert measured.full(799)
+    assert measured.is_full(799)
 
 
 async def test_whoever_has_their_answer_is_not_under_way_any_more(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    connections: list[Connection] = []
+    connections: list[HTTPProtocol] = []
     under_way: list[tuple[int, int]] = []
-    made, answer = Connection.connection_made, Endpoint.__call__
+    made, answer = HTTPProtocol.connection_made, Endpoint.__call__
 
-    def connected(self: Connection, transport: asyncio.Transport) -> None:
+    def connected(self: HTTPProtocol, transport: asyncio.Transport) -> None:
         made(self, transport)
         connections.append(self)
 
@@ -131,9 +131,12 @@ async def test_whoever_has_their_answer_is_not_under_way_any_more(
         await answer(self, scope, receive, send)
         asyncio.get_running_loop().call_soon(lambda: under_way.append((before, len(connections[0].tasks))))
 
-    monkeypatch.setattr(Connection, "connection_made", connected)
+    monkeypatch.setattr(HTTPProtocol, "connection_made", connected)
     monkeypatch.setattr(Endpoint, "__call__", answered)
-    async with served(settings, database, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+    async with (
+        serve_settings(settings, database, store) as address,
+        httpx2.AsyncClient(base_url=f"http://{address}") as http,
+    ):
         for _ in range(3):
             await http.post("/graphql", json={"query": "{ __typename }"})
 
@@ -143,11 +146,14 @@ async def test_whoever_has_their_answer_is_not_under_way_any_more(
 async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "REFUSED_AFTER", 1.0)
+    monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 1.0)
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     narrow = settings.model_copy(update={"database_pool_size": 1})
-    async with served(narrow, database, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+    async with (
+        serve_settings(narrow, database, store) as address,
+        httpx2.AsyncClient(base_url=f"http://{address}") as http,
+    ):
 
         async def ask(query: str, **headers: str) -> int:
             return (await http.post("/graphql", json={"query": query}, headers=headers)).status_code
@@ -172,13 +178,16 @@ async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
 async def test_people_who_sign_in_wait_for_each_other_and_keep_nobody_else_out(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(crypto.hashing, "most", 10)
+    monkeypatch.setattr(crypto.hashing_pool, "max_pending", 10)
     held = threading.Event()
     monkeypatch.setattr(crypto, "_verify", lambda *_: held.wait(10))
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     narrow = settings.model_copy(update={"database_pool_size": 1})
-    async with served(narrow, database, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+    async with (
+        serve_settings(narrow, database, store) as address,
+        httpx2.AsyncClient(base_url=f"http://{address}") as http,
+    ):
 
         async def ask(query: str) -> list[str]:
             told = (await http.post("/graphql", json={"query": query})).json()
@@ -204,7 +213,7 @@ def slow(database: Database) -> Database:
         @asynccontextmanager
         async def reading(self) -> AsyncIterator[AsyncConnection]:
             await asyncio.sleep(1)
-            async with database.reading() as connection:
+            async with database.read_connection() as connection:
                 yield connection
 
     return Slow(database.primary)
@@ -215,9 +224,9 @@ async def test_the_rest_is_told_at_once_to_come_again(
 ) -> None:
     service = await make.service()
     key = await make.api_key(service)
-    headers = {"authorization": f"Bearer {token(key, signer)}"}  # type: ignore[arg-type]
+    headers = {"authorization": f"Bearer {api_key_token(key, signer)}"}  # type: ignore[arg-type]
     narrow = settings.model_copy(update={"database_pool_size": 1, "cors_origins": ["https://ours.example"]})
-    async with served(narrow, slow, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+    async with serve_settings(narrow, slow, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
 
         async def ask(**more: str) -> httpx2.Response:
             return await http.post("/graphql", json={"query": "{ viewer { __typename } }"}, headers=headers | more)
@@ -242,4 +251,4 @@ def test_production_gives_notice_before_it_ends(settings: Settings) -> None:
     production = settings.model_copy(update={"environment": "production"})
     told = production.model_copy(update={"shutdown_notice": 0.5})
 
-    assert [one.notice for one in (settings, production, told)] == [0, 5, 0.5]
+    assert [one.shutdown_notice_seconds for one in (settings, production, told)] == [0, 5, 0.5]

@@ -20,33 +20,33 @@ from graphql import DocumentNode
 from pydantic import SecretStr
 
 from graphql_api import app
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
 from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from graphql_api.errors import TooManyRequests
 from graphql_api.gateways.object_store import Store
-from graphql_api.http.requests import address_of
+from graphql_api.http.requests import client_address
 from graphql_api.limits import extension, lexer, points
-from graphql_api.limits.buckets import Bucket, Buckets
-from graphql_api.limits.extension import Limits
-from graphql_api.limits.rate_limiter import Rates
-from graphql_api.limits.redis_buckets import SharedBuckets
+from graphql_api.limits.buckets import Bucket, MemoryBuckets
+from graphql_api.limits.extension import LimitsExtension
+from graphql_api.limits.rate_limiter import RateLimiter
+from graphql_api.limits.redis_buckets import RedisBuckets
 from graphql_api.limits.redis_buckets import connect as connect_redis
 from graphql_api.observability import error_masking
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
-from tests.websocket_client import hear, init, say, subscribe
-from tests.websocket_client import socket as socket_of
+from tests.websocket_client import connection_init, receive_message, send_messages, subscribe
+from tests.websocket_client import open_websocket as socket_of
 
-PERSON = Actor(Kind.PERSON, user_id=uuid4())
+PERSON = Actor(ActorKind.PERSON, user_id=uuid4())
 BUCKET = Bucket("somebody", 60, 21)
 
 
 def test_a_bucket_holds_a_third_of_a_minutes_points_and_fills_again() -> None:
-    buckets = Buckets()
+    buckets = MemoryBuckets()
 
     assert buckets.take(BUCKET, 20, now=0) == 1
     assert buckets.take(BUCKET, 1, now=0) == 0
@@ -59,7 +59,7 @@ def test_a_bucket_holds_a_third_of_a_minutes_points_and_fills_again() -> None:
 
 
 def test_what_costs_more_than_a_bucket_holds_waits_for_a_full_one_and_is_paid_off() -> None:
-    buckets = Buckets()
+    buckets = MemoryBuckets()
 
     assert buckets.take(BUCKET, 50, now=0) == -29
     assert buckets.take(BUCKET, 1, now=29) == -1
@@ -67,8 +67,8 @@ def test_what_costs_more_than_a_bucket_holds_waits_for_a_full_one_and_is_paid_of
 
 
 def test_the_buckets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphql_api.limits.buckets.MOST", 3)
-    buckets = Buckets()
+    monkeypatch.setattr("graphql_api.limits.buckets.MAX_BUCKETS", 3)
+    buckets = MemoryBuckets()
     for number in range(10):
         buckets.take(BUCKET._replace(key=number), 1, now=0)
 
@@ -76,18 +76,18 @@ def test_the_buckets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) 
 
 
 async def test_each_person_has_a_bucket_and_keys_of_one_type_share_one() -> None:
-    rates = Rates(3)  # of which two may be spent at once
+    rates = RateLimiter(3)  # of which two may be spent at once
     service, other = uuid4(), uuid4()
-    live = Actor(Kind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={service: frozenset()})
-    live_too = Actor(Kind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={service: frozenset()})
-    test = Actor(Kind.KEY, api_key_id=uuid4(), key_type=KeyType.TEST, permissions={service: frozenset()})
-    elsewhere = Actor(Kind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={other: frozenset()})
+    live = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={service: frozenset()})
+    live_too = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={service: frozenset()})
+    test = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.TEST, permissions={service: frozenset()})
+    elsewhere = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={other: frozenset()})
 
     await rates.reserve(live, 1)
     await rates.reserve(live_too, 1)
     with pytest.raises(TooManyRequests) as refused:
         await rates.reserve(live, 1)
-    for fresh in (test, elsewhere, PERSON, Actor(Kind.PERSON, user_id=uuid4())):
+    for fresh in (test, elsewhere, PERSON, Actor(ActorKind.PERSON, user_id=uuid4())):
         await rates.reserve(fresh, 2)
 
     assert refused.value.extensions == {"code": "RATE_LIMITED", "retryAfterSeconds": 20}
@@ -96,14 +96,26 @@ async def test_each_person_has_a_bucket_and_keys_of_one_type_share_one() -> None
 
 
 async def test_a_key_may_spend_no_less_than_its_service_may_send() -> None:
-    fast = Actor(Kind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={uuid4(): frozenset()}, rate=60_000)
-    slow = Actor(Kind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={uuid4(): frozenset()}, rate=10)
+    fast = Actor(
+        ActorKind.KEY,
+        api_key_id=uuid4(),
+        key_type=KeyType.LIVE,
+        permissions={uuid4(): frozenset()},
+        messages_per_minute=60_000,
+    )
+    slow = Actor(
+        ActorKind.KEY,
+        api_key_id=uuid4(),
+        key_type=KeyType.LIVE,
+        permissions={uuid4(): frozenset()},
+        messages_per_minute=10,
+    )
 
-    assert [Rates(3_000).bucket_of(one) for one in (fast, slow)] == [
+    assert [RateLimiter(3_000).bucket_for(one) for one in (fast, slow)] == [
         Bucket((fast.key_service_id, KeyType.LIVE), 60_000, 1_000),
         Bucket((slow.key_service_id, KeyType.LIVE), 3_000, 1_000),
     ]
-    assert Rates(0).bucket_of(fast) is None
+    assert RateLimiter(0).bucket_for(fast) is None
 
 
 class Desk:
@@ -246,7 +258,7 @@ async def test_people_unknown_at_one_address_share_a_bucket_of_their_own(
 def test_only_proxies_are_believed_about_where_a_request_comes_from(peer: str, told: str, address: str) -> None:
     scope = {"client": (peer, 80) if peer else None}
 
-    assert address_of(scope, {"x-forwarded-for": told}, Settings().is_proxy) == address
+    assert client_address(scope, {"x-forwarded-for": told}, Settings().is_proxy) == address
 
 
 @pytest.mark.parametrize(
@@ -260,7 +272,7 @@ def test_only_proxies_are_believed_about_where_a_request_comes_from(peer: str, t
     ],
 )
 def test_an_address_is_as_much_of_it_as_tells_whose_it_is(address: str, network: str) -> None:
-    assert Rates(60).bucket_of(Actor.anonymous(address)) == Bucket(network, 60, 21)
+    assert RateLimiter(60).bucket_for(Actor.anonymous(address)) == Bucket(network, 60, 21)
 
 
 async def test_a_socket_spends_from_the_same_bucket_and_nothing_more_of_it_is_read(
@@ -275,16 +287,16 @@ async def test_a_socket_spends_from_the_same_bucket_and_nothing_more_of_it_is_re
     monkeypatch.setattr(extension, "parse", parsed)
     limited = settings.model_copy(update={"points_per_minute": 6})
     documents = [f"{{ a{uuid4().hex}: __typename }}" for _ in range(4)]
-    async with served(limited, database, store) as address, socket_of(address) as connection:
-        await say(connection, init(token))
-        await hear(connection)
+    async with serve_settings(limited, database, store) as address, socket_of(address) as connection:
+        await send_messages(connection, connection_init(token))
+        await receive_message(connection)
         answers = []
         for document in documents:
             began = time.monotonic()
-            await say(connection, subscribe(document))
-            answers.append(await hear(connection))
+            await send_messages(connection, subscribe(document))
+            answers.append(await receive_message(connection))
             if answers[-1]["type"] == "next":
-                await hear(connection)
+                await receive_message(connection)
         took = time.monotonic() - began
 
     assert [answer["type"] for answer in answers] == ["next", "next", "next", "error"]
@@ -306,7 +318,7 @@ class Query:
 async def test_what_times_out_costs_what_was_reserved(
     settings: Settings, database: Database, signer: Signer, store: Store
 ) -> None:
-    schema, rates = error_masking.Schema(Query, extensions=[Limits]), Rates(60)
+    schema, rates = error_masking.ErrorMaskingSchema(Query, extensions=[LimitsExtension]), RateLimiter(60)
     context = Context(PERSON, database, settings, signer, store, rates)
 
     with pytest.raises(TimeoutError):
@@ -343,8 +355,8 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpr
 
 
 async def test_processes_share_the_buckets_of_a_redis(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
-    one, other = (Rates(3, connect_redis(redis[0])) for _ in range(2))
-    person = Actor(Kind.PERSON, user_id=uuid4())
+    one, other = (RateLimiter(3, connect_redis(redis[0])) for _ in range(2))
+    person = Actor(ActorKind.PERSON, user_id=uuid4())
 
     standing = await one.reserve(person, 2)
     with pytest.raises(TooManyRequests) as refused:
@@ -360,7 +372,7 @@ async def test_processes_share_the_buckets_of_a_redis(redis: tuple[str, subproce
 
 
 async def test_a_bucket_in_redis_does_as_one_in_memory(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
-    shared, here = connect_redis(redis[0]), Buckets()
+    shared, here = connect_redis(redis[0]), MemoryBuckets()
     bucket = Bucket(f"{uuid4()}", 1, 21)
 
     taken = [20, 1, 1, -5, 6, 5, 50, -100, 50, 1]
@@ -376,7 +388,7 @@ async def test_nobody_waits_for_a_redis_that_is_away(redis: tuple[str, subproces
     listener.bind(("127.0.0.1", 0))
     listener.listen(100)
     for url in (f"redis://127.0.0.1:{listener.getsockname()[1]}", "redis://127.0.0.1:1"):
-        rates = Rates(3, connect_redis(url))
+        rates = RateLimiter(3, connect_redis(url))
         began = time.monotonic()
         await rates.reserve(PERSON, 1)
         await rates.reserve(PERSON, 1)
@@ -389,8 +401,8 @@ async def test_nobody_waits_for_a_redis_that_is_away(redis: tuple[str, subproces
 
 
 def test_a_server_counts_where_its_settings_say(settings: Settings) -> None:
-    shared = Rates.of(settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")}))
+    shared = RateLimiter.from_settings(settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")}))
 
-    assert isinstance(shared._shared, SharedBuckets)  # noqa: SLF001 - nothing is asked of it here
-    assert Rates.of(settings)._shared is None  # noqa: SLF001
-    assert Settings(environment="production").points_rate == 3_000
+    assert isinstance(shared._redis_buckets, RedisBuckets)  # noqa: SLF001 - nothing is asked of it here
+    assert RateLimiter.from_settings(settings)._redis_buckets is None  # noqa: SLF001
+    assert Settings(environment="production").effective_points_per_minute == 3_000

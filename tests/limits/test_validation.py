@@ -16,10 +16,10 @@ from graphql import (
     is_leaf_type,
 )
 
-from graphql_api.errors import Refusal
+from graphql_api.errors import RequestError
 from graphql_api.limits import lexer
-from graphql_api.limits.extension import TOKENS, Documents
-from graphql_api.limits.validation import ERRORS, RULES, validate
+from graphql_api.limits.extension import MAX_DOCUMENT_TOKENS, DocumentCache
+from graphql_api.limits.validation import MAX_VALIDATION_ERRORS, VALIDATION_RULES, validate
 from schema import schema
 from tests import cpu_time
 
@@ -89,10 +89,12 @@ def told(errors: list[GraphQLError]) -> list[object]:
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
 def test_the_same_is_found_wrong_in_the_same_places(document: str) -> None:
-    ours, theirs = lexer.parse(document, TOKENS), graphql.parse(document)
+    ours, theirs = lexer.parse(document, MAX_DOCUMENT_TOKENS), graphql.parse(document)
 
     assert ours.to_dict(locations=True) == theirs.to_dict(locations=True)
-    assert told(validate(SCHEMA, ours)) == told(graphql.validate(SCHEMA, theirs, RULES, max_errors=ERRORS))
+    assert told(validate(SCHEMA, ours)) == told(
+        graphql.validate(SCHEMA, theirs, VALIDATION_RULES, max_errors=MAX_VALIDATION_ERRORS)
+    )
 
 
 def test_the_same_is_found_wrong_in_what_is_cut_together() -> None:
@@ -103,13 +105,13 @@ def test_the_same_is_found_wrong_in_what_is_cut_together() -> None:
             theirs = graphql.parse(document)
         except GraphQLSyntaxError as error:
             with pytest.raises(GraphQLSyntaxError, match=re.escape(error.message)):
-                lexer.parse(document, TOKENS)
+                lexer.parse(document, MAX_DOCUMENT_TOKENS)
             continue
         read += 1
-        ours = lexer.parse(document, TOKENS)
-        assert told(validate(SCHEMA, ours)) == told(graphql.validate(SCHEMA, theirs, RULES, max_errors=ERRORS)), (
-            document
-        )
+        ours = lexer.parse(document, MAX_DOCUMENT_TOKENS)
+        assert told(validate(SCHEMA, ours)) == told(
+            graphql.validate(SCHEMA, theirs, VALIDATION_RULES, max_errors=MAX_VALIDATION_ERRORS)
+        ), document
 
     assert read > 100
 
@@ -119,7 +121,7 @@ def test_what_is_no_document_is_refused_in_the_same_words(document: str) -> None
     with pytest.raises(GraphQLSyntaxError) as theirs:
         graphql.parse(document)
     with pytest.raises(GraphQLSyntaxError) as ours:
-        lexer.parse(document, TOKENS)
+        lexer.parse(document, MAX_DOCUMENT_TOKENS)
 
     assert ours.value.formatted == theirs.value.formatted
 
@@ -198,10 +200,10 @@ def test_no_document_takes_longer_than_a_moment(document: str) -> None:
     assert len(document) <= 100_000
 
     def read() -> None:
-        documents = Documents(SCHEMA)
-        with suppress(GraphQLError, Refusal):
-            known = documents.read(document)
-            documents.check(known, {})
+        documents = DocumentCache(SCHEMA)
+        with suppress(GraphQLError, RequestError):
+            known = documents.get_or_parse(document)
+            documents.check_cost(known, {})
             documents.validate(known)
 
-    assert cpu_time.seconds(read, enough=CPU) <= CPU
+    assert cpu_time.cpu_seconds(read, sufficient_seconds=CPU) <= CPU

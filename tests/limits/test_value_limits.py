@@ -23,7 +23,7 @@ from graphql import (
     is_required_input_field,
 )
 
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
 from graphql_api.gateways.object_store import Store
@@ -31,7 +31,7 @@ from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner
 from graphql_api.settings import Settings
 from schema import schema
-from tests.conftest import OneConnection, Statements
+from tests.conftest import SingleConnectionDatabase, Statements
 
 SCHEMA = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
 UUID = "018f5f5c-0000-7000-8000-000000000000"
@@ -255,9 +255,9 @@ PLACES = list(places())
 
 
 @pytest.fixture
-def context(database: OneConnection, settings: Settings, signer: Signer, store: Store) -> Context:
+def context(database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store) -> Context:
     """That of somebody who may do anything."""
-    return Context(Actor(Kind.ADMIN, user_id=uuid4()), database, settings, signer, store)
+    return Context(Actor(ActorKind.ADMIN, user_id=uuid4()), database, settings, signer, store)
 
 
 def test_every_place_is_found() -> None:

@@ -11,88 +11,88 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.errors import BadRequest
-from loaders.core import Arguments, Loaders, Order, Slice, by, read_cursor
-from tests.builders import Builders, person, platform_admin
+from loaders.core import Loaders, Order, PageArguments, PageResult, decode_cursor, ordered_by
+from tests.builders import Builders, platform_admin, user_actor
 from tests.conftest import Statements
 
 TEMPLATES = loaders.services.templates
 BY_NAME = TEMPLATES.orders["name"]
 
 
-class Reader:
+class PageReader:
     """Reads pages of a service's templates, by name."""
 
     def __init__(self, database: Database, actor: Actor, *services: models.Service) -> None:
         self.loaders = Loaders(database, actor)
         self.services = services
 
-    async def page(self, order: Order = BY_NAME, **paging: Any) -> Slice:
+    async def page(self, order: Order = BY_NAME, **paging: Any) -> PageResult:
         """One page of the first service."""
-        return await self.loaders.slice(TEMPLATES, self.services[0].id, Arguments.read(order, {}, **paging))
+        return await self.loaders.page(TEMPLATES, self.services[0].id, PageArguments.parse(order, {}, **paging))
 
 
 @pytest.fixture
-async def reader(make: Builders, database: Database) -> Reader:
+async def reader(make: Builders, database: Database) -> PageReader:
     """Five templates, a to e, in one service, and one in another."""
     service, other = await make.service(), await make.service()
     for name in "cadbe":
         await make.template(service, name=name)
     await make.template(other, name="x")
     user = await make.member(service)
-    return Reader(database, person(user, service), service, other)
+    return PageReader(database, user_actor(user, service), service, other)
 
 
-def names(found: Slice) -> str:
+def row_names(found: PageResult) -> str:
     """Names of the rows, run together."""
     return "".join(row.name for row in found.rows)
 
 
-async def test_the_first_page_holds_the_first_rows_and_knows_of_more(reader: Reader) -> None:
+async def test_the_first_page_holds_the_first_rows_and_knows_of_more(reader: PageReader) -> None:
     found = await reader.page(first=2)
 
-    assert (names(found), found.more, await reader.loaders.behind(found)) == ("ab", True, False)
+    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("ab", True, False)
 
 
-async def test_the_next_page_goes_on_where_the_last_ended(reader: Reader) -> None:
+async def test_the_next_page_goes_on_where_the_last_ended(reader: PageReader) -> None:
     first = await reader.page(first=2)
     found = await reader.page(first=2, after=first.cursor(first.rows[-1]))
 
-    assert (names(found), found.more, await reader.loaders.behind(found)) == ("cd", True, True)
+    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("cd", True, True)
 
 
-async def test_the_last_page_knows_that_nothing_follows(reader: Reader) -> None:
+async def test_the_last_page_knows_that_nothing_follows(reader: PageReader) -> None:
     first = await reader.page(first=4)
     found = await reader.page(first=1, after=first.cursor(first.rows[-1]))
 
-    assert (names(found), found.more) == ("e", False)
+    assert (row_names(found), found.has_more) == ("e", False)
 
 
-async def test_backwards_the_rows_come_in_the_same_order(reader: Reader) -> None:
+async def test_backwards_the_rows_come_in_the_same_order(reader: PageReader) -> None:
     found = await reader.page(last=2)
 
-    assert (names(found), found.more, await reader.loaders.behind(found)) == ("de", True, False)
+    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("de", True, False)
 
 
-async def test_backwards_from_a_place_there_is_something_after_it(reader: Reader) -> None:
+async def test_backwards_from_a_place_there_is_something_after_it(reader: PageReader) -> None:
     last = await reader.page(last=2)
     found = await reader.page(last=2, before=last.cursor(last.rows[0]))
 
-    assert (names(found), found.more, await reader.loaders.behind(found)) == ("bc", True, True)
+    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("bc", True, True)
 
 
-async def test_descending_the_whole_order_turns_round(reader: Reader) -> None:
-    found = await reader.page(BY_NAME.towards(descending=True), first=3)
+async def test_descending_the_whole_order_turns_round(reader: PageReader) -> None:
+    found = await reader.page(BY_NAME.in_direction(descending=True), first=3)
 
-    assert (names(found), found.more) == ("edc", True)
+    assert (row_names(found), found.has_more) == ("edc", True)
 
 
-async def test_a_page_of_none_still_knows_whether_there_are_any(reader: Reader) -> None:
+async def test_a_page_of_none_still_knows_whether_there_are_any(reader: PageReader) -> None:
     found = await reader.page(first=0)
 
-    assert (names(found), found.more) == ("", True)
+    assert (row_names(found), found.has_more) == ("", True)
 
 
-async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: Reader, database: Database) -> None:
+async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: PageReader, database: Database) -> None:
     first = await reader.page(first=2)
     place = first.cursor(first.rows[-1])
     async with database.transaction() as tx:
@@ -100,11 +100,11 @@ async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: Rea
         assert template is not None
         template.archived = True
     reader.loaders = Loaders(database, reader.loaders.actor)
-    found = await reader.loaders.slice(
-        TEMPLATES, reader.services[0].id, Arguments.read(BY_NAME, {"archived": False}, first=2, after=place)
+    found = await reader.loaders.page(
+        TEMPLATES, reader.services[0].id, PageArguments.parse(BY_NAME, {"archived": False}, first=2, after=place)
     )
 
-    assert names(found) == "cd"
+    assert row_names(found) == "cd"
 
 
 async def test_pages_of_many_parents_from_many_places_are_one_statement(
@@ -116,35 +116,37 @@ async def test_pages_of_many_parents_from_many_places_are_one_statement(
             await make.template(service, name=name)
     reader = Loaders(database, platform_admin(await make.user()))
     with statements(1):
-        firsts = await gather(reader, services, [Arguments.read(BY_NAME, {}, first=1)] * 3)
+        firsts = await read_pages(reader, services, [PageArguments.parse(BY_NAME, {}, first=1)] * 3)
     places = [found.cursor(found.rows[0]) for found in firsts]
     with statements(1):
-        seconds = await gather(
-            reader, services, [Arguments.read(BY_NAME, {}, first=2, after=place) for place in places]
+        seconds = await read_pages(
+            reader, services, [PageArguments.parse(BY_NAME, {}, first=2, after=place) for place in places]
         )
     with statements(1):
-        totals = [await total for total in [reader.total(TEMPLATES, services[0].id, {})]]
+        totals = [await total for total in [reader.total_count(TEMPLATES, services[0].id, {})]]
 
-    assert [names(found) for found in seconds] == ["bc", "bc", "bc"]
+    assert [row_names(found) for found in seconds] == ["bc", "bc", "bc"]
     assert totals == [3]
 
 
-async def gather(reader: Loaders, services: list[models.Service], arguments: list[Arguments]) -> list[Slice]:
+async def read_pages(
+    reader: Loaders, services: list[models.Service], arguments: list[PageArguments]
+) -> list[PageResult]:
     """A page of each service, side by side."""
     import asyncio  # noqa: PLC0415 - only here
 
     return list(
         await asyncio.gather(
-            *(reader.slice(TEMPLATES, service.id, one) for service, one in zip(services, arguments, strict=True))
+            *(reader.page(TEMPLATES, service.id, one) for service, one in zip(services, arguments, strict=True))
         )
     )
 
 
-async def test_a_foreign_service_has_no_templates_and_counts_none(reader: Reader) -> None:
-    found = await reader.loaders.slice(TEMPLATES, reader.services[1].id, Arguments.read(BY_NAME, {}, first=2))
+async def test_a_foreign_service_has_no_templates_and_counts_none(reader: PageReader) -> None:
+    found = await reader.loaders.page(TEMPLATES, reader.services[1].id, PageArguments.parse(BY_NAME, {}, first=2))
 
-    assert (names(found), found.more) == ("", False)
-    assert await reader.loaders.total(TEMPLATES, reader.services[1].id, {}) == 0
+    assert (row_names(found), found.has_more) == ("", False)
+    assert await reader.loaders.total_count(TEMPLATES, reader.services[1].id, {}) == 0
 
 
 @pytest.mark.parametrize(
@@ -162,7 +164,7 @@ async def test_a_foreign_service_has_no_templates_and_counts_none(reader: Reader
 )
 def test_senseless_paging_is_refused(paging: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
-        Arguments.read(BY_NAME, {}, **paging)
+        PageArguments.parse(BY_NAME, {}, **paging)
 
 
 @pytest.mark.parametrize(
@@ -171,20 +173,20 @@ def test_senseless_paging_is_refused(paging: dict[str, Any]) -> None:
 )
 def test_a_cursor_that_no_list_made_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
-        read_cursor(text, BY_NAME)
+        decode_cursor(text, BY_NAME)
 
 
 def test_a_cursor_of_another_order_is_refused() -> None:
-    other = by(models.Template.created_at, models.Template.id)
-    cursor = Slice(TEMPLATES, None, Arguments(BY_NAME, 1), [], more=False)
+    other = ordered_by(models.Template.created_at, models.Template.id)
+    cursor = PageResult(TEMPLATES, None, PageArguments(BY_NAME, 1), [], has_more=False)
     row = type("Row", (), {f"sort_{index}": "a" for index in range(3)})()
 
     with pytest.raises(BadRequest):
-        read_cursor(cursor.cursor(row), other)
+        decode_cursor(cursor.cursor(row), other)
 
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: raw.decode("latin-1")))
 def test_no_text_at_all_breaks_the_reading_of_cursors(text: str) -> None:
     with pytest.raises(BadRequest):
-        read_cursor(text, BY_NAME)
+        decode_cursor(text, BY_NAME)

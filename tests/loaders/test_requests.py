@@ -18,5 +18,5 @@ async def test_a_field_that_fails_takes_nothing_from_others_who_wait_for_the_sam
         by=platform_admin(await make.user()),
     )
 
-    assert answer.codes == ["BAD_REQUEST"]
+    assert answer.error_codes == ["BAD_REQUEST"]
     assert answer.data == {"one": None, "other": {"rowCountAlerts": []}}

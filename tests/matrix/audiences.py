@@ -10,7 +10,7 @@ from uuid import UUID
 from graphql_api.enums import ServicePermission
 
 PERMISSIONS = frozenset(permission.name for permission in ServicePermission)
-SEND = {"sms": "SEND_TEXTS", "email": "SEND_EMAILS", "letter": "SEND_LETTERS"}
+SEND_PERMISSIONS = {"sms": "SEND_TEXTS", "email": "SEND_EMAILS", "letter": "SEND_LETTERS"}
 
 
 @dataclass(frozen=True)
@@ -28,13 +28,13 @@ class Role:
     organisations: frozenset[UUID] = frozenset()
 
     @property
-    def person(self) -> bool:
+    def is_person(self) -> bool:
         """Whether it is somebody, an admin too."""
         return self.kind in {"person", "admin"}
 
-    def holds(self, permission: str, service: UUID | None) -> bool:
+    def has_permission(self, permission: str, service: UUID | None) -> bool:
         """Whether a person has a permission as a member."""
-        return self.person and service is not None and permission in self.services.get(service, ())
+        return self.is_person and service is not None and permission in self.services.get(service, ())
 
 
 @dataclass(frozen=True)
@@ -54,91 +54,100 @@ class Facts:
 
 
 @dataclass
-class Ties:
+class Memberships:
     """Who belongs where, for rules about people."""
 
-    members: dict[UUID, set[UUID]]
+    services_by_user: dict[UUID, set[UUID]]
     """Services by person."""
-    colleagues: dict[UUID, set[UUID]]
+    organisations_by_user: dict[UUID, set[UUID]]
     """Organisations by person."""
-    owners: dict[UUID, UUID | None]
+    organisation_by_service: dict[UUID, UUID | None]
     """The organisation of each service."""
 
-    def sees_service(self, role: Role, service: UUID) -> bool:
+    def can_see_service(self, role: Role, service: UUID) -> bool:
         """Whether a person belongs to a service, or to the organisation that has it."""
-        return service in role.services or self.owners.get(service) in role.organisations
+        return service in role.services or self.organisation_by_service.get(service) in role.organisations
 
 
-Word = Callable[[Role, Facts, Ties], bool]
+AudiencePredicate = Callable[[Role, Facts, Memberships], bool]
 
 
-def _of_its_services(role: Role, row: Facts, ties: Ties) -> bool:
-    return role.person and any(ties.owners.get(service) == row.id for service in role.services)
+def _belongs_to_its_services(role: Role, row: Facts, ties: Memberships) -> bool:
+    return role.is_person and any(ties.organisation_by_service.get(service) == row.id for service in role.services)
 
 
-def _sees_one_of_theirs(role: Role, row: Facts, ties: Ties) -> bool:
-    of_theirs = ties.members.get(row.id, set()) if row.id else set()
-    return role.person and any(ties.sees_service(role, service) for service in of_theirs)
+def _sees_a_service_of_theirs(role: Role, row: Facts, ties: Memberships) -> bool:
+    of_theirs = ties.services_by_user.get(row.id, set()) if row.id else set()
+    return role.is_person and any(ties.can_see_service(role, service) for service in of_theirs)
 
 
-def _manages_them(role: Role, row: Facts, ties: Ties) -> bool:
-    of_theirs = ties.members.get(row.id, set()) if row.id else set()
-    return any(role.holds("MANAGE_USERS", service) for service in of_theirs)
+def _manages_user(role: Role, row: Facts, ties: Memberships) -> bool:
+    of_theirs = ties.services_by_user.get(row.id, set()) if row.id else set()
+    return any(role.has_permission("MANAGE_USERS", service) for service in of_theirs)
 
 
-def _its_key(role: Role, row: Facts) -> bool:
+def _is_key_of_service(role: Role, row: Facts) -> bool:
     return role.kind == "key" and row.service in role.services
 
 
-WORDS: dict[str, Word] = {
+AUDIENCES: dict[str, AudiencePredicate] = {
     "anybody": lambda _role, _row, _ties: True,
     "everyone": lambda _role, _row, _ties: True,
     "anybody signed in": lambda role, _row, _ties: role.kind != "nobody",
-    "people": lambda role, _row, _ties: role.person,
+    "people": lambda role, _row, _ties: role.is_person,
     "platform admins": lambda role, _row, _ties: role.kind == "admin",
-    "oneself": lambda role, row, _ties: role.person and role.user == (row.user or row.id),
+    "oneself": lambda role, row, _ties: role.is_person and role.user == (row.user or row.id),
     "itself": lambda role, row, _ties: role.kind == "key" and role.key == row.id,
-    "members": lambda role, row, _ties: role.person and row.service in role.services,
+    "members": lambda role, row, _ties: role.is_person and row.service in role.services,
     "members where its folder is open to them": lambda role, row, _ties: (
-        role.person and row.service in role.services and (row.opened_to is None or role.user in row.opened_to)
+        role.is_person and row.service in role.services and (row.opened_to is None or role.user in row.opened_to)
     ),
     "people of its organisation": lambda role, row, ties: (
-        role.person and row.service is not None and ties.owners.get(row.service) in role.organisations
+        role.is_person
+        and row.service is not None
+        and ties.organisation_by_service.get(row.service) in role.organisations
     ),
-    "people of the organisation": lambda role, row, _ties: role.person and row.organisation in role.organisations,
-    "people of its services": _of_its_services,
-    "people who see a service of theirs": _sees_one_of_theirs,
+    "people of the organisation": lambda role, row, _ties: role.is_person and row.organisation in role.organisations,
+    "people of its services": _belongs_to_its_services,
+    "people who see a service of theirs": _sees_a_service_of_theirs,
     "people of an organisation of theirs": lambda role, row, ties: (
-        role.person and row.id is not None and bool(ties.colleagues.get(row.id, set()) & role.organisations)
+        role.is_person
+        and row.id is not None
+        and bool(ties.organisations_by_user.get(row.id, set()) & role.organisations)
     ),
-    "managers of theirs": _manages_them,
-    "its keys": lambda role, row, _ties: _its_key(role, row),
-    "its keys of its type": lambda role, row, _ties: _its_key(role, row) and role.key_type == row.key_type,
-    "SEND": lambda role, row, _ties: any(role.holds(permission, row.service) for permission in SEND.values()),
+    "managers of theirs": _manages_user,
+    "its keys": lambda role, row, _ties: _is_key_of_service(role, row),
+    "its keys of its type": lambda role, row, _ties: _is_key_of_service(role, row) and role.key_type == row.key_type,
+    "SEND": lambda role, row, _ties: any(
+        role.has_permission(permission, row.service) for permission in SEND_PERMISSIONS.values()
+    ),
     "senders of its channel": lambda role, row, _ties: (
-        role.holds(SEND[row.channel or "sms"], row.service)
-        or (_its_key(role, row) and row.kind in {"Query", "Mutation"})
+        role.has_permission(SEND_PERMISSIONS[row.channel or "sms"], row.service)
+        or (_is_key_of_service(role, row) and row.kind in {"Query", "Mutation"})
     ),
     "those who see its service": lambda role, row, ties: (
         role.kind == "admin"
-        or _its_key(role, row)
-        or (role.person and row.service is not None and ties.sees_service(role, row.service))
+        or _is_key_of_service(role, row)
+        or (role.is_person and row.service is not None and ties.can_see_service(role, row.service))
     ),
     "unless redacted": lambda _role, row, _ties: not row.redacted,
 }
 
 
-def among(who: Iterable[str], role: Role, row: Facts, ties: Ties) -> bool:
+def is_in_audience(audience: Iterable[str], role: Role, row: Facts, memberships: Memberships) -> bool:
     """Whether any of the words holds."""
-    return any(role.holds(word, row.service) if word in PERMISSIONS else WORDS[word](role, row, ties) for word in who)
+    return any(
+        role.has_permission(word, row.service) if word in PERMISSIONS else AUDIENCES[word](role, row, memberships)
+        for word in audience
+    )
 
 
-def words_of(*rules: Iterable[str]) -> set[str]:
+def undefined_words(*rules: Iterable[str]) -> set[str]:
     """Words that are used and not defined."""
-    return {word for rule in rules for word in rule} - set(WORDS) - set(PERMISSIONS)
+    return {word for rule in rules for word in rule} - set(AUDIENCES) - set(PERMISSIONS)
 
 
-def facts_of(kind: str, row: Any) -> Facts:
+def facts_from_row(kind: str, row: Any) -> Facts:
     """The facts of a row of the tables, by its columns' names."""
     given = {name: value for name, value in row._mapping.items() if name in Facts.__dataclass_fields__}  # noqa: SLF001
     if "opened_to" in given and given["opened_to"] is not None:

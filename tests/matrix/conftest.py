@@ -12,8 +12,8 @@ from graphql_api.auth.crypto import Signer
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from tests.matrix import ground_truth
-from tests.matrix.ground_truth import Truth
-from tests.matrix.worlds import Maker, Reading, World
+from tests.matrix.ground_truth import GroundTruth
+from tests.matrix.worlds import SharedConnectionDatabase, World, WorldBuilder
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -30,11 +30,13 @@ async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     async with engine.connect() as connection:
         transaction = await connection.begin()
-        yield await Maker(Reading(connection), settings, signer, Store.connect(settings)).world()
+        yield await WorldBuilder(
+            SharedConnectionDatabase(connection), settings, signer, Store.connect(settings)
+        ).build()
         await transaction.rollback()
 
 
 @pytest_asyncio.fixture(scope="module")
-async def truth(world: World) -> Truth:
+async def truth(world: World) -> GroundTruth:
     """What is there."""
-    return await ground_truth.read(world)
+    return await ground_truth.read_ground_truth(world)

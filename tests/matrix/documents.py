@@ -8,34 +8,51 @@ from typing import Any, NamedTuple
 
 from graphql import DocumentNode, GraphQLNamedType, GraphQLUnionType, get_named_type, parse
 
-from tests.matrix.ground_truth import ARGUMENTS, ROOTS, entities, is_page, leads_to_rows, object_type, whole
+from tests.matrix.ground_truth import (
+    REQUIRED_ARGUMENTS,
+    ROOT_LISTS,
+    full_selection,
+    is_connection_type,
+    is_row_type,
+    object_type,
+    row_types,
+)
 from tests.matrix.policies import REFUSED, policy
 from tests.schema.tenants import SCHEMA
 
-DEPTH = 4
-FIELDS = 900
-ALIASES = 55
-SIZE = 2
+MAX_PATH_STEPS = 4
+MAX_DOCUMENT_FIELDS = 900
+MAX_DOCUMENT_ALIASES = 55
+PAGE_ROWS = 2
 """Rows that each list is asked for."""
-BY_ID = ("job", "notification", "organisation", "service", "template", "user")
-ANY_OF = {"Node": ["Service", "Template", "ApiKey", "User", "Organisation", "Job", "Notification"]}
+ROOT_FIELDS_BY_ID = ("job", "notification", "organisation", "service", "template", "user")
+INTERFACE_TYPES = {"Node": ["Service", "Template", "ApiKey", "User", "Organisation", "Job", "Notification"]}
 
 
-APART = {"preview", "atVersion", "usage", "statistics", "annualAllowance", "object", "actor", "usageByService"}
+UNPLANNED_FIELDS = {
+    "preview",
+    "atVersion",
+    "usage",
+    "statistics",
+    "annualAllowance",
+    "object",
+    "actor",
+    "usageByService",
+}
 """Fields that plans leave to graphql-core, with the whole document: the others are asked for without them."""
 
 
-class Step(NamedTuple):
+class PathStep(NamedTuple):
     """A field, and the type of row that it leads to."""
 
     name: str
-    kind: str
-    page: bool = False
-    choice: bool = False
+    type_name: str
+    is_connection: bool = False
+    is_abstract: bool = False
     """Whether the row may be of other types too."""
 
 
-Path = tuple[Step, ...]
+Path = tuple[PathStep, ...]
 
 
 @dataclass
@@ -43,7 +60,7 @@ class Document:
     """A document, and the type of row whose id it takes; None for none."""
 
     text: str
-    takes: str | None
+    id_type: str | None
     tree: DocumentNode = field(init=False)
 
     def __post_init__(self) -> None:
@@ -51,106 +68,106 @@ class Document:
         self.tree = parse(self.text, no_location=True)
 
 
-def _kinds(kind: GraphQLNamedType) -> list[str]:
+def _concrete_types(kind: GraphQLNamedType) -> list[str]:
     if isinstance(kind, GraphQLUnionType):
         return [one.name for one in kind.types]
-    return ANY_OF.get(kind.name, [kind.name])
+    return INTERFACE_TYPES.get(kind.name, [kind.name])
 
 
-def edges(kind: str) -> Iterator[Step]:
+def row_steps(kind: str) -> Iterator[PathStep]:
     """Fields of a type that lead to rows."""
     for name, one in object_type(kind).fields.items():
         inner = get_named_type(one.type)
-        if is_page(inner):
+        if is_connection_type(inner):
             node = get_named_type(object_type(inner.name).fields["nodes"].type)
-            if leads_to_rows(node):
-                yield Step(name, node.name, page=True)
-        elif leads_to_rows(inner):
-            kinds = _kinds(inner)
+            if is_row_type(node):
+                yield PathStep(name, node.name, is_connection=True)
+        elif is_row_type(inner):
+            kinds = _concrete_types(inner)
             for one_kind in kinds:
-                yield Step(name, one_kind, choice=len(kinds) > 1)
+                yield PathStep(name, one_kind, is_abstract=len(kinds) > 1)
 
 
-def roots() -> Iterator[Step]:
+def root_steps() -> Iterator[PathStep]:
     """Fields of Query that lead to rows, by an id or without one."""
-    for name in (*BY_ID, "node"):
+    for name in (*ROOT_FIELDS_BY_ID, "node"):
         inner = get_named_type(object_type("Query").fields[name].type)
-        for kind in _kinds(inner):
-            yield Step(name, kind, choice=name == "node")
-    for name in ROOTS:
+        for kind in _concrete_types(inner):
+            yield PathStep(name, kind, is_abstract=name == "node")
+    for name in ROOT_LISTS:
         kind = get_named_type(object_type("Query").fields[name].type)
-        for one in _kinds(get_named_type(object_type(kind.name).fields["nodes"].type)):
-            yield Step(name, one, page=True, choice=name == "search")
+        for one in _concrete_types(get_named_type(object_type(kind.name).fields["nodes"].type)):
+            yield PathStep(name, one, is_connection=True, is_abstract=name == "search")
 
 
-def _onwards(path: Path, depth: int) -> Iterator[Path]:
+def _extended_paths(path: Path, depth: int) -> Iterator[Path]:
     """Chains of edges on which no type comes twice."""
     yield path
     if len(path) == depth:
         return
-    above = {step.kind for step in path}
-    for step in edges(path[-1].kind):
-        if step.kind not in above:
-            yield from _onwards((*path, step), depth)
+    above = {step.type_name for step in path}
+    for step in row_steps(path[-1].type_name):
+        if step.type_name not in above:
+            yield from _extended_paths((*path, step), depth)
 
 
-def refusable(path: Path) -> bool:
+def is_restricted(path: Path) -> bool:
     """Whether a path leads through a field that is refused to some, or to no plan."""
-    holders = [step.kind for step in path]
+    holders = [step.type_name for step in path]
     return any(
-        step.name in APART or policy().rule(holder, step.name).otherwise == REFUSED
+        step.name in UNPLANNED_FIELDS or policy().rule(holder, step.name).denied_result == REFUSED
         for holder, step in zip(holders, path[1:], strict=False)
     )
 
 
-class Tree:
+class SelectionTree:
     """Paths that begin alike, as one selection."""
 
     def __init__(self) -> None:
-        self.below: dict[Step, Tree] = {}
-        self.end = ""
+        self.children: dict[PathStep, SelectionTree] = {}
+        self.leaves = ""
 
-    def add(self, path: Path, end: str) -> None:
+    def add(self, path: Path, leaf: str) -> None:
         """Select something at the end of a path."""
         node = self
         for step in path:
-            node = node.below.setdefault(step, Tree())
-        node.end += " " + end
+            node = node.children.setdefault(step, SelectionTree())
+        node.leaves += " " + leaf
 
-    def text(self, kind: str, places: dict[str, int]) -> str:
+    def render(self, kind: str, places: dict[str, int]) -> str:
         """The selection of a type."""
-        own = self.end + "".join(self._edge(kind, step, tree, places) for step, tree in self.below.items())
+        own = self.leaves + "".join(self._render_step(kind, step, tree, places) for step, tree in self.children.items())
         return f"{{ __typename {own} }}"
 
-    def _edge(self, kind: str, step: Step, tree: Tree, places: dict[str, int]) -> str:
-        given = ARGUMENTS.get((kind, step.name), "")
+    def _render_step(self, kind: str, step: PathStep, tree: SelectionTree, places: dict[str, int]) -> str:
+        given = REQUIRED_ARGUMENTS.get((kind, step.name), "")
         alias = ""
-        if sum(other.name == step.name for other in self.below) > 1:
-            alias = f"{step.name}{step.kind}: "
+        if sum(other.name == step.name for other in self.children) > 1:
+            alias = f"{step.name}{step.type_name}: "
             places["aliases"] += 1
-        selection = tree.text(step.kind, places)
-        if step.choice:
-            selection = f"{{ __typename ... on {step.kind} {selection} }}"
-        if step.page:
-            given = f"({ROOTS[step.name] if kind == 'Query' else ''}first: {SIZE})"
+        selection = tree.render(step.type_name, places)
+        if step.is_abstract:
+            selection = f"{{ __typename ... on {step.type_name} {selection} }}"
+        if step.is_connection:
+            given = f"({ROOT_LISTS[step.name] if kind == 'Query' else ''}first: {PAGE_ROWS})"
             selection = f"{{ totalCount nodes {selection} }}"
         elif kind == "Query":
             given = "(id: $id)"
         return f" {alias}{step.name}{given} {selection}"
 
 
-def ends(kind: str, *, brief: bool) -> tuple[str, str]:
+def leaf_selections(kind: str, *, brief: bool) -> tuple[str, str]:
     """What to select of a row: what is refused to nobody who sees it, and what is refused to some."""
     rules = policy().fields[kind]
-    selection = whole(SCHEMA.type_map[kind], edges=False, brief=brief)
+    selection = full_selection(SCHEMA.type_map[kind], include_rows=False, abbreviate_parts=brief)
     open_: list[str] = []
     closed: list[str] = []
-    for name, text in _split(selection):
-        (closed if name in APART or rules[name].otherwise == REFUSED else open_).append(text)
+    for name, text in _split_fields(selection):
+        (closed if name in UNPLANNED_FIELDS or rules[name].denied_result == REFUSED else open_).append(text)
     return " ".join(open_), " ".join(closed)
 
 
-def _split(selection: str) -> Iterator[tuple[str, str]]:
+def _split_fields(selection: str) -> Iterator[tuple[str, str]]:
     """The fields of a selection, each with its own."""
     depth, current = 0, ""
     words = selection[1:-1].split()
@@ -166,65 +183,65 @@ def _split(selection: str) -> Iterator[tuple[str, str]]:
         depth += word.count("{") - word.count("}")
 
 
-def documents(depth: int = DEPTH) -> list[Document]:
+def path_documents(depth: int = MAX_PATH_STEPS) -> list[Document]:
     """All paths, in as few documents as may be."""
     made: list[Document] = []
-    found = {object_type("Query").fields[name].type for name in BY_ID}
-    for root in roots():
+    found = {object_type("Query").fields[name].type for name in ROOT_FIELDS_BY_ID}
+    for root in root_steps():
         # What `node` finds is the same object as its own field's, from which on every path is the same.
-        least = depth - 1 if root.name == "node" and SCHEMA.type_map[root.kind] in found else depth
+        least = depth - 1 if root.name == "node" and SCHEMA.type_map[root.type_name] in found else depth
         for closed in (False, True):
-            made.extend(_packed(root, least, closed=closed))
+            made.extend(_packed_documents(root, least, closed=closed))
     return made
 
 
-def _packed(root: Step, depth: int, *, closed: bool) -> Iterator[Document]:
+def _packed_documents(root: PathStep, depth: int, *, closed: bool) -> Iterator[Document]:
     waiting: list[tuple[Path, str]] = []
-    for path in _onwards((root,), depth):
-        open_, shut = ends(path[-1].kind, brief=len(path) > 2)
-        if refusable(path):
+    for path in _extended_paths((root,), depth):
+        open_, shut = leaf_selections(path[-1].type_name, brief=len(path) > 2)
+        if is_restricted(path):
             if closed:
                 waiting.append((path, f"{open_} {shut}"))
         elif closed and shut:
             waiting.append((path, shut))
         elif not closed:
             waiting.append((path, open_))
-    tree, size = Tree(), 0
+    tree, size = SelectionTree(), 0
     for path, end in waiting:
         more = sum(word.isidentifier() for word in end.split()) + 3 * len(path)
-        if size and size + more > FIELDS:
+        if size and size + more > MAX_DOCUMENT_FIELDS:
             yield _document(tree, root)
-            tree, size = Tree(), 0
+            tree, size = SelectionTree(), 0
         tree.add(path, end)
         size += more
     if size:
         yield _document(tree, root)
 
 
-def _document(tree: Tree, root: Step) -> Document:
-    by_id = root.name not in ROOTS
+def _document(tree: SelectionTree, root: PathStep) -> Document:
+    by_id = root.name not in ROOT_LISTS
     places = {"aliases": 0}
-    inside = tree.text("Query", places).removeprefix("{ __typename").removesuffix("}")
-    assert places["aliases"] <= ALIASES
+    inside = tree.render("Query", places).removeprefix("{ __typename").removesuffix("}")
+    assert places["aliases"] <= MAX_DOCUMENT_ALIASES
     text = f"query{' ($id: ID!)' if by_id else ''} {{ {inside} }}"
-    return Document(text, root.kind if by_id else None)
+    return Document(text, root.type_name if by_id else None)
 
 
-def rows() -> Iterator[Document]:
+def row_documents() -> Iterator[Document]:
     """Rows by their ids: all that they have, connections too, as a page and as edges."""
-    for kind in ANY_OF["Node"]:
-        for selection in _pages(SCHEMA.type_map[kind]):
+    for kind in INTERFACE_TYPES["Node"]:
+        for selection in _connection_selections(SCHEMA.type_map[kind]):
             inner = f"{{ __typename ... on {kind} {selection} }}"
             yield Document(f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {inner} }}", kind)
 
 
-def _pages(kind: Any) -> Iterator[str]:
-    open_, closed = ends(kind.name, brief=False)
+def _connection_selections(kind: Any) -> Iterator[str]:
+    open_, closed = leaf_selections(kind.name, brief=False)
     yield f"{{ {open_} {closed} }}"
     inside = "{ edges { cursor node %s } nodes %s pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount }"  # noqa: E501
     for name, one in kind.fields.items():
         inner = get_named_type(one.type)
-        if is_page(inner):
+        if is_connection_type(inner):
             node: Any = get_named_type(object_type(inner.name).fields["nodes"].type)
-            identity = whole(node, edges=False) if node.name not in entities() else "{ __typename }"
-            yield f"{{ {name}(first: {SIZE}) {inside % (identity, identity)} }}"
+            identity = full_selection(node, include_rows=False) if node.name not in row_types() else "{ __typename }"
+            yield f"{{ {name}(first: {PAGE_ROWS}) {inside % (identity, identity)} }}"

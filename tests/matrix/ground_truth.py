@@ -19,15 +19,15 @@ from graphql import (
 from sqlalchemy import text
 
 from graphql_api.context import Context
-from tests.matrix.audiences import Facts, Ties, facts_of
+from tests.matrix.audiences import Facts, Memberships, facts_from_row
 from tests.matrix.policies import policy
-from tests.matrix.worlds import NAME, World
+from tests.matrix.worlds import NAME_PREFIX, World
 from tests.schema.tenants import SCHEMA
 
 Key = tuple[str, str]
 """A type and an id."""
 
-TABLES = {
+FACTS_SQL = {
     "Organisation": "SELECT id, id AS organisation FROM organisation",
     "Service": "SELECT id, id AS service, organisation_id AS organisation FROM services",
     "User": "SELECT id, id AS user FROM users",
@@ -53,29 +53,29 @@ TABLES = {
         SELECT user_id || ':' || service_id AS key, service_id AS service, user_id AS user FROM user_to_service
     """,
 }
-ROOTS = {"services": "", "organisations": "", "users": "", "auditLog": "", "search": f'query: "{NAME}", '}
+ROOT_LISTS = {"services": "", "organisations": "", "users": "", "auditLog": "", "search": f'query: "{NAME_PREFIX}", '}
 """Lists of Query, and what they are given."""
-ARGUMENTS = {("Template", "atVersion"): "(version: 1)"}
+REQUIRED_ARGUMENTS = {("Template", "atVersion"): "(version: 1)"}
 """What fields are given that need something."""
 
 
 @dataclass
-class Truth:
+class GroundTruth:
     """Rows by type and id: fields as the platform reads them, and facts."""
 
     rows: dict[Key, dict[str, Any]] = field(default_factory=dict)
     facts: dict[Key, Facts] = field(default_factory=dict)
     lists: dict[str, dict[str, Any]] = field(default_factory=dict)
     """Connections of Query."""
-    ties: Ties = field(default_factory=lambda: Ties({}, {}, {}))
+    memberships: Memberships = field(default_factory=lambda: Memberships({}, {}, {}))
 
 
-def entities() -> list[str]:
+def row_types() -> list[str]:
     """Types with rows."""
-    return [name for name in policy().seen_by if name not in {"Query", "Mutation", "Subscription", "Viewer"}]
+    return [name for name in policy().row_audiences if name not in {"Query", "Mutation", "Subscription", "Viewer"}]
 
 
-def identity(kind: GraphQLNamedType) -> str:
+def identity_selection(kind: GraphQLNamedType) -> str:
     """A selection by which a row is known again."""
     if kind.name == "ServiceMembership":
         return "{ __typename user { id } service { id } }"
@@ -92,95 +92,98 @@ def key_of(reference: Mapping[str, Any]) -> Key:
     return kind, reference["id"]
 
 
-def leads_to_rows(kind: GraphQLNamedType) -> bool:
+def is_row_type(kind: GraphQLNamedType) -> bool:
     """Whether a type is, or stands for, rows."""
-    return isinstance(kind, GraphQLUnionType) or kind.name == "Node" or kind.name in entities()
+    return isinstance(kind, GraphQLUnionType) or kind.name == "Node" or kind.name in row_types()
 
 
-def is_page(kind: GraphQLNamedType) -> bool:
+def is_connection_type(kind: GraphQLNamedType) -> bool:
     """Whether a type is a connection."""
     return kind.name.endswith("Connection")
 
 
-def whole(kind: Any, *, edges: bool, brief: bool = False) -> str:
+def full_selection(kind: Any, *, include_rows: bool, abbreviate_parts: bool = False) -> str:
     """A selection of what a type has: its own values and parts, and rows that it leads to by their identities.
 
     Without `edges`, rows that it leads to directly are left out; of parts, with `brief`, one value is enough.
     """
     chosen = ["__typename"]
     for name, one in kind.fields.items():
-        given, inner = ARGUMENTS.get((kind.name, name), ""), get_named_type(one.type)
+        given, inner = REQUIRED_ARGUMENTS.get((kind.name, name), ""), get_named_type(one.type)
         if any(argument.type and str(argument.type).endswith("!") for argument in one.args.values()) and not given:
             continue
         if is_leaf_type(inner):
             chosen.append(name)
-        elif is_page(inner):
-            if edges:
-                chosen.append(f"{name}(first: 100) {page(inner)}")
-        elif leads_to_rows(inner):
-            if edges or kind.name in policy().parts:
-                chosen.append(f"{name}{given} {identity(inner)}")
+        elif is_connection_type(inner):
+            if include_rows:
+                chosen.append(f"{name}(first: 100) {connection_selection(inner)}")
+        elif is_row_type(inner):
+            if include_rows or kind.name in policy().embedded_types:
+                chosen.append(f"{name}{given} {identity_selection(inner)}")
         elif inner.name == "UserError":
             chosen.append(f"{name} {{ __typename message code path }}")
         else:
-            chosen.append(f"{name} {_first_value(inner) if brief else whole(inner, edges=edges)}")
+            below = (
+                _first_leaf_selection(inner) if abbreviate_parts else full_selection(inner, include_rows=include_rows)
+            )
+            chosen.append(f"{name} {below}")
     return "{ " + " ".join(chosen) + " }"
 
 
-def _first_value(kind: Any) -> str:
+def _first_leaf_selection(kind: Any) -> str:
     for name, one in kind.fields.items():
         inner = get_named_type(one.type)
         if is_leaf_type(inner):
             return f"{{ {name} }}"
     name, one = next(iter(kind.fields.items()))
-    return f"{{ {name} {_first_value(get_named_type(one.type))} }}"
+    return f"{{ {name} {_first_leaf_selection(get_named_type(one.type))} }}"
 
 
-def page(kind: Any) -> str:
+def connection_selection(kind: Any) -> str:
     """A selection of a connection: its rows' identities and cursors."""
     inner = get_named_type(kind.fields["nodes"].type)
-    node = identity(inner) if leads_to_rows(inner) else whole(inner, edges=False)
+    node = identity_selection(inner) if is_row_type(inner) else full_selection(inner, include_rows=False)
     more = " score" if kind.name == "SearchResultConnection" else ""
     return f"{{ edges {{ cursor{more} node {node} }} totalCount }}"
 
 
-async def read(world: World) -> Truth:
+async def read_ground_truth(world: World) -> GroundTruth:
     """Everything that is there."""
-    truth = Truth()
+    truth = GroundTruth()
     context = world.context
-    async with context.database.reading() as connection:
-        for kind, statement in TABLES.items():
+    async with context.database.read_connection() as connection:
+        for kind, statement in FACTS_SQL.items():
             for row in await connection.execute(text(statement)):
                 key = (kind, str(getattr(row, "key", None) or row.id))
-                truth.facts[key] = facts_of(kind, row)
+                truth.facts[key] = facts_from_row(kind, row)
         members, colleagues = defaultdict(set), defaultdict(set)
         for user, service in await connection.execute(text("SELECT user_id, service_id FROM user_to_service")):
             members[user].add(service)
         for user, one in await connection.execute(text("SELECT user_id, organisation_id FROM user_to_organisation")):
             colleagues[user].add(one)
         owners = {one.id: one.organisation for key, one in truth.facts.items() if key[0] == "Service"}
-        truth.ties = Ties(members, colleagues, owners)  # type: ignore[arg-type]
+        truth.memberships = Memberships(members, colleagues, owners)  # type: ignore[arg-type]
     await _read_rows(context, truth)
-    for name, arguments in ROOTS.items():
-        truth.lists[name] = await _whole_list(context, name, arguments)
-    _give_each_its_log(truth)
+    for name, arguments in ROOT_LISTS.items():
+        truth.lists[name] = await _read_full_list(context, name, arguments)
+    _split_audit_log(truth)
     return truth
 
 
-async def _whole_list(context: Context, name: str, arguments: str) -> dict[str, Any]:
+async def _read_full_list(context: Context, name: str, arguments: str) -> dict[str, Any]:
     inner = get_named_type(object_type("Query").fields[name].type)
-    selection = page(inner).replace("totalCount", "totalCount pageInfo { hasNextPage endCursor }")
+    selection = connection_selection(inner).replace("totalCount", "totalCount pageInfo { hasNextPage endCursor }")
     query = f"query ($after: String) {{ {name}({arguments}first: 100, after: $after) {selection} }}"
-    found = (await _ask(context, query, after=None))[name]
+    found = (await _execute(context, query, after=None))[name]
     more = found
     while more["pageInfo"]["hasNextPage"]:
-        more = (await _ask(context, query, after=more["pageInfo"]["endCursor"]))[name]
+        more = (await _execute(context, query, after=more["pageInfo"]["endCursor"]))[name]
         found["edges"] += more["edges"]
     assert len(found["edges"]) == found["totalCount"]
     return found  # type: ignore[no-any-return]
 
 
-def _give_each_its_log(truth: Truth) -> None:
+def _split_audit_log(truth: GroundTruth) -> None:
     """Logs are longer than a page, and each is part of the whole."""
     for (kind, _), row in truth.rows.items():
         if kind not in {"Organisation", "Service"}:
@@ -194,16 +197,16 @@ def _give_each_its_log(truth: Truth) -> None:
         row["auditLog"] = {"edges": edges, "totalCount": len(edges)}
 
 
-async def _read_rows(context: Context, truth: Truth) -> None:
+async def _read_rows(context: Context, truth: GroundTruth) -> None:
     for kind in ("Organisation", "Service", "User", "ApiKey", "Template", "Job", "Notification"):
         ids = [id_ for name, id_ in truth.facts if name == kind]
-        selection = whole(SCHEMA.type_map[kind], edges=True)
+        selection = full_selection(SCHEMA.type_map[kind], include_rows=True)
         query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ __typename ... on {kind} {selection} }} }}"
-        for row in (await _ask(context, query, ids=ids))["nodes"]:
+        for row in (await _execute(context, query, ids=ids))["nodes"]:
             truth.rows[kind, row["id"]] = row
-    versions = whole(SCHEMA.type_map["TemplateVersion"], edges=True)
-    entries = whole(SCHEMA.type_map["AuditLogEntry"], edges=True)
-    members = whole(SCHEMA.type_map["ServiceMembership"], edges=True)
+    versions = full_selection(SCHEMA.type_map["TemplateVersion"], include_rows=True)
+    entries = full_selection(SCHEMA.type_map["AuditLogEntry"], include_rows=True)
+    members = full_selection(SCHEMA.type_map["ServiceMembership"], include_rows=True)
     below: list[tuple[str, str, Callable[[Any], str]]] = [
         ("Template", f"versions(first: 100) {{ nodes {versions} }}", lambda row: row["id"]),
         ("Service", f"members(first: 100) {{ nodes {members} }}", lambda row: key_of(row)[1]),
@@ -211,20 +214,20 @@ async def _read_rows(context: Context, truth: Truth) -> None:
     for kind, selection, id_of in below:
         ids = [id_ for name, id_ in truth.facts if name == kind]
         query = f"query ($ids: [ID!]!) {{ nodes(ids: $ids) {{ ... on {kind} {{ {selection} }} }} }}"
-        for parent in (await _ask(context, query, ids=ids))["nodes"]:
+        for parent in (await _execute(context, query, ids=ids))["nodes"]:
             for row in next(iter(parent.values()))["nodes"]:
                 truth.rows[row["__typename"], id_of(row)] = row
     entries_of_all = f"auditLog(first: 100, after: $after) {{ nodes {entries} pageInfo {{ hasNextPage endCursor }} }}"
     after, more = None, True
     while more:
-        log = (await _ask(context, f"query ($after: String) {{ {entries_of_all} }}", after=after))["auditLog"]
+        log = (await _execute(context, f"query ($after: String) {{ {entries_of_all} }}", after=after))["auditLog"]
         truth.rows |= {("AuditLogEntry", row["id"]): row for row in log["nodes"]}
         after, more = log["pageInfo"]["endCursor"], log["pageInfo"]["hasNextPage"]
 
 
-async def _ask(context: Context, query: str, **variables: Any) -> dict[str, Any]:
+async def _execute(context: Context, query: str, **variables: Any) -> dict[str, Any]:
     """Without the limits of a request, which so wide a question passes."""
-    context.read_anew()
+    context.reset_loaders()
     answer = await graphql(SCHEMA, query, context_value=context, variable_values=variables)
     assert not answer.errors, [str(error) for error in answer.errors][:3]
     return json.loads(json.dumps(answer.data, default=str))  # type: ignore[no-any-return]

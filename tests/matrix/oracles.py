@@ -19,18 +19,18 @@ from graphql import (
 )
 
 from graphql_api.enums import ServicePermission
-from tests.matrix.audiences import SEND, Facts, Role, among
+from tests.matrix.audiences import SEND_PERMISSIONS, Facts, Role, is_in_audience
 from tests.matrix.documents import Document
-from tests.matrix.ground_truth import Key, Truth, is_page, key_of, leads_to_rows, object_type
+from tests.matrix.ground_truth import GroundTruth, Key, is_connection_type, is_row_type, key_of, object_type
 from tests.matrix.policies import MASKED, REFUSED, policy
-from tests.matrix.worlds import REDACTED
+from tests.matrix.worlds import REDACTED_VALUE
 from tests.schema.tenants import SCHEMA
 
 FORBIDDEN, UNAUTHENTICATED = "FORBIDDEN", "UNAUTHENTICATED"
-Place = tuple[str | int, ...]
+ResponsePath = tuple[str | int, ...]
 
 
-class Masked:
+class MaskedValue:
     """A value that must be there, without what is secret in it."""
 
 
@@ -39,7 +39,7 @@ class Expected:
     """The data, the errors by their paths, and the cells: places, whatever the row, at which something is decided."""
 
     data: Any = field(default_factory=dict)
-    errors: dict[Place, str] = field(default_factory=dict)
+    errors: dict[ResponsePath, str] = field(default_factory=dict)
     cells: set[tuple[str, ...]] = field(default_factory=set)
 
 
@@ -47,27 +47,27 @@ class Expected:
 class Oracle:
     """Answers as one caller should be answered."""
 
-    truth: Truth
+    truth: GroundTruth
     role: Role
     expected: Expected = field(default_factory=Expected)
-    given: Mapping[str, Any] = field(default_factory=dict)
+    variables: Mapping[str, Any] = field(default_factory=dict)
 
-    def sees(self, key: Key) -> bool:
+    def can_see(self, key: Key) -> bool:
         """Whether the caller sees a row."""
         facts = self.truth.facts.get(key)
         if facts is None or self.role.kind == "nobody":
             return False
-        who = policy().seen_by[key[0]]
-        return self.role.kind == "admin" or among(who, self.role, facts, self.truth.ties)
+        who = policy().row_audiences[key[0]]
+        return self.role.kind == "admin" or is_in_audience(who, self.role, facts, self.truth.memberships)
 
-    def answer(self, document: Document, **given: Any) -> Expected:
+    def expect(self, document: Document, **given: Any) -> Expected:
         """What a document must be answered."""
-        self.expected, self.given = Expected(), given
+        self.expected, self.variables = Expected(), given
         (operation,) = document.tree.definitions
         assert isinstance(operation, OperationDefinitionNode)
         for node in operation.selection_set.selections:
             assert isinstance(node, FieldNode)
-            name = _answered_as(node)
+            name = _response_name(node)
             value = self._root(node, (name,))
             if value is None and isinstance(object_type("Query").fields[node.name.value].type, GraphQLNonNull):
                 self.expected.data = None
@@ -75,61 +75,63 @@ class Oracle:
                 self.expected.data[name] = value
         return self.expected
 
-    def _root(self, node: FieldNode, place: Place) -> Any:
+    def _root(self, node: FieldNode, place: ResponsePath) -> Any:
         name = node.name.value
         rule = policy().rule("Query", name)
         facts = Facts("Query")
-        if not among(rule.who, self.role, facts, self.truth.ties):
-            self._refused(place)
+        if not is_in_audience(rule.audience, self.role, facts, self.truth.memberships):
+            self._expect_error(place)
             return None
-        self._cell(place)
+        self._record_cell(place)
         if name in self.truth.lists:
             kind = get_named_type(object_type("Query").fields[name].type)
             return self._page(object_type(kind.name), self.truth.lists[name], node, place, facts)
         if name == "nodes":
-            return [self._by_id(node, str(one), (*place, index)) for index, one in enumerate(self.given["ids"])]
-        return self._by_id(node, str(self.given["id"]), place)
+            return [self._by_id(node, str(one), (*place, index)) for index, one in enumerate(self.variables["ids"])]
+        return self._by_id(node, str(self.variables["id"]), place)
 
-    def _by_id(self, node: FieldNode, id_: str, place: Place) -> Any:
+    def _by_id(self, node: FieldNode, id_: str, place: ResponsePath) -> Any:
         named = get_named_type(object_type("Query").fields[node.name.value].type).name
         for kind in self._kinds() if named == "Node" else [named]:
             if (kind, id_) in self.truth.facts:
-                return self._row((kind, id_), node.selection_set, place) if self.sees((kind, id_)) else None
+                return self._row((kind, id_), node.selection_set, place) if self.can_see((kind, id_)) else None
         return None
 
     def _kinds(self) -> list[str]:
-        return [name for name in policy().seen_by if _is_node(name)]
+        return [name for name in policy().row_audiences if _is_node(name)]
 
-    def _row(self, key: Key, selection: SelectionSetNode | None, place: Place) -> dict[str, Any]:
+    def _row(self, key: Key, selection: SelectionSetNode | None, place: ResponsePath) -> dict[str, Any]:
         return self._object(key[0], self.truth.rows[key], self.truth.facts[key], selection, place)
 
     def _object(
-        self, kind: str, row: Mapping[str, Any], facts: Facts, selection: SelectionSetNode | None, place: Place
+        self, kind: str, row: Mapping[str, Any], facts: Facts, selection: SelectionSetNode | None, place: ResponsePath
     ) -> dict[str, Any]:
         assert selection is not None
         found: dict[str, Any] = {}
         for node in _fields(kind, selection):
-            name, told = node.name.value, _answered_as(node)
+            name, told = node.name.value, _response_name(node)
             if name == "__typename":
                 found[told] = kind
                 continue
             here = (*place, told)
             rule = policy().rule(kind, name)
-            if not rule.leads_on and not among(rule.who, self.role, facts, self.truth.ties):
-                if rule.otherwise == REFUSED:
-                    self._refused(here)
+            if not rule.includes_unseen_rows and not is_in_audience(
+                rule.audience, self.role, facts, self.truth.memberships
+            ):
+                if rule.denied_result == REFUSED:
+                    self._expect_error(here)
                     found[told] = None
                     continue
-                self._cell(here)
-                found[told] = Masked if rule.otherwise == MASKED and row[name] is not None else None
+                self._record_cell(here)
+                found[told] = MaskedValue if rule.denied_result == MASKED and row[name] is not None else None
                 continue
-            self._cell(here)
+            self._record_cell(here)
             kind_of = object_type(kind).fields[name].type
-            found[told] = self._complete(kind_of, row.get(name), node, here, facts, leads_on=rule.leads_on)
+            found[told] = self._complete(kind_of, row.get(name), node, here, facts, leads_on=rule.includes_unseen_rows)
         return found
 
     def _complete(
-        self, kind: Any, value: Any, node: FieldNode, place: Place, facts: Facts, *, leads_on: bool = False
+        self, kind: Any, value: Any, node: FieldNode, place: ResponsePath, facts: Facts, *, leads_on: bool = False
     ) -> Any:
         if isinstance(kind, GraphQLNonNull):
             kind = kind.of_type
@@ -137,26 +139,26 @@ class Oracle:
             return value
         if isinstance(kind, GraphQLList):
             return [self._complete(kind.of_type, one, node, (*place, i), facts) for i, one in enumerate(value)]
-        if is_page(kind):
+        if is_connection_type(kind):
             return self._page(kind, value, node, place, facts)
-        if leads_to_rows(kind):
+        if is_row_type(kind):
             key = key_of(value)
-            return self._row(key, node.selection_set, place) if leads_on or self.sees(key) else None
+            return self._row(key, node.selection_set, place) if leads_on or self.can_see(key) else None
         return value if kind.name == "UserError" else self._object(kind.name, value, facts, node.selection_set, place)
 
     def _page(
-        self, kind: GraphQLObjectType, listed: Mapping[str, Any], node: FieldNode, place: Place, facts: Facts
+        self, kind: GraphQLObjectType, listed: Mapping[str, Any], node: FieldNode, place: ResponsePath, facts: Facts
     ) -> dict[str, Any]:
         named = get_named_type(kind.fields["nodes"].type)
         seen = [edge for edge in listed["edges"] if self._in_list(named, edge["node"])]
-        size = _first(node)
+        size = _page_size(node)
         page = seen[:size]
         assert node.selection_set is not None
         found: dict[str, Any] = {}
         for part in _fields(kind.name, node.selection_set):
-            name, told = part.name.value, _answered_as(part)
+            name, told = part.name.value, _response_name(part)
             here = (*place, told)
-            self._cell(here)
+            self._record_cell(here)
             if name == "totalCount":
                 found[told] = len(seen)
             elif name == "nodes":
@@ -167,43 +169,43 @@ class Oracle:
                 found[told] = {
                     "hasNextPage": len(seen) > size,
                     "hasPreviousPage": False,
-                    "startCursor": page[0].get("cursor", ANY) if page else None,
-                    "endCursor": page[-1].get("cursor", ANY) if page else None,
+                    "startCursor": page[0].get("cursor", ANY_VALUE) if page else None,
+                    "endCursor": page[-1].get("cursor", ANY_VALUE) if page else None,
                 }
         return found
 
     def _in_list(self, named: Any, node: Mapping[str, Any]) -> bool:
-        return self.sees(key_of(node)) if leads_to_rows(named) else self.sees(key_of(node["service"]))
+        return self.can_see(key_of(node)) if is_row_type(named) else self.can_see(key_of(node["service"]))
 
-    def _edge(self, named: Any, edge: Mapping[str, Any], part: FieldNode, place: Place, facts: Facts) -> Any:
+    def _edge(self, named: Any, edge: Mapping[str, Any], part: FieldNode, place: ResponsePath, facts: Facts) -> Any:
         found: dict[str, Any] = {}
         assert part.selection_set is not None
         for inner in part.selection_set.selections:
             assert isinstance(inner, FieldNode)
             name = inner.name.value
             found[name] = (
-                self._node(named, edge, inner, (*place, name), facts) if name == "node" else edge.get(name, ANY)
+                self._node(named, edge, inner, (*place, name), facts) if name == "node" else edge.get(name, ANY_VALUE)
             )
         return found
 
-    def _node(self, named: Any, edge: Mapping[str, Any], part: FieldNode, place: Place, facts: Facts) -> Any:
-        if leads_to_rows(named):
+    def _node(self, named: Any, edge: Mapping[str, Any], part: FieldNode, place: ResponsePath, facts: Facts) -> Any:
+        if is_row_type(named):
             return self._row(key_of(edge["node"]), part.selection_set, place)
         return self._object(named.name, edge["node"], facts, part.selection_set, place)
 
-    def _refused(self, place: Place) -> None:
-        self._cell(place)
+    def _expect_error(self, place: ResponsePath) -> None:
+        self._record_cell(place)
         self.expected.errors[place] = UNAUTHENTICATED if self.role.kind == "nobody" else FORBIDDEN
 
-    def _cell(self, place: Place) -> None:
+    def _record_cell(self, place: ResponsePath) -> None:
         self.expected.cells.add(tuple(one for one in place if isinstance(one, str)))
 
 
-class Anything:
+class AnyValue:
     """Whatever it is."""
 
 
-ANY = Anything()
+ANY_VALUE = AnyValue()
 
 
 def _is_node(kind: str) -> bool:
@@ -215,8 +217,8 @@ def _fields(kind: str, selection: SelectionSetNode) -> Iterator[FieldNode]:
     """Fields selected of a type, each once."""
     seen: set[str] = set()
     for node in _all_fields(kind, selection):
-        if _answered_as(node) not in seen:
-            seen.add(_answered_as(node))
+        if _response_name(node) not in seen:
+            seen.add(_response_name(node))
             yield node
 
 
@@ -230,11 +232,11 @@ def _all_fields(kind: str, selection: SelectionSetNode) -> Iterator[FieldNode]:
             yield from _all_fields(kind, node.selection_set)
 
 
-def _answered_as(node: FieldNode) -> str:
+def _response_name(node: FieldNode) -> str:
     return node.alias.value if node.alias else node.name.value
 
 
-def _first(node: FieldNode) -> int:
+def _page_size(node: FieldNode) -> int:
     for argument in node.arguments or ():
         if argument.name.value == "first":
             assert not isinstance(argument.value, VariableNode)
@@ -242,35 +244,35 @@ def _first(node: FieldNode) -> int:
     return 50
 
 
-LEAK, REFUSAL, OTHER = "leak", "wrong refusal", "another value"
-Difference = tuple[str, Place, Any, Any]
+LEAK, WRONG_REFUSAL, OTHER_VALUE = "leak", "wrong refusal", "another value"
+Difference = tuple[str, ResponsePath, Any, Any]
 
 
-def differences(expected: Any, seen: Any, place: Place = ()) -> Iterator[Difference]:
+def differences(expected: Any, actual: Any, place: ResponsePath = ()) -> Iterator[Difference]:
     """Where an answer is not what it must be, and in which way."""
-    if expected is ANY or expected == seen:
+    if expected is ANY_VALUE or expected == actual:
         return
-    if expected is Masked:
-        if seen is None or REDACTED in str(seen):
-            yield LEAK if seen else REFUSAL, place, expected, seen
-    elif isinstance(expected, dict) and isinstance(seen, dict):
-        for name in {**expected, **seen}:
-            yield from differences(expected.get(name), seen.get(name), (*place, name))
-    elif isinstance(expected, list) and isinstance(seen, list):
-        for index, (one, other) in enumerate(zip(expected, seen, strict=False)):
+    if expected is MaskedValue:
+        if actual is None or REDACTED_VALUE in str(actual):
+            yield LEAK if actual else WRONG_REFUSAL, place, expected, actual
+    elif isinstance(expected, dict) and isinstance(actual, dict):
+        for name in {**expected, **actual}:
+            yield from differences(expected.get(name), actual.get(name), (*place, name))
+    elif isinstance(expected, list) and isinstance(actual, list):
+        for index, (one, other) in enumerate(zip(expected, actual, strict=False)):
             yield from differences(one, other, (*place, index))
-        if len(expected) != len(seen):
-            yield (LEAK if len(seen) > len(expected) else REFUSAL), place, len(expected), len(seen)
+        if len(expected) != len(actual):
+            yield (LEAK if len(actual) > len(expected) else WRONG_REFUSAL), place, len(expected), len(actual)
     else:
-        kind = LEAK if expected is None else REFUSAL if seen is None else OTHER
-        yield kind, place, expected, seen
+        kind = LEAK if expected is None else WRONG_REFUSAL if actual is None else OTHER_VALUE
+        yield kind, place, expected, actual
 
 
-def permissions_of(role: Role, facts: Facts) -> list[str]:
+def viewer_permissions(role: Role, facts: Facts) -> list[str]:
     """What `Viewer.permissions` tells of a service."""
-    of_members = {*SEND.values(), "MANAGE_API_KEYS"}
+    of_members = {*SEND_PERMISSIONS.values(), "MANAGE_API_KEYS"}
     return [
         one.name
         for one in ServicePermission
-        if role.holds(one.name, facts.service) or (role.kind == "admin" and one.name not in of_members)
+        if role.has_permission(one.name, facts.service) or (role.kind == "admin" and one.name not in of_members)
     ]

@@ -7,34 +7,34 @@ from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 
-FILE = Path(__file__).with_name("policy.txt")
+POLICY_PATH = Path(__file__).with_name("policy.txt")
 NULL, REFUSED, MASKED = "null", "refused", "masked"
 EVERYONE = ("everyone",)
 _SECTION = re.compile(r"\[(?P<part>part )?(?P<name>\w+)\] ?(?P<rest>.*)")
 
 
 @dataclass(frozen=True)
-class Rule:
+class FieldRule:
     """Who reads a field of a row that they see, what others get, and whether an edge leads to unseen rows too."""
 
-    who: tuple[str, ...] = EVERYONE
-    otherwise: str = NULL
-    leads_on: bool = False
+    audience: tuple[str, ...] = EVERYONE
+    denied_result: str = NULL
+    includes_unseen_rows: bool = False
 
 
 @dataclass
 class Policy:
     """All rules: audiences of types with rows, and rules of fields."""
 
-    seen_by: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    fields: dict[str, dict[str, Rule]] = field(default_factory=dict)
+    row_audiences: dict[str, tuple[str, ...]] = field(default_factory=dict)
+    fields: dict[str, dict[str, FieldRule]] = field(default_factory=dict)
 
     @property
-    def parts(self) -> set[str]:
+    def embedded_types(self) -> set[str]:
         """Types that have no rows of their own."""
-        return set(self.fields) - set(self.seen_by)
+        return set(self.fields) - set(self.row_audiences)
 
-    def rule(self, kind: str, name: str) -> Rule:
+    def rule(self, kind: str, name: str) -> FieldRule:
         """The rule of a field."""
         return self.fields[kind][name]
 
@@ -42,10 +42,10 @@ class Policy:
 @cache
 def policy() -> Policy:
     """The file, read."""
-    return read(FILE.read_text())
+    return parse_policy(POLICY_PATH.read_text())
 
 
-def read(text: str) -> Policy:
+def parse_policy(text: str) -> Policy:
     """Rules from a text; ValueError where a field has two."""
     made, kind = Policy(), ""
     for line in text.splitlines():
@@ -54,24 +54,24 @@ def read(text: str) -> Policy:
         if section := _SECTION.fullmatch(line):
             kind = section["name"]
             if section["part"]:
-                _add(made, kind, section["rest"], Rule())
+                _add_rules(made, kind, section["rest"], FieldRule())
             else:
-                made.seen_by[kind] = tuple(section["rest"].split(", "))
+                made.row_audiences[kind] = tuple(section["rest"].split(", "))
                 made.fields[kind] = {}
             continue
         who, _, names = line.partition(": ")
-        _add(made, kind, names, _rule(who))
+        _add_rules(made, kind, names, _parse_rule(who))
     return made
 
 
-def _rule(text: str) -> Rule:
+def _parse_rule(text: str) -> FieldRule:
     who, _, otherwise = text.partition(", else ")
     if who == "leading on":
-        return Rule(leads_on=True)
-    return Rule(tuple(who.split(" or ")), otherwise or NULL)
+        return FieldRule(includes_unseen_rows=True)
+    return FieldRule(tuple(who.split(" or ")), otherwise or NULL)
 
 
-def _add(made: Policy, kind: str, names: str, rule: Rule) -> None:
+def _add_rules(made: Policy, kind: str, names: str, rule: FieldRule) -> None:
     rules = made.fields.setdefault(kind, {})
     for name in names.split():
         if name in rules:

@@ -16,11 +16,11 @@ from schema import schema
 from tests import planner_comparison
 from tests.matrix.audiences import Role
 from tests.matrix.documents import Document
-from tests.matrix.ground_truth import Truth
+from tests.matrix.ground_truth import GroundTruth
 from tests.matrix.oracles import Oracle, differences
 from tests.matrix.worlds import World
 
-PLANNED = (
+PLANNED_ROLES = (
     "owner",
     "member without permissions",
     "member with VIEW_ACTIVITY",
@@ -34,73 +34,74 @@ PLANNED = (
 
 
 @dataclass
-class Found:
+class MatrixResult:
     """What asking everybody found."""
 
     cells: set[tuple[str, ...]] = field(default_factory=set)
-    planned: set[tuple[str, ...]] = field(default_factory=set)
-    faults: list[tuple[Any, ...]] = field(default_factory=list)
+    planned_cells: set[tuple[str, ...]] = field(default_factory=set)
+    mismatches: list[tuple[Any, ...]] = field(default_factory=list)
 
     @property
-    def kinds(self) -> Counter[str]:
+    def counts_by_kind(self) -> Counter[str]:
         """How many differences of each kind."""
-        return Counter(fault[0] for fault in self.faults)
+        return Counter(fault[0] for fault in self.mismatches)
 
 
-async def ask_everybody(
+async def run_for_every_role(
     world: World,
-    truth: Truth,
-    asked: Iterable[tuple[Document, list[dict[str, Any]]]],
+    truth: GroundTruth,
+    cases: Iterable[tuple[Document, list[dict[str, Any]]]],
     *,
     roles: Iterable[str] | None = None,
-    planned: Iterable[str] = PLANNED,
-) -> Found:
+    planned_roles: Iterable[str] = PLANNED_ROLES,
+) -> MatrixResult:
     """Ask each document of both executors, as each caller."""
-    found = Found()
-    for document, variables in asked:
+    found = MatrixResult()
+    for document, variables in cases:
         for role, actor in world.callers:
             if actor is None or (roles is not None and role.name not in roles):
                 continue
             for given in variables:
-                await _ask(world, truth, document, given, role, actor, found, plan=role.name in planned)
+                await _run_case(world, truth, document, given, role, actor, found, plan=role.name in planned_roles)
     return found
 
 
-async def _ask(
+async def _run_case(
     world: World,
-    truth: Truth,
+    truth: GroundTruth,
     document: Document,
-    given: dict[str, Any],
+    variables: dict[str, Any],
     role: Role,
     actor: Actor,
-    found: Found,
+    matrix_result: MatrixResult,
     *,
     plan: bool,
 ) -> None:
-    expected = Oracle(truth, role).answer(document, **given)
-    found.cells |= {(role.name, *cell) for cell in expected.cells}
-    result = await schema.execute(document.text, given, context_value=world.as_seen_by(actor))
+    expected = Oracle(truth, role).expect(document, **variables)
+    matrix_result.cells |= {(role.name, *cell) for cell in expected.cells}
+    result = await schema.execute(document.text, variables, context_value=world.context_for(actor))
     errors = {tuple(error.path or ()): (error.extensions or {}).get("code") for error in result.errors or []}
     told = orjson.loads(orjson.dumps(result.data))
-    where = (role.name, document.text[:90], given)
-    found.faults += [(*one, *where) for one in differences(expected.data, told)]
+    where = (role.name, document.text[:90], variables)
+    matrix_result.mismatches += [(*one, *where) for one in differences(expected.data, told)]
     if errors != expected.errors:
-        found.faults.append(("errors", expected.errors, errors, *where))
+        matrix_result.mismatches.append(("errors", expected.errors, errors, *where))
     if not plan or expected.errors or not actor.signed_in:
         return
-    planned = await planner_comparison.planned(schema, document.text, given, world.as_seen_by(actor))
+    planned = await planner_comparison.planner_response(schema, document.text, variables, world.context_for(actor))
     if planned is not None:
-        found.planned |= {(role.name, *cell) for cell in expected.cells}
-        found.faults += [
+        matrix_result.planned_cells |= {(role.name, *cell) for cell in expected.cells}
+        matrix_result.mismatches += [
             ("plan: " + one[0], *one[1:], *where) for one in differences(expected.data, orjson.loads(planned)["data"])
         ]
 
 
-def note(what: str, found: Found, seconds: float) -> None:
+def append_summary(title: str, matrix_result: MatrixResult, seconds: float) -> None:
     """Write down what was seen, where somebody wants to know."""
     if path := os.environ.get("MATRIX"):
         with Path(path).open("a") as log:
             log.write(
-                f"{what}: {len(found.cells)} cells, {len(found.planned)} planned, {seconds:.1f} s, {found.kinds}\n"
+                f"{title}: {len(matrix_result.cells)} cells, {len(matrix_result.planned_cells)} planned, "
+                f"{seconds:.1f} s, {matrix_result.counts_by_kind}\n"
             )
-            log.writelines(f"   {fault}\n" for fault in found.faults[:400])
+            log.writelines(f"   {fault}\n" for fault in matrix_result.mismatches[:400])

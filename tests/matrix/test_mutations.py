@@ -11,12 +11,12 @@ import pytest_asyncio
 
 from graphql_api.auth.actors import Actor
 from schema import schema
-from tests.matrix.audiences import Facts, Role, among
-from tests.matrix.ground_truth import Truth
+from tests.matrix.audiences import Facts, Role, is_in_audience
+from tests.matrix.ground_truth import GroundTruth
 from tests.matrix.oracles import Oracle
 from tests.matrix.policies import NULL, policy
 from tests.matrix.worlds import World
-from tests.schema.tenants import document, good_inputs, mutations, put
+from tests.schema.tenants import mutation_document, mutation_names, replace_at, valid_inputs
 from tests.schema.test_foreign_ids import FOREIGN, checksums
 
 OBJECTS = {
@@ -30,7 +30,7 @@ OBJECTS = {
 
 
 @pytest_asyncio.fixture
-async def undone(world: World) -> AsyncIterator[None]:
+async def rollback_after(world: World) -> AsyncIterator[None]:
     """What a test changes is undone."""
     connection = world.context.database._connection  # type: ignore[attr-defined]  # noqa: SLF001 - the world's own
     savepoint = await connection.begin_nested()
@@ -40,7 +40,7 @@ async def undone(world: World) -> AsyncIterator[None]:
 
 async def call(world: World, actor: Actor, mutation: str, given: Mapping[str, Any]) -> str:
     """What a mutation came to: a code of its refusal, or ACCEPTED."""
-    result = await schema.execute(document(mutation), {"input": given}, context_value=world.as_seen_by(actor))
+    result = await schema.execute(mutation_document(mutation), {"input": given}, context_value=world.context_for(actor))
     if result.errors:
         return str((result.errors[0].extensions or {}).get("code"))
     (answer,) = (result.data or {}).values()
@@ -56,40 +56,42 @@ def facts(ids: Mapping[str, str], given: Mapping[str, Any]) -> Facts:
     return Facts("Mutation", service=UUID(ids["serviceId"]), channel="sms")
 
 
-def must(truth: Truth, role: Role, mutation: str, ids: Mapping[str, str], given: Mapping[str, Any]) -> set[str]:
+def allowed_outcomes(
+    truth: GroundTruth, role: Role, mutation: str, ids: Mapping[str, str], given: Mapping[str, Any]
+) -> set[str]:
     """What a caller may hear, by the rules: one thing, but where they neither see the object nor may call at all."""
     rule = policy().rule("Mutation", mutation)
-    if among(rule.who, role, facts(ids, given), truth.ties):
+    if is_in_audience(rule.audience, role, facts(ids, given), truth.memberships):
         return {"ACCEPTED"}
-    if rule.otherwise == NULL:
+    if rule.denied_result == NULL:
         return {"ACCEPTED"}
     if role.kind == "nobody":
         return {"UNAUTHENTICATED"}
     oracle = Oracle(truth, role)
     named = [name for name in ("apiKeyId", "jobId", "templateId", "userId", "serviceId") if name in given]
-    hidden = [name for name in named if not oracle.sees((OBJECTS[name], given[name]))]
+    hidden = [name for name in named if not oracle.can_see((OBJECTS[name], given[name]))]
     if not hidden:
         return {"FORBIDDEN"}
-    of_some_kind = rule.who == ("platform admins",) or role.kind == "key"
+    of_some_kind = rule.audience == ("platform admins",) or role.kind == "key"
     return {"NOT_FOUND", "FORBIDDEN"} if of_some_kind or len(hidden) < len(named) else {"NOT_FOUND"}
 
 
-def given_to(mutation: str, ids: Mapping[str, str]) -> dict[str, Any]:
+def mutation_input(mutation: str, ids: Mapping[str, str]) -> dict[str, Any]:
     """An input without what only some may give."""
     of_admins = {"updateService": {"notes", "billingDetails"}, "createService": {"organisationId"}}
     return {
         name: value
-        for name, value in good_inputs(dict(ids))[mutation].items()
+        for name, value in valid_inputs(dict(ids))[mutation].items()
         if name not in of_admins.get(mutation, ())
     }
 
 
-@pytest.mark.parametrize("mutation", mutations())
+@pytest.mark.parametrize("mutation", mutation_names())
 async def test_a_mutation_is_open_to_whom_the_policy_says_and_closed_to_all_others(
-    mutation: str, world: World, truth: Truth
+    mutation: str, world: World, truth: GroundTruth
 ) -> None:
     ids = world.ours.arguments
-    given = given_to(mutation, ids)
+    given = mutation_input(mutation, ids)
     connection = world.context.database._connection  # type: ignore[attr-defined]  # noqa: SLF001 - the world's own
     wrong = []
     for role, actor in world.callers:
@@ -98,15 +100,15 @@ async def test_a_mutation_is_open_to_whom_the_policy_says_and_closed_to_all_othe
         savepoint = await connection.begin_nested()
         heard = await call(world, actor, mutation, given)
         await savepoint.rollback()
-        if heard not in must(truth, role, mutation, ids, given):
-            wrong.append((role.name, heard, must(truth, role, mutation, ids, given)))
+        if heard not in allowed_outcomes(truth, role, mutation, ids, given):
+            wrong.append((role.name, heard, allowed_outcomes(truth, role, mutation, ids, given)))
 
     assert wrong == []
 
 
 @pytest.mark.timeout(120)
-async def test_no_mutation_by_anybody_touches_what_is_another_tenants(world: World, undone: None) -> None:
-    del undone
+async def test_no_mutation_by_anybody_touches_what_is_another_tenants(world: World, rollback_after: None) -> None:
+    del rollback_after
     before = await checksums(world.context.database)
     wrong = []
     for role, actor in world.callers:
@@ -116,9 +118,9 @@ async def test_no_mutation_by_anybody_touches_what_is_another_tenants(world: Wor
         if "other tenant" in role.name:
             mine, others = others, mine
         for mutation, path in FOREIGN:
-            good = good_inputs(mine)[mutation]
+            good = valid_inputs(mine)[mutation]
             heard = [
-                await call(world, actor, mutation, put(good, path, foreign))
+                await call(world, actor, mutation, replace_at(good, path, foreign))
                 for foreign in (others[str(path[-1])], str(uuid4()))
             ]
             if heard[0] != heard[1] or heard[0] not in {"NOT_FOUND", "FORBIDDEN", "UNAUTHENTICATED"}:

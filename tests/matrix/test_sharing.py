@@ -25,26 +25,26 @@ from graphql_api.context import Context
 from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner
 from schema import schema
-from tests.builders import Builders, person
-from tests.faults.servers import serving
-from tests.worker.harnesses import Rig, rig, worker_url
+from tests.builders import Builders, user_actor
+from tests.faults.servers import running_server
+from tests.worker.harnesses import WorkerHarness, harness, worker_url
 
-__all__ = ["rig", "worker_url"]
+__all__ = ["harness", "worker_url"]
 
-OPERATIONS = 10_000
-BY_RESOLVERS = 10
+OPERATION_COUNT = 10_000
+UNPLANNED_EVERY = 10
 """One operation of so many goes to graphql-core, the others are planned."""
 QUESTION = "query ($id: ID!) { service(id: $id) { id members(first: 1) { nodes { service { id } } } } }"
-SEEN_WITHIN = 1.0
+MAX_REVOCATION_SECONDS = 1.0
 ROOT = Path(__file__).parents[2]
-OF_A_REQUEST = {"DataLoader", "Loaders", "Context"}
+REQUEST_SCOPED_CLASSES = {"DataLoader", "Loaders", "Context"}
 """What is made for each request, and never once for all."""
 
 
 class Team:
     """A service with a manager and somebody whose permission is taken away, both signed in."""
 
-    def __init__(self, rig: Rig) -> None:
+    def __init__(self, rig: WorkerHarness) -> None:
         self.rig = rig
         self.make = Builders(rig.database, rig.signer)
         # What is committed stays, beside what other tests commit.
@@ -61,7 +61,7 @@ class Team:
         await self.make.add(session)
         async with self.rig.database.transaction() as tx:
             (await tx.get_one(models.User, user.id)).current_session_id = session.id
-        return tokens.of_session(self.rig.signer, user.id, session.id)
+        return tokens.create_session_token(self.rig.signer, user.id, session.id)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -69,7 +69,7 @@ class Team:
         settings = self.rig.settings
         return {
             "ENVIRONMENT": "production",
-            "DATABASE_URL": settings.plain_url,
+            "DATABASE_URL": settings.libpq_url,
             "DATA_DIR": str(settings.data_dir),
             "SECRET_KEY": "test-secret-key",
             "DANGEROUS_SALT": "test-salt",
@@ -82,15 +82,15 @@ class Team:
         return (await http.post(f"{url}/graphql", json=body, headers=headers)).json()
 
 
-async def test_two_who_take_turns_are_never_told_what_is_the_others(rig: Rig) -> None:
-    teams = [Team(rig), Team(rig)]
+async def test_two_who_take_turns_are_never_told_what_is_the_others(harness: WorkerHarness) -> None:
+    teams = [Team(harness), Team(harness)]
     sides: list[tuple[Actor, str, str]] = []
     for one in teams:
         await one.build()
     for one, other in (teams, reversed(teams)):
-        sides.append((person(one.manager, one.service), str(one.service.id), str(other.service.id)))
-    planner = Planner.of(schema, rig.database, rig.settings)
-    order = sides * (OPERATIONS // 2)
+        sides.append((user_actor(one.manager, one.service), str(one.service.id), str(other.service.id)))
+    planner = Planner.of(schema, harness.database, harness.settings)
+    order = sides * (OPERATION_COUNT // 2)
     random.Random(7).shuffle(order)  # noqa: S311 - the same each time
     turns = iter(enumerate(order))
     foreign: list[tuple[str, str]] = []
@@ -98,8 +98,8 @@ async def test_two_who_take_turns_are_never_told_what_is_the_others(rig: Rig) ->
     async def take_turns() -> None:
         for number, (actor, mine, other) in turns:
             asked = other if number % 3 == 0 else mine
-            context = Context(actor, rig.database, rig.settings, rig.signer, rig.store)
-            told = await _answer(planner, context, asked, planned=number % BY_RESOLVERS)
+            context = Context(actor, harness.database, harness.settings, harness.signer, harness.store)
+            told = await _answer(planner, context, asked, planned=number % UNPLANNED_EVERY)
             own = None if asked is other else {"id": mine, "members": {"nodes": [{"service": {"id": mine}}]}}
             if orjson.loads(told)["data"] != {"service": own} or other in told:
                 foreign.append((mine, told))
@@ -121,9 +121,9 @@ async def _answer(planner: Planner, context: Context, service: str, *, planned: 
 
 
 @pytest_asyncio.fixture
-async def team(rig: Rig) -> Team:
+async def team(harness: WorkerHarness) -> Team:
     """The team."""
-    made = Team(rig)
+    made = Team(harness)
     await made.build()
     return made
 
@@ -132,14 +132,16 @@ async def team(rig: Rig) -> Team:
 async def servers(team: Team, tmp_path: Path) -> AsyncIterator[list[str]]:
     """Two processes on one database."""
     async with (
-        serving(team.environment, tmp_path) as one,
-        serving(team.environment, tmp_path) as other,
+        running_server(team.environment, tmp_path) as one,
+        running_server(team.environment, tmp_path) as other,
     ):
         yield [one.url, other.url]
 
 
 ACTIVITY = "query ($id: ID!) { service(id: $id) { notifications(first: 1) { totalCount } } }"
-TAKE_AWAY = """mutation ($input: SetServiceMemberInput!) { setServiceMember(input: $input) { userErrors { code } } }"""
+REVOKE_PERMISSIONS = (
+    """mutation ($input: SetServiceMemberInput!) { setServiceMember(input: $input) { userErrors { code } } }"""
+)
 
 
 @pytest.mark.timeout(120)
@@ -164,7 +166,7 @@ async def test_every_process_knows_within_a_second_that_a_permission_was_taken_a
         asking = [asyncio.create_task(keep_asking(url)) for url in servers]
         await asyncio.sleep(1)
         taken = {"serviceId": service, "userId": str(viewer.id), "permissions": []}
-        done = await team.ask(http, servers[0], team.manager, TAKE_AWAY, input=taken)
+        done = await team.ask(http, servers[0], team.manager, REVOKE_PERMISSIONS, input=taken)
         since = time.monotonic()
         await asyncio.sleep(2)
         ending.set()
@@ -172,10 +174,10 @@ async def test_every_process_knows_within_a_second_that_a_permission_was_taken_a
 
     assert done["data"] == {"setServiceMember": {"userErrors": []}}
     assert all(told > 0 for told in last_told.values())
-    assert max(last_told.values()) - since <= SEEN_WITHIN
+    assert max(last_told.values()) - since <= MAX_REVOCATION_SECONDS
 
 
-def _made_at_import(tree: ast.AST) -> Iterator[ast.Call]:
+def _import_time_calls(tree: ast.AST) -> Iterator[ast.Call]:
     """Calls that run when a module is imported: all but those within functions."""
     for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
@@ -187,13 +189,13 @@ def _made_at_import(tree: ast.AST) -> Iterator[ast.Call]:
             continue
         if isinstance(node, ast.Call):
             yield node
-        yield from _made_at_import(node)
+        yield from _import_time_calls(node)
 
 
-def _names(source: str) -> list[str]:
+def _called_names(source: str) -> list[str]:
     return [
         str(getattr(call.func, "id", "") or getattr(call.func, "attr", ""))
-        for call in _made_at_import(ast.parse(source))
+        for call in _import_time_calls(ast.parse(source))
     ]
 
 
@@ -202,7 +204,7 @@ def test_no_loader_is_made_when_a_module_is_imported() -> None:
         str(path.relative_to(ROOT)): found
         for folder in ("graphql_api", "schema", "loaders")
         for path in (ROOT / folder).rglob("*.py")
-        if (found := OF_A_REQUEST.intersection(_names(path.read_text())))
+        if (found := REQUEST_SCOPED_CLASSES.intersection(_called_names(path.read_text())))
     }
 
     assert made == {}
@@ -218,8 +220,8 @@ def test_no_loader_is_made_when_a_module_is_imported() -> None:
     ],
 )
 def test_a_loader_that_is_made_at_import_would_be_found(source: str) -> None:
-    assert OF_A_REQUEST.intersection(_names(source)) != set()
+    assert REQUEST_SCOPED_CLASSES.intersection(_called_names(source)) != set()
 
 
 def test_a_loader_that_is_made_in_a_function_is_none_of_them() -> None:
-    assert _names("def f():\n    return DataLoader(g)") == []
+    assert _called_names("def f():\n    return DataLoader(g)") == []

@@ -9,8 +9,8 @@ from graphql import GraphQLInputObjectType, get_named_type
 
 from graphql_api.auth.actors import Actor
 from schema import schema
-from tests.matrix.audiences import Facts, Role, among
-from tests.matrix.ground_truth import Truth, is_page, object_type
+from tests.matrix.audiences import Facts, Role, is_in_audience
+from tests.matrix.ground_truth import GroundTruth, is_connection_type, object_type
 from tests.matrix.policies import policy
 from tests.matrix.worlds import World
 
@@ -18,7 +18,7 @@ LISTS = [
     (kind, name)
     for kind in ("Service", "Organisation", "Template", "Job")
     for name, field in object_type(kind).fields.items()
-    if is_page(get_named_type(field.type))
+    if is_connection_type(get_named_type(field.type))
 ]
 
 
@@ -38,14 +38,14 @@ def caller(world: World, name: str) -> Actor:
     return actor
 
 
-async def page(world: World, actor: Actor, kind: str, name: str, of: str, **given: Any) -> Any:
+async def fetch_page(world: World, actor: Actor, kind: str, name: str, of: str, **given: Any) -> Any:
     """A list of a row, None where there is no such row; and codes of errors."""
     field = object_type(kind).fields[name]
     taken = ", ".join(f"${one}: {field.args[one].type}" for one in given)
     passed = ", ".join(f"{one}: ${one}" for one in given)
     inner = "{ totalCount edges { cursor node { __typename } } }"
     query = f"query ($id: ID!, {taken}) {{ node(id: $id) {{ ... on {kind} {{ {name}({passed}) {inner} }} }} }}"
-    result = await schema.execute(query, {"id": of, **given}, context_value=world.as_seen_by(actor))
+    result = await schema.execute(query, {"id": of, **given}, context_value=world.context_for(actor))
     codes = [(error.extensions or {}).get("code") for error in result.errors or []]
     return ((result.data or {}).get("node") or {}).get(name), codes
 
@@ -55,10 +55,10 @@ async def test_a_cursor_of_another_tenants_list_leads_to_nothing_of_theirs(world
     admin = caller(world, "platform admin")
     owner = caller(world, "person of the organisation" if kind == "Organisation" else "owner")
     ours, theirs = str(world.ours.ids[kind]), str(world.theirs.ids[kind])
-    whole, _ = await page(world, owner, kind, name, ours, first=100)
-    foreign, _ = await page(world, admin, kind, name, theirs, first=1)
+    whole, _ = await fetch_page(world, owner, kind, name, ours, first=100)
+    foreign, _ = await fetch_page(world, admin, kind, name, theirs, first=1)
     for cursor in [edge["cursor"] for edge in (foreign or {"edges": []})["edges"]]:
-        seen, codes = await page(world, owner, kind, name, ours, first=100, after=cursor)
+        seen, codes = await fetch_page(world, owner, kind, name, ours, first=100, after=cursor)
         if codes:
             assert codes == ["BAD_REQUEST"]
             continue
@@ -73,7 +73,7 @@ async def test_a_filter_by_another_tenants_id_finds_nothing(world: World, kind: 
         "actorId": str(world.theirs.owner.id),
         "objectId": str(world.theirs.service.id),
     }
-    seen, codes = await page(
+    seen, codes = await fetch_page(
         world, caller(world, "owner"), kind, name, str(world.ours.ids[kind]), filter={argument: ids[argument]}
     )
 
@@ -83,14 +83,14 @@ async def test_a_filter_by_another_tenants_id_finds_nothing(world: World, kind: 
 
 async def test_what_is_secret_is_in_no_entry_of_the_log_of_changes(world: World) -> None:
     query = "{ auditLog(first: 100) { nodes { changes { before after } } } }"
-    result = await schema.execute(query, context_value=world.as_seen_by(caller(world, "platform admin")))
+    result = await schema.execute(query, context_value=world.context_for(caller(world, "platform admin")))
 
     assert result.errors is None
     for secret in ("notes of", "order of", "contact of", "reference of", "Signer of", "signer."):
         assert secret not in str(result.data)
 
 
-async def test_only_those_who_see_a_job_hear_of_its_progress(world: World, truth: Truth) -> None:
+async def test_only_those_who_see_a_job_hear_of_its_progress(world: World, truth: GroundTruth) -> None:
     rule = policy().rule("Subscription", "jobProgress")
     wrong = []
     for role, actor in world.callers:
@@ -98,21 +98,21 @@ async def test_only_those_who_see_a_job_hear_of_its_progress(world: World, truth
             continue
         for tenant in (world.ours, world.theirs):
             facts = truth.facts["Job", tenant.arguments["jobId"]]
-            heard = await _hears(world, actor, tenant.arguments["jobId"])
-            if heard != _may(rule.who, role, facts, truth):
+            heard = await _receives_event(world, actor, tenant.arguments["jobId"])
+            if heard != _is_allowed(rule.audience, role, facts, truth):
                 wrong.append((role.name, heard))
 
     assert wrong == []
 
 
-def _may(who: tuple[str, ...], role: Role, facts: Facts, truth: Truth) -> bool:
-    return role.kind != "nobody" and among(who, role, facts, truth.ties)
+def _is_allowed(who: tuple[str, ...], role: Role, facts: Facts, truth: GroundTruth) -> bool:
+    return role.kind != "nobody" and is_in_audience(who, role, facts, truth.memberships)
 
 
-async def _hears(world: World, actor: Actor, job: str) -> bool:
+async def _receives_event(world: World, actor: Actor, job: str) -> bool:
     """Whether anything is heard."""
     query = "subscription ($id: ID!) { jobProgress(jobId: $id) { __typename } }"
-    results: Any = await schema.subscribe(query, {"id": job}, context_value=world.as_seen_by(actor))
+    results: Any = await schema.subscribe(query, {"id": job}, context_value=world.context_for(actor))
     if not hasattr(results, "__aiter__"):
         return False
     try:

@@ -12,14 +12,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api.auth.actors import Actor
 from schema import schema
-from tests.conftest import BOOKKEEPING
-from tests.matrix.documents import BY_ID
+from tests.conftest import SAVEPOINT_STATEMENTS
+from tests.matrix.documents import ROOT_FIELDS_BY_ID
 from tests.matrix.worlds import World
-from tests.schema.tenants import document, good_inputs, put
+from tests.schema.tenants import mutation_document, replace_at, valid_inputs
 from tests.schema.test_foreign_ids import FOREIGN
 
-TRIES = 60
-SECONDS, SHARE = 0.002, 0.05
+ATTEMPTS_PER_ROUND = 60
+MAX_DIFFERENCE_SECONDS, MAX_DIFFERENCE_RATIO = 0.002, 0.05
 ROUNDS = 5
 """Rounds until one is quiet enough to tell; a real difference is there in each of them."""
 
@@ -31,12 +31,12 @@ def owner(world: World) -> Actor:
 
 async def ask(world: World, query: str, variables: dict[str, object]) -> tuple[object, float]:
     began = time.perf_counter()
-    result = await schema.execute(query, variables, context_value=world.as_seen_by(owner(world)))
+    result = await schema.execute(query, variables, context_value=world.context_for(owner(world)))
     seconds = time.perf_counter() - began
     return (result.data, [error.message for error in result.errors or []]), seconds
 
 
-@pytest.mark.parametrize("field", [*BY_ID, "node"])
+@pytest.mark.parametrize("field", [*ROOT_FIELDS_BY_ID, "node"])
 async def test_to_read_what_is_not_ones_own_is_to_read_nothing(world: World, engine: AsyncEngine, field: str) -> None:
     kind = "Service" if field == "node" else field.capitalize()
     query = f"query ($id: ID!) {{ {field}(id: $id) {{ __typename }} }}"
@@ -44,7 +44,7 @@ async def test_to_read_what_is_not_ones_own_is_to_read_nothing(world: World, eng
     sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if not statement.startswith(BOOKKEEPING):
+        if not statement.startswith(SAVEPOINT_STATEMENTS):
             sent.append(statement)
 
     told = []
@@ -57,20 +57,20 @@ async def test_to_read_what_is_not_ones_own_is_to_read_nothing(world: World, eng
         event.remove(engine.sync_engine, "before_cursor_execute", note)
 
     assert told[0] == told[1]
-    assert await differs(world, query, foreign) is None
+    assert await timing_difference(world, query, foreign) is None
 
 
-async def differs(world: World, query: str, foreign: str) -> tuple[float, float] | None:
+async def timing_difference(world: World, query: str, foreign: str) -> tuple[float, float] | None:
     """Medians of both, where they differ in every round; the tries take turns, so that a busy machine delays both."""
     medians = 0.0, 0.0
     for _ in range(ROUNDS):
         taken: dict[bool, list[float]] = {True: [], False: []}
-        for number in range(2 * TRIES):
+        for number in range(2 * ATTEMPTS_PER_ROUND):
             there = number % 2 == 0
             taken[there].append((await ask(world, query, {"id": foreign if there else str(uuid4())}))[1])
         medians = statistics.median(taken[True]), statistics.median(taken[False])
         apart = abs(medians[0] - medians[1])
-        if apart < SECONDS and apart < SHARE * max(medians):
+        if apart < MAX_DIFFERENCE_SECONDS and apart < MAX_DIFFERENCE_RATIO * max(medians):
             return None
     return medians
 
@@ -82,14 +82,14 @@ async def test_to_change_what_is_not_ones_own_is_to_change_nothing(
     sent: list[str] = []
 
     def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
-        if not statement.startswith(BOOKKEEPING):
+        if not statement.startswith(SAVEPOINT_STATEMENTS):
             sent.append(statement)
 
-    given, counts, told = good_inputs(world.ours.arguments)[mutation], [], []
+    given, counts, told = valid_inputs(world.ours.arguments)[mutation], [], []
     event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:
         for foreign in (world.theirs.arguments[path[-1]], str(uuid4())):
-            data, _ = await ask(world, document(mutation), {"input": put(given, path, foreign)})
+            data, _ = await ask(world, mutation_document(mutation), {"input": replace_at(given, path, foreign)})
             told.append(str(data).replace(foreign, "the id"))
             counts.append(list(sent))
             sent.clear()

@@ -21,24 +21,24 @@ from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import Unauthenticated
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from tests.builders import EVERY_PERMISSION, Builders
-from tests.conftest import OneConnection
+from tests.builders import ALL_PERMISSIONS, Builders
+from tests.conftest import SingleConnectionDatabase
 from tests.matrix.audiences import Role
 
-NAME = "Matrix"
+NAME_PREFIX = "Matrix"
 """Part of every name, by which all of them are found."""
-REDACTED = "value-of-a-redacted-message"
+REDACTED_VALUE = "value-of-a-redacted-message"
 NOW = models.utcnow()
 DAY = timedelta(days=1)
 
 
-class Reading(OneConnection):
+class SharedConnectionDatabase(SingleConnectionDatabase):
     """The database of one test, whose reads are not undone one by one: nothing that is read here fails."""
 
     @asynccontextmanager
-    async def reading(self) -> AsyncIterator[AsyncConnection]:
+    async def read_connection(self) -> AsyncIterator[AsyncConnection]:
         """The connection, one reader at a time."""
-        async with self._turn:
+        async with self._lock:
             yield self._connection
 
 
@@ -65,20 +65,20 @@ class World:
     callers: list[tuple[Role, Actor | None]]
     context: Context
 
-    def as_seen_by(self, actor: Actor) -> Context:
+    def context_for(self, actor: Actor) -> Context:
         """A new operation of a caller."""
         context = self.context
         return Context(actor, context.database, context.settings, context.signer, context.store)
 
 
-class Maker:
+class WorldBuilder:
     """Makes a world in a database."""
 
-    def __init__(self, database: OneConnection, settings: Settings, signer: Signer, store: Store) -> None:
+    def __init__(self, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store) -> None:
         self.make = Builders(database, signer)
         self.database, self.settings, self.signer, self.store = database, settings, signer, store
 
-    async def world(self) -> World:
+    async def build(self) -> World:
         """Both tenants and everyone who calls."""
         ours, theirs = await self._tenant("ours"), await self._tenant("theirs")
         await self.make.add(
@@ -100,7 +100,7 @@ class Maker:
         return World(ours, theirs, callers, context)
 
     async def _person(self, name: str, **values: Any) -> models.User:
-        return await self.make.user(name=f"{NAME} {name}", logged_in_at=NOW, updated_at=NOW, **values)
+        return await self.make.user(name=f"{NAME_PREFIX} {name}", logged_in_at=NOW, updated_at=NOW, **values)
 
     async def _tenant(self, name: str) -> Tenant:
         make = self.make
@@ -113,7 +113,7 @@ class Maker:
             "billing_reference": f"reference of {name}",
         }
         organisation = await make.organisation(
-            name=f"{NAME} organisation of {name}",
+            name=f"{NAME_PREFIX} organisation of {name}",
             agreement_signed=True,
             agreement_signed_at=NOW,
             agreement_signed_by_id=owner.id,
@@ -124,7 +124,7 @@ class Maker:
             **billing,
         )
         service = await make.service(
-            name=f"{NAME} service of {name}",
+            name=f"{NAME_PREFIX} service of {name}",
             organisation_id=organisation.id,
             organisation_type="central",
             created_by_id=owner.id,
@@ -146,7 +146,7 @@ class Maker:
         await self._keys(tenant)
         await self._templates(tenant, name)
         await self._messages(tenant, name)
-        await self._what_can_be_changed(tenant)
+        await self._mutable_rows(tenant)
         tenant.ids |= {
             "Organisation": organisation.id,
             "Service": service.id,
@@ -181,7 +181,7 @@ class Maker:
     async def _templates(self, tenant: Tenant, name: str) -> None:
         for channel in Channel:
             tenant.templates[channel.value] = await self.make.template(
-                tenant.service, channel, name=f"{NAME} {channel.value} of {name}", updated_at=NOW
+                tenant.service, channel, name=f"{NAME_PREFIX} {channel.value} of {name}", updated_at=NOW
             )
         async with self.database.transaction() as tx:
             redaction = await tx.get_one(models.TemplateRedaction, tenant.templates["email"].id)
@@ -223,7 +223,7 @@ class Maker:
             ),
             "email": await make.notification(
                 tenant.templates["email"],
-                personalisation={"name": REDACTED, "thing": REDACTED},
+                personalisation={"name": REDACTED_VALUE, "thing": REDACTED_VALUE},
                 api_key_id=tenant.keys["live"].id,
                 job_id=by_key.id,
                 job_row_number=0,
@@ -248,10 +248,10 @@ class Maker:
                 **whole,
             )
         del whole["reply_to_text"]
-        erased = await make.erased(tenant.templates["sms"], **whole, created_by_id=tenant.owner.id)
+        erased = await make.notification_history(tenant.templates["sms"], **whole, created_by_id=tenant.owner.id)
         ids |= {"Job": by_key.id, "Notification": messages["email"].id, "erased": erased.id}
 
-    async def _what_can_be_changed(self, tenant: Tenant) -> None:
+    async def _mutable_rows(self, tenant: Tenant) -> None:
         make, template = self.make, tenant.templates["sms"]
         job = await make.job(template, job_status="scheduled", scheduled_for=NOW + DAY / 24)
         colleague = await make.member(tenant.service)
@@ -273,19 +273,19 @@ class Maker:
         some: dict[str, Iterable[ServicePermission]] = {
             "member without permissions": (),
             **{f"member with {one.name}": (one,) for one in ServicePermission},
-            "member with everything": EVERY_PERMISSION,
+            "member with everything": ALL_PERMISSIONS,
         }
         yield Role("nobody", "nobody"), Actor.anonymous()
         yield await self._signed_in(Role("stranger", "person"))
-        yield await self._signed_in(Role("owner", "person"), ours, EVERY_PERMISSION, user=ours.owner)
+        yield await self._signed_in(Role("owner", "person"), ours, ALL_PERMISSIONS, user=ours.owner)
         for name, permissions in some.items():
             yield await self._signed_in(Role(name, "person"), ours, permissions)
-        yield await self._signed_in(Role("member of the other tenant", "person"), theirs, EVERY_PERMISSION)
+        yield await self._signed_in(Role("member of the other tenant", "person"), theirs, ALL_PERMISSIONS)
         yield await self._signed_in(
             Role("person of the organisation", "person", organisations=frozenset({ours.organisation.id}))
         )
         yield await self._signed_in(Role("platform admin", "admin"))
-        yield await self._signed_in(Role("platform admin who is a member", "admin"), ours, (EVERY_PERMISSION))
+        yield await self._signed_in(Role("platform admin who is a member", "admin"), ours, (ALL_PERMISSIONS))
         for kind, of in (("live", ours), ("team", ours), ("test", ours), ("live", theirs)):
             key = of.keys[kind]
             role = Role(
@@ -295,17 +295,17 @@ class Maker:
                 key_type=key.key_type,
                 services={of.service.id: frozenset()},
             )
-            yield role, await self._actor(await self._token(key))
+            yield role, await self._authenticate(await self._token(key))
         try:
-            await self._actor(await self._token(ours.keys["revoked"]))
+            await self._authenticate(await self._token(ours.keys["revoked"]))
         except Unauthenticated:
             yield Role("revoked key", "nobody"), None
 
     async def _token(self, key: models.ApiKey) -> str:
         return f"any-{key.service_id}-{self.signer.unsign(key.secret)}"
 
-    async def _actor(self, token: str) -> Actor:
-        return await authentication.actor_of(
+    async def _authenticate(self, token: str) -> Actor:
+        return await authentication.authenticate(
             token, None, database=self.database, settings=self.settings, signer=self.signer
         )
 
@@ -333,4 +333,4 @@ class Maker:
             (await tx.get_one(models.User, user.id)).current_session_id = session.id
         services = {tenant.service.id: frozenset(one.name for one in permissions)} if tenant else {}
         role = Role(role.name, role.kind, user=user.id, services=services, organisations=role.organisations)
-        return role, await self._actor(tokens.of_session(self.signer, user.id, session.id))
+        return role, await self._authenticate(tokens.create_session_token(self.signer, user.id, session.id))

@@ -10,43 +10,43 @@ import pytest
 import pytest_asyncio
 
 from graphql_api import migrate
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 from graphql_api.migrate import database_origins, dry_runs, indexes
-from tests.migrations import REVISIONS, make_notify, migrated, play, steps
-from tests.models.databases import connected, run, scratch, shape
+from tests.migrations import REVISIONS, create_notify_tables, migration_steps, run_migrator, run_psql
+from tests.models.databases import dump_sql, execute, open_connection, scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
 HEAD = REVISIONS[-1]
-OURS = [revision for revision in REVISIONS if revision > database_origins.LAST_OF_NOTIFY]
+OURS = [revision for revision in REVISIONS if revision > database_origins.NOTIFY_BASELINE_REVISION]
 CATALOGUE = json.loads((Path(__file__).parents[1] / "models" / "notify_catalogue.json").read_text())
 
 
 @pytest_asyncio.fixture
 async def database(postgres_url: str) -> AsyncIterator[str]:
     """The address of a database that Notify made."""
-    async with scratch(postgres_url) as url:
-        await make_notify(url)
+    async with scratch_database(postgres_url) as url:
+        await create_notify_tables(url)
         yield url
 
 
 def test_it_is_known_which_tables_are_notifys() -> None:
-    assert set(CATALOGUE["tables"]) | {"notifications_all_time_view"} == database_origins.NOTIFYS
+    assert set(CATALOGUE["tables"]) | {"notifications_all_time_view"} == database_origins.NOTIFY_TABLES
 
 
 async def test_it_keeps_its_tables_to_the_byte_and_gets_ours(database: str) -> None:
-    await run(database, "CREATE TABLE more_than_we_know (id int)", "ALTER TABLE services ADD COLUMN newer text")
-    theirs = [*sorted(database_origins.NOTIFYS), "alembic_version", "more_than_we_know"]
-    before = shape(database, *theirs)
+    await execute(database, "CREATE TABLE more_than_we_know (id int)", "ALTER TABLE services ADD COLUMN newer text")
+    theirs = [*sorted(database_origins.NOTIFY_TABLES), "alembic_version", "more_than_we_know"]
+    before = dump_sql(database, *theirs)
     said: list[str] = []
 
-    await migrate.upgrade(database, tell=said.append)
+    await migrate.upgrade(database, write_line=said.append)
 
     assert await migrate.current(database) == HEAD
     await migrate.check(database)
-    assert shape(database, *theirs) == before
-    done = steps(said)
+    assert dump_sql(database, *theirs) == before
+    done = migration_steps(said)
     assert done[0] == (
         "GOV.UK Notify made this database (0560_add_nhs_notify_org): its tables stay as they are, ours are added."
     )
@@ -68,21 +68,21 @@ async def test_what_would_happen_is_told(database: str) -> None:
 
 
 async def test_the_script_does_what_the_adoption_does(database: str, postgres_url: str) -> None:
-    script = await dry_runs.script(database)
-    await play(database, script)
+    script = await dry_runs.upgrade_script(database)
+    await run_psql(database, script)
 
-    async with scratch(postgres_url) as other:
-        await make_notify(other)
+    async with scratch_database(postgres_url) as other:
+        await create_notify_tables(other)
         await migrate.upgrade(other)
-        assert shape(database) == shape(other)
+        assert dump_sql(database) == dump_sql(other)
     assert await migrate.current(database) == HEAD
 
 
 async def test_ours_can_be_taken_away_again_and_what_notify_made_cannot(database: str) -> None:
-    before = shape(database)
+    before = dump_sql(database)
     await migrate.upgrade(database)
 
-    with pytest.raises(Complaint) as complaint:
+    with pytest.raises(CommandError) as complaint:
         await migrate.downgrade(database, "base")
 
     assert str(complaint.value) == (
@@ -92,29 +92,29 @@ async def test_ours_can_be_taken_away_again_and_what_notify_made_cannot(database
     assert await migrate.current(database) == HEAD
     await migrate.downgrade(database, "0013")
     assert await migrate.current(database) == "0013"
-    await run(database, "DROP TABLE graphql_api_version")
-    assert shape(database) == before
+    await execute(database, "DROP TABLE graphql_api_version")
+    assert dump_sql(database) == before
 
 
 async def test_two_migrators_adopt_it_once(database: str) -> None:
-    first, second = await migrated(database), await migrated(database)
+    first, second = await run_migrator(database), await run_migrator(database)
 
     assert first[0].startswith("GOV.UK Notify made this database")
     assert second == [f"The database is at revision {HEAD}."]
 
 
 async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched(database: str) -> None:
-    await run(
+    await execute(
         database,
         "UPDATE alembic_version SET version_num = '0500_earlier'",
         "DROP TABLE returned_letters",
         "ALTER TABLE services DROP COLUMN go_live_at",
         "ALTER TYPE recipient_type RENAME VALUE 'mobile' TO 'phone'",
     )
-    before = shape(database)
+    before = dump_sql(database)
 
     for question in (migrate.upgrade, migrate.plan):
-        with pytest.raises(Complaint) as complaint:
+        with pytest.raises(CommandError) as complaint:
             await question(database)
 
         assert str(complaint.value) == (
@@ -122,7 +122,7 @@ async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched
             "services.go_live_at, table returned_letters and value mobile of type recipient_type. Nothing was "
             "changed: bring it to Notify's 0560_add_nhs_notify_org or later first."
         )
-    assert shape(database) == before
+    assert dump_sql(database) == before
 
 
 async def indexes_of(url: str) -> dict[str, str]:
@@ -131,13 +131,13 @@ async def indexes_of(url: str) -> dict[str, str]:
         SELECT relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE indisvalid AND indrelid = ANY ($1::text[]::regclass[])
     """
-    async with connected(url) as connection:
-        return dict(await connection.fetch(question, sorted(database_origins.NOTIFYS)))
+    async with open_connection(url) as connection:
+        return dict(await connection.fetch(question, sorted(database_origins.NOTIFY_TABLES)))
 
 
 async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, postgres_url: str) -> None:
     await migrate.upgrade(database)
-    await run(
+    await execute(
         database,
         "CREATE INDEX ix_jobs_service_id_created_at_id ON jobs (service_id)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_service_id_created_at_id'::regclass",
@@ -145,24 +145,26 @@ async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, p
     theirs = await indexes_of(database)
     built: list[str] = []
 
-    await indexes.build(database, tell=built.append)
+    await indexes.build(database, write_line=built.append)
 
-    async with scratch(postgres_url) as ours:
+    async with scratch_database(postgres_url) as ours:
         await migrate.upgrade(ours)
         assert await indexes_of(database) == await indexes_of(ours)
     assert built.pop() == "All indexes that we read by are there."
     assert sorted(built) == sorted(set(await indexes_of(database)) - set(theirs))
     again: list[str] = []
-    await indexes.build(database, tell=again.append)
+    await indexes.build(database, write_line=again.append)
     assert again == ["All indexes that we read by are there."]
 
 
 async def test_no_index_is_built_while_somebody_migrates(database: str) -> None:
     theirs = await indexes_of(database)
-    async with connected(database) as migrator:
-        await migrator.fetch("SELECT pg_advisory_lock($1)", database_origins.LOCK)
+    async with open_connection(database) as migrator:
+        await migrator.fetch("SELECT pg_advisory_lock($1)", database_origins.MIGRATION_LOCK_ID)
 
-        with pytest.raises(Complaint, match=r"^Somebody else migrates the database: try again when they are done\.$"):
-            await indexes.build(database, tell=print)
+        with pytest.raises(
+            CommandError, match=r"^Somebody else migrates the database: try again when they are done\.$"
+        ):
+            await indexes.build(database, write_line=print)
 
     assert await indexes_of(database) == theirs

@@ -12,16 +12,16 @@ from sqlalchemy import text, update
 from sqlalchemy.exc import DBAPIError, ProgrammingError
 
 from graphql_api import migrate, models
-from graphql_api.auth.actors import Actor, Kind
-from graphql_api.auth.audit_author import attribute
-from graphql_api.errors import Complaint
+from graphql_api.auth.actors import Actor, ActorKind
+from graphql_api.auth.audit_author import set_audit_author
+from graphql_api.errors import CommandError
 from graphql_api.migrate import change_triggers
-from graphql_api.models.changes import LOGGED
-from loaders.changes import OBJECTS
-from tests.builders import Builders, key
-from tests.conftest import OneConnection, Statements
-from tests.migrations import make_notify
-from tests.models.databases import connected, run, scratch, shape
+from graphql_api.models.changes import LOGGED_TABLES
+from loaders.changes import OBJECT_TYPES
+from tests.builders import Builders, api_key_actor
+from tests.conftest import SingleConnectionDatabase, Statements
+from tests.migrations import create_notify_tables
+from tests.models.databases import dump_sql, execute, open_connection, scratch_database
 
 NOT_LOGGED_TABLES = {
     # Messages, and what belongs to one.
@@ -166,9 +166,9 @@ class Trigger:
     untold: set[str]
 
 
-async def triggers(database: OneConnection) -> dict[str, Trigger]:
+async def triggers(database: SingleConnectionDatabase) -> dict[str, Trigger]:
     """The triggers that there are, by table."""
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         rows = await connection.execute(
             text("SELECT tgrelid::regclass::text, tgargs FROM pg_trigger WHERE tgname = 'log_change'")
         )
@@ -176,9 +176,9 @@ async def triggers(database: OneConnection) -> dict[str, Trigger]:
     return {table: Trigger(set(told.split()), set(untold.split())) for table, (*_, told, untold, _) in found.items()}
 
 
-async def columns(database: OneConnection) -> dict[str, set[str]]:
+async def columns(database: SingleConnectionDatabase) -> dict[str, set[str]]:
     """The columns of every table of the models."""
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         rows = await connection.execute(
             text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
         )
@@ -188,23 +188,25 @@ async def columns(database: OneConnection) -> dict[str, set[str]]:
     return found
 
 
-async def logged(database: OneConnection, *, since: int = 0) -> list[Any]:
+async def logged(database: SingleConnectionDatabase, *, since: int = 0) -> list[Any]:
     """The log from an entry on, in the order of its writing."""
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         rows = (await connection.execute(text("SELECT * FROM change_log ORDER BY occurred_at"))).all()
     return list(rows[since:])
 
 
-async def test_every_table_is_logged_or_named_as_not(database: OneConnection) -> None:
+async def test_every_table_is_logged_or_named_as_not(database: SingleConnectionDatabase) -> None:
     tables = {table.name for table in models.Model.metadata.tables.values() if not table.info.get("view")}
 
-    assert set() == LOGGED & NOT_LOGGED_TABLES
-    assert tables == LOGGED | NOT_LOGGED_TABLES
-    assert set(await triggers(database)) == LOGGED
-    assert set(OBJECTS) == LOGGED
+    assert set() == LOGGED_TABLES & NOT_LOGGED_TABLES
+    assert tables == LOGGED_TABLES | NOT_LOGGED_TABLES
+    assert set(await triggers(database)) == LOGGED_TABLES
+    assert set(OBJECT_TYPES) == LOGGED_TABLES
 
 
-async def test_every_column_of_a_logged_table_is_told_or_untold_or_named_as_not_logged(database: OneConnection) -> None:
+async def test_every_column_of_a_logged_table_is_told_or_untold_or_named_as_not_logged(
+    database: SingleConnectionDatabase,
+) -> None:
     found = await columns(database)
     undecided = {
         table: found[table] ^ (one.told | one.untold | NOT_LOGGED.get(table, set()) | (NOT_LOGGED["*"] & found[table]))
@@ -214,14 +216,14 @@ async def test_every_column_of_a_logged_table_is_told_or_untold_or_named_as_not_
     assert {table: names for table, names in undecided.items() if names} == {}
 
 
-async def test_secrets_people_and_contents_are_never_told(database: OneConnection) -> None:
+async def test_secrets_people_and_contents_are_never_told(database: SingleConnectionDatabase) -> None:
     found = await triggers(database)
 
     assert {table: one.untold for table, one in found.items() if one.untold} == NEVER_TOLD
     assert {table: one.told & one.untold for table, one in found.items() if one.told & one.untold} == {}
 
 
-async def test_an_entry_says_what_differs(database: OneConnection, make: Builders) -> None:
+async def test_an_entry_says_what_differs(database: SingleConnectionDatabase, make: Builders) -> None:
     service = await make.service(name="Old name", contact_link=None)
     before = len(await logged(database))
     async with database.transaction() as tx:
@@ -243,7 +245,9 @@ async def test_an_entry_says_what_differs(database: OneConnection, make: Builder
     assert entry.after == {"name": "New name", "contact_link": "https://example.gov.uk", "notes": None}
 
 
-async def test_what_changes_nothing_that_is_logged_is_no_entry(database: OneConnection, make: Builders) -> None:
+async def test_what_changes_nothing_that_is_logged_is_no_entry(
+    database: SingleConnectionDatabase, make: Builders
+) -> None:
     user = await make.user()
     before = len(await logged(database))
 
@@ -255,7 +259,7 @@ async def test_what_changes_nothing_that_is_logged_is_no_entry(database: OneConn
     assert await logged(database, since=before) == []
 
 
-async def test_a_part_belongs_to_its_thing(database: OneConnection, make: Builders) -> None:
+async def test_a_part_belongs_to_its_thing(database: SingleConnectionDatabase, make: Builders) -> None:
     service = await make.service(features=())
     template = await make.template(service)
     folder = models.TemplateFolder(service_id=service.id, name="Letters")
@@ -278,7 +282,7 @@ async def test_a_part_belongs_to_its_thing(database: OneConnection, make: Builde
 
 
 async def test_the_author_is_told_once_and_only_where_something_is_logged(
-    database: OneConnection, make: Builders, statements: Statements
+    database: SingleConnectionDatabase, make: Builders, statements: Statements
 ) -> None:
     service = await make.service()
     api_key = await make.api_key(service)
@@ -287,13 +291,13 @@ async def test_the_author_is_told_once_and_only_where_something_is_logged(
 
     with statements(3):
         async with database.transaction() as tx:
-            attribute(tx, key(api_key))
+            set_audit_author(tx, api_key_actor(api_key))
             mine = update(models.Service).where(models.Service.id == service.id)
             await tx.execute(mine.values(prefix_sms=False))
             await tx.execute(mine.values(prefix_sms=True))
     with statements(1):
         async with database.transaction() as tx:
-            attribute(tx, key(api_key))
+            set_audit_author(tx, api_key_actor(api_key))
             tx.add(models.DailyUsage(service_id=service.id, day=models.utcnow().date(), kind="sms", count=1))
     structlog.contextvars.clear_contextvars()
 
@@ -303,8 +307,8 @@ async def test_the_author_is_told_once_and_only_where_something_is_logged(
 
 
 async def test_each_transaction_has_its_own_author(database_url: str) -> None:
-    asked, asker = Actor(Kind.PERSON, user_id=uuid4()), "SELECT current_setting('notify_graphql.user_id', true)"
-    async with connected(database_url) as connection:
+    asked, asker = Actor(ActorKind.PERSON, user_id=uuid4()), "SELECT current_setting('notify_graphql.user_id', true)"
+    async with open_connection(database_url) as connection:
         async with connection.transaction():
             await connection.execute("SELECT set_config('notify_graphql.user_id', $1, true)", str(asked.user_id))
             inside = await connection.fetchval(asker)
@@ -313,7 +317,7 @@ async def test_each_transaction_has_its_own_author(database_url: str) -> None:
     assert (inside, after) == (str(asked.user_id), "")
 
 
-async def test_another_program_s_changes_have_no_author(database: OneConnection, make: Builders) -> None:
+async def test_another_program_s_changes_have_no_author(database: SingleConnectionDatabase, make: Builders) -> None:
     service = await make.service()
     before = len(await logged(database))
     async with database.transaction() as tx:
@@ -329,7 +333,7 @@ async def test_another_program_s_changes_have_no_author(database: OneConnection,
 @pytest.mark.parametrize(
     "attempt", ["UPDATE change_log SET row_id = id", "DELETE FROM change_log", "TRUNCATE change_log"]
 )
-async def test_the_log_is_only_ever_added_to(database: OneConnection, make: Builders, attempt: str) -> None:
+async def test_the_log_is_only_ever_added_to(database: SingleConnectionDatabase, make: Builders, attempt: str) -> None:
     before = len(await logged(database))
     user = await make.user()
 
@@ -341,7 +345,7 @@ async def test_the_log_is_only_ever_added_to(database: OneConnection, make: Buil
 
 
 async def test_whoever_may_write_a_table_need_not_be_allowed_to_write_the_log(
-    database: OneConnection, make: Builders
+    database: SingleConnectionDatabase, make: Builders
 ) -> None:
     organisation = await make.organisation(name="Old name")
     before = len(await logged(database))
@@ -357,7 +361,7 @@ async def test_whoever_may_write_a_table_need_not_be_allowed_to_write_the_log(
     assert (entry.organisation_id, entry.after) == (organisation.id, {"name": "New name"})
 
 
-async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: OneConnection) -> None:
+async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: SingleConnectionDatabase) -> None:
     async with database.transaction() as tx:
         await tx.execute(text("CREATE ROLE notify_reader"))
         await tx.execute(text("SET LOCAL ROLE notify_reader"))
@@ -371,10 +375,10 @@ async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: 
 
 
 async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_url: str) -> None:
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         await migrate.upgrade(url)
 
-        await run(
+        await execute(
             url,
             "ALTER TABLE organisation ALTER COLUMN name TYPE text",
             "ALTER TABLE users DROP COLUMN take_part_in_research",
@@ -386,45 +390,45 @@ async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_ur
             "REFRESH MATERIALIZED VIEW CONCURRENTLY search_entries",
         )
 
-        async with connected(url) as connection:
+        async with open_connection(url) as connection:
             assert await connection.fetchval("SELECT table_name FROM change_log") == "users"
             assert await connection.fetchval("SELECT text FROM search_entries") == "a\na@example.gov.uk"
 
 
 async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: str) -> None:
     name = "UPDATE organisation SET name = name || '!'"
-    async with scratch(postgres_url) as url:
-        await make_notify(url)
-        theirs = shape(url, "organisation")
-        with pytest.raises(Complaint, match="The database has no log yet"):
-            await change_triggers.log(url, tell=print)
+    async with scratch_database(postgres_url) as url:
+        await create_notify_tables(url)
+        theirs = dump_sql(url, "organisation")
+        with pytest.raises(CommandError, match="The database has no log yet"):
+            await change_triggers.create(url, write_line=print)
         await migrate.upgrade(url)
-        await run(
+        await execute(
             url,
             "INSERT INTO organisation (id, name, active, created_at, can_approve_own_go_live_requests)"
             " VALUES (gen_random_uuid(), 'Agency', true, now(), false)",
             name,
         )
-        unasked = shape(url, "organisation")
+        unasked = dump_sql(url, "organisation")
         told: list[str] = []
 
         for _ in range(2):
-            await change_triggers.log(url, tell=told.append)
-        await run(url, name)
+            await change_triggers.create(url, write_line=told.append)
+        await execute(url, name)
 
-        async with connected(url) as connection:
+        async with open_connection(url) as connection:
             entries = [
                 tuple(one) for one in await connection.fetch("SELECT before, after, actor_user_id FROM change_log")
             ]
             assert await connection.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'log_change'") == len(
-                LOGGED
+                LOGGED_TABLES
             )
             assert not await connection.fetchval("SELECT has_function_privilege('public', 'log_change()', 'EXECUTE')")
         assert unasked == theirs
-        assert told == [f"{len(LOGGED)} tables log their changes."] * 2
+        assert told == [f"{len(LOGGED_TABLES)} tables log their changes."] * 2
         assert entries == [('{"name": "Agency!"}', '{"name": "Agency!!"}', None)]
 
         await migrate.downgrade(url, "0050")
-        await run(url, name)
+        await execute(url, name)
 
-        assert shape(url, "organisation") == theirs
+        assert dump_sql(url, "organisation") == theirs

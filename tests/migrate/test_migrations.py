@@ -20,10 +20,10 @@ from alembic.config import Config
 from alembic.script import ScriptDirectory
 
 from graphql_api import migrate
-from graphql_api.errors import Complaint
+from graphql_api.errors import CommandError
 from graphql_api.migrate import dry_runs, lock_waits
-from tests.migrations import REVISIONS, ROOT, migrated, play, steps
-from tests.models.databases import connected, run, scratch, shape
+from tests.migrations import REVISIONS, ROOT, migration_steps, run_migrator, run_psql
+from tests.models.databases import dump_sql, execute, open_connection, scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable
@@ -35,7 +35,7 @@ HEAD = REVISIONS[-1]
 @pytest_asyncio.fixture
 async def database(postgres_url: str) -> AsyncIterator[str]:
     """The address of an empty database."""
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         yield url
 
 
@@ -73,21 +73,21 @@ def test_a_revision_that_builds_an_index_beside_traffic_does_only_that(path: Pat
 
 async def test_migrations_make_what_the_models_say(database: str) -> None:
     said: list[str] = []
-    await migrate.upgrade(database, tell=said.append)
+    await migrate.upgrade(database, write_line=said.append)
 
     await migrate.check(database)
 
     assert await migrate.current(database) == HEAD
-    done = steps(said)
+    done = migration_steps(said)
     assert [line[:4] for line in done] == REVISIONS
     assert re.fullmatch(r"0014 Index the orders in which lists are read page by page, \d\.\d\d s", done[13])
 
 
 async def test_a_difference_from_the_models_is_told(database: str) -> None:
     await migrate.upgrade(database)
-    await run(database, "ALTER TABLE sessions DROP COLUMN last_used_at, ALTER COLUMN user_id DROP NOT NULL")
+    await execute(database, "ALTER TABLE sessions DROP COLUMN last_used_at, ALTER COLUMN user_id DROP NOT NULL")
 
-    with pytest.raises(Complaint) as complaint:
+    with pytest.raises(CommandError) as complaint:
         await migrate.check(database)
 
     assert str(complaint.value).splitlines() == [
@@ -102,22 +102,22 @@ async def test_every_revision_can_be_undone_and_done_again(database: str) -> Non
     # The version table and the extension, which others may use, stay when all is undone.
     await migrate.upgrade(database)
     await migrate.downgrade(database, "base")
-    shapes = {"base": shape(database)}
+    shapes = {"base": dump_sql(database)}
     for revision in REVISIONS:
         await migrate.upgrade(database, revision)
-        shapes[revision] = shape(database)
+        shapes[revision] = dump_sql(database)
     for revision, before in zip(REVISIONS[::-1], [*REVISIONS[-2::-1], "base"], strict=True):
         assert await migrate.current(database) == revision
         await migrate.downgrade(database, before)
-        assert shape(database) == shapes[before]
+        assert dump_sql(database) == shapes[before]
 
     await migrate.upgrade(database)
 
-    assert shape(database) == shapes[HEAD]
+    assert dump_sql(database) == shapes[HEAD]
 
 
 async def test_migrators_that_meet_take_turns(database: str) -> None:
-    said = await asyncio.gather(*(migrated(database) for _ in range(3)))
+    said = await asyncio.gather(*(run_migrator(database) for _ in range(3)))
 
     done = [line[:4] for lines in said for line in lines if line[:4].isdigit()]
     assert done == REVISIONS
@@ -127,14 +127,14 @@ async def test_migrators_that_meet_take_turns(database: str) -> None:
 async def test_a_migration_gives_way_to_a_busy_table_and_comes_back(database: str) -> None:
     await migrate.upgrade(database, "0013")
     said: list[str] = []
-    async with connected(database) as busy, connected(database) as other:
+    async with open_connection(database) as busy, open_connection(database) as other:
         await busy.execute("SET application_name = 'psql'")
         writing = busy.transaction()
         await writing.start()
         await busy.execute("LOCK TABLE services IN ROW EXCLUSIVE MODE")
         await busy.execute("UPDATE services SET name = 'a secret'")
         pid = busy.get_server_pid()
-        migrating = asyncio.create_task(migrate.upgrade(database, "0014", tell=said.append))
+        migrating = asyncio.create_task(migrate.upgrade(database, "0014", write_line=said.append))
         # Whoever comes after the migration would wait behind it, did it not give up.
         await other.execute("SET lock_timeout = '500ms'")
         for _ in range(20):
@@ -146,18 +146,18 @@ async def test_a_migration_gives_way_to_a_busy_table_and_comes_back(database: st
 
     assert waited == "0013"
     assert await migrate.current(database) == "0014"
-    assert len(steps(said)) == 1
+    assert len(migration_steps(said)) == 1
     waits_for = "  waiting for ShareLock on services, behind pid"
     assert re.fullmatch(rf"{waits_for} {pid} \(psql\), idle in transaction after UPDATE, for [01] s", said[0])
 
 
 async def test_a_migration_that_never_gets_its_lock_says_who_has_it(database: str) -> None:
     await migrate.upgrade(database, "0013")
-    async with connected(database) as busy, busy.transaction():
+    async with open_connection(database) as busy, busy.transaction():
         await busy.execute("LOCK TABLE services IN ROW EXCLUSIVE MODE")
 
-        with pytest.raises(Complaint) as complaint:
-            await migrate.upgrade(database, "0014", seconds=1)
+        with pytest.raises(CommandError) as complaint:
+            await migrate.upgrade(database, "0014", timeout_seconds=1)
 
         pid = busy.get_server_pid()
     assert re.fullmatch(
@@ -180,13 +180,13 @@ async def test_a_migration_that_never_gets_its_lock_says_who_has_it(database: st
     ],
 )
 def test_of_a_statement_that_is_in_the_way_only_its_kind_is_told(query: str, word: str) -> None:
-    assert lock_waits.kind(query) == word
+    assert lock_waits.statement_keyword(query) == word
 
 
 async def test_what_is_left_of_a_broken_off_index_is_replaced(database: str) -> None:
     index = "indexrelid = 'ix_notifications_job_id_created_at_id'::regclass"
     await migrate.upgrade(database, "0015")
-    async with connected(database) as connection:
+    async with open_connection(database) as connection:
         await connection.execute("UPDATE graphql_api_version SET version_num = '0014'")
         await connection.execute(f"UPDATE pg_index SET indisvalid = false WHERE {index}")
 
@@ -196,10 +196,10 @@ async def test_what_is_left_of_a_broken_off_index_is_replaced(database: str) -> 
 
 
 async def test_a_database_of_somebody_else_is_refused_before_anything_is_touched(database: str) -> None:
-    await run(database, "CREATE TABLE users (id int)", "CREATE TABLE theirs (id int)")
-    before = shape(database)
+    await execute(database, "CREATE TABLE users (id int)", "CREATE TABLE theirs (id int)")
+    before = dump_sql(database)
 
-    with pytest.raises(Complaint) as complaint:
+    with pytest.raises(CommandError) as complaint:
         await migrate.upgrade(database)
 
     assert str(complaint.value) == (
@@ -207,16 +207,18 @@ async def test_a_database_of_somebody_else_is_refused_before_anything_is_touched
         "tells who made them. Nothing was changed: use an empty database, or restore the version table that belongs "
         "to them."
     )
-    assert shape(database) == before
+    assert dump_sql(database) == before
 
 
 async def test_the_database_of_a_newer_release_is_left_alone(database: str) -> None:
     await migrate.upgrade(database)
-    await run(database, "UPDATE graphql_api_version SET version_num = '9999'")
+    await execute(database, "UPDATE graphql_api_version SET version_num = '9999'")
 
-    said = await migrated(database)
-    checked = await migrated(database, "--check")
-    with pytest.raises(Complaint, match=r"^The database is at revision 9999, which only a newer release knows: use "):
+    said = await run_migrator(database)
+    checked = await run_migrator(database, "--check")
+    with pytest.raises(
+        CommandError, match=r"^The database is at revision 9999, which only a newer release knows: use "
+    ):
         await migrate.downgrade(database, "0013")
 
     assert said[0] == "A newer release has brought the database to revision 9999: nothing to do."
@@ -238,15 +240,15 @@ async def test_a_plan_tells_what_would_happen(database: str) -> None:
 @pytest.mark.parametrize("before", ["base", "0020"])
 async def test_the_script_does_what_the_migration_does(database: str, before: str) -> None:
     await migrate.upgrade(database)
-    made = shape(database)
+    made = dump_sql(database)
     await migrate.downgrade(database, before)
 
-    script = await dry_runs.script(database)
+    script = await dry_runs.upgrade_script(database)
     if before == "base":
         script = script.replace("CREATE TABLE graphql_api_version", "CREATE TABLE IF NOT EXISTS graphql_api_version")
-    await play(database, script)
+    await run_psql(database, script)
 
-    assert shape(database) == made
+    assert dump_sql(database) == made
     assert await migrate.current(database) == HEAD
 
 
@@ -304,7 +306,7 @@ async def test_who_cannot_come_in_is_told_why(database: str, question: Callable[
         ),
     }
     for url, sentence in wrong.items():
-        with pytest.raises(Complaint) as complaint:
+        with pytest.raises(CommandError) as complaint:
             await question(url.geturl())
 
         assert str(complaint.value) == sentence
@@ -314,12 +316,12 @@ async def test_a_role_that_may_not_migrate_is_told_so(database: str) -> None:
     role = f"guest_{uuid4().hex[:8]}"
     place = urlsplit(database)
     guest = place._replace(netloc=f"{role}:guest@{place.netloc.rpartition('@')[2]}").geturl()
-    await run(database, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
+    await execute(database, f"CREATE ROLE {role} LOGIN PASSWORD 'guest'")
     try:
-        with pytest.raises(Complaint) as complaint:
+        with pytest.raises(CommandError) as complaint:
             await migrate.upgrade(guest)
     finally:
-        await run(database, f"DROP ROLE {role}")
+        await execute(database, f"DROP ROLE {role}")
 
     assert str(complaint.value) == (
         "The role of DATABASE_URL may not do this: migrate as the owner of the database and its tables."
@@ -349,7 +351,7 @@ async def pooler(url: str) -> AsyncIterator[str]:
 
 async def test_a_pooled_connection_is_refused(database: str) -> None:
     async with pooler(database) as pooled:
-        with pytest.raises(Complaint) as complaint:
+        with pytest.raises(CommandError) as complaint:
             await migrate.upgrade(pooled)
 
     assert str(complaint.value) == (

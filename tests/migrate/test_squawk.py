@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import postgres
-from tests.migrations import REVISIONS, statements
+from tests.migrations import REVISIONS, revision_statements
 
 SQUAWK = Path(sys.executable).parent / "squawk"
 
@@ -30,7 +30,7 @@ def sent() -> dict[str, list[str]]:
         postgres.find_binaries()
     except postgres.PostgresError as error:
         pytest.skip(str(error))
-    return statements()
+    return revision_statements()
 
 
 def test_every_migration_was_heard(sent: dict[str, list[str]]) -> None:

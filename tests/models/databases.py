@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @asynccontextmanager
-async def scratch(postgres_url: str) -> AsyncIterator[str]:
+async def scratch_database(postgres_url: str) -> AsyncIterator[str]:
     """The address of a new, empty database, which goes afterwards."""
     name = f"scratch_{uuid4().hex}"
     admin = await asyncpg.connect(postgres_url)
@@ -33,7 +33,7 @@ async def scratch(postgres_url: str) -> AsyncIterator[str]:
 
 
 @asynccontextmanager
-async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
+async def open_connection(url: str) -> AsyncIterator[asyncpg.Connection]:
     """A plain connection to a database."""
     connection = await asyncpg.connect(url)
     try:
@@ -42,16 +42,16 @@ async def connected(url: str) -> AsyncIterator[asyncpg.Connection]:
         await connection.close()
 
 
-def shape(url: str, *tables: str, part: str = "--schema-only") -> str:
+def dump_sql(url: str, *tables: str, section: str = "--schema-only") -> str:
     """What `pg_dump` writes of a database, or of some of its tables, but for the words that are new each time."""
-    command = [str(postgres.find_binaries() / "pg_dump"), part, "--no-owner", "--dbname", url]
+    command = [str(postgres.find_binaries() / "pg_dump"), section, "--no-owner", "--dbname", url]
     command += [f"--table={table}" for table in tables]
     dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
     return re.sub(r"^\\(un)?restrict .*$", "", dump, flags=re.MULTILINE)
 
 
-async def run(url: str, *statements: str) -> None:
+async def execute(url: str, *statements: str) -> None:
     """Send statements to a database, one after the other."""
-    async with connected(url) as connection:
+    async with open_connection(url) as connection:
         for statement in statements:
             await connection.execute(statement)

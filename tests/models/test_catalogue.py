@@ -15,7 +15,7 @@ import pytest
 import pytest_asyncio
 
 from graphql_api import migrate
-from tests.models.databases import connected, scratch
+from tests.models.databases import open_connection, scratch_database
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,9 +59,9 @@ ROWS = {
 @pytest_asyncio.fixture(scope="module")
 async def database(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a database that has every migration."""
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         await migrate.upgrade(url)
-        async with connected(url) as connection:
+        async with open_connection(url) as connection:
             yield connection
 
 

@@ -15,7 +15,7 @@ from graphql_api.enums import Channel
 
 if TYPE_CHECKING:
     from tests.builders import Builders
-    from tests.conftest import OneConnection
+    from tests.conftest import SingleConnectionDatabase
 
 DAY = date(2026, 11, 21)
 MOMENT = datetime(2026, 11, 21, 12, 30)  # noqa: DTZ001 the database keeps UTC without saying so
@@ -94,7 +94,7 @@ def values(row: models.Model) -> dict[str, Any]:
 
 
 async def test_a_row_of_every_kind_is_written_and_read_back(
-    make: Builders, database: OneConnection, rows: list[models.Model]
+    make: Builders, database: SingleConnectionDatabase, rows: list[models.Model]
 ) -> None:
     written = [values(row) for row in rows]
 

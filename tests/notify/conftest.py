@@ -9,20 +9,20 @@ from sqlalchemy import text
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import Settings
-from tests.jwt_builders import Door
+from tests.jwt_builders import Authenticator
 from tests.notify.dumps import notify
 
 __all__ = ["notify"]
 
-NOTIFYS = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"
+CREATE_NOTIFY_VERSION_TABLE = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"
 """The mark of a database that Notify's own migrations made."""
 
 
 @pytest_asyncio.fixture
-async def beside_notify(database: Database) -> None:
+async def made_by_notify(database: Database) -> None:
     """Let the database look as if Notify's own migrations had made it."""
     async with database.transaction() as tx:
-        await tx.execute(text(NOTIFYS))
+        await tx.execute(text(CREATE_NOTIFY_VERSION_TABLE))
 
 
 @pytest_asyncio.fixture(params=[True, False], ids=["shared", "alone"])
@@ -30,11 +30,11 @@ async def shared(request: pytest.FixtureRequest, database: Database) -> bool:
     """Whether Notify shares the database."""
     if request.param:
         async with database.transaction() as tx:
-            await tx.execute(text(NOTIFYS))
+            await tx.execute(text(CREATE_NOTIFY_VERSION_TABLE))
     return bool(request.param)
 
 
 @pytest.fixture
-def door(database: Database, settings: Settings, signer: Signer) -> Door:
+def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
     """The door of the test's database."""
-    return Door(database, settings, signer)
+    return Authenticator(database, settings, signer)

@@ -16,21 +16,21 @@ import pytest_asyncio
 from sqlalchemy import text
 
 from graphql_api import migrate, postgres
-from graphql_api.auth.authentication import actor_of
+from graphql_api.auth.authentication import authenticate
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from schema import schema
-from tests.models.databases import scratch
+from tests.models.databases import scratch_database
 
-DUMP = os.environ.get("NOTIFY_DUMP")
-needs_dump = pytest.mark.skipif(not DUMP, reason="NOTIFY_DUMP names no dump of a Notify database")
+DUMP_PATH = os.environ.get("NOTIFY_DUMP")
+needs_dump = pytest.mark.skipif(not DUMP_PATH, reason="NOTIFY_DUMP names no dump of a Notify database")
 
 
 @dataclass
-class Notify:
+class RestoredDump:
     """The restored database, and how to ask about it."""
 
     database: Database
@@ -40,7 +40,7 @@ class Notify:
 
     async def ask(self, document: str, token: str, person: str | None = None, **variables: Any) -> dict[str, Any]:
         """Ask as whoever the token belongs to; there are no errors."""
-        actor = await actor_of(token, person, database=self.database, settings=self.settings, signer=self.signer)
+        actor = await authenticate(token, person, database=self.database, settings=self.settings, signer=self.signer)
         context = Context(actor, self.database, self.settings, self.signer, self.store)
         result: Any = await schema.execute(document, variable_values=variables, context_value=context)
         assert not result.errors, result.errors
@@ -49,15 +49,21 @@ class Notify:
 
     async def rows(self, statement: str) -> list[Any]:
         """Rows as they lie in the database."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             return list((await connection.execute(text(statement))).all())
 
 
 @pytest_asyncio.fixture(scope="module")
-async def notify(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Notify]:
+async def notify(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[RestoredDump]:
     """The dump, restored, with our tables added."""
-    async with scratch(postgres_url) as url:
-        restore = [str(postgres.find_binaries() / "pg_restore"), "--no-owner", "--dbname", url, str(Path(DUMP or ""))]
+    async with scratch_database(postgres_url) as url:
+        restore = [
+            str(postgres.find_binaries() / "pg_restore"),
+            "--no-owner",
+            "--dbname",
+            url,
+            str(Path(DUMP_PATH or "")),
+        ]
         await asyncio.to_thread(subprocess.run, restore, check=True, capture_output=True)
         await migrate.upgrade(url)
         settings = Settings.model_validate(
@@ -72,5 +78,5 @@ async def notify(postgres_url: str, tmp_path_factory: pytest.TempPathFactory) ->
         )
         database = Database.connect(settings)
         signer = Signer(tuple(settings.secret_keys), settings.salt)
-        yield Notify(database, settings, signer, Store.connect(settings))
+        yield RestoredDump(database, settings, signer, Store.connect(settings))
         await database.close()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from sqlalchemy import Row
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-SIGNED = {
+SIGNED_COLUMNS = {
     "api_keys": "secret",
     "api_keys_history": "secret",
     "notifications": "_personalisation",
@@ -31,7 +31,7 @@ SIGNED = {
 }
 """Every signed column, by its table."""
 
-VERSIONED = {
+HISTORY_TABLES = {
     "services": "services_history",
     "api_keys": "api_keys_history",
     "templates": "templates_history",
@@ -42,12 +42,12 @@ VERSIONED = {
 """Tables whose every state is kept, the present one included, each with the table that keeps it."""
 
 
-class Refused(Exception):
+class AuthenticationError(Exception):
     """Why Notify's API answers 401 or 403."""
 
 
 @dataclass(frozen=True)
-class Rules:
+class NotifyRules:
     """Notify with these secrets."""
 
     secret_keys: Sequence[bytes]
@@ -59,7 +59,7 @@ class Rules:
         body = ".".join(whole)
         made_by = [hashlib.sha1(self.salt + b"signer" + key).digest() for key in self.secret_keys]  # noqa: S324 - theirs
         if _unb64(signature) not in [hmac.digest(key, body.encode(), "sha1") for key in made_by]:
-            raise Refused("signature")
+            raise AuthenticationError("signature")
         data = _unb64(whole[-1])
         return json.loads(zlib.decompress(data) if body.startswith(".") else data)
 
@@ -67,7 +67,7 @@ class Rules:
         """The key that a request's `Authorization` belongs to; `now` is UTC."""
         scheme, _, token = header.partition(" ")
         if scheme.lower() != "bearer":
-            raise Refused("no token")
+            raise AuthenticationError("no token")
         claims = _claims(token)
         service = await self._service(connection, claims["iss"])
         since = now.replace(tzinfo=None) - timedelta(days=7)
@@ -77,32 +77,32 @@ class Rules:
         )
         keys = found.all()
         if not keys:
-            raise Refused("no keys")
+            raise AuthenticationError("no keys")
         if not service.active:
-            raise Refused("archived")
+            raise AuthenticationError("archived")
         for key in keys:
             if not _signed_with(token, self.unsign(key.secret)):
                 continue
             if abs(int(now.timestamp()) - claims["iat"]) > 30:
-                raise Refused("clock")
+                raise AuthenticationError("clock")
             if key.expiry_date is not None:
-                raise Refused("revoked")
+                raise AuthenticationError("revoked")
             return key
-        raise Refused("unknown key")
+        raise AuthenticationError("unknown key")
 
     async def _service(self, connection: AsyncConnection, issuer: str) -> Row[Any]:
         try:
             service_id = UUID(issuer)
         except ValueError:
-            raise Refused("issuer") from None
+            raise AuthenticationError("issuer") from None
         found = await connection.execute(text("SELECT id, active FROM services WHERE id = :id"), {"id": service_id})
         service = found.first()
         if service is None:
-            raise Refused("unknown service")
+            raise AuthenticationError("unknown service")
         return service
 
 
-def header_of_client(client_key: str, *, at: datetime | None = None) -> str:
+def client_authorization_header(client_key: str, *, at: datetime | None = None) -> str:
     """What an official client sends that was given this key: it reads the key from its end."""
     secret, service_id = client_key[-36:], client_key[-73:-37]
     issued = int((at or datetime.now(UTC)).timestamp())
@@ -115,7 +115,7 @@ def header_of_client(client_key: str, *, at: datetime | None = None) -> str:
 def _claims(token: str) -> dict[str, Any]:
     head, body, _ = token.split(".")
     if json.loads(_unb64(head))["alg"] != "HS256":
-        raise Refused("algorithm")
+        raise AuthenticationError("algorithm")
     claims: dict[str, Any] = json.loads(_unb64(body))
     return claims
 
@@ -133,10 +133,10 @@ def _unb64(data: str) -> bytes:
     return base64.urlsafe_b64decode(data + "=" * (-len(data) % 4))
 
 
-async def differences_of_histories(connection: AsyncConnection) -> list[tuple[str, str, list[str]]]:
+async def history_differences(connection: AsyncConnection) -> list[tuple[str, str, list[str]]]:
     """Where a row and its last version differ, column by column: (table, id, columns); a row without one: `version`."""
     found = []
-    for table, history in VERSIONED.items():
+    for table, history in HISTORY_TABLES.items():
         rows = await connection.execute(
             text(
                 f"""
@@ -153,10 +153,10 @@ async def differences_of_histories(connection: AsyncConnection) -> list[tuple[st
     return found
 
 
-async def gaps_of_histories(connection: AsyncConnection) -> list[tuple[str, str]]:
+async def history_gaps(connection: AsyncConnection) -> list[tuple[str, str]]:
     """Rows whose versions do not go from 1 to the present one, or whose `created_at` moved: (table, id)."""
     found = []
-    for table, history in VERSIONED.items():
+    for table, history in HISTORY_TABLES.items():
         steady = "" if table == "provider_details" else "OR count(DISTINCT kept.created_at) > 1"
         rows = await connection.execute(
             text(
@@ -172,10 +172,10 @@ async def gaps_of_histories(connection: AsyncConnection) -> list[tuple[str, str]
     return found
 
 
-async def changes(connection: AsyncConnection, table: str, row_id: UUID) -> list[set[str]]:
+async def version_changes(connection: AsyncConnection, table: str, row_id: UUID) -> list[set[str]]:
     """The columns that each version after the first changed."""
     found = await connection.execute(
-        text(f"SELECT to_jsonb(kept) FROM {VERSIONED[table]} AS kept WHERE id = :id ORDER BY kept.version"),
+        text(f"SELECT to_jsonb(kept) FROM {HISTORY_TABLES[table]} AS kept WHERE id = :id ORDER BY kept.version"),
         {"id": row_id},
     )
     states: list[dict[str, Any]] = list(found.scalars())

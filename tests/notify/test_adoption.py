@@ -13,10 +13,10 @@ from sqlalchemy import NullPool
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from graphql_api import migrate, models, postgres
-from graphql_api.migrate.database_origins import NOTIFYS
+from graphql_api.migrate.database_origins import NOTIFY_TABLES
 from graphql_api.settings import asyncpg_url
-from tests.models.databases import connected, scratch, shape
-from tests.notify.dumps import DUMP, needs_dump
+from tests.models.databases import dump_sql, open_connection, scratch_database
+from tests.notify.dumps import DUMP_PATH, needs_dump
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -30,14 +30,14 @@ pytestmark = needs_dump
 @pytest_asyncio.fixture
 async def database(postgres_url: str) -> AsyncIterator[str]:
     """The address of the dump, restored."""
-    async with scratch(postgres_url) as url:
-        restore = [str(postgres.find_binaries() / "pg_restore"), "--no-owner", "--dbname", url, str(DUMP)]
+    async with scratch_database(postgres_url) as url:
+        restore = [str(postgres.find_binaries() / "pg_restore"), "--no-owner", "--dbname", url, str(DUMP_PATH)]
         await asyncio.to_thread(subprocess.run, restore, check=True, capture_output=True)
         yield url
 
 
 async def tables_of(url: str) -> list[str]:
-    async with connected(url) as connection:
+    async with open_connection(url) as connection:
         found = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
         )
@@ -47,30 +47,30 @@ async def tables_of(url: str) -> list[str]:
 async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: str) -> None:
     theirs = await tables_of(database)
     assert len(theirs) == 79  # 78 tables and a view
-    schema, rows = shape(database, *theirs), shape(database, *theirs, part="--data-only")
+    schema, rows = dump_sql(database, *theirs), dump_sql(database, *theirs, section="--data-only")
 
     await migrate.upgrade(database)
 
-    assert shape(database, *theirs) == schema
-    assert shape(database, *theirs, part="--data-only") == rows
+    assert dump_sql(database, *theirs) == schema
+    assert dump_sql(database, *theirs, section="--data-only") == rows
     await migrate.check(database)
 
 
 async def test_it_can_be_given_back(database: str) -> None:
-    before = shape(database)
+    before = dump_sql(database)
     await migrate.upgrade(database)
 
     await migrate.downgrade(database, "0013")
 
-    async with connected(database) as connection:
+    async with open_connection(database) as connection:
         await connection.execute("DROP TABLE graphql_api_version")
-    assert shape(database) == before
+    assert dump_sql(database) == before
 
 
 async def test_the_models_are_of_its_tables(database: str) -> None:
     def include(_item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
         if kind == "table":
-            return name in NOTIFYS - {"notifications_all_time_view"}
+            return name in NOTIFY_TABLES - {"notifications_all_time_view"}
         # Our indexes are not there.
         return not (kind == "index" and not reflected and other is None)
 

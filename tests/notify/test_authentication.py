@@ -13,9 +13,9 @@ from graphql_api.database.database import Database
 from graphql_api.domain import api_keys
 from graphql_api.enums import KeyType
 from graphql_api.settings import Settings
-from tests.builders import Builders, person
+from tests.builders import Builders, user_actor
 from tests.conftest import Ask
-from tests.notify.reference_rules import Refused, Rules, header_of_client
+from tests.notify.reference_rules import AuthenticationError, NotifyRules, client_authorization_header
 
 CREATE = (
     "mutation ($input: CreateApiKeyInput!) { createApiKey(input: $input) { apiKey { id } key userErrors { code } } }"
@@ -29,17 +29,17 @@ class There:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
-        self.rules = Rules(settings.secret_keys, settings.salt)
+        self.rules = NotifyRules(settings.secret_keys, settings.salt)
 
     async def accepts(self, header: str, *, now: datetime | None = None) -> tuple[str, str, str]:
         """The key that a header belongs to: its id, its service's and its type."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             key = await self.rules.authenticate(connection, header, now=now or datetime.now(UTC))
         return str(key.id), str(key.service_id), key.key_type
 
     async def refuses(self, header: str, *, now: datetime | None = None) -> str:
         """Why it refuses a header."""
-        with pytest.raises(Refused) as refused:
+        with pytest.raises(AuthenticationError) as refused:
             await self.accepts(header, now=now)
         return str(refused.value)
 
@@ -51,13 +51,13 @@ def there(database: Database, settings: Settings) -> There:
 
 @pytest.fixture
 async def manager(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
+    return user_actor(await make.member(service), service)
 
 
 async def made(ask: Ask, by: Actor, service: models.Service, **values: Any) -> tuple[str, str]:
     """The id and the text of a new key."""
     wanted = {"serviceId": str(service.id), "name": "Our team's key", "type": "LIVE"} | values
-    answer = (await ask(CREATE, by=by, input=wanted)).field
+    answer = (await ask(CREATE, by=by, input=wanted)).root_field
     assert answer["userErrors"] == []
     return answer["apiKey"]["id"], answer["key"]
 
@@ -69,7 +69,7 @@ async def test_a_key_that_we_make_is_taken_there(
     await made(ask, manager, service, name="Another", type="TEST")
     key_id, key = await made(ask, manager, service, type=kind.name)
 
-    assert await there.accepts(header_of_client(key)) == (key_id, str(service.id), kind.value)
+    assert await there.accepts(client_authorization_header(key)) == (key_id, str(service.id), kind.value)
 
 
 async def test_a_key_made_while_the_secrets_change_is_taken_by_both_sides(
@@ -77,9 +77,9 @@ async def test_a_key_made_while_the_secrets_change_is_taken_by_both_sides(
 ) -> None:
     """Ours signs with the first key; Notify knows both, in its own order."""
     key_id, key = await made(ask, manager, service)
-    there.rules = Rules(settings.secret_keys[::-1], settings.salt)
+    there.rules = NotifyRules(settings.secret_keys[::-1], settings.salt)
 
-    assert (await there.accepts(header_of_client(key)))[0] == key_id
+    assert (await there.accepts(client_authorization_header(key)))[0] == key_id
 
 
 @pytest.mark.parametrize("seconds", [-30, 30])
@@ -88,7 +88,7 @@ async def test_clocks_may_differ_by_half_a_minute(
 ) -> None:
     _, key = await made(ask, manager, service)
     now = datetime.now(UTC)
-    skewed = header_of_client(key, at=now + timedelta(seconds=seconds))
+    skewed = client_authorization_header(key, at=now + timedelta(seconds=seconds))
 
     assert (await there.accepts(skewed, now=now))[2] == "normal"
     assert await there.refuses(skewed, now=now - timedelta(seconds=seconds / 30)) == "clock"
@@ -100,28 +100,28 @@ async def test_a_key_that_we_revoke_is_refused_there_by_name(
     key_id, key = await made(ask, manager, service)
     await ask(REVOKE, by=manager, input={"apiKeyId": key_id})
 
-    assert await there.refuses(header_of_client(key)) == "revoked"
+    assert await there.refuses(client_authorization_header(key)) == "revoked"
     later = datetime.now(UTC) + timedelta(days=7, seconds=1)
-    assert await there.refuses(header_of_client(key, at=later), now=later) == "no keys"
+    assert await there.refuses(client_authorization_header(key, at=later), now=later) == "no keys"
 
 
 async def test_a_service_that_we_archive_is_closed_there(ask: Ask, there: There, make: Builders) -> None:
     service = await make.service(restricted=True)
-    manager = person(await make.member(service), service)
+    manager = user_actor(await make.member(service), service)
     _, key = await made(ask, manager, service, type="TEAM")
     assert (await ask(ARCHIVE, by=manager, input={"serviceId": str(service.id)})).user_errors == []
 
-    assert await there.refuses(header_of_client(key)) == "archived"
+    assert await there.refuses(client_authorization_header(key)) == "archived"
 
 
-@pytest.mark.usefixtures("beside_notify")
+@pytest.mark.usefixtures("made_by_notify")
 async def test_a_key_past_its_end_is_refused_there_once_the_worker_has_seen_it(
     there: There, make: Builders, database: Database
 ) -> None:
     service = await make.service()
     row = await make.api_key(service, secret="5f3c0c9e-6d0f-4c57-9c55-1f7f5a0f3f11")
     await make.add(models.ApiKeyLifetime(api_key_id=row.id, expires_at=models.utcnow() - timedelta(seconds=1)))
-    header = header_of_client(f"any-{service.id}-5f3c0c9e-6d0f-4c57-9c55-1f7f5a0f3f11")
+    header = client_authorization_header(f"any-{service.id}-5f3c0c9e-6d0f-4c57-9c55-1f7f5a0f3f11")
     assert (await there.accepts(header))[0] == str(row.id)
 
     for count in (1, 0):

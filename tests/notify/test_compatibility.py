@@ -17,9 +17,9 @@ from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.domain import deliveries, notify_compatibility, users
-from graphql_api.domain.deliveries import Pace
+from graphql_api.domain.deliveries import DeliveryPolicy
 from graphql_api.settings import Settings
-from tests.builders import Builders, person, platform_admin
+from tests.builders import Builders, platform_admin, user_actor
 from tests.conftest import Ask
 from tests.notify import reference_rules
 
@@ -40,15 +40,15 @@ async def test_the_setting_says_whose_way_to_write_whatever_the_tables_are(
         settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": told})
     )
     async with connected.transaction() as tx:
-        assert await notify_compatibility.notify(tx) is told
+        assert await notify_compatibility.is_enabled(tx) is told
     await connected.close()
 
 
 async def test_where_nothing_is_said_the_table_of_notifys_migrations_tells(database: Database) -> None:
     async with database.transaction() as tx:
-        assert await notify_compatibility.notify(tx) is False
+        assert await notify_compatibility.is_enabled(tx) is False
         await tx.execute(text("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"))
-        assert await notify_compatibility.notify(tx) is True
+        assert await notify_compatibility.is_enabled(tx) is True
 
 
 async def _registered(database: Database, signer: Signer) -> str:
@@ -66,7 +66,7 @@ async def _registered(database: Database, signer: Signer) -> str:
     return hashed
 
 
-@pytest.mark.usefixtures("beside_notify")
+@pytest.mark.usefixtures("made_by_notify")
 async def test_a_password_is_bcrypt_of_its_first_72_bytes(database: Database, signer: Signer) -> None:
     hashed = await _registered(database, signer)
 
@@ -87,16 +87,16 @@ async def test_whoever_revokes_a_key_is_its_creator_there_and_the_maker_is_still
     service = await make.service()
     maker, revoker = await make.member(service), await make.member(service)
     wanted = {"serviceId": str(service.id), "name": "Ours", "type": "TEAM"}
-    key = (await ask(CREATE, by=person(maker, service), input=wanted)).field["apiKey"]
+    key = (await ask(CREATE, by=user_actor(maker, service), input=wanted)).root_field["apiKey"]
 
-    revoked = (await ask(REVOKE, by=person(revoker, service), input={"apiKeyId": key["id"]})).field["apiKey"]
+    revoked = (await ask(REVOKE, by=user_actor(revoker, service), input={"apiKeyId": key["id"]})).root_field["apiKey"]
 
     assert revoked == {"createdBy": {"id": str(maker.id)}, "revokedBy": {"id": str(revoker.id)}}
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         created_by = await connection.scalar(
             text("SELECT created_by_id FROM api_keys WHERE id = :id"), {"id": UUID(key["id"])}
         )
-        different = await reference_rules.differences_of_histories(connection)
+        different = await reference_rules.history_differences(connection)
     assert created_by == (revoker if shared else maker).id
     assert different == ([] if shared else [("api_keys", key["id"], ["created_by_id"])])
 
@@ -110,7 +110,7 @@ async def test_a_late_message_with_a_random_id_is_notifys_to_send(
     theirs = await make.notification(template, id=uuid4(), **late)
 
     async with database.transaction() as tx:
-        assert await deliveries.queue_overdue(tx, Actor.system(), pace=Pace()) == (1 if shared else 2)
+        assert await deliveries.requeue_overdue(tx, Actor.system(), policy=DeliveryPolicy()) == (1 if shared else 2)
         queued: str = await tx.scalar(text("SELECT convert_from(payload, 'UTF8') FROM pgqueuer"))
 
     assert str(ours.id) in queued
@@ -124,4 +124,4 @@ async def test_a_type_of_body_that_is_none_any_more_is_some_other(ask: Ask, make
 
     answer = await ask(document, by=platform_admin(await make.user()), id=str(service.id))
 
-    assert answer.field == {"organisationType": "OTHER", "organisation": {"type": "OTHER"}}
+    assert answer.root_field == {"organisationType": "OTHER", "organisation": {"type": "OTHER"}}

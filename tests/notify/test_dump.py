@@ -11,7 +11,7 @@ from graphql_api.auth.crypto import BadSignature
 from graphql_api.enums import KeyType
 from tests.jwt_builders import jwt
 from tests.notify import reference_rules
-from tests.notify.dumps import Notify, needs_dump
+from tests.notify.dumps import RestoredDump, needs_dump
 
 pytestmark = needs_dump
 
@@ -34,7 +34,7 @@ MESSAGES = """
 """
 
 
-async def test_its_own_keys_read_every_message_as_it_lies_in_the_rows(notify: Notify) -> None:
+async def test_its_own_keys_read_every_message_as_it_lies_in_the_rows(notify: RestoredDump) -> None:
     keys = await notify.rows("SELECT * FROM api_keys WHERE expiry_date IS NULL")
     assert len(keys) == 3
     for key in keys:
@@ -57,7 +57,7 @@ async def test_its_own_keys_read_every_message_as_it_lies_in_the_rows(notify: No
             assert message["content"]["missingPlaceholders"] == []
 
 
-async def test_a_job_counts_its_rows(notify: Notify) -> None:
+async def test_a_job_counts_its_rows(notify: RestoredDump) -> None:
     (job,) = await notify.rows("SELECT * FROM jobs")
     key = (await notify.rows("SELECT * FROM api_keys WHERE key_type = 'normal'"))[0]
     data = await notify.ask(MESSAGES, jwt(str(key.service_id), notify.signer.unsign(key.secret)))
@@ -72,7 +72,7 @@ async def test_a_job_counts_its_rows(notify: Notify) -> None:
     ]
 
 
-async def test_its_admin_client_asks_for_a_person(notify: Notify) -> None:
+async def test_its_admin_client_asks_for_a_person(notify: RestoredDump) -> None:
     (user,) = await notify.rows("SELECT * FROM users WHERE email_address LIKE 'peer.8f099e@%'")
     data = await notify.ask(
         "{ viewer { user { name emailAddress phoneNumber } } }",
@@ -87,9 +87,9 @@ async def test_its_admin_client_asks_for_a_person(notify: Notify) -> None:
     }
 
 
-async def test_every_signed_value_is_written_back_to_the_same_bytes(notify: Notify) -> None:
+async def test_every_signed_value_is_written_back_to_the_same_bytes(notify: RestoredDump) -> None:
     counts = {}
-    for table, column in reference_rules.SIGNED.items():
+    for table, column in reference_rules.SIGNED_COLUMNS.items():
         signed = [row[0] for row in await notify.rows(f"SELECT {column} FROM {table} WHERE {column} IS NOT NULL")]
         assert [notify.signer.sign(notify.signer.unsign(value)) for value in signed] == signed
         counts[table] = len(signed)
@@ -101,7 +101,7 @@ async def test_every_signed_value_is_written_back_to_the_same_bytes(notify: Noti
     }
 
 
-async def test_no_other_column_holds_signed_values(notify: Notify) -> None:
+async def test_no_other_column_holds_signed_values(notify: RestoredDump) -> None:
     columns = await notify.rows(
         "SELECT table_name, column_name FROM information_schema.columns JOIN information_schema.tables"
         " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
@@ -117,11 +117,13 @@ async def test_no_other_column_holds_signed_values(notify: Notify) -> None:
 
     assert len(columns) >= 177
     assert found == {
-        item for item in reference_rules.SIGNED.items() if item[0] in {"api_keys", "api_keys_history", "notifications"}
+        item
+        for item in reference_rules.SIGNED_COLUMNS.items()
+        if item[0] in {"api_keys", "api_keys_history", "notifications"}
     }
 
 
-async def test_its_keys_are_taken_over_http(notify: Notify) -> None:
+async def test_its_keys_are_taken_over_http(notify: RestoredDump) -> None:
     transport = httpx2.ASGITransport(app.create(notify.settings, database=notify.database, store=notify.store))
     query = {"query": "{ viewer { service { name } apiKey { name type } } }"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://notify") as client:
@@ -142,7 +144,7 @@ async def test_its_keys_are_taken_over_http(notify: Notify) -> None:
     assert [error["extensions"]["code"] for error in refused.json()["errors"]] == ["UNAUTHENTICATED"]
 
 
-async def test_its_passwords_are_known(notify: Notify) -> None:
+async def test_its_passwords_are_known(notify: RestoredDump) -> None:
     people = await notify.rows("SELECT _password FROM users WHERE name = 'Peer User'")
 
     assert len(people) == 2
@@ -151,18 +153,22 @@ async def test_its_passwords_are_known(notify: Notify) -> None:
         assert not await crypto.verify_password("password-correct-horsf", person._password)  # noqa: SLF001
 
 
-async def test_its_histories_are_what_we_take_them_for(notify: Notify) -> None:
+async def test_its_histories_are_what_we_take_them_for(notify: RestoredDump) -> None:
     """Every state is kept, the present one included, but where Notify's migrations changed rows of its own service."""
     service = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
     own = await notify.rows(
         f"SELECT id FROM services WHERE id = '{service}' UNION ALL SELECT id FROM provider_details"
         f" UNION ALL SELECT id FROM templates WHERE service_id = '{service}'"
     )
-    async with notify.database.reading() as connection:
-        different = {row_id for _, row_id, _ in await reference_rules.differences_of_histories(connection)}
-        assert await reference_rules.gaps_of_histories(connection) == []
-        changes = await reference_rules.changes(connection, "services", UUID("07edc420-8730-4b0f-8d72-3ad92a0ab109"))
-        template = await reference_rules.changes(connection, "templates", UUID("f35d38ee-6e13-4d5b-ba77-7d671860c096"))
+    async with notify.database.read_connection() as connection:
+        different = {row_id for _, row_id, _ in await reference_rules.history_differences(connection)}
+        assert await reference_rules.history_gaps(connection) == []
+        changes = await reference_rules.version_changes(
+            connection, "services", UUID("07edc420-8730-4b0f-8d72-3ad92a0ab109")
+        )
+        template = await reference_rules.version_changes(
+            connection, "templates", UUID("f35d38ee-6e13-4d5b-ba77-7d671860c096")
+        )
 
     assert different <= {str(row.id) for row in own}
     assert changes == [

@@ -9,9 +9,9 @@ from sqlalchemy import text
 
 from graphql_api.gateways import FakeGateway, Gateways
 from graphql_api.worker import schedule
-from graphql_api.worker.context import Work
+from graphql_api.worker.context import WorkerContext
 from tests.jwt_builders import jwt
-from tests.notify.dumps import Notify, needs_dump
+from tests.notify.dumps import RestoredDump, needs_dump
 
 pytestmark = needs_dump
 
@@ -43,7 +43,7 @@ BILLED = """
 
 
 @pytest.fixture
-async def old(notify: Notify) -> Notify:
+async def old(notify: RestoredDump) -> RestoredDump:
     """Its texts, as if they had been made in June, and had arrived; all else, as if it had been made now."""
     async with notify.database.transaction() as tx:
         for statement in (
@@ -58,12 +58,12 @@ async def old(notify: Notify) -> Notify:
     return notify
 
 
-async def test_nights_count_bill_and_move_what_notify_has_made(old: Notify) -> None:
-    work = Work(old.settings, old.database, old.store, Gateways({}, FakeGateway()), old.signer)
+async def test_nights_count_bill_and_move_what_notify_has_made(old: RestoredDump) -> None:
+    work = WorkerContext(old.settings, old.database, old.store, Gateways({}, FakeGateway()), old.signer)
     seen: list[Any] = []
     for _ in range(2):
-        for name in schedule.NIGHTLY:
-            await schedule.SCHEDULE[name][1](work)
+        for name in schedule.NIGHTLY_SCHEDULES:
+            await schedule.SCHEDULES[name][1](work)
         seen.append([await old.rows(statement) for statement in (COUNTED, BILLED)])
 
     counted, billed = seen[0]

@@ -11,13 +11,13 @@ import pytest
 from sqlalchemy import text
 
 from graphql_api.enums import Channel, NotificationStatus
-from graphql_api.gateways import FakeGateway, Gateways, Handed, Outgoing, TryAgain
+from graphql_api.gateways import FakeGateway, Gateways, OutgoingMessage, RetryableSendError, SendResult
 from graphql_api.worker import jobs, notifications
-from graphql_api.worker.context import Work
+from graphql_api.worker.context import WorkerContext
 from tests.jwt_builders import jwt
 from tests.notify import reference_rules
-from tests.notify.dumps import Notify, needs_dump
-from tests.notify.reference_rules import Rules, header_of_client
+from tests.notify.dumps import RestoredDump, needs_dump
+from tests.notify.reference_rules import NotifyRules, client_authorization_header
 
 pytestmark = needs_dump
 
@@ -53,27 +53,27 @@ class Down:
     name = "down"
     concurrency = 10
 
-    async def send(self, _message: Outgoing) -> Handed:
+    async def send(self, _message: OutgoingMessage) -> SendResult:
         """Refuse."""
-        raise TryAgain("503")
+        raise RetryableSendError("503")
 
     async def close(self) -> None:
         """Nothing is open."""
 
 
-def worker(notify: Notify) -> Work:
+def worker(notify: RestoredDump) -> WorkerContext:
     """A worker whose providers are down, but for messages of test keys."""
-    gateways = Gateways({channel: Down() for channel in Channel}, FakeGateway(receipt_after=0))
-    return Work(notify.settings, notify.database, notify.store, gateways, notify.signer)
+    gateways = Gateways({channel: Down() for channel in Channel}, FakeGateway(receipt_delay_seconds=0))
+    return WorkerContext(notify.settings, notify.database, notify.store, gateways, notify.signer)
 
 
-async def dicts(notify: Notify, statement: str) -> list[dict[str, Any]]:
+async def dicts(notify: RestoredDump, statement: str) -> list[dict[str, Any]]:
     """Rows by column."""
-    async with notify.database.reading() as connection:
+    async with notify.database.read_connection() as connection:
         return [dict(row) for row in (await connection.execute(text(statement))).mappings()]
 
 
-async def both(notify: Notify, theirs: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
+async def both(notify: RestoredDump, theirs: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two messages as rows."""
     found = {
         str(row["id"]): row
@@ -92,7 +92,7 @@ def _compared(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("channel", list(SENT))
-async def test_a_message_of_a_test_key_is_written_as_theirs(notify: Notify, channel: str) -> None:
+async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump, channel: str) -> None:
     recipient, personalisation, reference = SENT[channel]
     (theirs,) = await notify.rows(f"SELECT id FROM notifications WHERE client_reference = '{reference}'")
     asked = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
@@ -100,7 +100,7 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: Notify, chan
         "sendNotification"
     ]
     assert answer["userErrors"] == []
-    await notifications.deliver(worker(notify), {"notification_ids": [answer["notification"]["id"]]})
+    await notifications.deliver_messages(worker(notify), {"notification_ids": [answer["notification"]["id"]]})
 
     their_row, our_row = await both(notify, str(theirs.id), answer["notification"]["id"])
     assert our_row["notification_status"] == NotificationStatus.DELIVERED
@@ -116,7 +116,7 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: Notify, chan
     compare(their_row, our_row)
 
 
-async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is_down(notify: Notify) -> None:
+async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is_down(notify: RestoredDump) -> None:
     asked = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
@@ -125,12 +125,12 @@ async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is
     }
     answer = await notify.ask(SEND, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=asked)
     ours = answer["sendNotification"]["notification"]["id"]
-    await notifications.deliver(worker(notify), {"notification_ids": [ours]})
+    await notifications.deliver_messages(worker(notify), {"notification_ids": [ours]})
 
     compare(*await both(notify, "ad0add65-83c1-48b5-94c1-f6b07e795b1e", ours))
 
 
-async def test_a_job_and_its_messages_are_written_as_theirs(notify: Notify) -> None:
+async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump) -> None:
     asked = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
@@ -142,7 +142,7 @@ async def test_a_job_and_its_messages_are_written_as_theirs(notify: Notify) -> N
     work = worker(notify)
     await jobs.process(work, {"job_id": job_id})
     ids = [row.id for row in await notify.rows(f"SELECT id FROM notifications WHERE job_id = '{job_id}'")]
-    await notifications.deliver(work, {"notification_ids": [str(one) for one in ids]})
+    await notifications.deliver_messages(work, {"notification_ids": [str(one) for one in ids]})
 
     rows = await dicts(notify, "SELECT * FROM notifications WHERE job_id IS NOT NULL ORDER BY job_row_number")
     theirs = [row for row in rows if str(row["job_id"]) != job_id]
@@ -159,7 +159,7 @@ async def test_a_job_and_its_messages_are_written_as_theirs(notify: Notify) -> N
     assert (their_job["job_status"], our_job["job_status"]) == ("finished", "finished all notifications created")
 
 
-async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Notify) -> None:
+async def test_versions_that_we_add_are_what_notify_would_have_added(notify: RestoredDump) -> None:
     admin = jwt("notify-admin", "dev-notify-secret-key")
 
     async def do(mutation: str, kind: str, answer: str, **values: Any) -> Any:
@@ -168,8 +168,8 @@ async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Not
         assert payload["userErrors"] == []
         return payload
 
-    async with notify.database.reading() as connection:
-        before = await reference_rules.differences_of_histories(connection)
+    async with notify.database.read_connection() as connection:
+        before = await reference_rules.history_differences(connection)
     await do("updateService", "UpdateServiceInput", "service { id }", serviceId=SERVICE, name="Peer service renamed")
     edited = {"templateId": TEMPLATES["sms"], "content": {"sms": {"body": "Bye ((name)), code ((code))"}}}
     await do("updateTemplate", "UpdateTemplateInput", "template { id }", **edited)
@@ -177,22 +177,22 @@ async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Not
     made = await do(
         "createApiKey", "CreateApiKeyInput", "apiKey { id } key", serviceId=SERVICE, name="made here", type="LIVE"
     )
-    there = Rules(notify.settings.secret_keys, notify.settings.salt)
-    async with notify.database.reading() as connection:
-        key = await there.authenticate(connection, header_of_client(made["key"]), now=datetime.now(UTC))
+    there = NotifyRules(notify.settings.secret_keys, notify.settings.salt)
+    async with notify.database.read_connection() as connection:
+        key = await there.authenticate(connection, client_authorization_header(made["key"]), now=datetime.now(UTC))
     assert str(key.id) == made["apiKey"]["id"]
     await do("revokeApiKey", "RevokeApiKeyInput", "apiKey { id }", apiKeyId=made["apiKey"]["id"])
 
-    async with notify.database.reading() as connection:
-        assert await reference_rules.differences_of_histories(connection) == before
-        assert await reference_rules.gaps_of_histories(connection) == []
+    async with notify.database.read_connection() as connection:
+        assert await reference_rules.history_differences(connection) == before
+        assert await reference_rules.history_gaps(connection) == []
         dated = {"version", "updated_at"}
         renamed = {"name", "normalised_service_name", "email_sender_local_part"}
-        assert (await reference_rules.changes(connection, "services", UUID(SERVICE)))[2:] == [dated | renamed]
-        assert (await reference_rules.changes(connection, "templates", UUID(TEMPLATES["sms"])))[1:] == [
+        assert (await reference_rules.version_changes(connection, "services", UUID(SERVICE)))[2:] == [dated | renamed]
+        assert (await reference_rules.version_changes(connection, "templates", UUID(TEMPLATES["sms"])))[1:] == [
             dated | {"content"}
         ]
-        assert await reference_rules.changes(connection, "templates", UUID(TEMPLATES["email"])) == [
+        assert await reference_rules.version_changes(connection, "templates", UUID(TEMPLATES["email"])) == [
             dated | {"archived"}
         ]
-        assert await reference_rules.changes(connection, "api_keys", key.id) == [dated | {"expiry_date"}]
+        assert await reference_rules.version_changes(connection, "api_keys", key.id) == [dated | {"expiry_date"}]

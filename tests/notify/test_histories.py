@@ -11,7 +11,7 @@ from sqlalchemy import text
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
-from tests.builders import Builders, person, platform_admin
+from tests.builders import Builders, platform_admin, user_actor
 from tests.conftest import Ask
 from tests.notify import reference_rules
 
@@ -30,19 +30,19 @@ class Team:
         document = (
             f"mutation ($input: {kind}!) {{ {mutation}(input: $input) {{ {answer} {{ id }} userErrors {{ code }} }} }}"
         )
-        payload = (await self.ask(document, by=by or self.actor, input=values)).field
+        payload = (await self.ask(document, by=by or self.actor, input=values)).root_field
         assert payload["userErrors"] == []
         return UUID(payload[answer]["id"])
 
 
-@pytest.mark.usefixtures("beside_notify")
+@pytest.mark.usefixtures("made_by_notify")
 async def test_every_state_is_kept_and_the_present_one_too(ask: Ask, make: Builders, database: Database) -> None:
     user, admin = await make.user(email_address="ada@example.gov.uk"), platform_admin(await make.user())
     organisation = await make.organisation(organisation_type="central")
-    beginner = Team(ask, person(user))
+    beginner = Team(ask, user_actor(user))
     service = await beginner("createService", "service", name="Tax returns")
     async with database.transaction() as tx:
-        do = Team(ask, person(user, await tx.get_one(models.Service, service)))
+        do = Team(ask, user_actor(user, await tx.get_one(models.Service, service)))
     await do("updateService", "service", serviceId=str(service), name="Tax")
     await do("updateService", "service", serviceId=str(service), name="Tax")
     template = await do(
@@ -66,21 +66,21 @@ async def test_every_state_is_kept_and_the_present_one_too(ask: Ask, make: Build
     await do("updateOrganisation", "organisation", by=admin, organisationId=str(organisation.id), type="LOCAL")
     await do("archiveService", "service", serviceId=str(service))
 
-    async with database.reading() as connection:
-        assert await reference_rules.differences_of_histories(connection) == []
-        assert await reference_rules.gaps_of_histories(connection) == []
+    async with database.read_connection() as connection:
+        assert await reference_rules.history_differences(connection) == []
+        assert await reference_rules.history_gaps(connection) == []
         addressed = {"name", "normalised_service_name", "email_sender_local_part"}
-        assert await reference_rules.changes(connection, "services", service) == [
+        assert await reference_rules.version_changes(connection, "services", service) == [
             DATED | addressed | {"organisation_id"},
             DATED | {"organisation_type", "crown"},
             DATED | addressed | {"active"},
         ]
-        assert await reference_rules.changes(connection, "templates", template) == [
+        assert await reference_rules.version_changes(connection, "templates", template) == [
             DATED | {"content"},
             DATED | {"archived"},
         ]
         for key in keys:
-            assert await reference_rules.changes(connection, "api_keys", key) == [DATED | {"expiry_date"}]
+            assert await reference_rules.version_changes(connection, "api_keys", key) == [DATED | {"expiry_date"}]
         archived = await connection.scalar(text("SELECT name FROM services WHERE id = :id"), {"id": service})
     assert archived.startswith("_archived_20")
     assert archived.endswith("_Tax")

@@ -14,7 +14,7 @@ from graphql_api.auth.crypto import BadSignature, Signer
 from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
 from tests.builders import Builders
-from tests.jwt_builders import Door, jwt
+from tests.jwt_builders import Authenticator, jwt
 
 OLD, NEW = b"older-secret-key", b"test-secret-key"
 SALT = b"test-salt"
@@ -73,7 +73,7 @@ def test_another_salt_is_another_signature() -> None:
 
 
 async def test_a_key_signed_before_the_rotation_still_speaks_for_its_service(
-    make: Builders, database: Database, door: Door
+    make: Builders, database: Database, authenticator: Authenticator
 ) -> None:
     service = await make.service()
     key = await make.api_key(service, KeyType.TEAM, secret="5f3c0c9e-6d0f-4c57-9c55-1f7f5a0f3f11")
@@ -82,5 +82,7 @@ async def test_a_key_signed_before_the_rotation_still_speaks_for_its_service(
         await tx.execute(text("UPDATE api_keys SET secret = :secret WHERE id = :id"), {"secret": signed, "id": key.id})
     token = jwt(str(service.id), "5f3c0c9e-6d0f-4c57-9c55-1f7f5a0f3f11")
 
-    assert (await door(token)).api_key_id == key.id
-    assert await door.refusal(token, signer=Signer((NEW,), SALT)) == await door.refusal(jwt(str(service.id), "none"))
+    assert (await authenticator(token)).api_key_id == key.id
+    assert await authenticator.rejection_message(
+        token, signer=Signer((NEW,), SALT)
+    ) == await authenticator.rejection_message(jwt(str(service.id), "none"))

@@ -10,7 +10,7 @@ from tests.dev_server import ROOT
 SECRET = "07700900123"
 SCRIPT = f"""
 import logging, structlog
-from graphql_api import logs, masking
+from graphql_api.observability import error_masking, logs
 
 logs.configure()
 structlog.contextvars.bind_contextvars(request_id="0123")
@@ -20,7 +20,7 @@ try:
     except KeyError as error:
         raise ValueError("{SECRET}") from error
 except ValueError as error:
-    masking.fault(error, path=["a"], operation="Mine")
+    error_masking.log_internal_error(error, path=["a"], operation="Mine")
     logging.getLogger("uvicorn.error").exception("Exception in ASGI application")
 logging.getLogger("uvicorn.access").info("{SECRET}")
 logging.getLogger("anything").warning("Said %s", "plainly", extra={{"color_message": "{SECRET}"}})
@@ -54,6 +54,6 @@ def test_a_long_chain_of_causes_is_cut() -> None:
         outer.__cause__ = error
         error = outer
 
-    event = logs.where(None, "", {"exc_info": error})
+    event = logs.strip_exception_message(None, "", {"exc_info": error})
 
-    assert len(event["fault"]) == logs.FRAMES
+    assert len(event["fault"]) == logs.MAX_TRACEBACK_FRAMES

@@ -10,10 +10,10 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel, ServicePermission
 from loaders import jobs, members, notifications, organisations, services, templates, users
-from loaders.core.paging import write_cursor
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from loaders.core.paging import encode_cursor
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
 
-PAGES = (
+PAGE_DECLARATIONS = (
     jobs.of_service,
     members.of_service,
     notifications.of_job,
@@ -26,16 +26,16 @@ PAGES = (
 )
 
 
-class World:
+class Dataset:
     """Two services of an organisation with messages, jobs and keys, and everyone who may look at them."""
 
     def __init__(self) -> None:
         self.ids: list[str] = ["no-uuid", "11111111-1111-4111-8111-111111111111"]
         self.cursors: list[str] = ["", "nothing"]
         self.actors: list[Actor] = []
-        self.answered: list[tuple[bool, bool]] = []
+        self.outcomes: list[tuple[bool, bool]] = []
 
-    async def fill(self, make: Builders) -> World:
+    async def create(self, make: Builders) -> Dataset:
         organisation = await make.organisation()
         admin = await make.user()
         first = await make.service(organisation_id=organisation.id)
@@ -45,25 +45,25 @@ class World:
         members = [await make.member(first), await make.member(first), await make.member(second)]
         self.actors = [
             platform_admin(admin),
-            person(members[0], first),
-            person(members[1], first, second, may={ServicePermission.SEND_TEXTS}),
-            of_organisation(members[2], organisation.id),
+            user_actor(members[0], first),
+            user_actor(members[1], first, second, permissions={ServicePermission.SEND_TEXTS}),
+            organisation_member(members[2], organisation.id),
             stranger(),
         ]
-        self.note(organisation, admin, first, second, *members)
+        self.record_ids(organisation, admin, first, second, *members)
         for service, member in ((first, members[0]), (second, members[2])):
             one = await make.api_key(service)
-            self.actors.append(key(one))
-            self.note(one)
+            self.actors.append(api_key_actor(one))
+            self.record_ids(one)
             for channel in Channel:
                 template = await make.template(service, channel)
-                self.note(template, *await self._sent(make, template, member, one))
-        closed = await self._in_a_folder(make, first)
-        self.note(closed, *await self._sent(make, closed, members[0], one))
-        self._look_around()
+                self.record_ids(template, *await self._create_messages(make, template, member, one))
+        closed = await self._create_template_in_folder(make, first)
+        self.record_ids(closed, *await self._create_messages(make, closed, members[0], one))
+        self._collect_cursors()
         return self
 
-    async def _sent(
+    async def _create_messages(
         self, make: Builders, template: models.Template, member: models.User, api_key: models.ApiKey
     ) -> list[Any]:
         """Messages with everything, and messages with next to nothing."""
@@ -76,25 +76,25 @@ class World:
             await make.notification(template, job_id=job.id, job_row_number=1, status="permanent-failure"),
             await make.notification(template, created_by_id=member.id, reference="a", client_reference="Service"),
             await make.notification(template, api_key_id=api_key.id, key_type="team", status="created"),
-            await make.erased(template, job_id=job.id, job_row_number=2),
-            await make.erased(template, api_key_id=api_key.id),
+            await make.notification_history(template, job_id=job.id, job_row_number=2),
+            await make.notification_history(template, api_key_id=api_key.id),
         ]
 
-    async def _in_a_folder(self, make: Builders, service: models.Service) -> models.Template:
+    async def _create_template_in_folder(self, make: Builders, service: models.Service) -> models.Template:
         """A template that members do not see, though they see its messages."""
         template = await make.template(service, name="Hidden", hidden=False)
         folder = models.TemplateFolder(id=uuid4(), service_id=service.id, name="Closed")
         await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
         return template
 
-    def _look_around(self) -> None:
+    def _collect_cursors(self) -> None:
         """Places in every order of some lists, before all rows and after."""
-        for page in PAGES:
+        for page in PAGE_DECLARATIONS:
             for order in (page.order, *page.orders.values()):
-                kinds = [one.type.python_type for one in order.keys(order.descending)]
+                kinds = [one.type.python_type for one in order.sort_keys(order.descending)]
                 for moment, text in ((datetime.min, ""), (datetime(2026, 6, 1), "Template 2"), (datetime.max, "z")):  # noqa: DTZ001, DTZ901 - naive UTC, as the database
                     values = {datetime: moment, str: text, UUID: uuid4(), int: 1}
-                    self.cursors.append(write_cursor([values[kind] for kind in kinds], order))
+                    self.cursors.append(encode_cursor([values[kind] for kind in kinds], order))
 
-    def note(self, *rows: Any) -> None:
+    def record_ids(self, *rows: Any) -> None:
         self.ids += [str(row.id) for row in rows]

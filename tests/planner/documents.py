@@ -24,8 +24,8 @@ if TYPE_CHECKING:
     from random import Random
 
 SCHEMA = schema._schema  # noqa: SLF001 - generated documents read the schema as GraphQL sees it
-DEEPEST = 6
-ROOTS = (
+MAX_DEPTH = 6
+ROOT_FIELDS = (
     "service",
     "services",
     "template",
@@ -41,7 +41,7 @@ ROOTS = (
     "node",
     "auditLog",
 )
-ODD = (
+CLASHING_ALIASES = (
     *("class", "lambda", "None", "r", "v", "context", "cursor", "rows", "k0", "K0", "t1", "c1", "sure", "fail"),
     *("b1", "b1x", "z0", "p0_key_0", "may_0", "x0", "n", "parent", "item", "select", "_", "__proto__", "id", "name"),
 )
@@ -49,7 +49,7 @@ ODD = (
 
 
 @dataclass
-class Document:
+class RandomQuery:
     """One query that is being made up, with the ids and the cursors that it may ask for."""
 
     random: Random
@@ -58,76 +58,79 @@ class Document:
     variables: dict[str, Any] = field(default_factory=dict)
     definitions: list[str] = field(default_factory=list)
     fragments: list[str] = field(default_factory=list)
-    named: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
+    fragments_by_type: dict[str, list[tuple[str, int]]] = field(default_factory=dict)
     count: int = 0
 
     def text(self) -> str:
         """The whole of it."""
-        roots = [self._field(SCHEMA.query_type, self.random.choice(ROOTS), DEEPEST) for _ in range(self._few(3))]
-        if self._now_and_then(0.2):
+        roots = [
+            self._field(SCHEMA.query_type, self.random.choice(ROOT_FIELDS), MAX_DEPTH)
+            for _ in range(self._small_count(3))
+        ]
+        if self._happens(0.2):
             roots.append("__typename")
         head = f"({', '.join(self.definitions)})" if self.definitions else ""
         return "\n".join([f"query Made{head} {{ {' '.join(roots)} }}", *self.fragments])
 
-    def _few(self, most: int) -> int:
-        return self.random.randint(1, most)
+    def _small_count(self, maximum: int) -> int:
+        return self.random.randint(1, maximum)
 
-    def _now_and_then(self, share: float) -> bool:
-        return self.random.random() < share
+    def _happens(self, probability: float) -> bool:
+        return self.random.random() < probability
 
-    def _name(self, letter: str) -> str:
+    def _unique_name(self, letter: str) -> str:
         self.count += 1
         return f"{letter}{self.count}"
 
     def _alias(self) -> str:
-        return self._name(f"{self.random.choice(ODD)}_" if self._now_and_then(0.1) else "a")
+        return self._unique_name(f"{self.random.choice(CLASHING_ALIASES)}_" if self._happens(0.1) else "a")
 
     def _selection(self, kind: Any, depth: int) -> str:
         names = list(kind.fields) if hasattr(kind, "fields") else []
         leaves = [one for one in names if is_leaf_type(get_named_type(kind.fields[one].type))]
         others = [one for one in names if one not in leaves]
-        parts = [self._field(kind, self.random.choice(leaves), depth) for _ in range(self._few(4)) if leaves]
+        parts = [self._field(kind, self.random.choice(leaves), depth) for _ in range(self._small_count(4)) if leaves]
         if depth > 1:
-            some = self._few(2 if depth > DEEPEST - 3 else 1)
+            some = self._small_count(2 if depth > MAX_DEPTH - 3 else 1)
             parts += [self._field(kind, self.random.choice(others), depth) for _ in range(some) if others]
-        if not parts or self._now_and_then(0.15):
-            parts.append(f"{self._alias()}: __typename" if self._now_and_then(0.2) else "__typename")
+        if not parts or self._happens(0.15):
+            parts.append(f"{self._alias()}: __typename" if self._happens(0.2) else "__typename")
         if is_abstract_type(kind):
             possible = SCHEMA.get_possible_types(kind)
             for one in self.random.sample(possible, min(len(possible), 3)):
                 parts.append(self._fragment(one, kind, depth))
-        elif is_object_type(kind) and self._now_and_then(0.2):
+        elif is_object_type(kind) and self._happens(0.2):
             parts.append(self._fragment(self.random.choice([kind, kind, *kind.interfaces]), kind, depth))
         self.random.shuffle(parts)
         return f"{{ {' '.join(parts)} }}"
 
     def _fragment(self, kind: Any, within: Any, depth: int) -> str:
-        known = [name for name, deep in self.named.get(kind.name, ()) if deep <= depth]
-        if known and self._now_and_then(0.3):
+        known = [name for name, deep in self.fragments_by_type.get(kind.name, ()) if deep <= depth]
+        if known and self._happens(0.3):
             return f"...{self.random.choice(known)}{self._condition()}"
         selection = self._selection(kind, depth - 1)
-        if kind is within and self._now_and_then(0.2):
+        if kind is within and self._happens(0.2):
             return f"...{self._condition()} {selection}"
-        if self._now_and_then(0.5):
+        if self._happens(0.5):
             return f"... on {kind.name}{self._condition()} {selection}"
-        name = self._name("F")
+        name = self._unique_name("F")
         self.fragments.append(f"fragment {name} on {kind.name} {selection}")
-        self.named.setdefault(kind.name, []).append((name, depth))
+        self.fragments_by_type.setdefault(kind.name, []).append((name, depth))
         return f"...{name}{self._condition()}"
 
     def _condition(self) -> str:
-        if self._now_and_then(0.92):
+        if self._happens(0.92):
             return ""
         word = self.random.choice(["skip", "include"])
-        if self._now_and_then(0.5):
+        if self._happens(0.5):
             return f" @{word}(if: {self.random.choice(['true', 'false'])})"
-        return f" @{word}(if: {self._variable('Boolean!', self._now_and_then(0.5))})"
+        return f" @{word}(if: {self._variable('Boolean!', self._happens(0.5))})"
 
     def _variable(self, kind: str, value: Any, default: str = "") -> str:
         """A variable of a type; one that has a default, or may be null, may be left out."""
-        name = self._name("v")
+        name = self._unique_name("v")
         self.definitions.append(f"${name}: {kind}{default and f' = {default}'}")
-        if not (default or not kind.endswith("!")) or self._now_and_then(0.7):
+        if not (default or not kind.endswith("!")) or self._happens(0.7):
             self.variables[name] = value
         return f"${name}"
 
@@ -135,12 +138,12 @@ class Document:
         definition = kind.fields[name]
         arguments = self._arguments(definition)
         inner = get_named_type(definition.type)
-        aliased = arguments or not is_leaf_type(inner) or self._now_and_then(0.1)
+        aliased = arguments or not is_leaf_type(inner) or self._happens(0.1)
         text = (f"{self._alias()}: " if aliased else "") + name + arguments
         if is_leaf_type(inner):
             return text + self._condition()
         # The same field twice is one, of which all is asked that either is asked for.
-        times = 2 if self._now_and_then(0.1) else 1
+        times = 2 if self._happens(0.1) else 1
         return " ".join(f"{text}{self._condition()} {self._selection(inner, depth - 1)}" for _ in range(times))
 
     def _arguments(self, definition: Any) -> str:
@@ -148,7 +151,7 @@ class Document:
         for name, argument in definition.args.items():
             if name in {"first", "last", "after", "before"}:
                 continue
-            if isinstance(argument.type, GraphQLNonNull) or self._now_and_then(0.4):
+            if isinstance(argument.type, GraphQLNonNull) or self._happens(0.4):
                 given[name] = self._argument(argument.type, name)
         if "first" in definition.args:
             given |= self._page()
@@ -157,21 +160,21 @@ class Document:
     def _page(self) -> dict[str, str]:
         way, place = self.random.choice([("first", "after"), ("first", "after"), ("last", "before")])
         size = self.random.choice([0, 1, 2, 3, 3, None])
-        given = {way: json.dumps(size) if self._now_and_then(0.6) else self._variable("Int", size, self._default(size))}
-        if self.cursors and self._now_and_then(0.15):
+        given = {way: json.dumps(size) if self._happens(0.6) else self._variable("Int", size, self._default(size))}
+        if self.cursors and self._happens(0.15):
             cursor = self.random.choice(self.cursors)
-            given[place] = self._variable("String", cursor) if self._now_and_then(0.5) else json.dumps(cursor)
+            given[place] = self._variable("String", cursor) if self._happens(0.5) else json.dumps(cursor)
         return given
 
     def _default(self, value: Any) -> str:
-        return json.dumps(value) if self._now_and_then(0.2) else ""
+        return json.dumps(value) if self._happens(0.2) else ""
 
     def _argument(self, kind: Any, name: str) -> str:
         """A literal, or a variable of the argument's own type."""
         value = self._value(kind, name)
-        if self._now_and_then(0.6):
+        if self._happens(0.6):
             return self._literal(kind, value, name)
-        default = "" if value is None or self._now_and_then(0.7) else self._literal(kind, value, "")
+        default = "" if value is None or self._happens(0.7) else self._literal(kind, value, "")
         return self._variable(str(kind), value, default)
 
     def _literal(self, kind: Any, value: Any, name: str) -> str:
@@ -184,17 +187,17 @@ class Document:
         if isinstance(kind, GraphQLInputObjectType):
             parts = (f"{one}: {self._literal(kind.fields[one].type, inner, name)}" for one, inner in value.items())
             return f"{{{', '.join(parts)}}}"
-        if name and self._now_and_then(0.15):
+        if name and self._happens(0.15):
             return self._variable(f"{kind}!", value)
         return str(value) if isinstance(kind, GraphQLEnumType) else json.dumps(value)
 
     def _value(self, kind: Any, name: str) -> Any:
         """A value of a type as JSON has it; now and then null, where it may be."""
         if isinstance(kind, GraphQLNonNull):
-            return self._some(kind.of_type, name)
-        return None if self._now_and_then(0.1) else self._some(kind, name)
+            return self._non_null_value(kind.of_type, name)
+        return None if self._happens(0.1) else self._non_null_value(kind, name)
 
-    def _some(self, kind: Any, name: str) -> Any:  # noqa: PLR0911 - a line for each kind of value
+    def _non_null_value(self, kind: Any, name: str) -> Any:  # noqa: PLR0911 - a line for each kind of value
         """A value that is there."""
         if isinstance(kind, GraphQLList):
             return [self._value(kind.of_type, name) for _ in range(self.random.choice([0, 1, 1, 2, 3]))]
@@ -204,16 +207,16 @@ class Document:
             fields = {
                 one: inner
                 for one, inner in kind.fields.items()
-                if isinstance(inner.type, GraphQLNonNull) or self._now_and_then(0.3)
+                if isinstance(inner.type, GraphQLNonNull) or self._happens(0.3)
             }
             return {one: self._value(inner.type, one) for one, inner in fields.items()}
         match kind.name:
             case "ID":
                 return self.random.choice(self.ids)
             case "Int":
-                return self._few(3)
+                return self._small_count(3)
             case "Boolean":
-                return self._now_and_then(0.5)
+                return self._happens(0.5)
             case "DateTime":
                 return self.random.choice(["2020-01-01T00:00:00Z", "2030-01-01T00:00:00Z"])
             case "Date":

@@ -14,7 +14,7 @@ from asyncpg import QueryCanceledError
 from pydantic import SecretStr
 from sqlalchemy import text
 
-from graphql_api.auth.actors import Actor, Kind
+from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
 from graphql_api.database.database import Database
@@ -26,8 +26,8 @@ from graphql_api.planner.driver_pool import Kept
 from graphql_api.settings import Settings
 from schema import schema
 
-MODE = "SELECT current_setting('plan_cache_mode')"
-PREPARED = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%/* kept */%'"
+PLAN_CACHE_MODE_QUERY = "SELECT current_setting('plan_cache_mode')"
+PREPARED_COUNT_QUERY = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%/* kept */%'"
 
 
 @pytest_asyncio.fixture
@@ -40,89 +40,89 @@ async def server(database_url: str, settings: Settings) -> AsyncIterator[Databas
 
 
 @pytest_asyncio.fixture
-async def kept(server: Database) -> AsyncIterator[Kept]:
+async def pinned(server: Database) -> AsyncIterator[Kept]:
     """One of them, kept."""
     kept = Kept(server, 1, 300)
     yield kept
     await kept.close()
 
 
-async def value(kept: Kept, sql: str, *, steady: bool = False) -> Any:
-    ((found,),) = await kept.fetch(sql, [], steady=steady)
+async def fetch_value(pinned: Kept, sql: str, *, generic_plan: bool = False) -> Any:
+    ((found,),) = await pinned.fetch(sql, [], steady=generic_plan)
     return found
 
 
-async def test_statements_that_a_connection_keeps_are_bounded(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_statements_that_a_connection_keeps_are_bounded(pinned: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(driver_pool, "STATEMENTS", 5)
 
     for number in range(20):
-        await value(kept, f"SELECT {number} /* kept */")
+        await fetch_value(pinned, f"SELECT {number} /* kept */")
 
     # The last one to go is closed with the next that is prepared.
-    assert await value(kept, PREPARED) in {5, 6}
+    assert await fetch_value(pinned, PREPARED_COUNT_QUERY) in {5, 6}
 
 
 async def test_letters_of_the_statements_that_a_connection_keeps_are_bounded(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
+    pinned: Kept, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(driver_pool, "LETTERS", 40_000)
     monkeypatch.setattr(driver_pool, "LONGEST", 16_000)
 
     for number in range(20):
-        assert await value(kept, f"SELECT {number} /* kept */ {' ' * 12_000}") == number
-        assert await value(kept, f"SELECT {number} /* kept */ {' ' * 17_000}") == number
+        assert await fetch_value(pinned, f"SELECT {number} /* kept */ {' ' * 12_000}") == number
+        assert await fetch_value(pinned, f"SELECT {number} /* kept */ {' ' * 17_000}") == number
 
-    assert await value(kept, PREPARED) in {3, 4}
+    assert await fetch_value(pinned, PREPARED_COUNT_QUERY) in {3, 4}
 
 
-async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, kept: Kept) -> None:
-    assert await value(kept, MODE, steady=True) == "force_generic_plan"
-    assert await value(kept, MODE, steady=False) == "auto"
-    assert await value(kept, MODE, steady=True) == "force_generic_plan"
-    await kept.close()
+async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, pinned: Kept) -> None:
+    assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=True) == "force_generic_plan"
+    assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=False) == "auto"
+    assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=True) == "force_generic_plan"
+    await pinned.close()
 
-    async with server.reading() as one, server.reading() as other:
-        assert {await connection.scalar(text(MODE)) for connection in (one, other)} == {"auto"}
+    async with server.read_connection() as one, server.read_connection() as other:
+        assert {await connection.scalar(text(PLAN_CACHE_MODE_QUERY)) for connection in (one, other)} == {"auto"}
 
 
 async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_others(
-    server: Database, kept: Kept
+    server: Database, pinned: Kept
 ) -> None:
-    asking = [asyncio.create_task(value(kept, "SELECT pg_sleep(60)", steady=True)) for _ in range(3)]
+    asking = [asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(60)", generic_plan=True)) for _ in range(3)]
     await asyncio.sleep(0.2)
     for one in asking:
         one.cancel()
     await asyncio.wait(asking)
 
-    assert await value(kept, "SELECT 1") == 1
-    async with server.reading() as connection:
+    assert await fetch_value(pinned, "SELECT 1") == 1
+    async with server.read_connection() as connection:
         assert await connection.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(60)'")) == 0
 
 
 @pytest.mark.parametrize(("letters", "least", "most"), [(0, 0.09, 2), (50_000, 0.29, 2), (1_000_000, 0.09, 3)])
 async def test_slow_statements_keep_nobody_from_what_the_pool_has_besides(
-    server: Database, kept: Kept, letters: int, least: float, most: float
+    server: Database, pinned: Kept, letters: int, least: float, most: float
 ) -> None:
-    slow = asyncio.create_task(value(kept, "SELECT pg_sleep(60)"))
+    slow = asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(60)"))
     await asyncio.sleep(0)
     began = time.monotonic()
-    besides = await value(kept, "SELECT 1" + " " * letters)
+    besides = await fetch_value(pinned, "SELECT 1" + " " * letters)
     took = time.monotonic() - began
     slow.cancel()
     await asyncio.wait({slow})
 
     assert besides == 1
     assert least < took < most
-    async with server.reading() as first, server.reading() as second:  # both are there again
+    async with server.read_connection() as first, server.read_connection() as second:  # both are there again
         assert await first.scalar(text("SELECT 1")) == await second.scalar(text("SELECT 1")) == 1
 
 
-async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(kept: Kept) -> None:
-    await value(kept, "SELECT set_config('statement_timeout', '50', false)")
+async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(pinned: Kept) -> None:
+    await fetch_value(pinned, "SELECT set_config('statement_timeout', '50', false)")
     with pytest.raises(QueryCanceledError):
-        await value(kept, "SELECT pg_sleep(60)")
+        await fetch_value(pinned, "SELECT pg_sleep(60)")
 
-    assert await value(kept, "SELECT 1") == 1
+    assert await fetch_value(pinned, "SELECT 1") == 1
 
 
 async def test_a_pool_of_one_connection_is_left_to_all(
@@ -131,7 +131,7 @@ async def test_a_pool_of_one_connection_is_left_to_all(
     pooled = settings.model_copy(update={"database_url": SecretStr(database_url), "database_pool_size": 1})
     database = Database.connect(pooled)
     planner = Planner.of(schema, database, pooled)
-    admin = Actor(Kind.ADMIN, user_id=uuid4())
+    admin = Actor(ActorKind.ADMIN, user_id=uuid4())
     try:
         answer = await planner(
             Operation("{ services { totalCount } }"), Context(admin, database, pooled, signer, store)
@@ -154,7 +154,7 @@ async def test_what_the_database_has_no_time_for_is_not_asked_again_by_graphql(
     hurried = settings.model_copy(update=hasty)
     database = Database.connect(hurried)
     planner = Planner.of(schema, database, hurried)
-    context = Context(Actor(Kind.ADMIN, user_id=uuid4()), database, hurried, signer, store)
+    context = Context(Actor(ActorKind.ADMIN, user_id=uuid4()), database, hurried, signer, store)
     try:
         async with server.transaction() as tx:
             await tx.execute(text("LOCK TABLE services"))
@@ -171,14 +171,14 @@ async def test_a_wide_query_leaves_connections_to_others(
     wide = settings.model_copy(update={"database_url": SecretStr(database_url), "database_pool_size": 8})
     database = Database.connect(wide)
     planner = Planner.of(schema, database, wide)
-    context = Context(Actor(Kind.ADMIN, user_id=uuid4()), database, wide, signer, store)
+    context = Context(Actor(ActorKind.ADMIN, user_id=uuid4()), database, wide, signer, store)
     document = " ".join(f"a{number}: services {{ totalCount }}" for number in range(20))
     try:
         async with server.transaction() as tx:
             await tx.execute(text("LOCK TABLE services"))
             asking = asyncio.create_task(planner(Operation(f"{{ {document} }}"), context))
             await asyncio.sleep(5 * driver_pool.PATIENCE)
-            lent = sum(database.pools._lent.values())  # noqa: SLF001 - Prometheus is told of it
+            lent = sum(database.pool_metrics._checked_out.values())  # noqa: SLF001 - Prometheus is told of it
         answer = await asking
     finally:
         await planner.close()
@@ -188,15 +188,15 @@ async def test_a_wide_query_leaves_connections_to_others(
     assert (answer or b"").count(b"totalCount") == 20
 
 
-async def test_a_connection_that_is_lost_is_replaced(kept: Kept) -> None:
+async def test_a_connection_that_is_lost_is_replaced(pinned: Kept) -> None:
     with pytest.raises(Exception, match="terminating"):
-        await value(kept, "SELECT pg_terminate_backend(pg_backend_pid())")
+        await fetch_value(pinned, "SELECT pg_terminate_backend(pg_backend_pid())")
 
-    assert await value(kept, "SELECT 1") == 1
+    assert await fetch_value(pinned, "SELECT 1") == 1
 
 
-async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(server: Database, kept: Kept) -> None:
-    before = await value(kept, "SELECT pg_backend_pid()")
+async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(server: Database, pinned: Kept) -> None:
+    before = await fetch_value(pinned, "SELECT pg_backend_pid()")
 
     async def write() -> None:
         async with server.transaction() as tx:
@@ -205,23 +205,23 @@ async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(
 
     with pytest.raises(Unavailable):
         await write()
-    after = [await value(kept, "SELECT pg_backend_pid()") for _ in range(2)]
+    after = [await fetch_value(pinned, "SELECT pg_backend_pid()") for _ in range(2)]
 
     assert before not in after
     assert after[0] == after[1]
 
 
-async def test_a_table_may_be_changed_under_a_statement_that_is_kept(server: Database, kept: Kept) -> None:
+async def test_a_table_may_be_changed_under_a_statement_that_is_kept(server: Database, pinned: Kept) -> None:
     async with server.transaction() as tx:
         await tx.execute(text("CREATE TABLE changing AS SELECT 1 AS number"))
-    assert await value(kept, "SELECT number FROM changing") == 1
+    assert await fetch_value(pinned, "SELECT number FROM changing") == 1
     async with server.transaction() as tx:
         await tx.execute(text("ALTER TABLE changing ALTER number TYPE bigint"))
     try:
         with pytest.raises(Exception, match="cached"):
-            await value(kept, "SELECT number FROM changing")
+            await fetch_value(pinned, "SELECT number FROM changing")
 
-        assert await value(kept, "SELECT number FROM changing") == 1
+        assert await fetch_value(pinned, "SELECT number FROM changing") == 1
     finally:
         async with server.transaction() as tx:
             await tx.execute(text("DROP TABLE changing"))

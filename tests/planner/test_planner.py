@@ -24,40 +24,46 @@ from graphql_api.planner.plan_cache import Plans
 from graphql_api.settings import Settings
 from schema import schema
 from tests import planner_comparison
-from tests.builders import Builders, person, platform_admin
-from tests.conftest import Ask, OneConnection
-from tests.planner.datasets import World
-from tests.planner.documents import Document
+from tests.builders import Builders, platform_admin, user_actor
+from tests.conftest import Ask, SingleConnectionDatabase
+from tests.planner.datasets import Dataset
+from tests.planner.documents import RandomQuery
 
-DOCUMENTS = int(os.environ.get("DOCUMENTS", "100"))
+DOCUMENT_COUNT = int(os.environ.get("DOCUMENTS", "100"))
 """How many documents are made up: more of them in a slower run, as `DOCUMENTS=2000 ./run test planner`."""
 
 
 @pytest_asyncio.fixture
-async def world(make: Builders) -> AsyncIterator[World]:
+async def dataset(make: Builders) -> AsyncIterator[Dataset]:
     """A world; in the end a good part of what was asked, half on average, must have been answered by plans."""
-    world = await World().fill(make)
+    world = await Dataset().create(make)
     yield world
-    fine = [planned for planned, wrong in world.answered if not wrong]
-    assert len(fine) > len(world.answered) / 4
+    fine = [planned for planned, wrong in world.outcomes if not wrong]
+    assert len(fine) > len(world.outcomes) / 4
     assert sum(fine) > len(fine) / 4
 
 
 @pytest.mark.timeout(3_600)
-@hypotheses(max_examples=DOCUMENTS, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@hypotheses(max_examples=DOCUMENT_COUNT, deadline=None, database=None, suppress_health_check=list(HealthCheck))
 @given(seed=st.integers(0, 2**32), who=st.integers(0, 6))
 async def test_documents_made_up_at_random_are_answered_alike(
-    seed: int, who: int, world: World, database: OneConnection, settings: Settings, signer: Signer, store: Store
+    seed: int,
+    who: int,
+    dataset: Dataset,
+    database: SingleConnectionDatabase,
+    settings: Settings,
+    signer: Signer,
+    store: Store,
 ) -> None:
-    document = Document(Random(seed), world.ids, world.cursors)  # noqa: S311 - no secret is made of it
+    document = RandomQuery(Random(seed), dataset.ids, dataset.cursors)  # noqa: S311 - no secret is made of it
     text = document.text()
-    context, again = (Context(world.actors[who], database, settings, signer, store) for _ in range(2))
+    context, again = (Context(dataset.actors[who], database, settings, signer, store) for _ in range(2))
     result = await schema.execute(text, variable_values=document.variables, context_value=context)
-    planned = await planner_comparison.compare(schema, text, document.variables, again, result)
-    world.answered.append((planned, bool(result.errors)))
+    planned = await planner_comparison.compare_with_planner(schema, text, document.variables, again, result)
+    dataset.outcomes.append((planned, bool(result.errors)))
 
 
-SKIPPED = """
+CONDITIONAL_FIELDS_QUERY = """
 query ($id: ID!, $short: Boolean!) { service(id: $id) { id name @skip(if: $short) version @include(if: $short) } }
 """
 
@@ -67,25 +73,27 @@ async def test_a_plan_is_made_for_each_choice_of_fields(ask: Ask, make: Builders
     user = await make.member(service)
 
     for short in (True, False, True):
-        answer = await ask(SKIPPED, by=person(user, service), id=str(service.id), short=short)
+        answer = await ask(CONDITIONAL_FIELDS_QUERY, by=user_actor(user, service), id=str(service.id), short=short)
 
-        assert answer.field.keys() == {"id", "version" if short else "name"}
+        assert answer.root_field.keys() == {"id", "version" if short else "name"}
 
 
-NOTHING = "query ($id: ID!) { node(id: $id) { ... on Service { templates { nodes { id @skip(if: true) } } } } }"
+SKIPPED_FIELD_QUERY = (
+    "query ($id: ID!) { node(id: $id) { ... on Service { templates { nodes { id @skip(if: true) } } } } }"
+)
 
 
 async def test_an_object_of_which_everything_is_skipped_is_empty(ask: Ask, make: Builders) -> None:
     template = await make.template(service := await make.service())
     user = await make.member(service)
 
-    answer = await ask(NOTHING, by=person(user, service), id=str(service.id))
+    answer = await ask(SKIPPED_FIELD_QUERY, by=user_actor(user, service), id=str(service.id))
 
     assert template.service_id == service.id
-    assert answer.field == {"templates": {"nodes": [{}]}}
+    assert answer.root_field == {"templates": {"nodes": [{}]}}
 
 
-BEFORE = "query ($id: ID!) { service(id: $id) { templates { pageInfo { hasPreviousPage } } } }"
+HAS_PREVIOUS_PAGE_QUERY = "query ($id: ID!) { service(id: $id) { templates { pageInfo { hasPreviousPage } } } }"
 
 
 async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make: Builders) -> None:
@@ -94,9 +102,9 @@ async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make:
     await make.template(service)
     await make.template(service)
 
-    answer = await ask(BEFORE, by=person(user, service), id=str(service.id))
+    answer = await ask(HAS_PREVIOUS_PAGE_QUERY, by=user_actor(user, service), id=str(service.id))
 
-    assert answer.field == {"templates": {"pageInfo": {"hasPreviousPage": False}}}
+    assert answer.root_field == {"templates": {"pageInfo": {"hasPreviousPage": False}}}
 
 
 def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -147,7 +155,7 @@ async def test_size_given_by_a_variable_is_measured_each_time_it_differs(ask: As
     small = await ask(document, by=admin, n=2)
     large = await ask(document, by=admin, n=100)
 
-    assert (small.errors, large.codes) == ([], ["QUERY_TOO_COMPLEX"])
+    assert (small.errors, large.error_codes) == ([], ["QUERY_TOO_COMPLEX"])
 
 
 async def test_a_filter_may_be_called_nearly_as_what_says_who_asks(ask: Ask, make: Builders) -> None:
@@ -159,7 +167,7 @@ async def test_a_filter_may_be_called_nearly_as_what_says_who_asks(ask: Ask, mak
         id=str(user.id),
     )
 
-    assert answer.field == {"totalCount": 0, "nodes": []}
+    assert answer.root_field == {"totalCount": 0, "nodes": []}
 
 
 async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes_arguments(
@@ -174,7 +182,7 @@ async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes
         id=str(service.id),
     )
 
-    assert answer.field == {f"a{number}": {"totalCount": 0} for number in range(55)}
+    assert answer.root_field == {f"a{number}": {"totalCount": 0} for number in range(55)}
 
 
 @pytest.mark.parametrize(
@@ -215,9 +223,9 @@ def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another(
 
 
 async def test_an_id_that_is_null_after_all_is_left_to_graphql(ask: Ask, make: Builders) -> None:
-    answer = await ask('query ($id: ID = "1") { service(id: $id) { id } }', by=person(await make.user()), id=None)
+    answer = await ask('query ($id: ID = "1") { service(id: $id) { id } }', by=user_actor(await make.user()), id=None)
 
-    assert answer.codes == ["BAD_REQUEST"]
+    assert answer.error_codes == ["BAD_REQUEST"]
 
 
 def test_what_is_long_in_sql_counts_for_as_much() -> None:
@@ -230,28 +238,30 @@ def test_what_is_long_in_sql_counts_for_as_much() -> None:
 
 
 async def test_the_schema_is_told_from_what_was_told_before(
-    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+    make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     context = Context(platform_admin(await make.user()), database, settings, signer, store)
     document = get_introspection_query()
     result = await schema.execute(document, context_value=context)
 
-    assert await planner_comparison.compare(schema, document, {}, context, result)
+    assert await planner_comparison.compare_with_planner(schema, document, {}, context, result)
 
 
 async def test_the_schema_is_told_to_nobody_who_may_not_read_it(
-    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+    make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     admin = platform_admin(await make.user())
     document = '{ __type(name: "Service") { name } }'
 
-    open_book = await planner_comparison.planned(
+    open_book = await planner_comparison.planner_response(
         schema, document, {}, Context(admin, database, settings, signer, store)
     )
     closed = settings.model_copy(update={"introspection": "nobody"})
     answers = [
         open_book,
-        await planner_comparison.planned(schema, document, {}, Context(admin, database, closed, signer, store)),
+        await planner_comparison.planner_response(
+            schema, document, {}, Context(admin, database, closed, signer, store)
+        ),
     ]
 
     assert [answer is None for answer in answers] == [False, True]

@@ -17,29 +17,29 @@ from graphql_api.observability import operation_stats
 from graphql_api.settings import Settings
 from schema import schema
 from tests import planner_comparison
-from tests.builders import Builders, person, platform_admin
-from tests.conftest import Ask, OneConnection
+from tests.builders import Builders, platform_admin, user_actor
+from tests.conftest import Ask, SingleConnectionDatabase
 
-EVERY_CONTROL = "".join(chr(code) for code in range(1, 32))
+CONTROL_CHARACTERS = "".join(chr(code) for code in range(1, 32))
 NAMES = [
-    EVERY_CONTROL,
+    CONTROL_CHARACTERS,
     "quote \" backslash \\ slash / apostrophe ' percent %",
     "\x7f \x80 \u2028 \u2029 \ufeff",
     "😀 ŵ é 漢",
 ]
-NAMED = "query ($id: ID!) { service(id: $id) { name } }"
+NAME_QUERY = "query ($id: ID!) { service(id: $id) { name } }"
 
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_text_is_escaped_as_json_wants_it(name: str, ask: Ask, make: Builders) -> None:
     service = await make.service(name=name)
 
-    answer = await ask(NAMED, by=platform_admin(await make.user()), id=str(service.id))
+    answer = await ask(NAME_QUERY, by=platform_admin(await make.user()), id=str(service.id))
 
-    assert answer.field == {"name": name}
+    assert answer.root_field == {"name": name}
 
 
-MOMENTS = {
+DATETIMES = {
     datetime(2026, 1, 2, 3, 4, 5): "2026-01-02T03:04:05Z",  # noqa: DTZ001 - naive UTC, as the database
     datetime(2026, 1, 2, 3, 4, 5, 100_000): "2026-01-02T03:04:05.100000Z",  # noqa: DTZ001
     datetime(2026, 12, 31, 23, 59, 59, 1): "2026-12-31T23:59:59.000001Z",  # noqa: DTZ001
@@ -48,7 +48,7 @@ MOMENTS = {
 }
 
 
-@pytest.mark.parametrize("moment", MOMENTS)
+@pytest.mark.parametrize("moment", DATETIMES)
 async def test_instants_have_a_fraction_only_where_there_is_one(moment: datetime, ask: Ask, make: Builders) -> None:
     service = await make.service(created_at=moment)
 
@@ -58,7 +58,7 @@ async def test_instants_have_a_fraction_only_where_there_is_one(moment: datetime
         id=str(service.id),
     )
 
-    assert answer.field == {"createdAt": MOMENTS[moment]}
+    assert answer.root_field == {"createdAt": DATETIMES[moment]}
 
 
 async def test_an_instant_without_end_is_not_taken_for_none(ask: Ask, make: Builders) -> None:
@@ -68,7 +68,7 @@ async def test_an_instant_without_end_is_not_taken_for_none(ask: Ask, make: Buil
         "query ($id: ID!) { job(id: $id) { scheduledFor } }", by=platform_admin(await make.user()), id=str(job.id)
     )
 
-    assert answer.field == {"scheduledFor": "9999-12-31T23:59:59.999999Z"}
+    assert answer.root_field == {"scheduledFor": "9999-12-31T23:59:59.999999Z"}
 
 
 DASHBOARD = """query ($id: ID!, $first: Int!) {
@@ -84,7 +84,7 @@ DASHBOARD = """query ($id: ID!, $first: Int!) {
 
 
 async def test_all_that_has_words_is_one_statement(
-    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+    make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     service = await make.service()
     member = await make.member(service)
@@ -92,25 +92,25 @@ async def test_all_that_has_words_is_one_statement(
     for _ in range(3):
         await make.notification(template, created_by_id=member.id)
     variables = {"id": str(service.id), "first": 2}
-    context = Context(person(member, service), database, settings, signer, store)
+    context = Context(user_actor(member, service), database, settings, signer, store)
 
     told = operation_stats.begin()
-    body = await planner_comparison.planned(schema, DASHBOARD, variables, context)
+    body = await planner_comparison.planner_response(schema, DASHBOARD, variables, context)
 
     assert body is not None
     assert (told.statements, len(orjson.loads(body)["data"]["service"]["notifications"]["edges"])) == (1, 2)
 
 
 async def test_what_would_be_too_long_a_statement_is_several(
-    make: Builders, database: OneConnection, settings: Settings, signer: Signer, store: Store
+    make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     template = await make.template(service := await make.service())
     await make.notification(template)
     lists = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(40))
-    context = Context(person(await make.member(service), service), database, settings, signer, store)
+    context = Context(user_actor(await make.member(service), service), database, settings, signer, store)
 
     told = operation_stats.begin()
-    body = await planner_comparison.planned(
+    body = await planner_comparison.planner_response(
         schema, f"query ($id: ID!) {{ service(id: $id) {{ {lists} }} }}", {"id": str(service.id)}, context
     )
 
@@ -120,7 +120,7 @@ async def test_what_would_be_too_long_a_statement_is_several(
 
 
 async def test_a_word_that_the_schema_does_not_know_is_left_to_graphql(
-    ask: Ask, make: Builders, database: OneConnection
+    ask: Ask, make: Builders, database: SingleConnectionDatabase
 ) -> None:
     service = await make.service()
     template = await make.template(service)
@@ -134,4 +134,4 @@ async def test_a_word_that_the_schema_does_not_know_is_left_to_graphql(
     )
 
     assert UUID(answer.errors[0]["extensions"]["requestId"])
-    assert answer.codes == ["INTERNAL"]
+    assert answer.error_codes == ["INTERNAL"]

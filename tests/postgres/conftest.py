@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.owner_processes import BINARIES, ask
+from tests.postgres.owner_processes import BINARIES, fetch_value
 
 
 @pytest.fixture(scope="module", params=BINARIES)
@@ -18,16 +18,16 @@ def bindir(request: pytest.FixtureRequest) -> Path:
 
 
 @pytest.fixture(scope="module")
-def made(bindir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def prepared_data_dir(bindir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A data folder whose server has run once and holds one row."""
     place = tmp_path_factory.mktemp("made") / "data"
     with postgres.start(place, bindir=bindir, durable=False) as server:
-        ask(server.url(), "CREATE TABLE kept AS SELECT 'still here' AS word")
+        fetch_value(server.url(), "CREATE TABLE kept AS SELECT 'still here' AS word")
     return place
 
 
 @pytest.fixture
-def data_dir(made: Path, tmp_path: Path) -> Path:
+def data_dir(prepared_data_dir: Path, tmp_path: Path) -> Path:
     """A copy of that folder for one test."""
-    subprocess.run(["/bin/cp", "-a", made, tmp_path / "data"], check=True)
+    subprocess.run(["/bin/cp", "-a", prepared_data_dir, tmp_path / "data"], check=True)
     return tmp_path / "data"

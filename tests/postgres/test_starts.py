@@ -11,12 +11,12 @@ import asyncpg
 import pytest
 
 from graphql_api import postgres
-from tests.postgres.owner_processes import BINARIES, ask, needs_proc, postmaster, refusal
+from tests.postgres.owner_processes import BINARIES, fetch_value, needs_proc, postmaster_pid, start_error
 
 
 def test_a_first_start_makes_an_empty_database_in_utf8_and_utc(bindir: Path, tmp_path: Path) -> None:
     with postgres.start(tmp_path / "new" / "data", bindir=bindir) as server:
-        facts = ask(
+        facts = fetch_value(
             server.url(),
             "SELECT concat_ws(' ', current_database(), current_user, current_setting('server_encoding'),"
             " current_setting('TimeZone'), current_setting('fsync'), lower('ÀÉ'), host(inet_server_addr()),"
@@ -28,9 +28,9 @@ def test_a_first_start_makes_an_empty_database_in_utf8_and_utc(bindir: Path, tmp
 
 def test_the_cluster_knows_what_the_migrations_need(bindir: Path, data_dir: Path) -> None:
     with postgres.start(data_dir, bindir=bindir) as server:
-        assert ask(server.url(), "CREATE EXTENSION pg_trgm") is None
-        assert ask(server.url(), "SELECT similarity('Zoë', 'zoë')") == 1
-        assert len(str(ask(server.url(), "SELECT gen_random_uuid()"))) == 36
+        assert fetch_value(server.url(), "CREATE EXTENSION pg_trgm") is None
+        assert fetch_value(server.url(), "SELECT similarity('Zoë', 'zoë')") == 1
+        assert len(str(fetch_value(server.url(), "SELECT gen_random_uuid()"))) == 36
 
 
 def test_a_second_start_is_quick_and_keeps_the_data(bindir: Path, data_dir: Path) -> None:
@@ -39,7 +39,7 @@ def test_a_second_start_is_quick_and_keeps_the_data(bindir: Path, data_dir: Path
         begun = time.monotonic()
         with postgres.start(data_dir, bindir=bindir) as server:
             taken.append(time.monotonic() - begun)
-            assert ask(server.url(), "SELECT word FROM kept") == "still here"
+            assert fetch_value(server.url(), "SELECT word FROM kept") == "still here"
 
     assert min(taken) < 1
 
@@ -47,7 +47,7 @@ def test_a_second_start_is_quick_and_keeps_the_data(bindir: Path, data_dir: Path
 def test_tests_trade_safety_for_speed(bindir: Path, data_dir: Path) -> None:
     with postgres.start(data_dir, bindir=bindir, durable=False, settings={"max_connections": "42"}) as server:
         names = ("fsync", "synchronous_commit", "full_page_writes", "max_connections")
-        assert [ask(server.url(), f"SHOW {name}") for name in names] == ["off", "off", "off", "42"]
+        assert [fetch_value(server.url(), f"SHOW {name}") for name in names] == ["off", "off", "off", "42"]
 
 
 def test_a_wrong_password_is_refused(bindir: Path, data_dir: Path) -> None:
@@ -55,7 +55,7 @@ def test_a_wrong_password_is_refused(bindir: Path, data_dir: Path) -> None:
         postgres.start(data_dir, bindir=bindir) as server,
         pytest.raises(asyncpg.InvalidPasswordError),
     ):
-        ask(f"postgresql://notify:guess@127.0.0.1:{server.port}/notify", "SELECT 1")
+        fetch_value(f"postgresql://notify:guess@127.0.0.1:{server.port}/notify", "SELECT 1")
 
 
 def test_only_their_owners_can_read_the_password_and_the_cluster(data_dir: Path) -> None:
@@ -74,18 +74,18 @@ def test_the_server_sees_none_of_our_environment(bindir: Path, data_dir: Path, m
         monkeypatch.setenv(name, value)
 
     with postgres.start(data_dir, bindir=bindir) as server:
-        environment = Path(f"/proc/{postmaster(data_dir)}/environ").read_text()
-        assert ask(server.url(), "SELECT 1") == 1
+        environment = Path(f"/proc/{postmaster_pid(data_dir)}/environ").read_text()
+        assert fetch_value(server.url(), "SELECT 1") == 1
 
     assert not re.search("hidden|PGPORT|PGUSER|nowhere", environment)
 
 
 def test_nothing_personal_gets_into_the_log(bindir: Path, data_dir: Path) -> None:
     with postgres.start(data_dir, bindir=bindir) as server:
-        ask(server.url(), "CREATE TABLE people (address text UNIQUE)")
-        ask(server.url(), "INSERT INTO people VALUES ('someone@example.com')")
+        fetch_value(server.url(), "CREATE TABLE people (address text UNIQUE)")
+        fetch_value(server.url(), "INSERT INTO people VALUES ('someone@example.com')")
         with pytest.raises(asyncpg.UniqueViolationError):
-            ask(server.url(), "INSERT INTO people VALUES ('someone@example.com')")
+            fetch_value(server.url(), "INSERT INTO people VALUES ('someone@example.com')")
 
     said = (data_dir / "log").read_text()
     assert "duplicate key" in said
@@ -95,13 +95,13 @@ def test_nothing_personal_gets_into_the_log(bindir: Path, data_dir: Path) -> Non
 def test_a_long_path_with_spaces_and_quotes_is_no_obstacle(bindir: Path, tmp_path: Path) -> None:
     place = tmp_path / ("a 'quoted' \"name\" " * 6) / "deeper"
     with postgres.start(place, bindir=bindir, durable=False) as server:
-        assert ask(server.url(), "SELECT 1") == 1
+        assert fetch_value(server.url(), "SELECT 1") == 1
 
 
 def test_a_taken_port_gets_one_sentence(bindir: Path, data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as squatter:
         port = squatter.getsockname()[1]
-        said = refusal(data_dir, bindir=bindir, port=port)
+        said = start_error(data_dir, bindir=bindir, port=port)
 
     assert said == f"PostgreSQL cannot have port {port} of 127.0.0.1 (Address already in use): choose another, or none."
 
@@ -110,13 +110,13 @@ def test_a_wanted_port_is_used(bindir: Path, data_dir: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as probe:
         port = probe.getsockname()[1]
     with postgres.start(data_dir, bindir=bindir, port=port) as server:
-        assert (server.port, ask(server.url(), "SELECT 1")) == (port, 1)
+        assert (server.port, fetch_value(server.url(), "SELECT 1")) == (port, 1)
 
 
 def test_an_impossible_folder_gets_one_sentence(bindir: Path, tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
 
-    said = refusal(tmp_path / "file" / "data", bindir=bindir)
+    said = start_error(tmp_path / "file" / "data", bindir=bindir)
 
     assert said == (
         f"The database cannot live in {tmp_path}/file/data (Not a directory: {tmp_path}/file/data): set DATA_DIR."
@@ -127,7 +127,7 @@ def test_an_impossible_folder_gets_one_sentence(bindir: Path, tmp_path: Path) ->
 def test_an_unwritable_folder_gets_one_sentence(bindir: Path, tmp_path: Path) -> None:
     tmp_path.chmod(0o500)
 
-    said = refusal(tmp_path / "data", bindir=bindir)
+    said = start_error(tmp_path / "data", bindir=bindir)
 
     assert said == f"The database cannot live in {tmp_path}/data (Permission denied: {tmp_path}/data): set DATA_DIR."
 
@@ -135,7 +135,7 @@ def test_an_unwritable_folder_gets_one_sentence(bindir: Path, tmp_path: Path) ->
 def test_data_of_another_version_get_one_sentence(bindir: Path, data_dir: Path) -> None:
     (data_dir / "cluster" / "PG_VERSION").write_text("14\n")
 
-    said = refusal(data_dir, bindir=bindir)
+    said = start_error(data_dir, bindir=bindir)
 
     version = {"wheel": 18, "debian-15": 15}[next(name for name, folder in BINARIES.items() if folder == bindir)]
     assert said == (
@@ -145,13 +145,13 @@ def test_data_of_another_version_get_one_sentence(bindir: Path, data_dir: Path) 
 
 
 def test_a_refusal_of_postgresqls_own_gets_one_sentence(bindir: Path, data_dir: Path) -> None:
-    said = refusal(data_dir, bindir=bindir, settings={"shared_buffers": "lots"})
+    said = start_error(data_dir, bindir=bindir, settings={"shared_buffers": "lots"})
 
     assert said.startswith(f"PostgreSQL did not start in {data_dir}: invalid value for parameter")
 
 
 def test_a_refused_start_lets_go_of_the_folder(bindir: Path, data_dir: Path) -> None:
-    refusal(data_dir, bindir=bindir, settings={"shared_buffers": "lots"})
+    start_error(data_dir, bindir=bindir, settings={"shared_buffers": "lots"})
 
     with postgres.start(data_dir, bindir=bindir) as server:
-        assert ask(server.url(), "SELECT word FROM kept") == "still here"
+        assert fetch_value(server.url(), "SELECT word FROM kept") == "still here"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from graphql_api.enums import UserErrorCode
-from graphql_api.recipients.email_addresses import normalise, read
+from graphql_api.recipients.email_addresses import normalise, parse
 from graphql_api.recipients.errors import RecipientError
 
 LABEL = "x" * 63
@@ -30,7 +30,7 @@ LABEL = "x" * 63
     ],
 )
 def test_an_address_is_read_and_normalised(typed: str, normalised: str) -> None:
-    assert read(typed) == normalised
+    assert parse(typed) == normalised
     assert normalise(typed) == normalised
 
 
@@ -46,7 +46,7 @@ def test_an_address_is_read_and_normalised(typed: str, normalised: str) -> None:
 )  # fmt: skip
 def test_what_is_no_address_is_refused(typed: str) -> None:
     with pytest.raises(RecipientError) as refused:
-        read(typed)
+        parse(typed)
 
     assert refused.value.code is UserErrorCode.EMAIL_INVALID
     assert refused.value.message == "This is not an email address."
@@ -55,8 +55,8 @@ def test_what_is_no_address_is_refused(typed: str) -> None:
 @given(st.emails())
 def test_every_address_read_is_read_the_same_again(typed: str) -> None:
     try:
-        address = read(typed)
+        address = parse(typed)
     except RecipientError:
         return
-    assert read(address) == address
+    assert parse(address) == address
     assert address == normalise(typed)

@@ -6,11 +6,18 @@ import time
 
 import pytest
 
-from graphql_api.content.messages import Template
+from graphql_api.content.messages import CompiledTemplate
 from graphql_api.content.placeholders import find
 from graphql_api.content.sms import SmsCount
 from graphql_api.enums import Channel, SmsEncoding, UserErrorCode
-from graphql_api.recipients.lists import ListProblem, Permits, RecipientList, Row, RowProblem, open_list
+from graphql_api.recipients.lists import (
+    AllowedDestinations,
+    ListProblem,
+    RecipientList,
+    RecipientRow,
+    RowProblem,
+    open_list,
+)
 from graphql_api.recipients.phone_numbers import PhoneNumber
 
 ALICE = PhoneNumber("447900900123", international=False, calling_code="44", multiplier=1, country="GB")
@@ -18,18 +25,18 @@ ALICE = PhoneNumber("447900900123", international=False, calling_code="44", mult
 
 def read(
     data: bytes | str, *names: str, channel: Channel = Channel.SMS, **more: bool
-) -> tuple[RecipientList, list[Row]]:
-    recipients = open_list(data, channel, names, permits=Permits(**more))
+) -> tuple[RecipientList, list[RecipientRow]]:
+    recipients = open_list(data, channel, names, allowed=AllowedDestinations(**more))
     return recipients, list(recipients)
 
 
-def found(rows: list[Row]) -> list[tuple[int, str | None, UserErrorCode]]:
+def found(rows: list[RecipientRow]) -> list[tuple[int, str | None, UserErrorCode]]:
     return [(problem.row, problem.column, problem.code) for row in rows for problem in row.problems]
 
 
 def test_a_good_row_has_everything_a_message_needs() -> None:
     body = "Hi ((name))"
-    template = Template(Channel.SMS, subject=None, body=body, prefix="Service")
+    template = CompiledTemplate(Channel.SMS, subject=None, body=body, prefix="Service")
 
     recipients = open_list(
         "Phone-Number,First Name,NAME,reference\n07900 900123,x, Zoé ,ref-1\n",
@@ -39,13 +46,13 @@ def test_a_good_row_has_everything_a_message_needs() -> None:
     )
 
     assert list(recipients) == [
-        Row(
+        RecipientRow(
             number=0,
             recipient="07900 900123",
             normalised="447900900123",
             personalisation={"phonenumber": "07900 900123", "name": "Zoé"},
             cells={"Phone-Number": "07900 900123", "First Name": "x", "NAME": "Zoé", "reference": "ref-1"},
-            extra=[],
+            extra_cells=[],
             reference="ref-1",
             phone_number=ALICE,
             postal_address=None,
@@ -129,7 +136,7 @@ def test_an_empty_row_between_others_is_a_row_with_everything_missing() -> None:
 def test_cells_beyond_the_headers_are_kept_under_no_name() -> None:
     _, rows = read("phone number,name\n07900900123,a,b,,c\n07900900123\n", "name")
 
-    assert rows[0].extra == ["b", "c"]
+    assert rows[0].extra_cells == ["b", "c"]
     assert rows[0].personalisation == {"phonenumber": "07900900123", "name": "a"}
     assert found(rows) == [(1, "name", UserErrorCode.MISSING_PERSONALISATION)]
 
@@ -164,7 +171,7 @@ def test_a_service_with_permission_may_send_abroad_and_to_landlines() -> None:
 
 
 def test_a_row_is_checked_as_the_message_it_becomes() -> None:
-    template = Template(Channel.SMS, subject=None, body="((a))((b??c))")
+    template = CompiledTemplate(Channel.SMS, subject=None, body="((a))((b??c))")
     data = f"phone number,a,b\n07900900123,{'x' * 919},no\n07900900123,{'x' * 918},no\n07900900123,\u2060,no\n"
 
     rows = list(open_list(data, Channel.SMS, ["a", "b"], template=template))
@@ -181,7 +188,7 @@ def test_a_row_is_checked_as_the_message_it_becomes() -> None:
 
 
 def test_a_row_of_which_nothing_is_left_is_refused() -> None:
-    template = Template(Channel.SMS, subject=None, body="((b??c))")
+    template = CompiledTemplate(Channel.SMS, subject=None, body="((b??c))")
 
     rows = list(open_list("phone number,b\n07900900123,no\n", Channel.SMS, ["b"], template=template))
 
@@ -274,7 +281,7 @@ def test_rows_can_be_read_from_any_number_on() -> None:
 
 def test_100_000_rows_are_checked_against_a_text_message_in_seconds() -> None:
     body = "Dear ((first name)), your appointment is on ((date)).((late?? Hurry!))"
-    template = Template(Channel.SMS, subject=None, body=body, prefix="Town hall")
+    template = CompiledTemplate(Channel.SMS, subject=None, body=body, prefix="Town hall")
     lines = (f"07900{index:06d},Zoé {index},5 January,{index % 2}\r\n" for index in range(100_000))
     data = ("phone number,First Name,date,late\r\n" + "".join(lines)).encode()
     recipients = open_list(data, Channel.SMS, find(body), template=template)

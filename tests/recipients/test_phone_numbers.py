@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
-from graphql_api.recipients.phone_numbers import PhoneNumber, normalise, read
-from graphql_api.recipients.sms_rates import MULTIPLIERS, NUMERIC_SENDER
+from graphql_api.recipients.phone_numbers import PhoneNumber, normalise, parse
+from graphql_api.recipients.sms_rates import NUMERIC_SENDER_CALLING_CODES, SMS_RATE_MULTIPLIERS
 
 
 def refusal(value: str, *, international: bool = True, landlines: bool = True) -> UserErrorCode:
     with pytest.raises(RecipientError) as refused:
-        read(value, international=international, landlines=landlines)
+        parse(value, international=international, landlines=landlines)
     assert value not in refused.value.message or not value
     return refused.value.code
 
@@ -31,14 +31,14 @@ def refusal(value: str, *, international: bool = True, landlines: bool = True) -
     ],
 )  # fmt: skip
 def test_a_uk_mobile_is_read_however_it_is_typed(typed: str) -> None:
-    assert read(typed) == PhoneNumber(
+    assert parse(typed) == PhoneNumber(
         "447900900123", international=False, calling_code="44", multiplier=1, country="GB"
     )
 
 
 @pytest.mark.parametrize("typed", ["07700900000", "+447700900999", "07700 900 123", "0+447700900123"])
 def test_numbers_reserved_for_drama_pass(typed: str) -> None:
-    number = read(typed)
+    number = parse(typed)
 
     assert number.normalised.startswith("447700900")
     assert (number.international, number.calling_code, number.multiplier) == (False, "44", 1)
@@ -64,7 +64,7 @@ def test_numbers_beside_the_reserved_ones_do_not() -> None:
 def test_numbers_abroad_need_permission_and_have_a_price(
     typed: str, normalised: str, code: str, multiplier: int, country: str
 ) -> None:
-    assert read(typed, international=True) == PhoneNumber(
+    assert parse(typed, international=True) == PhoneNumber(
         normalised, international=True, calling_code=code, multiplier=multiplier, country=country
     )
     assert refusal(typed, international=False) is UserErrorCode.INTERNATIONAL_NOT_ALLOWED
@@ -72,19 +72,19 @@ def test_numbers_abroad_need_permission_and_have_a_price(
 
 @pytest.mark.parametrize(("typed", "country"), [("07797 721234", "JE"), ("07781 123456", "GG"), ("07624 412345", "IM")])
 def test_the_crown_dependencies_need_no_permission_but_are_priced_as_abroad(typed: str, country: str) -> None:
-    number = read(typed)
+    number = parse(typed)
 
     assert (number.international, number.calling_code, number.country) == (True, "44", country)
 
 
 @pytest.mark.parametrize("typed", ["020 7946 0000", "0300 123 4567", "01624 612345"])
 def test_landlines_need_permission(typed: str) -> None:
-    assert read(typed, landlines=True).calling_code == "44"
+    assert parse(typed, landlines=True).calling_code == "44"
     assert refusal(typed, landlines=False) is UserErrorCode.LANDLINE_NOT_ALLOWED
 
 
 def test_personal_numbers_pass() -> None:
-    assert read("07012 345678").normalised == "447012345678"
+    assert parse("07012 345678").normalised == "447012345678"
 
 
 @pytest.mark.parametrize(
@@ -123,7 +123,7 @@ def test_search_normalises_as_storage_does() -> None:
 
 def attempt(typed: str) -> PhoneNumber | RecipientError:
     try:
-        return read(typed, international=True, landlines=True)
+        return parse(typed, international=True, landlines=True)
     except RecipientError as refused:
         return refused
 
@@ -148,18 +148,18 @@ def test_any_text_is_read_or_refused(typed: str) -> None:
 
 
 def test_the_rate_table_is_whole() -> None:
-    assert len(MULTIPLIERS) == 220
-    assert set(MULTIPLIERS.values()) == {1, 2, 3, 4}
-    assert NUMERIC_SENDER.issubset(MULTIPLIERS)
-    assert read("+1 202 555 0123", international=True).needs_numeric_sender
-    assert not read("07900900123").needs_numeric_sender
+    assert len(SMS_RATE_MULTIPLIERS) == 220
+    assert set(SMS_RATE_MULTIPLIERS.values()) == {1, 2, 3, 4}
+    assert NUMERIC_SENDER_CALLING_CODES.issubset(SMS_RATE_MULTIPLIERS)
+    assert parse("+1 202 555 0123", international=True).needs_numeric_sender
+    assert not parse("07900900123").needs_numeric_sender
 
 
 def test_plain_uk_numbers_are_read_at_100_000_a_second() -> None:
     numbers = [f"07900{index:06d}" for index in range(20_000)]
     began = time.process_time()
 
-    normalised = [read(number).normalised for number in numbers]
+    normalised = [parse(number).normalised for number in numbers]
 
     assert time.process_time() - began < 0.2
     assert normalised == [f"447900{index:06d}" for index in range(20_000)]

@@ -7,12 +7,12 @@ import pytest
 from graphql_api.enums import Postage, UserErrorCode
 from graphql_api.recipients.countries import COUNTRIES
 from graphql_api.recipients.errors import RecipientError
-from graphql_api.recipients.postal_addresses import PostalAddress, read
+from graphql_api.recipients.postal_addresses import PostalAddress, parse
 
 
 def refusal(address: str, *, international: bool = False) -> UserErrorCode:
     with pytest.raises(RecipientError) as refused:
-        read(address, international=international)
+        parse(address, international=international)
     return refused.value.code
 
 
@@ -29,16 +29,16 @@ def refusal(address: str, *, international: bool = False) -> UserErrorCode:
     ],
 )
 def test_an_address_in_the_uk_leaves_the_postage_to_the_sender(typed: str, lines: tuple[str, ...]) -> None:
-    address = read(typed)
+    address = parse(typed)
 
     assert (address.lines, address.international) == (lines, False)
-    assert [address.postage(wanted) for wanted in (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)] == [
+    assert [address.resolve_postage(wanted) for wanted in (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)] == [
         Postage.FIRST,
         Postage.SECOND,
         Postage.ECONOMY,
     ]
     with pytest.raises(RecipientError) as refused:
-        address.postage(Postage.EUROPE)
+        address.resolve_postage(Postage.EUROPE)
     assert refused.value.code is UserErrorCode.POSTAGE_NOT_ALLOWED
 
 
@@ -56,10 +56,10 @@ def test_an_address_in_the_uk_leaves_the_postage_to_the_sender(typed: str, lines
     ],
 )
 def test_an_address_abroad_needs_permission_and_forces_its_postage(typed: str, country: str, postage: Postage) -> None:
-    address = read(f"A\nB\n{typed}", international=True)
+    address = parse(f"A\nB\n{typed}", international=True)
 
     assert address == PostalAddress(("A", "B", country), None, country, postage)
-    assert address.postage(Postage.SECOND) is postage
+    assert address.resolve_postage(Postage.SECOND) is postage
     assert refusal(f"A\nB\n{typed}") is UserErrorCode.ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY
 
 
@@ -85,11 +85,11 @@ def test_what_cannot_be_delivered_is_refused_for_its_reason(typed: str, code: Us
 @pytest.mark.parametrize("character", list('@()=[]"\\/,<>~'))
 def test_no_line_begins_with_a_forbidden_character(character: str) -> None:
     assert refusal(f"A\n{character}B\nSW1A 1AA") is UserErrorCode.ADDRESS_INVALID_CHARACTERS
-    assert read(f"A\nB{character}C\nSW1A 1AA").lines[1].startswith("B")
+    assert parse(f"A\nB{character}C\nSW1A 1AA").lines[1].startswith("B")
 
 
 def test_an_address_has_the_forms_that_are_stored() -> None:
-    address = read(["A Name", "1 High Street", "sw1a 1aa"])
+    address = parse(["A Name", "1 High Street", "sw1a 1aa"])
 
     assert address.normalised == "aname1highstreetsw1a1aa"
     assert address.personalisation == {

@@ -47,7 +47,7 @@ class Tenant:
         }
 
 
-async def tenant(make: Builders) -> Tenant:
+async def create_tenant(make: Builders) -> Tenant:
     """A live service of its own organisation, a scheduled job in it, and two people who may do everything."""
     organisation = await make.organisation()
     service = await make.service(organisation_id=organisation.id)
@@ -84,7 +84,7 @@ async def tenant(make: Builders) -> Tenant:
     )
 
 
-def good_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
+def valid_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
     """An input of each mutation that is accepted, or refused only for what the caller may not do."""
 
     def some(*names: str) -> dict[str, Any]:
@@ -108,7 +108,7 @@ def good_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
             "domains": ["renamed.example"],
             "requestToGoLiveNotes": "Ask us.",
             "notes": "A note.",
-            "billingDetails": _BILLING,
+            "billingDetails": _BILLING_DETAILS,
         },
         "archiveOrganisation": some("organisationId"),
         "createService": some("organisationId") | {"name": "A new service"},
@@ -120,7 +120,7 @@ def good_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
             "contactLink": "https://example.gov.uk",
             "notes": "A note.",
             "volumes": {"sms": 1, "email": 1, "letter": 1},
-            "billingDetails": _BILLING,
+            "billingDetails": _BILLING_DETAILS,
         },
         "archiveService": some("serviceId"),
         "signIn": {"emailAddress": "person@example.gov.uk", "password": "a long pass phrase"},
@@ -146,16 +146,21 @@ def good_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
     }
 
 
-_BILLING = {"purchaseOrderNumber": "1", "contactNames": "Ann", "contactEmailAddresses": "a@b.uk", "reference": "2"}
+_BILLING_DETAILS = {
+    "purchaseOrderNumber": "1",
+    "contactNames": "Ann",
+    "contactEmailAddresses": "a@b.uk",
+    "reference": "2",
+}
 
 
-def mutations() -> list[str]:
+def mutation_names() -> list[str]:
     """Names of the mutations that take an input."""
     root: Any = SCHEMA.mutation_type
     return [name for name, field in root.fields.items() if field.args]
 
 
-def document(name: str) -> str:
+def mutation_document(name: str) -> str:
     """A mutation as a document that asks for its refusals."""
     root: Any = SCHEMA.mutation_type
     kind = root.fields[name].args["input"].type
@@ -164,29 +169,37 @@ def document(name: str) -> str:
     }} }}"""
 
 
-def leaves(kind: Any, of: str, value: Any, *path: str | int) -> list[Path]:
+def scalar_paths(kind: Any, scalar_name: str, value: Any, *path: str | int) -> list[Path]:
     """Places in a given value that hold a scalar of this name, lists and objects walked through."""
     if isinstance(kind, GraphQLNonNull):
-        return leaves(kind.of_type, of, value, *path)
+        return scalar_paths(kind.of_type, scalar_name, value, *path)
     if isinstance(kind, GraphQLList):
-        return [place for index, one in enumerate(value) for place in leaves(kind.of_type, of, one, *path, index)]
+        return [
+            place
+            for index, one in enumerate(value)
+            for place in scalar_paths(kind.of_type, scalar_name, one, *path, index)
+        ]
     if isinstance(kind, GraphQLInputObjectType):
-        return [place for name, one in value.items() for place in leaves(kind.fields[name].type, of, one, *path, name)]
+        return [
+            place
+            for name, one in value.items()
+            for place in scalar_paths(kind.fields[name].type, scalar_name, one, *path, name)
+        ]
     named: GraphQLNamedType = kind
-    return [path] if named.name == of else []
+    return [path] if named.name == scalar_name else []
 
 
-def put(value: Any, path: Path, new: Any) -> Any:
+def replace_at(value: Any, path: Path, replacement: Any) -> Any:
     """The value with something else in one place."""
     if not path:
-        return new
+        return replacement
     step, *rest = path
     if isinstance(value, dict):
-        return value | {step: put(value[step], tuple(rest), new)}
-    return [put(one, tuple(rest), new) if index == step else one for index, one in enumerate(value)]
+        return value | {step: replace_at(value[step], tuple(rest), replacement)}
+    return [replace_at(one, tuple(rest), replacement) if index == step else one for index, one in enumerate(value)]
 
 
-def input_of(name: str) -> Any:
+def input_type_of(name: str) -> Any:
     """The type of a mutation's input."""
     root: Any = SCHEMA.mutation_type
     assert isinstance(root, GraphQLObjectType)

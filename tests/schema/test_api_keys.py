@@ -9,7 +9,7 @@ from typing import Any
 from graphql_api import models
 from graphql_api.billing import london_days
 from graphql_api.enums import KeyType, ServicePermission
-from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, platform_admin, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 FIELDS = """id name type prefix version createdAt expiresAt revokedAt
@@ -32,7 +32,7 @@ async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
     made = (
         await ask(
             CREATE,
-            by=person(user, service),
+            by=user_actor(user, service),
             input={
                 "serviceId": str(service.id),
                 "name": "Our Key",
@@ -40,7 +40,7 @@ async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
                 "expiresAt": f"{end.isoformat()}+00:00",
             },
         )
-    ).field
+    ).root_field
 
     record, text = made["apiKey"], made["key"]
     assert text[:-36] == f"our_key-{service.id}-"
@@ -58,11 +58,11 @@ async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
         "revokedBy": None,
     }
     assert made["userErrors"] == []
-    assert (await ask(ONE, by=person(user, service), id=record["id"])).field == record
+    assert (await ask(ONE, by=user_actor(user, service), id=record["id"])).root_field == record
 
 
 async def test_no_field_of_a_key_is_its_secret(ask: Ask) -> None:
-    fields = (await ask('{ __type(name: "ApiKey") { fields { name } } }', by=stranger())).field["fields"]
+    fields = (await ask('{ __type(name: "ApiKey") { fields { name } } }', by=stranger())).root_field["fields"]
 
     assert {field["name"] for field in fields} == {
         "id",
@@ -85,7 +85,7 @@ async def test_in_trial_there_is_no_live_key(ask: Ask, make: Builders) -> None:
     service = await make.service(restricted=True)
     refused = await ask(
         CREATE,
-        by=person(await make.member(service), service),
+        by=user_actor(await make.member(service), service),
         input={"serviceId": str(service.id), "name": "Ours", "type": "LIVE"},
     )
 
@@ -105,11 +105,11 @@ async def test_revoking_twice_moves_nothing(ask: Ask, make: Builders) -> None:
     row = await make.api_key(service, KeyType.TEAM)
     user = await make.member(service)
 
-    first = (await ask(REVOKE, by=person(user, service), input={"apiKeyId": str(row.id)})).field["apiKey"]
+    first = (await ask(REVOKE, by=user_actor(user, service), input={"apiKeyId": str(row.id)})).root_field["apiKey"]
     assert (first["version"], first["revokedBy"]) == (2, {"id": str(user.id)})
     assert first["revokedAt"] == first["expiresAt"] is not None
-    other = person(await make.member(service), service)
-    assert (await ask(REVOKE, by=other, input={"apiKeyId": str(row.id)})).field["apiKey"] == first
+    other = user_actor(await make.member(service), service)
+    assert (await ask(REVOKE, by=other, input={"apiKeyId": str(row.id)})).root_field["apiKey"] == first
 
 
 async def test_a_key_sees_itself_and_no_other(ask: Ask, make: Builders) -> None:
@@ -117,29 +117,29 @@ async def test_a_key_sees_itself_and_no_other(ask: Ask, make: Builders) -> None:
     mine, other = await make.api_key(service), await make.api_key(service)
     document = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { name } } }"
 
-    found = await ask(document, by=key(mine), ids=[str(other.id), str(mine.id)])
+    found = await ask(document, by=api_key_actor(mine), ids=[str(other.id), str(mine.id)])
 
-    assert found.field == [None, {"name": mine.name}]
+    assert found.root_field == [None, {"name": mine.name}]
 
 
 async def test_members_without_the_permission_do_not_see_keys(ask: Ask, make: Builders) -> None:
     service = await make.service()
     row = await make.api_key(service)
-    lesser = person(
-        await make.member(service), service, may=set(ServicePermission) - {ServicePermission.MANAGE_API_KEYS}
+    lesser = user_actor(
+        await make.member(service), service, permissions=set(ServicePermission) - {ServicePermission.MANAGE_API_KEYS}
     )
 
-    assert (await ask(ONE, by=lesser, id=str(row.id))).field is None
+    assert (await ask(ONE, by=lesser, id=str(row.id))).root_field is None
     refused = await ask(REVOKE, by=lesser, input={"apiKeyId": str(row.id)})
     assert refused.user_errors == [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "apiKeyId"]}]
     wanted: dict[str, Any] = {"serviceId": str(service.id), "name": "Ours", "type": "TEST"}
-    assert (await ask(CREATE, by=lesser, input=wanted)).codes == ["FORBIDDEN"]
-    assert (await ask(CREATE, by=platform_admin(await make.user()), input=wanted)).codes == ["FORBIDDEN"]
+    assert (await ask(CREATE, by=lesser, input=wanted)).error_codes == ["FORBIDDEN"]
+    assert (await ask(CREATE, by=platform_admin(await make.user()), input=wanted)).error_codes == ["FORBIDDEN"]
 
 
 async def test_what_keys_cost_does_not_depend_on_their_number(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     document = f"query ($id: ID!) {{ service(id: $id) {{ apiKeys {{ nodes {{ {FIELDS} }} }} }} }}"
     for _ in range(2):
         row = await make.api_key(service)
@@ -174,9 +174,13 @@ async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> Non
     await make.add(models.ApiKeyLifetime(api_key_id=api_key.id, last_used_at=used))
     days = {"from": "2026-03-01", "to": "2026-03-03"}
 
-    for actor in (person(await make.member(service), service), key(api_key), platform_admin(await make.user())):
+    for actor in (
+        user_actor(await make.member(service), service),
+        api_key_actor(api_key),
+        platform_admin(await make.user()),
+    ):
         answer = await ask(USAGE, by=actor, id=str(api_key.id), range=days)
-        assert answer.field == {
+        assert answer.root_field == {
             "lastUsedAt": "2026-03-01T12:05:00Z",
             "usage": [
                 {
@@ -198,22 +202,22 @@ async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> Non
 async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: Builders) -> None:
     service = await make.service()
     api_key = await make.api_key(service)
-    member = person(await make.member(service), service)
+    member = user_actor(await make.member(service), service)
 
     answer = await ask(USAGE, by=member, id=str(api_key.id))
     long = await ask(USAGE, by=member, id=str(api_key.id), range={"from": "1900-01-01", "to": "2026-03-03"})
 
     today = london_days.today()
-    assert answer.field == {
+    assert answer.root_field == {
         "lastUsedAt": None,
         "usage": [{"date": str(today - timedelta(days=ago)), **NOTHING} for ago in range(6, -1, -1)],
     }
-    assert long.codes == ["BAD_REQUEST"]
+    assert long.error_codes == ["BAD_REQUEST"]
 
 
 async def test_usage_of_many_keys_is_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
-    member = person(await make.member(service), service)
+    member = user_actor(await make.member(service), service)
     asked = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { usage { requests } } } }"
     for count in (1, 3):
         ids = [str((await make.api_key(service)).id) for _ in range(count)]

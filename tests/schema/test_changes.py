@@ -11,8 +11,8 @@ from sqlalchemy import text
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel, ServicePermission
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
-from tests.conftest import Ask, OneConnection, Statements
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
+from tests.conftest import Ask, SingleConnectionDatabase, Statements
 
 ENTRY = """
     action objectType objectId object { __typename id } requestId
@@ -20,13 +20,13 @@ ENTRY = """
     changes { field before after }
 """
 PAGE = f"totalCount pageInfo {{ hasNextPage hasPreviousPage endCursor }} nodes {{ {ENTRY} }}"
-OF_SERVICE = f"""query ($id: ID!, $filter: AuditLogFilter, $first: Int, $after: String) {{
+SERVICE_LOG = f"""query ($id: ID!, $filter: AuditLogFilter, $first: Int, $after: String) {{
     service(id: $id) {{ auditLog(filter: $filter, first: $first, after: $after) {{ {PAGE} }} }}
 }}"""
-OF_ORGANISATION = f"""query ($id: ID!, $filter: AuditLogFilter) {{
+ORGANISATION_LOG = f"""query ($id: ID!, $filter: AuditLogFilter) {{
     organisation(id: $id) {{ auditLog(filter: $filter) {{ {PAGE} }} }}
 }}"""
-OF_EVERYTHING = f"query ($filter: AuditLogFilter) {{ auditLog(filter: $filter) {{ {PAGE} }} }}"
+PLATFORM_LOG = f"query ($filter: AuditLogFilter) {{ auditLog(filter: $filter) {{ {PAGE} }} }}"
 UPDATE_SERVICE = """mutation ($input: UpdateServiceInput!) {
     updateService(input: $input) { userErrors { message } }
 }"""
@@ -54,7 +54,7 @@ class Team:
     @property
     def actor(self) -> Actor:
         """That person."""
-        return person(self.user, self.service)
+        return user_actor(self.user, self.service)
 
 
 @pytest.fixture
@@ -64,10 +64,10 @@ async def team(make: Builders) -> Team:
     return Team(service, await make.member(service, user=await make.user(name="Ann")))
 
 
-async def latest(ask: Ask, team: Team, **variables: Any) -> list[dict[str, Any]]:
+async def latest_changes(ask: Ask, team: Team, **variables: Any) -> list[dict[str, Any]]:
     """What the team reads of its latest changes, as long as somebody has made them."""
-    answer = await ask(OF_SERVICE, by=team.actor, id=str(team.service.id), **variables)
-    nodes: list[dict[str, Any]] = answer.field["auditLog"]["nodes"]
+    answer = await ask(SERVICE_LOG, by=team.actor, id=str(team.service.id), **variables)
+    nodes: list[dict[str, Any]] = answer.root_field["auditLog"]["nodes"]
     return [node for node in nodes if node["actor"]]
 
 
@@ -80,7 +80,7 @@ async def test_the_log_tells_who_did_what_in_which_request(ask: Ask, team: Team)
     )
     structlog.contextvars.clear_contextvars()
 
-    assert await latest(ask, team) == [
+    assert await latest_changes(ask, team) == [
         {
             "action": "UPDATE",
             "objectType": "Service",
@@ -97,20 +97,20 @@ async def test_the_log_tells_who_did_what_in_which_request(ask: Ask, team: Team)
     ]
 
 
-async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database: OneConnection) -> None:
+async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database: SingleConnectionDatabase) -> None:
     made = await ask(
         CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"}
     )
 
-    (entry,) = await latest(ask, team)
-    async with database.reading() as connection:
+    (entry,) = await latest_changes(ask, team)
+    async with database.read_connection() as connection:
         log = str((await connection.execute(text("SELECT change_log::text FROM change_log"))).all())
         stored = await connection.scalar(text("SELECT secret FROM api_keys"))
     assert entry == {
         "action": "CREATE",
         "objectType": "ApiKey",
-        "objectId": made.field["apiKey"]["id"],
-        "object": {"__typename": "ApiKey", "id": made.field["apiKey"]["id"]},
+        "objectId": made.root_field["apiKey"]["id"],
+        "object": {"__typename": "ApiKey", "id": made.root_field["apiKey"]["id"]},
         "requestId": None,
         "actor": {"name": "Ann"},
         "changes": [
@@ -118,12 +118,12 @@ async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database:
             {"field": "type", "before": None, "after": "LIVE"},
         ],
     }
-    assert made.field["key"][-36:] not in log
+    assert made.root_field["key"][-36:] not in log
     assert stored not in log
 
 
 async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
-    ask: Ask, team: Team, make: Builders, database: OneConnection
+    ask: Ask, team: Team, make: Builders, database: SingleConnectionDatabase
 ) -> None:
     template = await make.template(
         team.service, Channel.EMAIL, name="Old title", subject="Subject of old", content="Body of old"
@@ -139,8 +139,8 @@ async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
         },
     )
 
-    (entry,) = await latest(ask, team)
-    async with database.reading() as connection:
+    (entry,) = await latest_changes(ask, team)
+    async with database.read_connection() as connection:
         log = str((await connection.execute(text("SELECT change_log::text FROM change_log"))).all())
     assert entry["changes"] == [
         {"field": "content", "before": None, "after": None},
@@ -164,7 +164,7 @@ async def test_what_a_member_may_do_is_told_word_by_word(ask: Ask, team: Team, m
         },
     )
 
-    entries = await latest(ask, team)
+    entries = await latest_changes(ask, team)
     assert {(one["action"], one["objectType"], one["objectId"], one["object"]) for one in entries} == {
         ("UPDATE", "ServiceMembership", str(bob.id), None)
     }
@@ -181,7 +181,7 @@ async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Buil
     refused = await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": "Taken"})
 
     assert refused.user_errors == [{"message": "Another service has this name, or nearly."}]
-    assert await latest(ask, team) == []
+    assert await latest_changes(ask, team) == []
 
 
 @pytest.mark.parametrize(
@@ -210,9 +210,9 @@ async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[
     ids = {"SERVICE": service_id, "ANN": str(team.user.id)}
     given = {name: ids.get(str(value), value) for name, value in conditions.items()}
 
-    answer = await ask(OF_SERVICE, by=actor, id=service_id, filter=given)
+    answer = await ask(SERVICE_LOG, by=actor, id=service_id, filter=given)
 
-    log = answer.field["auditLog"]
+    log = answer.root_field["auditLog"]
     kinds = {node["objectType"] for node in log["nodes"]} - {"ServiceMembership"}
     assert sorted(kinds) == found
     assert log["totalCount"] == len(log["nodes"])
@@ -227,9 +227,9 @@ async def test_pages_go_back_in_time(ask: Ask, team: Team, statements: Statement
     for size in (2, 2):
         with statements(4 if after is None else 5):
             answer = await ask(
-                OF_SERVICE, by=team.actor, id=str(team.service.id), filter=wanted, first=size, after=after
+                SERVICE_LOG, by=team.actor, id=str(team.service.id), filter=wanted, first=size, after=after
             )
-        log = answer.field["auditLog"]
+        log = answer.root_field["auditLog"]
         names += [change["after"] for node in log["nodes"] for change in node["changes"] if change["field"] == "name"]
         after = log["pageInfo"]["endCursor"]
 
@@ -240,16 +240,16 @@ async def test_pages_go_back_in_time(ask: Ask, team: Team, statements: Statement
 
 CALLERS: dict[str, tuple[Callable[[Team, models.ApiKey], Actor], Any]] = {
     "may change settings": (
-        lambda team, _: person(team.user, team.service, may={ServicePermission.MANAGE_SETTINGS}),
+        lambda team, _: user_actor(team.user, team.service, permissions={ServicePermission.MANAGE_SETTINGS}),
         1,
     ),
     "may do all else": (
-        lambda team, _: person(
-            team.user, team.service, may=frozenset(ServicePermission) - {ServicePermission.MANAGE_SETTINGS}
+        lambda team, _: user_actor(
+            team.user, team.service, permissions=frozenset(ServicePermission) - {ServicePermission.MANAGE_SETTINGS}
         ),
         ["FORBIDDEN"],
     ),
-    "key": (lambda _, one: key(one), ["FORBIDDEN"]),
+    "key": (lambda _, one: api_key_actor(one), ["FORBIDDEN"]),
     "platform admin": (lambda team, _: platform_admin(team.user), 1),
     "stranger": (lambda *_: stranger(), None),
     "nobody": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
@@ -262,22 +262,22 @@ async def test_who_reads_a_service_s_log(ask: Ask, make: Builders, team: Team, c
     api_key = await make.api_key(team.service)
 
     answer = await ask(
-        OF_SERVICE, by=who(team, api_key), id=str(team.service.id), filter={"objectTypes": ["SmsSender"]}
+        SERVICE_LOG, by=who(team, api_key), id=str(team.service.id), filter={"objectTypes": ["SmsSender"]}
     )
 
     if isinstance(expected, list):
-        assert answer.codes == expected
+        assert answer.error_codes == expected
     else:
-        assert (answer.field and answer.field["auditLog"]["totalCount"]) == expected
+        assert (answer.root_field and answer.root_field["auditLog"]["totalCount"]) == expected
 
 
 async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Builders, team: Team) -> None:
     admin = await make.user(platform_admin=True)
     asked: dict[str, Any] = {"filter": {"objectTypes": ["User"], "objectId": str(team.user.id)}}
 
-    read = await ask(OF_EVERYTHING, by=platform_admin(admin), **asked)
+    read = await ask(PLATFORM_LOG, by=platform_admin(admin), **asked)
 
-    assert [node["changes"] for node in read.field["nodes"]] == [
+    assert [node["changes"] for node in read.root_field["nodes"]] == [
         [
             {"field": "authType", "before": None, "after": "SMS"},
             {"field": "emailAddress", "before": None, "after": None},
@@ -290,9 +290,11 @@ async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Buil
             {"field": "takePartInResearch", "before": None, "after": True},
         ]
     ]
-    assert (await ask(OF_EVERYTHING, by=team.actor, **asked)).codes == ["FORBIDDEN"]
-    assert (await ask(OF_EVERYTHING, by=key(await make.api_key(team.service)), **asked)).codes == ["FORBIDDEN"]
-    assert (await ask(OF_EVERYTHING, **asked)).codes == ["UNAUTHENTICATED"]
+    assert (await ask(PLATFORM_LOG, by=team.actor, **asked)).error_codes == ["FORBIDDEN"]
+    assert (await ask(PLATFORM_LOG, by=api_key_actor(await make.api_key(team.service)), **asked)).error_codes == [
+        "FORBIDDEN"
+    ]
+    assert (await ask(PLATFORM_LOG, **asked)).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders) -> None:
@@ -312,36 +314,38 @@ async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders
             input={"organisationId": str(organisation.id), "domains": [], "type": "NHS_GP"},
         )
 
-    read = await ask(OF_ORGANISATION, by=of_organisation(user, mine.id), id=str(mine.id))
-    from_below = await ask(OF_ORGANISATION, by=person(await make.member(service), service), id=str(mine.id))
-    elsewhere = await ask(OF_ORGANISATION, by=of_organisation(user, mine.id), id=str(theirs.id))
+    read = await ask(ORGANISATION_LOG, by=organisation_member(user, mine.id), id=str(mine.id))
+    from_below = await ask(ORGANISATION_LOG, by=user_actor(await make.member(service), service), id=str(mine.id))
+    elsewhere = await ask(ORGANISATION_LOG, by=organisation_member(user, mine.id), id=str(theirs.id))
 
-    told = [(node["objectType"], node["action"], node["changes"]) for node in read.field["auditLog"]["nodes"]]
+    told = [(node["objectType"], node["action"], node["changes"]) for node in read.root_field["auditLog"]["nodes"]]
     assert ("OrganisationMembership", "CREATE") in [(kind, action) for kind, action, _ in told]
     assert ("Organisation", "UPDATE", [{"field": "notes", "before": None, "after": None}]) in told
     assert ("Organisation", "UPDATE", [{"field": "domains", "before": None, "after": "a.gov.uk"}]) in told
-    assert from_below.field["auditLog"]["totalCount"] == 0
-    assert elsewhere.field is None
-    assert {node["objectId"] for node in read.field["auditLog"]["nodes"]} == {str(mine.id), str(user.id)}
+    assert from_below.root_field["auditLog"]["totalCount"] == 0
+    assert elsewhere.root_field is None
+    assert {node["objectId"] for node in read.root_field["auditLog"]["nodes"]} == {str(mine.id), str(user.id)}
 
 
 async def test_the_object_is_shown_as_far_as_the_reader_sees_it(ask: Ask, team: Team) -> None:
     await ask(CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"})
-    reader = person(team.user, team.service, may={ServicePermission.MANAGE_SETTINGS})
+    reader = user_actor(team.user, team.service, permissions={ServicePermission.MANAGE_SETTINGS})
 
-    answer = await ask(OF_SERVICE, by=reader, id=str(team.service.id), filter={"objectTypes": ["ApiKey"]})
+    answer = await ask(SERVICE_LOG, by=reader, id=str(team.service.id), filter={"objectTypes": ["ApiKey"]})
 
-    (entry,) = answer.field["auditLog"]["nodes"]
+    (entry,) = answer.root_field["auditLog"]["nodes"]
     assert (entry["objectType"], entry["object"]) == ("ApiKey", None)
 
 
 async def test_another_service_s_changes_are_never_among_one_s_own(ask: Ask, make: Builders, team: Team) -> None:
     other = await make.service()
     theirs = await make.member(other)
-    await ask(UPDATE_SERVICE, by=person(theirs, other), input={"serviceId": str(other.id), "name": "Their new name"})
+    await ask(
+        UPDATE_SERVICE, by=user_actor(theirs, other), input={"serviceId": str(other.id), "name": "Their new name"}
+    )
 
-    answer = await ask(OF_SERVICE, by=team.actor, id=str(team.service.id), first=100)
+    answer = await ask(SERVICE_LOG, by=team.actor, id=str(team.service.id), first=100)
 
-    assert answer.field["auditLog"]["nodes"] != []
+    assert answer.root_field["auditLog"]["nodes"] != []
     assert "Their new name" not in str(answer.data)
     assert str(other.id) not in str(answer.data)

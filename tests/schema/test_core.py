@@ -4,8 +4,8 @@ import pytest
 import strawberry
 
 from graphql_api import models
-from schema.core import Entity, entities, entity
-from schema.core.inputs import Input, input_type, one_of
+from schema.core import Entity, entity, registered_entities
+from schema.core.inputs import Input, input_type, one_of_input
 
 
 def test_a_field_that_is_no_column_fails_at_import() -> None:
@@ -27,7 +27,7 @@ def test_a_password_is_no_readable_column() -> None:
 def test_every_readable_thing_is_declared_as_data() -> None:
     import schema  # noqa: F401, PLC0415 - entities register when they are imported
 
-    for kind in entities().values():
+    for kind in registered_entities().values():
         assert all(declared is not None for declared in kind.fields.values())
 
 
@@ -39,8 +39,8 @@ class Address(Input):
     postcode: str | None = None
 
 
-@one_of
-class Way(Input):
+@one_of_input
+class Choice(Input):
     """One way or the other."""
 
     by_post: strawberry.Maybe[Address]
@@ -58,4 +58,4 @@ def test_null_is_kept_for_it_clears() -> None:
 
 
 def test_of_several_members_the_one_that_was_given_is_there() -> None:
-    assert Way(by_name=strawberry.Some("x"), by_post=None).values() == {"by_name": "x"}
+    assert Choice(by_name=strawberry.Some("x"), by_post=None).values() == {"by_name": "x"}

@@ -10,14 +10,14 @@ from typing import Any
 import pytest
 
 from graphql_api.auth.actors import Actor
-from tests.builders import Builders, person
+from tests.builders import Builders, user_actor
 from tests.conftest import Ask
 
 PAGE = "totalCount nodes { id } pageInfo { hasNextPage hasPreviousPage startCursor endCursor }"
 ARGUMENTS = "first: $first, after: $after, last: $last, before: $before, orderBy: $order"
 
 
-def within(noun: str, order: str, argument: str = "") -> str:
+def service_page_query(noun: str, order: str, argument: str = "") -> str:
     """A query for a page of something that a service has."""
     return f"""query ($id: ID!, $first: Int, $after: String, $last: Int, $before: String, $order: {order}) {{
         service(id: $id) {{ page: {noun}({ARGUMENTS}{argument}) {{ {PAGE} }} }}
@@ -27,11 +27,11 @@ def within(noun: str, order: str, argument: str = "") -> str:
 SERVICES = f"""query ($first: Int, $after: String, $last: Int, $before: String, $order: ServiceOrder) {{
     page: services({ARGUMENTS}) {{ {PAGE} }}
 }}"""
-TEMPLATES = within("templates", "TemplateOrder")
-JOBS = within("jobs", "JobOrder")
+TEMPLATES = service_page_query("templates", "TemplateOrder")
+JOBS = service_page_query("jobs", "JobOrder")
 
 
-class World:
+class SortedRows:
     """A member of several services, in the first of which some templates and jobs have no instant to go by."""
 
     def __init__(self, make: Builders) -> None:
@@ -48,7 +48,7 @@ class World:
         made: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
         for noun, rows in made.items():
             self.ids[noun] = [(moment, str(row.id)) for moment, row in zip(moments, rows, strict=True)]
-        return person(await self._make.member(self.service), *services)
+        return user_actor(await self._make.member(self.service), *services)
 
     def sorted(self, noun: str, *, descending: bool) -> list[str]:
         """Ids as they should stand: rows without an instant last, whichever the direction."""
@@ -70,7 +70,7 @@ CASES = [
 async def test_rows_without_an_instant_come_last_and_each_comes_once(
     noun: str, field: str, query: str, *, descending: bool, size: int, ask: Ask, make: Builders
 ) -> None:
-    world = World(make)
+    world = SortedRows(make)
     actor = await world.build()
     variables: dict[str, Any] = {"order": {"field": field, "direction": "DESC" if descending else "ASC"}}
     variables |= {} if noun == "services" else {"id": str(world.service.id)}
@@ -102,43 +102,46 @@ async def test_rows_without_an_instant_come_last_and_each_comes_once(
         assert found == wanted
 
 
-def made(*values: Any) -> str:
+def encoded_cursor(*values: Any) -> str:
     """A cursor as somebody might forge it."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).rstrip(b"=").decode()
 
 
 ID = "6f1c1d3e-5b0a-4f0e-8c5d-0a8e6a0b8d11"
 FORGED = [
-    "", " ", "x", "é", "=" * 100, "A" * 5_000, made(), made("name"), made(1, 2, 3), made("name,id", 1, ID),
-    made("name,id", "a\0", ID), made("name,id", "a\ud800", ID), made("name,id", None, None), made("name,id", "a", "b"),
-    made("name,id", "a", 7), made("name,id", ["a"], ID), made("created_at,id", "x", ID), made("created_at,id", 1, ID),
-    made("created_at,id", "2026-01-01T00:00:00Z", ID), made("created_at,id", None, ID),
-    made("created_at,id", "infinity", ID),
+    "", " ", "x", "é", "=" * 100, "A" * 5_000, encoded_cursor(), encoded_cursor("name"), encoded_cursor(1, 2, 3),
+    encoded_cursor("name,id", 1, ID),
+    encoded_cursor("name,id", "a\0", ID), encoded_cursor("name,id", "a\ud800", ID), encoded_cursor("name,id", None,
+    None), encoded_cursor("name,id", "a", "b"),
+    encoded_cursor("name,id", "a", 7), encoded_cursor("name,id", ["a"], ID), encoded_cursor("created_at,id", "x", ID),
+    encoded_cursor("created_at,id", 1, ID),
+    encoded_cursor("created_at,id", "2026-01-01T00:00:00Z", ID), encoded_cursor("created_at,id", None, ID),
+    encoded_cursor("created_at,id", "infinity", ID),
     base64.urlsafe_b64encode(b"{}").decode(), base64.urlsafe_b64encode(b"[" * 1_400).decode(), "\u0661\u0662",
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("query", [SERVICES, TEMPLATES, JOBS, within("notifications", "NotificationOrder")])
+@pytest.mark.parametrize("query", [SERVICES, TEMPLATES, JOBS, service_page_query("notifications", "NotificationOrder")])
 async def test_a_forged_cursor_is_refused(query: str, ask: Ask, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     variables = {} if query is SERVICES else {"id": str(service.id)}
     for forged in FORGED:
         for place in ("after", "before"):
             answer = await ask(query, by=actor, **variables, **{place: forged})
-            assert answer.codes == ["BAD_REQUEST"], (forged, place)
+            assert answer.error_codes == ["BAD_REQUEST"], (forged, place)
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
 async def test_a_forged_cursor_that_could_be_one_names_a_place(moment: str, ask: Ask, make: Builders) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     for place in ("after", "before"):
         answer = await ask(
-            within("notifications", "NotificationOrder"),
+            service_page_query("notifications", "NotificationOrder"),
             by=actor,
             id=str(service.id),
-            **{place: made("created_at,id", moment, ID)},
+            **{place: encoded_cursor("created_at,id", moment, ID)},
         )
-        assert answer.field["page"]["nodes"] == []
+        assert answer.root_field["page"]["nodes"] == []

@@ -8,7 +8,7 @@ from typing import Any
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel, KeyType, ServicePermission
-from tests.builders import Builders, key, person, stranger
+from tests.builders import Builders, api_key_actor, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
@@ -26,14 +26,16 @@ LIST = """query (
 } } }"""
 
 
-async def lived(make: Builders, template: models.Template, reference: str, hours: int, **values: Any) -> models.Model:
+async def notification_at(
+    make: Builders, template: models.Template, reference: str, hours: int, **values: Any
+) -> models.Model:
     """A message that is still kept."""
     values = {"client_reference": reference, "created_at": NOON + hours * HOUR} | values
     return await make.notification(template, **values)
 
 
-async def asked(ask: Ask, by: Actor, service: models.Service, **variables: Any) -> Any:
-    return (await ask(LIST, by=by, id=str(service.id), **variables)).field["notifications"]
+async def notification_page(ask: Ask, by: Actor, service: models.Service, **variables: Any) -> Any:
+    return (await ask(LIST, by=by, id=str(service.id), **variables)).root_field["notifications"]
 
 
 def references(page: Any) -> list[str]:
@@ -43,13 +45,13 @@ def references(page: Any) -> list[str]:
 async def test_they_are_listed_only_when_asked_for(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    await lived(make, template, "here", 1)
-    await make.erased(template, client_reference="gone", created_at=NOON)
+    await notification_at(make, template, "here", 1)
+    await make.notification_history(template, client_reference="gone", created_at=NOON)
 
     for filter_ in (None, {}, {"includeErased": False}, {"includeErased": None}):
-        page = await asked(ask, actor, service, filter=filter_)
+        page = await notification_page(ask, actor, service, filter=filter_)
         assert (references(page), page["totalCount"]) == (["here"], 1)
-    page = await asked(ask, actor, service, filter={"includeErased": True})
+    page = await notification_page(ask, actor, service, filter={"includeErased": True})
     assert (references(page), page["totalCount"]) == (["here", "gone"], 2)
     assert [node["personalDataErased"] for node in page["nodes"]] == [False, True]
     assert [node["recipient"] for node in page["nodes"]] == ["07700900123", None]
@@ -61,41 +63,41 @@ async def test_both_are_in_one_order_whichever_way_it_is_walked(
     # A letter waits in its place long after texts of its time have gone.
     for hours, reference in enumerate("abcdefgh"):
         if reference in "adeg":
-            await lived(make, template, reference, hours)
+            await notification_at(make, template, reference, hours)
         else:
-            await make.erased(template, client_reference=reference, created_at=NOON + hours * HOUR)
+            await make.notification_history(template, client_reference=reference, created_at=NOON + hours * HOUR)
     erased = {"filter": {"includeErased": True}}
 
     forwards: list[str] = []
-    page = await asked(ask, actor, service, first=3, **erased)
+    page = await notification_page(ask, actor, service, first=3, **erased)
     assert page["pageInfo"]["hasPreviousPage"] is False
     forwards += references(page)
     while page["pageInfo"]["hasNextPage"]:
-        page = await asked(ask, actor, service, first=3, after=page["pageInfo"]["endCursor"], **erased)
+        page = await notification_page(ask, actor, service, first=3, after=page["pageInfo"]["endCursor"], **erased)
         assert page["pageInfo"]["hasPreviousPage"] is True
         forwards += references(page)
     backwards: list[str] = []
-    page = await asked(ask, actor, service, last=3, **erased)
+    page = await notification_page(ask, actor, service, last=3, **erased)
     backwards = references(page) + backwards
     while page["pageInfo"]["hasPreviousPage"]:
-        page = await asked(ask, actor, service, last=3, before=page["pageInfo"]["startCursor"], **erased)
+        page = await notification_page(ask, actor, service, last=3, before=page["pageInfo"]["startCursor"], **erased)
         assert page["pageInfo"]["hasNextPage"] is True
         backwards = references(page) + backwards
 
     assert forwards == list("hgfedcba")
     assert backwards == list("hgfedcba")
     oldest = {"order": {"field": "CREATED_AT", "direction": "ASC"}}
-    assert references(await asked(ask, actor, service, first=5, **oldest, **erased)) == list("abcde")
+    assert references(await notification_page(ask, actor, service, first=5, **oldest, **erased)) == list("abcde")
     assert page["totalCount"] == 8
 
 
 async def test_a_message_that_lies_in_both_tables_counts_once_and_is_whole(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    message = await lived(make, template, "twice", 0)
-    await make.erased(template, id=message.id, client_reference="twice", created_at=NOON)  # type: ignore[attr-defined]
+    message = await notification_at(make, template, "twice", 0)
+    await make.notification_history(template, id=message.id, client_reference="twice", created_at=NOON)  # type: ignore[attr-defined]
 
-    page = await asked(ask, actor, service, filter={"includeErased": True})
+    page = await notification_page(ask, actor, service, filter={"includeErased": True})
 
     assert (references(page), page["totalCount"]) == (["twice"], 1)
     assert page["nodes"][0]["recipient"] == "07700900123"
@@ -114,12 +116,14 @@ async def test_conditions_hold_for_both(
         {"created_at": NOON - 24 * HOUR},
     ]
     for number, one in enumerate(differing):
-        await make.erased(template, **{"client_reference": f"text {number}", "created_at": NOON + number * HOUR} | one)
-    await make.erased(email, client_reference="email", created_at=NOON + 5 * HOUR)
-    await lived(make, email, "live email", 6)
+        await make.notification_history(
+            template, **{"client_reference": f"text {number}", "created_at": NOON + number * HOUR} | one
+        )
+    await make.notification_history(email, client_reference="email", created_at=NOON + 5 * HOUR)
+    await notification_at(make, email, "live email", 6)
 
     async def found(**filter_: Any) -> list[str]:
-        page = await asked(ask, actor, service, filter={"includeErased": True, **filter_})
+        page = await notification_page(ask, actor, service, filter={"includeErased": True, **filter_})
         assert page["totalCount"] == len(page["nodes"])
         return references(page)
 
@@ -139,12 +143,12 @@ async def test_conditions_hold_for_both(
 async def test_of_what_was_erased_a_search_matches_the_reference_alone(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    await lived(make, template, "live", 1, normalised_to="447700900123")
-    await make.erased(template, client_reference="the 7700900123rd", created_at=NOON)
-    await make.erased(template, client_reference="other", created_at=NOON)
+    await notification_at(make, template, "live", 1, normalised_to="447700900123")
+    await make.notification_history(template, client_reference="the 7700900123rd", created_at=NOON)
+    await make.notification_history(template, client_reference="other", created_at=NOON)
 
     async def found(words: str) -> list[str]:
-        return references(await asked(ask, actor, service, filter={"includeErased": True, "search": words}))
+        return references(await notification_page(ask, actor, service, filter={"includeErased": True, "search": words}))
 
     assert await found("7700900123") == ["live", "the 7700900123rd"]
     assert await found("900123RD") == ["the 7700900123rd"]
@@ -154,21 +158,21 @@ async def test_of_what_was_erased_a_search_matches_the_reference_alone(
 async def test_nobody_sees_more_of_them_than_of_others(
     ask: Ask, make: Builders, service: models.Service, template: models.Template
 ) -> None:
-    await make.erased(template, client_reference="text")
-    await make.erased(template, client_reference="team text", key_type="team")
-    await make.erased(await make.template(await make.service()), client_reference="another's")
+    await make.notification_history(template, client_reference="text")
+    await make.notification_history(template, client_reference="team text", key_type="team")
+    await make.notification_history(await make.template(await make.service()), client_reference="another's")
     user = await make.member(service)
     document = """query ($id: ID!) { service(id: $id) {
         notifications(filter: {includeErased: true}) { totalCount nodes { reference } }
     } }"""
 
     async def sees(by: Actor) -> Any:
-        found = (await ask(document, by=by, id=str(service.id))).field
+        found = (await ask(document, by=by, id=str(service.id))).root_field
         return found and sorted(node["reference"] for node in found["notifications"]["nodes"])
 
-    assert await sees(person(user, service, may=[ServicePermission.VIEW_ACTIVITY])) == ["team text", "text"]
-    assert await sees(key(await make.api_key(service))) == ["text"]
-    assert await sees(key(await make.api_key(service, KeyType.TEAM))) == ["team text"]
+    assert await sees(user_actor(user, service, permissions=[ServicePermission.VIEW_ACTIVITY])) == ["team text", "text"]
+    assert await sees(api_key_actor(await make.api_key(service))) == ["text"]
+    assert await sees(api_key_actor(await make.api_key(service, KeyType.TEAM))) == ["team text"]
     assert await sees(stranger()) is None
 
 
@@ -178,7 +182,7 @@ async def test_jobs_and_templates_list_them_too(
     job = await make.job(template, notification_count=3)
     await make.notification(template, job_id=job.id, job_row_number=1, client_reference="row 1")
     for row in (2, 0):
-        await make.erased(template, job_id=job.id, job_row_number=row, client_reference=f"row {row}")
+        await make.notification_history(template, job_id=job.id, job_row_number=row, client_reference=f"row {row}")
     document = """query ($job: ID!, $template: ID!) {
         job(id: $job) { notifications(filter: {includeErased: true}) { nodes { reference jobRowNumber } } }
         template(id: $template) { notifications(filter: {includeErased: true}) { totalCount } }
@@ -197,8 +201,8 @@ async def test_several_parents_are_one_statement(
 ) -> None:
     first, second = await make.template(service, name="1"), await make.template(service, name="2")
     for number in range(3):
-        await make.erased(first, client_reference=f"first {number}", created_at=NOON + number * HOUR)
-    await lived(make, second, "second", 0)
+        await make.notification_history(first, client_reference=f"first {number}", created_at=NOON + number * HOUR)
+    await notification_at(make, second, "second", 0)
     document = """query ($id: ID!) { service(id: $id) { templates { nodes {
         notifications(first: 2, filter: {includeErased: true}) { totalCount nodes { reference } }
     } } } }"""
@@ -206,7 +210,7 @@ async def test_several_parents_are_one_statement(
     with statements(4):
         answer = await ask(document, by=actor, id=str(service.id))
 
-    assert [node["notifications"] for node in answer.field["templates"]["nodes"]] == [
+    assert [node["notifications"] for node in answer.root_field["templates"]["nodes"]] == [
         {"totalCount": 3, "nodes": [{"reference": "first 2"}, {"reference": "first 1"}]},
         {"totalCount": 1, "nodes": [{"reference": "second"}]},
     ]
@@ -215,13 +219,15 @@ async def test_several_parents_are_one_statement(
 async def test_everything_that_is_left_can_be_read(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    await make.erased(template, client_reference="kept", billable_units=2, rate_multiplier=1, created_at=NOON)
+    await make.notification_history(
+        template, client_reference="kept", billable_units=2, rate_multiplier=1, created_at=NOON
+    )
     document = """query ($id: ID!) { service(id: $id) { notifications(filter: {includeErased: true}) { nodes {
         channel status statusText isFinal recipient personalisation content { text } keyType createdAt
         cost { total { amount } } sms { sender fragmentCount } templateVersion { version } job { id } apiKey { id }
     } } } }"""
 
-    (node,) = (await ask(document, by=actor, id=str(service.id))).field["notifications"]["nodes"]
+    (node,) = (await ask(document, by=actor, id=str(service.id))).root_field["notifications"]["nodes"]
 
     assert node == {
         "channel": "SMS",

@@ -12,15 +12,24 @@ from sqlalchemy import text
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
-from tests.builders import Builders, key, of_organisation, person
+from tests.builders import Builders, api_key_actor, organisation_member, user_actor
 from tests.conftest import Ask
-from tests.schema.tenants import Tenant, document, good_inputs, input_of, leaves, mutations, put, tenant
+from tests.schema.tenants import (
+    Tenant,
+    create_tenant,
+    input_type_of,
+    mutation_document,
+    mutation_names,
+    replace_at,
+    scalar_paths,
+    valid_inputs,
+)
 
 SOURCES = ("uploadId", "contactListId")
 FOREIGN = [
     (name, path)
-    for name in mutations()
-    for path in leaves(input_of(name), "ID", good_inputs(dict.fromkeys(
+    for name in mutation_names()
+    for path in scalar_paths(input_type_of(name), "ID", valid_inputs(dict.fromkeys(
         ("organisationId", "serviceId", "userId", "templateId", "apiKeyId", "jobId"), ""))[name])
 ]  # fmt: skip
 ADMINS_ONLY = {"updateOrganisation", "archiveOrganisation"}
@@ -43,17 +52,17 @@ async def checksums(database: Database) -> dict[str, str]:
         }
 
 
-def the_manager(ours: Tenant) -> Actor:
+def manager_of(ours: Tenant) -> Actor:
     """Somebody who may do everything in their own service."""
-    return person(ours.user, ours.service)
+    return user_actor(ours.user, ours.service)
 
 
-def the_key(ours: Tenant) -> Actor:
+def api_key_of(ours: Tenant) -> Actor:
     """The live key of a service."""
-    return key(ours.api_key)
+    return api_key_actor(ours.api_key)
 
 
-CALLERS = [the_manager, the_key]
+CALLERS = [manager_of, api_key_of]
 
 
 @pytest.mark.parametrize("caller", CALLERS)
@@ -66,20 +75,22 @@ async def test_an_id_of_another_tenant_names_nothing(
     make: Builders,
     database: Database,
 ) -> None:
-    ours, theirs = await tenant(make), await tenant(make)
+    ours, theirs = await create_tenant(make), await create_tenant(make)
     argument = path[-1]
     actor = caller(ours)
     before = await checksums(database)
 
     answers = [
-        await ask(document(mutation), by=actor, input=put(good_inputs(ours.ids)[mutation], path, foreign))
+        await ask(
+            mutation_document(mutation), by=actor, input=replace_at(valid_inputs(ours.ids)[mutation], path, foreign)
+        )
         for foreign in (theirs.ids[argument], str(uuid4()))
     ]
 
     assert await checksums(database) == before
     for answer, foreign in zip(answers, (theirs.ids[argument], None), strict=True):
         if answer.errors:
-            assert answer.codes == ["FORBIDDEN"]
+            assert answer.error_codes == ["FORBIDDEN"]
             continue
         (error,) = answer.user_errors
         assert (error["code"], error["path"]) == ("NOT_FOUND", ["input", *map(str, path)])
@@ -97,11 +108,13 @@ async def test_an_id_of_another_tenant_names_nothing(
 
 @pytest.mark.parametrize("source", SOURCES)
 async def test_a_list_of_another_tenant_is_not_there(source: str, ask: Ask, make: Builders, database: Database) -> None:
-    ours, theirs = await tenant(make), await tenant(make)
-    good = good_inputs(ours.ids)["createJob"]
-    for actor in (person(ours.user, ours.service), key(ours.api_key)):
+    ours, theirs = await create_tenant(make), await create_tenant(make)
+    good = valid_inputs(ours.ids)["createJob"]
+    for actor in (user_actor(ours.user, ours.service), api_key_actor(ours.api_key)):
         before = await checksums(database)
-        answer = await ask(document("createJob"), by=actor, input=good | {"source": {source: theirs.ids[source]}})
+        answer = await ask(
+            mutation_document("createJob"), by=actor, input=good | {"source": {source: theirs.ids[source]}}
+        )
         (error,) = answer.user_errors
         assert (error["code"], error["path"]) == ("NOT_FOUND", ["input", "source", source])
         assert await checksums(database) == before
@@ -109,7 +122,7 @@ async def test_a_list_of_another_tenant_is_not_there(source: str, ask: Ask, make
 
 @pytest.mark.parametrize("field", ["node", "service", "organisation", "user", "template", "notification", "job"])
 async def test_nothing_of_another_tenant_is_read(field: str, ask: Ask, make: Builders) -> None:
-    ours, theirs = await tenant(make), await tenant(make)
+    ours, theirs = await create_tenant(make), await create_tenant(make)
     rows: list[Any] = [
         theirs.organisation,
         theirs.service,
@@ -120,9 +133,9 @@ async def test_nothing_of_another_tenant_is_read(field: str, ask: Ask, make: Bui
         theirs.api_key,
     ]
     for actor in (
-        person(ours.user, ours.service),
-        key(ours.api_key),
-        of_organisation(ours.user, ours.organisation.id),
+        user_actor(ours.user, ours.service),
+        api_key_actor(ours.api_key),
+        organisation_member(ours.user, ours.organisation.id),
     ):
         for row in rows:
             answer = await ask(f"query ($id: ID!) {{ {field}(id: $id) {{ id }} }}", by=actor, id=str(row.id))
@@ -136,16 +149,16 @@ FILTERED = """query ($id: ID!, $filter: NotificationFilter) { service(id: $id) {
 
 @pytest.mark.parametrize("argument", ["templateId", "jobId", "apiKeyId", "createdById"])
 async def test_a_filter_by_an_id_of_another_tenant_finds_nothing(argument: str, ask: Ask, make: Builders) -> None:
-    ours, theirs = await tenant(make), await tenant(make)
+    ours, theirs = await create_tenant(make), await create_tenant(make)
 
     answer = await ask(
         FILTERED,
-        by=person(ours.user, ours.service),
+        by=user_actor(ours.user, ours.service),
         id=str(ours.service.id),
         filter={argument: theirs.ids[argument]},
     )
 
-    assert answer.field["notifications"] == {"totalCount": 0, "nodes": []}
+    assert answer.root_field["notifications"] == {"totalCount": 0, "nodes": []}
 
 
 async def test_a_key_sees_messages_of_its_own_type_of_key_alone(ask: Ask, make: Builders) -> None:
@@ -165,7 +178,7 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_alone(ask: Ask, make: 
     for kind in KeyType:
         answer = await ask(
             query,
-            by=key(await make.api_key(service, kind)),
+            by=api_key_actor(await make.api_key(service, kind)),
             id=str(service.id),
             job=str(job.id),
             template=str(template.id),

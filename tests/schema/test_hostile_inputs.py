@@ -7,9 +7,18 @@ from typing import Any
 import pytest
 from graphql import GraphQLInputObjectType
 
-from tests.builders import Builders, person, platform_admin
-from tests.conftest import Answer, Ask
-from tests.schema.tenants import SCHEMA, document, good_inputs, input_of, leaves, mutations, put, tenant
+from tests.builders import Builders, platform_admin, user_actor
+from tests.conftest import Ask, GraphQLResponse
+from tests.schema.tenants import (
+    SCHEMA,
+    create_tenant,
+    input_type_of,
+    mutation_document,
+    mutation_names,
+    replace_at,
+    scalar_paths,
+    valid_inputs,
+)
 
 TEXTS = {
     "empty": "",
@@ -30,9 +39,9 @@ TEXTS = {
 NUMBERS = (-(2**31), -1, 0, 2**31 - 1, 2**31, 2**63, 1e308)
 
 
-def refused_clearly(answer: Answer) -> bool:
+def has_no_server_error(answer: GraphQLResponse) -> bool:
     """Whether nothing went wrong on our side: success, or errors that all tell a code of the caller's."""
-    return not any(code in {"INTERNAL", "UNAVAILABLE"} for code in answer.codes)
+    return not any(code in {"INTERNAL", "UNAVAILABLE"} for code in answer.error_codes)
 
 
 def test_each_mutation_has_a_good_input() -> None:
@@ -41,51 +50,57 @@ def test_each_mutation_has_a_good_input() -> None:
         "00000000-0000-0000-0000-000000000000",
     )
 
-    assert set(good_inputs(ids)) == set(mutations())
+    assert set(valid_inputs(ids)) == set(mutation_names())
 
 
-@pytest.mark.parametrize("mutation", mutations())
+@pytest.mark.parametrize("mutation", mutation_names())
 async def test_a_text_of_a_mutation_may_be_anything(mutation: str, ask: Ask, make: Builders) -> None:
-    ours = await tenant(make)
-    good = good_inputs(ours.ids)[mutation]
-    callers = [person(ours.user, ours.service), platform_admin(ours.user)]
+    ours = await create_tenant(make)
+    good = valid_inputs(ours.ids)[mutation]
+    callers = [user_actor(ours.user, ours.service), platform_admin(ours.user)]
     faults = []
 
-    for path in leaves(input_of(mutation), "String", good):
+    for path in scalar_paths(input_type_of(mutation), "String", good):
         for what, text in TEXTS.items():
             for caller in callers:
-                answer = await ask(document(mutation), by=caller, input=put(good, path, text))
-                if not refused_clearly(answer):
+                answer = await ask(mutation_document(mutation), by=caller, input=replace_at(good, path, text))
+                if not has_no_server_error(answer):
                     faults.append((path, what, answer.errors))
 
     assert faults == []
 
 
-@pytest.mark.parametrize("mutation", mutations())
+@pytest.mark.parametrize("mutation", mutation_names())
 async def test_a_number_of_a_mutation_may_be_anything(mutation: str, ask: Ask, make: Builders) -> None:
-    ours = await tenant(make)
-    good = good_inputs(ours.ids)[mutation]
+    ours = await create_tenant(make)
+    good = valid_inputs(ours.ids)[mutation]
     faults = []
 
-    for path in leaves(input_of(mutation), "Int", good):
+    for path in scalar_paths(input_type_of(mutation), "Int", good):
         for number in NUMBERS:
-            answer = await ask(document(mutation), by=person(ours.user, ours.service), input=put(good, path, number))
-            if not refused_clearly(answer):
+            answer = await ask(
+                mutation_document(mutation),
+                by=user_actor(ours.user, ours.service),
+                input=replace_at(good, path, number),
+            )
+            if not has_no_server_error(answer):
                 faults.append((path, number, answer.errors))
 
     assert faults == []
 
 
 @pytest.mark.parametrize(
-    "mutation", [one for one in mutations() if one not in {"signIn", "completeSignIn", "registerUser"}]
+    "mutation", [one for one in mutation_names() if one not in {"signIn", "completeSignIn", "registerUser"}]
 )
 async def test_an_id_of_a_mutation_that_is_none_names_nothing(mutation: str, ask: Ask, make: Builders) -> None:
-    ours = await tenant(make)
-    good = good_inputs(ours.ids)[mutation]
+    ours = await create_tenant(make)
+    good = valid_inputs(ours.ids)[mutation]
 
-    for path in leaves(input_of(mutation), "ID", good):
+    for path in scalar_paths(input_type_of(mutation), "ID", good):
         for text in ("", "a", "\uff11" * 36, "{" + "0" * 32 + "}", "urn:uuid:" + str(ours.service.id), "x" * 5_000):
-            answer = await ask(document(mutation), by=platform_admin(ours.user), input=put(good, path, text))
+            answer = await ask(
+                mutation_document(mutation), by=platform_admin(ours.user), input=replace_at(good, path, text)
+            )
             (error,) = answer.user_errors
             assert (error["code"], error["missingId"]) == ("NOT_FOUND", text), (path, text)
 
@@ -129,7 +144,7 @@ ROOTS = {
 
 @pytest.mark.parametrize("root", ROOTS)
 async def test_a_filter_may_be_anything(root: str, ask: Ask, make: Builders) -> None:
-    ours = await tenant(make)
+    ours = await create_tenant(make)
     name, query = ROOTS[root]
     kind: Any = SCHEMA.get_type(name)
     assert isinstance(kind, GraphQLInputObjectType)
@@ -143,7 +158,7 @@ async def test_a_filter_may_be_anything(root: str, ask: Ask, make: Builders) -> 
             values = [[], [*definition.type.of_type.of_type.values] * 100]
         for value in values:
             answer = await ask(query, by=platform_admin(ours.user), filter={field: value}, **variables)
-            if not refused_clearly(answer):
+            if not has_no_server_error(answer):
                 faults.append((field, value, answer.errors))
 
     assert faults == []

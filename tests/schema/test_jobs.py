@@ -13,7 +13,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
-from tests.builders import Builders, key, person, stranger
+from tests.builders import Builders, api_key_actor, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 EVERYTHING = """
@@ -91,7 +91,7 @@ async def test_a_job_tells_everything(
     with statements(8):
         answer = await ask(EVERYTHING, by=actor, id=str(job.id))
 
-    assert answer.field == {
+    assert answer.root_field == {
         "id": str(job.id),
         "channel": "SMS",
         "fileName": "people.csv",
@@ -126,7 +126,7 @@ async def test_rows_that_came_with_the_call_have_no_file(
 ) -> None:
     job = await make.job(template, original_file_name="")
 
-    assert (await ask(EVERYTHING, by=actor, id=str(job.id))).field["fileName"] is None
+    assert (await ask(EVERYTHING, by=actor, id=str(job.id))).root_field["fileName"] is None
 
 
 @pytest.mark.parametrize(
@@ -154,7 +154,7 @@ async def test_progress_tells_how_the_messages_stand(
     for row, one in enumerate(messages):
         await make.notification(template, job_id=job.id, job_row_number=row, status=one)
 
-    progress = (await ask(EVERYTHING, by=actor, id=str(job.id))).field["progress"]
+    progress = (await ask(EVERYTHING, by=actor, id=str(job.id))).root_field["progress"]
 
     assert (progress["created"], progress["fractionComplete"], progress["isFinal"]) == (len(messages), fraction, final)
 
@@ -178,7 +178,7 @@ async def test_progress_counts_messages_past_their_retention(
         )
     )
 
-    progress = (await ask(EVERYTHING, by=actor, id=str(job.id))).field["progress"]
+    progress = (await ask(EVERYTHING, by=actor, id=str(job.id))).root_field["progress"]
 
     assert progress == {
         "total": 2,
@@ -217,9 +217,9 @@ async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_cou
         fact(recent, 2, "sending", 2),
     )
     for row in (3, 4):
-        await make.erased(template, job_id=old.id, job_row_number=row)
+        await make.notification_history(template, job_id=old.id, job_row_number=row)
     for row in (0, 1):
-        await make.erased(template, job_id=recent.id, job_row_number=row)
+        await make.notification_history(template, job_id=recent.id, job_row_number=row)
     document = """query ($id: ID!) { template(id: $id) { jobs { nodes {
         id progress { created inProgress delivered failed isFinal }
     } } } }"""
@@ -227,7 +227,7 @@ async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_cou
     with statements(3):
         answer = await ask(document, by=actor, id=str(template.id))
 
-    assert {node["id"]: node["progress"] for node in answer.field["jobs"]["nodes"]} == {
+    assert {node["id"]: node["progress"] for node in answer.root_field["jobs"]["nodes"]} == {
         str(old.id): {"created": 5, "inProgress": 0, "delivered": 4, "failed": 1, "isFinal": True},
         str(recent.id): {"created": 2, "inProgress": 0, "delivered": 2, "failed": 0, "isFinal": True},
     }
@@ -239,13 +239,13 @@ async def test_a_job_of_a_key_names_the_key_to_whoever_sees_it(
     api_key = await make.api_key(service)
     job = await make.job(template, created_by_id=None)
     await make.add(models.JobRun(job_id=job.id, api_key_id=api_key.id))
-    viewer = person(await make.member(service), service, may=[ServicePermission.VIEW_ACTIVITY])
+    viewer = user_actor(await make.member(service), service, permissions=[ServicePermission.VIEW_ACTIVITY])
 
     async def made_by(who: Actor) -> Any:
-        return (await ask(EVERYTHING, by=who, id=str(job.id))).field["createdBy"]
+        return (await ask(EVERYTHING, by=who, id=str(job.id))).root_field["createdBy"]
 
     assert await made_by(actor) == {"__typename": "ApiKey", "id": str(api_key.id)}
-    assert await made_by(key(api_key)) == {"__typename": "ApiKey", "id": str(api_key.id)}
+    assert await made_by(api_key_actor(api_key)) == {"__typename": "ApiKey", "id": str(api_key.id)}
     assert await made_by(viewer) is None
 
 
@@ -280,7 +280,7 @@ async def test_jobs_are_filtered_and_latest_first(
 
     with statements(4):
         answer = await ask(LIST, by=actor, service=str(template.service_id), filter=conditions)
-    jobs = answer.field["jobs"]
+    jobs = answer.root_field["jobs"]
 
     assert ([node["fileName"] for node in jobs["nodes"]], jobs["totalCount"]) == (names, len(names))
 
@@ -304,14 +304,14 @@ async def test_jobs_are_ordered_as_asked(
     order = {"field": field, "direction": direction}
     answer = await ask(LIST, by=actor, service=str(template.service_id), orderBy=order)
 
-    assert [node["fileName"] for node in answer.field["jobs"]["nodes"]] == names
+    assert [node["fileName"] for node in answer.root_field["jobs"]["nodes"]] == names
 
 
 async def test_a_job_is_made_of_a_file_in_the_call(ask: Ask, template: models.Template, actor: Actor) -> None:
     answer = await ask(CREATE, by=actor, input=source(template))
 
     assert answer.user_errors == []
-    assert answer.field["job"] | {"id": ""} == {
+    assert answer.root_field["job"] | {"id": ""} == {
         "id": "",
         "fileName": "people.csv",
         "status": "PENDING",
@@ -330,12 +330,12 @@ async def test_a_job_is_made_of_rows_for_later(
 
     answer = await ask(
         CREATE,
-        by=key(await make.api_key(service)),
+        by=api_key_actor(await make.api_key(service)),
         input={"templateId": str(template.id), "source": {"rows": rows}, "schedule": {"at": f"{at.isoformat()}Z"}},
     )
 
     assert answer.user_errors == []
-    job = answer.field["job"]
+    job = answer.root_field["job"]
     assert (job["status"], job["scheduledFor"], job["fileName"]) == ("SCHEDULED", f"{at.isoformat()}Z", None)
     assert job["createdBy"] == {"__typename": "ApiKey"}
 
@@ -345,7 +345,7 @@ async def test_a_refused_list_comes_with_what_was_found(
 ) -> None:
     answer = await ask(CREATE, by=actor, input=source(template, GOOD + "x,y\n"))
 
-    assert answer.field == {
+    assert answer.root_field == {
         "job": None,
         "userErrors": [
             {
@@ -371,14 +371,14 @@ async def test_a_refused_list_comes_with_what_was_found(
             }
         ],
     }
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM jobs"))).scalar() == 0
 
 
 async def test_good_rows_go_when_the_caller_says_so(ask: Ask, template: models.Template, actor: Actor) -> None:
     asked = source(template, GOOD + "x,y\n", errorPolicy="SEND_GOOD_ROWS")
 
-    assert (await ask(CREATE, by=actor, input=asked)).field["job"]["recipientCount"] == 3
+    assert (await ask(CREATE, by=actor, input=asked)).root_field["job"]["recipientCount"] == 3
 
 
 async def test_the_same_key_makes_one_job(ask: Ask, template: models.Template, actor: Actor) -> None:
@@ -386,14 +386,14 @@ async def test_the_same_key_makes_one_job(ask: Ask, template: models.Template, a
     again = await ask(CREATE, by=actor, input=source(template, idempotencyKey="k"))
     other = await ask(CREATE, by=actor, input=source(template, GOOD + "07700900003,z\n", idempotencyKey="k"))
 
-    assert again.field == first.field
+    assert again.root_field == first.root_field
     assert [error["code"] for error in other.user_errors] == ["IDEMPOTENCY_KEY_REUSED"]
 
 
 async def test_making_jobs_spends_tokens(make: Builders, ask: Ask) -> None:
     service = await make.service(rate_limit=1)
     template = await make.template(service)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     answers = [await ask(CREATE, by=actor, input=source(template, "")) for _ in range(3)]
 
@@ -413,12 +413,12 @@ async def test_a_scheduled_job_can_be_stopped_once(
     again = await ask(CANCEL, by=actor, input={"jobId": str(job.id)})
     hidden = await ask(CANCEL, by=stranger(), input={"jobId": str(job.id)})
 
-    assert first.field == {
+    assert first.root_field == {
         "job": {"id": str(job.id), "status": "CANCELLED"},
         "cancelledNotificationCount": 0,
         "userErrors": [],
     }
-    assert again.field == {
+    assert again.root_field == {
         "job": None,
         "cancelledNotificationCount": 0,
         "userErrors": [
@@ -440,6 +440,8 @@ async def test_who_may_see_jobs(make: Builders, ask: Ask, service: models.Servic
     document = "query ($id: ID!) { job(id: $id) { id } }"
 
     for permission in ServicePermission:
-        seen = (await ask(document, by=person(user, service, may=[permission]), id=str(job.id))).field is not None
+        seen = (
+            await ask(document, by=user_actor(user, service, permissions=[permission]), id=str(job.id))
+        ).root_field is not None
         assert seen is (permission.name == "VIEW_ACTIVITY" or permission.name.startswith("SEND_"))
-    assert (await ask(document, by=stranger(), id=str(job.id))).field is None
+    assert (await ask(document, by=stranger(), id=str(job.id))).root_field is None

@@ -8,7 +8,15 @@ from uuid import uuid4
 import pytest
 
 from graphql_api.enums import ServicePermission
-from tests.builders import EVERY_PERMISSION, Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import (
+    ALL_PERMISSIONS,
+    Builders,
+    api_key_actor,
+    organisation_member,
+    platform_admin,
+    stranger,
+    user_actor,
+)
 from tests.conftest import Ask, Statements
 
 MEMBERS = """query ($id: ID!, $filter: ServiceMemberFilter) { service(id: $id) {
@@ -26,7 +34,7 @@ REMOVE = """mutation ($input: RemoveServiceMemberInput!) { removeServiceMember(i
 
 def by_name(answer: Any) -> dict[str, list[str]]:
     """What each member may do."""
-    return {node["user"]["name"]: node["permissions"] for node in answer.field["members"]["nodes"]}
+    return {node["user"]["name"]: node["permissions"] for node in answer.root_field["members"]["nodes"]}
 
 
 async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, statements: Statements) -> None:
@@ -40,9 +48,9 @@ async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, st
     await make.member(service, user=await make.user(name="Eve", state="pending"))
 
     with statements(5):
-        answer = await ask(MEMBERS, by=person(ann, service), id=str(service.id))
+        answer = await ask(MEMBERS, by=user_actor(ann, service), id=str(service.id))
 
-    assert answer.field["members"]["totalCount"] == 3
+    assert answer.root_field["members"]["totalCount"] == 3
     assert by_name(answer) == {"Ann": ["MANAGE_USERS"], "Bob": ["SEND_TEXTS", "SEND_LETTERS"], "Cyd": []}
 
 
@@ -62,12 +70,12 @@ async def test_members_who_have_all_of_these(ask: Ask, make: Builders, wanted: l
     ann = await make.member(service, both, await make.user(name="Ann"))
     await make.member(service, {ServicePermission.SEND_TEXTS}, await make.user(name="Bob"))
     cyd = await make.member(service, (), await make.user(name="Cyd"))
-    await make.member(other, EVERY_PERMISSION, cyd)
+    await make.member(other, ALL_PERMISSIONS, cyd)
 
-    answer = await ask(MEMBERS, by=person(ann, service), id=str(service.id), filter={"hasPermissions": wanted})
+    answer = await ask(MEMBERS, by=user_actor(ann, service), id=str(service.id), filter={"hasPermissions": wanted})
 
     assert set(by_name(answer)) == expected
-    assert answer.field["members"]["totalCount"] == len(expected)
+    assert answer.root_field["members"]["totalCount"] == len(expected)
 
 
 async def test_members_of_many_services_cost_no_more(ask: Ask, make: Builders, statements: Statements) -> None:
@@ -79,15 +87,15 @@ async def test_members_of_many_services_cost_no_more(ask: Ask, make: Builders, s
             await make.member(service)
         with statements(4):
             answer = await ask(document, by=admin)
-    assert [len(node["members"]["nodes"]) for node in answer.field["nodes"]] == [3, 3]
+    assert [len(node["members"]["nodes"]) for node in answer.root_field["nodes"]] == [3, 3]
 
 
 async def test_a_key_reads_no_members(ask: Ask, make: Builders) -> None:
     service = await make.service()
 
-    answer = await ask(MEMBERS, by=key(await make.api_key(service)), id=str(service.id))
+    answer = await ask(MEMBERS, by=api_key_actor(await make.api_key(service)), id=str(service.id))
 
-    assert (answer.codes, answer.data) == (["FORBIDDEN"], {"service": {"members": None}})
+    assert (answer.error_codes, answer.data) == (["FORBIDDEN"], {"service": {"members": None}})
 
 
 async def test_an_organisation_reads_the_members_of_its_services(ask: Ask, make: Builders) -> None:
@@ -95,7 +103,7 @@ async def test_an_organisation_reads_the_members_of_its_services(ask: Ask, make:
     service = await make.service(organisation_id=organisation.id)
     await make.member(service, {ServicePermission.MANAGE_API_KEYS}, await make.user(name="Ann"))
 
-    answer = await ask(MEMBERS, by=of_organisation(await make.user(), organisation.id), id=str(service.id))
+    answer = await ask(MEMBERS, by=organisation_member(await make.user(), organisation.id), id=str(service.id))
 
     assert by_name(answer) == {"Ann": ["MANAGE_API_KEYS"]}
 
@@ -111,7 +119,7 @@ async def test_somebody_becomes_a_member(ask: Ask, make: Builders) -> None:
         input={"serviceId": str(service.id), "userId": str(user.id), "permissions": ["MANAGE_USERS", "VIEW_ACTIVITY"]},
     )
 
-    assert answer.field == {
+    assert answer.root_field == {
         "membership": {
             "service": {"name": "Licences"},
             "user": {"name": "Ann"},
@@ -124,7 +132,7 @@ async def test_somebody_becomes_a_member(ask: Ask, make: Builders) -> None:
 async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
     service = await make.service()
     manager, unseen = await make.member(service), await make.user()
-    actor = person(manager, service)
+    actor = user_actor(manager, service)
 
     for user_id in (str(unseen.id), str(uuid4()), "nobody"):
         given = {"serviceId": str(service.id), "userId": user_id}
@@ -155,8 +163,8 @@ async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
             "message": "A service needs at least one member: add somebody else before this one leaves.",
         }
     ]
-    assert (await ask(REMOVE, input=given)).codes == ["UNAUTHENTICATED"]
-    assert (await ask(REMOVE, by=key(await make.api_key(service)), input=given)).codes == ["FORBIDDEN"]
+    assert (await ask(REMOVE, input=given)).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(REMOVE, by=api_key_actor(await make.api_key(service)), input=given)).error_codes == ["FORBIDDEN"]
 
 
 async def test_a_member_is_taken_out(ask: Ask, make: Builders) -> None:
@@ -164,10 +172,10 @@ async def test_a_member_is_taken_out(ask: Ask, make: Builders) -> None:
     manager, member = await make.member(service), await make.member(service, ())
 
     answer = await ask(
-        REMOVE, by=person(manager, service), input={"serviceId": str(service.id), "userId": str(member.id)}
+        REMOVE, by=user_actor(manager, service), input={"serviceId": str(service.id), "userId": str(member.id)}
     )
 
-    assert answer.field == {
+    assert answer.root_field == {
         "service": {"name": "Licences", "members": {"totalCount": 1}},
         "removedUserId": str(member.id),
         "userErrors": [],

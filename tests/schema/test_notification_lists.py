@@ -12,7 +12,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.enums import Channel, KeyType
-from tests.builders import Builders, key, person
+from tests.builders import Builders, api_key_actor, user_actor
 from tests.conftest import Ask, Statements
 
 LIST = """
@@ -27,7 +27,7 @@ query ($service: ID!, $filter: NotificationFilter, $orderBy: NotificationOrder, 
 NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
 
 
-class Mixed:
+class MixedNotifications:
     """A service with a bit of everything: names of messages to their rows."""
 
     def __init__(self, service: models.Service, actor: Actor, rows: dict[str, models.Notification]) -> None:
@@ -41,7 +41,7 @@ class Mixed:
 
 
 @pytest.fixture
-async def mixed(make: Builders) -> Mixed:
+async def mixed(make: Builders) -> MixedNotifications:
     service = await make.service()
     user = await make.member(service)
     sms, email = await make.template(service), await make.template(service, Channel.EMAIL)
@@ -64,7 +64,7 @@ async def mixed(make: Builders) -> Mixed:
         ),
         "a letter": await make.notification(letter, created_at=at(6), status="cancelled"),
     }
-    return Mixed(service, person(user, service), rows)
+    return MixedNotifications(service, user_actor(user, service), rows)
 
 
 @pytest.mark.parametrize(
@@ -97,10 +97,12 @@ async def mixed(make: Builders) -> Mixed:
         ({"templateId": "no uuid"}, []),
     ],
 )
-async def test_messages_are_filtered(ask: Ask, mixed: Mixed, conditions: dict[str, Any], names: list[str]) -> None:
+async def test_messages_are_filtered(
+    ask: Ask, mixed: MixedNotifications, conditions: dict[str, Any], names: list[str]
+) -> None:
     answer = await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=conditions)
 
-    page = answer.field["notifications"]
+    page = answer.root_field["notifications"]
     assert mixed.named(page["nodes"]) == names
     assert page["totalCount"] == len(names)
 
@@ -115,24 +117,24 @@ async def test_messages_are_filtered(ask: Ask, mixed: Mixed, conditions: dict[st
     ],
 )
 async def test_messages_are_found_by_what_they_belong_to(
-    ask: Ask, mixed: Mixed, field: str, attribute: str, name: str
+    ask: Ask, mixed: MixedNotifications, field: str, attribute: str, name: str
 ) -> None:
     wanted = {field: str(getattr(mixed.rows[name], attribute))}
 
-    page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=wanted)).field["notifications"]
+    page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=wanted)).root_field["notifications"]
 
     assert mixed.named(page["nodes"]) == [name]
 
 
 @pytest.mark.parametrize("search", ["", "ab", "  a  ", "+4", " 0 "])
-async def test_a_search_needs_three_characters(ask: Ask, mixed: Mixed, search: str) -> None:
+async def test_a_search_needs_three_characters(ask: Ask, mixed: MixedNotifications, search: str) -> None:
     answer = await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter={"search": search})
 
-    assert answer.codes == ["BAD_REQUEST"]
+    assert answer.error_codes == ["BAD_REQUEST"]
 
 
 async def test_a_search_uses_the_trigram_indexes(database: Database) -> None:
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         await connection.execute(text("SET enable_seqscan = off"))
         plan = "\n".join(
             (
@@ -151,16 +153,16 @@ async def test_a_search_uses_the_trigram_indexes(database: Database) -> None:
 
 
 async def test_pages_go_on_where_they_ended_and_cost_one_statement(
-    ask: Ask, mixed: Mixed, statements: Statements
+    ask: Ask, mixed: MixedNotifications, statements: Statements
 ) -> None:
     arguments: dict[str, Any] = {"service": str(mixed.service.id), "first": 4}
     page = "query ($service: ID!, $first: Int, $after: String) { service(id: $service) { notifications(first: $first,"
     page += " after: $after) { nodes { id status recipient } pageInfo { hasNextPage endCursor } } } }"
 
     with statements(2):
-        first = (await ask(page, by=mixed.actor, **arguments)).field["notifications"]
+        first = (await ask(page, by=mixed.actor, **arguments)).root_field["notifications"]
     after = first["pageInfo"]["endCursor"]
-    second = (await ask(page, by=mixed.actor, after=after, **arguments)).field["notifications"]
+    second = (await ask(page, by=mixed.actor, after=after, **arguments)).root_field["notifications"]
 
     assert mixed.named(first["nodes"] + second["nodes"]) == [
         "a letter",
@@ -173,7 +175,9 @@ async def test_pages_go_on_where_they_ended_and_cost_one_statement(
     assert (first["pageInfo"]["hasNextPage"], second["pageInfo"]["hasNextPage"]) == (True, False)
 
 
-async def test_the_earliest_can_come_first_and_rows_are_an_order_of_jobs_alone(ask: Ask, mixed: Mixed) -> None:
+async def test_the_earliest_can_come_first_and_rows_are_an_order_of_jobs_alone(
+    ask: Ask, mixed: MixedNotifications
+) -> None:
     by_time = await ask(
         LIST,
         by=mixed.actor,
@@ -183,8 +187,8 @@ async def test_the_earliest_can_come_first_and_rows_are_an_order_of_jobs_alone(a
     )
     by_row = await ask(LIST, by=mixed.actor, service=str(mixed.service.id), orderBy={"field": "JOB_ROW_NUMBER"})
 
-    assert mixed.named(by_time.field["notifications"]["nodes"]) == ["by a person", "by a key"]
-    assert by_row.codes == ["BAD_REQUEST"]
+    assert mixed.named(by_time.root_field["notifications"]["nodes"]) == ["by a person", "by a key"]
+    assert by_row.error_codes == ["BAD_REQUEST"]
 
 
 async def test_a_list_costs_the_same_however_long_it_is(make: Builders, ask: Ask, statements: Statements) -> None:
@@ -211,13 +215,13 @@ async def test_a_list_costs_the_same_however_long_it_is(make: Builders, ask: Ask
         for row in range(count):
             await make.notification(template, job_id=job.id, job_row_number=100 * count + row, **made)
         with statements(8):
-            answer = await ask(document, by=person(user, service), service=str(service.id))
+            answer = await ask(document, by=user_actor(user, service), service=str(service.id))
         assert answer.errors == []
 
 
-async def test_a_key_lists_what_its_own_kind_of_key_made(make: Builders, ask: Ask, mixed: Mixed) -> None:
-    test_key = key(await make.api_key(mixed.service, KeyType.TEST))
+async def test_a_key_lists_what_its_own_kind_of_key_made(make: Builders, ask: Ask, mixed: MixedNotifications) -> None:
+    test_key = api_key_actor(await make.api_key(mixed.service, KeyType.TEST))
 
     answer = await ask(LIST, by=test_key, service=str(mixed.service.id))
 
-    assert mixed.named(answer.field["notifications"]["nodes"]) == ["by a test key"]
+    assert mixed.named(answer.root_field["notifications"]["nodes"]) == ["by a test key"]

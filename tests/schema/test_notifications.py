@@ -12,7 +12,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.enums import Channel, KeyType, ServicePermission
-from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, platform_admin, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 EVERYTHING = """
@@ -55,9 +55,9 @@ async def test_a_text_message_tells_everything(make: Builders, ask: Ask, stateme
     )
 
     with statements(6):
-        answer = await ask(EVERYTHING, by=person(user, service), id=str(sent.id))
+        answer = await ask(EVERYTHING, by=user_actor(user, service), id=str(sent.id))
 
-    assert answer.field == {
+    assert answer.root_field == {
         "id": str(sent.id),
         "channel": "SMS",
         "status": "DELIVERED",
@@ -122,7 +122,7 @@ async def test_an_email_costs_nothing_and_says_where_replies_go(make: Builders, 
         billable_units=0,
     )
 
-    found = (await ask(EVERYTHING, by=key(api_key), id=str(sent.id))).field
+    found = (await ask(EVERYTHING, by=api_key_actor(api_key), id=str(sent.id))).root_field
 
     assert (found["statusText"], found["statusGroup"], found["keyType"]) == ("No such email address", "FAILED", "TEAM")
     assert (found["apiKey"], found["createdBy"]) == ({"id": str(api_key.id)}, None)
@@ -156,7 +156,7 @@ async def test_a_letter_tells_when_it_is_printed_and_arrives(make: Builders, ask
         created_at=datetime(2026, 6, 1, 16, 30),  # noqa: DTZ001
     )
 
-    found = (await ask(EVERYTHING, by=person(user, service), id=str(sent.id))).field
+    found = (await ask(EVERYTHING, by=user_actor(user, service), id=str(sent.id))).root_field
 
     assert (found["statusText"], found["isFinal"], found["completedAt"]) == ("Accepted", False, None)
     assert found["letter"] == {
@@ -181,7 +181,7 @@ async def test_a_text_has_no_cost_before_it_is_handed_over(make: Builders, ask: 
     template = await make.template(service)
     sent = await make.notification(template, status="created", billable_units=0)
 
-    found = (await ask(EVERYTHING, by=person(await make.member(service), service), id=str(sent.id))).field
+    found = (await ask(EVERYTHING, by=user_actor(await make.member(service), service), id=str(sent.id))).root_field
 
     assert found["cost"] == {"total": None, "unitRate": None, "billableUnits": None, "ready": False}
     assert (found["sms"]["fragmentCount"], found["statusText"], found["isFinal"]) == (None, "Waiting to be sent", False)
@@ -214,10 +214,10 @@ async def test_each_status_is_told_in_the_words_of_its_channel(
     make: Builders, ask: Ask, stored: str, status: str, group: str, sms: str, email: str, final: bool
 ) -> None:
     service = await make.service()
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     for channel, words in ((Channel.SMS, sms), (Channel.EMAIL, email)):
         sent = await make.notification(await make.template(service, channel), status=stored, updated_at=NOON)
-        found = (await ask(EVERYTHING, by=actor, id=str(sent.id))).field
+        found = (await ask(EVERYTHING, by=actor, id=str(sent.id))).root_field
         assert [found[name] for name in ("status", "statusGroup", "statusText", "isFinal", "completedAt")] == [
             status,
             group,
@@ -235,8 +235,8 @@ async def test_a_redacting_template_hides_values_from_everyone(make: Builders, a
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE template_redacted SET redact_personalisation = true"))
 
-    for actor in (person(user, service), platform_admin(user), key(await make.api_key(service))):
-        found = (await ask(EVERYTHING, by=actor, id=str(sent.id))).field
+    for actor in (user_actor(user, service), platform_admin(user), api_key_actor(await make.api_key(service))):
+        found = (await ask(EVERYTHING, by=actor, id=str(sent.id))).root_field
         assert (found["personalisation"], found["content"]["text"]) == (None, "Hello ((name))")
         assert found["recipient"] == "07700900123"
 
@@ -262,38 +262,38 @@ async def test_a_message_can_be_read_after_its_personal_data_are_erased(make: Bu
     )
     await make.add(history)
 
-    found = (await ask(EVERYTHING, by=person(user, service), id=str(history.id))).field
+    found = (await ask(EVERYTHING, by=user_actor(user, service), id=str(history.id))).root_field
 
     assert [found[name] for name in ("recipient", "personalisation", "content")] == [None, None, None]
     assert (found["reference"], found["status"], found["createdBy"]) == ("kept", "DELIVERED", {"id": str(user.id)})
     assert found["cost"]["total"] == {"amount": "0.024", "currency": "GBP"}
     assert found["sms"]["sender"] is None
     node = await ask(
-        "query ($id: ID!) { node(id: $id) { __typename id } }", by=person(user, service), id=str(history.id)
+        "query ($id: ID!) { node(id: $id) { __typename id } }", by=user_actor(user, service), id=str(history.id)
     )
-    assert node.field == {"__typename": "Notification", "id": str(history.id)}
+    assert node.root_field == {"__typename": "Notification", "id": str(history.id)}
 
 
 async def test_who_may_read_a_message(make: Builders, ask: Ask) -> None:
     service = await make.service()
     sent = await make.notification(await make.template(service))
     user = await make.member(service)
-    test_key = key(await make.api_key(service, KeyType.TEST))
+    test_key = api_key_actor(await make.api_key(service, KeyType.TEST))
 
     async def sees(actor: Actor) -> bool:
         return (
             await ask("query ($id: ID!) { notification(id: $id) { id } }", by=actor, id=str(sent.id))
-        ).field is not None
+        ).root_field is not None
 
-    assert await sees(person(user, service, may=[ServicePermission.VIEW_ACTIVITY]))
-    assert await sees(person(user, service, may=[ServicePermission.SEND_TEXTS]))
+    assert await sees(user_actor(user, service, permissions=[ServicePermission.VIEW_ACTIVITY]))
+    assert await sees(user_actor(user, service, permissions=[ServicePermission.SEND_TEXTS]))
     assert await sees(platform_admin(user))
-    assert await sees(key(await make.api_key(service)))
+    assert await sees(api_key_actor(await make.api_key(service)))
     assert not await sees(
-        person(user, service, may=[ServicePermission.SEND_EMAILS, ServicePermission.MANAGE_TEMPLATES])
+        user_actor(user, service, permissions=[ServicePermission.SEND_EMAILS, ServicePermission.MANAGE_TEMPLATES])
     )
     assert not await sees(test_key)
     assert not await sees(stranger())
-    assert (await ask("query ($id: ID!) { notification(id: $id) { id } }", id=str(sent.id))).codes == [
+    assert (await ask("query ($id: ID!) { notification(id: $id) { id } }", id=str(sent.id))).error_codes == [
         "UNAUTHENTICATED"
     ]

@@ -9,7 +9,7 @@ import pytest
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 ONE = """query ($id: ID!) { organisation(id: $id) {
@@ -42,7 +42,7 @@ async def admin(make: Builders) -> Actor:
 
 
 async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
-    return [node["name"] for node in (await ask(LIST, by=by, **variables)).field["nodes"]]
+    return [node["name"] for node in (await ask(LIST, by=by, **variables)).root_field["nodes"]]
 
 
 async def test_an_organisation_tells_everything_about_itself(ask: Ask, make: Builders, admin: Actor) -> None:
@@ -67,7 +67,7 @@ async def test_an_organisation_tells_everything_about_itself(ask: Ask, make: Bui
     await make.service(organisation_id=town.id, name="C trial", restricted=True)
     await make.service(organisation_id=town.id, name="D ours", count_as_live=False)
 
-    assert (await ask(ONE, by=admin, id=str(town.id))).field == {
+    assert (await ask(ONE, by=admin, id=str(town.id))).root_field == {
         "id": str(town.id),
         "name": "Town",
         "active": True,
@@ -109,19 +109,19 @@ async def test_those_who_belong_see_it_without_what_is_for_platform_admins(ask: 
     short = "query ($id: ID!) { organisation(id: $id) { notes billingDetails { reference } services { totalCount } } }"
 
     async def seen(by: Actor) -> Any:
-        return (await ask(short, by=by, id=str(town.id))).field
+        return (await ask(short, by=by, id=str(town.id))).root_field
 
     hidden = {"notes": None, "billingDetails": None}
-    assert await seen(of_organisation(await make.user(), town.id)) == hidden | {"services": {"totalCount": 2}}
-    assert await seen(person(await make.member(service), service)) == hidden | {"services": {"totalCount": 1}}
+    assert await seen(organisation_member(await make.user(), town.id)) == hidden | {"services": {"totalCount": 2}}
+    assert await seen(user_actor(await make.member(service), service)) == hidden | {"services": {"totalCount": 1}}
     assert await seen(stranger()) is None
-    assert await seen(key(await make.api_key(service))) is None
+    assert await seen(api_key_actor(await make.api_key(service))) is None
 
 
 async def test_whoever_is_not_signed_in_is_told_so(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
 
-    assert (await ask(ONE, id=str(town.id))).codes == ["UNAUTHENTICATED"]
+    assert (await ask(ONE, id=str(town.id))).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_the_list_is_by_name_and_can_be_narrowed(ask: Ask, make: Builders, admin: Actor) -> None:
@@ -156,7 +156,7 @@ async def test_a_list_costs_the_same_however_long_it_is(
 
 async def test_an_admin_adds_an_organisation_once(ask: Ask, admin: Actor) -> None:
     wanted = {"name": "Trust", "type": "NHS_CENTRAL", "domains": ["Trust.nhs.uk"], "agreementSigned": True}
-    made = (await ask(CREATE, by=admin, input=wanted)).field
+    made = (await ask(CREATE, by=admin, input=wanted)).root_field
 
     assert made["userErrors"] == []
     assert made["organisation"] == {
@@ -197,7 +197,7 @@ async def test_changing_one_reaches_its_services(ask: Ask, make: Builders, admin
         },
     )
 
-    assert changed.field == {
+    assert changed.root_field == {
         "organisation": {
             "name": "Village",
             "type": "SCHOOL_OR_COLLEGE",
@@ -218,7 +218,7 @@ async def test_an_organisation_is_archived_once_it_has_no_active_service(
     service = await make.service(organisation_id=town.id)
     wanted = {"organisationId": str(town.id)}
 
-    assert (await ask(ARCHIVE, by=admin, input=wanted)).field == {
+    assert (await ask(ARCHIVE, by=admin, input=wanted)).root_field == {
         "organisation": None,
         "userErrors": [
             {
@@ -230,15 +230,17 @@ async def test_an_organisation_is_archived_once_it_has_no_active_service(
     }
     async with database.transaction() as tx:
         (await tx.get_one(models.Service, service.id)).active = False
-    archived = (await ask(ARCHIVE, by=admin, input=wanted)).field["organisation"]
+    archived = (await ask(ARCHIVE, by=admin, input=wanted)).root_field["organisation"]
     assert (archived["active"], archived["domains"]) == (False, [])
 
 
 async def test_only_platform_admins_change_them(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
-    refused = await ask(UPDATE, by=of_organisation(await make.user(), town.id), input={"organisationId": str(town.id)})
+    refused = await ask(
+        UPDATE, by=organisation_member(await make.user(), town.id), input={"organisationId": str(town.id)}
+    )
 
-    assert refused.codes == ["FORBIDDEN"]
+    assert refused.error_codes == ["FORBIDDEN"]
     assert refused.errors[0]["extensions"]["requiredPermission"] == "PLATFORM_ADMIN"
 
 

@@ -12,7 +12,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
-from tests.builders import Builders, person, stranger
+from tests.builders import Builders, stranger, user_actor
 from tests.conftest import Ask
 
 CHECK = """
@@ -34,7 +34,7 @@ async def service(make: Builders) -> models.Service:
     return await make.service(name="Tax", sms_message_limit=3)
 
 
-def listed(template: models.Template, content: str) -> dict[str, Any]:
+def csv_input(template: models.Template, content: str) -> dict[str, Any]:
     return {
         "serviceId": str(template.service_id),
         "templateId": str(template.id),
@@ -48,9 +48,9 @@ async def test_a_good_list_is_counted_and_shown(
     job = await make.job(template, original_file_name="people.csv")
     content = "Phone Number,Name,Note\n07700 900001,Zoë,x\n+44 7700900001,Åsa,\n"
 
-    answer = await ask(CHECK, by=actor, input=listed(template, content))
+    answer = await ask(CHECK, by=actor, input=csv_input(template, content))
 
-    assert answer.field == {
+    assert answer.root_field == {
         "valid": True,
         "columns": ["Phone Number", "Name", "Note"],
         "recipientColumns": ["Phone Number"],
@@ -81,13 +81,13 @@ async def test_a_good_list_is_counted_and_shown(
         "remainingToday": 3,
         "alreadySent": {"id": str(job.id)},
     }
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         assert (await connection.execute(text("SELECT count(*) FROM jobs"))).scalar() == 1
         assert (await connection.execute(text("SELECT count(*) FROM rate_buckets"))).scalar() == 0
 
 
 async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: models.Template, actor: Actor) -> None:
-    found = (await ask(CHECK, by=actor, input=listed(template, "phone number\n07700900001\nx\n"))).field
+    found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number\n07700900001\nx\n"))).root_field
 
     assert (found["valid"], found["missingColumns"]) == (False, ["name"])
     assert found["problems"] == [
@@ -116,7 +116,7 @@ async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: mode
 async def test_a_list_over_the_limit(ask: Ask, template: models.Template, actor: Actor) -> None:
     rows = "".join(f"0770090000{row},x\n" for row in range(4))
 
-    found = (await ask(CHECK, by=actor, input=listed(template, "phone number,name\n" + rows))).field
+    found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number,name\n" + rows))).root_field
 
     assert (found["valid"], found["remainingToday"]) == (False, 3)
     assert found["problems"] == [
@@ -137,14 +137,14 @@ async def test_what_could_not_be_read_is_a_problem_of_the_list(
 ) -> None:
     archived = await make.template(service, archived=True)
 
-    found = (await ask(CHECK, by=actor, input=listed(archived, "x"))).field
+    found = (await ask(CHECK, by=actor, input=csv_input(archived, "x"))).root_field
 
     assert (found["valid"], found["rowCount"], found["sample"]) == (False, 0, [])
     assert [(one["code"], one["path"]) for one in found["problems"]] == [("TEMPLATE_ARCHIVED", ["input", "templateId"])]
 
 
 async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, actor: Actor) -> None:
-    asked = listed(template, "x")
+    asked = csv_input(template, "x")
 
     for who, values in (
         (stranger(), asked),
@@ -152,13 +152,13 @@ async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, ac
         (actor, asked | {"source": {"uploadId": str(uuid4())}}),
         (actor, asked | {"source": {"contactListId": "x"}}),
     ):
-        assert (await ask(CHECK, by=who, input=values)).field is None
+        assert (await ask(CHECK, by=who, input=values)).root_field is None
 
 
 async def test_a_list_is_checked_for_whoever_may_send(
     make: Builders, ask: Ask, service: models.Service, template: models.Template
 ) -> None:
-    viewer = person(await make.member(service), service, may=[ServicePermission.VIEW_ACTIVITY])
+    viewer = user_actor(await make.member(service), service, permissions=[ServicePermission.VIEW_ACTIVITY])
 
-    assert (await ask(CHECK, by=viewer, input=listed(template, "x"))).codes == ["FORBIDDEN"]
-    assert (await ask(CHECK, input=listed(template, "x"))).codes == ["UNAUTHENTICATED"]
+    assert (await ask(CHECK, by=viewer, input=csv_input(template, "x"))).error_codes == ["FORBIDDEN"]
+    assert (await ask(CHECK, input=csv_input(template, "x"))).error_codes == ["UNAUTHENTICATED"]

@@ -6,7 +6,7 @@ import pytest
 
 from graphql_api import models
 from graphql_api.enums import Channel
-from tests.builders import Builders, person, platform_admin
+from tests.builders import Builders, platform_admin, user_actor
 from tests.conftest import Ask, Statements
 
 DASHBOARD = """
@@ -88,9 +88,9 @@ async def test_a_dashboard_takes_the_same_statements_however_full_it_is(
     await fill(service, rows)
 
     with statements(19):
-        answer = await ask(DASHBOARD, by=person(user, service), id=str(service.id))
+        answer = await ask(DASHBOARD, by=user_actor(user, service), id=str(service.id))
 
-    found = answer.field
+    found = answer.root_field
     assert len(found["notifications"]["nodes"]) == 2 * rows
     assert {node["content"]["text"] for node in found["notifications"]["nodes"]} == {f"{service.name}: Hello Zoë"}
     assert {len(found[name]["nodes"]) for name in ("templates", "jobs")} == {rows}
@@ -112,7 +112,7 @@ async def test_a_tree_of_organisations_takes_the_same_statements_however_large_i
     with statements(9):
         answer = await ask(TREE, by=admin)
 
-    services = [service for node in answer.field["nodes"] for service in node["services"]["nodes"]]
+    services = [service for node in answer.root_field["nodes"] for service in node["services"]["nodes"]]
     assert [len(service["templates"]["nodes"]) for service in services] == [rows] * rows
 
 
@@ -126,8 +126,8 @@ async def test_pages_of_messages_go_on_without_a_gap(make: Builders, ask: Ask, s
     after, ends = None, []
     while True:
         with statements(4 if after is None else 5):
-            answer = await ask(MESSAGES, by=person(user, service), id=str(service.id), after=after)
-        page = answer.field["notifications"]
+            answer = await ask(MESSAGES, by=user_actor(user, service), id=str(service.id), after=after)
+        page = answer.root_field["notifications"]
         seen += [edge["node"]["id"] for edge in page["edges"]]
         ends.append((page["totalCount"], page["pageInfo"]["hasPreviousPage"], page["pageInfo"]["hasNextPage"]))
         after = page["pageInfo"]["endCursor"]

@@ -12,9 +12,9 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.domain import search_entries
 from graphql_api.enums import Channel
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
-from tests.conftest import Ask, OneConnection, Statements
-from tests.models.databases import connected
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
+from tests.conftest import Ask, SingleConnectionDatabase, Statements
+from tests.models.databases import open_connection
 
 SEARCH = """query ($query: String!, $types: [SearchType!], $first: Int, $after: String, $last: Int, $before: String) {
     search(query: $query, types: $types, first: $first, after: $after, last: $last, before: $before) {
@@ -41,13 +41,13 @@ class Tenant:
     key: models.ApiKey
 
 
-async def refresh(database: OneConnection) -> None:
+async def refresh_entries(database: SingleConnectionDatabase) -> None:
     """Let what there is be found."""
     async with database.transaction() as tx:
         assert await search_entries.refresh(tx)
 
 
-async def tenant(make: Builders, name: str) -> Tenant:
+async def create_tenant(make: Builders, name: str) -> Tenant:
     """One of them, everything in it called by the name."""
     organisation = await make.organisation(name=f"{name} Agency")
     service = await make.service(
@@ -64,16 +64,16 @@ async def tenant(make: Builders, name: str) -> Tenant:
 
 
 @pytest_asyncio.fixture
-async def tenants(make: Builders, database: OneConnection) -> tuple[Tenant, Tenant]:
+async def tenants(make: Builders, database: SingleConnectionDatabase) -> tuple[Tenant, Tenant]:
     """Two of them, whose names begin alike."""
-    both = await tenant(make, "Passport"), await tenant(make, "Passage")
-    await refresh(database)
+    both = await create_tenant(make, "Passport"), await create_tenant(make, "Passage")
+    await refresh_entries(database)
     return both
 
 
-async def found(ask: Ask, by: Actor, query: str, **variables: Any) -> list[tuple[str, str]]:
+async def search_results(ask: Ask, by: Actor, query: str, **variables: Any) -> list[tuple[str, str]]:
     """Types and names, in the order of the answer."""
-    answer = (await ask(SEARCH, by=by, query=query, **{"first": 100} | variables)).field
+    answer = (await ask(SEARCH, by=by, query=query, **{"first": 100} | variables)).root_field
     nodes = [edge["node"] for edge in answer["edges"]]
     assert answer["totalCount"] == len(nodes) == len(answer["nodes"])
     assert sorted(answer["edges"], key=lambda edge: -edge["score"]) == answer["edges"]
@@ -83,7 +83,7 @@ async def found(ask: Ask, by: Actor, query: str, **variables: Any) -> list[tuple
 async def test_whatever_has_the_text_the_most_alike_first(ask: Ask, tenants: tuple[Tenant, Tenant]) -> None:
     mine, _ = tenants
 
-    answer = (await ask(SEARCH, by=person(mine.member, mine.service), query=" PASSPORT ")).field
+    answer = (await ask(SEARCH, by=user_actor(mine.member, mine.service), query=" PASSPORT ")).root_field
 
     assert [(edge["score"], edge["node"]["__typename"], edge["node"]["name"]) for edge in answer["edges"]] == [
         (0.6, "Template", "Passport ready"),
@@ -110,7 +110,7 @@ async def test_a_part_of_a_name_a_subject_or_an_address(
 ) -> None:
     mine, _ = tenants
 
-    assert await found(ask, person(mine.member, mine.service), query) == expected
+    assert await search_results(ask, user_actor(mine.member, mine.service), query) == expected
 
 
 @pytest.mark.parametrize(
@@ -128,24 +128,24 @@ async def test_only_the_types_asked_for(
     mine, _ = tenants
 
     assert [
-        kind for kind, _ in await found(ask, person(mine.member, mine.service), "passport", types=types)
+        kind for kind, _ in await search_results(ask, user_actor(mine.member, mine.service), "passport", types=types)
     ] == expected
 
 
 CALLERS: dict[str, tuple[Callable[[Tenant], Actor], set[str]]] = {
     "member": (
-        lambda mine: person(mine.member, mine.service),
+        lambda mine: user_actor(mine.member, mine.service),
         {"Agency", "Applications", "Person", "ready", "Reminder"},
     ),
     "member without permissions": (
-        lambda mine: person(mine.member, mine.service, may=()),
+        lambda mine: user_actor(mine.member, mine.service, permissions=()),
         {"Agency", "Applications", "Person", "ready", "Reminder"},
     ),
     "organisation member": (
-        lambda mine: of_organisation(mine.member, mine.organisation.id),
+        lambda mine: organisation_member(mine.member, mine.organisation.id),
         {"Agency", "Applications", "Person", "ready", "Reminder"},
     ),
-    "key": (lambda mine: key(mine.key), {"Applications", "ready", "Reminder"}),
+    "key": (lambda mine: api_key_actor(mine.key), {"Applications", "ready", "Reminder"}),
     "stranger": (lambda _: stranger(), set()),
 }
 
@@ -156,42 +156,42 @@ async def test_nobody_finds_what_they_do_not_see(ask: Ask, tenants: tuple[Tenant
     mine, _ = tenants
 
     for query in ("pass", "example.gov.uk", "applications", "reminder", "passage"):
-        assert [one for one in await found(ask, who(mine), query) if "Passage" in one[1]] == []
-    assert {name.split()[-1] for _, name in await found(ask, who(mine), "passport")} == expected
-    assert await found(ask, who(mine), "passage") == []
+        assert [one for one in await search_results(ask, who(mine), query) if "Passage" in one[1]] == []
+    assert {name.split()[-1] for _, name in await search_results(ask, who(mine), "passport")} == expected
+    assert await search_results(ask, who(mine), "passage") == []
 
 
 async def test_platform_admins_find_everybody_s(ask: Ask, tenants: tuple[Tenant, Tenant]) -> None:
-    assert await found(ask, platform_admin(tenants[0].member), "applications") == [
+    assert await search_results(ask, platform_admin(tenants[0].member), "applications") == [
         ("Service", "Passage Applications"),
         ("Service", "Passport Applications"),
     ]
 
 
 async def test_whoever_is_not_signed_in_finds_nothing(ask: Ask) -> None:
-    assert (await ask(SEARCH, query="passport")).codes == ["UNAUTHENTICATED"]
+    assert (await ask(SEARCH, query="passport")).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_a_template_in_a_closed_folder_is_not_found(
-    ask: Ask, make: Builders, database: OneConnection, tenants: tuple[Tenant, Tenant]
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
 ) -> None:
     mine, _ = tenants
     template = await make.template(mine.service, name="Passport hidden away")
     folder = models.TemplateFolder(service_id=mine.service.id, name="Closed")
     await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
-    await refresh(database)
-    member = person(mine.member, mine.service)
-    before = await found(ask, member, "hidden away")
+    await refresh_entries(database)
+    member = user_actor(mine.member, mine.service)
+    before = await search_results(ask, member, "hidden away")
 
     await make.add(
         models.FolderPermission(user_id=mine.member.id, template_folder_id=folder.id, service_id=mine.service.id)
     )
 
     assert before == []
-    assert await found(ask, member, "hidden away") == [("Template", "Passport hidden away")]
+    assert await search_results(ask, member, "hidden away") == [("Template", "Passport hidden away")]
 
 
-GOING: dict[str, Any] = {
+REMOVALS: dict[str, Any] = {
     "Agency": lambda mine: (
         update(models.Organisation).where(models.Organisation.id == mine.organisation.id).values(active=False)
     ),
@@ -208,26 +208,26 @@ GOING: dict[str, Any] = {
 }
 
 
-@pytest.mark.parametrize("going", GOING)
+@pytest.mark.parametrize("going", REMOVALS)
 async def test_what_has_gone_is_not_found_though_its_entry_is_there(
-    ask: Ask, database: OneConnection, tenants: tuple[Tenant, Tenant], going: str
+    ask: Ask, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant], going: str
 ) -> None:
     mine, _ = tenants
     admin = platform_admin(tenants[1].member)
-    before = {name.split()[-1] for _, name in await found(ask, admin, "passport")}
+    before = {name.split()[-1] for _, name in await search_results(ask, admin, "passport")}
 
     async with database.transaction() as tx:
-        await tx.execute(GOING[going](mine))
+        await tx.execute(REMOVALS[going](mine))
 
-    assert before - {name.split()[-1] for _, name in await found(ask, admin, "passport")} == {going}
+    assert before - {name.split()[-1] for _, name in await search_results(ask, admin, "passport")} == {going}
 
 
 async def test_what_somebody_no_longer_sees_is_not_found_though_its_entry_is_there(
-    ask: Ask, database: OneConnection, tenants: tuple[Tenant, Tenant]
+    ask: Ask, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
 ) -> None:
     mine, theirs = tenants
-    member = of_organisation(mine.member, mine.organisation.id)
-    before = await found(ask, member, "applications")
+    member = organisation_member(mine.member, mine.organisation.id)
+    before = await search_results(ask, member, "applications")
 
     async with database.transaction() as tx:
         await tx.execute(
@@ -237,53 +237,53 @@ async def test_what_somebody_no_longer_sees_is_not_found_though_its_entry_is_the
         )
 
     assert before == [("Service", "Passport Applications")]
-    assert await found(ask, member, "applications") == []
+    assert await search_results(ask, member, "applications") == []
 
 
 async def test_what_is_new_or_renamed_is_found_after_the_next_refresh(
-    ask: Ask, make: Builders, database: OneConnection, tenants: tuple[Tenant, Tenant]
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
 ) -> None:
     mine, _ = tenants
-    member = person(mine.member, mine.service)
+    member = user_actor(mine.member, mine.service)
     await make.template(mine.service, name="Visa ready")
     async with database.transaction() as tx:
         await tx.execute(
             update(models.Service).where(models.Service.id == mine.service.id).values(name="Visa Applications")
         )
-    before = await found(ask, member, "visa")
+    before = await search_results(ask, member, "visa")
 
-    await refresh(database)
+    await refresh_entries(database)
 
     assert before == []
-    assert await found(ask, member, "visa") == [("Template", "Visa ready"), ("Service", "Visa Applications")]
-    assert await found(ask, member, "passport applications") == []
+    assert await search_results(ask, member, "visa") == [("Template", "Visa ready"), ("Service", "Visa Applications")]
+    assert await search_results(ask, member, "passport applications") == []
 
 
 async def test_pages_lead_forwards_and_back(
-    ask: Ask, make: Builders, database: OneConnection, statements: Statements
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, statements: Statements
 ) -> None:
     service = await make.service(name="Number service")
-    member = person(await make.member(service), service)
+    member = user_actor(await make.member(service), service)
     for number in range(5):
         await make.template(service, name="Number nine")
         await make.template(service, name=f"Number {'nine ' * number}ten")
-    await refresh(database)
-    everything = (await ask(SEARCH, by=member, query="number")).field["edges"]
+    await refresh_entries(database)
+    everything = (await ask(SEARCH, by=member, query="number")).root_field["edges"]
     forwards: list[Any] = []
     after = None
     for _ in range(4):
         # The entries, what is before them, how many there are, and the types of which there are some.
         with statements(3 if after is None else 4):
             answer = await ask(SEARCH, by=member, query="number", types=["TEMPLATE"], first=3, after=after)
-        forwards += answer.field["edges"]
-        after = answer.field["pageInfo"]["endCursor"]
+        forwards += answer.root_field["edges"]
+        after = answer.root_field["pageInfo"]["endCursor"]
     last = await ask(SEARCH, by=member, query="number", last=2)
-    back = await ask(SEARCH, by=member, query="number", last=2, before=last.field["pageInfo"]["startCursor"])
+    back = await ask(SEARCH, by=member, query="number", last=2, before=last.root_field["pageInfo"]["startCursor"])
 
     assert len(everything) == 11
     assert forwards == [edge for edge in everything if edge["node"]["__typename"] == "Template"]
-    assert answer.field["pageInfo"]["hasNextPage"] is False
-    assert back.field["edges"] + last.field["edges"] == everything[-4:]
+    assert answer.root_field["pageInfo"]["hasNextPage"] is False
+    assert back.root_field["edges"] + last.root_field["edges"] == everything[-4:]
 
 
 @pytest.mark.parametrize(
@@ -307,40 +307,40 @@ async def test_pages_lead_forwards_and_back(
     ids=ascii,
 )
 async def test_hostile_text_stands_for_itself(ask: Ask, tenants: tuple[Tenant, Tenant], query: str) -> None:
-    assert await found(ask, platform_admin(tenants[0].member), query) == []
+    assert await search_results(ask, platform_admin(tenants[0].member), query) == []
 
 
 async def test_wildcards_find_themselves(
-    ask: Ask, make: Builders, database: OneConnection, tenants: tuple[Tenant, Tenant]
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
 ) -> None:
     mine, _ = tenants
     for name in ("100% of it_all", "100x of it-all", "C:\\letters"):
         await make.template(mine.service, name=name)
-    await refresh(database)
-    member = person(mine.member, mine.service)
+    await refresh_entries(database)
+    member = user_actor(mine.member, mine.service)
 
-    assert await found(ask, member, "100%") == [("Template", "100% of it_all")]
-    assert await found(ask, member, "it_a") == [("Template", "100% of it_all")]
-    assert await found(ask, member, ":\\l") == [("Template", "C:\\letters")]
+    assert await search_results(ask, member, "100%") == [("Template", "100% of it_all")]
+    assert await search_results(ask, member, "it_a") == [("Template", "100% of it_all")]
+    assert await search_results(ask, member, ":\\l") == [("Template", "C:\\letters")]
 
 
 @pytest.mark.parametrize("query", ["", "ab", "   ab   ", "a" * 501, "a" * 60_000], ids=len)
 async def test_too_little_or_too_much_is_refused(ask: Ask, tenants: tuple[Tenant, Tenant], query: str) -> None:
     answer = await ask(SEARCH, by=platform_admin(tenants[0].member), query=query)
 
-    assert answer.codes == ["BAD_REQUEST"]
+    assert answer.error_codes == ["BAD_REQUEST"]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WyJzaW1pbGFyaXR5IixudWxsLG51bGxd", "WyJuYW1lIiwiYSIsImIiXQ"])
 async def test_a_cursor_of_something_else_is_refused(ask: Ask, tenants: tuple[Tenant, Tenant], cursor: str) -> None:
     answer = await ask(SEARCH, by=platform_admin(tenants[0].member), query="passport", after=cursor)
 
-    assert answer.codes == ["BAD_REQUEST"]
+    assert answer.error_codes == ["BAD_REQUEST"]
 
 
-async def test_the_entries_are_gathered_by_one_at_a_time(database: OneConnection, database_url: str) -> None:
-    async with connected(database_url) as other, other.transaction():
-        await other.execute("SELECT pg_advisory_xact_lock($1)", search_entries.LOCK)
+async def test_the_entries_are_gathered_by_one_at_a_time(database: SingleConnectionDatabase, database_url: str) -> None:
+    async with open_connection(database_url) as other, other.transaction():
+        await other.execute("SELECT pg_advisory_xact_lock($1)", search_entries.ADVISORY_LOCK_KEY)
         async with database.transaction() as tx:
             meanwhile = await search_entries.refresh(tx)
     async with database.transaction() as tx:

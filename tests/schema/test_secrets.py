@@ -26,16 +26,16 @@ from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import Forbidden
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from tests.builders import EVERY_PERMISSION, Builders, key, of_organisation, person, platform_admin
+from tests.builders import ALL_PERMISSIONS, Builders, api_key_actor, organisation_member, platform_admin, user_actor
 from tests.schema.tenants import SCHEMA
 
-DEPTH = 7
+MAX_SELECTION_DEPTH = 7
 
 
-def everything(kind: Any, depth: int = DEPTH, above: tuple[str, ...] = ()) -> str:
+def full_selection(kind: Any, depth: int = MAX_SELECTION_DEPTH, above: tuple[str, ...] = ()) -> str:
     """A selection of all that a type has, as deep as said; nobody is asked twice on the way down."""
     if isinstance(kind, GraphQLUnionType):
-        parts = [f"... on {one.name} {everything(one, depth, above)}" for one in kind.types]
+        parts = [f"... on {one.name} {full_selection(one, depth, above)}" for one in kind.types]
         return "{ __typename " + " ".join(parts) + " }"
     if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         return ""
@@ -47,23 +47,23 @@ def everything(kind: Any, depth: int = DEPTH, above: tuple[str, ...] = ()) -> st
         if isinstance(inner, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
             if depth:
                 # The same name may have another type in another part of a union.
-                chosen.append(f"{kind.name}_{name}: {name} {everything(inner, depth - 1, (*above, kind.name))}")
+                chosen.append(f"{kind.name}_{name}: {name} {full_selection(inner, depth - 1, (*above, kind.name))}")
         else:
             chosen.append(f"{kind.name}_{name}: {name}")
     return "{ " + " ".join(chosen) + " }"
 
 
-ALL = (
+ALL_FIELDS_QUERY = (
     "query ($service: ID!, $organisation: ID!, $template: ID!, $job: ID!, $notification: ID!) { "
     + " ".join(
-        f"{name}(id: ${name}) {everything(SCHEMA.get_type(name.capitalize()), 3)}"
+        f"{name}(id: ${name}) {full_selection(SCHEMA.get_type(name.capitalize()), 3)}"
         for name in ("service", "organisation", "template", "job", "notification")
     )
-    + f" viewer {everything(SCHEMA.get_type('Viewer'), 3)} }}"
+    + f" viewer {full_selection(SCHEMA.get_type('Viewer'), 3)} }}"
 )
 
 
-class Told:
+class RedactedService:
     """A service with a message of a redacted template, and the secrets around it."""
 
     def __init__(self, make: Builders, context: Context) -> None:
@@ -103,94 +103,128 @@ class Told:
         }
         self.ids = {name: str(row.id) for name, row in rows.items()}
 
-    async def by(self, actor: Actor) -> str:
+    async def read_as(self, actor: Actor) -> str:
         """All that a caller reads, as text."""
         context = replace(self._context, actor=actor)
         # Without the limits of a request, which so wide a question passes.
-        answer = await graphql(SCHEMA, ALL, context_value=context, variable_values=self.ids)
+        answer = await graphql(SCHEMA, ALL_FIELDS_QUERY, context_value=context, variable_values=self.ids)
         assert [error for error in answer.errors or [] if not isinstance(error.original_error, Forbidden)] == []
         return json.dumps(answer.data)
 
 
 @pytest.fixture
-async def told(make: Builders, database: Database, settings: Settings, signer: Signer, store: Store) -> Told:
+async def redacted_service(
+    make: Builders, database: Database, settings: Settings, signer: Signer, store: Store
+) -> RedactedService:
     """The service."""
-    made = Told(make, Context(Actor.anonymous(), database, settings, signer, store))
+    made = RedactedService(make, Context(Actor.anonymous(), database, settings, signer, store))
     await made.build()
     return made
 
 
-async def redact(told: Told, database: Database) -> None:
+async def redact(redacted_service: RedactedService, database: Database) -> None:
     async with database.transaction() as tx:
-        row = await tx.get_one(models.TemplateRedaction, told.template.id)
+        row = await tx.get_one(models.TemplateRedaction, redacted_service.template.id)
         row.redact_personalisation = True
 
 
-async def test_what_is_not_redacted_is_told(told: Told) -> None:
-    assert told.value in await told.by(person(told.user, told.service))
+async def test_what_is_not_redacted_is_told(redacted_service: RedactedService) -> None:
+    assert redacted_service.value in await redacted_service.read_as(
+        user_actor(redacted_service.user, redacted_service.service)
+    )
 
 
-async def test_values_of_a_redacted_template_are_told_to_nobody(told: Told, make: Builders, database: Database) -> None:
-    await redact(told, database)
+async def test_values_of_a_redacted_template_are_told_to_nobody(
+    redacted_service: RedactedService, make: Builders, database: Database
+) -> None:
+    await redact(redacted_service, database)
     for actor in (
-        person(told.user, told.service),
-        platform_admin(told.user),
-        of_organisation(told.user, told.organisation.id),
-        *[key(await make.api_key(told.service, kind)) for kind in KeyType],
+        user_actor(redacted_service.user, redacted_service.service),
+        platform_admin(redacted_service.user),
+        organisation_member(redacted_service.user, redacted_service.organisation.id),
+        *[api_key_actor(await make.api_key(redacted_service.service, kind)) for kind in KeyType],
     ):
-        text = await told.by(actor)
-        assert told.value not in text
-        assert told.ids["service"] in text
+        text = await redacted_service.read_as(actor)
+        assert redacted_service.value not in text
+        assert redacted_service.ids["service"] in text
 
 
-async def test_a_secret_and_a_password_are_told_to_nobody(told: Told, make: Builders) -> None:
-    for actor in (person(told.user, told.service), platform_admin(told.user), key(await make.api_key(told.service))):
-        text = await told.by(actor)
-        assert told.ids["service"] in text
-        for hidden in (told.secret, told.secret[9:], "password-hash"):
+async def test_a_secret_and_a_password_are_told_to_nobody(redacted_service: RedactedService, make: Builders) -> None:
+    for actor in (
+        user_actor(redacted_service.user, redacted_service.service),
+        platform_admin(redacted_service.user),
+        api_key_actor(await make.api_key(redacted_service.service)),
+    ):
+        text = await redacted_service.read_as(actor)
+        assert redacted_service.ids["service"] in text
+        for hidden in (redacted_service.secret, redacted_service.secret[9:], "password-hash"):
             assert hidden not in text
 
 
-async def test_a_key_reads_no_people_no_other_keys_and_no_organisation(told: Told, make: Builders) -> None:
-    own = await make.api_key(told.service)
+async def test_a_key_reads_no_people_no_other_keys_and_no_organisation(
+    redacted_service: RedactedService, make: Builders
+) -> None:
+    own = await make.api_key(redacted_service.service)
 
-    text = await told.by(key(own))
+    text = await redacted_service.read_as(api_key_actor(own))
 
     assert str(own.id) in text
-    for hidden in ("A. Person", told.user.email_address, "+447700900987", told.secret[:8], told.ids["organisation"]):
+    for hidden in (
+        "A. Person",
+        redacted_service.user.email_address,
+        "+447700900987",
+        redacted_service.secret[:8],
+        redacted_service.ids["organisation"],
+    ):
         assert hidden not in text
     assert '"User"' not in text
 
 
-async def test_notes_and_billing_are_told_to_platform_admins_alone(told: Told, make: Builders) -> None:
+async def test_notes_and_billing_are_told_to_platform_admins_alone(
+    redacted_service: RedactedService, make: Builders
+) -> None:
     hidden = ("organisation-notes", "service-notes", "billing-one", "billing-two")
 
-    text = await told.by(platform_admin(told.user))
+    text = await redacted_service.read_as(platform_admin(redacted_service.user))
     assert [one for one in hidden if one not in text] == []
 
     for actor in (
-        person(told.user, told.service),
-        of_organisation(told.user, told.organisation.id),
-        key(await make.api_key(told.service)),
+        user_actor(redacted_service.user, redacted_service.service),
+        organisation_member(redacted_service.user, redacted_service.organisation.id),
+        api_key_actor(await make.api_key(redacted_service.service)),
     ):
-        text = await told.by(actor)
+        text = await redacted_service.read_as(actor)
         assert [one for one in hidden if one in text] == []
 
 
-async def test_a_phone_number_is_told_to_those_who_manage_people_alone(told: Told, make: Builders) -> None:
-    other = await make.member(told.service)
-    some = EVERY_PERMISSION - {ServicePermission.MANAGE_USERS}
+async def test_a_phone_number_is_told_to_those_who_manage_people_alone(
+    redacted_service: RedactedService, make: Builders
+) -> None:
+    other = await make.member(redacted_service.service)
+    some = ALL_PERMISSIONS - {ServicePermission.MANAGE_USERS}
 
-    assert "+447700900987" in await told.by(person(other, told.service))
-    assert "+447700900987" not in await told.by(person(other, told.service, may=some))
-    assert "+447700900987" not in await told.by(of_organisation(other, told.organisation.id))
+    assert "+447700900987" in await redacted_service.read_as(user_actor(other, redacted_service.service))
+    assert "+447700900987" not in await redacted_service.read_as(
+        user_actor(other, redacted_service.service, permissions=some)
+    )
+    assert "+447700900987" not in await redacted_service.read_as(
+        organisation_member(other, redacted_service.organisation.id)
+    )
 
 
-async def test_whoever_only_belongs_reads_no_messages_jobs_or_keys(told: Told, make: Builders) -> None:
-    other = await make.member(told.service, ())
+async def test_whoever_only_belongs_reads_no_messages_jobs_or_keys(
+    redacted_service: RedactedService, make: Builders
+) -> None:
+    other = await make.member(redacted_service.service, ())
 
-    text = await told.by(person(other, told.service, may=()))
+    text = await redacted_service.read_as(user_actor(other, redacted_service.service, permissions=()))
 
-    assert told.ids["template"] in text
-    for hidden in (told.value, told.ids["notification"], told.ids["job"], told.secret[:8], "someone@example.com"):
+    assert redacted_service.ids["template"] in text
+    for hidden in (
+        redacted_service.value,
+        redacted_service.ids["notification"],
+        redacted_service.ids["job"],
+        redacted_service.secret[:8],
+        "someone@example.com",
+    ):
         assert hidden not in text

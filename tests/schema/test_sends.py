@@ -11,7 +11,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.database.database import Database
 from graphql_api.enums import KeyType
-from tests.builders import Builders, key, person, stranger
+from tests.builders import Builders, api_key_actor, stranger, user_actor
 from tests.conftest import Ask
 
 ERRORS = """
@@ -50,7 +50,7 @@ async def service(make: Builders) -> models.Service:
     return await make.service(name="Tax")
 
 
-def to(template: models.Template, number: str = "07700 900123", **more: Any) -> dict[str, Any]:
+def send_input(template: models.Template, number: str = "07700 900123", **more: Any) -> dict[str, Any]:
     return {
         "serviceId": str(template.service_id),
         "templateId": str(template.id),
@@ -60,7 +60,7 @@ def to(template: models.Template, number: str = "07700 900123", **more: Any) -> 
 
 
 async def count(database: Database, table: str) -> int:
-    async with database.reading() as connection:
+    async with database.read_connection() as connection:
         found: int = (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
         return found
 
@@ -68,10 +68,10 @@ async def count(database: Database, table: str) -> int:
 async def test_a_message_is_answered_as_it_stands(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
-    answer = await ask(SEND, by=actor, input=to(template, reference="r"))
+    answer = await ask(SEND, by=actor, input=send_input(template, reference="r"))
 
     assert answer.user_errors == []
-    sent = answer.field["notification"]
+    sent = answer.root_field["notification"]
     assert sent | {"id": ""} == {
         "id": "",
         "status": "CREATED",
@@ -88,20 +88,23 @@ async def test_a_message_is_answered_as_it_stands(
 async def test_a_key_need_not_name_its_service(
     make: Builders, ask: Ask, service: models.Service, template: models.Template
 ) -> None:
-    asked = to(template)
+    asked = send_input(template)
     del asked["serviceId"]
 
-    answer = await ask(SEND, by=key(await make.api_key(service, KeyType.TEST)), input=asked)
+    answer = await ask(SEND, by=api_key_actor(await make.api_key(service, KeyType.TEST)), input=asked)
 
-    assert (answer.field["notification"]["keyType"], answer.field["notification"]["createdBy"]) == ("TEST", None)
+    assert (answer.root_field["notification"]["keyType"], answer.root_field["notification"]["createdBy"]) == (
+        "TEST",
+        None,
+    )
 
 
 async def test_a_smoke_test_is_answered_and_not_stored(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
-    answer = await ask(SEND, by=actor, input=to(template, "07700900000"))
+    answer = await ask(SEND, by=actor, input=send_input(template, "07700900000"))
 
-    assert answer.field["notification"]["content"] == {"text": "Tax: Hello Zoë"}
+    assert answer.root_field["notification"]["content"] == {"text": "Tax: Hello Zoë"}
     assert await count(database, "notifications") == 0
 
 
@@ -111,7 +114,7 @@ async def test_a_smoke_test_of_a_redacting_template_hides_its_values(
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE template_redacted SET redact_personalisation = true"))
 
-    sent = (await ask(SEND, by=actor, input=to(template, "07700900000"))).field["notification"]
+    sent = (await ask(SEND, by=actor, input=send_input(template, "07700900000"))).root_field["notification"]
 
     assert (sent["personalisation"], sent["content"]) == (None, {"text": "Tax: Hello ((name))"})
 
@@ -189,10 +192,10 @@ async def test_refusals_carry_their_figures(
     changes: dict[str, Any],
     errors: list[dict[str, Any]],
 ) -> None:
-    answer = await ask(SEND, by=actor, input=to(template) | changes)
+    answer = await ask(SEND, by=actor, input=send_input(template) | changes)
 
     assert answer.user_errors == errors
-    assert answer.field["notification"] is None
+    assert answer.root_field["notification"] is None
     assert await count(database, "notifications") == 0
 
 
@@ -200,7 +203,7 @@ async def test_a_trial_service_sends_to_its_team_only(make: Builders, ask: Ask) 
     service = await make.service(restricted=True)
     template = await make.template(service)
 
-    answer = await ask(SEND, by=person(await make.member(service), service), input=to(template))
+    answer = await ask(SEND, by=user_actor(await make.member(service), service), input=send_input(template))
 
     assert answer.user_errors == [
         {
@@ -216,12 +219,12 @@ async def test_a_trial_service_sends_to_its_team_only(make: Builders, ask: Ask) 
 async def test_a_refused_send_has_used_up_its_token(make: Builders, ask: Ask, database: Database) -> None:
     service = await make.service(rate_limit=3)
     template = await make.template(service)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     for _ in range(2):
-        refused = await ask(SEND, by=actor, input=to(template, "x"))
+        refused = await ask(SEND, by=actor, input=send_input(template, "x"))
         assert [error["code"] for error in refused.user_errors] == ["PHONE_UNKNOWN_CHARACTER"]
-    (error,) = (await ask(SEND, by=actor, input=to(template))).user_errors
+    (error,) = (await ask(SEND, by=actor, input=send_input(template))).user_errors
 
     assert 19 < error.pop("retryAfterSeconds") <= 20
     assert error == {
@@ -242,8 +245,8 @@ async def test_each_sending_field_of_a_document_spends_a_token(make: Builders, a
 
     answer = await ask(
         f"mutation ($input: SendNotificationInput!) {{ {fields} }}",
-        by=person(await make.member(service), service),
-        input=to(template),
+        by=user_actor(await make.member(service), service),
+        input=send_input(template),
     )
 
     assert answer.data == {
@@ -254,25 +257,25 @@ async def test_each_sending_field_of_a_document_spends_a_token(make: Builders, a
 
 
 async def test_whoever_does_not_see_the_service_may_not_send(ask: Ask, template: models.Template) -> None:
-    (error,) = (await ask(SEND, by=stranger(), input=to(template))).user_errors
+    (error,) = (await ask(SEND, by=stranger(), input=send_input(template))).user_errors
     assert (error["__typename"], error["path"]) == ("NotFoundError", ["input", "serviceId"])
-    assert (await ask(SEND, input=to(template))).codes == ["UNAUTHENTICATED"]
+    assert (await ask(SEND, input=send_input(template))).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_one_recipient_is_given(ask: Ask, template: models.Template, actor: Actor) -> None:
     for recipient in ({}, {"phoneNumber": "07700900123", "emailAddress": "a@example.com"}):
-        answer = await ask(SEND, by=actor, input=to(template) | {"recipient": recipient})
+        answer = await ask(SEND, by=actor, input=send_input(template) | {"recipient": recipient})
         assert (answer.data, len(answer.errors)) == (None, 1)
 
 
 async def test_the_same_key_answers_the_same_message(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
-    first = await ask(SEND, by=actor, input=to(template, idempotencyKey="k"))
-    again = await ask(SEND, by=actor, input=to(template, idempotencyKey="k"))
-    other = await ask(SEND, by=actor, input=to(template, idempotencyKey="k", reference="other"))
+    first = await ask(SEND, by=actor, input=send_input(template, idempotencyKey="k"))
+    again = await ask(SEND, by=actor, input=send_input(template, idempotencyKey="k"))
+    other = await ask(SEND, by=actor, input=send_input(template, idempotencyKey="k", reference="other"))
 
-    assert again.field == first.field
+    assert again.root_field == first.root_field
     assert [(error["__typename"], error["code"], error["path"]) for error in other.user_errors] == [
         ("IdempotencyError", "IDEMPOTENCY_KEY_REUSED", ["input", "idempotencyKey"])
     ]
@@ -292,7 +295,7 @@ async def test_many_are_answered_in_their_order(ask: Ask, template: models.Templ
         input={"serviceId": str(template.service_id), "templateId": str(template.id), "items": items},
     )
 
-    assert answer.field == {
+    assert answer.root_field == {
         "acceptedCount": 2,
         "rejectedCount": 1,
         "results": [
@@ -325,7 +328,7 @@ async def test_many_are_answered_in_their_order(ask: Ask, template: models.Templ
 async def test_many_refused_as_a_whole_have_no_results(ask: Ask, template: models.Template, actor: Actor) -> None:
     asked = {"serviceId": str(template.service_id), "templateId": str(template.id), "items": []}
 
-    assert (await ask(SEND_MANY, by=actor, input=asked)).field == {
+    assert (await ask(SEND_MANY, by=actor, input=asked)).root_field == {
         "acceptedCount": 0,
         "rejectedCount": 0,
         "results": [],

@@ -13,7 +13,7 @@ COUNTS = "{ serverStatus { ok liveServiceCount organisationCount again: organisa
 
 async def test_anybody_is_told_what_runs(ask: Ask, statements: Statements) -> None:
     with statements(1):
-        answer = (await ask(STATE)).field
+        answer = (await ask(STATE)).root_field
 
     revision = answer.pop("databaseRevision")
     assert answer == {"ok": True, "gitCommit": None, "builtAt": None}
@@ -36,6 +36,6 @@ async def test_live_services_that_count_and_active_organisations_are_counted(
         await make.service(**live | different)
 
     with statements(3):
-        answer = (await ask(COUNTS)).field
+        answer = (await ask(COUNTS)).root_field
 
     assert answer == {"ok": True, "liveServiceCount": 2, "organisationCount": 2, "again": 2}

@@ -10,7 +10,7 @@ import pytest
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel, KeyType, ServicePermission
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 ONE = """query ($id: ID!) { service(id: $id) {
@@ -47,7 +47,7 @@ ARCHIVE = """mutation ($input: ArchiveServiceInput!) { archiveService(input: $in
 
 
 async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
-    found = (await ask(LIST, by=by, **variables)).field
+    found = (await ask(LIST, by=by, **variables)).root_field
     assert found["totalCount"] == len(found["nodes"])
     return [node["name"] for node in found["nodes"]]
 
@@ -84,7 +84,7 @@ async def test_a_service_tells_everything_about_itself(ask: Ask, make: Builders)
             "resetsAt": midnight,
         }
 
-    assert (await ask(ONE, by=person(user, service), id=str(service.id))).field == {
+    assert (await ask(ONE, by=user_actor(user, service), id=str(service.id))).root_field == {
         "id": str(service.id),
         "name": service.name,
         "status": "TRIAL",
@@ -120,7 +120,7 @@ async def test_platform_admins_see_notes_and_billing_details(ask: Ask, make: Bui
     service = await make.service(notes="Watch them.", billing_reference="S1")
     document = "query ($id: ID!) { service(id: $id) { notes billingDetails { reference } } }"
 
-    assert (await ask(document, by=platform_admin(await make.user()), id=str(service.id))).field == {
+    assert (await ask(document, by=platform_admin(await make.user()), id=str(service.id))).root_field == {
         "notes": "Watch them.",
         "billingDetails": {"reference": "S1"},
     }
@@ -129,9 +129,9 @@ async def test_platform_admins_see_notes_and_billing_details(ask: Ask, make: Bui
 async def test_a_stranger_cannot_tell_that_it_exists(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits")
     there, nowhere = str(service.id), "11111111-1111-4111-8111-111111111111"
-    for by in (stranger(), key(await make.api_key(await make.service()))):
-        assert (await ask(NAME, by=by, id=there)).field is None
-        assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=by, id=there)).field is None
+    for by in (stranger(), api_key_actor(await make.api_key(await make.service()))):
+        assert (await ask(NAME, by=by, id=there)).root_field is None
+        assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=by, id=there)).root_field is None
         for document in (UPDATE, ARCHIVE):
             answers = [await ask(document, by=by, input={"serviceId": one}) for one in (there, nowhere)]
             assert answers[0].user_errors == answers[1].user_errors
@@ -143,13 +143,13 @@ async def test_who_sees_a_service(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
     service = await make.service(organisation_id=town.id)
     for by in (
-        person(await make.member(service, []), service, may=[]),
-        of_organisation(await make.user(), town.id),
+        user_actor(await make.member(service, []), service, permissions=[]),
+        organisation_member(await make.user(), town.id),
         platform_admin(await make.user()),
-        key(await make.api_key(service)),
+        api_key_actor(await make.api_key(service)),
     ):
-        assert (await ask(NAME, by=by, id=str(service.id))).field == {"name": service.name}
-    assert (await ask(NAME, id=str(service.id))).codes == ["UNAUTHENTICATED"]
+        assert (await ask(NAME, by=by, id=str(service.id))).root_field == {"name": service.name}
+    assert (await ask(NAME, id=str(service.id))).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_the_list_can_be_narrowed_and_ordered(ask: Ask, make: Builders) -> None:
@@ -189,15 +189,15 @@ async def test_keys_are_listed_newest_first_for_a_week_after_their_end(ask: Ask,
     }"""
 
     async def listed(**condition: Any) -> list[str]:
-        found = (await ask(document, by=person(user, service), id=str(service.id), filter=condition)).field
+        found = (await ask(document, by=user_actor(user, service), id=str(service.id), filter=condition)).root_field
         return [node["name"] for node in found["apiKeys"]["nodes"]]
 
     assert await listed() == ["test", "yesterday's", "live"]
     assert await listed(includeRevoked=False) == ["test", "live"]
     assert await listed(types=["TEAM", "LIVE"]) == ["yesterday's", "live"]
-    lesser = person(user, service, may=set(ServicePermission) - {ServicePermission.MANAGE_API_KEYS})
+    lesser = user_actor(user, service, permissions=set(ServicePermission) - {ServicePermission.MANAGE_API_KEYS})
     refused = await ask(document, by=lesser, id=str(service.id))
-    assert refused.codes == ["FORBIDDEN"]
+    assert refused.error_codes == ["FORBIDDEN"]
     assert refused.data == {"service": {"apiKeys": None}}
 
 
@@ -219,7 +219,7 @@ async def test_templates_are_those_in_folders_that_the_member_opens(ask: Ask, ma
     }"""
 
     async def listed(by: models.User, **variables: Any) -> list[str]:
-        found = (await ask(document, by=person(by, service), id=str(service.id), **variables)).field
+        found = (await ask(document, by=user_actor(by, service), id=str(service.id), **variables)).root_field
         return [node["name"] for node in found["templates"]["nodes"]]
 
     assert await listed(user) == ["At the top", "Inside"]
@@ -254,7 +254,7 @@ async def test_whoever_begins_a_service_is_its_first_member(ask: Ask, make: Buil
     town = await make.organisation()
     await make.add(models.OrganisationDomain(domain="town.gov.uk", organisation_id=town.id))
 
-    made = (await ask(CREATE, by=person(user), input={"name": "Permits"})).field
+    made = (await ask(CREATE, by=user_actor(user), input={"name": "Permits"})).root_field
 
     assert made["userErrors"] == []
     assert made["service"] == {
@@ -275,9 +275,9 @@ async def test_a_taken_name_names_its_holder_to_those_who_see_it(ask: Ask, make:
         entry = {"__typename": "AlreadyExistsError", "code": "ALREADY_EXISTS", "path": ["input", "name"]}
         return [entry | {"existing": existing}]
 
-    refused = await ask(CREATE, by=person(await make.user()), input={"name": "permits"})
+    refused = await ask(CREATE, by=user_actor(await make.user()), input={"name": "permits"})
     assert refused.user_errors == told(None)
-    seen = await ask(CREATE, by=person(await make.member(other), other), input={"name": "Permits"})
+    seen = await ask(CREATE, by=user_actor(await make.member(other), other), input={"name": "Permits"})
     assert seen.user_errors == told({"name": "Permits", "notes": None})
     admins = await ask(CREATE, by=platform_admin(await make.user()), input={"name": "Permits"})
     assert admins.user_errors == told({"name": "Permits", "notes": "Watch them."})
@@ -285,10 +285,10 @@ async def test_a_taken_name_names_its_holder_to_those_who_see_it(ask: Ask, make:
 
 async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make: Builders) -> None:
     service = await make.service(notes="Watch them.")
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
     wanted = {"serviceId": str(service.id), "expectedVersion": 1, "customEmailSenderName": "Town Hall"}
 
-    assert (await ask(UPDATE, by=actor, input=wanted)).field == {
+    assert (await ask(UPDATE, by=actor, input=wanted)).root_field == {
         "service": {
             "name": service.name,
             "version": 2,
@@ -308,7 +308,9 @@ async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make:
     ]
     faults = await ask(UPDATE, by=actor, input={"serviceId": str(service.id), "name": " ", "volumes": {"sms": -1}})
     assert [one["path"] for one in faults.user_errors] == [["input", "name"], ["input", "volumes", "sms"]]
-    assert (await ask(UPDATE, by=actor, input={"serviceId": str(service.id), "notes": "Mine"})).codes == ["FORBIDDEN"]
+    assert (await ask(UPDATE, by=actor, input={"serviceId": str(service.id), "notes": "Mine"})).error_codes == [
+        "FORBIDDEN"
+    ]
 
 
 async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, make: Builders) -> None:
@@ -325,8 +327,8 @@ async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, ma
         "templates": {"nodes": [{"archived": True}]},
     }
     for _ in range(2):
-        answer = await ask(ARCHIVE, by=person(user, service), input=wanted)
-        assert answer.field == {"service": closed, "userErrors": []}
+        answer = await ask(ARCHIVE, by=user_actor(user, service), input=wanted)
+        assert answer.root_field == {"service": closed, "userErrors": []}
 
 
 @pytest.mark.parametrize(
@@ -338,4 +340,4 @@ async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, ma
     ],
 )
 async def test_nobody_changes_anything_without_signing_in(ask: Ask, field: str) -> None:
-    assert (await ask(f"mutation {{ {field} {{ userErrors {{ code }} }} }}")).codes == ["UNAUTHENTICATED"]
+    assert (await ask(f"mutation {{ {field} {{ userErrors {{ code }} }} }}")).error_codes == ["UNAUTHENTICATED"]

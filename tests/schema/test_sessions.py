@@ -14,9 +14,9 @@ from graphql_api.database.database import Database
 from graphql_api.enums import ServicePermission
 from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
-from tests.builders import Builders, key, person, platform_admin
+from tests.builders import Builders, api_key_actor, platform_admin, user_actor
 from tests.conftest import Ask, Statements
-from tests.platform_messages import promised
+from tests.platform_messages import queued_messages
 
 SIGN_IN = """mutation ($input: SignInInput!) { signIn(input: $input) {
     challenge { token method sentTo } userErrors { __typename code path message }
@@ -48,13 +48,13 @@ async def test_a_password_and_a_code_make_a_session_that_can_be_ended(
     await make.member(await make.service(name="Licences"), {ServicePermission.VIEW_ACTIVITY}, ada)
 
     signed = await ask(SIGN_IN, input={"emailAddress": "ADA@example.gov.uk", "password": PASSWORD})
-    challenge = signed.field["challenge"]
+    challenge = signed.root_field["challenge"]
     assert (challenge["method"], challenge["sentTo"], signed.user_errors) == ("SMS", "********123", [])
 
-    code = (await promised(database, signer))[0].text[:5]
+    code = (await queued_messages(database, signer))[0].text[:5]
     completed = await ask(COMPLETE, input={"challengeToken": challenge["token"], "proof": {"smsCode": code}})
-    token = completed.field["session"].pop("token")
-    assert completed.field == {
+    token = completed.root_field["session"].pop("token")
+    assert completed.root_field == {
         "session": {
             "user": {
                 "name": "Ada",
@@ -66,9 +66,9 @@ async def test_a_password_and_a_code_make_a_session_that_can_be_ended(
     }
 
     async def actor() -> Actor:
-        return await authentication.actor_of(token, None, database=database, settings=settings, signer=signer)
+        return await authentication.authenticate(token, None, database=database, settings=settings, signer=signer)
 
-    assert (await ask(SIGN_OUT, by=await actor())).field == {"ok": True, "userErrors": []}
+    assert (await ask(SIGN_OUT, by=await actor())).root_field == {"ok": True, "userErrors": []}
     with pytest.raises(Unauthenticated):
         await actor()
 
@@ -87,16 +87,16 @@ async def test_what_is_wrong_says_no_more_than_it_must(ask: Ask, ada: models.Use
     }
 
     for address in (ada.email_address, "nobody@example.gov.uk"):
-        assert (await ask(SIGN_IN, input={"emailAddress": address, "password": "wrong"})).field == expected
+        assert (await ask(SIGN_IN, input={"emailAddress": address, "password": "wrong"})).root_field == expected
 
 
 async def test_a_wrong_code_says_where(ask: Ask, ada: models.User) -> None:
     signed = await ask(SIGN_IN, input={"emailAddress": ada.email_address, "password": PASSWORD})
-    token = signed.field["challenge"]["token"]
+    token = signed.root_field["challenge"]["token"]
 
     answer = await ask(COMPLETE, input={"challengeToken": token, "proof": {"smsCode": "11111"}})
 
-    assert answer.field == {
+    assert answer.root_field == {
         "session": None,
         "userErrors": [
             {
@@ -113,24 +113,24 @@ async def test_a_wrong_code_says_where(ask: Ask, ada: models.User) -> None:
 async def test_a_proof_is_exactly_one(ask: Ask, proof: dict[str, str | None]) -> None:
     answer = await ask(COMPLETE, input={"challengeToken": "x", "proof": proof})
 
-    assert (answer.data, answer.codes) == (None, ["BAD_REQUEST"])
+    assert (answer.data, answer.error_codes) == (None, ["BAD_REQUEST"])
 
 
 async def test_nobody_cannot_sign_out(ask: Ask, make: Builders) -> None:
     api_key = await make.api_key(await make.service())
 
-    assert (await ask(SIGN_OUT)).codes == ["UNAUTHENTICATED"]
-    assert (await ask(SIGN_OUT, by=key(api_key))).codes == ["FORBIDDEN"]
+    assert (await ask(SIGN_OUT)).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(SIGN_OUT, by=api_key_actor(api_key))).error_codes == ["FORBIDDEN"]
 
 
 async def test_a_viewer_may_be_a_person(ask: Ask, make: Builders, ada: models.User, statements: Statements) -> None:
     service = await make.service()
-    actor = person(ada, service, may={ServicePermission.MANAGE_USERS, ServicePermission.SEND_EMAILS})
+    actor = user_actor(ada, service, permissions={ServicePermission.MANAGE_USERS, ServicePermission.SEND_EMAILS})
 
     with statements(1):
         answer = await ask(VIEWER, by=actor, id=str(service.id))
 
-    assert answer.field == {
+    assert answer.root_field == {
         "user": {"name": "Ada"},
         "apiKey": None,
         "service": None,
@@ -138,7 +138,7 @@ async def test_a_viewer_may_be_a_person(ask: Ask, make: Builders, ada: models.Us
         "permissions": ["SEND_EMAILS", "MANAGE_USERS"],
     }
     for other in (str(uuid4()), "nonsense"):
-        assert (await ask(VIEWER, by=actor, id=other)).field["permissions"] == []
+        assert (await ask(VIEWER, by=actor, id=other)).root_field["permissions"] == []
 
 
 async def test_a_viewer_may_be_an_api_key(ask: Ask, make: Builders, statements: Statements) -> None:
@@ -146,9 +146,9 @@ async def test_a_viewer_may_be_an_api_key(ask: Ask, make: Builders, statements: 
     api_key = await make.api_key(service, name="Robot")
 
     with statements(2):
-        answer = await ask(VIEWER, by=key(api_key), id=str(service.id))
+        answer = await ask(VIEWER, by=api_key_actor(api_key), id=str(service.id))
 
-    assert answer.field == {
+    assert answer.root_field == {
         "user": None,
         "apiKey": {"name": "Robot"},
         "service": {"name": "Licences"},
@@ -162,9 +162,9 @@ async def test_a_platform_admin_may_all_but_what_needs_membership(ask: Ask, make
 
     answer = await ask(VIEWER, by=platform_admin(await make.user()), id=str(service.id))
 
-    assert answer.field["isPlatformAdmin"] is True
-    assert answer.field["permissions"] == ["VIEW_ACTIVITY", "MANAGE_TEMPLATES", "MANAGE_SETTINGS", "MANAGE_USERS"]
+    assert answer.root_field["isPlatformAdmin"] is True
+    assert answer.root_field["permissions"] == ["VIEW_ACTIVITY", "MANAGE_TEMPLATES", "MANAGE_SETTINGS", "MANAGE_USERS"]
 
 
 async def test_a_viewer_may_be_nobody(ask: Ask) -> None:
-    assert (await ask(VIEWER, id=str(uuid4()))).field is None
+    assert (await ask(VIEWER, id=str(uuid4()))).root_field is None

@@ -13,7 +13,7 @@ from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.billing import london_days
 from graphql_api.enums import Channel, ServicePermission
-from tests.builders import Builders, key, person
+from tests.builders import Builders, api_key_actor, user_actor
 from tests.conftest import Ask, Statements
 
 ASK = """query ($id: ID!, $range: DateRangeInput) { service(id: $id) { statistics(range: $range) {
@@ -27,14 +27,14 @@ TODAY = london_days.today()
 
 @pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
+    return user_actor(await make.member(service), service)
 
 
-async def asked(
+async def read_statistics(
     ask: Ask, by: Actor, service: models.Service, first: date | None = None, last: date | None = None
 ) -> Any:
     days = {"from": first.isoformat(), "to": (last or first).isoformat()} if first else None
-    return (await ask(ASK, by=by, id=str(service.id), range=days)).field["statistics"]
+    return (await ask(ASK, by=by, id=str(service.id), range=days)).root_field["statistics"]
 
 
 def fact(template: models.Template, day: date, status: str, count: int, key_type: str = "normal") -> models.Model:
@@ -67,7 +67,7 @@ async def test_today_is_counted_from_the_messages(
     await make.notification(text, key_type="test")
     await make.notification(await make.template(await make.service()))
 
-    assert await asked(ask, member, service) == {
+    assert await read_statistics(ask, member, service) == {
         "range": {"from": TODAY.isoformat(), "to": TODAY.isoformat()},
         "total": {
             "requested": 6,
@@ -108,11 +108,11 @@ async def test_days_before_are_counted_from_the_facts(
     await make.notification(template, created_at=london_days.midnight(yesterday))
     await make.notification(template, created_at=london_days.midnight(TODAY), status="sending")
 
-    total = (await asked(ask, member, service, yesterday, TODAY))["total"]
+    total = (await read_statistics(ask, member, service, yesterday, TODAY))["total"]
 
     assert (total["requested"], total["delivered"], total["failed"], total["inProgress"]) == (8, 5, 2, 1)
-    assert (await asked(ask, member, service, yesterday))["total"]["requested"] == 7
-    assert (await asked(ask, member, service, TODAY))["total"]["requested"] == 1
+    assert (await read_statistics(ask, member, service, yesterday))["total"]["requested"] == 7
+    assert (await read_statistics(ask, member, service, TODAY))["total"]["requested"] == 1
 
 
 async def test_days_that_no_night_has_counted_are_counted_from_the_messages(
@@ -122,11 +122,11 @@ async def test_days_that_no_night_has_counted_are_counted_from_the_messages(
     before, yesterday = TODAY - timedelta(days=2), TODAY - timedelta(days=1)
     for day in (before, yesterday, TODAY):
         await make.notification(template, created_at=london_days.midnight(day))
-    assert (await asked(ask, member, service, before, TODAY))["total"]["requested"] == 3
+    assert (await read_statistics(ask, member, service, before, TODAY))["total"]["requested"] == 3
 
     await make.add(fact(template, before, "delivered", 10))
 
-    assert (await asked(ask, member, service, before, TODAY))["total"]["requested"] == 12
+    assert (await read_statistics(ask, member, service, before, TODAY))["total"]["requested"] == 12
 
 
 async def test_messages_that_moved_before_a_night_counted_them_are_not_missed(
@@ -135,13 +135,13 @@ async def test_messages_that_moved_before_a_night_counted_them_are_not_missed(
     template = await make.template(service)
     days = [TODAY - timedelta(days=count) for count in (30, 20, 10)]
     for day in days:
-        await make.erased(template, created_at=london_days.midnight(day))
-    await make.erased(template, created_at=london_days.midnight(days[0]), key_type="test")
-    assert (await asked(ask, member, service, days[0], TODAY))["total"]["requested"] == 3
+        await make.notification_history(template, created_at=london_days.midnight(day))
+    await make.notification_history(template, created_at=london_days.midnight(days[0]), key_type="test")
+    assert (await read_statistics(ask, member, service, days[0], TODAY))["total"]["requested"] == 3
 
     await make.add(fact(template, days[1], "delivered", 10))
 
-    assert (await asked(ask, member, service, days[0], TODAY))["total"]["requested"] == 11
+    assert (await read_statistics(ask, member, service, days[0], TODAY))["total"]["requested"] == 11
 
 
 async def test_a_day_is_londons(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
@@ -155,11 +155,11 @@ async def test_a_day_is_londons(ask: Ask, make: Builders, service: models.Servic
     ):
         await make.notification(template, created_at=moment)
 
-    assert (await asked(ask, member, service, summer))["total"]["requested"] == 2
+    assert (await read_statistics(ask, member, service, summer))["total"]["requested"] == 2
 
 
 async def test_nothing_asked_for_is_no_failure_rate(ask: Ask, service: models.Service, member: Actor) -> None:
-    assert (await asked(ask, member, service))["total"] == {
+    assert (await read_statistics(ask, member, service))["total"] == {
         "requested": 0,
         "inProgress": 0,
         "delivered": 0,
@@ -174,17 +174,17 @@ async def test_a_range_that_ends_before_it_begins_is_a_bad_request(
 ) -> None:
     days = {"from": "2026-04-02", "to": "2026-04-01"}
 
-    assert (await ask(ASK, by=member, id=str(service.id), range=days)).codes == ["BAD_REQUEST"]
+    assert (await ask(ASK, by=member, id=str(service.id), range=days)).error_codes == ["BAD_REQUEST"]
 
 
 async def test_figures_take_the_permission_to_see_activity(ask: Ask, make: Builders, service: models.Service) -> None:
     user = await make.member(service)
-    lesser = person(user, service, may=set(ServicePermission) - {ServicePermission.VIEW_ACTIVITY})
+    lesser = user_actor(user, service, permissions=set(ServicePermission) - {ServicePermission.VIEW_ACTIVITY})
 
     refused = await ask(ASK, by=lesser, id=str(service.id))
 
-    assert (refused.codes, refused.data) == (["FORBIDDEN"], {"service": {"statistics": None}})
-    assert (await asked(ask, key(await make.api_key(service)), service))["total"]["requested"] == 0
+    assert (refused.error_codes, refused.data) == (["FORBIDDEN"], {"service": {"statistics": None}})
+    assert (await read_statistics(ask, api_key_actor(await make.api_key(service)), service))["total"]["requested"] == 0
 
 
 async def test_several_services_and_ranges_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
@@ -197,9 +197,9 @@ async def test_several_services_and_ranges_are_one_statement(ask: Ask, make: Bui
     } } }"""
 
     with statements(2):
-        answer = await ask(document, by=person(user, first, second))
+        answer = await ask(document, by=user_actor(user, first, second))
 
-    assert answer.field["nodes"] == [
+    assert answer.root_field["nodes"] == [
         {"today": {"total": {"requested": count}}, "once": {"total": {"requested": 0}}} for count in (1, 0)
     ]
 
@@ -212,4 +212,4 @@ def test_a_financial_year_begins_in_april() -> None:
 def test_today_is_londons_while_it_is_still_yesterday_in_utc() -> None:
     assert london_days.today() == date(2026, 7, 1)
     assert london_days.midnight(date(2026, 7, 1)).isoformat() == "2026-06-30T23:00:00"
-    assert london_days.day_of(datetime(2026, 6, 30, 23, 0)) == date(2026, 7, 1)  # noqa: DTZ001 - naive UTC
+    assert london_days.london_day(datetime(2026, 6, 30, 23, 0)) == date(2026, 7, 1)  # noqa: DTZ001 - naive UTC

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from graphql_api.models import HealthSnapshot, TableCount, utcnow
-from tests.builders import Builders, key, person, platform_admin
+from tests.builders import Builders, api_key_actor, platform_admin, user_actor
 from tests.conftest import Ask, Statements
 
 WHOLE = """{ systemHealth { latest { takenAt databaseOk databaseConnectionsInUse databaseConnectionsTotal
@@ -27,7 +27,7 @@ def snapshot(taken_at: datetime, **values: Any) -> HealthSnapshot:
 
 async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
-    before = (await ask(WHOLE, by=admin)).field
+    before = (await ask(WHOLE, by=admin)).root_field
     await make.add(
         snapshot(NOON - DAY),
         snapshot(
@@ -41,7 +41,7 @@ async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> No
     )
 
     assert before == {"latest": None}
-    assert (await ask(WHOLE, by=admin)).field["latest"] == {
+    assert (await ask(WHOLE, by=admin)).root_field["latest"] == {
         "takenAt": "2026-03-01T12:00:00Z",
         "databaseOk": True,
         "databaseConnectionsInUse": 1,
@@ -77,14 +77,19 @@ async def test_history_is_that_of_the_last_hour_unless_told_and_of_a_day_at_most
     }
 
     for stretch, expected in asked.items():
-        ends = None if stretch is None else dict(zip(("from", "to"), map(told, stretch), strict=True))
+        ends = None if stretch is None else dict(zip(("from", "to"), map(graphql_datetime, stretch), strict=True))
         answer = await ask(HISTORY, by=admin, range=ends)
-        assert [one["takenAt"] for one in answer.field["history"]] == [told(moment) for moment in expected]
-    for wrong in ({"from": told(now - DAY - timedelta(seconds=1)), "to": told(now)}, {"from": told(now + DAY)}):
-        assert (await ask(HISTORY, by=admin, range=wrong)).codes == ["BAD_REQUEST"]
+        assert [one["takenAt"] for one in answer.root_field["history"]] == [
+            graphql_datetime(moment) for moment in expected
+        ]
+    for wrong in (
+        {"from": graphql_datetime(now - DAY - timedelta(seconds=1)), "to": graphql_datetime(now)},
+        {"from": graphql_datetime(now + DAY)},
+    ):
+        assert (await ask(HISTORY, by=admin, range=wrong)).error_codes == ["BAD_REQUEST"]
 
 
-def told(moment: datetime | None) -> str | None:
+def graphql_datetime(moment: datetime | None) -> str | None:
     """An instant as GraphQL has it."""
     return None if moment is None else f"{moment.isoformat()}Z"
 
@@ -106,7 +111,7 @@ async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builder
     await make.add(TableCount(table_name="organisation", taken_at=NOON, row_count=500))
 
     at = "2026-03-01T12:00:00Z"
-    assert (await ask(ALERTS, by=admin)).field["rowCountAlerts"] == [
+    assert (await ask(ALERTS, by=admin)).root_field["rowCountAlerts"] == [
         {"table": "api_keys", "previousCount": 10_000, "currentCount": 10_501, "takenAt": at},
         {"table": "ft_billing", "previousCount": 0, "currentCount": 101, "takenAt": at},
         {"table": "users", "previousCount": 2_000, "currentCount": 1_899, "takenAt": at},
@@ -116,14 +121,14 @@ async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builder
 async def test_only_platform_admins_are_told(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     await make.add(snapshot(utcnow()))
-    actors = [person(await make.member(service), service), key(await make.api_key(service))]
+    actors = [user_actor(await make.member(service), service), api_key_actor(await make.api_key(service))]
 
     with statements(0):
         answers = [await ask(EVERYTHING, by=actor) for actor in actors]
         nobody = await ask(EVERYTHING)
 
-    assert [(answer.data, answer.codes) for answer in answers] == [({"systemHealth": None}, ["FORBIDDEN"])] * 2
-    assert (nobody.data, nobody.codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
+    assert [(answer.data, answer.error_codes) for answer in answers] == [({"systemHealth": None}, ["FORBIDDEN"])] * 2
+    assert (nobody.data, nobody.error_codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
 
 
 async def test_the_whole_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
@@ -133,4 +138,4 @@ async def test_the_whole_takes_three_statements(ask: Ask, make: Builders, statem
     with statements(3):
         answer = await ask(EVERYTHING, by=admin)
 
-    assert len(answer.field["history"]) == 2
+    assert len(answer.root_field["history"]) == 2

@@ -9,7 +9,7 @@ import pytest
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.enums import Channel
-from tests.builders import Builders, key, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, platform_admin, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 CONTENT = """version name channel subject body savedAt savedBy { id }
@@ -53,7 +53,7 @@ async def service(make: Builders) -> models.Service:
 
 @pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
+    return user_actor(await make.member(service), service)
 
 
 async def test_a_text_tells_everything_about_itself(
@@ -65,7 +65,7 @@ async def test_a_text_tells_everything_about_itself(
     )
     saved_at = f"{template.created_at.isoformat()}Z"
 
-    assert (await ask(ONE, by=member, id=str(template.id))).field == {
+    assert (await ask(ONE, by=member, id=str(template.id))).root_field == {
         "id": str(template.id),
         "archived": False,
         "redactPersonalisation": False,
@@ -107,7 +107,7 @@ async def test_an_email_and_a_letter_have_details_of_their_own(
         letter { postage languages welshSubject welshBody }
     } } }"""
 
-    assert (await ask(document, by=member, ids=[str(email.id), str(letter.id)])).field == [
+    assert (await ask(document, by=member, ids=[str(email.id), str(letter.id)])).root_field == [
         {
             "channel": "EMAIL",
             "email": {"hasUnsubscribeLink": True},
@@ -140,7 +140,7 @@ async def test_every_version_can_be_read(ask: Ask, make: Builders, service: mode
     await ask(UPDATE, by=member, input={"templateId": template_id, "name": "Second"})
     await ask(ARCHIVE, by=member, input={"templateId": template_id})
 
-    found = (await ask(HISTORY, by=member, id=template_id, version=2)).field
+    found = (await ask(HISTORY, by=member, id=template_id, version=2)).root_field
 
     assert found["versions"] == {
         "totalCount": 3,
@@ -154,8 +154,8 @@ async def test_every_version_can_be_read(ask: Ask, make: Builders, service: mode
     assert (second["id"], second["name"], second["template"]) == (f"{template_id}:2", "Second", {"version": 3})
     assert second["savedBy"] == {"id": str(member.user_id)}
     assert second["savedAt"] > f"{template.created_at.isoformat()}Z"
-    assert (await ask(HISTORY, by=member, id=template_id, version=4)).field["atVersion"] is None
-    assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=member, id=f"{template_id}:1")).field is None
+    assert (await ask(HISTORY, by=member, id=template_id, version=4)).root_field["atVersion"] is None
+    assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=member, id=f"{template_id}:1")).root_field is None
 
 
 async def test_who_made_it_stays_who_made_it(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
@@ -163,7 +163,7 @@ async def test_who_made_it_stays_who_made_it(ask: Ask, make: Builders, service: 
     template = await make.template(service, created_by_id=author.id)
     await ask(UPDATE, by=member, input={"templateId": str(template.id), "name": "Newer"})
 
-    found = (await ask(ONE, by=member, id=str(template.id))).field
+    found = (await ask(ONE, by=member, id=str(template.id))).root_field
 
     assert (found["createdBy"], found["savedBy"]) == ({"id": str(author.id)}, {"id": str(member.user_id)})
 
@@ -171,12 +171,14 @@ async def test_who_made_it_stays_who_made_it(ask: Ask, make: Builders, service: 
 async def test_who_sees_a_template(ask: Ask, make: Builders, service: models.Service) -> None:
     template = await make.template(service)
     document = "query ($id: ID!) { template(id: $id) { name savedBy { id } } }"
-    for by in (platform_admin(await make.user()), key(await make.api_key(service))):
-        assert (await ask(document, by=by, id=str(template.id))).field["name"] == template.name
-    assert (await ask(document, by=stranger(), id=str(template.id))).field is None
-    assert (await ask(document, by=stranger(), id="no uuid")).field is None
-    assert (await ask(document, id=str(template.id))).codes == ["UNAUTHENTICATED"]
-    assert (await ask(document, by=key(await make.api_key(service)), id=str(template.id))).field["savedBy"] is None
+    for by in (platform_admin(await make.user()), api_key_actor(await make.api_key(service))):
+        assert (await ask(document, by=by, id=str(template.id))).root_field["name"] == template.name
+    assert (await ask(document, by=stranger(), id=str(template.id))).root_field is None
+    assert (await ask(document, by=stranger(), id="no uuid")).root_field is None
+    assert (await ask(document, id=str(template.id))).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(document, by=api_key_actor(await make.api_key(service)), id=str(template.id))).root_field[
+        "savedBy"
+    ] is None
 
 
 async def test_a_preview_shows_what_a_handset_would(
@@ -186,7 +188,7 @@ async def test_a_preview_shows_what_a_handset_would(
 
     found = await ask(PREVIEW, by=member, id=str(template.id), personalisation={"NAME": "Zoë", "other": 1})
 
-    assert found.field["preview"] == {
+    assert found.root_field["preview"] == {
         "channel": "SMS",
         "subject": None,
         "text": "Town: Hello Zoë ? ((due))",
@@ -218,7 +220,7 @@ async def test_values_that_are_none_are_a_bad_request(
 ) -> None:
     template = await make.template(service)
 
-    assert (await ask(PREVIEW, by=member, id=str(template.id), personalisation=personalisation)).codes == [
+    assert (await ask(PREVIEW, by=member, id=str(template.id), personalisation=personalisation)).error_codes == [
         "BAD_REQUEST"
     ]
 
@@ -229,7 +231,7 @@ async def test_content_can_be_seen_before_it_is_saved(ask: Ask, service: models.
         "content": {"email": {"subject": "Your ((thing))", "body": "# Hello ((name))"}},
         "personalisation": {"thing": "permit"},
     }
-    found = (await ask(UNSAVED, by=member, input=wanted)).field
+    found = (await ask(UNSAVED, by=member, input=wanted)).root_field
 
     assert (found["channel"], found["subject"], found["sms"], found["missingPlaceholders"]) == (
         "EMAIL",
@@ -239,7 +241,7 @@ async def test_content_can_be_seen_before_it_is_saved(ask: Ask, service: models.
     )
     assert "<h2" in found["html"]
     assert [error["path"] for error in found["errors"]] == [["input", "personalisation"]]
-    assert (await ask(UNSAVED, by=stranger(), input=wanted)).field is None
+    assert (await ask(UNSAVED, by=stranger(), input=wanted)).root_field is None
 
 
 async def test_a_template_is_written_once(ask: Ask, service: models.Service, member: Actor) -> None:
@@ -249,7 +251,7 @@ async def test_a_template_is_written_once(ask: Ask, service: models.Service, mem
         "content": {"letter": {"subject": "Hi", "body": "Hello"}},
         "idempotencyKey": "once",
     }
-    made = (await ask(CREATE, by=member, input=wanted)).field
+    made = (await ask(CREATE, by=member, input=wanted)).root_field
 
     assert made == {
         "template": {
@@ -262,7 +264,7 @@ async def test_a_template_is_written_once(ask: Ask, service: models.Service, mem
         },
         "userErrors": [],
     }
-    assert (await ask(CREATE, by=member, input=wanted)).field == made
+    assert (await ask(CREATE, by=member, input=wanted)).root_field == made
     reused = await ask(CREATE, by=member, input=wanted | {"name": "Other"})
     assert [(one["__typename"], one["code"], one["path"]) for one in reused.user_errors] == [
         ("IdempotencyError", "IDEMPOTENCY_KEY_REUSED", ["input", "idempotencyKey"])
@@ -296,7 +298,7 @@ async def test_two_channels_at_once_are_no_document(ask: Ask, service: models.Se
     content = {"sms": {"body": "Hi"}, "email": {"subject": "Hi", "body": "Hi"}}
     wanted = {"serviceId": str(service.id), "name": "Both", "content": content}
 
-    assert (await ask(CREATE, by=member, input=wanted)).codes == ["BAD_REQUEST"]
+    assert (await ask(CREATE, by=member, input=wanted)).error_codes == ["BAD_REQUEST"]
 
 
 async def test_a_template_is_saved_at_the_version_that_was_read(
@@ -306,17 +308,17 @@ async def test_a_template_is_saved_at_the_version_that_was_read(
     template_id = str(template.id)
     wanted = {"templateId": template_id, "expectedVersion": 1, "content": {"sms": {"body": "Hi ((due))"}}}
 
-    assert (await ask(UPDATE, by=member, input=wanted)).field == {
+    assert (await ask(UPDATE, by=member, input=wanted)).root_field == {
         "template": {"version": 2, "name": "Reminder", "body": "Hi ((due))"},
         "changed": True,
         "placeholdersAdded": ["due"],
         "placeholdersRemoved": ["name"],
         "userErrors": [],
     }
-    same = (await ask(UPDATE, by=member, input={"templateId": template_id, "name": "Reminder"})).field
+    same = (await ask(UPDATE, by=member, input={"templateId": template_id, "name": "Reminder"})).root_field
     assert (same["changed"], same["template"]["version"]) == (False, 2)
     conflict = await ask(UPDATE, by=member, input=wanted)
-    assert conflict.field == {
+    assert conflict.root_field == {
         "template": None,
         "changed": False,
         "placeholdersAdded": [],
@@ -338,13 +340,13 @@ async def test_a_template_is_redacted_and_archived_once(
     wanted = {"templateId": str(template.id)}
 
     for _ in range(2):
-        assert (await ask(REDACT, by=member, input=wanted)).field == {
+        assert (await ask(REDACT, by=member, input=wanted)).root_field == {
             "template": {"version": 1, "redactPersonalisation": True},
             "userErrors": [],
         }
         template = await make.template(service)
     for _ in range(2):
-        assert (await ask(ARCHIVE, by=member, input=wanted)).field == {
+        assert (await ask(ARCHIVE, by=member, input=wanted)).root_field == {
             "template": {"version": 2, "archived": True},
             "userErrors": [],
         }

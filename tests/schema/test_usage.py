@@ -15,7 +15,7 @@ from graphql_api.billing import london_days
 from graphql_api.database.database import Database
 from graphql_api.domain import facts
 from graphql_api.enums import Channel, ServicePermission
-from tests.builders import Builders, key, of_organisation, person, platform_admin
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, user_actor
 from tests.conftest import Ask, Statements
 
 SYSTEM = Actor.system()
@@ -42,14 +42,14 @@ ALLOWANCE = """query ($id: ID!, $year: Int) { service(id: $id) { annualAllowance
 
 @pytest.fixture
 async def member(make: Builders, service: models.Service) -> Actor:
-    return person(await make.member(service), service)
+    return user_actor(await make.member(service), service)
 
 
-async def used(ask: Ask, by: Actor, service: models.Service, year: int | None = None) -> Any:
-    return (await ask(USAGE, by=by, id=str(service.id), year=year)).field["usage"]
+async def read_usage(ask: Ask, by: Actor, service: models.Service, year: int | None = None) -> Any:
+    return (await ask(USAGE, by=by, id=str(service.id), year=year)).root_field["usage"]
 
 
-def bill(template: models.Template, day: date, units: int, **values: Any) -> models.BillingFact:
+def billing_fact(template: models.Template, day: date, units: int, **values: Any) -> models.BillingFact:
     """A line as a night leaves it."""
     invented = {
         "provider": "mmg",
@@ -70,7 +70,7 @@ def bill(template: models.Template, day: date, units: int, **values: Any) -> mod
     )
 
 
-def free(service: models.Service, year: int, units: int, **values: Any) -> models.AnnualBilling:
+def annual_billing(service: models.Service, year: int, units: int, **values: Any) -> models.AnnualBilling:
     return models.AnnualBilling(
         service_id=service.id, financial_year_start=year, free_sms_fragment_limit=units, **values
     )
@@ -82,19 +82,21 @@ async def test_free_texts_are_used_in_the_order_of_days_and_the_last_day_is_divi
     sms, letter = await make.template(service), await make.template(service, Channel.LETTER)
     email = await make.template(service, Channel.EMAIL)
     await make.add(
-        free(service, 2025, 100),
-        bill(sms, date(2025, 3, 31), 1000),
-        bill(sms, date(2025, 4, 1), 30, rate=Decimal("0.0233"), notifications_sent=20),
-        bill(sms, date(2025, 4, 30), 15, rate=Decimal("0.0233"), rate_multiplier=4, international=True),
-        bill(sms, date(2025, 5, 1), 40, rate=Decimal("0.0233")),
-        bill(sms, date(2025, 5, 2), 10, rate=Decimal("0.03"), provider="firetext"),
-        bill(sms, date(2026, 4, 1), 1000),
-        bill(email, date(2025, 5, 1), 0, notifications_sent=7, rate=Decimal(0), rate_multiplier=0, provider="ses"),
-        bill(letter, date(2025, 5, 1), 6, notifications_sent=3, rate=Decimal("0.77"), postage="second"),
-        bill(letter, date(2025, 5, 1), 2, notifications_sent=2, rate=Decimal("1.56"), postage="first"),
+        annual_billing(service, 2025, 100),
+        billing_fact(sms, date(2025, 3, 31), 1000),
+        billing_fact(sms, date(2025, 4, 1), 30, rate=Decimal("0.0233"), notifications_sent=20),
+        billing_fact(sms, date(2025, 4, 30), 15, rate=Decimal("0.0233"), rate_multiplier=4, international=True),
+        billing_fact(sms, date(2025, 5, 1), 40, rate=Decimal("0.0233")),
+        billing_fact(sms, date(2025, 5, 2), 10, rate=Decimal("0.03"), provider="firetext"),
+        billing_fact(sms, date(2026, 4, 1), 1000),
+        billing_fact(
+            email, date(2025, 5, 1), 0, notifications_sent=7, rate=Decimal(0), rate_multiplier=0, provider="ses"
+        ),
+        billing_fact(letter, date(2025, 5, 1), 6, notifications_sent=3, rate=Decimal("0.77"), postage="second"),
+        billing_fact(letter, date(2025, 5, 1), 2, notifications_sent=2, rate=Decimal("1.56"), postage="first"),
     )
 
-    usage = await used(ask, member, service, 2025)
+    usage = await read_usage(ask, member, service, 2025)
 
     def line(month: str, channel: str, rate: str, *figures: Any, postage: str | None = None) -> dict[str, Any]:
         names = ("notifications", "chargeableUnits", "freeAllowanceUsed", "chargedUnits", "cost")
@@ -132,14 +134,14 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
     ask: Ask, make: Builders, service: models.Service, member: Actor, database: Database
 ) -> None:
     template = await make.template(service)
-    await make.add(free(service, YEAR, 3))
+    await make.add(annual_billing(service, YEAR, 3))
     for days in (3, 2, 1, 0):
         moment = london_days.midnight(TODAY - timedelta(days=days))
         await make.notification(template, created_at=moment, sent_by="mmg", billable_units=2)
-        await make.erased(template, created_at=moment, sent_by="mmg", billable_units=2)
+        await make.notification_history(template, created_at=moment, sent_by="mmg", billable_units=2)
         await make.notification(template, created_at=moment, status="created", billable_units=0)
         await make.notification(template, created_at=moment, key_type="test")
-    before = await used(ask, member, service)
+    before = await read_usage(ask, member, service)
     assert (before["sms"]["notifications"], before["sms"]["chargeableUnits"]) == (8, 16)
     assert (before["sms"]["chargedUnits"], before["sms"]["cost"]["amount"]) == (13, "0.312")
     assert before["updatedAt"] is None
@@ -147,38 +149,38 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
     async def night(*days: int) -> None:
         async with database.transaction() as tx:
             for one in days:
-                await facts.count_bills(tx, SYSTEM, facts.Due(TODAY - timedelta(days=one), tuple(Channel)))
+                await facts.count_billing(tx, SYSTEM, facts.DueDay(TODAY - timedelta(days=one), tuple(Channel)))
 
     # A night that is killed in the middle has counted the first of its days.
     for counted in ((3,), (3, 2), (3, 2, 1)):
         await night(*counted)
-        after = await used(ask, member, service)
+        after = await read_usage(ask, member, service)
         assert after | {"updatedAt": None} == before
         assert after["updatedAt"] is not None
     # What Notify itself keeps of today is left aside.
-    await make.add(bill(template, TODAY, 1000))
-    assert await used(ask, member, service) | {"updatedAt": None} == before
+    await make.add(billing_fact(template, TODAY, 1000))
+    assert await read_usage(ask, member, service) | {"updatedAt": None} == before
 
 
 async def test_what_changed_since_a_day_was_counted_is_counted_the_next_night(
     ask: Ask, make: Builders, service: models.Service, member: Actor, database: Database
 ) -> None:
     template = await make.template(service)
-    await make.add(free(service, YEAR, 0))
+    await make.add(annual_billing(service, YEAR, 0))
     message = await make.notification(
         template, created_at=london_days.midnight(TODAY - timedelta(days=1)), status="sending", sent_by="mmg"
     )
-    due = facts.Due(TODAY - timedelta(days=1), tuple(Channel))
+    due = facts.DueDay(TODAY - timedelta(days=1), tuple(Channel))
     async with database.transaction() as tx:
-        await facts.count_bills(tx, SYSTEM, due)
+        await facts.count_billing(tx, SYSTEM, due)
         update = "UPDATE notifications SET notification_status = 'technical-failure' WHERE id = :id"
         await tx.execute(text(update), {"id": message.id})
-    assert (await used(ask, member, service))["sms"]["notifications"] == 1
+    assert (await read_usage(ask, member, service))["sms"]["notifications"] == 1
 
     async with database.transaction() as tx:
-        await facts.count_bills(tx, SYSTEM, due)
+        await facts.count_billing(tx, SYSTEM, due)
 
-    assert (await used(ask, member, service))["sms"]["notifications"] == 0
+    assert (await read_usage(ask, member, service))["sms"]["notifications"] == 0
 
 
 async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Builders) -> None:
@@ -187,8 +189,8 @@ async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Bui
         for row in rows:
             row.service_id = service.id  # type: ignore[attr-defined]
         await make.add(*rows)
-        actor = person(await make.member(service), service)
-        found = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).field["annualAllowance"]
+        actor = user_actor(await make.member(service), service)
+        found = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).root_field["annualAllowance"]
         assert found.pop("financialYear") == year
         return tuple(found.values())
 
@@ -216,11 +218,14 @@ async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Build
         service = await make.service(organisation_type="central")
         template = await make.template(service)
         await make.add(
-            bill(template, date(2025, 4, 1), units, rate_multiplier=4), bill(template, date(2025, 3, 31), 10)
+            billing_fact(template, date(2025, 4, 1), units, rate_multiplier=4),
+            billing_fact(template, date(2025, 3, 31), 10),
         )
-        actor = person(await make.member(service), service)
+        actor = user_actor(await make.member(service), service)
         answer = await ask(ALLOWANCE, by=actor, id=str(service.id), year=2026)
-        found.append((answer.field["annualAllowance"]["units"], answer.field["annualAllowance"]["highVolumeLastYear"]))
+        found.append(
+            (answer.root_field["annualAllowance"]["units"], answer.root_field["annualAllowance"]["highVolumeLastYear"])
+        )
 
     assert found == [(0, True), (20_000, False)]
 
@@ -233,15 +238,15 @@ async def test_usage_is_told_to_whoever_may_know(ask: Ask, make: Builders) -> No
     lesser = await make.user()
 
     for allowed in (
-        person(user, service, may=[ServicePermission.MANAGE_SETTINGS]),
-        of_organisation(await make.user(), organisation.id),
+        user_actor(user, service, permissions=[ServicePermission.MANAGE_SETTINGS]),
+        organisation_member(await make.user(), organisation.id),
         platform_admin(await make.user()),
-        key(await make.api_key(service)),
+        api_key_actor(await make.api_key(service)),
     ):
-        assert (await used(ask, allowed, service))["financialYear"] == YEAR
+        assert (await read_usage(ask, allowed, service))["financialYear"] == YEAR
     for document in (USAGE, ALLOWANCE):
-        refused = await ask(document, by=person(lesser, service, may=others), id=str(service.id))
-        assert refused.codes == ["FORBIDDEN"]
+        refused = await ask(document, by=user_actor(lesser, service, permissions=others), id=str(service.id))
+        assert refused.error_codes == ["FORBIDDEN"]
         assert list((refused.data or {})["service"].values()) == [None]
 
 
@@ -250,14 +255,14 @@ async def test_a_year_without_figures_is_a_bad_request(
     ask: Ask, service: models.Service, member: Actor, year: int
 ) -> None:
     for document in (USAGE, ALLOWANCE):
-        assert (await ask(document, by=member, id=str(service.id), year=year)).codes == ["BAD_REQUEST"]
+        assert (await ask(document, by=member, id=str(service.id), year=year)).error_codes == ["BAD_REQUEST"]
 
 
 async def test_several_services_and_years_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     first, second = await make.service(), await make.service()
     user = await make.member(first)
     template = await make.template(first)
-    await make.add(bill(template, date(2025, 6, 1), 5), bill(template, date(2024, 6, 1), 6))
+    await make.add(billing_fact(template, date(2025, 6, 1), 5), billing_fact(template, date(2024, 6, 1), 6))
     document = """{ services { nodes {
         now: usage(financialYear: 2025) { sms { chargeableUnits } }
         before: usage(financialYear: 2024) { sms { chargeableUnits } }
@@ -265,9 +270,9 @@ async def test_several_services_and_years_are_one_statement(ask: Ask, make: Buil
     } } }"""
 
     with statements(2):
-        answer = await ask(document, by=person(user, first, second))
+        answer = await ask(document, by=user_actor(user, first, second))
 
-    assert answer.field["nodes"] == [
+    assert answer.root_field["nodes"] == [
         {
             "now": {"sms": {"chargeableUnits": now}},
             "before": {"sms": {"chargeableUnits": before}},
@@ -295,16 +300,16 @@ async def test_an_organisation_sees_what_each_of_its_live_services_used(
     for name, units in (("B", 7), ("A", 5), ("C", 0)):
         service = await make.service(name=name, **values)
         if units:
-            await make.add(bill(await make.template(service), date(2025, 6, 1), units))
+            await make.add(billing_fact(await make.template(service), date(2025, 6, 1), units))
     await make.service(name="on trial", restricted=True, **values)
     await make.service(name="closed", active=False, **values)
     await make.service(name="not counted", count_as_live=False, **values)
     await make.service(name="another's")
-    actor = of_organisation(await make.user(), organisation.id)
+    actor = organisation_member(await make.user(), organisation.id)
 
     with statements(4):
         answer = await ask(BY_SERVICE, by=actor, id=str(organisation.id), year=2025, first=2)
-    page = answer.field["usageByService"]
+    page = answer.root_field["usageByService"]
     rest = await ask(BY_SERVICE, by=actor, id=str(organisation.id), year=2025, after=page["pageInfo"]["endCursor"])
 
     def figures(nodes: Any) -> list[tuple[str, int]]:
@@ -313,7 +318,7 @@ async def test_an_organisation_sees_what_each_of_its_live_services_used(
     assert (page["totalCount"], page["pageInfo"]["hasNextPage"]) == (3, True)
     assert figures(page["nodes"]) == [("A", 5), ("B", 7)]
     assert [edge["node"]["service"]["name"] for edge in page["edges"]] == ["A", "B"]
-    assert figures(rest.field["usageByService"]["nodes"]) == [("C", 0)]
+    assert figures(rest.root_field["usageByService"]["nodes"]) == [("C", 0)]
 
 
 async def test_only_its_members_see_what_an_organisation_uses(ask: Ask, make: Builders) -> None:
@@ -324,7 +329,7 @@ async def test_only_its_members_see_what_an_organisation_uses(ask: Ask, make: Bu
     async def asked(by: Actor, year: int | None = None) -> Any:
         return await ask(BY_SERVICE, by=by, id=str(organisation.id), year=year)
 
-    refused = await asked(person(user, service))
-    assert (refused.codes, refused.data) == (["FORBIDDEN"], {"organisation": {"usageByService": None}})
-    assert (await asked(platform_admin(await make.user()))).field["usageByService"]["totalCount"] == 1
-    assert (await asked(of_organisation(user, organisation.id), 2015)).codes == ["BAD_REQUEST"]
+    refused = await asked(user_actor(user, service))
+    assert (refused.error_codes, refused.data) == (["FORBIDDEN"], {"organisation": {"usageByService": None}})
+    assert (await asked(platform_admin(await make.user()))).root_field["usageByService"]["totalCount"] == 1
+    assert (await asked(organisation_member(user, organisation.id), 2015)).error_codes == ["BAD_REQUEST"]

@@ -11,7 +11,7 @@ import pytest
 from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.enums import ServicePermission
-from tests.builders import Builders, key, of_organisation, person, platform_admin, stranger
+from tests.builders import Builders, api_key_actor, organisation_member, platform_admin, stranger, user_actor
 from tests.conftest import Ask, Statements
 
 ONE = """query ($id: ID!) { user(id: $id) {
@@ -67,10 +67,10 @@ async def admin(make: Builders) -> Actor:
 
 async def test_somebody_sees_everything_of_themselves(ask: Ask, ada: models.User, statements: Statements) -> None:
     with statements(1):
-        answer = await ask(ONE, by=person(ada), id=str(ada.id))
+        answer = await ask(ONE, by=user_actor(ada), id=str(ada.id))
 
     then = "2026-01-02T03:04:05Z"
-    assert answer.field == {
+    assert answer.root_field == {
         "id": str(ada.id),
         "name": "Ada Lovelace",
         "emailAddress": "ada@example.gov.uk",
@@ -90,7 +90,7 @@ async def test_somebody_sees_everything_of_themselves(ask: Ask, ada: models.User
 
 
 async def test_a_platform_admin_sees_all_of_it_too(ask: Ask, ada: models.User, admin: Actor) -> None:
-    assert (await ask(PRIVATE, by=admin, id=str(ada.id))).field["failedLoginCount"] == 2
+    assert (await ask(PRIVATE, by=admin, id=str(ada.id))).root_field["failedLoginCount"] == 2
 
 
 async def test_a_colleague_sees_who_somebody_is_and_a_manager_their_number(
@@ -112,8 +112,8 @@ async def test_a_colleague_sees_who_somebody_is_and_a_manager_their_number(
         )
     )
 
-    assert (await ask(PRIVATE, by=person(member, service, may=()), id=str(ada.id))).field == nothing
-    assert (await ask(PRIVATE, by=person(manager, service), id=str(ada.id))).field == nothing | {
+    assert (await ask(PRIVATE, by=user_actor(member, service, permissions=()), id=str(ada.id))).root_field == nothing
+    assert (await ask(PRIVATE, by=user_actor(manager, service), id=str(ada.id))).root_field == nothing | {
         "phoneNumber": "07700900123"
     }
 
@@ -124,19 +124,19 @@ async def test_who_shares_nothing_sees_nobody(ask: Ask, make: Builders, ada: mod
     other = await make.service()
     member = await make.member(other)
 
-    for actor in (stranger(), person(member, other), key(await make.api_key(service))):
-        assert (await ask(ID, by=actor, id=str(ada.id))).field is None
-    assert (await ask(ID, id=str(ada.id))).codes == ["UNAUTHENTICATED"]
-    assert (await ask(ID, by=person(ada), id="{" + str(ada.id) + "}")).field is None
-    assert (await ask(ID, by=person(ada), id=str(uuid4()))).field is None
+    for actor in (stranger(), user_actor(member, other), api_key_actor(await make.api_key(service))):
+        assert (await ask(ID, by=actor, id=str(ada.id))).root_field is None
+    assert (await ask(ID, id=str(ada.id))).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(ID, by=user_actor(ada), id="{" + str(ada.id) + "}")).root_field is None
+    assert (await ask(ID, by=user_actor(ada), id=str(uuid4()))).root_field is None
 
 
 async def test_an_organisation_shows_its_services_members(ask: Ask, make: Builders, ada: models.User) -> None:
     organisation = await make.organisation()
     await make.member(await make.service(organisation_id=organisation.id), user=ada)
 
-    actor = of_organisation(await make.user(), organisation.id)
-    assert (await ask(ID, by=actor, id=str(ada.id))).field == {"id": str(ada.id)}
+    actor = organisation_member(await make.user(), organisation.id)
+    assert (await ask(ID, by=actor, id=str(ada.id))).root_field == {"id": str(ada.id)}
 
 
 async def test_memberships_of_active_services_with_permissions_in_their_order(
@@ -148,10 +148,10 @@ async def test_memberships_of_active_services_with_permissions_in_their_order(
     await make.member(archived, user=ada)
 
     with statements(6):
-        answer = await ask(MEMBERSHIPS, by=person(ada, first, second), id=str(ada.id))
+        answer = await ask(MEMBERSHIPS, by=user_actor(ada, first, second), id=str(ada.id))
 
-    assert answer.field["serviceMemberships"]["totalCount"] == 2
-    assert sorted(answer.field["serviceMemberships"]["nodes"], key=lambda node: str(node["service"]["name"])) == [
+    assert answer.root_field["serviceMemberships"]["totalCount"] == 2
+    assert sorted(answer.root_field["serviceMemberships"]["nodes"], key=lambda node: str(node["service"]["name"])) == [
         {
             "permissions": ["VIEW_ACTIVITY", "MANAGE_USERS"],
             "service": {"name": first.name},
@@ -167,10 +167,10 @@ async def test_a_colleague_sees_only_the_memberships_they_share(ask: Ask, make: 
     await make.member(other, user=ada)
     colleague = await make.member(shared)
 
-    answer = await ask(MEMBERSHIPS, by=person(colleague, shared), id=str(ada.id))
+    answer = await ask(MEMBERSHIPS, by=user_actor(colleague, shared), id=str(ada.id))
 
-    assert answer.field["serviceMemberships"]["totalCount"] == 1
-    assert [node["service"]["name"] for node in answer.field["serviceMemberships"]["nodes"]] == [shared.name]
+    assert answer.root_field["serviceMemberships"]["totalCount"] == 1
+    assert [node["service"]["name"] for node in answer.root_field["serviceMemberships"]["nodes"]] == [shared.name]
 
 
 async def test_memberships_come_in_pages(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
@@ -180,7 +180,7 @@ async def test_memberships_come_in_pages(ask: Ask, make: Builders, ada: models.U
     names: list[str] = []
     after = None
     for _ in services:
-        page = (await ask(MEMBERSHIPS, by=admin, id=str(ada.id), first=1, after=after)).field["serviceMemberships"]
+        page = (await ask(MEMBERSHIPS, by=admin, id=str(ada.id), first=1, after=after)).root_field["serviceMemberships"]
         names += [node["service"]["name"] for node in page["nodes"]]
         after = page["pageInfo"]["endCursor"]
 
@@ -189,7 +189,7 @@ async def test_memberships_come_in_pages(ask: Ask, make: Builders, ada: models.U
 
 
 async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
-    return [node["name"] for node in (await ask(LIST, by=by, **variables)).field["nodes"]]
+    return [node["name"] for node in (await ask(LIST, by=by, **variables)).root_field["nodes"]]
 
 
 @pytest.fixture
@@ -239,28 +239,30 @@ async def test_people_are_ordered(ask: Ask, crowd: Actor, order: Any, expected: 
 async def test_the_list_of_everyone_is_for_platform_admins(ask: Ask, make: Builders, ada: models.User) -> None:
     api_key = await make.api_key(await make.service())
 
-    assert (await ask(LIST, by=person(ada))).codes == ["FORBIDDEN"]
-    assert (await ask(LIST, by=key(api_key))).codes == ["FORBIDDEN"]
-    assert (await ask(LIST)).codes == ["UNAUTHENTICATED"]
+    assert (await ask(LIST, by=user_actor(ada))).error_codes == ["FORBIDDEN"]
+    assert (await ask(LIST, by=api_key_actor(api_key))).error_codes == ["FORBIDDEN"]
+    assert (await ask(LIST)).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_somebody_is_found_by_their_address(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
     found = {"id": str(ada.id)}
 
-    assert (await ask(BY_ADDRESS, by=admin, address=" ADA@example.gov.uk ")).field == found
-    assert (await ask(BY_ADDRESS, by=person(ada), address="Ada@Example.gov.uk")).field == found
-    assert (await ask(BY_ADDRESS, by=admin, address="nobody@example.gov.uk")).field is None
-    colleague = person(await make.user())
+    assert (await ask(BY_ADDRESS, by=admin, address=" ADA@example.gov.uk ")).root_field == found
+    assert (await ask(BY_ADDRESS, by=user_actor(ada), address="Ada@Example.gov.uk")).root_field == found
+    assert (await ask(BY_ADDRESS, by=admin, address="nobody@example.gov.uk")).root_field is None
+    colleague = user_actor(await make.user())
     for address in ("ada@example.gov.uk", "nobody@example.gov.uk"):
-        assert (await ask(BY_ADDRESS, by=colleague, address=address)).codes == ["FORBIDDEN"]
-    assert (await ask(BY_ADDRESS, by=key(await make.api_key(await make.service())), address="a")).codes == ["FORBIDDEN"]
-    assert (await ask(BY_ADDRESS, address="ada@example.gov.uk")).codes == ["UNAUTHENTICATED"]
+        assert (await ask(BY_ADDRESS, by=colleague, address=address)).error_codes == ["FORBIDDEN"]
+    assert (
+        await ask(BY_ADDRESS, by=api_key_actor(await make.api_key(await make.service())), address="a")
+    ).error_codes == ["FORBIDDEN"]
+    assert (await ask(BY_ADDRESS, address="ada@example.gov.uk")).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_details_are_changed(ask: Ask, ada: models.User) -> None:
-    answer = await ask(UPDATE, by=person(ada), input={"name": "Ada King", "phoneNumber": None, "authType": "EMAIL"})
+    answer = await ask(UPDATE, by=user_actor(ada), input={"name": "Ada King", "phoneNumber": None, "authType": "EMAIL"})
 
-    assert answer.field == {
+    assert answer.root_field == {
         "user": {
             "name": "Ada King",
             "emailAddress": "ada@example.gov.uk",
@@ -275,11 +277,11 @@ async def test_details_are_changed(ask: Ask, ada: models.User) -> None:
 async def test_a_manager_learns_no_more_by_changing(ask: Ask, make: Builders, ada: models.User) -> None:
     service = await make.service()
     await make.member(service, (), ada)
-    actor = person(await make.member(service), service)
+    actor = user_actor(await make.member(service), service)
 
     answer = await ask(UPDATE, by=actor, input={"userId": str(ada.id), "phoneNumber": "07700900456"})
 
-    assert answer.field["user"] == {
+    assert answer.root_field["user"] == {
         "name": "Ada Lovelace",
         "emailAddress": "ada@example.gov.uk",
         "phoneNumber": "07700900456",
@@ -291,10 +293,10 @@ async def test_a_manager_learns_no_more_by_changing(ask: Ask, make: Builders, ad
 async def test_a_refused_change_says_where(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
     unknown, taken = str(uuid4()), await make.user()
 
-    assert (await ask(UPDATE, by=person(ada), input={"phoneNumber": ""})).user_errors == [
+    assert (await ask(UPDATE, by=user_actor(ada), input={"phoneNumber": ""})).user_errors == [
         {"__typename": "ValidationError", "code": "REQUIRED", "path": ["input", "phoneNumber"]}
     ]
-    assert (await ask(UPDATE, by=person(ada), input={"userId": unknown, "name": "Eve"})).user_errors == [
+    assert (await ask(UPDATE, by=user_actor(ada), input={"userId": unknown, "name": "Eve"})).user_errors == [
         {"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "userId"], "missingId": unknown}
     ]
     changed = {"userId": str(ada.id), "emailAddress": taken.email_address}
@@ -306,7 +308,7 @@ async def test_a_refused_change_says_where(ask: Ask, make: Builders, ada: models
             "existing": {"id": str(taken.id)},
         }
     ]
-    assert (await ask(UPDATE, input={"name": "Eve"})).codes == ["UNAUTHENTICATED"]
+    assert (await ask(UPDATE, input={"name": "Eve"})).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_registering_answers_alike_for_every_address(ask: Ask, ada: models.User) -> None:
@@ -314,8 +316,8 @@ async def test_registering_answers_alike_for_every_address(ask: Ask, ada: models
     sent: dict[str, Any] = {"ok": True, "challenge": None, "userErrors": []}
 
     for address in (ada.email_address, "new@example.gov.uk"):
-        assert (await ask(REGISTER, input=given | {"emailAddress": address})).field == sent
-    assert (await ask(REGISTER, input=given | {"emailAddress": "a@gmail.com", "password": "password"})).field == {
+        assert (await ask(REGISTER, input=given | {"emailAddress": address})).root_field == sent
+    assert (await ask(REGISTER, input=given | {"emailAddress": "a@gmail.com", "password": "password"})).root_field == {
         "ok": False,
         "challenge": None,
         "userErrors": [
@@ -326,7 +328,7 @@ async def test_registering_answers_alike_for_every_address(ask: Ask, ada: models
 
 
 async def test_a_broken_link_proves_nothing(ask: Ask) -> None:
-    assert (await ask(VERIFY, token="nonsense")).field == {
+    assert (await ask(VERIFY, token="nonsense")).root_field == {
         "user": None,
         "challenge": None,
         "userErrors": [{"code": "LINK_INVALID", "path": ["input", "token"]}],

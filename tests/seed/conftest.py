@@ -18,13 +18,13 @@ from graphql_api.settings import Settings, asyncpg_url
 
 NOW = datetime(2026, 10, 27, 14, 30)  # noqa: DTZ001 - naive UTC; the day after next from the one of 25 hours
 SIGNER = Signer((b"seed-key",), b"seed-salt")
-SIZE = 3_000
+NOTIFICATIONS = 3_000
 
-Clone = Callable[[], Awaitable[str]]
+DatabaseFactory = Callable[[], Awaitable[str]]
 
 
 @pytest_asyncio.fixture(scope="session")
-async def clone(postgres_url: str) -> AsyncIterator[Clone]:
+async def create_database(postgres_url: str) -> AsyncIterator[DatabaseFactory]:
     """Makes databases with tables and nothing in them, each for itself."""
     administrator = await asyncpg.connect(postgres_url)
     names = [f"seed_{uuid4().hex[:12]}"]
@@ -49,16 +49,16 @@ async def clone(postgres_url: str) -> AsyncIterator[Clone]:
 
 
 @pytest.fixture(scope="session")
-def files(tmp_path_factory: pytest.TempPathFactory) -> Store:
+def object_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """Where the seeded database's lists lie."""
-    return store_in(tmp_path_factory.mktemp("store"))
+    return local_store(tmp_path_factory.mktemp("store"))
 
 
 @pytest_asyncio.fixture(scope="session")
-async def url(clone: Clone, files: Store) -> str:
+async def url(create_database: DatabaseFactory, object_store: Store) -> str:
     """A seeded database."""
-    url = await clone()
-    await seed.seed(url, signer=SIGNER, notifications=SIZE, now=NOW, store=files)
+    url = await create_database()
+    await seed.seed(url, signer=SIGNER, notifications=NOTIFICATIONS, now=NOW, store=object_store)
     return url
 
 
@@ -76,12 +76,12 @@ async def db(url: str) -> AsyncIterator[asyncpg.Connection]:
     await connection.close()
 
 
-def store_in(folder: Path) -> Store:
+def local_store(folder: Path) -> Store:
     """A store in a folder."""
     return Store.connect(Settings.model_validate({"data_dir": folder}))
 
 
-async def everything(url: str) -> dict[str, str]:
+async def table_digests(url: str) -> dict[str, str]:
     """A digest of every table, and of every index."""
     connection = await asyncpg.connect(url)
     found = {}

@@ -41,7 +41,7 @@ async def test_the_demo_service_is_live_and_its_last_messages_are_told_in_advanc
 async def test_the_demo_templates_need_a_name_and_a_day(db: asyncpg.Connection, demo: seed.Demo) -> None:
     for channel, template_id in demo.template_ids.items():
         row = await db.fetchrow("SELECT * FROM templates WHERE id = $1", template_id)
-        template = messages.Template(CHANNELS[channel], subject=row["subject"], body=row["content"])
+        template = messages.CompiledTemplate(CHANNELS[channel], subject=row["subject"], body=row["content"])
 
         assert (row["service_id"], row["template_type"], row["version"]) == (demo.service_id, channel, 3)
         assert sorted(template.placeholders) == ["day", "name"]
@@ -67,8 +67,8 @@ async def test_its_people_sign_in_with_one_password_and_may_do_what_their_names_
 
 async def test_its_key_speaks_for_the_service(url: str, demo: seed.Demo, settings: Settings) -> None:
     database = Database(create_async_engine(asyncpg_url(url)))
-    actor = await authentication.actor_of(demo.api_key, None, database=database, settings=settings, signer=SIGNER)
+    actor = await authentication.authenticate(demo.api_key, None, database=database, settings=settings, signer=SIGNER)
     await database.close()
 
-    assert actor.services() == [demo.service_id]
+    assert actor.service_ids() == [demo.service_id]
     assert actor.key_type is KeyType.LIVE

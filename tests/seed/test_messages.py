@@ -17,7 +17,7 @@ from graphql_api.domain import job_runs, recipient_sources
 from graphql_api.domain.notification_rows import job_notification_id
 from graphql_api.enums import Channel
 from graphql_api.gateways.object_store import Store
-from tests.seed.conftest import NOW, SIGNER, SIZE
+from tests.seed.conftest import NOTIFICATIONS, NOW, SIGNER
 
 CHANNELS = {channel.value: channel for channel in Channel}
 
@@ -35,7 +35,7 @@ async def test_every_message_has_its_values_and_costs_what_it_should(db: asyncpg
     for row in rows:
         channel = CHANNELS[row["notification_type"]]
         prefix = row["service"] if row["prefix_sms"] else None
-        template = messages.Template(channel, subject=row["subject"], body=row["content"], prefix=prefix)
+        template = messages.CompiledTemplate(channel, subject=row["subject"], body=row["content"], prefix=prefix)
         values = {placeholders.normalise(key): value for key, value in SIGNER.unsign(row["_personalisation"]).items()}
         inspection = template.inspect(values)
         unsent = row["notification_status"] in {"created", "validation-failed"} or row["key_type"] == "test"
@@ -44,7 +44,7 @@ async def test_every_message_has_its_values_and_costs_what_it_should(db: asyncpg
         ):
             wrong.append(row["id"])
 
-    assert len(rows) == SIZE
+    assert len(rows) == NOTIFICATIONS
     assert wrong == []
     assert any(row["billable_units"] > 1 for row in rows)
 
@@ -95,13 +95,13 @@ async def test_jobs_that_are_done_have_a_message_for_each_row(db: asyncpg.Connec
 
 
 async def test_a_worker_can_go_on_with_the_jobs_that_are_not_finished(
-    db: asyncpg.Connection, demo: seed.Demo, files: Store
+    db: asyncpg.Connection, demo: seed.Demo, object_store: Store
 ) -> None:
     runs = await db.fetch(
         "SELECT job_id, next_row, job_status, notification_count FROM job_runs JOIN jobs ON jobs.id = job_id"
     )
     for run in runs:
-        list_of = (await files.get(job_runs.list_path(demo.service_id, run["job_id"]))).decode().splitlines()
+        list_of = (await object_store.get(job_runs.list_path(demo.service_id, run["job_id"]))).decode().splitlines()
         assert list_of[0] == "phone number,name,day"
         assert len(list_of) == run["notification_count"] + 1
     (running,) = (run for run in runs if run["job_status"] == "in progress")
@@ -109,21 +109,21 @@ async def test_a_worker_can_go_on_with_the_jobs_that_are_not_finished(
         row["id"]: row["to"]
         for row in await db.fetch('SELECT id, "to" FROM notifications WHERE job_id = $1', running["job_id"])
     }
-    lines = (await files.get(job_runs.list_path(demo.service_id, running["job_id"]))).decode().splitlines()[1:]
+    lines = (await object_store.get(job_runs.list_path(demo.service_id, running["job_id"]))).decode().splitlines()[1:]
 
     assert made == {
         job_notification_id(running["job_id"], row): lines[row].split(",")[0] for row in range(running["next_row"])
     }
     contacts = await db.fetchval("SELECT id FROM service_contact_list")
-    kept = await files.get(recipient_sources.contact_list_path(demo.service_id, contacts))
+    kept = await object_store.get(recipient_sources.contact_list_path(demo.service_id, contacts))
     assert len(kept.decode().splitlines()) == 26
 
 
 async def test_status_facts_are_the_messages_of_the_days_before_today(db: asyncpg.Connection) -> None:
     counted: Counter[tuple[Any, ...]] = Counter()
     for row in await db.fetch("SELECT * FROM notifications_all_time_view WHERE key_type <> 'test'"):
-        day = london_days.day_of(row["created_at"])
-        if day < london_days.day_of(NOW):
+        day = london_days.london_day(row["created_at"])
+        if day < london_days.london_day(NOW):
             job_id = row["job_id"] or UUID(int=0)
             kind = (row["notification_type"], row["key_type"], row["notification_status"])
             counted[day, row["template_id"], row["service_id"], job_id, *kind] += 1
@@ -152,8 +152,8 @@ async def test_billing_facts_are_the_billable_messages_at_the_rates_of_their_day
         "letter": {"sending", "delivered", "returned-letter"},
     }
     for row in await db.fetch("SELECT * FROM notifications_all_time_view WHERE key_type <> 'test'"):
-        channel, day = row["notification_type"], london_days.day_of(row["created_at"])
-        if day >= london_days.day_of(NOW) or row["notification_status"] not in statuses[channel]:
+        channel, day = row["notification_type"], london_days.london_day(row["created_at"])
+        if day >= london_days.london_day(NOW) or row["notification_status"] not in statuses[channel]:
             continue
         midnight, count = london_days.midnight(day), row["billable_units"]
         if channel == "sms":

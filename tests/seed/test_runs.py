@@ -11,43 +11,43 @@ import pytest
 from graphql_api import seed
 from graphql_api.auth.crypto import Signer
 from graphql_api.billing import london_days
-from tests.models.databases import scratch
-from tests.seed.conftest import NOW, SIGNER, SIZE, Clone, everything, store_in
+from tests.models.databases import scratch_database
+from tests.seed.conftest import NOTIFICATIONS, NOW, SIGNER, DatabaseFactory, local_store, table_digests
 
 
 async def test_two_runs_are_equal_however_the_rows_are_written(
-    clone: Clone, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    create_database: DatabaseFactory, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(seed, "MANY", 0)
-    other = await clone()
-    await seed.seed(other, signer=SIGNER, notifications=SIZE, now=NOW, store=store_in(tmp_path))
+    monkeypatch.setattr(seed, "BULK_LOAD_MIN_NOTIFICATIONS", 0)
+    other = await create_database()
+    await seed.seed(other, signer=SIGNER, notifications=NOTIFICATIONS, now=NOW, store=local_store(tmp_path))
 
-    assert await everything(other) == await everything(url)
+    assert await table_digests(other) == await table_digests(url)
 
 
 async def test_a_second_run_leaves_everything_as_it_is(url: str, demo: seed.Demo) -> None:
-    before = await everything(url)
+    before = await table_digests(url)
 
     again = await seed.seed(url, signer=SIGNER, notifications=10)
 
     assert again == demo
     assert not again.created
-    assert await everything(url) == before
+    assert await table_digests(url) == before
 
 
 async def test_other_secrets_are_told_apart(url: str) -> None:
-    with pytest.raises(seed.Refused, match="with another SECRET_KEY"):
+    with pytest.raises(seed.SeedError, match="with another SECRET_KEY"):
         await seed.seed(url, signer=Signer((b"other",), b"seed-salt"))
 
 
-async def test_a_database_with_other_data_is_refused_unless_forced(clone: Clone) -> None:
-    url = await clone()
+async def test_a_database_with_other_data_is_refused_unless_forced(create_database: DatabaseFactory) -> None:
+    url = await create_database()
     connection = await asyncpg.connect(url)
     await connection.execute(
         "INSERT INTO organisation (id, name, active, created_at, can_approve_own_go_live_requests) "
         "VALUES (gen_random_uuid(), 'Somebody else', true, now(), false)"
     )
-    with pytest.raises(seed.Refused, match="already holds other data"):
+    with pytest.raises(seed.SeedError, match="already holds other data"):
         await seed.seed(url, signer=SIGNER, notifications=100)
     refused = await connection.fetchval("SELECT count(*) FROM services")
     made = await seed.seed(url, signer=SIGNER, notifications=100, history=0, force=True)
@@ -62,14 +62,14 @@ async def test_a_database_with_other_data_is_refused_unless_forced(clone: Clone)
 
 
 async def test_a_database_without_tables_is_refused(postgres_url: str) -> None:
-    async with scratch(postgres_url) as url:
-        with pytest.raises(seed.Refused, match="migrate it first"):
+    async with scratch_database(postgres_url) as url:
+        with pytest.raises(seed.SeedError, match="migrate it first"):
             await seed.seed(url, signer=SIGNER)
 
 
 @pytest.mark.parametrize("notifications", [0, 1, 30, 500])
-async def test_small_worlds_are_whole_too(clone: Clone, notifications: int) -> None:
-    url = await clone()
+async def test_small_worlds_are_whole_too(create_database: DatabaseFactory, notifications: int) -> None:
+    url = await create_database()
     told: list[tuple[int, int]] = []
 
     demo = await seed.seed(

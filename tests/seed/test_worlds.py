@@ -10,7 +10,7 @@ import pytest
 from graphql_api.content import messages
 from graphql_api.enums import Channel
 from graphql_api.seed.datasets import Sizes
-from tests.seed.conftest import SIZE
+from tests.seed.conftest import NOTIFICATIONS
 
 CHANNELS = {channel.value: channel for channel in Channel}
 
@@ -20,11 +20,11 @@ async def test_there_are_as_many_messages_as_were_asked_for(db: asyncpg.Connecti
         "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM notification_history)"
     )
 
-    assert tuple(counts) == (SIZE, SIZE // 2)
+    assert tuple(counts) == (NOTIFICATIONS, NOTIFICATIONS // 2)
 
 
 async def test_sizes_follow_the_number_of_messages() -> None:
-    small, usual, large = (Sizes.of(count) for count in (500, 20_000, 500_000))
+    small, usual, large = (Sizes.for_notifications(count) for count in (500, 20_000, 500_000))
 
     assert (small.organisations, small.services, small.users, small.history) == (8, 8, 40, 250)
     assert (usual.organisations, usual.services, usual.users, usual.templates) == (20, 45, 225, 450)

@@ -18,7 +18,7 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.server import slow_clients
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 
 BODY = b'{"query":"{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
@@ -34,7 +34,7 @@ Serving = Callable[..., AbstractAsyncContextManager[str]]
 
 @pytest.fixture(autouse=True)
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SECONDS", "STRAGGLING", "STALLED"):
+    for name in ("HEAD_TIMEOUT_SECONDS", "LATE_BODY_TIMEOUT_SECONDS", "RESPONSE_READ_INTERVAL_SECONDS"):
         monkeypatch.setattr(slow_clients, name, SOON)
 
 
@@ -44,7 +44,7 @@ def serving(settings: Settings, database: Database, store: Store) -> Serving:
 
     @asynccontextmanager
     async def with_settings(**changes: Any) -> AsyncIterator[str]:
-        async with served(settings.model_copy(update=changes), database, store) as address:
+        async with serve_settings(settings.model_copy(update=changes), database, store) as address:
             yield address
 
     return with_settings

@@ -1,5 +1,5 @@
 """Fixtures of the worker's tests."""
 
-from tests.worker.harnesses import rig, worker_url
+from tests.worker.harnesses import harness, worker_url
 
-__all__ = ["rig", "worker_url"]
+__all__ = ["harness", "worker_url"]

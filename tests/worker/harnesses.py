@@ -24,9 +24,9 @@ from graphql_api.gateways import FakeGateway, Gateway, Gateways
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from graphql_api.worker import run
-from graphql_api.worker.context import Work
+from graphql_api.worker.context import WorkerContext
 from tests.builders import Builders
-from tests.models.databases import scratch
+from tests.models.databases import scratch_database
 
 SYSTEM = Actor.system()
 
@@ -34,13 +34,13 @@ SYSTEM = Actor.system()
 @pytest_asyncio.fixture(scope="session")
 async def worker_url(postgres_url: str) -> AsyncIterator[str]:
     """A migrated database for workers; dropped at the end."""
-    async with scratch(postgres_url) as url:
+    async with scratch_database(postgres_url) as url:
         await migrate.upgrade(url)
         yield url
 
 
 @pytest_asyncio.fixture
-async def rig(worker_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
+async def harness(worker_url: str, tmp_path: Path) -> AsyncIterator[WorkerHarness]:
     """A worker's surroundings, with an empty queue."""
     settings = Settings.model_validate(
         {
@@ -56,14 +56,14 @@ async def rig(worker_url: str, tmp_path: Path) -> AsyncIterator[Rig]:
         }
     )
     database = Database.connect(settings)
-    rig = Rig(settings, database, Signer(tuple(settings.secret_keys), settings.salt), Store.connect(settings))
+    rig = WorkerHarness(settings, database, Signer(tuple(settings.secret_keys), settings.salt), Store.connect(settings))
     await rig.execute("TRUNCATE pgqueuer, pgqueuer_log, deliveries")
     yield rig
     await database.close()
 
 
 @dataclass
-class Rig:
+class WorkerHarness:
     """What a worker works on."""
 
     settings: Settings
@@ -74,17 +74,17 @@ class Rig:
     @property
     def make(self) -> Builders:
         """Rows, whatever is not said about them invented; names never repeat."""
-        return Unique(self.database, self.signer)
+        return UniqueBuilders(self.database, self.signer)
 
-    def work(self, *, settings: Mapping[str, Any] | None = None, **gateways: Gateway) -> Work:
+    def worker_context(self, *, settings: Mapping[str, Any] | None = None, **gateways: Gateway) -> WorkerContext:
         """What tasks are called with; gateways by the channel's name, the fake one for the rest."""
         changed = self.settings.model_copy(update=dict(settings or {}))
-        fake = FakeGateway(receipt_after=changed.fake_gateway_receipt_after, log=changed.fake_gateway_log)
+        fake = FakeGateway(receipt_delay_seconds=changed.fake_gateway_receipt_after, log_path=changed.fake_gateway_log)
         chosen = {Channel[name.upper()]: gateway for name, gateway in gateways.items()}
-        return Work(changed, self.database, self.store, Gateways(chosen, fake), self.signer)
+        return WorkerContext(changed, self.database, self.store, Gateways(chosen, fake), self.signer)
 
     @asynccontextmanager
-    async def worker(self, **changes: Any) -> AsyncIterator[asyncio.Event]:
+    async def run_worker(self, **changes: Any) -> AsyncIterator[asyncio.Event]:
         """A worker in this process, for as long as the block runs; the event ends it."""
         stop = asyncio.Event()
         running = asyncio.create_task(run(self.settings.model_copy(update=changes), stop=stop))
@@ -94,7 +94,7 @@ class Rig:
             stop.set()
             await asyncio.wait_for(running, 20)
 
-    async def job(
+    async def create_job(
         self, template: models.Template, csv: str, *, rows: int, run: Mapping[str, Any] | None = None, **values: Any
     ) -> models.Job:
         """A job as `createJob` leaves it: its row, its run, its list, and its task."""
@@ -105,10 +105,10 @@ class Rig:
         async with self.database.transaction() as tx:
             tx.add(models.JobRun(job_id=job.id, **run or {}))
             await tx.flush()
-            await job_runs.queue(tx, job.id, due=job.scheduled_for)
+            await job_runs.enqueue_run(tx, job.id, due=job.scheduled_for)
         return job
 
-    async def waiting(self, template: models.Template, count: int = 1, **values: Any) -> list[UUID]:
+    async def create_unsent_messages(self, template: models.Template, count: int = 1, **values: Any) -> list[UUID]:
         """Messages that wait to be sent, as a single send leaves them, but not queued."""
         return [
             (
@@ -121,14 +121,14 @@ class Rig:
             for _ in range(count)
         ]
 
-    async def rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
+    async def fetch_rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
         """What a statement answers."""
-        async with self.database.reading() as connection:
+        async with self.database.read_connection() as connection:
             return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
 
-    async def value(self, statement: str, **values: Any) -> Any:
+    async def fetch_value(self, statement: str, **values: Any) -> Any:
         """The one value that a statement answers."""
-        (row,) = await self.rows(statement, **values)
+        (row,) = await self.fetch_rows(statement, **values)
         (value,) = row.values()
         return value
 
@@ -137,34 +137,34 @@ class Rig:
         async with self.database.transaction() as tx:
             await tx.execute(text(statement), values)
 
-    async def notification(self, notification_id: UUID) -> dict[str, Any]:
+    async def fetch_notification(self, notification_id: UUID) -> dict[str, Any]:
         """A message, by column."""
-        (row,) = await self.rows("SELECT * FROM notifications WHERE id = :id", id=notification_id)
+        (row,) = await self.fetch_rows("SELECT * FROM notifications WHERE id = :id", id=notification_id)
         return row
 
-    async def statuses(self, job_id: UUID) -> dict[str, int]:
+    async def message_statuses(self, job_id: UUID) -> dict[str, int]:
         """How many messages of a job have which status."""
-        found = await self.rows(
+        found = await self.fetch_rows(
             "SELECT notification_status, count(*) AS n FROM notifications WHERE job_id = :id GROUP BY 1", id=job_id
         )
         return {row["notification_status"]: row["n"] for row in found}
 
     async def job_status(self, job_id: UUID) -> str:
         """Where a job stands."""
-        return str(await self.value("SELECT job_status FROM jobs WHERE id = :id", id=job_id))
+        return str(await self.fetch_value("SELECT job_status FROM jobs WHERE id = :id", id=job_id))
 
-    async def queued(self) -> list[tuple[str, str]]:
+    async def queued_tasks(self) -> list[tuple[str, str]]:
         """Tasks of the queue, and how they stand."""
-        found = await self.rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
+        found = await self.fetch_rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
         return [(row["entrypoint"], row["status"]) for row in found]
 
-    async def until(self, holds: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
         """Wait until something holds."""
         async with asyncio.timeout(seconds):
-            while not await holds():  # noqa: ASYNC110 - what it waits for is in the database
+            while not await condition():  # noqa: ASYNC110 - what it waits for is in the database
                 await asyncio.sleep(0.05)
 
-    def sent(self) -> list[UUID]:
+    def sent_ids(self) -> list[UUID]:
         """What the fake gateway was handed, in order."""
         log = self.settings.fake_gateway_log
         assert log is not None
@@ -172,7 +172,7 @@ class Rig:
             return [UUID(line.split()[0]) for line in log.read_text().splitlines()]
         return []
 
-    def environment(self) -> dict[str, str]:
+    def process_environment(self) -> dict[str, str]:
         """What a worker process of its own needs to be told."""
         settings = self.settings
         assert settings.database_url is not None
@@ -188,7 +188,7 @@ class Rig:
         }
 
 
-class Unique(Builders):
+class UniqueBuilders(Builders):
     """Builders whose rows are kept, so that what must be unique is random."""
 
     async def user(self, **values: Any) -> models.User:
@@ -201,6 +201,8 @@ class Unique(Builders):
         return await super().service(features=features, **{"name": name, "normalised_service_name": name} | values)
 
 
-def texts(count: int, *, first: int = 0) -> str:
+def recipient_csv(count: int, *, first_number: int = 0) -> str:
     """A list of as many people, each with a phone number and a name."""
-    return "phone number,name\n" + "".join(f"07{n + 700_000_000:09},Person {n}\n" for n in range(first, first + count))
+    return "phone number,name\n" + "".join(
+        f"07{n + 700_000_000:09},Person {n}\n" for n in range(first_number, first_number + count)
+    )

@@ -11,15 +11,17 @@ from graphql_api.billing import london_days
 from graphql_api.domain import api_key_usage
 from graphql_api.enums import Channel, KeyType
 from graphql_api.worker import jobs, notifications
-from tests.worker.harnesses import Rig, texts
+from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 SUMMER_NIGHT = datetime(2024, 6, 1, 23, 30, tzinfo=UTC).replace(tzinfo=None)  # in London the second of June has begun
 
 
-async def figures(rig: Rig, key_id: UUID) -> list[dict[str, Any]]:
+async def figures(rig: WorkerHarness, key_id: UUID) -> list[dict[str, Any]]:
     """What is kept of a key."""
     columns = "day, requests, notifications, units, cost"
-    return await rig.rows(f"SELECT {columns} FROM api_key_usage_daily WHERE api_key_id = :id ORDER BY day", id=key_id)
+    return await rig.fetch_rows(
+        f"SELECT {columns} FROM api_key_usage_daily WHERE api_key_id = :id ORDER BY day", id=key_id
+    )
 
 
 def of(day: date, *, notifications: int = 0, units: int = 0, cost: str = "0") -> dict[str, Any]:
@@ -27,59 +29,65 @@ def of(day: date, *, notifications: int = 0, units: int = 0, cost: str = "0") ->
     return {"day": day, "requests": 0, "notifications": notifications, "units": units, "cost": Decimal(cost)}
 
 
-async def test_messages_of_a_keys_job_count_as_its_messages_once(rig: Rig) -> None:
-    service = await rig.make.service()
-    key = await rig.make.api_key(service)
-    template = await rig.make.template(service)
-    job = await rig.job(template, texts(3), rows=3, run={"api_key_id": key.id})
+async def test_messages_of_a_keys_job_count_as_its_messages_once(harness: WorkerHarness) -> None:
+    service = await harness.make.service()
+    key = await harness.make.api_key(service)
+    template = await harness.make.template(service)
+    job = await harness.create_job(template, recipient_csv(3), rows=3, run={"api_key_id": key.id})
 
-    await jobs.process(rig.work(), {"job_id": str(job.id)})
-    await rig.execute("UPDATE jobs SET job_status = 'error' WHERE id = :id", id=job.id)
-    await rig.execute("UPDATE job_runs SET next_row = 0, lease_until = NULL WHERE job_id = :id", id=job.id)
-    await jobs.process(rig.work(), {"job_id": str(job.id)})
+    await jobs.process(harness.worker_context(), {"job_id": str(job.id)})
+    await harness.execute("UPDATE jobs SET job_status = 'error' WHERE id = :id", id=job.id)
+    await harness.execute("UPDATE job_runs SET next_row = 0, lease_until = NULL WHERE job_id = :id", id=job.id)
+    await jobs.process(harness.worker_context(), {"job_id": str(job.id)})
 
-    assert await figures(rig, key.id) == [of(london_days.today(), notifications=3)]
+    assert await figures(harness, key.id) == [of(london_days.today(), notifications=3)]
 
 
-async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are_handed_over(rig: Rig) -> None:
-    service = await rig.make.service()
-    key, test_key = await rig.make.api_key(service), await rig.make.api_key(service, KeyType.TEST, name="Test")
-    template = await rig.make.template(service, content="x" * 200)
-    rate = await rig.value(
+async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are_handed_over(
+    harness: WorkerHarness,
+) -> None:
+    service = await harness.make.service()
+    key, test_key = await harness.make.api_key(service), await harness.make.api_key(service, KeyType.TEST, name="Test")
+    template = await harness.make.template(service, content="x" * 200)
+    rate = await harness.fetch_value(
         "SELECT rate FROM rates WHERE valid_from <= :at ORDER BY valid_from DESC LIMIT 1", at=SUMMER_NIGHT
     )
     at: dict[str, Any] = {"created_at": SUMMER_NIGHT, "api_key_id": key.id}
-    ids = await rig.waiting(template, 2, **at)
-    ids += await rig.waiting(template, 1, **at, rate_multiplier=Decimal(3), international=True)
-    ids += await rig.waiting(template, 1, created_at=SUMMER_NIGHT, api_key_id=test_key.id, key_type="test")
-    ids += await rig.waiting(template, 1, created_at=SUMMER_NIGHT)
+    ids = await harness.create_unsent_messages(template, 2, **at)
+    ids += await harness.create_unsent_messages(template, 1, **at, rate_multiplier=Decimal(3), international=True)
+    ids += await harness.create_unsent_messages(
+        template, 1, created_at=SUMMER_NIGHT, api_key_id=test_key.id, key_type="test"
+    )
+    ids += await harness.create_unsent_messages(template, 1, created_at=SUMMER_NIGHT)
 
     for _ in range(2):
-        await notifications.deliver(rig.work(), {"notification_ids": [str(one) for one in ids]})
+        await notifications.deliver_messages(harness.worker_context(), {"notification_ids": [str(one) for one in ids]})
 
     assert rate > 0
-    assert await figures(rig, key.id) == [of(date(2024, 6, 2), units=10, cost=str(10 * rate))]
-    assert await figures(rig, test_key.id) == []
+    assert await figures(harness, key.id) == [of(date(2024, 6, 2), units=10, cost=str(10 * rate))]
+    assert await figures(harness, test_key.id) == []
 
 
-async def test_emails_cost_nothing(rig: Rig) -> None:
-    service = await rig.make.service()
-    key = await rig.make.api_key(service)
-    template = await rig.make.template(service, Channel.EMAIL, subject="Hi", content="Hello")
-    ids = await rig.waiting(template, 1, api_key_id=key.id)
+async def test_emails_cost_nothing(harness: WorkerHarness) -> None:
+    service = await harness.make.service()
+    key = await harness.make.api_key(service)
+    template = await harness.make.template(service, Channel.EMAIL, subject="Hi", content="Hello")
+    ids = await harness.create_unsent_messages(template, 1, api_key_id=key.id)
 
-    await notifications.deliver(rig.work(), {"notification_ids": [str(one) for one in ids]})
+    await notifications.deliver_messages(harness.worker_context(), {"notification_ids": [str(one) for one in ids]})
 
-    assert await figures(rig, key.id) == []
+    assert await figures(harness, key.id) == []
 
 
-async def test_a_letter_costs_all_its_sheets_together(rig: Rig) -> None:
-    service = await rig.make.service()
-    key = await rig.make.api_key(service)
-    template = await rig.make.template(service, Channel.LETTER)
-    ids = await rig.waiting(template, 2, api_key_id=key.id, created_at=SUMMER_NIGHT, postage="second")
-    await rig.execute("UPDATE notifications SET billable_units = 2 WHERE id = ANY(:ids)", ids=ids)
-    rate = await rig.value(
+async def test_a_letter_costs_all_its_sheets_together(harness: WorkerHarness) -> None:
+    service = await harness.make.service()
+    key = await harness.make.api_key(service)
+    template = await harness.make.template(service, Channel.LETTER)
+    ids = await harness.create_unsent_messages(
+        template, 2, api_key_id=key.id, created_at=SUMMER_NIGHT, postage="second"
+    )
+    await harness.execute("UPDATE notifications SET billable_units = 2 WHERE id = ANY(:ids)", ids=ids)
+    rate = await harness.fetch_value(
         """
         SELECT rate FROM letter_rates WHERE sheet_count = 2 AND post_class = 'second' AND crown
         AND start_date <= :at AND (end_date IS NULL OR end_date > :at)
@@ -87,7 +95,7 @@ async def test_a_letter_costs_all_its_sheets_together(rig: Rig) -> None:
         at=SUMMER_NIGHT,
     )
 
-    async with rig.database.transaction() as tx:
-        await api_key_usage.charge(tx, ids)
+    async with harness.database.transaction() as tx:
+        await api_key_usage.add_cost(tx, ids)
 
-    assert await figures(rig, key.id) == [of(date(2024, 6, 2), units=4, cost=str(2 * rate))]
+    assert await figures(harness, key.id) == [of(date(2024, 6, 2), units=4, cost=str(2 * rate))]

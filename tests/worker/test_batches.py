@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from graphql_api.worker.batches import LARGE, Batches
+from graphql_api.worker.batches import LARGE_TASK_ITEMS, TaskBatcher
 
 
 async def test_small_tasks_of_a_kind_become_one_and_large_ones_stay_alone() -> None:
-    batches, done = Batches(), []
+    batches, done = TaskBatcher(), []
 
     async def action(items: Sequence[Any]) -> None:
         done.append(list(items))
 
-    large = list(range(LARGE))
+    large = list(range(LARGE_TASK_ITEMS))
     await asyncio.gather(
         *(batches.run("a", [n], action) for n in range(30)),
         batches.run("b", ["x", "y"], action),
@@ -28,7 +28,7 @@ async def test_small_tasks_of_a_kind_become_one_and_large_ones_stay_alone() -> N
 
 
 async def test_who_comes_later_goes_with_the_next_batch() -> None:
-    batches, done = Batches(), []
+    batches, done = TaskBatcher(), []
 
     async def action(items: Sequence[Any]) -> None:
         await asyncio.sleep(0.05)
@@ -42,8 +42,8 @@ async def test_who_comes_later_goes_with_the_next_batch() -> None:
 
 
 async def test_who_comes_while_the_last_batch_ends_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphql_api.worker.batches.SIDE_BY_SIDE", 1)
-    batches, done = Batches(), []
+    monkeypatch.setattr("graphql_api.worker.batches.MAX_CONCURRENT_BATCHES", 1)
+    batches, done = TaskBatcher(), []
 
     async def action(items: Sequence[Any]) -> None:
         done.append(list(items))
@@ -56,7 +56,7 @@ async def test_who_comes_while_the_last_batch_ends_is_not_forgotten(monkeypatch:
 
 
 async def test_a_batch_that_fails_fails_for_all_in_it_and_for_nobody_else() -> None:
-    batches = Batches()
+    batches = TaskBatcher()
 
     async def action(items: Sequence[Any]) -> None:
         if 2 in items:

@@ -10,14 +10,14 @@ from uuid import UUID, uuid4
 import pytest
 
 from graphql_api.domain import deliveries
-from graphql_api.domain.deliveries import Failed, Pace, Sent
+from graphql_api.domain.deliveries import DeliveryPolicy, FailedMessage, SentMessage
 from graphql_api.enums import Channel, KeyType, NotificationStatus
-from graphql_api.gateways import Handed, Outgoing, TryAgain
+from graphql_api.gateways import OutgoingMessage, RetryableSendError, SendResult
 from graphql_api.models import utcnow
 from graphql_api.worker import notifications
-from tests.worker.harnesses import SYSTEM, Rig
+from tests.worker.harnesses import SYSTEM, WorkerHarness
 
-PACE = Pace()
+PACE = DeliveryPolicy()
 
 
 class Recording:
@@ -29,55 +29,55 @@ class Recording:
     def __init__(self, *faults: Exception | None, outcome: NotificationStatus | None = None) -> None:
         self.faults = list(faults)
         self.outcome = outcome
-        self.sent: list[Outgoing] = []
+        self.sent: list[OutgoingMessage] = []
 
-    async def send(self, message: Outgoing) -> Handed:
+    async def send(self, message: OutgoingMessage) -> SendResult:
         """Take a message, or fail as told."""
         self.sent.append(message)
         if self.faults and (fault := self.faults.pop(0)):
             raise fault
-        return Handed(self.name, f"r-{message.id}", self.outcome)
+        return SendResult(self.name, f"r-{message.id}", self.outcome)
 
     async def close(self) -> None:
         """Nothing to let go."""
 
 
-async def _sms(rig: Rig, count: int = 1, **values: object) -> list[UUID]:
+async def _sms(rig: WorkerHarness, count: int = 1, **values: object) -> list[UUID]:
     template = await rig.make.template(await rig.make.service(name=f"Vaccines {uuid4()}"))
-    return await rig.waiting(template, count, **values)
+    return await rig.create_unsent_messages(template, count, **values)
 
 
 def _payload(ids: list[UUID]) -> dict[str, list[str]]:
     return {"notification_ids": [str(one) for one in ids]}
 
 
-async def test_a_text_is_rendered_handed_over_and_recorded(rig: Rig) -> None:
-    service = await rig.make.service(prefix_sms=True)
-    template = await rig.make.template(service, content="Hello ((name)), ^")
-    (one,) = await rig.waiting(template, reply_to_text="VACCINES")
+async def test_a_text_is_rendered_handed_over_and_recorded(harness: WorkerHarness) -> None:
+    service = await harness.make.service(prefix_sms=True)
+    template = await harness.make.template(service, content="Hello ((name)), ^")
+    (one,) = await harness.create_unsent_messages(template, reply_to_text="VACCINES")
     gateway = Recording()
 
-    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+    await notifications.deliver_messages(harness.worker_context(sms=gateway), _payload([one]))
 
     assert gateway.sent == [
-        Outgoing(one, Channel.SMS, "447700900123", f"{service.name}: Hello Jo, ^", sender="VACCINES")
+        OutgoingMessage(one, Channel.SMS, "447700900123", f"{service.name}: Hello Jo, ^", sender="VACCINES")
     ]
-    row = await rig.notification(one)
+    row = await harness.fetch_notification(one)
     assert (row["notification_status"], row["sent_by"], row["reference"]) == ("sending", "recording", f"r-{one}")
     assert row["billable_units"] == 1
     assert row["created_at"] <= row["sent_at"] == row["updated_at"]
-    assert await rig.value("SELECT count(*) FROM deliveries") == 0
+    assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
 
 
-async def test_an_email_goes_in_both_forms_with_its_senders_name(rig: Rig) -> None:
-    service = await rig.make.service(custom_email_sender_name="Vaccines", email_sender_local_part="vaccines")
-    template = await rig.make.template(service, Channel.EMAIL, content="# Hello ((name))", subject="Your ((thing))")
-    (one,) = await rig.waiting(
+async def test_an_email_goes_in_both_forms_with_its_senders_name(harness: WorkerHarness) -> None:
+    service = await harness.make.service(custom_email_sender_name="Vaccines", email_sender_local_part="vaccines")
+    template = await harness.make.template(service, Channel.EMAIL, content="# Hello ((name))", subject="Your ((thing))")
+    (one,) = await harness.create_unsent_messages(
         template, reply_to_text="help@example.gov.uk", unsubscribe_link="https://example.gov.uk/u"
     )
     gateway = Recording()
 
-    await notifications.deliver(rig.work(email=gateway), _payload([one]))
+    await notifications.deliver_messages(harness.worker_context(email=gateway), _payload([one]))
 
     (email,) = gateway.sent
     assert (email.recipient, email.subject, email.reply_to) == (
@@ -89,18 +89,18 @@ async def test_an_email_goes_in_both_forms_with_its_senders_name(rig: Rig) -> No
     assert email.unsubscribe_url == "https://example.gov.uk/u"
     assert "Hello Jo" in email.text
     assert "Hello Jo</h2>" in (email.html or "")
-    assert (await rig.notification(one))["billable_units"] == 0
+    assert (await harness.fetch_notification(one))["billable_units"] == 0
 
 
-async def test_a_test_keys_message_goes_to_the_fake_gateway_whatever_the_channels_is(rig: Rig) -> None:
-    (one,) = await _sms(rig, key_type=KeyType.TEST.value)
+async def test_a_test_keys_message_goes_to_the_fake_gateway_whatever_the_channels_is(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness, key_type=KeyType.TEST.value)
     gateway = Recording()
 
-    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+    await notifications.deliver_messages(harness.worker_context(sms=gateway), _payload([one]))
 
     assert gateway.sent == []
-    assert rig.sent() == [one]
-    assert (await rig.notification(one))["sent_by"] == "fake"
+    assert harness.sent_ids() == [one]
+    assert (await harness.fetch_notification(one))["sent_by"] == "fake"
 
 
 @pytest.mark.parametrize(
@@ -113,180 +113,182 @@ async def test_a_test_keys_message_goes_to_the_fake_gateway_whatever_the_channel
     ],
 )
 async def test_the_recipient_tells_the_outcome_and_it_comes_after_sending(
-    rig: Rig, recipient: str, status: str
+    harness: WorkerHarness, recipient: str, status: str
 ) -> None:
-    (one,) = await _sms(rig, normalised_to=recipient)
-    async with rig.database.transaction() as tx:
-        await deliveries.queue(tx, [one])
+    (one,) = await _sms(harness, normalised_to=recipient)
+    async with harness.database.transaction() as tx:
+        await deliveries.enqueue_messages(tx, [one])
     seen: list[tuple[str, object]] = []
 
     async def ended() -> bool:
-        row = await rig.notification(one)
+        row = await harness.fetch_notification(one)
         if not seen or seen[-1][0] != row["notification_status"]:
             seen.append((row["notification_status"], row["updated_at"] or row["created_at"]))
         return bool(row["notification_status"] == status)
 
-    async with rig.worker(fake_gateway_receipt_after=0.5):
-        await rig.until(ended)
+    async with harness.run_worker(fake_gateway_receipt_after=0.5):
+        await harness.wait_until(ended)
 
     assert [name for name, _ in seen][-2:] == ["sending", status]
     assert all(earlier < later for (_, earlier), (_, later) in pairwise(seen))  # type: ignore[operator]
 
 
-async def test_a_text_abroad_is_sent_and_may_never_be_confirmed(rig: Rig) -> None:
-    (one,) = await _sms(rig, international=True, normalised_to="33612345678")
+async def test_a_text_abroad_is_sent_and_may_never_be_confirmed(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness, international=True, normalised_to="33612345678")
 
-    await notifications.deliver(rig.work(sms=Recording()), _payload([one]))
+    await notifications.deliver_messages(harness.worker_context(sms=Recording()), _payload([one]))
 
-    assert (await rig.notification(one))["notification_status"] == "sent"
+    assert (await harness.fetch_notification(one))["notification_status"] == "sent"
 
 
-async def test_an_outcome_known_at_once_is_recorded_at_once(rig: Rig) -> None:
-    (one,) = await _sms(rig)
+async def test_an_outcome_known_at_once_is_recorded_at_once(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness)
 
     gateway = Recording(outcome=NotificationStatus.PERMANENT_FAILURE)
-    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+    await notifications.deliver_messages(harness.worker_context(sms=gateway), _payload([one]))
 
-    assert (await rig.notification(one))["notification_status"] == "permanent-failure"
-    assert await rig.queued() == []
+    assert (await harness.fetch_notification(one))["notification_status"] == "permanent-failure"
+    assert await harness.queued_tasks() == []
 
 
-async def test_a_task_run_twice_sends_once(rig: Rig) -> None:
-    ids = await _sms(rig, 3)
+async def test_a_task_run_twice_sends_once(harness: WorkerHarness) -> None:
+    ids = await _sms(harness, 3)
     gateway = Recording()
-    work = rig.work(sms=gateway)
+    work = harness.worker_context(sms=gateway)
 
-    await asyncio.gather(*(notifications.deliver(work, _payload(ids)) for _ in range(4)))
-    await notifications.deliver(work, _payload(ids))
+    await asyncio.gather(*(notifications.deliver_messages(work, _payload(ids)) for _ in range(4)))
+    await notifications.deliver_messages(work, _payload(ids))
 
     assert sorted(message.id for message in gateway.sent) == sorted(ids)
 
 
-async def test_a_message_that_was_cancelled_meanwhile_is_not_sent(rig: Rig) -> None:
-    one, other = await _sms(rig, 2)
-    await rig.execute("UPDATE notifications SET notification_status = 'cancelled' WHERE id = :id", id=one)
+async def test_a_message_that_was_cancelled_meanwhile_is_not_sent(harness: WorkerHarness) -> None:
+    one, other = await _sms(harness, 2)
+    await harness.execute("UPDATE notifications SET notification_status = 'cancelled' WHERE id = :id", id=one)
     gateway = Recording()
 
-    await notifications.deliver(rig.work(sms=gateway), _payload([one, other]))
+    await notifications.deliver_messages(harness.worker_context(sms=gateway), _payload([one, other]))
 
     assert [message.id for message in gateway.sent] == [other]
 
 
-async def test_a_text_that_could_not_go_is_tried_again_at_once_and_then_every_five_minutes(rig: Rig) -> None:
-    (one,) = await _sms(rig)
-    gateway = Recording(TryAgain("503"), TryAgain("timeout"))
-    work = rig.work(sms=gateway)
+async def test_a_text_that_could_not_go_is_tried_again_at_once_and_then_every_five_minutes(
+    harness: WorkerHarness,
+) -> None:
+    (one,) = await _sms(harness)
+    gateway = Recording(RetryableSendError("503"), RetryableSendError("timeout"))
+    work = harness.worker_context(sms=gateway)
     waits = []
     for attempt in (1, 2):
-        await notifications.deliver(work, _payload([one]))
-        (delivery,) = await rig.rows("SELECT * FROM deliveries")
+        await notifications.deliver_messages(work, _payload([one]))
+        (delivery,) = await harness.fetch_rows("SELECT * FROM deliveries")
         assert (delivery["attempts"], delivery["lease_owner"]) == (attempt, None)
         assert delivery["last_error"] == ("503", "timeout")[attempt - 1]
-        waits.append(await rig.value("SELECT max(execute_after - created)::text FROM pgqueuer"))
-        await rig.execute("TRUNCATE pgqueuer")
-    row = await rig.notification(one)
+        waits.append(await harness.fetch_value("SELECT max(execute_after - created)::text FROM pgqueuer"))
+        await harness.execute("TRUNCATE pgqueuer")
+    row = await harness.fetch_notification(one)
     assert (row["notification_status"], row["billable_units"]) == ("created", 1)
     assert waits[0] == "00:00:00"
     assert waits[1].startswith(("00:04:59.9", "00:05:00"))
 
-    await notifications.deliver(work, _payload([one]))
+    await notifications.deliver_messages(work, _payload([one]))
     assert len(gateway.sent) == 2  # its time has not come
 
-    await rig.execute("UPDATE deliveries SET next_attempt_at = now() - interval '1 second'")
-    await notifications.deliver(work, _payload([one]))
-    assert (await rig.notification(one))["notification_status"] == "sending"
+    await harness.execute("UPDATE deliveries SET next_attempt_at = now() - interval '1 second'")
+    await notifications.deliver_messages(work, _payload([one]))
+    assert (await harness.fetch_notification(one))["notification_status"] == "sending"
 
 
-async def test_retries_used_up_are_a_technical_failure(rig: Rig) -> None:
-    (one,) = await _sms(rig)
-    work = rig.work(
+async def test_retries_used_up_are_a_technical_failure(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness)
+    work = harness.worker_context(
         settings={"delivery_retries": 2, "delivery_retry_after": 0},
-        sms=(gateway := Recording(*(TryAgain("503") for _ in range(9)))),
+        sms=(gateway := Recording(*(RetryableSendError("503") for _ in range(9)))),
     )
     for _ in range(5):
-        await notifications.deliver(work, _payload([one]))
+        await notifications.deliver_messages(work, _payload([one]))
 
     assert len(gateway.sent) == 3
-    row = await rig.notification(one)
+    row = await harness.fetch_notification(one)
     assert (row["notification_status"], row["billable_units"], row["sent_at"]) == ("technical-failure", 1, None)
-    assert await rig.value("SELECT count(*) FROM deliveries") == 0
+    assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
 
 
-async def test_one_message_that_cannot_be_rendered_keeps_no_other(rig: Rig) -> None:
-    broken, *good = await _sms(rig, 5)
-    await rig.execute("UPDATE notifications SET _personalisation = 'forged' WHERE id = :id", id=broken)
+async def test_one_message_that_cannot_be_rendered_keeps_no_other(harness: WorkerHarness) -> None:
+    broken, *good = await _sms(harness, 5)
+    await harness.execute("UPDATE notifications SET _personalisation = 'forged' WHERE id = :id", id=broken)
     gateway = Recording()
 
-    await notifications.deliver(rig.work(sms=gateway), _payload([broken, *good]))
+    await notifications.deliver_messages(harness.worker_context(sms=gateway), _payload([broken, *good]))
 
     assert sorted(message.id for message in gateway.sent) == sorted(good)
-    assert (await rig.notification(broken))["notification_status"] == "created"
-    assert await rig.value("SELECT last_error FROM deliveries") == "fault BadSignature"
+    assert (await harness.fetch_notification(broken))["notification_status"] == "created"
+    assert await harness.fetch_value("SELECT last_error FROM deliveries") == "fault BadSignature"
 
 
-async def test_what_another_worker_holds_is_left_alone_and_asked_for_again(rig: Rig) -> None:
-    (one,) = await _sms(rig)
-    async with rig.database.transaction() as tx:
-        claim = await deliveries.claim(tx, SYSTEM, [one], owner=uuid4(), lease=60)
+async def test_what_another_worker_holds_is_left_alone_and_asked_for_again(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness)
+    async with harness.database.transaction() as tx:
+        claim = await deliveries.claim(tx, SYSTEM, [one], owner=uuid4(), lease_seconds=60)
     assert [message.id for message in claim.messages] == [one]
     gateway = Recording()
 
-    await notifications.deliver(rig.work(sms=gateway), _payload([one]))
+    await notifications.deliver_messages(harness.worker_context(sms=gateway), _payload([one]))
 
     assert gateway.sent == []
-    assert await rig.queued() == [("deliver notifications", "queued")]
+    assert await harness.queued_tasks() == [("deliver notifications", "queued")]
 
 
-async def test_a_claim_that_ran_out_passes_on_and_its_old_owner_changes_nothing(rig: Rig) -> None:
-    (one,) = await _sms(rig)
+async def test_a_claim_that_ran_out_passes_on_and_its_old_owner_changes_nothing(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness)
     slow, quick = uuid4(), uuid4()
-    async with rig.database.transaction() as tx:
-        await deliveries.claim(tx, SYSTEM, [one], owner=slow, lease=0)
+    async with harness.database.transaction() as tx:
+        await deliveries.claim(tx, SYSTEM, [one], owner=slow, lease_seconds=0)
     await asyncio.sleep(0.01)
-    async with rig.database.transaction() as tx:
-        (message,) = (await deliveries.claim(tx, SYSTEM, [one], owner=quick, lease=60)).messages
+    async with harness.database.transaction() as tx:
+        (message,) = (await deliveries.claim(tx, SYSTEM, [one], owner=quick, lease_seconds=60)).messages
     assert (message.attempts, message.last_error) == (2, "abandoned")
 
-    sent = Sent(one, "slow", "s", 1, utcnow())
-    failure = Failed(one, Channel.SMS, 99, 1, "503")
-    async with rig.database.transaction() as tx:
+    sent = SentMessage(one, "slow", "s", 1, utcnow())
+    failure = FailedMessage(one, Channel.SMS, 99, 1, "503")
+    async with harness.database.transaction() as tx:
         assert await deliveries.record_sent(tx, SYSTEM, [sent], owner=slow) == set()
-        await deliveries.record_failed(tx, SYSTEM, [failure], owner=slow, pace=PACE)
-    assert (await rig.notification(one))["notification_status"] == "created"
+        await deliveries.record_failed(tx, SYSTEM, [failure], owner=slow, policy=PACE)
+    assert (await harness.fetch_notification(one))["notification_status"] == "created"
 
-    async with rig.database.transaction() as tx:
+    async with harness.database.transaction() as tx:
         assert await deliveries.record_sent(tx, SYSTEM, [sent._replace(provider="quick")], owner=quick) == {one}
-    assert (await rig.notification(one))["sent_by"] == "quick"
+    assert (await harness.fetch_notification(one))["sent_by"] == "quick"
 
 
-async def test_a_slow_gateway_keeps_its_claim(rig: Rig) -> None:
-    (one,) = await _sms(rig)
+async def test_a_slow_gateway_keeps_its_claim(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness)
 
     class Slow(Recording):
-        async def send(self, message: Outgoing) -> Handed:
+        async def send(self, message: OutgoingMessage) -> SendResult:
             await asyncio.sleep(1)
             return await super().send(message)
 
     gateway = Slow()
-    work = rig.work(settings={"worker_lease": 0.3}, sms=gateway)
-    first = asyncio.create_task(notifications.deliver(work, _payload([one])))
+    work = harness.worker_context(settings={"worker_lease": 0.3}, sms=gateway)
+    first = asyncio.create_task(notifications.deliver_messages(work, _payload([one])))
     await asyncio.sleep(0.6)
-    await notifications.deliver(work, _payload([one]))
+    await notifications.deliver_messages(work, _payload([one]))
     await first
 
     assert [message.id for message in gateway.sent] == [one]
-    assert (await rig.notification(one))["notification_status"] == "sending"
+    assert (await harness.fetch_notification(one))["notification_status"] == "sending"
 
 
 @pytest.mark.parametrize("status", NotificationStatus)
-async def test_a_receipt_changes_what_is_still_open(rig: Rig, status: NotificationStatus) -> None:
-    (one,) = await _sms(rig, status=status.value)
+async def test_a_receipt_changes_what_is_still_open(harness: WorkerHarness, status: NotificationStatus) -> None:
+    (one,) = await _sms(harness, status=status.value)
     open_ones = {"created", "sending", "pending", "sent", "pending-virus-check"}
 
-    async with rig.database.transaction() as tx:
-        changed = await deliveries.receive(tx, SYSTEM, {one: NotificationStatus.TEMPORARY_FAILURE})
+    async with harness.database.transaction() as tx:
+        changed = await deliveries.record_receipts(tx, SYSTEM, {one: NotificationStatus.TEMPORARY_FAILURE})
 
-    row = await rig.notification(one)
+    row = await harness.fetch_notification(one)
     if status.value in open_ones:
         assert (changed, row["notification_status"]) == ({one}, "temporary-failure")
         assert row["updated_at"] is not None
@@ -294,43 +296,45 @@ async def test_a_receipt_changes_what_is_still_open(rig: Rig, status: Notificati
         assert (changed, row["notification_status"]) == (set(), status.value)
 
 
-async def test_receipts_in_any_order_and_number_leave_the_first_final_one(rig: Rig) -> None:
-    (one,) = await _sms(rig, status="sending")
+async def test_receipts_in_any_order_and_number_leave_the_first_final_one(harness: WorkerHarness) -> None:
+    (one,) = await _sms(harness, status="sending")
     news = ["pending", "delivered", "permanent-failure", "delivered", "pending"]
 
     for status in news:
-        await notifications.receive(rig.work(), {"receipts": {status: [str(one)]}})
+        await notifications.record_receipts(harness.worker_context(), {"receipts": {status: [str(one)]}})
 
-    assert (await rig.notification(one))["notification_status"] == "delivered"
+    assert (await harness.fetch_notification(one))["notification_status"] == "delivered"
 
 
-async def test_overdue_messages_are_queued_again_and_the_young_are_not(rig: Rig) -> None:
-    await rig.execute("UPDATE notifications SET notification_status = 'delivered'")
+async def test_overdue_messages_are_queued_again_and_the_young_are_not(harness: WorkerHarness) -> None:
+    await harness.execute("UPDATE notifications SET notification_status = 'delivered'")
     hours = timedelta(hours=1)
-    (old,) = await _sms(rig, created_at=utcnow() - 2 * hours)
-    (young,) = await _sms(rig, created_at=utcnow())
-    (held,) = await _sms(rig, created_at=utcnow() - 2 * hours)
-    async with rig.database.transaction() as tx:
-        await deliveries.claim(tx, SYSTEM, [held], owner=uuid4(), lease=60)
+    (old,) = await _sms(harness, created_at=utcnow() - 2 * hours)
+    (young,) = await _sms(harness, created_at=utcnow())
+    (held,) = await _sms(harness, created_at=utcnow() - 2 * hours)
+    async with harness.database.transaction() as tx:
+        await deliveries.claim(tx, SYSTEM, [held], owner=uuid4(), lease_seconds=60)
 
-    async with rig.database.transaction() as tx:
-        assert await deliveries.queue_overdue(tx, SYSTEM, pace=PACE) == 1
+    async with harness.database.transaction() as tx:
+        assert await deliveries.requeue_overdue(tx, SYSTEM, policy=PACE) == 1
 
-    payload = await rig.value("SELECT convert_from(payload, 'UTF8') FROM pgqueuer")
+    payload = await harness.fetch_value("SELECT convert_from(payload, 'UTF8') FROM pgqueuer")
     assert payload == f'{{"notification_ids":["{old}"]}}'
     assert str(young) not in payload
 
 
-async def test_three_days_of_silence_are_a_temporary_failure(rig: Rig) -> None:
-    await rig.execute("UPDATE notifications SET notification_status = 'delivered'")
+async def test_three_days_of_silence_are_a_temporary_failure(harness: WorkerHarness) -> None:
+    await harness.execute("UPDATE notifications SET notification_status = 'delivered'")
     days = timedelta(days=1)
-    (silent,) = await _sms(rig, status="sending", created_at=utcnow() - 3 * days - days / 24)
-    (pending,) = await _sms(rig, status="pending", created_at=utcnow() - 4 * days)
-    (recent,) = await _sms(rig, status="sending", created_at=utcnow() - 2 * days)
-    (abroad,) = await _sms(rig, status="sent", created_at=utcnow() - 4 * days)
+    (silent,) = await _sms(harness, status="sending", created_at=utcnow() - 3 * days - days / 24)
+    (pending,) = await _sms(harness, status="pending", created_at=utcnow() - 4 * days)
+    (recent,) = await _sms(harness, status="sending", created_at=utcnow() - 2 * days)
+    (abroad,) = await _sms(harness, status="sent", created_at=utcnow() - 4 * days)
 
-    async with rig.database.transaction() as tx:
-        assert await deliveries.give_up_on_silent(tx, SYSTEM, pace=PACE) == 2
+    async with harness.database.transaction() as tx:
+        assert await deliveries.fail_without_receipt(tx, SYSTEM, policy=PACE) == 2
 
-    found = [(await rig.notification(one))["notification_status"] for one in (silent, pending, recent, abroad)]
+    found = [
+        (await harness.fetch_notification(one))["notification_status"] for one in (silent, pending, recent, abroad)
+    ]
     assert found == ["temporary-failure", "temporary-failure", "sending", "sent"]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from graphql_api.domain.jobs import Request, create
+from graphql_api.domain.jobs import JobRequest, create
 from graphql_api.enums import Channel
-from tests.builders import person
-from tests.worker.harnesses import Rig
+from tests.builders import user_actor
+from tests.worker.harnesses import WorkerHarness
 
 NAMES = ("Zoë", "Siân Ŵyn", "O'Neil, Ann", 'Jo "Jo" Day', "Renée 🎉", "Two\r\nlines", "  Ada  ", "İlker", "Łukasz")
 
@@ -23,35 +23,35 @@ def _list(rows: int) -> str:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("rows", [10_000])
-async def test_a_spreadsheets_list_goes_from_the_request_to_delivered(rig: Rig, rows: int) -> None:
-    service = await rig.make.service()
-    user = await rig.make.member(service)
-    template = await rig.make.template(
+async def test_a_spreadsheets_list_goes_from_the_request_to_delivered(harness: WorkerHarness, rows: int) -> None:
+    service = await harness.make.service()
+    user = await harness.make.member(service)
+    template = await harness.make.template(
         service, Channel.EMAIL, subject="For ((name))", content="Dear ((name))\n\nSee you on ((day))."
     )
     csv = {"csv": {"file_name": "people.csv", "content": _list(rows)}}
-    asked = Request(template_id=template.id, service_id=service.id, source=csv)
+    asked = JobRequest(template_id=template.id, service_id=service.id, source=csv)
     totals: list[tuple[int, int]] = []
 
-    async with rig.worker():
-        job = await create(rig.database.transaction, person(user, service), rig.store, asked)
+    async with harness.run_worker():
+        job = await create(harness.database.transaction, user_actor(user, service), harness.store, asked)
 
         async def ended() -> bool:
-            statuses = await rig.statuses(job.id)
+            statuses = await harness.message_statuses(job.id)
             totals.append((sum(statuses.values()), statuses.get("delivered", 0)))
             return statuses == {"delivered": rows}
 
-        await rig.until(ended, seconds=60)
+        await harness.wait_until(ended, seconds=60)
 
-    assert await rig.job_status(job.id) == "finished all notifications created"
+    assert await harness.job_status(job.id) == "finished all notifications created"
     assert totals == sorted(totals)  # no count ever goes back
-    assert len(rig.sent()) == len(set(rig.sent())) == rows
-    found = await rig.rows(
+    assert len(harness.sent_ids()) == len(set(harness.sent_ids())) == rows
+    found = await harness.fetch_rows(
         'SELECT "to", _personalisation FROM notifications WHERE job_id = :id AND job_row_number < 9 '
         "ORDER BY job_row_number",
         id=job.id,
     )
-    assert [rig.signer.unsign(row["_personalisation"]) for row in found] == [
+    assert [harness.signer.unsign(row["_personalisation"]) for row in found] == [
         {"emailaddress": f"p{n}@example.com", "name": name.strip().replace("\r\n", "\n"), "day": f"Monday {n}"}
         for n, name in enumerate(NAMES)
     ]

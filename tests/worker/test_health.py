@@ -13,23 +13,25 @@ from graphql_api.domain import health as domain
 from graphql_api.errors import Unavailable
 from graphql_api.models import Provider, TableCount, utcnow
 from graphql_api.worker import health, schedule
-from graphql_api.worker.context import Work
-from tests.worker.harnesses import Rig
+from graphql_api.worker.context import WorkerContext
+from tests.worker.harnesses import WorkerHarness
 
 MINUTE, DAY = timedelta(minutes=1), timedelta(days=1)
 
 
 @pytest_asyncio.fixture
-async def work(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> Work:
+async def work(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> WorkerContext:
     """A worker's surroundings in which nothing has been measured."""
-    monkeypatch.setattr(health, "OBSERVED", 0.05)
-    await rig.execute("TRUNCATE health_snapshots, table_count_snapshots")
-    await rig.execute("DELETE FROM provider_details")
-    return rig.work()
+    monkeypatch.setattr(health, "CPU_SAMPLE_SECONDS", 0.05)
+    await harness.execute("TRUNCATE health_snapshots, table_count_snapshots")
+    await harness.execute("DELETE FROM provider_details")
+    return harness.worker_context()
 
 
-async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(rig: Rig, work: Work) -> None:
-    await rig.execute(
+async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(
+    harness: WorkerHarness, work: WorkerContext
+) -> None:
+    await harness.execute(
         """
         INSERT INTO pgqueuer (priority, status, entrypoint, execute_after) VALUES
             (0, 'queued', 'process job', now() - interval '5 minutes'), (0, 'queued', 'process job', now())
@@ -39,7 +41,7 @@ async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(rig: R
 
     await health.take_snapshot(work)
 
-    (row,) = await rig.rows("SELECT * FROM health_snapshots")
+    (row,) = await harness.fetch_rows("SELECT * FROM health_snapshots")
     queues = {one.pop("name"): one for one in row["queues"]}
     assert row["database_ok"] is True
     assert before <= row["taken_at"] <= utcnow()
@@ -53,11 +55,13 @@ async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(rig: R
     assert row["memory_bytes"] > 1_000_000
 
 
-async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_yet(rig: Rig, work: Work) -> None:
-    template = await rig.make.template(await rig.make.service())
+async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_yet(
+    harness: WorkerHarness, work: WorkerContext
+) -> None:
+    template = await harness.make.template(await harness.make.service())
     now = utcnow()
     for identifier, active in (("swift post", True), ("post", False)):
-        await rig.make.add(
+        await harness.make.add(
             Provider(
                 display_name=identifier,
                 identifier=identifier,
@@ -76,11 +80,11 @@ async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_ye
         {"status": "delivered", "updated_at": now, "created_at": now - 16 * MINUTE},
         {"status": "permanent-failure", "updated_at": now},
     ):
-        await rig.make.notification(template, **(handed_over | values))
+        await harness.make.notification(template, **(handed_over | values))
 
     await health.take_snapshot(work)
 
-    (row,) = await rig.rows("SELECT providers FROM health_snapshots")
+    (row,) = await harness.fetch_rows("SELECT providers FROM health_snapshots")
     assert row["providers"] == [
         {"identifier": "swift post", "channel": "sms", "active": True, "priority": 51, "slow_fraction": 0.5},
         {"identifier": "post", "channel": "letter", "active": False, "priority": 51, "slow_fraction": None},
@@ -88,7 +92,7 @@ async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_ye
 
 
 async def test_that_the_database_did_not_answer_is_kept_as_soon_as_it_does(
-    rig: Rig, work: Work, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, work: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any, **__: Any) -> Any:
         raise Unavailable("The database did not answer in time: try again.")
@@ -96,13 +100,13 @@ async def test_that_the_database_did_not_answer_is_kept_as_soon_as_it_does(
     monkeypatch.setattr(work.database, "read", away)
     await health.take_snapshot(work)
 
-    (row,) = await rig.rows("SELECT database_ok, connections_total, latency_ms, queues FROM health_snapshots")
+    (row,) = await harness.fetch_rows("SELECT database_ok, connections_total, latency_ms, queues FROM health_snapshots")
     assert row == {"database_ok": False, "connections_total": 0, "latency_ms": None, "queues": []}
 
 
-async def test_snapshots_are_kept_for_thirty_days(rig: Rig, work: Work) -> None:
+async def test_snapshots_are_kept_for_thirty_days(harness: WorkerHarness, work: WorkerContext) -> None:
     for age in (31 * DAY, 29 * DAY):
-        await rig.execute(
+        await harness.execute(
             """
             INSERT INTO health_snapshots
                 (taken_at, database_ok, connections_in_use, connections_total, queues, providers)
@@ -113,36 +117,44 @@ async def test_snapshots_are_kept_for_thirty_days(rig: Rig, work: Work) -> None:
 
     await health.take_snapshot(work)
 
-    ages = await rig.rows("SELECT (now() AT TIME ZONE 'utc')::date - taken_at::date AS days FROM health_snapshots")
+    ages = await harness.fetch_rows(
+        "SELECT (now() AT TIME ZONE 'utc')::date - taken_at::date AS days FROM health_snapshots"
+    )
     assert sorted(row["days"] for row in ages) == [0, 29]
 
 
-async def test_rows_are_counted_table_by_table_and_old_counts_forgotten(rig: Rig, work: Work) -> None:
-    await rig.make.service()
+async def test_rows_are_counted_table_by_table_and_old_counts_forgotten(
+    harness: WorkerHarness, work: WorkerContext
+) -> None:
+    await harness.make.service()
     for age in (401 * DAY, DAY):
-        await rig.make.add(TableCount(table_name="services", taken_at=utcnow() - age, row_count=1))
-    services = await rig.value("SELECT count(*) FROM services")
+        await harness.make.add(TableCount(table_name="services", taken_at=utcnow() - age, row_count=1))
+    services = await harness.fetch_value("SELECT count(*) FROM services")
 
     await health.count_rows(work)
 
-    found = await rig.rows("SELECT table_name, row_count FROM table_count_snapshots ORDER BY taken_at, table_name")
-    assert [row["table_name"] for row in found] == ["services", *domain.COUNTED]
+    found = await harness.fetch_rows(
+        "SELECT table_name, row_count FROM table_count_snapshots ORDER BY taken_at, table_name"
+    )
+    assert [row["table_name"] for row in found] == ["services", *domain.COUNTED_TABLES]
     assert {"table_name": "services", "row_count": services} in found[1:]
     assert services > 0
 
 
-async def test_a_table_that_takes_too_long_is_left_out(rig: Rig, work: Work, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(health, "OF_A_TABLE", 1)
-    await rig.execute("TRUNCATE pgqueuer")
-    async with locked(rig, "jobs"):
+async def test_a_table_that_takes_too_long_is_left_out(
+    harness: WorkerHarness, work: WorkerContext, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(health, "TABLE_COUNT_TIMEOUT_SECONDS", 1)
+    await harness.execute("TRUNCATE pgqueuer")
+    async with locked(harness, "jobs"):
         await health.count_rows(work)
 
-    found = await rig.rows("SELECT table_name FROM table_count_snapshots ORDER BY table_name")
-    assert [row["table_name"] for row in found] == [table for table in domain.COUNTED if table != "jobs"]
+    found = await harness.fetch_rows("SELECT table_name FROM table_count_snapshots ORDER BY table_name")
+    assert [row["table_name"] for row in found] == [table for table in domain.COUNTED_TABLES if table != "jobs"]
 
 
 @asynccontextmanager
-async def locked(rig: Rig, table: str) -> Any:
+async def locked(rig: WorkerHarness, table: str) -> Any:
     """Let nobody read a table."""
     async with rig.database.primary.connect() as connection:
         await connection.exec_driver_sql(f"LOCK TABLE {table} IN ACCESS EXCLUSIVE MODE")
@@ -151,5 +163,5 @@ async def locked(rig: Rig, table: str) -> Any:
 
 
 def test_both_are_scheduled() -> None:
-    assert schedule.SCHEDULE["take health snapshot"] == ("* * * * *", health.take_snapshot)
-    assert schedule.SCHEDULE["count rows"] == ("50 4 * * *", health.count_rows)
+    assert schedule.SCHEDULES["take health snapshot"] == ("* * * * *", health.take_snapshot)
+    assert schedule.SCHEDULES["count rows"] == ("50 4 * * *", health.count_rows)

@@ -15,8 +15,8 @@ import pytest
 from graphql_api.domain import deliveries, platform_messages
 from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
-from graphql_api.worker.schedule import SCHEDULE
-from tests.worker.harnesses import Rig, texts
+from graphql_api.worker.schedule import SCHEDULES
+from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 PROGRAM = """
 import asyncio
@@ -27,10 +27,10 @@ asyncio.run(run(Settings()))
 
 
 @asynccontextmanager
-async def process(rig: Rig) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process; killed at the end if it still runs."""
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, env=rig.environment(), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", PROGRAM, env=rig.process_environment(), stdout=asyncio.subprocess.PIPE
     )
     try:
         yield started
@@ -41,7 +41,7 @@ async def process(rig: Rig) -> AsyncIterator[asyncio.subprocess.Process]:
 
 
 async def test_a_task_that_fails_is_run_four_times_and_then_held(
-    rig: Rig, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     calls = []
 
@@ -49,115 +49,119 @@ async def test_a_task_that_fails_is_run_four_times_and_then_held(
         calls.append(payload)
         raise ValueError("zoe@example.com is not a number")
 
-    monkeypatch.setitem(queue.TASKS, Task.RECEIVE, fail)
-    monkeypatch.setattr(queue, "PAUSE", queue.PAUSE / 20)
-    async with rig.database.transaction() as tx:
+    monkeypatch.setitem(queue.TASK_HANDLERS, Task.RECEIVE, fail)
+    monkeypatch.setattr(queue, "FIRST_RETRY_DELAY", queue.FIRST_RETRY_DELAY / 20)
+    async with harness.database.transaction() as tx:
         await enqueue(tx, Task.RECEIVE, {"receipts": {}})
 
-    async with rig.worker():
-        await rig.until(lambda: _held(rig))
+    async with harness.run_worker():
+        await harness.wait_until(lambda: _held(harness))
 
     assert calls == [{"receipts": {}}] * 4
-    trace = await rig.value("SELECT string_agg(traceback::text, '') FROM pgqueuer_log")
+    trace = await harness.fetch_value("SELECT string_agg(traceback::text, '') FROM pgqueuer_log")
     assert "zoe@example.com" not in trace + capsys.readouterr().out
     assert "ValueError" in trace
 
 
-async def _held(rig: Rig) -> bool:
-    return await rig.queued() == [("receive receipts", "failed")]
+async def _held(rig: WorkerHarness) -> bool:
+    return await rig.queued_tasks() == [("receive receipts", "failed")]
 
 
-async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(rig: Rig) -> None:
-    template = await rig.make.template(await rig.make.service())
-    job = await rig.job(template, texts(6_000), rows=6_000)
+async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(harness: WorkerHarness) -> None:
+    template = await harness.make.template(await harness.make.service())
+    job = await harness.create_job(template, recipient_csv(6_000), rows=6_000)
 
     async def some() -> bool:
-        return len(rig.sent()) >= 1_000
+        return len(harness.sent_ids()) >= 1_000
 
-    async with process(rig) as worker:
-        await rig.until(some)
+    async with process(harness) as worker:
+        await harness.wait_until(some)
         worker.send_signal(signal.SIGTERM)
         assert await asyncio.wait_for(worker.wait(), 10) == 0
 
-    assert await rig.value("SELECT count(*) FROM pgqueuer WHERE status = 'picked'") == 0
-    assert await rig.value("SELECT count(*) FROM deliveries") == 0
-    made = sum((await rig.statuses(job.id)).values())
+    assert await harness.fetch_value("SELECT count(*) FROM pgqueuer WHERE status = 'picked'") == 0
+    assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
+    made = sum((await harness.message_statuses(job.id)).values())
     assert 1_000 <= made < 6_000
 
-    async with rig.worker():
-        await rig.until(lambda: _delivered(rig, job.id, 6_000))
-    assert len(rig.sent()) == len(set(rig.sent())) == 6_000
+    async with harness.run_worker():
+        await harness.wait_until(lambda: _delivered(harness, job.id, 6_000))
+    assert len(harness.sent_ids()) == len(set(harness.sent_ids())) == 6_000
 
 
-async def _delivered(rig: Rig, job_id: Any, count: int) -> bool:
-    return await rig.statuses(job_id) == {"delivered": count}
+async def _delivered(rig: WorkerHarness, job_id: Any, count: int) -> bool:
+    return await rig.message_statuses(job_id) == {"delivered": count}
 
 
-async def test_a_worker_finds_its_database_again(rig: Rig, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(queue, "RECONNECT", 0.1)
-    template = await rig.make.template(await rig.make.service())
-    job = await rig.job(template, texts(3_000), rows=3_000)
+async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(queue, "RECONNECT_DELAY_SECONDS", 0.1)
+    template = await harness.make.template(await harness.make.service())
+    job = await harness.create_job(template, recipient_csv(3_000), rows=3_000)
 
-    async with rig.worker():
-        await rig.until(lambda: _some(rig, job.id))
-        await rig.rows(
+    async with harness.run_worker():
+        await harness.wait_until(lambda: _some(harness, job.id))
+        await harness.fetch_rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        await rig.until(lambda: _delivered(rig, job.id, 3_000), seconds=40)
+        await harness.wait_until(lambda: _delivered(harness, job.id, 3_000), seconds=40)
 
-    rows = await rig.value("SELECT count(DISTINCT job_row_number) FROM notifications WHERE job_id = :id", id=job.id)
+    rows = await harness.fetch_value(
+        "SELECT count(DISTINCT job_row_number) FROM notifications WHERE job_id = :id", id=job.id
+    )
     assert rows == 3_000
 
 
-async def _some(rig: Rig, job_id: Any) -> bool:
-    return bool(await rig.statuses(job_id))
+async def _some(rig: WorkerHarness, job_id: Any) -> bool:
+    return bool(await rig.message_statuses(job_id))
 
 
-async def test_a_worker_refuses_a_pooler(rig: Rig) -> None:
+async def test_a_worker_refuses_a_pooler(harness: WorkerHarness) -> None:
     with pytest.raises(ValueError, match="pooler"):
-        await run(rig.settings.model_copy(update={"database_through_pooler": True}))
+        await run(harness.settings.model_copy(update={"database_through_pooler": True}))
 
 
-async def test_the_platforms_own_messages_go_too(rig: Rig) -> None:
-    async with rig.database.transaction() as tx:
+async def test_the_platforms_own_messages_go_too(harness: WorkerHarness) -> None:
+    async with harness.database.transaction() as tx:
         await platform_messages.send(
-            tx, rig.signer, platform_messages.Kind.SIGN_IN_CODE, uuid4(), "07900900123", code="12345"
+            tx, harness.signer, platform_messages.MessageKind.SIGN_IN_CODE, uuid4(), "07900900123", code="12345"
         )
 
     async def gone() -> bool:
-        return len(rig.sent()) == 1
+        return len(harness.sent_ids()) == 1
 
-    async with rig.worker():
-        await rig.until(gone)
+    async with harness.run_worker():
+        await harness.wait_until(gone)
 
 
-@pytest.mark.parametrize("name", SCHEDULE)
-async def test_every_entry_of_the_schedule_runs_and_changes_nothing_when_nothing_is_due(rig: Rig, name: str) -> None:
-    _, action = SCHEDULE[name]
-    await rig.execute(
+@pytest.mark.parametrize("name", SCHEDULES)
+async def test_every_entry_of_the_schedule_runs_and_changes_nothing_when_nothing_is_due(
+    harness: WorkerHarness, name: str
+) -> None:
+    _, action = SCHEDULES[name]
+    await harness.execute(
         "UPDATE notifications SET notification_status = 'delivered' WHERE notification_status <> 'delivered'"
     )
-    await rig.execute("UPDATE jobs SET job_status = 'finished all notifications created'")
+    await harness.execute("UPDATE jobs SET job_status = 'finished all notifications created'")
 
-    await action(rig.work())
+    await action(harness.worker_context())
 
-    assert await rig.queued() == []
+    assert await harness.queued_tasks() == []
 
 
-async def test_four_workers_send_each_message_once(rig: Rig) -> None:
-    template = await rig.make.template(await rig.make.service())
-    ids = await rig.waiting(template, 60)
-    async with rig.database.transaction() as tx:
+async def test_four_workers_send_each_message_once(harness: WorkerHarness) -> None:
+    template = await harness.make.template(await harness.make.service())
+    ids = await harness.create_unsent_messages(template, 60)
+    async with harness.database.transaction() as tx:
         for one in ids:
-            await deliveries.queue(tx, [one])
-        await deliveries.queue(tx, ids)
+            await deliveries.enqueue_messages(tx, [one])
+        await deliveries.enqueue_messages(tx, ids)
 
     async def all_sent() -> bool:
         left = "template_id = :id AND notification_status <> 'delivered'"
-        return await rig.rows(f"SELECT id FROM notifications WHERE {left}", id=template.id) == []
+        return await harness.fetch_rows(f"SELECT id FROM notifications WHERE {left}", id=template.id) == []
 
-    async with rig.worker(), rig.worker(), rig.worker(), rig.worker():
-        await rig.until(all_sent)
+    async with harness.run_worker(), harness.run_worker(), harness.run_worker(), harness.run_worker():
+        await harness.wait_until(all_sent)
 
-    assert sorted(rig.sent()) == sorted(ids)
+    assert sorted(harness.sent_ids()) == sorted(ids)

@@ -15,112 +15,112 @@ from graphql_api.domain.recipient_sources import upload_path
 from graphql_api.enums import Channel
 from graphql_api.models import DataRetention, Upload, utcnow
 from graphql_api.worker import jobs, schedule
-from tests.worker.harnesses import SYSTEM, Rig, texts
+from tests.worker.harnesses import SYSTEM, WorkerHarness, recipient_csv
 
 HOUR = timedelta(hours=1)
 DONE = "finished all notifications created"
 
 
-async def _job(rig: Rig, **values: Any) -> UUID:
+async def _job(rig: WorkerHarness, **values: Any) -> UUID:
     await rig.execute(f"UPDATE jobs SET job_status = '{DONE}'")
     template = await rig.make.template(await rig.make.service())
-    job = await rig.job(template, texts(3), rows=3, **values)
+    job = await rig.create_job(template, recipient_csv(3), rows=3, **values)
     await rig.execute("TRUNCATE pgqueuer")
     return job.id
 
 
-async def test_jobs_start_when_their_time_has_come_even_if_their_task_was_lost(rig: Rig) -> None:
-    due = await _job(rig, job_status="scheduled", scheduled_for=utcnow() - HOUR)
-    await rig.execute("TRUNCATE pgqueuer")
+async def test_jobs_start_when_their_time_has_come_even_if_their_task_was_lost(harness: WorkerHarness) -> None:
+    due = await _job(harness, job_status="scheduled", scheduled_for=utcnow() - HOUR)
+    await harness.execute("TRUNCATE pgqueuer")
 
-    await schedule.start_due_jobs(rig.work())
-    await schedule.start_due_jobs(rig.work())
+    await schedule.start_due_jobs(harness.worker_context())
+    await schedule.start_due_jobs(harness.worker_context())
 
-    assert await rig.job_status(due) == "pending"
-    assert await rig.queued() == [("process job", "queued")]
+    assert await harness.job_status(due) == "pending"
+    assert await harness.queued_tasks() == [("process job", "queued")]
 
 
-async def test_jobs_of_later_wait(rig: Rig) -> None:
-    later = await _job(rig, job_status="scheduled", scheduled_for=utcnow() + HOUR)
+async def test_jobs_of_later_wait(harness: WorkerHarness) -> None:
+    later = await _job(harness, job_status="scheduled", scheduled_for=utcnow() + HOUR)
 
-    await schedule.start_due_jobs(rig.work())
+    await schedule.start_due_jobs(harness.worker_context())
 
-    assert await rig.job_status(later) == "scheduled"
-    assert await rig.queued() == []
+    assert await harness.job_status(later) == "scheduled"
+    assert await harness.queued_tasks() == []
 
 
 @pytest.mark.parametrize("status", ["pending", "in progress", "error"])
-async def test_a_job_that_nobody_works_on_is_an_error_and_goes_on(rig: Rig, status: str) -> None:
-    job_id = await _job(rig, job_status=status, created_at=utcnow() - HOUR)
+async def test_a_job_that_nobody_works_on_is_an_error_and_goes_on(harness: WorkerHarness, status: str) -> None:
+    job_id = await _job(harness, job_status=status, created_at=utcnow() - HOUR)
 
-    await schedule.see_to_jobs(rig.work())
+    await schedule.complete_and_resume_jobs(harness.worker_context())
 
-    assert await rig.job_status(job_id) == "error"
-    assert await rig.queued() == [("process job", "queued")]
-    await jobs.process(rig.work(), {"job_id": str(job_id)})
-    assert await rig.job_status(job_id) == DONE
-    assert await rig.statuses(job_id) == {"created": 3}
+    assert await harness.job_status(job_id) == "error"
+    assert await harness.queued_tasks() == [("process job", "queued")]
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
+    assert await harness.job_status(job_id) == DONE
+    assert await harness.message_statuses(job_id) == {"created": 3}
 
 
-async def test_a_long_job_that_a_worker_holds_is_left_alone(rig: Rig) -> None:
-    job_id = await _job(rig, created_at=utcnow() - HOUR)
-    async with rig.database.transaction() as tx:
-        assert await job_runs.take(tx, SYSTEM, job_id, owner=job_id, lease=60)
-    await rig.execute(
+async def test_a_long_job_that_a_worker_holds_is_left_alone(harness: WorkerHarness) -> None:
+    job_id = await _job(harness, created_at=utcnow() - HOUR)
+    async with harness.database.transaction() as tx:
+        assert await job_runs.acquire(tx, SYSTEM, job_id, owner=job_id, lease_seconds=60)
+    await harness.execute(
         "UPDATE jobs SET updated_at = created_at, processing_started = created_at WHERE id = :id", id=job_id
     )
 
-    await schedule.see_to_jobs(rig.work())
+    await schedule.complete_and_resume_jobs(harness.worker_context())
 
-    assert await rig.job_status(job_id) == "in progress"
-    assert await rig.queued() == []
+    assert await harness.job_status(job_id) == "in progress"
+    assert await harness.queued_tasks() == []
 
 
-async def test_a_finished_job_with_rows_missing_is_read_again(rig: Rig) -> None:
-    job_id = await _job(rig)
-    await jobs.process(rig.work(), {"job_id": str(job_id)})
+async def test_a_finished_job_with_rows_missing_is_read_again(harness: WorkerHarness) -> None:
+    job_id = await _job(harness)
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
     first, second, third = (job_notification_id(job_id, row) for row in range(3))
-    await rig.execute("DELETE FROM notifications WHERE id IN (:a, :b)", a=first, b=third)
-    await rig.execute(
+    await harness.execute("DELETE FROM notifications WHERE id IN (:a, :b)", a=first, b=third)
+    await harness.execute(
         "UPDATE jobs SET job_status = 'finished', processing_finished = now() - interval '20 minutes' WHERE id = :id",
         id=job_id,
     )
-    before = await rig.notification(second)
+    before = await harness.fetch_notification(second)
 
-    await schedule.see_to_jobs(rig.work())
-    assert await rig.job_status(job_id) == "error"
-    await jobs.process(rig.work(), {"job_id": str(job_id)})
+    await schedule.complete_and_resume_jobs(harness.worker_context())
+    assert await harness.job_status(job_id) == "error"
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
 
-    assert await rig.statuses(job_id) == {"created": 3}
-    assert await rig.notification(second) == before
-    assert await rig.job_status(job_id) == DONE
+    assert await harness.message_statuses(job_id) == {"created": 3}
+    assert await harness.fetch_notification(second) == before
+    assert await harness.job_status(job_id) == DONE
     used = "SELECT count FROM daily_usage WHERE service_id = (SELECT service_id FROM jobs WHERE id = :id)"
-    assert await rig.value(used, id=job_id) == 3
+    assert await harness.fetch_value(used, id=job_id) == 3
 
 
-async def test_a_finished_job_whose_rows_are_all_there_is_marked_so(rig: Rig) -> None:
-    job_id = await _job(rig)
-    await jobs.process(rig.work(), {"job_id": str(job_id)})
-    await rig.execute("UPDATE jobs SET job_status = 'finished' WHERE id = :id", id=job_id)
+async def test_a_finished_job_whose_rows_are_all_there_is_marked_so(harness: WorkerHarness) -> None:
+    job_id = await _job(harness)
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
+    await harness.execute("UPDATE jobs SET job_status = 'finished' WHERE id = :id", id=job_id)
 
-    await schedule.see_to_jobs(rig.work())
+    await schedule.complete_and_resume_jobs(harness.worker_context())
 
-    assert await rig.job_status(job_id) == DONE
-    assert [task for task, _ in await rig.queued()] == ["deliver notifications"]
-
-
-async def test_a_job_of_another_system_is_left_alone(rig: Rig) -> None:
-    job_id = await _job(rig, created_at=utcnow() - HOUR)
-    await rig.execute("DELETE FROM job_runs WHERE job_id = :id", id=job_id)
-
-    await schedule.see_to_jobs(rig.work())
-    await jobs.process(rig.work(), {"job_id": str(job_id)})
-
-    assert await rig.job_status(job_id) == "pending"
-    assert await rig.queued() == []
+    assert await harness.job_status(job_id) == DONE
+    assert [task for task, _ in await harness.queued_tasks()] == ["deliver notifications"]
 
 
-async def test_a_held_task_is_tried_again_each_hour_for_three_days(rig: Rig) -> None:
+async def test_a_job_of_another_system_is_left_alone(harness: WorkerHarness) -> None:
+    job_id = await _job(harness, created_at=utcnow() - HOUR)
+    await harness.execute("DELETE FROM job_runs WHERE job_id = :id", id=job_id)
+
+    await schedule.complete_and_resume_jobs(harness.worker_context())
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
+
+    assert await harness.job_status(job_id) == "pending"
+    assert await harness.queued_tasks() == []
+
+
+async def test_a_held_task_is_tried_again_each_hour_for_three_days(harness: WorkerHarness) -> None:
     insert = (
         "INSERT INTO pgqueuer (priority, status, entrypoint, attempts, created, updated) "
         "VALUES (0, 'failed', :task, 3, now() - CAST(:age AS interval), now() - CAST(:since AS interval))"
@@ -132,19 +132,19 @@ async def test_a_held_task_is_tried_again_each_hour_for_three_days(rig: Rig) -> 
         ("receive receipts", 4 * days, 2 * HOUR),
         ("platform message", 2 * HOUR, 2 * HOUR),
     ):
-        await rig.execute(insert, task=task, age=age, since=since)
+        await harness.execute(insert, task=task, age=age, since=since)
 
-    await schedule.run_held_tasks(rig.work())
+    await schedule.retry_held_tasks(harness.worker_context())
 
-    assert [status for _, status in await rig.queued()] == ["queued", "failed", "failed", "failed"]
+    assert [status for _, status in await harness.queued_tasks()] == ["queued", "failed", "failed", "failed"]
 
 
-async def _moved(rig: Rig, *ids: UUID) -> list[str]:
+async def _moved(rig: WorkerHarness, *ids: UUID) -> list[str]:
     """Where messages are: here, there, or nowhere."""
     found = []
     for one in ids:
-        here = await rig.rows("SELECT id FROM notifications WHERE id = :id", id=one)
-        there = await rig.rows("SELECT id FROM notification_history WHERE id = :id", id=one)
+        here = await rig.fetch_rows("SELECT id FROM notifications WHERE id = :id", id=one)
+        there = await rig.fetch_rows("SELECT id FROM notification_history WHERE id = :id", id=one)
         found.append({(1, 0): "live", (0, 1): "history", (0, 0): "gone"}[len(here), len(there)])
     return found
 
@@ -153,50 +153,52 @@ def _utc(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-async def test_messages_move_at_london_midnight_after_as_many_days_as_the_service_keeps_them(rig: Rig) -> None:
-    service = await rig.make.service()
-    await rig.make.add(DataRetention(service_id=service.id, notification_type="email", days_of_retention=3))
-    sms = await rig.make.template(service)
-    email = await rig.make.template(service, Channel.EMAIL)
+async def test_messages_move_at_london_midnight_after_as_many_days_as_the_service_keeps_them(
+    harness: WorkerHarness,
+) -> None:
+    service = await harness.make.service()
+    await harness.make.add(DataRetention(service_id=service.id, notification_type="email", days_of_retention=3))
+    sms = await harness.make.template(service)
+    email = await harness.make.template(service, Channel.EMAIL)
     # Summer time: London's 8 July begins at 23:00 UTC.
-    old = await rig.make.notification(sms, created_at=_utc("2026-07-07T22:59:59"))
-    young = await rig.make.notification(sms, created_at=_utc("2026-07-07T23:00:00"))
-    test = await rig.make.notification(sms, created_at=_utc("2026-07-07"), key_type="test")
-    short = await rig.make.notification(email, created_at=_utc("2026-07-11T22:59"))
-    kept = await rig.make.notification(email, created_at=_utc("2026-07-11T23:01"))
+    old = await harness.make.notification(sms, created_at=_utc("2026-07-07T22:59:59"))
+    young = await harness.make.notification(sms, created_at=_utc("2026-07-07T23:00:00"))
+    test = await harness.make.notification(sms, created_at=_utc("2026-07-07"), key_type="test")
+    short = await harness.make.notification(email, created_at=_utc("2026-07-11T22:59"))
+    kept = await harness.make.notification(email, created_at=_utc("2026-07-11T23:01"))
 
     with time_machine.travel("2026-07-15T02:00Z", tick=True):
-        await schedule.move_past_retention(rig.work())
-        await schedule.move_past_retention(rig.work())
+        await schedule.move_expired_messages(harness.worker_context())
+        await schedule.move_expired_messages(harness.worker_context())
 
     ids = (old.id, young.id, test.id, short.id, kept.id)
-    assert await _moved(rig, *ids) == ["history", "live", "gone", "history", "live"]
-    (row,) = await rig.rows("SELECT * FROM notification_history WHERE id = :id", id=old.id)
+    assert await _moved(harness, *ids) == ["history", "live", "gone", "history", "live"]
+    (row,) = await harness.fetch_rows("SELECT * FROM notification_history WHERE id = :id", id=old.id)
     assert (row["notification_status"], row["created_at"], row["template_id"]) == ("delivered", old.created_at, sms.id)
     assert {"to", "normalised_to", "_personalisation", "reply_to_text"}.isdisjoint(row)
 
 
-async def test_a_letter_on_its_way_waits(rig: Rig) -> None:
-    template = await rig.make.template(await rig.make.service(), Channel.LETTER)
+async def test_a_letter_on_its_way_waits(harness: WorkerHarness) -> None:
+    template = await harness.make.template(await harness.make.service(), Channel.LETTER)
     long_ago = utcnow() - timedelta(days=30)
-    on_its_way = await rig.make.notification(template, status="sending", created_at=long_ago, postage="second")
-    arrived = await rig.make.notification(template, created_at=long_ago, postage="second")
+    on_its_way = await harness.make.notification(template, status="sending", created_at=long_ago, postage="second")
+    arrived = await harness.make.notification(template, created_at=long_ago, postage="second")
 
-    await schedule.move_past_retention(rig.work())
+    await schedule.move_expired_messages(harness.worker_context())
 
-    assert await _moved(rig, on_its_way.id, arrived.id) == ["live", "history"]
+    assert await _moved(harness, on_its_way.id, arrived.id) == ["live", "history"]
 
 
-async def test_uploads_that_have_expired_go_with_their_files(rig: Rig) -> None:
-    api_key = await rig.make.api_key(await rig.make.service())
+async def test_uploads_that_have_expired_go_with_their_files(harness: WorkerHarness) -> None:
+    api_key = await harness.make.api_key(await harness.make.service())
     values: dict[str, Any] = {"api_key_id": api_key.id, "byte_count": 1, "row_count": 1}
     old = Upload(**values, expires_at=utcnow() - HOUR)
     new = Upload(**values, expires_at=utcnow() + HOUR)
-    await rig.make.add(old, new)
+    await harness.make.add(old, new)
     for upload in (old, new):
-        await rig.store.put(upload_path(upload.id), b"x")
+        await harness.store.put(upload_path(upload.id), b"x")
 
-    await schedule.forget_uploads(rig.work())
+    await schedule.delete_expired_uploads(harness.worker_context())
 
-    assert await rig.rows("SELECT id FROM uploads WHERE api_key_id = :id", id=api_key.id) == [{"id": new.id}]
-    assert [await rig.store.exists(upload_path(upload.id)) for upload in (old, new)] == [False, True]
+    assert await harness.fetch_rows("SELECT id FROM uploads WHERE api_key_id = :id", id=api_key.id) == [{"id": new.id}]
+    assert [await harness.store.exists(upload_path(upload.id)) for upload in (old, new)] == [False, True]

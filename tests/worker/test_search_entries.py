@@ -6,23 +6,25 @@ import asyncio
 
 from graphql_api.domain import search_entries
 from graphql_api.worker import schedule
-from tests.worker.harnesses import Rig
+from tests.worker.harnesses import WorkerHarness
 
 
-async def test_what_is_new_is_found_after_a_while(rig: Rig) -> None:
-    service = await rig.make.service()
+async def test_what_is_new_is_found_after_a_while(harness: WorkerHarness) -> None:
+    service = await harness.make.service()
     question = f"SELECT count(*) FROM search_entries WHERE row_id = '{service.id}'"
-    before = await rig.value(question)
+    before = await harness.fetch_value(question)
 
     # Two workers may come to it at once.
-    await asyncio.gather(schedule.refresh_search(rig.work()), schedule.refresh_search(rig.work()))
+    await asyncio.gather(
+        schedule.refresh_search(harness.worker_context()), schedule.refresh_search(harness.worker_context())
+    )
 
-    assert (before, await rig.value(question)) == (0, 1)
-    assert schedule.SCHEDULE["refresh search"] == ("*/5 * * * *", schedule.refresh_search)
+    assert (before, await harness.fetch_value(question)) == (0, 1)
+    assert schedule.SCHEDULES["refresh search"] == ("*/5 * * * *", schedule.refresh_search)
 
 
-async def test_searching_goes_on_meanwhile(rig: Rig) -> None:
-    async with rig.database.transaction() as tx:
+async def test_searching_goes_on_meanwhile(harness: WorkerHarness) -> None:
+    async with harness.database.transaction() as tx:
         await search_entries.refresh(tx)
 
-        assert await asyncio.wait_for(rig.value("SELECT count(*) >= 0 FROM search_entries"), 2) is True
+        assert await asyncio.wait_for(harness.fetch_value("SELECT count(*) >= 0 FROM search_entries"), 2) is True

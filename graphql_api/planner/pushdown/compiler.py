@@ -23,7 +23,7 @@ from graphql_api.planner.selections import Details, Selections, has_variables
 from graphql_api.planner.steps.arguments import Asked, Ends, whole
 from graphql_api.planner.steps.codegen import column_of, may_be_null
 from schema.core import entity_of
-from schema.core.fields import Column, Computed, Edges, Either, ToOne
+from schema.core.fields import ColumnField, ComputedField, ConnectionField, ToOneField, ToUnionField
 from schema.core.resolvers import read_arguments
 
 if TYPE_CHECKING:
@@ -58,9 +58,9 @@ class Telling(Selections):
             parts = self._entity_told(lists, block, row.model, details, sure=row.archive is None)
         return ToldByKey(lists, row, block, parts)
 
-    def told_pages(self, field: Edges, definition: Any, details: Details) -> ToldPages:
+    def told_pages(self, field: ConnectionField, definition: Any, details: Details) -> ToldPages:
         """A connection for each of some parents, whose keys are given."""
-        key = field.loader.key
+        key = field.loader.foreign_key
         lists = Lists()
         with self._within_reason():
             listed = self._listed(lists, None if key is None else "parent.key", field, definition, details)
@@ -98,17 +98,21 @@ class Telling(Selections):
             definition = kind.fields[name]
             field = declared.get(definition.extensions["strawberry-definition"].python_name)
             match field:
-                case Column():
+                case ColumnField():
                     return [self._column_told(block, model, field, definition.type, sure=sure)]
-                case Computed() if not field.along and not field.context:
-                    columns = {block.column(one): column_of(model, one) for one in field.names}
+                case ComputedField() if not field.related and not field.pass_context:
+                    columns = {block.column(one): column_of(model, one) for one in field.column_names}
                     written = sql_json.known(definition.type, field.via, columns, sure=sure)
                     return [_or_else(written, definition.type)]
-                case ToOne():
-                    return [_or_else(self._one_told(lists, block, (field.loader, *field.then), below), definition.type)]
-                case Either():
+                case ToOneField():
+                    return [
+                        _or_else(
+                            self._one_told(lists, block, (field.loader, *field.next_loaders), below), definition.type
+                        )
+                    ]
+                case ToUnionField():
                     return [_or_else(self._either_told(lists, block, field, below), definition.type)]
-                case Edges():
+                case ConnectionField():
                     return [self._edges_told(lists, block, model, field, definition, below)]
             raise Declined
 
@@ -118,7 +122,7 @@ class Telling(Selections):
             raise Declined
         return parts
 
-    def _column_told(self, block: Block, model: Any, field: Column, kind: Any, *, sure: bool) -> str:
+    def _column_told(self, block: Block, model: Any, field: ColumnField, kind: Any, *, sure: bool) -> str:
         inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
         if not is_leaf_type(inner):
             raise Declined
@@ -142,7 +146,7 @@ class Telling(Selections):
         near.joins.append(join)
         return join.json
 
-    def _either_told(self, lists: Lists, near: Block, field: Either, details: Details) -> str:
+    def _either_told(self, lists: Lists, near: Block, field: ToUnionField, details: Details) -> str:
         *others, last = field.paths
         written = self._one_told(lists, near, last, details)
         for path in reversed(others):
@@ -151,17 +155,19 @@ class Telling(Selections):
         return written
 
     def _edges_told(
-        self, lists: Lists, block: Block, model: Any, field: Edges, definition: Any, details: Details
+        self, lists: Lists, block: Block, model: Any, field: ConnectionField, definition: Any, details: Details
     ) -> Listed:
         listed = self._listed(lists, block.column(field.loader.local or ""), field, definition, details)
-        if field.needs:
+        if field.permissions:
             service = entity_of(model).service_column
             if service is None:
                 raise Declined
             listed.allowed = block.column(service)
         return listed
 
-    def _listed(self, lists: Lists, key: str | None, field: Edges, definition: Any, details: Details) -> Listed:
+    def _listed(
+        self, lists: Lists, key: str | None, field: ConnectionField, definition: Any, details: Details
+    ) -> Listed:
         self._sources += 1
         at = len(lists.asking)
         lists.asking.append(self._asked(field, definition, details[0].node))
@@ -187,7 +193,7 @@ class Telling(Selections):
         parts = self._object_told(kind, details, tell)
         return Listed(at, page, key, block, ends, rows, parts)
 
-    def _asked(self, field: Edges, definition: Any, node: Any) -> Callable[[Request], Asked]:
+    def _asked(self, field: ConnectionField, definition: Any, node: Any) -> Callable[[Request], Asked]:
         """What a connection is asked for: found out now where no variable has a say."""
 
         def asked(given: Mapping[str, Any]) -> Asked:

@@ -11,7 +11,7 @@ from sqlalchemy import bindparam
 from sqlalchemy.dialects.postgresql import asyncpg
 
 from graphql_api.planner.steps.selects import OF_THE_CALLER, Text, compile_with, is_steady
-from loaders.core import readable, statements
+from loaders.core import readable_columns, statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -34,7 +34,7 @@ class Piece:
 class Writer:
     """A text that is put together of pieces; its parameters are numbered as they come."""
 
-    def __init__(self, scope: visibility.Scope) -> None:
+    def __init__(self, scope: visibility.VisibilityScope) -> None:
         """Write for a scope of visibility."""
         self.scope = scope
         self._names: list[str] = []
@@ -73,37 +73,41 @@ class Writer:
 
 
 @lru_cache(maxsize=2_048)
-def page(declared: Page, scope: visibility.Scope, going: statements.Going) -> Piece:
+def page(declared: Page, scope: visibility.VisibilityScope, going: statements.PageShape) -> Piece:
     """A page, of one parent `key_0` or of the whole table."""
-    return _cut(statements.sliced(declared, scope, going, readable(declared.model)))
+    return _cut(statements.select_pages(declared, scope, going, readable_columns(declared.model)))
 
 
 @lru_cache(maxsize=512)
-def total(declared: Page, scope: visibility.Scope, shapes: statements.Shapes) -> Piece:
+def total(declared: Page, scope: visibility.VisibilityScope, shapes: statements.FilterShapes) -> Piece:
     """How many there are."""
-    return _cut(statements.totals(declared, scope, shapes, alone=True))
+    return _cut(statements.count_statement(declared, scope, shapes, single_parent=True))
 
 
 @lru_cache(maxsize=512)
-def behind(declared: Page, scope: visibility.Scope, going: statements.Going) -> Piece:
+def behind(declared: Page, scope: visibility.VisibilityScope, going: statements.PageShape) -> Piece:
     """Whether anything lies on the near side of the cursor."""
     backwards = going.backwards
-    return _cut(statements.behind(declared, scope, going.order, going.shapes, backwards=backwards, alone=True))
+    return _cut(
+        statements.has_previous_statement(
+            declared, scope, going.order, going.filter_shapes, backwards=backwards, single_parent=True
+        )
+    )
 
 
 @lru_cache(maxsize=512)
-def found(row: Row, scope: visibility.Scope) -> Piece:
+def found(row: Row, scope: visibility.VisibilityScope) -> Piece:
     """Rows by the keys of the array `key_0`."""
-    return _cut(statements.found(row, scope, readable(row.model)))
+    return _cut(statements.select_rows(row, scope, readable_columns(row.model)))
 
 
 @lru_cache(maxsize=512)
-def far(one: One, scope: visibility.Scope) -> Piece:
+def far(one: One, scope: visibility.VisibilityScope) -> Piece:
     """The row at the end of a to-one edge, from a near row that has the values `near_0`, `near_1` ..."""
     keys: list[Any] = list(one.row.key)
     values = [bindparam(f"near_{at}", type_=key.type) for at, key in enumerate(keys[: len(one.local)])]
-    same = [key == value for key, value in zip(keys, [*values, *one.fixed], strict=True)]
-    return _cut(statements.beside(one.row, scope, readable(one.row.model)).where(*same))
+    same = [key == value for key, value in zip(keys, [*values, *one.key_suffix], strict=True)]
+    return _cut(statements.select_joinable_rows(one.row, scope, readable_columns(one.row.model)).where(*same))
 
 
 def _cut(statement: Any) -> Piece:

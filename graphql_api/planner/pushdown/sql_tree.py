@@ -28,7 +28,7 @@ from graphql_api.planner.errors import Declined
 from graphql_api.planner.pushdown import sql_fragments
 from graphql_api.planner.pushdown.sql_json import GIVE_UP, MARK, cursor, quoted
 from graphql_api.planner.steps.selects import Texts
-from loaders.core.orders import kinds
+from loaders.core.orders import sort_key_types
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from graphql_api.planner.steps.selects import Text
     from graphql_api.planner.steps.steps import Request
     from loaders.core import One, Page, Row, statements
-    from schema.core.fields import Edges
+    from schema.core.fields import ConnectionField
 
 VARIANTS = 4
 """Texts that one source keeps: few, for they are long."""
@@ -159,15 +159,15 @@ class Listed:
         given = {} if self.key is None else {"key_0": self.key}
         wanted = {part.name for part in self.parts if isinstance(part, Hole)}
         more, behind = ("before", "after") if asked.alone.backwards else ("after", "before")
-        going = replace(asked.alone, peek=more in wanted)
+        going = replace(asked.alone, fetch_extra_row=more in wanted)
         holes = {behind: "'false'"}
         if "total" in wanted:
             holes["total"] = (
-                f"({writer.put(sql_fragments.total(self.page, writer.scope, going.shapes), given, own)})::text"
+                f"({writer.put(sql_fragments.total(self.page, writer.scope, going.filter_shapes), given, own)})::text"
             )
-        if going.onwards and behind in wanted:
+        if going.has_cursor and behind in wanted:
             holes[behind] = f"({writer.put(sql_fragments.behind(self.page, writer.scope, going), given, own)})::text"
-        if going.peek:
+        if going.fetch_extra_row:
             holes[more] = f"(count(*) > {going.size})::text"
         source = ""
         if wanted - {"total", behind}:
@@ -178,19 +178,21 @@ class Listed:
         may = writer.parameter(f"may_{self.at}")
         return f"CASE WHEN {self.allowed} = ANY({may}::uuid[]) THEN {found} ELSE {GIVE_UP} END"
 
-    def _rows(self, writer: Writer, going: statements.Going, given: Mapping[str, str], holes: dict[str, str]) -> str:
+    def _rows(
+        self, writer: Writer, going: statements.PageShape, given: Mapping[str, str], holes: dict[str, str]
+    ) -> str:
         """The page's rows, each written; fills the holes that are made of them."""
         ends, z = self.ends, f"z{self.at}"
-        sorts = [self.block.column(f"sort_{at}") for at in range(len(going.order.keys(going.order.descending)))]
+        sorts = [self.block.column(f"sort_{at}") for at in range(len(going.order.sort_keys(going.order.descending)))]
         ordered = ", ".join(f"{one} {'DESC' if going.descending else 'ASC'}" for one in sorts)
         place = ""
         if ends.places:
-            place = cursor(going.order.name, list(zip(sorts, kinds(going.order), strict=True)))
+            place = cursor(going.order.name, list(zip(sorts, sort_key_types(going.order), strict=True)))
         columns = [
             f"coalesce({writer.expression(parts, {'cursor': place})}, {GIVE_UP}) AS x{at}"
             for at, parts in enumerate(self.rows)
         ]
-        numbered = going.peek or ends.cursors or going.backwards
+        numbered = going.fetch_extra_row or ends.cursors or going.backwards
         first, last, kept = "", "", ""
         if numbered:
             columns.append(f"row_number() OVER (ORDER BY {ordered}) AS n")
@@ -214,7 +216,7 @@ class Lists:
     """The connections of one statement: what each is asked for, and who may not ask for it."""
 
     asking: list[Callable[[Request], Asked]] = field(default_factory=list)
-    declared: list[Edges] = field(default_factory=list)
+    declared: list[ConnectionField] = field(default_factory=list)
 
     def asked(self, request: Request) -> list[Asked]:
         """The arguments of each; raises `Declined` where the caller may not read one anywhere."""
@@ -238,10 +240,10 @@ class Lists:
         actor = request.context.actor
         if not actor.platform_wide:
             for at, declared in enumerate(self.declared):
-                if declared.needs:
+                if declared.permissions:
                     services = actor.permissions
                     found[f"may_{at}"] = [
-                        one for one in services if any(actor.may(need, one) for need in declared.needs)
+                        one for one in services if any(actor.has_permission(need, one) for need in declared.permissions)
                     ]
         return found
 
@@ -304,7 +306,7 @@ class ToldPages(Told):
 
     async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
         """A connection for each key."""
-        if self.page.key is None:
+        if self.page.foreign_key is None:
             ((text,),) = await self.read(request, {}, lambda writer: f"SELECT {_bytes(self.listed.sql(writer))}")
             return [_json(text)] * len(keys)
         wanted = [key for key in dict.fromkeys(keys) if key is not None]

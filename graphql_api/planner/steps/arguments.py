@@ -6,11 +6,11 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from loaders.core import statements
-from loaders.core.filters import Also
+from loaders.core.filters import AlsoTable
 
 if TYPE_CHECKING:
     from loaders.core import Page
-    from loaders.core.paging import Arguments
+    from loaders.core.paging import PageArguments
 
 
 @dataclass(slots=True)
@@ -32,29 +32,29 @@ class Ends:
 
 def whole(page: Page) -> bool:
     """Whether the rows of a page have every column: those of an archive may not."""
-    return not any(isinstance(one, Also) for one in page.filters.values())
+    return not any(isinstance(one, AlsoTable) for one in page.filters.values())
 
 
 @dataclass(frozen=True, slots=True)
 class Asked:
     """The arguments of a connection, as its statements want them: for one parent, and for several."""
 
-    arguments: Arguments
-    shapes: statements.Shapes
+    arguments: PageArguments
+    shapes: statements.FilterShapes
     values: dict[str, Any]
-    alone: statements.Going
-    together: statements.Going
+    alone: statements.PageShape
+    together: statements.PageShape
 
     @classmethod
-    def of(cls, page: Page, arguments: Arguments) -> Asked:
+    def of(cls, page: Page, arguments: PageArguments) -> Asked:
         """Read arguments; raises `BadRequest` where a filter refuses its value."""
-        shapes = statements.shapes_of(page, arguments.filters)
-        values = statements.values_of(page, arguments.filters, shapes)
-        together = statements.Going(
+        shapes = statements.filter_shapes(page, arguments.filters)
+        values = statements.filter_values(page, arguments.filters, shapes)
+        together = statements.PageShape(
             arguments.order,
             arguments.size,
             shapes,
             backwards=arguments.backwards,
-            onwards=arguments.cursor is not None,
+            has_cursor=arguments.cursor is not None,
         )
-        return cls(arguments, shapes, values, replace(together, alone=True), together)
+        return cls(arguments, shapes, values, replace(together, single_parent=True), together)

@@ -16,7 +16,7 @@ from sqlalchemy.dialects.postgresql import asyncpg
 
 from graphql_api.auth import visibility
 from graphql_api.planner.errors import Declined
-from loaders.core import readable
+from loaders.core import readable_columns
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -111,14 +111,14 @@ class Code:
 
     def row(self, model: Any, places: Sequence[int]) -> str:
         """A row whole, whose columns have these places in the order of `readable`."""
-        columns = zip(readable(model), places, strict=True)
+        columns = zip(readable_columns(model), places, strict=True)
         values = ", ".join(self.column(model, name, place) for name, place in columns)
         return f"{self.constant(_row_class(model))}({values})"
 
 
 def may_be_null(model: Any, name: str) -> bool:
     """Whether a column can be without a value for somebody."""
-    return bool(column_of(model, name).nullable) or (model, name) in visibility.GUARDED
+    return bool(column_of(model, name).nullable) or (model, name) in visibility.COLUMN_VISIBILITY
 
 
 @lru_cache(maxsize=256)
@@ -134,7 +134,7 @@ def _serializer(kind: GraphQLScalarType) -> Callable[[Any], Any]:
 
 @lru_cache(maxsize=256)
 def _row_class(model: Any) -> Any:
-    return namedtuple(f"{model.__name__}Row", readable(model))  # noqa: PYI024 - its fields are the model's
+    return namedtuple(f"{model.__name__}Row", readable_columns(model))  # noqa: PYI024 - its fields are the model's
 
 
 @lru_cache(maxsize=4_096)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from graphql_api.planner.steps import selects
 from loaders.core import statements
-from loaders.core.paging import write_cursor
+from loaders.core.paging import encode_cursor
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,7 +32,7 @@ class Pages:
         asked = self.arguments(request)
         request.check(self.page, asked)
         arguments, shapes, values = asked.arguments, asked.shapes, asked.values
-        wanted = [key for key in dict.fromkeys(keys) if key is not None or self.page.key is None]
+        wanted = [key for key in dict.fromkeys(keys) if key is not None or self.page.foreign_key is None]
         if not wanted:
             return [None] * len(keys)
         totals = await self._totals(request, wanted, shapes, values) if self.ends.total else {}
@@ -61,7 +61,7 @@ class Pages:
         self,
         request: Request,
         keys: list[Any],
-        going: statements.Going,
+        going: statements.PageShape,
         cursor: tuple[Any, ...] | None,
         values: dict[str, Any],
     ) -> tuple[Sequence[Any], list[int], list[bool]]:
@@ -70,7 +70,7 @@ class Pages:
         text = self.rows.texts.get(
             (going, scope), lambda: table.slices(self.page, scope, going, places=self.ends.places)
         )
-        if self.page.key is None or going.alone:
+        if self.page.foreign_key is None or going.single_parent:
             place = {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
             records = await request.fetch(text, values | place | {"key_0": keys[0]})
             kept = _kept(records, going)
@@ -86,26 +86,26 @@ class Pages:
             stops.append(len(together))
         return together, stops, [len(group) > going.size for group in groups]
 
-    def _cursor(self, record: Any, going: statements.Going) -> str:
+    def _cursor(self, record: Any, going: statements.PageShape) -> str:
         first = len(self.rows.table.columns)
-        depth = len(going.order.keys(False))
-        return write_cursor(record[first : first + depth], going.order)
+        depth = len(going.order.sort_keys(False))
+        return encode_cursor(record[first : first + depth], going.order)
 
     async def _totals(
-        self, request: Request, keys: list[Any], shapes: statements.Shapes, values: dict[str, Any]
+        self, request: Request, keys: list[Any], shapes: statements.FilterShapes, values: dict[str, Any]
     ) -> dict[Any, int]:
         text = self.rows.texts.get(
             ("total", shapes, request.scope),
-            lambda: selects.text_of(statements.totals(self.page, request.scope, shapes)),
+            lambda: selects.text_of(statements.count_statement(self.page, request.scope, shapes)),
         )
         records = await request.fetch(text, values | {"key_0": keys})
-        return {keys[0]: records[0][0]} if self.page.key is None else {key: total for key, total in records}  # noqa: C416 - records are no pairs to mypy
+        return {keys[0]: records[0][0]} if self.page.foreign_key is None else {key: total for key, total in records}  # noqa: C416 - records are no pairs to mypy
 
     async def _behind(
         self,
         request: Request,
         keys: list[Any],
-        going: statements.Going,
+        going: statements.PageShape,
         cursor: tuple[Any, ...] | None,
         values: dict[str, Any],
     ) -> dict[Any, bool]:
@@ -114,10 +114,12 @@ class Pages:
         text = self.rows.texts.get(
             ("behind", going, request.scope),
             lambda: selects.text_of(
-                statements.behind(self.page, request.scope, going.order, going.shapes, backwards=going.backwards)
+                statements.has_previous_statement(
+                    self.page, request.scope, going.order, going.filter_shapes, backwards=going.backwards
+                )
             ),
         )
-        if self.page.key is None:
+        if self.page.foreign_key is None:
             place = {f"cursor_{index}": value for index, value in enumerate(cursor)}
             return {keys[0]: (await request.fetch(text, values | place))[0][0]}
         places = {f"cursor_{index}": [value] * len(keys) for index, value in enumerate(cursor)}
@@ -125,6 +127,6 @@ class Pages:
         return {keys[ordinal - 1]: found for ordinal, found in records}
 
 
-def _kept(records: Sequence[Any], going: statements.Going) -> Sequence[Any]:
+def _kept(records: Sequence[Any], going: statements.PageShape) -> Sequence[Any]:
     kept = records[: going.size]
     return kept[::-1] if going.backwards else kept

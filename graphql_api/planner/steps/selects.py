@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 OWN = ""
 """The alias of a statement's own rows; joined ones have j0, j1 ..."""
-OF_THE_CALLER = frozenset(visibility.values(Actor.anonymous()))
+OF_THE_CALLER = frozenset(visibility.bind_values(Actor.anonymous()))
 """Parameters that say who asks; a filter may be called nearly so, such as `actor_id`."""
 _OF_A_PLACE = re.compile(r"(key|cursor)_\d+")
 _DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
@@ -106,37 +106,39 @@ class Table:
                 wanted += [key.key for key in join.one.row.key]
         return tuple(dict.fromkeys(wanted))
 
-    def by_key(self, row: Row, scope: visibility.Scope) -> Text:
+    def by_key(self, row: Row, scope: visibility.VisibilityScope) -> Text:
         """Rows by the arrays `key_0`, `key_1` ..."""
-        found = statements.found(row, scope, self.names(OWN)).subquery("item")
+        found = statements.select_rows(row, scope, self.names(OWN)).subquery("item")
         return text_of(self._joined(found, scope, []))
 
-    def lists(self, many: Many, scope: visibility.Scope) -> Text:
+    def lists(self, many: Many, scope: visibility.VisibilityScope) -> Text:
         """Every parent's list; the parent's key stands last."""
         if self.joins:
             raise Declined
-        return text_of(statements.listed(many, scope, (*self.names(OWN), many.key.key)))
+        return text_of(statements.select_lists(many, scope, (*self.names(OWN), many.foreign_key.key)))
 
-    def slices(self, page: Page, scope: visibility.Scope, going: statements.Going, *, places: bool) -> Text:
+    def slices(
+        self, page: Page, scope: visibility.VisibilityScope, going: statements.PageShape, *, places: bool
+    ) -> Text:
         """Pages: the columns, with `places` the sort keys, and unless it is for one parent the parent's ordinal."""
-        base = statements.sliced(page, scope, going, self.names(OWN))
-        alone = page.key is None or going.alone
-        depth = len(going.order.keys(going.order.descending))
+        base = statements.select_pages(page, scope, going, self.names(OWN))
+        alone = page.foreign_key is None or going.single_parent
+        depth = len(going.order.sort_keys(going.order.descending))
         if alone and not self.joins and [name for _, name in self.columns] == list(self.names(OWN)):
             return text_of(base)
         found = (base if alone else base.order_by(None)).subquery("item")
         sorts = [found.c[f"sort_{index}"] for index in range(depth)]
-        ordinal = [] if alone else [found.c[statements.ORDINAL]]
+        ordinal = [] if alone else [found.c[statements.ORDINAL_COLUMN]]
         statement = self._joined(found, scope, [*(sorts if places else ()), *ordinal])
         return text_of(statement.order_by(*ordinal, *(one.desc() if going.descending else one.asc() for one in sorts)))
 
-    def _joined(self, found: Any, scope: visibility.Scope, others: Sequence[Any]) -> Select[Any]:
+    def _joined(self, found: Any, scope: visibility.VisibilityScope, others: Sequence[Any]) -> Select[Any]:
         tables = {OWN: found}
         joined = found
         for alias, join in self.joins.items():
-            far = statements.beside(join.one.row, scope, self.names(alias)).subquery(alias)
+            far = statements.select_joinable_rows(join.one.row, scope, self.names(alias)).subquery(alias)
             near = tables[join.near]
-            keys = [near.c[name] for name in join.one.local] + list(join.one.fixed)
+            keys = [near.c[name] for name in join.one.local] + list(join.one.key_suffix)
             same = (far.c[key.key] == value for key, value in zip(join.one.row.key, keys, strict=True))
             joined = joined.outerjoin(far, and_(*same))
             tables[alias] = far

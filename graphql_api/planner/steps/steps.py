@@ -16,8 +16,8 @@ from graphql_api.planner.errors import Declined
 from graphql_api.planner.steps import selects
 from loaders.core import statements
 from loaders.core.filters import uuid_or_none
-from schema.core.node import MOST_IDS
-from schema.core.resolvers import require
+from schema.core.node import MAX_NODE_IDS
+from schema.core.resolvers import require_field_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -41,18 +41,18 @@ class Request:
         self.context = context
         self.reads = reads
         self.variables = variables
-        self.scope = visibility.scope(context.actor)
+        self.scope = visibility.visibility_scope(context.actor)
         self._values: dict[str, Any] | None = None
 
     def check(self, page: Page, asked: Asked) -> None:
         """Raise `Declined` where a page is for a replica: a plan reads from the primary."""
-        if self.context.database.replicated and page.is_bulk(asked.arguments.filters):
+        if self.context.database.has_replica and page.is_bulk(asked.arguments.filters):
             raise Declined
 
     async def fetch(self, text: selects.Text, values: dict[str, Any]) -> Sequence[Any]:
         """The records of a statement with these values and the caller's."""
         if text.asks_who and self._values is None:
-            self._values = visibility.values(self.context.actor)
+            self._values = visibility.bind_values(self.context.actor)
         arguments = text.arguments({**self._values, **values} if self._values else values)
         return await self.reads.fetch(text.sql, arguments, steady=text.steady)
 
@@ -148,10 +148,10 @@ class Batches:
         context = request.context
 
         async def work(connection: AsyncConnection) -> Mapping[Any, Any]:
-            return await self.batch.read(connection, context.actor, wanted)
+            return await self.batch.load(connection, context.actor, wanted)
 
         found = await context.loaders.read(work, bulk=self.batch.bulk)
-        answers = [found[name] if name in found else self.batch.missing() for name in wanted]
+        answers = [found[name] if name in found else self.batch.default_factory() for name in wanted]
         values = dict(zip(wanted, self.write(context, answers), strict=True))
         return [None if row is None else values[name] for row, name in zip(keys, names, strict=True)]
 
@@ -199,10 +199,12 @@ class Nodes:
         del keys
         arguments = self.arguments(request)
         ids = arguments.get("ids", [arguments.get("id")])
-        if len(ids) > MOST_IDS:
+        if len(ids) > MAX_NODE_IDS:
             raise Declined
         wanted = [uuid_or_none(one) for one in ids]
-        text = self.texts.get(request.scope, lambda: selects.text_of(statements.kinds(self.kinds, request.scope)))
+        text = self.texts.get(
+            request.scope, lambda: selects.text_of(statements.table_index_statement(self.kinds, request.scope))
+        )
         present = [key for key in dict.fromkeys(wanted) if key is not None]
         records = await request.fetch(text, {"key_0": present}) if present else []
         held: dict[int, list[Any]] = {}
@@ -224,8 +226,8 @@ class AllowedAtAll:
 
     async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
         """The source's values."""
-        if any(key is not None for key in keys) or self.source.page.key is None:
-            require(self.declared, request.context.actor, None)
+        if any(key is not None for key in keys) or self.source.page.foreign_key is None:
+            require_field_access(self.declared, request.context.actor, None)
         values: list[Any] = await self.source.run(request, keys)
         return values
 
@@ -240,6 +242,6 @@ class Allowed:
     async def run(self, request: Request, keys: Sequence[tuple[Any, Any] | None]) -> list[Any]:
         """The source's values, for keys that are pairs of the parent's service and the source's key."""
         for service_id in {pair[0] for pair in keys if pair is not None}:
-            require(self.declared, request.context.actor, service_id)
+            require_field_access(self.declared, request.context.actor, service_id)
         values: list[Any] = await self.source.run(request, [pair and pair[1] for pair in keys])
         return values

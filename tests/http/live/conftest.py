@@ -9,35 +9,35 @@ from uuid import uuid4
 import pytest_asyncio
 
 from graphql_api import app, models
-from graphql_api.http.executor import Server
-from tests.app_server import serving_app
-from tests.worker.harnesses import Rig, rig, worker_url
+from graphql_api.http.executor import Executor
+from tests.app_server import serve_app
+from tests.worker.harnesses import WorkerHarness, harness, worker_url
 
-__all__ = ["rig", "worker_url"]
+__all__ = ["harness", "worker_url"]
 
 
 @dataclass
-class Served:
+class RunningServer:
     """A server of this process."""
 
     address: str
-    server: Server
+    executor: Executor
     """What it answers with."""
 
 
 @asynccontextmanager
-async def serving(rig: Rig, **settings: Any) -> AsyncIterator[Served]:
+async def running_server(rig: WorkerHarness, **settings: Any) -> AsyncIterator[RunningServer]:
     """A server with connections of its own."""
     changed = rig.settings.model_copy(update=settings)
     application = app.create(changed)
-    async with serving_app(application) as address:
-        yield Served(address, application._app.state.server)  # type: ignore[attr-defined]  # noqa: SLF001
+    async with serve_app(application) as address:
+        yield RunningServer(address, application._app.state.executor)  # type: ignore[attr-defined]  # noqa: SLF001
 
 
 @pytest_asyncio.fixture
-async def served(rig: Rig) -> AsyncIterator[Served]:
+async def server(harness: WorkerHarness) -> AsyncIterator[RunningServer]:
     """A server whose changes are kept, and so heard of."""
-    async with serving(rig) as served:
+    async with running_server(harness) as served:
         yield served
 
 
@@ -53,9 +53,9 @@ class Team:
 
 
 @pytest_asyncio.fixture
-async def team(rig: Rig) -> Team:
+async def team(harness: WorkerHarness) -> Team:
     """One that exists in the database."""
-    make, secret = rig.make, str(uuid4())
+    make, secret = harness.make, str(uuid4())
     service = await make.service()
     key = await make.api_key(service, secret=secret)
     return Team(service, await make.template(service), key, f"key-{service.id}-{secret}")

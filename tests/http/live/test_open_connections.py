@@ -8,44 +8,66 @@ import pytest
 import websockets
 from sqlalchemy import text
 
-from tests.http.live.conftest import Served, Team, serving
-from tests.http.live.jobs import COST, FOLLOW, event, follow, scheduled
-from tests.websocket_client import INIT, closing, hear, init, say, socket, subscribe
-from tests.worker.harnesses import Rig
+from tests.http.live.conftest import RunningServer, Team, running_server
+from tests.http.live.jobs import (
+    COST_EXTENSION,
+    JOB_PROGRESS_SUBSCRIPTION,
+    create_scheduled_job,
+    next_message,
+    subscribe_to_job,
+)
+from tests.websocket_client import (
+    CONNECTION_INIT,
+    connection_init,
+    open_websocket,
+    receive_message,
+    send_messages,
+    subscribe,
+    wait_for_close_code,
+)
+from tests.worker.harnesses import WorkerHarness
 
-ACK = {"type": "connection_ack"}
+CONNECTION_ACK = {"type": "connection_ack"}
 
 
-async def test_who_says_nothing_is_closed_in_time(served: Served, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("graphql_api.http.websockets.INIT_SECONDS", 0.2)
-    async with socket(served.address) as silent, socket(served.address) as greeted:
-        await say(greeted, INIT)
-        assert await hear(greeted) == ACK
+async def test_who_says_nothing_is_closed_in_time(server: RunningServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("graphql_api.http.websockets.INIT_TIMEOUT_SECONDS", 0.2)
+    async with open_websocket(server.address) as silent, open_websocket(server.address) as greeted:
+        await send_messages(greeted, CONNECTION_INIT)
+        assert await receive_message(greeted) == CONNECTION_ACK
         began = time.monotonic()
-        assert await closing(silent) == 4408
+        assert await wait_for_close_code(silent) == 4408
         assert time.monotonic() - began < 1
-        await say(greeted, {"type": "ping"})
-        assert await hear(greeted) == {"type": "pong"}
+        await send_messages(greeted, {"type": "ping"})
+        assert await receive_message(greeted) == {"type": "pong"}
 
 
-async def test_an_id_is_of_one_operation_at_a_time(rig: Rig, served: Served, team: Team) -> None:
-    job = await scheduled(rig, team)
-    async with socket(served.address) as connection:
-        assert await follow(connection, team.token, job) == event(job, "SCHEDULED", 1, 0, 0)
-        await say(connection, {"type": "complete", "id": "1"}, subscribe("{ __typename }"))
-        assert [await hear(connection), await hear(connection)] == [
-            {"type": "next", "id": "1", "payload": {"data": {"__typename": "Query"}} | COST},
+async def test_an_id_is_of_one_operation_at_a_time(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
+    job = await create_scheduled_job(harness, team)
+    async with open_websocket(server.address) as connection:
+        assert await subscribe_to_job(connection, team.token, job) == next_message(job, "SCHEDULED", 1, 0, 0)
+        await send_messages(connection, {"type": "complete", "id": "1"}, subscribe("{ __typename }"))
+        assert [await receive_message(connection), await receive_message(connection)] == [
+            {"type": "next", "id": "1", "payload": {"data": {"__typename": "Query"}} | COST_EXTENSION},
             {"type": "complete", "id": "1"},
         ]
-        await say(connection, subscribe(FOLLOW, id=str(job.id)), subscribe("{ __typename }"))
-        assert await closing(connection) == 4409
+        await send_messages(
+            connection, subscribe(JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)), subscribe("{ __typename }")
+        )
+        assert await wait_for_close_code(connection) == 4409
 
 
-async def test_the_eleventh_operation_is_refused_and_the_ten_go_on(rig: Rig, served: Served, team: Team) -> None:
-    job = await scheduled(rig, team)
-    async with socket(served.address) as connection:
-        await say(connection, init(team.token), *(subscribe(FOLLOW, str(n), id=str(job.id)) for n in range(150)))
-        told = [await hear(connection) for _ in range(151)]
+async def test_the_eleventh_operation_is_refused_and_the_ten_go_on(
+    harness: WorkerHarness, server: RunningServer, team: Team
+) -> None:
+    job = await create_scheduled_job(harness, team)
+    async with open_websocket(server.address) as connection:
+        await send_messages(
+            connection,
+            connection_init(team.token),
+            *(subscribe(JOB_PROGRESS_SUBSCRIPTION, str(n), id=str(job.id)) for n in range(150)),
+        )
+        told = [await receive_message(connection) for _ in range(151)]
         assert sorted(one["id"] for one in told if one["type"] == "next") == sorted(map(str, range(10)))
         refused = [one for one in told if one["type"] == "error"]
         assert len(refused) == 140
@@ -55,79 +77,85 @@ async def test_the_eleventh_operation_is_refused_and_the_ten_go_on(rig: Rig, ser
                 "extensions": {"code": "BAD_REQUEST"},
             }
         ]
-        await say(connection, {"type": "complete", "id": "3"}, subscribe("{ __typename }", "after"))
-        assert (await hear(connection))["id"] == "after"
+        await send_messages(connection, {"type": "complete", "id": "3"}, subscribe("{ __typename }", "after"))
+        assert (await receive_message(connection))["id"] == "after"
 
 
-async def test_one_key_has_so_many_connections_and_no_more(rig: Rig, team: Team) -> None:
+async def test_one_key_has_so_many_connections_and_no_more(harness: WorkerHarness, team: Team) -> None:
     async with (
-        serving(rig, live_connections_per_caller=1) as served,
-        socket(served.address) as first,
-        socket(served.address) as second,
-        socket(served.address) as stranger,
+        running_server(harness, live_connections_per_caller=1) as served,
+        open_websocket(served.address) as first,
+        open_websocket(served.address) as second,
+        open_websocket(served.address) as stranger,
     ):
-        await say(first, init(team.token))
-        assert await hear(first) == ACK
-        await say(second, init(team.token))
-        assert await closing(second) == 1013
-        await say(stranger, INIT)
-        assert await hear(stranger) == ACK
+        await send_messages(first, connection_init(team.token))
+        assert await receive_message(first) == CONNECTION_ACK
+        await send_messages(second, connection_init(team.token))
+        assert await wait_for_close_code(second) == 1013
+        await send_messages(stranger, CONNECTION_INIT)
+        assert await receive_message(stranger) == CONNECTION_ACK
         await first.close()
-        async with socket(served.address) as third:
-            await say(third, init(team.token))
-            assert await hear(third) == ACK
+        async with open_websocket(served.address) as third:
+            await send_messages(third, connection_init(team.token))
+            assert await receive_message(third) == CONNECTION_ACK
 
 
-async def test_a_full_server_opens_no_more_but_answers_over_http(rig: Rig) -> None:
-    async with serving(rig, live_connections=2) as served, socket(served.address), socket(served.address):
+async def test_a_full_server_opens_no_more_but_answers_over_http(harness: WorkerHarness) -> None:
+    async with (
+        running_server(harness, live_connections=2) as served,
+        open_websocket(served.address),
+        open_websocket(served.address),
+    ):
         with pytest.raises(websockets.InvalidStatus) as refused:
-            async with socket(served.address):
+            async with open_websocket(served.address):
                 pass
         assert (refused.value.response.status_code, refused.value.response.headers["retry-after"]) == (503, "1")
-        assert served.server.pressure.aside == 2
+        assert served.executor.load_shedder.excluded_requests == 2
 
 
 @pytest.mark.parametrize("value", [1, None, ["Bearer x"], "Basic x", "Bearer", "Bearer nobody's"])
-async def test_what_is_no_token_is_not_taken_for_none(served: Served, value: object) -> None:
-    async with socket(served.address) as connection:
-        await say(connection, INIT | {"payload": {"Authorization": value}})
-        assert await closing(connection) == 4403
+async def test_what_is_no_token_is_not_taken_for_none(server: RunningServer, value: object) -> None:
+    async with open_websocket(server.address) as connection:
+        await send_messages(connection, CONNECTION_INIT | {"payload": {"Authorization": value}})
+        assert await wait_for_close_code(connection) == 4403
 
 
-async def test_a_server_that_stops_ends_what_it_was_asked_and_then_says_so(rig: Rig, team: Team) -> None:
-    job = await scheduled(rig, team)
+async def test_a_server_that_stops_ends_what_it_was_asked_and_then_says_so(harness: WorkerHarness, team: Team) -> None:
+    job = await create_scheduled_job(harness, team)
     query = "{ viewer { service { id } } }"
-    lock = await rig.database.primary.connect()
-    async with serving(rig, database_lock_timeout_ms=5_000) as served:
-        connections = [socket(served.address) for _ in range(3)]
+    lock = await harness.database.primary.connect()
+    async with running_server(harness, database_lock_timeout_ms=5_000) as served:
+        connections = [open_websocket(served.address) for _ in range(3)]
         idle, following, asking = [await one.__aenter__() for one in connections]
-        await say(idle, INIT)
-        await follow(following, team.token, job)
-        await say(asking, init(team.token))
-        assert await hear(asking) == ACK
+        await send_messages(idle, CONNECTION_INIT)
+        await subscribe_to_job(following, team.token, job)
+        await send_messages(asking, connection_init(team.token))
+        assert await receive_message(asking) == CONNECTION_ACK
         await lock.execute(text("LOCK TABLE services IN ACCESS EXCLUSIVE MODE"))
-        await say(asking, subscribe(query))
+        await send_messages(asking, subscribe(query))
         await asyncio.sleep(0.2)
         release = asyncio.get_running_loop().call_later(0.5, lambda: asyncio.ensure_future(lock.rollback()))
         began = time.monotonic()
 
     assert time.monotonic() - began < 3
     assert release.cancelled() is False
-    answer = {"data": {"viewer": {"service": {"id": str(team.service.id)}}}} | COST
-    assert [await hear(asking), await hear(asking)] == [
+    answer = {"data": {"viewer": {"service": {"id": str(team.service.id)}}}} | COST_EXTENSION
+    assert [await receive_message(asking), await receive_message(asking)] == [
         {"type": "next", "id": "1", "payload": answer},
         {"type": "complete", "id": "1"},
     ]
-    assert [await closing(one) for one in (idle, following, asking)] == [1012] * 3
+    assert [await wait_for_close_code(one) for one in (idle, following, asking)] == [1012] * 3
     await lock.close()
 
 
-async def test_a_caller_revoked_between_two_operations_gets_no_second(rig: Rig, served: Served, team: Team) -> None:
-    async with socket(served.address) as connection:
-        await say(connection, init(team.token), subscribe("{ viewer { apiKey { id } } }"))
-        assert [(await hear(connection))["type"] for _ in range(3)] == ["connection_ack", "next", "complete"]
-        await rig.execute("UPDATE services SET active = false WHERE id = :id", id=team.service.id)
+async def test_a_caller_revoked_between_two_operations_gets_no_second(
+    harness: WorkerHarness, server: RunningServer, team: Team
+) -> None:
+    async with open_websocket(server.address) as connection:
+        await send_messages(connection, connection_init(team.token), subscribe("{ viewer { apiKey { id } } }"))
+        assert [(await receive_message(connection))["type"] for _ in range(3)] == ["connection_ack", "next", "complete"]
+        await harness.execute("UPDATE services SET active = false WHERE id = :id", id=team.service.id)
         await asyncio.sleep(1)
         with suppress(websockets.ConnectionClosed):
-            await say(connection, subscribe("{ viewer { apiKey { id } } }", "2"))
-        assert await closing(connection) == 4403
+            await send_messages(connection, subscribe("{ viewer { apiKey { id } } }", "2"))
+        assert await wait_for_close_code(connection) == 4403

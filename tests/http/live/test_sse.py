@@ -11,15 +11,22 @@ import httpx2
 import pytest
 
 from graphql_api.http import responses
-from tests.http.live.conftest import Served, Team, serving
-from tests.http.live.jobs import COST, FOLLOW, payload, revoke, scheduled, write
-from tests.worker.harnesses import Rig, texts
+from tests.http.live.conftest import RunningServer, Team, running_server
+from tests.http.live.jobs import (
+    COST_EXTENSION,
+    JOB_PROGRESS_SUBSCRIPTION,
+    change_job_status,
+    create_scheduled_job,
+    progress_payload,
+    revoke_key,
+)
+from tests.worker.harnesses import WorkerHarness, recipient_csv
 
-COMPLETE = ("complete", None)
+COMPLETE_EVENT = ("complete", None)
 
 
 @asynccontextmanager
-async def stream(address: str, token: str, query: str, **variables: Any) -> AsyncIterator[httpx2.Response]:
+async def open_stream(address: str, token: str, query: str, **variables: Any) -> AsyncIterator[httpx2.Response]:
     """An answer that goes on."""
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
     body = {"query": query, "variables": variables}
@@ -30,7 +37,7 @@ async def stream(address: str, token: str, query: str, **variables: Any) -> Asyn
         yield response
 
 
-async def events(response: httpx2.Response) -> AsyncIterator[tuple[str, Any]]:
+async def read_events(response: httpx2.Response) -> AsyncIterator[tuple[str, Any]]:
     """What is told, without comments, until the body ends."""
     name = ""
     async for line in response.aiter_lines():
@@ -40,33 +47,36 @@ async def events(response: httpx2.Response) -> AsyncIterator[tuple[str, Any]]:
             yield name, json.loads(line.removeprefix("data:") or "null")
 
 
-async def first(response: httpx2.Response) -> tuple[AsyncIterator[tuple[str, Any]], Any]:
+async def read_first(response: httpx2.Response) -> tuple[AsyncIterator[tuple[str, Any]], Any]:
     """The events that follow, and the first."""
-    told = events(response)
+    told = read_events(response)
     return told, await anext(told)
 
 
-async def test_a_query_is_one_event(served: Served, team: Team) -> None:
-    async with stream(served.address, team.token, "{ __typename }") as response:
-        told = [event async for event in events(response)]
+async def test_a_query_is_one_event(server: RunningServer, team: Team) -> None:
+    async with open_stream(server.address, team.token, "{ __typename }") as response:
+        told = [event async for event in read_events(response)]
 
     assert response.headers["content-type"] == "text/event-stream; charset=utf-8"
-    assert told == [("next", {"data": {"__typename": "Query"}} | COST), COMPLETE]
+    assert told == [("next", {"data": {"__typename": "Query"}} | COST_EXTENSION), COMPLETE_EVENT]
 
 
-async def test_a_job_is_followed_to_its_end(rig: Rig, served: Served, team: Team) -> None:
-    job = await rig.job(team.template, texts(5), rows=5)
-    async with rig.worker(), stream(served.address, team.token, FOLLOW, id=str(job.id)) as response:
-        told = [event async for event in events(response)]
+async def test_a_job_is_followed_to_its_end(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
+    job = await harness.create_job(team.template, recipient_csv(5), rows=5)
+    async with (
+        harness.run_worker(),
+        open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response,
+    ):
+        told = [event async for event in read_events(response)]
 
     assert told[-2:] == [
-        ("next", payload(job, "FINISHED_ALL_NOTIFICATIONS_CREATED", 5, 5, 5, final=True)),
-        COMPLETE,
+        ("next", progress_payload(job, "FINISHED_ALL_NOTIFICATIONS_CREATED", 5, 5, 5, final=True)),
+        COMPLETE_EVENT,
     ]
 
 
-async def test_what_is_refused_is_no_stream(served: Served, team: Team) -> None:
-    async with stream(served.address, team.token, "{ nothing }") as response:
+async def test_what_is_refused_is_no_stream(server: RunningServer, team: Team) -> None:
+    async with open_stream(server.address, team.token, "{ nothing }") as response:
         await response.aread()
 
     assert response.status_code == 400
@@ -74,25 +84,27 @@ async def test_what_is_refused_is_no_stream(served: Served, team: Team) -> None:
 
 
 async def test_an_event_that_is_too_large_is_an_error(
-    served: Served, team: Team, monkeypatch: pytest.MonkeyPatch
+    server: RunningServer, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(responses, "BYTES", 300)
+    monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 300)
     query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
-    async with stream(served.address, team.token, query) as response:
-        told = [event async for event in events(response)]
+    async with open_stream(server.address, team.token, query) as response:
+        told = [event async for event in read_events(response)]
 
     message = "The answer has over 300 bytes: ask for less at once."
     error = {"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}
-    assert told == [("next", {"errors": [error]}), COMPLETE]
+    assert told == [("next", {"errors": [error]}), COMPLETE_EVENT]
 
 
-async def test_a_revoked_key_ends_its_streams_within_a_second(rig: Rig, served: Served, team: Team) -> None:
-    job = await scheduled(rig, team)
-    async with stream(served.address, team.token, FOLLOW, id=str(job.id)) as response:
-        told, state = await first(response)
-        assert state == ("next", payload(job, "SCHEDULED", 1, 0, 0))
+async def test_a_revoked_key_ends_its_streams_within_a_second(
+    harness: WorkerHarness, server: RunningServer, team: Team
+) -> None:
+    job = await create_scheduled_job(harness, team)
+    async with open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
+        told, state = await read_first(response)
+        assert state == ("next", progress_payload(job, "SCHEDULED", 1, 0, 0))
         began = time.monotonic()
-        await revoke(rig, team)
+        await revoke_key(harness, team)
         rest = [event async for event in told]
         seconds = time.monotonic() - began
 
@@ -101,60 +113,60 @@ async def test_a_revoked_key_ends_its_streams_within_a_second(rig: Rig, served: 
     assert seconds < 1
 
 
-async def test_a_reader_who_leaves_is_let_go_of(rig: Rig, served: Served, team: Team) -> None:
-    job = await scheduled(rig, team)
-    async with stream(served.address, team.token, FOLLOW, id=str(job.id)) as response:
-        await first(response)
-        assert (served.server.live.count, served.server.events.followed) == (1, 1)
+async def test_a_reader_who_leaves_is_let_go_of(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
+    job = await create_scheduled_job(harness, team)
+    async with open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
+        await read_first(response)
+        assert (server.executor.connection_registry.count, server.executor.job_changes.topic_count) == (1, 1)
     async with asyncio.timeout(2):
-        while served.server.live.count or served.server.events.followed:  # noqa: ASYNC110 - nobody tells
+        while server.executor.connection_registry.count or server.executor.job_changes.topic_count:  # noqa: ASYNC110 - nobody tells
             await asyncio.sleep(0.01)
-    assert served.server.pressure.aside == 0
+    assert server.executor.load_shedder.excluded_requests == 0
 
 
-async def test_one_key_has_so_many_streams_and_no_more(rig: Rig, team: Team) -> None:
-    job = await scheduled(rig, team)
+async def test_one_key_has_so_many_streams_and_no_more(harness: WorkerHarness, team: Team) -> None:
+    job = await create_scheduled_job(harness, team)
     async with (
-        serving(rig, live_connections_per_caller=1) as served,
-        stream(served.address, team.token, FOLLOW, id=str(job.id)) as response,
+        running_server(harness, live_connections_per_caller=1) as served,
+        open_stream(served.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response,
     ):
-        await first(response)
-        async with stream(served.address, team.token, FOLLOW, id=str(job.id)) as refused:
+        await read_first(response)
+        async with open_stream(served.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as refused:
             await refused.aread()
 
     assert (refused.status_code, refused.headers["retry-after"]) == (503, "1")
     assert refused.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
 
 
-async def test_a_server_that_stops_ends_its_streams_incomplete(rig: Rig, team: Team) -> None:
-    job = await scheduled(rig, team)
+async def test_a_server_that_stops_ends_its_streams_incomplete(harness: WorkerHarness, team: Team) -> None:
+    job = await create_scheduled_job(harness, team)
 
     async def read(response: httpx2.Response, begun: asyncio.Event) -> list[Any]:
-        told, state = await first(response)
+        told, state = await read_first(response)
         begun.set()
         return [state, *[event async for event in told]]
 
     begun = asyncio.Event()
-    async with serving(rig) as served:
-        context = stream(served.address, team.token, FOLLOW, id=str(job.id))
+    async with running_server(harness) as served:
+        context = open_stream(served.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id))
         reading = asyncio.create_task(read(await context.__aenter__(), begun))
         await begun.wait()
         began = time.monotonic()
 
-    assert await reading == [("next", payload(job, "SCHEDULED", 1, 0, 0))]
+    assert await reading == [("next", progress_payload(job, "SCHEDULED", 1, 0, 0))]
     assert time.monotonic() - began < 2
     await context.__aexit__(None, None, None)
 
 
 async def test_silence_is_broken_by_comments(
-    rig: Rig, served: Served, team: Team, monkeypatch: pytest.MonkeyPatch
+    harness: WorkerHarness, server: RunningServer, team: Team, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("graphql_api.http.sse.KEEP_ALIVE", 0.1)
-    job = await scheduled(rig, team)
-    async with stream(served.address, team.token, FOLLOW, id=str(job.id)) as response:
+    monkeypatch.setattr("graphql_api.http.sse.KEEP_ALIVE_INTERVAL_SECONDS", 0.1)
+    job = await create_scheduled_job(harness, team)
+    async with open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
         lines = response.aiter_lines()
         heard = [await anext(lines) for _ in range(5)]
-        await write(rig, job, "cancelled")
+        await change_job_status(harness, job, "cancelled")
         rest = [line async for line in lines if line.strip(":")]
 
     assert heard[0] == "event: next"

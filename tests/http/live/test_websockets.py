@@ -11,28 +11,35 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import responses
 from graphql_api.settings import Settings
-from tests.app_server import served
+from tests.app_server import serve_settings
 from tests.builders import Builders
-from tests.websocket_client import INIT, closing, hear, say, socket, subscribe
+from tests.websocket_client import (
+    CONNECTION_INIT,
+    open_websocket,
+    receive_message,
+    send_messages,
+    subscribe,
+    wait_for_close_code,
+)
 
-COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
+COST_EXTENSION = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
 
 
 @pytest_asyncio.fixture
 async def address(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
     """The address of the application as production has it, nearly."""
-    async with served(settings, database, store) as address:
+    async with serve_settings(settings, database, store) as address:
         yield address
 
 
 async def test_a_query_is_answered_over_a_socket(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe("{ __typename }"))
+    async with open_websocket(address) as connection:
+        await send_messages(connection, CONNECTION_INIT, subscribe("{ __typename }"))
 
-        assert await hear(connection) == {"type": "connection_ack"}
-        payload = {"data": {"__typename": "Query"}, **COST}
-        assert await hear(connection) == {"type": "next", "id": "1", "payload": payload}
-        assert await hear(connection) == {"type": "complete", "id": "1"}
+        assert await receive_message(connection) == {"type": "connection_ack"}
+        payload = {"data": {"__typename": "Query"}, **COST_EXTENSION}
+        assert await receive_message(connection) == {"type": "next", "id": "1", "payload": payload}
+        assert await receive_message(connection) == {"type": "complete", "id": "1"}
 
 
 @pytest.mark.parametrize(
@@ -45,10 +52,10 @@ async def test_a_query_is_answered_over_a_socket(address: str) -> None:
     ],
 )
 async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe(query))
-        await hear(connection)
-        told = await hear(connection)
+    async with open_websocket(address) as connection:
+        await send_messages(connection, CONNECTION_INIT, subscribe(query))
+        await receive_message(connection)
+        told = await receive_message(connection)
 
         assert (told["type"], told["id"]) == ("error", "1")
         assert [error["extensions"]["code"] for error in told["payload"]] == [code]
@@ -57,23 +64,23 @@ async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: s
 async def test_an_answer_that_is_too_large_is_an_error_and_the_socket_goes_on(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(responses, "BYTES", 300)
+    monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 300)
     query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
     message = "The answer has over 300 bytes: ask for less at once."
     error = {"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe(query), subscribe("{ __typename }", "2"))
-        told = [await hear(connection) for _ in range(4)]
+    async with open_websocket(address) as connection:
+        await send_messages(connection, CONNECTION_INIT, subscribe(query), subscribe("{ __typename }", "2"))
+        told = [await receive_message(connection) for _ in range(4)]
 
     assert [one for one in told if one.get("id") == "1"] == [{"type": "error", "id": "1", "payload": [error]}]
     assert [one["type"] for one in told if one.get("id") == "2"] == ["next", "complete"]
 
 
 async def test_a_bad_token_closes_the_socket(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, {**INIT, "payload": {"Authorization": "Bearer nobody's"}})
+    async with open_websocket(address) as connection:
+        await send_messages(connection, {**CONNECTION_INIT, "payload": {"Authorization": "Bearer nobody's"}})
 
-        assert await closing(connection) == 4403
+        assert await wait_for_close_code(connection) == 4403
 
 
 @pytest.mark.parametrize(
@@ -90,33 +97,33 @@ async def test_a_bad_token_closes_the_socket(address: str) -> None:
     ids=lambda message: str(message)[:50],
 )  # fmt: skip
 async def test_a_malformed_message_closes_the_socket(address: str, message: str | bytes) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, message)
+    async with open_websocket(address) as connection:
+        await send_messages(connection, CONNECTION_INIT, message)
 
-        assert await closing(connection) == 4400
+        assert await wait_for_close_code(connection) == 4400
 
 
 async def test_the_protocols_rules_are_kept(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, subscribe("{ __typename }"))
-        assert await closing(connection) == 4401
-    async with socket(address) as connection:
-        await say(connection, INIT, INIT)
-        assert await closing(connection) == 4429
-    async with socket(address, subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
-        assert await closing(connection) == 4406
+    async with open_websocket(address) as connection:
+        await send_messages(connection, subscribe("{ __typename }"))
+        assert await wait_for_close_code(connection) == 4401
+    async with open_websocket(address) as connection:
+        await send_messages(connection, CONNECTION_INIT, CONNECTION_INIT)
+        assert await wait_for_close_code(connection) == 4429
+    async with open_websocket(address, subprotocols=[websockets.Subprotocol("graphql-ws")]) as connection:
+        assert await wait_for_close_code(connection) == 4406
 
 
 async def test_a_frame_over_64_kilobytes_closes_the_socket(address: str) -> None:
-    async with socket(address) as connection:
-        await say(connection, INIT, subscribe("#" * 65_536))
+    async with open_websocket(address) as connection:
+        await send_messages(connection, CONNECTION_INIT, subscribe("#" * 65_536))
 
-        assert await closing(connection) == 1009
+        assert await wait_for_close_code(connection) == 1009
 
 
 async def test_a_page_of_another_origin_cannot_open_a_socket(address: str) -> None:
     with pytest.raises(websockets.InvalidStatus) as refused:
-        async with socket(address, origin=websockets.Origin("https://elsewhere.example")):
+        async with open_websocket(address, origin=websockets.Origin("https://elsewhere.example")):
             pass
 
     assert refused.value.response.status_code == 403
@@ -129,12 +136,12 @@ async def test_an_api_key_opens_a_socket_by_its_first_message_or_by_a_header(add
     token = f"Bearer key-{service.id}-{secret}"
     query = subscribe("{ viewer { service { id } } }")
     answers = []
-    async with socket(address) as connection:
-        await say(connection, {**INIT, "payload": {"authorization": token}}, query)
-        answers += [await hear(connection), await hear(connection)]
-    async with socket(address, additional_headers={"Authorization": token}) as connection:
-        await say(connection, INIT, query)
-        answers += [await hear(connection), await hear(connection)]
+    async with open_websocket(address) as connection:
+        await send_messages(connection, {**CONNECTION_INIT, "payload": {"authorization": token}}, query)
+        answers += [await receive_message(connection), await receive_message(connection)]
+    async with open_websocket(address, additional_headers={"Authorization": token}) as connection:
+        await send_messages(connection, CONNECTION_INIT, query)
+        answers += [await receive_message(connection), await receive_message(connection)]
 
-    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}, **COST}
+    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}, **COST_EXTENSION}
     assert answers == [{"type": "connection_ack"}, {"type": "next", "id": "1", "payload": seen}] * 2
