@@ -14,6 +14,7 @@ from graphql_api.auth import authentication
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
+from graphql_api.domain import credentials
 from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
 
@@ -26,7 +27,12 @@ class Authenticator:
 
     async def __call__(self, token: str | None, acting_user: str | None = None, **other: Any) -> Actor:
         """Whoever the token belongs to."""
-        known: dict[str, Any] = {"database": self.database, "settings": self.settings, "signer": self.signer}
+        known: dict[str, Any] = {
+            "database": self.database,
+            "store": credentials,
+            "settings": self.settings,
+            "signer": self.signer,
+        }
         return await authentication.authenticate(token, acting_user, **known | other)
 
     async def rejection_message(self, token: str, acting_user: str | None = None, **other: Any) -> str:

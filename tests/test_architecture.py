@@ -234,6 +234,12 @@ def test_the_alembic_folder_does_not_shadow_the_library() -> None:
     assert not (ROOT / "alembic" / "__init__.py").exists()
 
 
+def test_authentication_writes_no_rows() -> None:
+    writes = re.compile(r"\b(insert|update|delete)\(|\btx\.add|\b(INSERT INTO|UPDATE|DELETE FROM|MERGE INTO)\s")
+
+    assert [path.name for path in (ROOT / "graphql_api" / "auth").glob("*.py") if writes.search(path.read_text())] == []
+
+
 def sources() -> Iterator[Path]:
     """Our own Python files."""
     for layer in LAYERS:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import hmac
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, or_, select, union_all, update
-from sqlalchemy.dialects.postgresql import ARRAY, insert
+from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, or_, select, union_all
+from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 
 from graphql_api import models
@@ -23,7 +22,7 @@ from graphql_api.errors import Unauthenticated, Unavailable
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping, Sequence
 
-    from sqlalchemy.ext.asyncio import AsyncConnection
+    from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
     from graphql_api.auth.crypto import Signer
     from graphql_api.database.database import Database
@@ -46,19 +45,30 @@ _UUID_CHARACTERS, _KEY_CHARACTERS = 36, 73
 _PERMISSIONS_BY_VALUE = {permission.value: permission for permission in ServicePermission}
 
 
+class CredentialStore(Protocol):
+    """The writes of authentication, which `domain.credentials` implements."""
+
+    async def claim_token_id(self, tx: AsyncSession, issuer: str, token_id: str, /) -> bool:
+        """Record the `jti` of an issuer's token; False when it is recorded already."""
+
+    async def record_session_use(self, tx: AsyncSession, session_id: UUID, /) -> None:
+        """Record that a session was used just now, without waiting for a lock."""
+
+
 async def authenticate(
     token: str | None,
     acting_user: str | None,
     *,
     database: Database,
+    store: CredentialStore,
     settings: Settings,
     signer: Signer,
     client_address: str = "",
 ) -> Actor:
-    """Whoever a bearer token belongs to; nobody, at this address, where there is none.
+    """The actor of a bearer token; without a token, an anonymous actor at `client_address`.
 
-    `acting_user` is the id of the person for whom a program of the platform's own asks (`X-Notify-User-Id`); with any
-    other token it has no meaning. Raises `Unauthenticated`, which tells what is wrong with the token.
+    `acting_user` is the header `X-Notify-User-Id`: the id of the person for whom an internal client acts. It has no
+    meaning with another kind of token. Raises `Unauthenticated`, whose message says what is wrong with the token.
     """
     if token is None:
         return Actor.anonymous(client_address)
@@ -69,7 +79,7 @@ async def authenticate(
             f"A token has at most {jwts.MAX_TOKEN_CHARACTERS} characters: this is none that this API takes."
         )
     if token.startswith(tokens.SESSION_TOKEN_PREFIX):
-        return await _authenticate_session_token(token, database, signer)
+        return await _authenticate_session_token(token, database, store, signer)
     whole = _parse_full_api_key(token)
     if whole:
         service_id, secret = whole
@@ -84,7 +94,9 @@ async def authenticate(
             raise Unauthenticated(UNKNOWN_KEY_MESSAGE)
         actor = await _authenticate_api_key(issuer, jwt.is_signed_by, database, signer)
     if jwt.id is not None:
-        await _claim_token_id(jwt, database)
+        async with database.transaction() as tx:
+            if not await store.claim_token_id(tx, jwt.issuer, jwt.id):
+                raise Unauthenticated("The token was used before (`jti`): make one for each request.")
     return actor
 
 
@@ -94,10 +106,12 @@ async def person_actor(database: Database, user_id: UUID) -> Actor | None:
     return None if row is None else _actor_from_row(row)
 
 
-async def reauthenticate(actor: Actor, *, database: Database, counts_as_use: bool = True) -> Actor:
-    """A caller who has stayed, with what they may do by now; raises `Unauthenticated` where they are let in no more.
+async def reauthenticate(
+    actor: Actor, *, database: Database, store: CredentialStore, counts_as_use: bool = True
+) -> Actor:
+    """The actor of an open connection with its present permissions; raises `Unauthenticated` when access has ended.
 
-    `used` tells whether they have just asked for something, so that a session counts as used.
+    `counts_as_use` is False when no request of the caller is the reason: then the session's last use stays.
     """
     if actor.api_key_id is not None and actor.key_service_id is not None:
         for key in await _fetch_keys(actor.key_service_id, database):
@@ -107,7 +121,7 @@ async def reauthenticate(actor: Actor, *, database: Database, counts_as_use: boo
     if actor.user_id is None:
         return actor
     if actor.session_id is not None:
-        return await _session_actor(actor.user_id, actor.session_id, database, counts_as_use=counts_as_use)
+        return await _session_actor(actor.user_id, actor.session_id, database, store, counts_as_use=counts_as_use)
     person = await person_actor(database, actor.user_id)
     if person is None:
         raise Unauthenticated(UNKNOWN_USER_MESSAGE)
@@ -129,15 +143,17 @@ async def find_ended_identities(actors: Iterable[Actor], *, database: Database) 
     return {actor.identity for actor in actors} - staying
 
 
-async def _authenticate_session_token(token: str, database: Database, signer: Signer) -> Actor:
+async def _authenticate_session_token(token: str, database: Database, store: CredentialStore, signer: Signer) -> Actor:
     try:
         user_id, session_id = tokens.parse_session_token(signer, token)
     except tokens.InvalidToken as error:
         raise Unauthenticated("The session's token is broken: sign in again.") from error
-    return await _session_actor(user_id, session_id, database)
+    return await _session_actor(user_id, session_id, database, store)
 
 
-async def _session_actor(user_id: UUID, session_id: UUID, database: Database, *, counts_as_use: bool = True) -> Actor:
+async def _session_actor(
+    user_id: UUID, session_id: UUID, database: Database, store: CredentialStore, *, counts_as_use: bool = True
+) -> Actor:
     row = await _fetch_person(database, user_id, session_id)
     if row is None or row.session_id is None or row.current_session_id != session_id:
         raise Unauthenticated(ENDED_SESSION_MESSAGE)
@@ -148,21 +164,11 @@ async def _session_actor(user_id: UUID, session_id: UUID, database: Database, *,
         minutes = int(ADMIN_IDLE_TIMEOUT.total_seconds() // 60)
         raise Unauthenticated(f"This session ended after {minutes} minutes without use: sign in again.")
     if counts_as_use and now - row.last_used_at >= LAST_USED_INTERVAL:
-        await _record_session_use(database, session_id)
+        # The session is valid all the same when the database cannot take the write now.
+        with contextlib.suppress(Unavailable, DBAPIError):
+            async with database.transaction() as tx:
+                await store.record_session_use(tx, session_id)
     return _actor_from_row(row)
-
-
-async def _record_session_use(database: Database, session_id: UUID) -> None:
-    """Keep that a session was used, unless somebody else is at it or the database will not take it just now."""
-    free = select(models.Session.id).where(models.Session.id == session_id).with_for_update(skip_locked=True)
-    with contextlib.suppress(Unavailable, DBAPIError):
-        async with database.transaction() as tx:
-            await tx.execute(
-                update(models.Session)
-                .where(models.Session.id.in_(free))
-                .values(last_used_at=models.utcnow())
-                .execution_options(synchronize_session=False)
-            )
 
 
 async def _authenticate_internal_client(
@@ -242,17 +248,6 @@ def _parse_canonical_uuid(text: str) -> UUID | None:
     except ValueError:
         return None
     return read if str(read) == text.lower() else None
-
-
-async def _claim_token_id(jwt: jwts.Jwt, database: Database) -> None:
-    """Refuse a token that has an id of its own, and was seen before."""
-    seen = hashlib.sha256(str(jwt.id).encode(errors="surrogatepass")).hexdigest()
-    row = {"caller": f"token:{jwt.issuer}", "key": seen, "mutation": "", "fingerprint": ""}
-    claim = insert(models.IdempotencyKey).values(row | {"created_at": models.utcnow()})
-    async with database.transaction() as tx:
-        first = await tx.execute(claim.on_conflict_do_nothing().returning(models.IdempotencyKey.key))
-        if first.first() is None:
-            raise Unauthenticated("The token was used before (`jti`): make one for each request.")
 
 
 async def _fetch_keys(service_id: UUID, database: Database) -> Sequence[Any]:

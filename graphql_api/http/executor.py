@@ -13,6 +13,7 @@ from strawberry.types.graphql import OperationType
 from graphql_api.auth import authentication
 from graphql_api.auth.actor_cache import ActorCache
 from graphql_api.context import Context
+from graphql_api.domain import credentials
 from graphql_api.errors import TooManyRequests, Unavailable
 from graphql_api.http import requests, responses
 from graphql_api.observability import operation_stats
@@ -77,6 +78,7 @@ class Executor:
             token,
             acting_user,
             database=self.database,
+            store=credentials,
             settings=self.settings,
             signer=self.signer,
             client_address=address,
@@ -96,7 +98,9 @@ class Executor:
         if known is not None:
             return known
         since = time.monotonic()
-        actor = await authentication.reauthenticate(actor, database=self.database, counts_as_use=counts_as_use)
+        actor = await authentication.reauthenticate(
+            actor, database=self.database, store=credentials, counts_as_use=counts_as_use
+        )
         self.actor_cache.put_renewed(actor, since)
         return actor
 

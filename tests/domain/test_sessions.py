@@ -16,7 +16,7 @@ from graphql_api.auth import authentication, crypto, tokens
 from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
-from graphql_api.domain import challenges, sessions
+from graphql_api.domain import challenges, credentials, sessions
 from graphql_api.domain.challenges import Challenge
 from graphql_api.domain.sessions import SignedIn
 from graphql_api.enums import AuthType, UserErrorCode
@@ -122,7 +122,7 @@ async def test_the_right_code_begins_a_session(
     signed_in = await sign_in_service.complete(challenge, sms_code=code)
 
     actor = await authentication.authenticate(
-        signed_in.token, None, database=database, settings=settings, signer=signer
+        signed_in.token, None, database=database, store=credentials, settings=settings, signer=signer
     )
     assert actor == Actor(ActorKind.PERSON, user_id=user.id, session_id=signed_in.session.id)
     kept = await sign_in_service.load_user(user)
@@ -329,8 +329,12 @@ async def test_a_new_session_ends_the_others(
     )
 
     with pytest.raises(Unauthenticated):
-        await authentication.authenticate(first.token, None, database=database, settings=settings, signer=signer)
-    actor = await authentication.authenticate(second.token, None, database=database, settings=settings, signer=signer)
+        await authentication.authenticate(
+            first.token, None, database=database, store=credentials, settings=settings, signer=signer
+        )
+    actor = await authentication.authenticate(
+        second.token, None, database=database, store=credentials, settings=settings, signer=signer
+    )
     assert actor.session_id == second.session.id
     async with database.read_connection() as connection:
         assert (await connection.scalars(select(models.Session.id))).all() == [second.session.id]
@@ -447,7 +451,7 @@ async def test_signing_out_ends_the_session(
         await sign_in_service.sign_in(user.email_address), sms_code=(await sign_in_service.codes())[0]
     )
     actor = await authentication.authenticate(
-        signed_in.token, None, database=database, settings=settings, signer=signer
+        signed_in.token, None, database=database, store=credentials, settings=settings, signer=signer
     )
 
     async with database.transaction() as tx:
@@ -455,7 +459,9 @@ async def test_signing_out_ends_the_session(
 
     assert (await sign_in_service.load_user(user)).current_session_id is None
     with pytest.raises(Unauthenticated):
-        await authentication.authenticate(signed_in.token, None, database=database, settings=settings, signer=signer)
+        await authentication.authenticate(
+            signed_in.token, None, database=database, store=credentials, settings=settings, signer=signer
+        )
 
 
 async def test_only_people_sign_out(make: Builders, database: Database) -> None:

@@ -16,7 +16,7 @@ from graphql_api.auth import authentication, tokens
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
-from graphql_api.domain import search_entries
+from graphql_api.domain import credentials, search_entries
 from graphql_api.enums import Channel, KeyType, ServicePermission
 from graphql_api.errors import Unauthenticated
 from graphql_api.gateways.object_store import Store
@@ -306,7 +306,7 @@ class WorldBuilder:
 
     async def _authenticate(self, token: str) -> Actor:
         return await authentication.authenticate(
-            token, None, database=self.database, settings=self.settings, signer=self.signer
+            token, None, database=self.database, store=credentials, settings=self.settings, signer=self.signer
         )
 
     async def _signed_in(

@@ -20,6 +20,7 @@ from graphql_api.auth.authentication import authenticate
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
 from graphql_api.database.database import Database
+from graphql_api.domain import credentials
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from schema import schema
@@ -40,7 +41,9 @@ class RestoredDump:
 
     async def ask(self, document: str, token: str, person: str | None = None, **variables: Any) -> dict[str, Any]:
         """Ask as whoever the token belongs to; there are no errors."""
-        actor = await authenticate(token, person, database=self.database, settings=self.settings, signer=self.signer)
+        actor = await authenticate(
+            token, person, database=self.database, store=credentials, settings=self.settings, signer=self.signer
+        )
         context = Context(actor, self.database, self.settings, self.signer, self.store)
         result: Any = await schema.execute(document, variable_values=variables, context_value=context)
         assert not result.errors, result.errors

@@ -11,6 +11,7 @@ from graphql_api.auth import authentication, crypto
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
+from graphql_api.domain import credentials
 from graphql_api.enums import ServicePermission
 from graphql_api.errors import Unauthenticated
 from graphql_api.settings import Settings
@@ -66,7 +67,9 @@ async def test_a_password_and_a_code_make_a_session_that_can_be_ended(
     }
 
     async def actor() -> Actor:
-        return await authentication.authenticate(token, None, database=database, settings=settings, signer=signer)
+        return await authentication.authenticate(
+            token, None, database=database, store=credentials, settings=settings, signer=signer
+        )
 
     assert (await ask(SIGN_OUT, by=await actor())).root_field == {"ok": True, "userErrors": []}
     with pytest.raises(Unauthenticated):

@@ -11,6 +11,7 @@ from graphql_api import seed
 from graphql_api.auth import authentication, crypto
 from graphql_api.content import messages
 from graphql_api.database.database import Database
+from graphql_api.domain import credentials
 from graphql_api.enums import Channel, KeyType
 from graphql_api.settings import Settings, asyncpg_url
 from tests.seed.conftest import SIGNER
@@ -67,7 +68,9 @@ async def test_its_people_sign_in_with_one_password_and_may_do_what_their_names_
 
 async def test_its_key_speaks_for_the_service(url: str, demo: seed.Demo, settings: Settings) -> None:
     database = Database(create_async_engine(asyncpg_url(url)))
-    actor = await authentication.authenticate(demo.api_key, None, database=database, settings=settings, signer=SIGNER)
+    actor = await authentication.authenticate(
+        demo.api_key, None, database=database, store=credentials, settings=settings, signer=SIGNER
+    )
     await database.close()
 
     assert actor.service_ids() == [demo.service_id]
