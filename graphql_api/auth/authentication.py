@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any, Protocol
 from uuid import UUID
 
-from sqlalchemy import Text, Uuid, and_, any_, bindparam, cast, func, or_, select, union_all
+from sqlalchemy import Text, Uuid, and_, any_, bindparam, case, cast, func, or_, select, true, union_all
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.exc import DBAPIError
 
@@ -40,7 +40,17 @@ UNKNOWN_KEY_MESSAGE = (
     "and that the key was made on this platform."
 )
 UNKNOWN_USER_MESSAGE = "X-Notify-User-Id is not the id of anybody who can sign in."
-ENDED_SESSION_MESSAGE = "This session has ended: sign in again."
+_ARCHIVED, _EXPIRED, _REVOKED, _ENDED, _IDLE = "archived", "expired", "revoked", "ended", "idle"
+KEY_FAULT_MESSAGES = {
+    _ARCHIVED: "The service of this API key is archived, so its keys are no longer taken.",
+    _EXPIRED: "This API key has expired: make a new one, and use that.",
+    _REVOKED: "This API key was revoked: make a new one, and use that.",
+}
+SESSION_FAULT_MESSAGES = {
+    _ENDED: "This session has ended: sign in again.",
+    _EXPIRED: "This session has expired: sign in again.",
+    _IDLE: f"This session ended after {ADMIN_IDLE_TIMEOUT // timedelta(minutes=1)} minutes without use: sign in again.",
+}
 _UUID_CHARACTERS, _KEY_CHARACTERS = 36, 73
 _PERMISSIONS_BY_VALUE = {permission.value: permission for permission in ServicePermission}
 
@@ -135,8 +145,6 @@ async def find_ended_identities(actors: Iterable[Actor], *, database: Database) 
         "keys": [actor.api_key_id for actor in actors if actor.api_key_id],
         "users": [actor.user_id for actor in actors if actor.user_id and not actor.api_key_id],
         "sessions": [actor.session_id for actor in actors if actor.session_id],
-        "now": models.utcnow(),
-        "idle_since": models.utcnow() - ADMIN_IDLE_TIMEOUT,
     }
     rows = await _fetch_rows(database, _SELECT_VALID_IDENTITIES, wanted) if actors else ()
     staying = {(row.caller_id, row.session_id) for row in rows}
@@ -155,15 +163,9 @@ async def _session_actor(
     user_id: UUID, session_id: UUID, database: Database, store: CredentialStore, *, counts_as_use: bool = True
 ) -> Actor:
     row = await _fetch_person(database, user_id, session_id)
-    if row is None or row.session_id is None or row.current_session_id != session_id:
-        raise Unauthenticated(ENDED_SESSION_MESSAGE)
-    now = models.utcnow()
-    if row.expires_at <= now:
-        raise Unauthenticated("This session has expired: sign in again.")
-    if row.platform_admin and now - row.last_used_at > ADMIN_IDLE_TIMEOUT:
-        minutes = int(ADMIN_IDLE_TIMEOUT.total_seconds() // 60)
-        raise Unauthenticated(f"This session ended after {minutes} minutes without use: sign in again.")
-    if counts_as_use and now - row.last_used_at >= LAST_USED_INTERVAL:
+    if row is None or row.session_fault is not None:
+        raise Unauthenticated(SESSION_FAULT_MESSAGES[_ENDED if row is None else row.session_fault])
+    if counts_as_use and models.utcnow() - row.last_used_at >= LAST_USED_INTERVAL:
         # The session is valid all the same when the database cannot take the write now.
         with contextlib.suppress(Unavailable, DBAPIError):
             async with database.transaction() as tx:
@@ -198,12 +200,8 @@ async def _authenticate_api_key(
 
 
 def _api_key_actor(key: Any, service_id: UUID) -> Actor:
-    if not key.active:
-        raise Unauthenticated("The service of this API key is archived, so its keys are no longer taken.")
-    if key.expires_at is not None and key.expires_at <= (key.revoked_at or models.utcnow()):
-        raise Unauthenticated("This API key has expired: make a new one, and use that.")
-    if key.expiry_date is not None or key.revoked_at is not None:
-        raise Unauthenticated("This API key was revoked: make a new one, and use that.")
+    if key.fault is not None:
+        raise Unauthenticated(KEY_FAULT_MESSAGES[key.fault])
     return Actor(
         ActorKind.KEY,
         api_key_id=key.id,
@@ -251,9 +249,7 @@ def _parse_canonical_uuid(text: str) -> UUID | None:
 
 
 async def _fetch_keys(service_id: UUID, database: Database) -> Sequence[Any]:
-    return await _fetch_rows(
-        database, _SELECT_KEYS, {"service_id": service_id, "since": models.utcnow() - REVOKED_KEY_RETENTION}
-    )
+    return await _fetch_rows(database, _SELECT_KEYS, {"service_id": service_id})
 
 
 async def _fetch_person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
@@ -262,8 +258,11 @@ async def _fetch_person(database: Database, user_id: UUID, session_id: UUID | No
 
 
 async def _fetch_rows(database: Database, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
+    now = models.utcnow()
+    times = {"now": now, "idle_since": now - ADMIN_IDLE_TIMEOUT, "revoked_since": now - REVOKED_KEY_RETENTION}
+
     async def find(connection: AsyncConnection) -> Sequence[Any]:
-        return (await connection.execute(statement, values)).all()
+        return (await connection.execute(statement, {**times, **values})).all()
 
     return await database.read(find)
 
@@ -281,24 +280,38 @@ def _actor_from_row(row: Any) -> Actor:
     )
 
 
+def _timestamp(name: str) -> Any:
+    return bindparam(name, type_=models.Session.expires_at.type)
+
+
+_KEY_FAULT = case(
+    (models.Service.active.is_(False), _ARCHIVED),
+    (
+        models.ApiKeyLifetime.expires_at <= func.coalesce(models.ApiKeyLifetime.revoked_at, _timestamp("now")),
+        _EXPIRED,
+    ),
+    (or_(models.ApiKey.expiry_date.is_not(None), models.ApiKeyLifetime.revoked_at.is_not(None)), _REVOKED),
+)
+"""Why a key is not valid, a key of `KEY_FAULT_MESSAGES`; null for a valid one."""
+
+_SESSION_FAULT = case(
+    ((models.User.current_session_id == models.Session.id).is_not(true()), _ENDED),
+    (models.Session.expires_at <= _timestamp("now"), _EXPIRED),
+    (models.User.platform_admin & (models.Session.last_used_at < _timestamp("idle_since")), _IDLE),
+)
+"""Why a session is not valid, a key of `SESSION_FAULT_MESSAGES`; null for a valid one."""
+
+
 def _keys_statement() -> Any:
+    """The keys of a service, those revoked lately too."""
     key, lifetime = models.ApiKey, models.ApiKeyLifetime
     return (
-        select(
-            models.Service.active,
-            models.Service.rate_limit,
-            key.id,
-            key.key_type,
-            key.secret,
-            key.expiry_date,
-            lifetime.expires_at,
-            lifetime.revoked_at,
-        )
+        select(models.Service.rate_limit, key.id, key.key_type, key.secret, _KEY_FAULT.label("fault"))
         .join_from(models.Service, key, key.service_id == models.Service.id)
         .outerjoin(lifetime, lifetime.api_key_id == key.id)
         .where(
             models.Service.id == bindparam("service_id"),
-            or_(key.expiry_date.is_(None), key.expiry_date > bindparam("since")),
+            or_(key.expiry_date.is_(None), key.expiry_date > _timestamp("revoked_since")),
         )
     )
 
@@ -332,10 +345,9 @@ def _person_statement() -> Any:
         select(
             user.id,
             user.platform_admin,
-            user.current_session_id,
             session.id.label("session_id"),
-            session.expires_at,
             session.last_used_at,
+            _SESSION_FAULT.label("session_fault"),
             select(func.json_object_agg(services.c.service_id, services.c.words))
             .scalar_subquery()
             .label("permissions"),
@@ -350,39 +362,27 @@ def _person_statement() -> Any:
 
 
 def _valid_identities_statement() -> Any:
-    """The callers among some keys, sessions, and people for whom a program asks, who are still let in."""
+    """Identities, among some keys, sessions, and users without a session, that are still valid."""
     key, lifetime, user, session = models.ApiKey, models.ApiKeyLifetime, models.User, models.Session
-    now: Any = bindparam("now", type_=lifetime.expires_at.type)
 
-    def one_of(name: str) -> Any:
+    def any_of(name: str) -> Any:
         return any_(bindparam(name, type_=ARRAY(Uuid())))
 
     keys = (
         select(key.id.label("caller_id"), cast(None, Uuid()).label("session_id"))
         .join(models.Service, models.Service.id == key.service_id)
         .outerjoin(lifetime, lifetime.api_key_id == key.id)
-        .where(
-            key.id == one_of("keys"),
-            models.Service.active,
-            key.expiry_date.is_(None),
-            lifetime.revoked_at.is_(None),
-            or_(lifetime.expires_at.is_(None), lifetime.expires_at > now),
-        )
+        .where(key.id == any_of("keys"), _KEY_FAULT.is_(None))
     )
-    people = select(user.id, cast(None, Uuid())).where(user.id == one_of("users"), user.state == "active")
+    people = select(user.id, cast(None, Uuid())).where(user.id == any_of("users"), user.state == "active")
     sessions = (
         select(user.id, session.id)
-        .join(session, session.id == user.current_session_id)
+        .join(session, session.user_id == user.id)
         .where(
-            user.id == one_of("users"),
-            session.id == one_of("sessions"),
-            session.user_id == user.id,
+            user.id == any_of("users"),
+            session.id == any_of("sessions"),
             user.state == "active",
-            session.expires_at > now,
-            or_(
-                user.platform_admin.is_(False),
-                session.last_used_at >= bindparam("idle_since", type_=session.last_used_at.type),
-            ),
+            _SESSION_FAULT.is_(None),
         )
     )
     return union_all(keys, people, sessions)

@@ -136,7 +136,7 @@ async def test_a_session_belongs_to_one_person(
 
     assert (
         await authenticator.rejection_message(tokens.create_session_token(signer, admin.id, session_id))
-        == authentication.ENDED_SESSION_MESSAGE
+        == authentication.SESSION_FAULT_MESSAGES["ended"]
     )
 
 
@@ -154,7 +154,7 @@ async def test_only_active_people_have_sessions(
 ) -> None:
     token = await create_session_token(make, database, signer, await make.user(state=state))
 
-    assert await authenticator.rejection_message(token) == authentication.ENDED_SESSION_MESSAGE
+    assert await authenticator.rejection_message(token) == authentication.SESSION_FAULT_MESSAGES["ended"]
 
 
 async def test_a_platform_admin_must_come_back_within_half_an_hour(
