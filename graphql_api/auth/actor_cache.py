@@ -1,10 +1,11 @@
-"""Whoever asked a moment ago: a client that asks often is looked up once a second, and revocation seen by then."""
+"""The actors of recent tokens, for at most a second each: a revocation takes effect within that time."""
 
 from __future__ import annotations
 
 import time
-from collections import OrderedDict
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
+
+from cachetools import LRUCache
 
 from graphql_api.auth import jwts, tokens
 from graphql_api.errors import Unauthenticated
@@ -16,47 +17,51 @@ ACTOR_TTL_SECONDS = 1.0
 MAX_CACHED_ACTORS = 1_000
 
 
+class _Entry(NamedTuple):
+    actor: Actor
+    looked_up_at: float
+
+
 class ActorCache:
-    """The latest callers of a process by what they sent, each for a second at most."""
+    """Actors by what the client sent (token and acting user), or by identity for connections that stay open.
+
+    Entries expire a second after their look-up began, `looked_up_at` by `time.monotonic`.
+    """
 
     def __init__(self) -> None:
-        """Begin with none."""
-        self._entries: OrderedDict[tuple[object, object], tuple[float, Actor]] = OrderedDict()
+        # An LRUCache and a comparison: a TLRUCache takes three times as long for each request.
+        self._entries: LRUCache[tuple[object, object], _Entry] = LRUCache(MAX_CACHED_ACTORS)
 
     def get(self, token: str, acting_user: str | None) -> Actor | None:
-        """Whoever was found by this token less than a second ago."""
+        """The actor of a token and the header of the acting user."""
         return self._get((token, acting_user))
 
     def get_renewed(self, actor: Actor) -> Actor | None:
-        """The same caller, as they were found less than a second ago."""
+        """The actor of the same identity, as last looked up."""
         return self._get(actor.identity)
 
     def put(self, token: str, acting_user: str | None, actor: Actor, looked_up_at: float) -> None:
-        """Remember whoever was looked up at `since`, unless the token is good for one request only."""
+        """Cache an actor, unless the token is valid for one request only."""
         if not _is_single_use(token):
-            self._put((token, acting_user), actor, looked_up_at)
+            self._entries[token, acting_user] = _Entry(actor, looked_up_at)
 
     def put_renewed(self, actor: Actor, looked_up_at: float) -> None:
-        """Remember a caller who was looked up again at `since`."""
-        self._put(actor.identity, actor, looked_up_at)
+        """Cache an actor by identity."""
+        self._entries[actor.identity] = _Entry(actor, looked_up_at)
 
     def clear(self) -> None:
-        """Look everyone up anew: something has changed, and it may be they."""
+        """Remove all entries, after a change that may affect an actor."""
         self._entries.clear()
 
     def _get(self, key: tuple[object, object]) -> Actor | None:
-        known = self._entries.get(key)
-        return known[1] if known is not None and time.monotonic() - known[0] < ACTOR_TTL_SECONDS else None
-
-    def _put(self, key: tuple[object, object], actor: Actor, looked_up_at: float) -> None:
-        self._entries[key] = looked_up_at, actor
-        self._entries.move_to_end(key)
-        if len(self._entries) > MAX_CACHED_ACTORS:
-            self._entries.popitem(last=False)
+        entry = self._entries.get(key)
+        if entry is None or time.monotonic() - entry.looked_up_at >= ACTOR_TTL_SECONDS:
+            return None
+        return entry.actor
 
 
 def _is_single_use(token: str) -> bool:
-    """Whether a token has an id of its own, and so may not be used again."""
+    """Whether a token has an id of its own (`jti`)."""
     if token.startswith(tokens.SESSION_TOKEN_PREFIX) or "." not in token:
         return False
     try:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, NamedTuple
+
+from cachetools import LRUCache
 
 if TYPE_CHECKING:
     from collections.abc import Hashable
@@ -53,7 +54,7 @@ class MemoryBuckets:
 
     def __init__(self) -> None:
         """Begin with all full."""
-        self._levels: OrderedDict[Hashable, tuple[float, float]] = OrderedDict()
+        self._levels: LRUCache[Hashable, tuple[float, float]] = LRUCache(MAX_BUCKETS)
 
     def __len__(self) -> int:
         """How many are kept."""
@@ -73,7 +74,4 @@ class MemoryBuckets:
         left = min(tokens - points, float(bucket.capacity))
         if tokens >= min(points, bucket.capacity):
             self._levels[bucket.key] = left, now
-            self._levels.move_to_end(bucket.key)
-            if len(self._levels) > MAX_BUCKETS:
-                self._levels.popitem(last=False)
         return left

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
+from cachetools import LRUCache
 from graphql import (
     ExecutionResult,
     GraphQLError,
@@ -59,7 +59,7 @@ class DocumentCache:
 
     schema: GraphQLSchema
     field_costs: FieldCosts = field(init=False)
-    _cached: OrderedDict[str, CachedDocument] = field(default_factory=OrderedDict)
+    _cached: LRUCache[str, CachedDocument] = field(default_factory=lambda: LRUCache(MAX_CACHED_DOCUMENTS))
 
     def __post_init__(self) -> None:
         """Begin with none."""
@@ -67,15 +67,10 @@ class DocumentCache:
 
     def get_or_parse(self, text: str) -> CachedDocument:
         """Parse a document; raises GraphQLError where it is none, and `QueryTooComplex` where it is too large."""
-        known = self._cached.get(text)
-        if known is None:
-            known = CachedDocument(_parse_document(text))
-            self._cached[text] = known
-            if len(self._cached) > MAX_CACHED_DOCUMENTS:
-                self._cached.popitem(last=False)
-        else:
-            self._cached.move_to_end(text)
-        return known
+        cached_document = self._cached.get(text)
+        if cached_document is None:
+            cached_document = self._cached[text] = CachedDocument(_parse_document(text))
+        return cached_document
 
     def check_cost(
         self, cached_document: CachedDocument, variables: dict[str, Any], operation: str | None = None

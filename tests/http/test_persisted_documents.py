@@ -217,7 +217,7 @@ async def test_a_malformed_id_is_a_bad_request(
 
 
 def test_the_memory_for_texts_is_bounded_and_the_latest_asked_for_stay(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 1_500)
+    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 2_000)
     persisted = PersistedDocuments({}, automatic=True)
     texts = [f"{{ a{number}: __typename }} #{'x' * 300}" for number in range(3)]
     for text in texts[:2]:
