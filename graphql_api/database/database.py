@@ -23,7 +23,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 from graphql_api.database import engines
 from graphql_api.database.pool_metrics import PoolMetrics
 from graphql_api.database.replicas import Replica, ReplicaNotReady, closing_connection
-from graphql_api.database.sqlstates import PROTOCOL_VIOLATION_SQLSTATE, is_outage, is_transient, sqlstate
+from graphql_api.database.sqlstates import (
+    PROTOCOL_VIOLATION_SQLSTATE,
+    UNIQUE_VIOLATION_SQLSTATE,
+    is_outage,
+    is_transient,
+    sqlstate,
+)
 from graphql_api.errors import AlreadyExists, Unavailable
 from graphql_api.models import LastWrite
 
@@ -36,8 +42,6 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 T = TypeVar("T")
-
-UNIQUE_VIOLATION_SQLSTATE = "23505"
 
 UNIQUE_CONSTRAINT_ERRORS = {
     "services_name_key": ("name", "Another service has this name."),

@@ -10,6 +10,7 @@ from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from graphql_api.database.pool_metrics import SERVER_ADDRESS_KEY
+from graphql_api.database.sqlstates import READ_ONLY_SQLSTATE, sqlstate
 
 if TYPE_CHECKING:
     from asyncpg import Connection
@@ -18,8 +19,6 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 DEFAULT_BIND, BULK_BIND = "default", "bulk"
-READ_ONLY_SQLSTATE = "25006"
-"""SQLSTATE of a write where none can be: the server is no primary any more."""
 
 _SELECT_SERVER_FACTS = "SELECT pg_is_in_recovery() AS recovering, COALESCE(host(inet_server_addr()), '') AS address"
 _CONFIGURE_SESSION = """
@@ -133,5 +132,5 @@ def _enable_keepalive(connection: Any, settings: Settings) -> None:
 
 def _disconnect_from_replica(context: ExceptionContext) -> None:
     """After a failover the pool may lead to what was the primary: look for the new one."""
-    if getattr(context.original_exception, "sqlstate", None) == READ_ONLY_SQLSTATE:
+    if sqlstate(context.original_exception) == READ_ONLY_SQLSTATE:
         context.is_disconnect = True

@@ -7,17 +7,22 @@ import asyncio
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-UNAVAILABLE_SQLSTATES = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006"})
-"""SQLSTATEs of a server that ends, begins, or takes no more connections, and of connections that are lost."""
-
-RETRYABLE_SQLSTATES = frozenset({"57014", "55P03", "25P03", "25006", "40P01"})
-"""SQLSTATEs that say nothing of the request: timeouts, deadlocks, and a primary that has become a replica."""
-
+DEADLOCK_SQLSTATE = "40P01"
+LOCK_NOT_AVAILABLE_SQLSTATE = "55P03"
+"""SQLSTATE of a statement that waited for a lock longer than `lock_timeout`."""
 PROTOCOL_VIOLATION_SQLSTATE = "08P01"
 """SQLSTATE of a pooler that is sent the settings of a connection."""
+READ_ONLY_SQLSTATE = "25006"
+"""SQLSTATE of a write on a server that is no primary (any more)."""
 
 SERIALIZATION_FAILURE_SQLSTATE = "40001"
 """SQLSTATE of a statement that a replica cancels because what it reads has to go."""
+UNIQUE_VIOLATION_SQLSTATE = "23505"
+
+UNAVAILABLE_SQLSTATES = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006"})
+"""SQLSTATEs of a server that ends, begins, or takes no more connections, and of connections that are lost."""
+RETRYABLE_SQLSTATES = frozenset({"57014", "25P03", LOCK_NOT_AVAILABLE_SQLSTATE, READ_ONLY_SQLSTATE, DEADLOCK_SQLSTATE})
+"""SQLSTATEs that say nothing of the request: timeouts, deadlocks, and a primary that has become a replica."""
 
 
 def sqlstate(error: BaseException | None) -> str | None:

@@ -14,7 +14,7 @@ from sqlalchemy.exc import DBAPIError
 
 from graphql_api import models
 from graphql_api.content.values import is_storable
-from graphql_api.database.sqlstates import sqlstate
+from graphql_api.database.sqlstates import LOCK_NOT_AVAILABLE_SQLSTATE, sqlstate
 from graphql_api.enums import UserErrorCode
 from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated
 
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
 KEY_LIFETIME = timedelta(hours=24)
 MAX_KEY_CHARACTERS = 255
-LOCK_NOT_AVAILABLE_SQLSTATE = "55P03"
 
 
 @dataclass(frozen=True, slots=True)

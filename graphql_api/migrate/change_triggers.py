@@ -10,6 +10,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError
 
+from graphql_api.database.sqlstates import LOCK_NOT_AVAILABLE_SQLSTATE
 from graphql_api.errors import CommandError
 from graphql_api.migrate import PYPROJECT
 from graphql_api.migrate.connections import open_connection
@@ -27,8 +28,6 @@ TRIGGERS_REVISION = "0052"
 SERVER_SETTINGS = {"lock_timeout": "100ms", "application_name": "migrate"}
 MAX_ATTEMPTS = 60
 RETRY_INTERVAL_SECONDS = 0.5
-
-LOCK_NOT_AVAILABLE_SQLSTATE = "55P03"
 
 
 async def create(url: str, *, write_line: Callable[[str], None]) -> None:
