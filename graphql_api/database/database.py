@@ -21,8 +21,9 @@ from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession
 
 from graphql_api.database import engines
+from graphql_api.database.connections import closing_connection
 from graphql_api.database.pool_metrics import PoolMetrics
-from graphql_api.database.replicas import Replica, ReplicaNotReady, closing_connection
+from graphql_api.database.replicas import Replica, ReplicaNotReady
 from graphql_api.database.sqlstates import (
     PROTOCOL_VIOLATION_SQLSTATE,
     UNIQUE_VIOLATION_SQLSTATE,

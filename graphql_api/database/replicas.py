@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import math
 import time
-from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from sqlalchemy import text
 
 from graphql_api.database import sqlstates
+from graphql_api.database.circuit_breaker import CircuitBreaker
+from graphql_api.database.connections import closing_connection
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncIterator, Awaitable, Callable
+    from collections.abc import Awaitable, Callable
 
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -37,15 +37,6 @@ _SELECT_STATE = text(
         END AS lag
     """
 )
-
-
-@asynccontextmanager
-async def closing_connection(connection: AsyncConnection) -> AsyncIterator[AsyncConnection]:
-    """A connection of a pool, until the block ends; it goes back whoever may be cancelled meanwhile."""
-    try:
-        yield connection
-    finally:
-        await asyncio.shield(connection.close())
 
 
 class ReplicaNotReady(Exception):
@@ -73,7 +64,7 @@ class Replica:
         self.engine = engine
         self._max_lag_seconds = max_lag_seconds
         self._through_pooler = through_pooler
-        self._retry_at = 0.0
+        self._circuit_breaker = CircuitBreaker(REPLICA_RETRY_SECONDS)
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], min_position: int) -> T:
         """What `work` answers; it may be run twice. Raises `Unfit` where the primary should be asked."""
@@ -92,14 +83,14 @@ class Replica:
         raise ReplicaNotReady
 
     async def _connect(self) -> AsyncConnection:
-        if time.monotonic() < self._retry_at:
+        if self._circuit_breaker.is_open:
             raise ReplicaNotReady
         try:
             connection = await self.engine.connect()
         except Exception as error:
             if not sqlstates.is_outage(error, connecting=True):
                 raise
-            self._retry_at = time.monotonic() + REPLICA_RETRY_SECONDS
+            self._circuit_breaker.record_failure()
             raise ReplicaNotReady from error
         if self._through_pooler:
             # The pooler takes no settings for a whole connection: each read is a transaction that may not write.

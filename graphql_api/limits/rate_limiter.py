@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Self
 import structlog
 
 from graphql_api.auth.actors import ActorKind
+from graphql_api.database.circuit_breaker import CircuitBreaker
 from graphql_api.domain.sending_limits import burst_capacity
 from graphql_api.errors import TooManyRequests
 from graphql_api.limits.buckets import SECONDS_PER_MINUTE, Bucket, MemoryBuckets, RedisUnavailable, Reservation
@@ -36,7 +37,7 @@ class RateLimiter:
         self._capacity = burst_capacity(points_per_minute)
         self._memory_buckets = MemoryBuckets()
         self._redis_buckets = redis_buckets
-        self._redis_retry_at = 0.0
+        self._redis_circuit_breaker = CircuitBreaker(REDIS_RETRY_SECONDS)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
@@ -108,12 +109,12 @@ class RateLimiter:
             await self._redis_buckets.close()
 
     async def _take(self, bucket: Bucket, points: int) -> float:
-        if self._redis_buckets is not None and time.monotonic() >= self._redis_retry_at:
+        if self._redis_buckets is not None and not self._redis_circuit_breaker.is_open:
             try:
                 return await self._redis_buckets.take(bucket, points)
             except RedisUnavailable as error:
                 # Nobody waits for Redis, nor is refused for want of it: until it is back each process counts alone.
-                self._redis_retry_at = time.monotonic() + REDIS_RETRY_SECONDS
+                self._redis_circuit_breaker.record_failure()
                 log.warning("rates are counted in this process alone", kind=type(error.__cause__).__name__)
         return self._memory_buckets.take(bucket, points, time.monotonic())
 
