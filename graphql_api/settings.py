@@ -154,6 +154,12 @@ class Settings(BaseSettings):
         """Whether this is a developer's own machine: the explorer is served and introspection is open."""
         return self.environment == "development"
 
+    def allows_introspection(self, *, signed_in: bool) -> bool:
+        """Whether a caller may read the schema: in any introspection query, and in suggestions of errors."""
+        return (
+            self.is_development or self.introspection == "everyone" or (self.introspection == "signed-in" and signed_in)
+        )
+
     @property
     def shutdown_notice_seconds(self) -> float:
         """Seconds between SIGTERM and the end of accepting."""

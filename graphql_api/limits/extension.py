@@ -224,13 +224,12 @@ def _has_several_operations(document: DocumentNode) -> bool:
 
 
 def require_introspection_allowed(context: Any) -> None:
-    """Refuse to show the schema to those who may not see it; `context` is None where nobody asks, as in a test."""
-    if context is None or context.settings.is_development:
+    """Raise `Forbidden` or `Unauthenticated` when the caller may not read the schema; without a context anyone may."""
+    if context is None or context.settings.allows_introspection(signed_in=context.actor.signed_in):
         return
     if context.settings.introspection == "nobody":
         raise Forbidden("INTROSPECTION", "This server does not show its schema: read it in the documentation.")
-    if context.settings.introspection == "signed-in" and not context.actor.signed_in:
-        raise Unauthenticated("Sign in to read the schema.")
+    raise Unauthenticated("Sign in to read the schema.")
 
 
 _PLACEHOLDER_DOCUMENT = parse("{ __typename }", MAX_DOCUMENT_TOKENS)

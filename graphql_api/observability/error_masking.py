@@ -32,18 +32,11 @@ class ErrorMaskingSchema(strawberry.Schema):
         """Replace, in the list that is about to be answered, what is not ours to tell."""
         context = execution_context.context if execution_context else None
         operation = execution_context.operation_name if execution_context else None
-        open_book = can_see_suggestions(context)
-        errors[:] = [mask_error(error, operation, keep_suggestions=open_book) for error in errors]
-
-
-def can_see_suggestions(context: Any) -> bool:
-    """Whether an error may name parts of the schema: to everyone in development, else to whoever may read it."""
-    settings, actor = getattr(context, "settings", None), getattr(context, "actor", None)
-    if settings is None or actor is None:
-        return False
-    if settings.is_development or settings.introspection == "everyone":
-        return True
-    return bool(settings.introspection == "signed-in" and actor.signed_in)
+        settings, actor = getattr(context, "settings", None), getattr(context, "actor", None)
+        allowed = (
+            settings is not None and actor is not None and settings.allows_introspection(signed_in=actor.signed_in)
+        )
+        errors[:] = [mask_error(error, operation, keep_suggestions=allowed) for error in errors]
 
 
 def mask_error(  # noqa: PLR0911 - a line for each kind
