@@ -21,6 +21,10 @@ PRIVATE_NETWORKS = ["10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "127.0.0.0/
 KeyRing = Annotated[list[SecretStr], NoDecode]
 
 
+DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE = 50, 100
+"""Rows of a page when `first` and `last` are left out, and at most."""
+
+
 class Settings(BaseSettings):
     """Every setting, by the name of its environment variable.
 

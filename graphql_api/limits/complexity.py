@@ -20,8 +20,10 @@ from graphql import (
 )
 
 from graphql_api.errors import QueryTooComplex
+from graphql_api.limits.field_costs import PAGE_FIELDS
 from graphql_api.limits.points import OperationCost
 from graphql_api.limits.value_limits import check_literal
+from graphql_api.settings import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
@@ -45,8 +47,6 @@ MAX_DIRECTIVES_PER_NODE = 5
 MAX_REPEATED_FIELDS = 50
 """How many fields of a document may repeat a name beside them: validation compares every two of them."""
 MAX_OBJECTS = 10_000
-DEFAULT_PAGE_ROWS, MAX_PAGE_ROWS = 50, 100
-"""Rows of a page where `first` and `last` are left out, and at most."""
 
 CREDENTIAL_MUTATIONS = frozenset(
     {
@@ -61,8 +61,6 @@ CREDENTIAL_MUTATIONS = frozenset(
 )
 """Mutations that try a password or a code, or send one: a request holds one of them, so that they are counted."""
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
-PAGE_FIELDS = frozenset({"edges", "nodes", "pageInfo"})
-"""Fields of a connection that read its page; `totalCount` alone does not."""
 
 
 @dataclass(slots=True)
@@ -267,7 +265,7 @@ class ComplexityAnalysis:
         if field_cost.is_connection:
             sizes = [self._integer_argument(arguments[name]) for name in ("first", "last") if name in arguments]
             given = [size for size in sizes if size is not None]
-            return min(max(0, *given), MAX_PAGE_ROWS) if given else DEFAULT_PAGE_ROWS
+            return min(max(0, *given), MAX_PAGE_SIZE) if given else DEFAULT_PAGE_SIZE
         return self._list_argument_length(arguments["ids"]) if "ids" in arguments else None
 
     def _count_input_items(self, node: FieldNode) -> int:
@@ -314,7 +312,7 @@ class ComplexityAnalysis:
             case VariableNode(name=name):
                 self.depends_on_variables = True
                 value = self.variables.get(name.value)
-                return len(value) if isinstance(value, list) else MAX_PAGE_ROWS
+                return len(value) if isinstance(value, list) else MAX_PAGE_SIZE
             case _:
                 return 1
 

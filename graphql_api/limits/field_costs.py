@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from graphql import GraphQLField, GraphQLNamedType, GraphQLSchema
 
 ROW_FIELDS = frozenset({"edges", "nodes"})
+"""Fields of a connection that hold the rows of its page."""
+PAGE_FIELDS = ROW_FIELDS | {"pageInfo"}
+"""Fields of a connection that read its page; `totalCount` alone does not."""
 
 
 class FieldCost(NamedTuple):

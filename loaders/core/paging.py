@@ -12,6 +12,7 @@ from uuid import UUID
 import orjson
 
 from graphql_api.errors import BadRequest
+from graphql_api.settings import DEFAULT_PAGE_SIZE, MAX_PAGE_SIZE
 from loaders.core.orders import sort_key_types
 
 if TYPE_CHECKING:
@@ -20,8 +21,6 @@ if TYPE_CHECKING:
     from loaders.core.declarations import Page
     from loaders.core.orders import Order
 
-DEFAULT_PAGE_SIZE = 50
-MAX_PAGE_SIZE = 100
 MAX_CURSOR_CHARACTERS = 2_000
 MIN_INT32, MAX_INT32 = -(2**31), 2**31 - 1
 
