@@ -238,6 +238,7 @@ class Executor:
         self, operation: Operation, actor: Actor, outcome: str, seconds: float, stats: OperationStats
     ) -> None:
         """Count an operation that has ended."""
-        self.metrics.record_operation(actor, operation.name, operation.query, outcome, seconds, stats)
+        caller_id = actor.api_key_id or actor.user_id
+        self.metrics.record_operation(caller_id, operation.name, operation.query, outcome, seconds, stats)
         if actor.api_key_id:
             self.api_key_usage.record_call(actor.api_key_id, failed=outcome != OUTCOME_OK, seconds=seconds, stats=stats)

@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 
     from prometheus_client.core import Metric
 
-    from graphql_api.auth.actors import Actor
     from graphql_api.database.database import Database
     from graphql_api.observability.operation_stats import OperationStats
 
@@ -127,10 +126,10 @@ class Metrics:
             event.listen(engine.sync_engine, "before_cursor_execute", _count_statement)
 
     def record_operation(
-        self, actor: Actor, name: str | None, query: str, outcome: str, seconds: float, stats: OperationStats
+        self, caller_id: UUID | None, name: str | None, query: str, outcome: str, seconds: float, stats: OperationStats
     ) -> None:
-        """Count an operation, under its name in the document or the request."""
-        label = self._operation_label(name, query, outcome, actor)
+        """Count an operation of a caller (None: not signed in), by its name in the request or the document."""
+        label = self._operation_label(name, query, outcome, caller_id)
         self._pending_counts[self._operation_counter, (label, outcome)] += 1
         self._observe(self._operation_seconds, label, seconds, DURATION_BUCKETS_SECONDS)
         self._observe(self._operation_statements, label, stats.statements, STATEMENT_COUNT_BUCKETS)
@@ -191,7 +190,7 @@ class Metrics:
             kept = self._pending_observations[series, label] = _PendingObservations(series.labels(label), bounds)
         kept.observe(amount)
 
-    def _operation_label(self, name: str | None, query: str, outcome: str, actor: Actor) -> str:
+    def _operation_label(self, name: str | None, query: str, outcome: str, caller_id: UUID | None) -> str:
         if not name:
             match = _OPERATION_NAME.match(query)
             name = match[1] if match else UNNAMED_LABEL
@@ -204,10 +203,9 @@ class Metrics:
             or len(name) > MAX_OPERATION_NAME_CHARACTERS
         ):
             return OTHER_LABEL
-        caller = actor.api_key_id or actor.user_id
-        if list(self._operation_names.values()).count(caller) >= MAX_OPERATION_NAMES_PER_CALLER:
+        if list(self._operation_names.values()).count(caller_id) >= MAX_OPERATION_NAMES_PER_CALLER:
             return OTHER_LABEL
-        self._operation_names[name] = caller
+        self._operation_names[name] = caller_id
         return name
 
 
