@@ -38,11 +38,6 @@ _CHANNEL_NAMES = {Channel.EMAIL: "emails", Channel.SMS: "text messages", Channel
 _KEY_TYPE_NAMES = {KeyType.LIVE: "live keys", KeyType.TEAM: "team keys", KeyType.TEST: "test keys"}
 
 
-def burst_capacity(rate_per_minute: int) -> int:
-    """How many sends may come at once at a rate a minute: a third of it and one more, and never over 1,000."""
-    return min(-(-max(rate_per_minute, 0) // 3) + 1, MAX_BURST_SENDS)
-
-
 async def consume_token(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
     """Take a token for one sending call; raises `RateLimited` when there is none.
 

@@ -12,10 +12,17 @@ if TYPE_CHECKING:
 
 
 SECONDS_PER_MINUTE = 60
-
-
 MAX_BUCKETS = 100_000
-"""Buckets that are kept here; of more, those are forgotten that were used longest ago, and are full again."""
+"""Buckets in memory; the least recently used are dropped, and are full when they are needed again."""
+MAX_BURST_POINTS = 1_000
+
+
+def burst_capacity(rate_per_minute: int) -> int:
+    """Points that a full bucket holds: a third of its rate a minute and one, at most `MAX_BURST_POINTS`.
+
+    The buckets of `domain.sending_limits` hold as many sends, so that points never limit a key below its sends.
+    """
+    return min(-(-max(rate_per_minute, 0) // 3) + 1, MAX_BURST_POINTS)
 
 
 class RedisUnavailable(Exception):

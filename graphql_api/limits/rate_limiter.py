@@ -11,9 +11,15 @@ import structlog
 
 from graphql_api.auth.actors import ActorKind
 from graphql_api.database.circuit_breaker import CircuitBreaker
-from graphql_api.domain.sending_limits import burst_capacity
 from graphql_api.errors import TooManyRequests
-from graphql_api.limits.buckets import SECONDS_PER_MINUTE, Bucket, MemoryBuckets, RedisUnavailable, Reservation
+from graphql_api.limits.buckets import (
+    SECONDS_PER_MINUTE,
+    Bucket,
+    MemoryBuckets,
+    RedisUnavailable,
+    Reservation,
+    burst_capacity,
+)
 from graphql_api.observability import operation_stats
 
 if TYPE_CHECKING:

@@ -44,11 +44,6 @@ async def age(database: Database, seconds: float) -> None:
         )
 
 
-@pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
-def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
-    assert sending_limits.burst_capacity(rate) == burst
-
-
 async def test_the_burst_is_spent_and_then_refused(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=6)
     actor = user_actor(await make.member(service), service)

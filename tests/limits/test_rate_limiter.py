@@ -29,7 +29,7 @@ from graphql_api.errors import TooManyRequests
 from graphql_api.gateways.object_store import Store
 from graphql_api.http.requests import client_address
 from graphql_api.limits import extension, lexer, points
-from graphql_api.limits.buckets import Bucket, MemoryBuckets
+from graphql_api.limits.buckets import Bucket, MemoryBuckets, burst_capacity
 from graphql_api.limits.extension import LimitsExtension
 from graphql_api.limits.rate_limiter import RateLimiter
 from graphql_api.limits.redis_buckets import RedisBuckets
@@ -73,6 +73,11 @@ def test_the_buckets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) 
         buckets.take(BUCKET._replace(key=number), 1, now=0)
 
     assert len(buckets) == 3
+
+
+@pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
+def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
+    assert burst_capacity(rate) == burst
 
 
 async def test_each_person_has_a_bucket_and_keys_of_one_type_share_one() -> None:
