@@ -1,20 +1,22 @@
-"""What messages come to on the bill, by London day, as SQL: for nights to keep, and for days that none has counted."""
+"""SQL of the lines of bills, by London day: for the nightly task that stores them, and for days not stored yet."""
 
 from __future__ import annotations
 
+from graphql_api.billing.prices import letter_rate_sql, sms_rate_sql
+
 MESSAGE_DAY_SQL = "CAST(timezone('Europe/London', timezone('UTC', created_at)) AS date)"
-"""The London day of a message."""
+"""The London day on which a message was created."""
 
 TODAY_SQL = "CAST(timezone('Europe/London', now()) AS date)"
 
 
 def midnight_sql(day: str) -> str:
-    """The instant at which a day begins in London, as naive UTC."""
+    """SQL for the instant at which a day (an SQL expression) begins in London, as naive UTC."""
     return f"timezone('UTC', timezone('Europe/London', CAST({day} AS timestamp)))"
 
 
 def first_uncounted_day_sql(facts_table: str) -> str:
-    """The first day that no night has counted in a table of facts; today at the latest."""
+    """A query of the first day (`since`) that is not in a table of facts yet; today at the latest."""
     return f"""
         SELECT LEAST(
             COALESCE((SELECT max(bst_date) + 1 FROM {facts_table} WHERE bst_date < {TODAY_SQL}), '-infinity'),
@@ -24,13 +26,13 @@ def first_uncounted_day_sql(facts_table: str) -> str:
 
 
 COUNTED_MESSAGES_SQL = "key_type IN ('normal', 'team') AND service_id IS NOT NULL AND template_id IS NOT NULL"
-"""Messages that count: those of test keys count nowhere."""
+"""The condition of messages that are billed and counted: those of test keys are not."""
 
 
 def bill_line_ctes_sql(condition: str) -> str:
-    """Common table expressions, of which the last, `reckoned`, has the columns of ft_billing, for messages `where`.
+    """Common table expressions for the messages of an SQL condition; the last, `reckoned`, has ft_billing's columns.
 
-    A text costs by the rate at the beginning of its day, whatever its own time; a letter by sheets, class and day.
+    A text message costs the rate at the beginning of its day; a letter the rate of its sheets, postage and day.
     """
     return f"""
     billable AS (
@@ -65,16 +67,8 @@ def bill_line_ctes_sql(condition: str) -> str:
         SELECT bst_date, template_id, service_id, CAST(lines.notification_type AS text) AS notification_type, provider,
             rate_multiplier, international, coalesce(
                 CASE lines.notification_type
-                    WHEN 'sms' THEN (
-                        SELECT rate FROM rates WHERE rates.notification_type = 'sms' AND valid_from <= day.midnight
-                        ORDER BY valid_from DESC LIMIT 1
-                    )
-                    WHEN 'letter' THEN (
-                        SELECT rate FROM letter_rates
-                        WHERE crown AND post_class = postage AND sheet_count = sheets
-                            AND start_date <= day.midnight AND (end_date IS NULL OR end_date > day.midnight)
-                        ORDER BY start_date DESC LIMIT 1
-                    )
+                    WHEN 'sms' THEN {sms_rate_sql("day.midnight")}
+                    WHEN 'letter' THEN {letter_rate_sql("day.midnight", sheets="sheets", postage="postage")}
                 END, 0
             ) AS rate, postage, CAST(sum(units) AS integer) AS billable_units,
             CAST(sum(messages) AS integer) AS notifications_sent

@@ -1,4 +1,4 @@
-"""When letters are printed and when they arrive: working days of England and Wales, in London."""
+"""Days on which letters are printed and delivered: working days of England and Wales, by London time."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graphql_api.billing import london_days
 from graphql_api.enums import Postage
 
 PRINT_DEADLINE_TIME = time(17, 30)
-"""London time at which the day's letters go to print."""
+"""London time of the daily print run."""
 
 TRANSIT_WORKING_DAYS = {
     Postage.FIRST: (0, 0),
@@ -18,7 +18,7 @@ TRANSIT_WORKING_DAYS = {
     Postage.EUROPE: (3, 5),
     Postage.REST_OF_WORLD: (5, 7),
 }
-"""Whole working days between printing and the day of arrival, at least and at most."""
+"""Whole working days between printing and delivery, at least and at most."""
 
 _FIXED_HOLIDAYS = ((1, 1), (12, 25), (12, 26))
 _SATURDAY, _SUNDAY = 5, 6
@@ -26,19 +26,19 @@ _DAY = timedelta(days=1)
 
 
 def print_day(created_at: datetime) -> date:
-    """The day whose print run a letter goes with: its own, or the next when it came too late; `created_at` is UTC."""
+    """The day of a letter's print run: its own, or the next after the deadline; `created_at` is naive UTC."""
     local = created_at.replace(tzinfo=UTC).astimezone(london_days.LONDON_ZONE)
     return local.date() if local.time() < PRINT_DEADLINE_TIME else local.date() + _DAY
 
 
 def print_deadline(created_at: datetime) -> datetime:
-    """From when on a letter can no longer be cancelled, as naive UTC."""
+    """The time after which a letter cannot be cancelled, as naive UTC."""
     deadline = datetime.combine(print_day(created_at), PRINT_DEADLINE_TIME, london_days.LONDON_ZONE)
     return deadline.astimezone(UTC).replace(tzinfo=None)
 
 
 def delivery_dates(created_at: datetime, postage: Postage) -> tuple[date, date]:
-    """The first and the last day on which a letter should arrive."""
+    """The first and the last day on which a letter should be delivered; `created_at` is naive UTC."""
     printed = print_day(created_at)
     if not _is_working_day(printed):
         printed = _add_working_days(printed, 1)
@@ -60,7 +60,7 @@ def _add_working_days(day: date, working_days: int) -> date:
 
 
 def _is_holiday(day: date) -> bool:
-    """Whether no post comes: also on a holiday that another day stands in for."""
+    """Whether no post is delivered: on bank holidays, and on fixed holidays that have a substitute day."""
     return (day.month, day.day) in _FIXED_HOLIDAYS or day in bank_holidays(day.year)
 
 
@@ -70,7 +70,7 @@ def _is_working_day(day: date) -> bool:
 
 @lru_cache(maxsize=32)
 def bank_holidays(year: int) -> frozenset[date]:
-    """Bank holidays of England and Wales that come every year, with the days that stand in for weekends."""
+    """Yearly bank holidays of England and Wales, with the substitute days of those on weekends."""
     easter = _easter_sunday(year)
     days = {
         easter - 2 * _DAY,
@@ -88,7 +88,7 @@ def bank_holidays(year: int) -> frozenset[date]:
 
 
 def _first_monday_from(day: date) -> date:
-    """The first Monday from a day on."""
+    """The first Monday on or after a day."""
     return day + timedelta(days=-day.weekday() % 7)
 
 

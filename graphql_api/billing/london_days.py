@@ -1,4 +1,4 @@
-"""London's calendar: days, and the financial years that start on 1 April, as instants of the database's clock (UTC)."""
+"""Days in London, and financial years, which start on 1 April, in terms of the database's naive UTC timestamps."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _APRIL = 4
 
 
 def today() -> date:
-    """The present day in London."""
+    """The current day in London."""
     return datetime.now(LONDON_ZONE).date()
 
 

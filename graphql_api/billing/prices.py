@@ -1,4 +1,4 @@
-"""What messages cost: the rate of the day in London on which they were made, without any yearly allowance."""
+"""What messages cost: by the rate of the London day on which they were created, yearly allowances aside."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ _NEVER_POSTED_STATUSES = frozenset(
 
 
 class RateKey(NamedTuple):
-    """What a rate depends on."""
+    """The values that a rate depends on."""
 
     channel: str
     day_start: datetime
@@ -38,7 +38,7 @@ class RateKey(NamedTuple):
 
 
 class MessageCost(NamedTuple):
-    """What a message costs; the figures are null until it is ready."""
+    """The cost of a message; the figures are null until it is `ready`."""
 
     ready: bool
     units: int | None = None
@@ -47,7 +47,7 @@ class MessageCost(NamedTuple):
 
 
 def rate_key(channel: str, created_at: datetime, *, sheets: int = 0, postage: str | None = None) -> RateKey:
-    """The rate that a message of this moment goes by."""
+    """The key of the rate of a message created at a moment (naive UTC)."""
     is_letter = channel == Channel.LETTER
     midnight = london_days.midnight(london_days.london_day(created_at))
     return RateKey(str(channel), midnight, sheets if is_letter else 0, postage if is_letter else None)
@@ -56,10 +56,10 @@ def rate_key(channel: str, created_at: datetime, *, sheets: int = 0, postage: st
 def message_cost(
     channel: str, status: str | None, units: int, multiplier: Decimal | None, rate: Decimal | None
 ) -> MessageCost:
-    """The cost of a message with `units` fragments or sheets, by its rate; null for a rate that nobody recorded.
+    """The cost of a message of `units` fragments or sheets; the total is null where no rate is recorded.
 
-    Units are set when a message is handed over, a letter's when its sheets are counted: until then there is no cost.
-    Emails cost nothing, nor do letters that were never posted.
+    Units are set when a message is handed to its provider, a letter's when its sheets are counted: until then there is
+    no cost. Emails cost nothing, nor do letters that were never posted.
     """
     if channel == Channel.EMAIL:
         return MessageCost(ready=True, units=0, unit_rate=ZERO_COST, total=ZERO_COST)
@@ -72,35 +72,45 @@ def message_cost(
         return MessageCost(ready=True, units=units, unit_rate=rate, total=ZERO_COST)
     if not units or status == _AWAITING_SCAN_STATUS:
         return MessageCost(ready=False)
-    # A letter's rate is for all its sheets together, a text's for one fragment.
+    # A letter's rate is for all its sheets together, a text message's for one fragment.
     return MessageCost(ready=True, units=units, unit_rate=rate, total=rate)
 
 
+def sms_rate_sql(at: str) -> str:
+    """SQL for the rate of one fragment of a text message at a moment, an SQL expression; null when none is recorded."""
+    return f"""(
+        SELECT rate FROM rates WHERE rates.notification_type = 'sms' AND valid_from <= {at}
+        ORDER BY valid_from DESC LIMIT 1
+    )"""  # noqa: S608 - made of constants
+
+
+def letter_rate_sql(at: str, *, sheets: str, postage: str) -> str:
+    """SQL for the rate of a letter, all its sheets together, from SQL expressions; null when none is recorded."""
+    return f"""(
+        SELECT rate FROM letter_rates
+        WHERE sheet_count = {sheets} AND post_class = {postage} AND crown
+            AND start_date <= {at} AND (end_date IS NULL OR end_date > {at})
+        ORDER BY start_date DESC LIMIT 1
+    )"""  # noqa: S608 - made of constants
+
+
 SELECT_RATES = text(
-    """
+    f"""
     SELECT wanted.channel, wanted.at, wanted.sheets, wanted.postage,
         CASE wanted.channel
-            WHEN 'sms' THEN (
-                SELECT rate FROM rates
-                WHERE notification_type = 'sms' AND valid_from <= wanted.at ORDER BY valid_from DESC LIMIT 1
-            )
-            WHEN 'letter' THEN (
-                SELECT rate FROM letter_rates
-                WHERE sheet_count = wanted.sheets AND post_class = wanted.postage AND crown
-                    AND start_date <= wanted.at AND (end_date IS NULL OR end_date > wanted.at)
-                ORDER BY start_date DESC LIMIT 1
-            )
+            WHEN 'sms' THEN {sms_rate_sql("wanted.at")}
+            WHEN 'letter' THEN {letter_rate_sql("wanted.at", sheets="wanted.sheets", postage="wanted.postage")}
         END AS rate
     FROM unnest(
         CAST(:channels AS text[]), CAST(:moments AS timestamp[]), CAST(:sheets AS int[]), CAST(:postages AS text[])
     ) AS wanted (channel, at, sheets, postage)
-    """
+    """  # noqa: S608 - made of constants
 )
-"""The rates that are wanted, bound by `bound`; a rate of an email, or one that nobody recorded, is null."""
+"""The rates of `RateKey`s, bound by `rate_parameters`; null for an email, and where no rate is recorded."""
 
 
 def rate_parameters(keys: Sequence[RateKey]) -> dict[str, Any]:
-    """What `RATES` binds."""
+    """The values that `SELECT_RATES` binds."""
     return {
         "channels": [rate.channel for rate in keys],
         "moments": [rate.day_start for rate in keys],
@@ -110,5 +120,5 @@ def rate_parameters(keys: Sequence[RateKey]) -> dict[str, Any]:
 
 
 def rates_by_key(rows: Sequence[Any]) -> dict[RateKey, Decimal | None]:
-    """What `RATES` answers, by what was wanted."""
+    """The rates of the rows of `SELECT_RATES`, by key."""
     return {RateKey(row.channel, row.at, row.sheets, row.postage): row.rate for row in rows}
