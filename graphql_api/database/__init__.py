@@ -1,1 +1,13 @@
-"""Connections to PostgreSQL: engines, pools, replicas, error codes, notifications."""
+"""Connections to PostgreSQL.
+
+    database           `Database`: reads, transactions, errors translated
+    replicas           bulk reads from a replica that has replayed enough
+    engines            SQLAlchemy engines of both binds, and settings of sessions
+    connections        what primary and replica share
+    circuit_breaker    doing without an optional server for a moment
+    sqlstates          SQLSTATEs and what they mean
+    pool_metrics       Prometheus metrics of the pools
+    listen             LISTEN/NOTIFY: changes of jobs
+
+Imports `models` and what is below it; only this package commits.
+"""

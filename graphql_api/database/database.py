@@ -1,8 +1,8 @@
-"""Two doors to PostgreSQL: `read()` and `reading()` for a statement or a few, `transaction()` for a change.
+"""Access to PostgreSQL: `read()` and `read_connection()` for statements that read, `transaction()` for changes.
 
-Nothing else commits. A read takes a connection of its own for as long as its statements run, so that siblings of one
-request can read side by side; a transaction holds one session until it ends. What may be a moment old is read by the
-bulk door, from a replica where there is one. A database that is away, as while it restarts, is waited for.
+Nothing else commits. A read takes a connection for as long as its statements run, so that the fields of one request can
+read concurrently; a transaction holds one session until it ends. Bulk reads, which may be slightly stale, go to the
+replica where there is one. An unavailable database, as during a restart, is waited for.
 """
 
 from __future__ import annotations
@@ -52,11 +52,10 @@ UNIQUE_CONSTRAINT_ERRORS = {
     "uix_service_to_key_name": ("name", "A live API key of this service has this name."),
     "ix_users_email_address": ("email_address", "The address is registered."),
 }
-"""Unique constraints that a caller can run into: the argument that is wrong, and what to tell them."""
-
+"""Unique constraints that a caller can violate: the argument that is wrong, and the message."""
 
 RECONNECT_DELAY_SECONDS = (0.02, 0.2)
-"""Seconds between two looks for a database that is away: the shortest and the longest."""
+"""Bounds of the random delay between two attempts to connect to an unavailable database."""
 
 _SET_TIMEOUTS = text(
     "SELECT set_config('statement_timeout', :statement, true), set_config('lock_timeout', :lock, true)"
@@ -68,7 +67,7 @@ log = structlog.get_logger(__name__)
 
 
 class Database:
-    """The primary, and a bulk door for reads that may be a moment old (the primary where there is no replica)."""
+    """The primary, and an engine for bulk reads: the replica's, or another pool of the primary's."""
 
     def __init__(
         self,
@@ -80,15 +79,15 @@ class Database:
         timeouts_ms: tuple[int, int] | None = None,
         notify_compatible: bool | None = None,
     ) -> None:
-        """Take engines as they are; `connect` makes them from settings.
+        """Use these engines; `connect` makes them from settings.
 
-        With `timeouts`, milliseconds for a statement and for a lock, each transaction says so itself.
+        With `timeouts_ms`, of a statement and of a lock, each transaction sets its timeouts itself.
         """
         self.primary = primary
         self.pool_metrics = PoolMetrics()
         self.has_replica = has_replica
         self.unavailable_at = -math.inf
-        """When the primary was last found to be away, by the clock of `time.monotonic`."""
+        """When the primary was last unavailable, by `time.monotonic`."""
         self._replica = replica
         self._reconnect_timeout_seconds = reconnect_timeout_seconds
         self._timeouts_ms = timeouts_ms
@@ -96,7 +95,7 @@ class Database:
 
     @classmethod
     def connect(cls, settings: Settings) -> Database:
-        """Engines by the settings; no connection is made before it is needed."""
+        """Engines by the settings, which connect when they are first used."""
         pooled = settings.database_through_pooler
         database = cls(
             engines.primary(settings),
@@ -112,15 +111,15 @@ class Database:
 
     @property
     def bulk_engine(self) -> AsyncEngine:
-        """The engine of reads that may be a moment old."""
+        """The engine of reads that may be slightly stale."""
         return self._replica.engine if self._replica else self.primary
 
     async def read(
         self, work: Callable[[AsyncConnection], Awaitable[T]], *, bulk: bool = False, min_position: int = 0
     ) -> T:
-        """What `work` reads, each statement by itself; it is run again when the connection is lost meanwhile.
+        """The result of `work`, whose statements are not in one transaction; run again when the connection is lost.
 
-        With `bulk` a replica may answer that has replayed the log up to `after`, which `last_write` tells.
+        With `bulk` it may run on a replica that has replayed the WAL up to `min_position` (see `last_write_position`).
         """
         if bulk and self._replica is not None:
             try:
@@ -128,7 +127,7 @@ class Database:
                     return await self._replica.read(work, min_position)
             except ReplicaNotReady:
                 pass
-        give_up = time.monotonic() + self._reconnect_timeout_seconds
+        deadline = time.monotonic() + self._reconnect_timeout_seconds
         while True:
             try:
                 async with self.read_connection() as connection:
@@ -137,19 +136,19 @@ class Database:
                 if not is_outage(error.__cause__):
                     raise
                 self.unavailable_at = time.monotonic()
-                if self.unavailable_at >= give_up:
+                if self.unavailable_at >= deadline:
                     raise
 
     @asynccontextmanager
     async def read_connection(self) -> AsyncIterator[AsyncConnection]:
-        """A connection to the primary for reading, each statement by itself."""
+        """A connection to the primary in autocommit mode, for reads."""
         with translated_errors():
             async with closing_connection(await self._connect()) as connection:
                 yield await connection.execution_options(isolation_level="AUTOCOMMIT")
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits at the end, or rolls back when anything is raised."""
+        """A session that commits at the end of the block, or rolls back when an error is raised."""
         with translated_errors():
             async with closing_connection(await self._connect()) as connection:
                 session = AsyncSession(connection, expire_on_commit=False, info=self._session_info)
@@ -161,7 +160,7 @@ class Database:
                     yield session
 
     async def last_write_position(self, caller_id: UUID) -> int:
-        """Where in the log the last change of a caller stands, whichever process made it: 0 for none."""
+        """The WAL position, in bytes, of a caller's last change in any process; 0 for none."""
 
         async def find(connection: AsyncConnection) -> int:
             return await connection.scalar(select(LastWrite.position).where(LastWrite.caller_id == caller_id)) or 0
@@ -169,60 +168,62 @@ class Database:
         return await self.read(find)
 
     async def record_write(self, caller_id: UUID) -> None:
-        """Keep that a caller has just changed something, so that they read no replica that does not have it yet."""
+        """Record that a caller has changed something, so that they read from no replica that has not replayed it."""
         if not self.has_replica:
             return
-        note = insert(LastWrite).values(caller_id=caller_id, position=_WAL_POSITION)
-        later = func.greatest(LastWrite.position, note.excluded.position)
+        statement = insert(LastWrite).values(caller_id=caller_id, position=_WAL_POSITION)
+        position = func.greatest(LastWrite.position, statement.excluded.position)
         try:
             async with self.read_connection() as connection:
                 await connection.execute(
-                    note.on_conflict_do_update(index_elements=[LastWrite.caller_id], set_={"position": later})
+                    statement.on_conflict_do_update(index_elements=[LastWrite.caller_id], set_={"position": position})
                 )
         except (Unavailable, DBAPIError) as error:
-            # The change itself is done, and must not look as if it were not.
-            log.warning("change not noted: a replica may hide it from its author", kind=type(error).__qualname__)
+            # The change itself is committed: its response must not be an error.
+            log.warning(
+                "write position not recorded",
+                kind=type(error).__qualname__,
+            )
 
     async def close(self) -> None:
-        """Let every connection go."""
+        """Close all connections."""
         await self.primary.dispose()
         if self._replica is not None:
             await self._replica.engine.dispose()
 
     async def _connect(self) -> AsyncConnection:
-        """A connection to the primary, which is waited for while it is away."""
-        give_up = time.monotonic() + self._reconnect_timeout_seconds
+        """A connection to the primary, which is waited for while it is unavailable."""
+        deadline = time.monotonic() + self._reconnect_timeout_seconds
         while True:
             try:
                 return await self.primary.connect()
             except Exception as error:
                 if sqlstate(error) == PROTOCOL_VIOLATION_SQLSTATE:
-                    log.error("a pooler takes no settings: set DATABASE_THROUGH_POOLER")  # noqa: TRY400 - known
+                    log.error("a pooler rejects session settings: set DATABASE_THROUGH_POOLER")  # noqa: TRY400 - the cause is known
                 if not is_outage(error, connecting=True):
                     raise
                 self.unavailable_at = time.monotonic()
-                if self.unavailable_at >= give_up:
+                if self.unavailable_at >= deadline:
                     raise
-            await asyncio.sleep(random.uniform(*RECONNECT_DELAY_SECONDS))  # noqa: S311 - so that not all come at once
+            await asyncio.sleep(random.uniform(*RECONNECT_DELAY_SECONDS))  # noqa: S311 - jitter
 
 
 class translated_errors:  # noqa: N801 - reads as the statement that it is in `with translated_errors():`
-    """Turn what the database says into what a caller can use: a taken value, or a moment's absence."""
+    """Translate errors of the database into `AlreadyExists` or `Unavailable`."""
 
     def __enter__(self) -> None:
-        """Begin."""
+        pass
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        """Translate a unique violation by its constraint, and trouble that is not the caller's."""
         if isinstance(error, IntegrityError) and sqlstate(error) == UNIQUE_VIOLATION_SQLSTATE:
-            taken = UNIQUE_CONSTRAINT_ERRORS.get(constraint_name(error))
-            if taken:
-                raise AlreadyExists(taken[1], taken[0]) from error
+            argument, message = UNIQUE_CONSTRAINT_ERRORS.get(constraint_name(error), (None, ""))
+            if argument is not None:
+                raise AlreadyExists(message, argument) from error
         elif is_transient(error):
             raise Unavailable("The database did not answer in time: try again.") from error
 
 
 def constraint_name(error: IntegrityError) -> str:
-    """Name of the constraint that was violated."""
+    """The name of the violated constraint; empty when the driver gives none."""
     cause = getattr(error.orig, "__cause__", None)
     return getattr(cause, "constraint_name", None) or ""

@@ -1,4 +1,4 @@
-"""An engine for each bind: how it connects, and what it tells a connection according to the server at its end."""
+"""The engines of both binds: how they connect, and the settings of a session by the server that it reaches."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _CONFIGURE_SESSION = """
 
 
 def primary(settings: Settings) -> AsyncEngine:
-    """Connections to write with, and for short reads."""
+    """The engine for writes and short reads."""
     engine = create_async_engine(
         settings.primary_url,
         pool_size=settings.database_pool_size,
@@ -43,7 +43,7 @@ def primary(settings: Settings) -> AsyncEngine:
 
 
 def bulk(settings: Settings) -> AsyncEngine:
-    """Connections to read with what may be a moment old; to the primary, where no other place is named."""
+    """The engine for reads that may be slightly stale: to the replica, or to the primary where there is none."""
     arguments = _connect_arguments(settings, settings.database_connect_timeout_bulk)
     if not settings.database_through_pooler:
         arguments["server_settings"]["default_transaction_read_only"] = "on"
@@ -68,20 +68,20 @@ def _common_options(settings: Settings) -> dict[str, Any]:
 
 
 def _connect_arguments(settings: Settings, timeout: float) -> dict[str, Any]:
-    """What asyncpg is given; a pooler takes no settings but these two, so that its role must have the others."""
-    spoken = {"application_name": "notify-graphql", "timezone": "UTC"}
+    """Arguments of asyncpg. A pooler takes no settings but these two: its role must have the others."""
+    server_settings = {"application_name": "notify-graphql", "timezone": "UTC"}
     if settings.database_through_pooler:
         return {
             "timeout": timeout,
             "command_timeout": settings.database_statement_timeout_replica_ms / 1_000 + 1,
             "statement_cache_size": 0,
             "prepared_statement_cache_size": 0,
-            "server_settings": spoken,
+            "server_settings": server_settings,
         }
     return {
         "timeout": timeout,
         "server_settings": {
-            **spoken,
+            **server_settings,
             "lock_timeout": str(settings.database_lock_timeout_ms),
             "idle_in_transaction_session_timeout": "10000",
             "jit": "off",
@@ -90,8 +90,8 @@ def _connect_arguments(settings: Settings, timeout: float) -> dict[str, Any]:
 
 
 def _configure_connections(engine: AsyncEngine, settings: Settings) -> None:
-    async def settled(connection: Connection) -> str:
-        """Tell a new connection how long and how wide its statements may run; answers the server's address."""
+    async def configure(connection: Connection) -> str:
+        """Set the timeout and parallelism of a new session; returns the server's address."""
         _enable_keepalive(connection, settings)
         facts = await connection.fetchrow(_SELECT_SERVER_FACTS)
         if not settings.database_through_pooler:
@@ -106,31 +106,31 @@ def _configure_connections(engine: AsyncEngine, settings: Settings) -> None:
 
     def connected(driver: Any, record: Any) -> None:
         try:
-            record.info[SERVER_ADDRESS_KEY] = driver.run_async(settled)
+            record.info[SERVER_ADDRESS_KEY] = driver.run_async(configure)
         except (InterfaceError, InternalClientError) as error:
-            # What asyncpg says of a connection that ends meanwhile; SQLAlchemy, which knows them, has no part in this.
+            # asyncpg raises these for a connection that ends meanwhile, and SQLAlchemy does not translate them here.
             raise ConnectionError from error
 
     event.listen(engine.sync_engine, "connect", connected)
 
 
 def _enable_keepalive(connection: Any, settings: Settings) -> None:
-    """Notice that the other end has vanished: after silence, and while something sent is not acknowledged."""
-    opened = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no settings for it
-    if opened is None or opened.family == getattr(socket, "AF_UNIX", None):
+    """Detect a peer that has vanished: by TCP keepalives, and by a timeout of unacknowledged data."""
+    transport_socket = connection._transport.get_extra_info("socket")  # noqa: SLF001 - asyncpg has no setting for it
+    if transport_socket is None or transport_socket.family == getattr(socket, "AF_UNIX", None):
         return
-    opened.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    transport_socket.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
     for name, value in (
         ("TCP_KEEPIDLE", settings.database_keepalives_idle),
         ("TCP_KEEPINTVL", settings.database_keepalives_interval),
         ("TCP_KEEPCNT", settings.database_keepalives_count),
         ("TCP_USER_TIMEOUT", settings.database_tcp_user_timeout_ms),
     ):
-        if hasattr(socket, name):  # not every system has them all
-            opened.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
+        if hasattr(socket, name):  # they depend on the operating system
+            transport_socket.setsockopt(socket.IPPROTO_TCP, getattr(socket, name), value)
 
 
 def _disconnect_from_replica(context: ExceptionContext) -> None:
-    """After a failover the pool may lead to what was the primary: look for the new one."""
+    """After a failover the pool may hold connections to the former primary: drop them."""
     if sqlstate(context.original_exception) == READ_ONLY_SQLSTATE:
         context.is_disconnect = True

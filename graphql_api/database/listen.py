@@ -1,8 +1,8 @@
-"""News of jobs, from whichever process changed one: the database tells ids, and whoever follows a job reads it anew.
+"""Changes of jobs, over LISTEN/NOTIFY: a notification carries a job's id, and subscribers read the job again.
 
-Nothing depends on being told. What one process says in a transaction all others hear once it is kept, over a connection
-of their own; and now and then everyone reads anew, for what was said while that connection was away, and for what
-programs did that say nothing, such as Notify's own.
+A NOTIFY is part of the transaction that changes the job; every process listens on a connection of its own. Correctness
+does not depend on notifications: all subscribers also read again at an interval, for notifications that were lost with
+the connection, and for changes made by programs that send none, such as Notify's.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 JOB_CHANGES_CHANNEL = "notify_graphql_jobs"
-"""The channel on which ids of jobs are told."""
+"""The NOTIFY channel; the payload is a job's id."""
 
 MIN_EVENT_INTERVAL_SECONDS = 1.0
-"""Seconds between two things that one follower is told, however much happens."""
+"""Seconds between two events of one subscriber."""
 MIN_READ_INTERVAL_SECONDS = 0.1
-"""Seconds between two looks that found nothing to tell."""
+"""Seconds between two reads of one subscriber that produce no event."""
 REREAD_INTERVAL_SECONDS = 10.0
-"""Seconds after which everyone reads anew, told or not."""
+"""Seconds after which all subscribers read again, notified or not."""
 POLL_INTERVAL_SECONDS = 2.0
-"""The same where nothing can be heard."""
+"""The same without a connection to listen on."""
 RECONNECT_DELAY_SECONDS = 0.5
-"""Seconds before a lost database is looked for again."""
+"""Seconds before a lost connection is opened again."""
 LISTEN_TIMEOUT_SECONDS = 5.0
 
 CONNECTION_LOST_ERRORS = (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError)
@@ -46,99 +46,97 @@ log = structlog.get_logger(__name__)
 
 
 def notify_job_changed_sql(job_id: str) -> str:
-    """SQL that tells, once its transaction is kept, that a job has changed; `job_id` is SQL too, null for no job.
+    """An SQL expression that sends the notification of a job when its transaction commits.
 
-    The same id told twice in a transaction is heard once.
+    `job_id` is an SQL expression too, null for no job. PostgreSQL sends equal notifications of a transaction once.
     """
-    told = f"CAST(pg_notify('{JOB_CHANGES_CHANNEL}', CAST({job_id} AS text)) AS text)"
-    return f"CASE WHEN {job_id} IS NOT NULL THEN {told} END"
+    notify = f"CAST(pg_notify('{JOB_CHANGES_CHANNEL}', CAST({job_id} AS text)) AS text)"
+    return f"CASE WHEN {job_id} IS NOT NULL THEN {notify} END"
 
 
 async def notify_job_changed(tx: AsyncSession, job_id: UUID) -> None:
-    """Tell, once the transaction is kept, that a job has changed."""
+    """Send the notification of a job when the transaction commits."""
     await tx.execute(
         text("SELECT pg_notify(:channel, :job_id)"), {"channel": JOB_CHANGES_CHANNEL, "job_id": str(job_id)}
     )
 
 
 class JobTopic:
-    """A job that somebody of this process follows."""
+    """A job with subscribers in this process, who share each read of it."""
 
     def __init__(self) -> None:
-        """Begin with nobody."""
         self.subscribers: set[Subscriber] = set()
         self._read_task: asyncio.Task[Any] | None = None
 
     def invalidate(self) -> None:
-        """Let everyone read anew."""
+        """Wake all subscribers, and read anew for the first that asks."""
         self._read_task = None
-        for follower in self.subscribers:
-            follower.changed.set()
+        for subscriber in self.subscribers:
+            subscriber.changed.set()
 
     async def read(self, work: Callable[[], Awaitable[T]]) -> T:
-        """What `work` reads; all who ask between two changes share one reading."""
+        """The result of `work`; callers between two changes share one run of it."""
         if self._read_task is None or (
             self._read_task.done() and (self._read_task.cancelled() or self._read_task.exception())
         ):
             self._read_task = asyncio.ensure_future(work())
-            # Whoever asked may be gone by then.
-            self._read_task.add_done_callback(lambda read: read.cancelled() or read.exception())
+            # No caller may be left to retrieve its exception.
+            self._read_task.add_done_callback(lambda task: task.cancelled() or task.exception())
         result: T = await asyncio.shield(self._read_task)
         return result
 
 
 class Subscriber:
-    """Somebody who follows a job."""
+    """A subscription to a job."""
 
     def __init__(self, topic: JobTopic) -> None:
-        """Begin with nothing to be told."""
         self.topic = topic
         self.changed = asyncio.Event()
         self._not_before = 0.0
 
     async def wait_for_change(self) -> None:
-        """Wait until there may be something new."""
+        """Wait until the job may have changed, and until the throttle allows another read."""
         await self.changed.wait()
         await asyncio.sleep(self._not_before - time.monotonic())
         self._not_before = time.monotonic() + MIN_READ_INTERVAL_SECONDS
         self.changed.clear()
 
     def throttle(self) -> None:
-        """Be told nothing for a second, of whatever happens meanwhile the last only."""
+        """Allow the next read in a second: changes until then become one event."""
         self._not_before = time.monotonic() + MIN_EVENT_INTERVAL_SECONDS
 
 
 class JobChanges:
-    """What this process hears; it listens while, and after, somebody follows."""
+    """The subscriptions of a process; it listens from the first subscription on."""
 
     def __init__(self, url: str | None = None) -> None:
-        """Listen on a database, by its own URL; without one nothing is heard, and everything read often instead."""
+        """Listen by the direct URL of a database; without one, poll."""
         self._url = url
         self._topics: defaultdict[UUID, JobTopic] = defaultdict(JobTopic)
         self._listen_task: asyncio.Task[None] | None = None
 
     @property
     def topic_count(self) -> int:
-        """How many jobs somebody follows."""
+        """Number of jobs with subscribers."""
         return len(self._topics)
 
     @contextlib.contextmanager
     def subscribe(self, job_id: UUID) -> Iterator[Subscriber]:
-        """Follow a job; what is read afterwards is never older than what is told."""
+        """Subscribe to a job for the length of the block; a read after `wait_for_change` sees the change."""
         if self._listen_task is None:
             self._listen_task = asyncio.create_task(self._listen() if self._url else self._poll())
         topic = self._topics[job_id]
-        follower = Subscriber(topic)
-        topic.subscribers.add(follower)
+        subscriber = Subscriber(topic)
+        topic.subscribers.add(subscriber)
         try:
-            yield follower
+            yield subscriber
         finally:
-            topic.subscribers.discard(follower)
+            topic.subscribers.discard(subscriber)
             if not topic.subscribers:
                 self._topics.pop(job_id, None)
 
     async def close(self) -> None:
-        """Hear no more."""
+        """Stop listening."""
         if self._listen_task is not None:
             self._listen_task.cancel()
             await asyncio.wait({self._listen_task})
@@ -153,11 +151,11 @@ class JobChanges:
             try:
                 await self._listen_until_disconnected()
             except CONNECTION_LOST_ERRORS as error:
-                log.warning("no news: the database is away", kind=type(error).__qualname__)
+                log.warning("listening interrupted: the database is unavailable", kind=type(error).__qualname__)
             await asyncio.sleep(RECONNECT_DELAY_SECONDS)
 
     async def _listen_until_disconnected(self) -> None:
-        """Pass on what is told, until the connection is lost."""
+        """Invalidate the topics of notifications, until the connection is lost."""
         settings = {"application_name": "notify-graphql events", "timezone": "UTC"}
         connection = await asyncpg.connect(self._url, timeout=LISTEN_TIMEOUT_SECONDS, server_settings=settings)
         lost = asyncio.Event()
@@ -168,7 +166,7 @@ class JobChanges:
                 self._invalidate_all()
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(lost.wait(), REREAD_INTERVAL_SECONDS)
-                # A connection whose other end has vanished looks like a quiet one.
+                # A connection whose peer has vanished looks like an idle one.
                 await connection.execute("SELECT 1", timeout=LISTEN_TIMEOUT_SECONDS)
         finally:
             connection.terminate()

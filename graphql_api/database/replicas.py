@@ -1,4 +1,4 @@
-"""Reading from a replica: only one that has come far enough, and the primary instead whenever it has not."""
+"""Reads from a replica, as long as it has replayed enough of the WAL; `ReplicaNotReady` sends them to the primary."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 STATE_TTL_SECONDS = 1.0
-"""Seconds for which the standing of a connection's server is taken as it was."""
+"""Seconds for which the replication state read on a connection is reused."""
 REPLICA_RETRY_SECONDS = 1.0
-"""Seconds for which a replica that could not be reached is not looked for again."""
+"""Seconds before a replica that could not be reached is tried again."""
 MAX_READ_ATTEMPTS = 2
-"""A statement that was in the way of what the replica had to replay is run once more."""
+"""Attempts at a read that is cancelled by a recovery conflict."""
 
-_STATE_KEY = "standing"
+_STATE_KEY = "replication state"
 _SELECT_STATE = text(
     """
     SELECT pg_is_in_recovery() AS recovering, pg_wal_lsn_diff(pg_last_wal_replay_lsn(), '0/0')::bigint AS position,
@@ -40,11 +40,11 @@ _SELECT_STATE = text(
 
 
 class ReplicaNotReady(Exception):
-    """The replica is not there, or not far enough: ask the primary."""
+    """The replica is unavailable, or has not replayed enough: read from the primary."""
 
 
 class ReplicationState(NamedTuple):
-    """How far the server of a connection had come, and when it said so: bytes of the log, and seconds behind."""
+    """The state of a connection's server: when it was read, WAL bytes replayed, and the lag in seconds."""
 
     read_at: float
     in_recovery: bool
@@ -52,22 +52,22 @@ class ReplicationState(NamedTuple):
     lag_seconds: float
 
     def is_caught_up(self, min_position: int, max_lag_seconds: float) -> bool:
-        """Whether it may answer somebody whose last change stands at `after`, being `most` seconds behind at most."""
+        """Whether it has replayed up to `min_position`, and lags by `max_lag_seconds` at most; a primary always has."""
         return not self.in_recovery or (self.replayed_position >= min_position and self.lag_seconds <= max_lag_seconds)
 
 
 class Replica:
-    """The bulk engine, which may lead to the primary too. Reads only, each at once and without a trace."""
+    """The bulk engine, which may lead to the primary too; for reads only."""
 
     def __init__(self, engine: AsyncEngine, *, max_lag_seconds: float = math.inf, through_pooler: bool = False) -> None:
-        """Read by this engine; `pooled` where each transaction may meet another server."""
+        """Read through this engine; with `through_pooler`, each transaction may reach another server."""
         self.engine = engine
         self._max_lag_seconds = max_lag_seconds
         self._through_pooler = through_pooler
         self._circuit_breaker = CircuitBreaker(REPLICA_RETRY_SECONDS)
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]], min_position: int) -> T:
-        """What `work` answers; it may be run twice. Raises `Unfit` where the primary should be asked."""
+        """The result of `work`, which may run twice. Raises `ReplicaNotReady`."""
         for _ in range(MAX_READ_ATTEMPTS):
             connection = await self._connect()
             try:
@@ -93,24 +93,24 @@ class Replica:
             self._circuit_breaker.record_failure()
             raise ReplicaNotReady from error
         if self._through_pooler:
-            # The pooler takes no settings for a whole connection: each read is a transaction that may not write.
+            # The pooler takes no settings of a session: each read is a read-only transaction.
             return await connection.execution_options(isolation_level="READ COMMITTED", postgresql_readonly=True)
         return await connection.execution_options(isolation_level="AUTOCOMMIT")
 
     async def _require_caught_up(self, connection: AsyncConnection, min_position: int) -> None:
-        """Let a server answer that has come far enough; it is asked again when what is known of it is not enough."""
+        """Raise `ReplicaNotReady` unless the server is caught up; a cached state that is not enough is read again."""
         info: dict[str, Any] = (await connection.get_raw_connection()).info
-        known: ReplicationState | None = info.get(_STATE_KEY)
+        state: ReplicationState | None = info.get(_STATE_KEY)
         now = time.monotonic()
         if (
-            known is not None
+            state is not None
             and not self._through_pooler
-            and now - known.read_at < STATE_TTL_SECONDS
-            and known.is_caught_up(min_position, self._max_lag_seconds)
+            and now - state.read_at < STATE_TTL_SECONDS
+            and state.is_caught_up(min_position, self._max_lag_seconds)
         ):
             return
         row = (await connection.execute(_SELECT_STATE)).one()
         lag = math.inf if row.lag is None else row.lag
-        info[_STATE_KEY] = found = ReplicationState(now, row.recovering, row.position or 0, lag)
-        if not found.is_caught_up(min_position, self._max_lag_seconds):
+        info[_STATE_KEY] = state = ReplicationState(now, row.recovering, row.position or 0, lag)
+        if not state.is_caught_up(min_position, self._max_lag_seconds):
             raise ReplicaNotReady

@@ -1,4 +1,4 @@
-"""What the database says when the trouble is its own, not the statement's."""
+"""SQLSTATEs, and which errors mean that the database is unavailable, or that the same statement may succeed later."""
 
 from __future__ import annotations
 
@@ -14,31 +14,30 @@ PROTOCOL_VIOLATION_SQLSTATE = "08P01"
 """SQLSTATE of a pooler that is sent the settings of a connection."""
 READ_ONLY_SQLSTATE = "25006"
 """SQLSTATE of a write on a server that is no primary (any more)."""
-
 SERIALIZATION_FAILURE_SQLSTATE = "40001"
-"""SQLSTATE of a statement that a replica cancels because what it reads has to go."""
+"""SQLSTATE of a statement that a replica cancels because of a recovery conflict."""
 UNIQUE_VIOLATION_SQLSTATE = "23505"
 
 UNAVAILABLE_SQLSTATES = frozenset({"57P01", "57P02", "57P03", "53300", "08000", "08001", "08003", "08004", "08006"})
-"""SQLSTATEs of a server that ends, begins, or takes no more connections, and of connections that are lost."""
+"""SQLSTATEs of a server that shuts down, starts, or has no connection left, and of lost connections."""
 RETRYABLE_SQLSTATES = frozenset({"57014", "25P03", LOCK_NOT_AVAILABLE_SQLSTATE, READ_ONLY_SQLSTATE, DEADLOCK_SQLSTATE})
-"""SQLSTATEs that say nothing of the request: timeouts, deadlocks, and a primary that has become a replica."""
+"""SQLSTATEs that the request did not cause: timeouts, deadlocks, and a primary that has become a replica."""
 
 
 def sqlstate(error: BaseException | None) -> str | None:
-    """The five characters by which PostgreSQL names an error, whoever has wrapped it."""
+    """The SQLSTATE of an error, wrapped by SQLAlchemy or not."""
     original = error.orig if isinstance(error, DBAPIError) else error
-    found = getattr(original, "sqlstate", None)
-    return found if isinstance(found, str) else None
+    code = getattr(original, "sqlstate", None)
+    return code if isinstance(code, str) else None
 
 
 def is_recovery_conflict(error: BaseException) -> bool:
-    """Whether a replica cancelled the statement, or the connection, to go on replaying."""
+    """Whether a replica cancelled the statement, or ended the connection, to go on replaying."""
     return sqlstate(error) == SERIALIZATION_FAILURE_SQLSTATE or "conflict with recovery" in str(error)
 
 
 def is_outage(error: BaseException | None, *, connecting: bool = False) -> bool:
-    """Whether the server is not there, so that a read can be tried again; `connecting` counts a timeout as well."""
+    """Whether the server is unavailable, so that a read can be tried again; `connecting` counts a timeout as well."""
     if isinstance(error, TimeoutError):  # asyncpg's, of a connection or of a statement
         return connecting
     return (
@@ -49,7 +48,7 @@ def is_outage(error: BaseException | None, *, connecting: bool = False) -> bool:
 
 
 def is_transient(error: BaseException | None) -> bool:
-    """Whether it is the database's to mend, or a moment's: the caller may try again."""
+    """Whether the request is not the cause, and may succeed later."""
     return (
         isinstance(error, PoolTimeoutError | OperationalError | InterfaceError | asyncio.TimeoutError)
         or is_outage(error)
