@@ -185,8 +185,8 @@ class LimitsExtension(SchemaExtension):
             return
         try:
             self._reservation = context.reservation = await rates.reserve(context.actor, self.cost.requested_points)
-        except TooManyRequests as refusal:
-            operation_stats.add(error_codes=frozenset({refusal.code}))
+        except TooManyRequests as error:
+            operation_stats.add_error(error)
             self._actual_points = 0
             raise
 

@@ -1,1 +1,9 @@
-"""Metrics, logs, and errors without details."""
+"""What operators and callers learn of operations: metrics, logs, statistics of an operation, masked errors.
+
+    operation_stats    statistics of the current operation
+    metrics            Prometheus metrics of a process
+    logs               structured logs without personal data
+    error_masking      errors as callers see them
+
+Imports nothing of `auth`, beside which it stands.
+"""

@@ -1,4 +1,4 @@
-"""What a caller learns of an error: a refusal as it is, and of anything else an id under which it was logged."""
+"""Errors as callers see them: our own as they are, anything else as `INTERNAL` with the id under which it is logged."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 INTERNAL_ERROR_CODE = "INTERNAL"
 INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. If it goes on, tell us the request id."
 MAX_MESSAGE_CHARACTERS = 1_000
-"""Characters of a message; one that repeats what the caller sent is cut there."""
+"""Longer messages, such as those that repeat a value of the request, are cut."""
 
 _SUGGESTION = re.compile(r" Did you mean .+\?$", re.DOTALL)
 log = structlog.get_logger(__name__)
 
 
 class ErrorMaskingSchema(strawberry.Schema):
-    """A schema whose every error is fit to be shown, however the operation came in, and whose faults are logged."""
+    """A schema that masks the errors of every response, and logs internal ones, over any transport."""
 
     def process_errors(self, errors: list[GraphQLError], execution_context: ExecutionContext | None = None) -> None:
-        """Replace, in the list that is about to be answered, what is not ours to tell."""
+        """Mask the errors of a response, in place."""
         context = execution_context.context if execution_context else None
         operation = execution_context.operation_name if execution_context else None
         settings, actor = getattr(context, "settings", None), getattr(context, "actor", None)
@@ -39,12 +39,12 @@ class ErrorMaskingSchema(strawberry.Schema):
         errors[:] = [mask_error(error, operation, keep_suggestions=allowed) for error in errors]
 
 
-def mask_error(  # noqa: PLR0911 - a line for each kind
+def mask_error(  # noqa: PLR0911 - a branch for each kind of error
     error: GraphQLError, operation: str | None = None, *, keep_suggestions: bool = False
 ) -> GraphQLError:
-    """The error as the caller sees it: always with `extensions.code`, and nothing that we did not mean to say.
+    """The error as the caller sees it: with `extensions.code`, and without details of internal errors.
 
-    `operation` is the name that the log gives to a fault; `suggest` keeps GraphQL's "Did you mean".
+    `operation` is the operation's name in the log of an internal error; `keep_suggestions` keeps "Did you mean".
     """
     cause = _underlying_error(error)
     if isinstance(cause, RequestError):
@@ -70,25 +70,25 @@ def mask_error(  # noqa: PLR0911 - a line for each kind
 
 
 def log_internal_error(cause: BaseException, **facts: Any) -> str:
-    """Log something that should not have happened, without what it says; answers the id to tell the caller."""
+    """Log an unexpected error, without its message; returns the request id to show to the caller."""
     request_id = structlog.contextvars.get_contextvars().get("request_id") or new_request_id()
     log.error("fault", request_id=request_id, kind=_qualified_name(cause), exc_info=cause, **facts)
     return str(request_id)
 
 
 def new_request_id() -> str:
-    """An id for a request, which sorts by time."""
+    """A request id, which sorts by time."""
     return uuid7().hex
 
 
 def _underlying_error(error: GraphQLError) -> BaseException | None:
-    """What is behind an error; None when it is GraphQL's own, about the caller's document or values."""
+    """The original error; None for GraphQL's own errors about the document or its values."""
     cause: BaseException = error
     while isinstance(cause, GraphQLError) and cause.original_error is not None:
         cause = cause.original_error
     if not isinstance(cause, GraphQLError):
         return cause
-    # A value that a resolver answered and that its type does not have is a fault of ours; GraphQL points at no node.
+    # A resolver's result that its type does not allow is an internal error: GraphQL gives it no node.
     return None if cause.nodes or error.path is None else cause
 
 

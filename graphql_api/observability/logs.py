@@ -1,4 +1,4 @@
-"""Logs: a JSON line each, which says what happened and where, and never to whom or with which values."""
+"""Structured logs: one JSON object a line, with events and places, and without personal data or values."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ if TYPE_CHECKING:
     from structlog.typing import EventDict, WrappedLogger
 
 MAX_TRACEBACK_FRAMES = 12
-"""How many of the innermost frames of a fault are kept."""
+"""Innermost frames that are logged of an exception."""
 QUIET_LOGGERS = ("uvicorn.access", "strawberry", "pgqueuer", "asyncio", "httpx2", "alembic")
-"""Libraries whose everyday lines tell addresses, documents, or nothing new; their warnings are kept."""
+"""Libraries whose INFO lines hold addresses or documents, or repeat ours; their warnings are logged."""
 
 
 def strip_exception_message(_logger: WrappedLogger, _name: str, event: EventDict) -> EventDict:
-    """Replace an exception by its type, those behind it, and the lines of code: what it says may hold people's data."""
+    """Replace an exception by its types and frames: its message may hold personal data."""
     error = event.pop("exc_info", None)
     if error is True:
         error = sys.exc_info()
@@ -36,12 +36,13 @@ def strip_exception_message(_logger: WrappedLogger, _name: str, event: EventDict
 
 
 def _exception_chain(error: BaseException) -> list[str]:
-    found: list[str] = []
-    behind: BaseException | None = error
-    while behind is not None and len(found) < MAX_TRACEBACK_FRAMES:
-        found.append(f"{type(behind).__module__}.{type(behind).__qualname__}")
-        behind = behind.__cause__ or behind.__context__
-    return found
+    """The types of an exception and of its causes."""
+    names: list[str] = []
+    cause: BaseException | None = error
+    while cause is not None and len(names) < MAX_TRACEBACK_FRAMES:
+        names.append(f"{type(cause).__module__}.{type(cause).__qualname__}")
+        cause = cause.__cause__ or cause.__context__
+    return names
 
 
 def _traceback_frames(trace: TracebackType | None) -> list[str]:
@@ -52,7 +53,7 @@ def _traceback_frames(trace: TracebackType | None) -> list[str]:
 
 
 def configure(*, readable: bool = False, level: str = "INFO") -> None:
-    """Send every log, ours and the libraries', to standard error: JSON, or lines for a person to read."""
+    """Send all logs, of libraries too, to standard error: as JSON, or as `readable` lines."""
     shared: list[Callable[..., Any]] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_logger_name,
@@ -60,8 +61,8 @@ def configure(*, readable: bool = False, level: str = "INFO") -> None:
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         strip_exception_message,
     ]
-    lines = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    last = lines if readable else structlog.processors.JSONRenderer()
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    renderer = console if readable else structlog.processors.JSONRenderer()
     structlog.configure(
         processors=[*shared, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
         logger_factory=structlog.stdlib.LoggerFactory(),
@@ -75,7 +76,7 @@ def configure(*, readable: bool = False, level: str = "INFO") -> None:
             "formatters": {
                 "ours": {
                     "()": structlog.stdlib.ProcessorFormatter,
-                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, last],
+                    "processors": [structlog.stdlib.ProcessorFormatter.remove_processors_meta, renderer],
                     "foreign_pre_chain": shared,
                 }
             },

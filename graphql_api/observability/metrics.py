@@ -1,7 +1,7 @@
-"""What Prometheus is told: operations, requests and connections; and of the whole service, its queue and messages.
+"""Prometheus metrics of a process: operations, requests and pools; rendered with metrics of the whole service.
 
-Where several processes serve, each counts in files of its own in the folder `PROMETHEUS_MULTIPROC_DIR`, and whichever
-is asked adds them up. Nothing here names a person or a service: labels are words of ours, and names of operations.
+With several processes, each writes files of its own in the folder `PROMETHEUS_MULTIPROC_DIR`, and the one that is
+scraped adds them up. No label names a person or a service: labels are constants, and names of operations.
 """
 
 from __future__ import annotations
@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 MULTIPROCESS_DIR_VARIABLE = "PROMETHEUS_MULTIPROC_DIR"
 MAX_OPERATION_NAMES = 100
-"""Different operation names that are told apart; any more are counted together."""
+"""Operation names that become labels; all others share `OTHER_LABEL`."""
 MAX_OPERATION_NAMES_PER_CALLER = 20
-"""How many of them one caller can bring in, lest whoever makes names up takes the place of all others."""
+"""The share of one caller, so that generated names do not displace those of others."""
 MAX_OPERATION_NAME_CHARACTERS = 60
 DURATION_BUCKETS_SECONDS = (0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10)
 STATEMENT_COUNT_BUCKETS = (0, 1, 2, 3, 5, 8, 13, 20, 30, 50)
 OTHER_LABEL, UNNAMED_LABEL = "(other)", "(unnamed)"
 OUTCOME_OK, OUTCOME_ERRORS, OUTCOME_REFUSED = "ok", "errors", "refused"
-"""Outcomes: all is well, some fields failed, or the whole operation was refused."""
+"""Outcomes: no errors, some fields failed, or the operation was refused."""
 
 SAVEPOINT_STATEMENT_PREFIXES = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
@@ -53,7 +53,7 @@ _OPERATION_NAME = re.compile(r"\s*(?:query|mutation|subscription)\s+([_A-Za-z]\w
 
 
 class _PendingObservations:
-    """What is yet to be added to a series: adding one by one would take ten times as long."""
+    """Observations of a histogram that are not flushed yet: flushing each by itself takes ten times as long."""
 
     __slots__ = ("_bounds", "_counts", "_series", "_sum")
 
@@ -68,7 +68,7 @@ class _PendingObservations:
         self._sum += amount
 
     def flush(self) -> None:
-        # Prometheus' own client has no word for many at once.
+        # The Prometheus client has no function for several observations.
         for bucket, count in zip(self._series._buckets, self._counts, strict=True):  # noqa: SLF001
             if count:
                 bucket.inc(count)
@@ -78,43 +78,48 @@ class _PendingObservations:
 
 
 class Metrics:
-    """What one process has answered."""
+    """The metrics of one process."""
 
     def __init__(self, database: Database) -> None:
-        """Begin at nothing."""
         self.registry = CollectorRegistry()
         self._operation_names: dict[str, UUID | None] = {}
         self._pending_counts: dict[tuple[Counter, tuple[str, ...]], int] = defaultdict(int)
         self._pending_observations: dict[tuple[Histogram, str], _PendingObservations] = {}
         self._operation_counter = Counter(
-            "graphql_operations", "Operations answered.", ["operation", "outcome"], registry=self.registry
+            "graphql_operations", "Operations by name and outcome.", ["operation", "outcome"], registry=self.registry
         )
         self._operation_seconds = Histogram(
             "graphql_operation_seconds",
-            "How long operations took.",
+            "Duration of operations in seconds.",
             ["operation"],
             buckets=DURATION_BUCKETS_SECONDS,
             registry=self.registry,
         )
         self._operation_statements = Histogram(
             "graphql_operation_statements",
-            "SQL statements that operations took.",
+            "SQL statements per operation.",
             ["operation"],
             buckets=STATEMENT_COUNT_BUCKETS,
             registry=self.registry,
         )
         self._request_counter = Counter(
-            "http_requests", "Requests answered.", ["path", "method", "status"], registry=self.registry
+            "http_requests",
+            "HTTP requests by path, method and status.",
+            ["path", "method", "status"],
+            registry=self.registry,
         )
         self._request_seconds = Histogram(
             "http_request_seconds",
-            "How long requests took, until the last byte of the answer.",
+            "Duration of HTTP requests in seconds, up to the last byte of the response.",
             ["path"],
             buckets=DURATION_BUCKETS_SECONDS,
             registry=self.registry,
         )
         self._rejection_counter = Counter(
-            "http_rejected", "Requests that never became an operation.", ["status"], registry=self.registry
+            "http_rejected",
+            "HTTP requests rejected before they became an operation.",
+            ["status"],
+            registry=self.registry,
         )
         self._pool_metrics = database.pool_metrics
         self._gauges: dict[str, Gauge] = {}
@@ -135,7 +140,7 @@ class Metrics:
         self._observe(self._operation_statements, label, stats.statements, STATEMENT_COUNT_BUCKETS)
 
     def record_response(self, path: str, method: str, status: int, seconds: float) -> None:
-        """Count a request."""
+        """Count an HTTP request."""
         if path not in LABELLED_PATHS:
             path = "/assets" if path.startswith("/assets/") else OTHER_LABEL
         self._pending_counts[
@@ -144,17 +149,17 @@ class Metrics:
         self._observe(self._request_seconds, path, seconds, DURATION_BUCKETS_SECONDS)
 
     def record_rejections(self, status: int, count: int = 1) -> None:
-        """Count requests that were no operation."""
+        """Count HTTP requests rejected before they became an operation."""
         if count:
             self._pending_counts[self._rejection_counter, (str(status),)] += count
 
     def flush(self) -> None:
-        """Write down what has been counted, for the other processes of this server as well."""
+        """Move pending counts and observations into the metrics, which other processes can read."""
         counts, self._pending_counts = self._pending_counts, defaultdict(int)
         for (counter, labels), count in counts.items():
             counter.labels(*labels).inc(count)
-        for kept in self._pending_observations.values():
-            kept.flush()
+        for observations in self._pending_observations.values():
+            observations.flush()
         if not _multiprocess_dir():
             return
         for family in self._pool_metrics.collect():
@@ -172,7 +177,7 @@ class Metrics:
                 self._gauges[sample.name].labels(**sample.labels).set(sample.value)
 
     def render(self, service_metrics: Iterable[Metric] = ()) -> bytes:
-        """Everything, as Prometheus reads it, and what is told of the whole service."""
+        """All metrics in the text format of Prometheus, with those of the whole service."""
         self.flush()
         registry = self.registry
         if folder := _multiprocess_dir():
@@ -185,10 +190,10 @@ class Metrics:
         return generate_latest(registry) + generate_latest(shared)
 
     def _observe(self, series: Histogram, label: str, amount: float, bounds: tuple[float, ...]) -> None:
-        kept = self._pending_observations.get((series, label))
-        if kept is None:
-            kept = self._pending_observations[series, label] = _PendingObservations(series.labels(label), bounds)
-        kept.observe(amount)
+        pending = self._pending_observations.get((series, label))
+        if pending is None:
+            pending = self._pending_observations[series, label] = _PendingObservations(series.labels(label), bounds)
+        pending.observe(amount)
 
     def _operation_label(self, name: str | None, query: str, outcome: str, caller_id: UUID | None) -> str:
         if not name:
@@ -196,7 +201,7 @@ class Metrics:
             name = match[1] if match else UNNAMED_LABEL
         if name in self._operation_names or name == UNNAMED_LABEL:
             return name
-        # What was refused may have any text for a name. All who are not signed in are one caller here.
+        # The name of a refused operation can be any text. All anonymous callers count as one here.
         if (
             outcome == OUTCOME_REFUSED
             or len(self._operation_names) >= MAX_OPERATION_NAMES
@@ -210,7 +215,7 @@ class Metrics:
 
 
 class _StaticCollector:
-    """Measures that were taken already."""
+    """A collector of metrics that are measured already."""
 
     def __init__(self, families: Iterable[Metric]) -> None:
         self._families = families
@@ -228,13 +233,13 @@ def _count_statement(_connection: Any, _cursor: Any, statement: str, *_: Any) ->
 
 
 def _multiprocess_dir() -> Path | None:
-    """Where the processes of a server count together; None for one that is alone."""
+    """The folder of several processes; None for a single process."""
     folder = os.environ.get(MULTIPROCESS_DIR_VARIABLE)
     return Path(folder) if folder else None
 
 
 def _dead_processes(folder: Path) -> set[int]:
-    """Processes that have ended, and left what they held: their counts stay true, their connections do not."""
+    """Processes that have ended: their counters still count, their gauges do not."""
     processes = {int(path.stem.rpartition("_")[2]) for path in folder.glob("gauge_live*_*.db")}
     return {process for process in processes if not _is_running(process)}
 

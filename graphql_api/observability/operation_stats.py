@@ -1,54 +1,67 @@
-"""What one operation has come to: counted where it happens, however deep, and read where the operation ends."""
+"""Statistics of the current operation: added to by any code below it, and read where the operation ends.
+
+They live in a context variable: `begin()` starts new ones, `current()` reads, `add()` and `delay_response()` write.
+Without a current operation, as in the worker, writes do nothing.
+"""
 
 from __future__ import annotations
 
 from contextvars import ContextVar
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from graphql_api.errors import RequestError
 
 MESSAGE_COUNT_KEY = "messages"
-"""Where the `info` of a session says how many messages its transaction has made: they count once it is kept."""
+"""The key in a session's `info` of the messages that its transaction has created: they count when it commits."""
 
 
 @dataclass(slots=True)
 class OperationStats:
-    """The counts of one operation."""
+    """The statistics of one operation."""
 
     statements: int = 0
-    """Sent to the database; the bookkeeping of transactions is none."""
+    """SQL statements executed, without those of transactions and savepoints."""
     messages: int = 0
-    """Accepted for sending, in transactions that were kept."""
+    """Notifications accepted for sending, in transactions that committed."""
     error_codes: frozenset[str] = frozenset()
-    """Codes of what the domain refused, which are errors to the caller though not to GraphQL."""
+    """Values of `extensions.code` and of `userErrors` codes: errors to the caller, of GraphQL or not."""
     respond_not_before: float = 0.0
-    """When it may be answered, by `time.monotonic`: an answer that came sooner would tell what it must not."""
+    """The earliest time of the response, in seconds of `time.monotonic`: an earlier one would leak information."""
 
 
-_CURRENT: ContextVar[OperationStats | None] = ContextVar("tally", default=None)
+_CURRENT: ContextVar[OperationStats | None] = ContextVar("operation_stats", default=None)
 
 
 def begin() -> OperationStats:
-    """A new tally, for all that happens from here in this task and those that it starts."""
-    tally = OperationStats()
-    _CURRENT.set(tally)
-    return tally
+    """Start the statistics of an operation, for this task and the tasks that it creates."""
+    stats = OperationStats()
+    _CURRENT.set(stats)
+    return stats
 
 
 def current() -> OperationStats:
-    """The tally of the operation under way; an empty one where nothing is counted."""
+    """The statistics of the current operation; empty ones without an operation."""
     return _CURRENT.get() or OperationStats()
 
 
 def add(*, statements: int = 0, messages: int = 0, error_codes: frozenset[str] = frozenset()) -> None:
-    """Count towards the operation under way, where there is one."""
-    tally = _CURRENT.get()
-    if tally is not None:
-        tally.statements += statements
-        tally.messages += messages
-        tally.error_codes |= error_codes
+    """Add to the statistics of the current operation, if there is one."""
+    stats = _CURRENT.get()
+    if stats is not None:
+        stats.statements += statements
+        stats.messages += messages
+        stats.error_codes |= error_codes
+
+
+def add_error(error: RequestError) -> None:
+    """Add the code of an error that refuses the current operation."""
+    add(error_codes=frozenset({error.code}))
 
 
 def delay_response(until: float) -> None:
-    """Let the operation under way be answered no sooner than that, by `time.monotonic`."""
-    tally = _CURRENT.get()
-    if tally is not None:
-        tally.respond_not_before = until
+    """Let the response of the current operation wait until a time of `time.monotonic`, in seconds."""
+    stats = _CURRENT.get()
+    if stats is not None:
+        stats.respond_not_before = until
