@@ -199,7 +199,7 @@ class Database:
                 return await self.primary.connect()
             except Exception as error:
                 if sqlstate(error) == PROTOCOL_VIOLATION_SQLSTATE:
-                    log.error("a pooler rejects session settings: set DATABASE_THROUGH_POOLER")  # noqa: TRY400 - the cause is known
+                    log.error("a pooler takes no settings: set DATABASE_THROUGH_POOLER")  # noqa: TRY400 - the cause is known
                 if not is_outage(error, connecting=True):
                     raise
                 self.unavailable_at = time.monotonic()

@@ -1,4 +1,4 @@
-"""Buckets of points in the memory of one process, and what every kind of bucket shares."""
+"""Token buckets in the memory of one process, and the types that `redis_buckets` shares."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ def burst_capacity(rate_per_minute: int) -> int:
 
 
 class RedisUnavailable(Exception):
-    """Redis does not answer."""
+    """Redis failed, or did not respond in time."""
 
 
 class Bucket(NamedTuple):
-    """Whose it is, what flows in within a minute, and what it holds."""
+    """A token bucket: its key, its refill rate, and its size in points."""
 
     key: Hashable
     points_per_minute: int
@@ -38,46 +38,46 @@ class Bucket(NamedTuple):
 
 
 class Reservation(NamedTuple):
-    """What an operation was charged, and what its caller had left then."""
+    """The points that an operation reserved, and those that were left in its bucket."""
 
     bucket: Bucket
     points: int
     remaining: float
     reserved_at: float
-    """When that was, in seconds since 1970."""
+    """Unix time in seconds."""
 
     @property
     def full_at(self) -> datetime:
-        """When all will be there again, naive UTC."""
+        """When the bucket will be full again, as naive UTC."""
         missing = self.bucket.capacity - self.remaining
-        at = datetime.fromtimestamp(
-            self.reserved_at + missing * SECONDS_PER_MINUTE / self.bucket.points_per_minute, UTC
-        )
-        return at.replace(tzinfo=None)
+        seconds = missing * SECONDS_PER_MINUTE / self.bucket.points_per_minute
+        return datetime.fromtimestamp(self.reserved_at + seconds, UTC).replace(tzinfo=None)
 
 
 class MemoryBuckets:
     """Buckets in the memory of one process."""
 
     def __init__(self) -> None:
-        """Begin with all full."""
         self._levels: LRUCache[Hashable, tuple[float, float]] = LRUCache(MAX_BUCKETS)
 
     def __len__(self) -> int:
-        """How many are kept."""
         return len(self._levels)
 
     def debit(self, bucket: Bucket, points: int, now: float) -> None:
-        """Take points that may not be there, up to as many as a bucket holds."""
+        """Take points even below zero, down to the negative capacity."""
         left = self.take(bucket, 0, now)
         self._levels[bucket.key] = max(left - points, -float(bucket.capacity)), now
 
     def take(self, bucket: Bucket, points: int, now: float) -> float:
-        """Take points where there are enough, or give some back; what is left, or would be if it had been enough."""
-        kept = self._levels.get(bucket.key)
+        """Take points, or return them if negative; the result is the level of the bucket afterwards.
+
+        With too few points nothing is taken, and the result is the level as it would be. More points than the capacity
+        are taken from a full bucket. `now` is in seconds of a monotonic clock.
+        """
+        level = self._levels.get(bucket.key)
         tokens = float(bucket.capacity)
-        if kept is not None:
-            tokens = min(tokens, kept[0] + (now - kept[1]) * bucket.points_per_minute / SECONDS_PER_MINUTE)
+        if level is not None:
+            tokens = min(tokens, level[0] + (now - level[1]) * bucket.points_per_minute / SECONDS_PER_MINUTE)
         left = min(tokens - points, float(bucket.capacity))
         if tokens >= min(points, bucket.capacity):
             self._levels[bucket.key] = left, now

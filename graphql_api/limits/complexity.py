@@ -1,4 +1,4 @@
-"""What a document would cost, measured on its tree: every fragment once, so that the time grows with its size alone."""
+"""The cost of a document, computed on its tree: each fragment once, so that the time is linear in its size."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MAX_VARIABLES = 100
 MAX_DIRECTIVES = 50
 MAX_DIRECTIVES_PER_NODE = 5
 MAX_REPEATED_FIELDS = 50
-"""How many fields of a document may repeat a name beside them: validation compares every two of them."""
+"""Fields that repeat a response name beside them: validation compares each pair."""
 MAX_OBJECTS = 10_000
 
 CREDENTIAL_MUTATIONS = frozenset(
@@ -59,16 +59,16 @@ CREDENTIAL_MUTATIONS = frozenset(
         "changePassword",
     }
 )
-"""Mutations that try a password or a code, or send one: a request holds one of them, so that they are counted."""
+"""Mutations that check a password or a code, or send one: one in a request, so that attempts can be limited."""
 INTROSPECTION_FIELDS = frozenset({"__schema", "__type"})
 
 
 @dataclass(slots=True)
 class SelectionCost:
-    """What a selection costs, fragments expanded; `objects` counts those that full pages would hold.
+    """The cost of a selection, fragments expanded; `objects` counts those of full pages.
 
-    `weight` is what it costs in objects, of which `paged` is more or less by what is found; `answer` counts the objects
-    of the JSON. `row_weight` and `row_answer` are those of one row of the page that the selection stands in.
+    `weight` is the cost in objects, of which `paged_weight` depends on how full pages are; `response_objects` counts
+    those of the JSON. `row_weight` and `row_response_objects` are those of one row of the enclosing page.
     """
 
     depth: int = 0
@@ -85,7 +85,7 @@ class SelectionCost:
     row_response_objects: int = 0
 
     def add(self, other: SelectionCost) -> None:
-        """Count what stands beside it."""
+        """Add the cost of a sibling."""
         self.depth = max(self.depth, other.depth)
         self.introspection_depth = max(self.introspection_depth, other.introspection_depth)
         self.fields += other.fields
@@ -100,37 +100,34 @@ class SelectionCost:
         self.row_response_objects += other.row_response_objects
 
     def apply_field(self, field_cost: FieldCost, page_rows: int | None) -> None:
-        """Become the cost of the field that selects this; `size` is that of the page or the list, if it is one."""
+        """Turn the cost of a selection into that of its field; `page_rows` is the size of its page or list, if any."""
         if field_cost.is_connection_rows:
             self.row_weight, self.row_response_objects = 1 + self.weight, 1 + self.response_objects
             self.weight = self.paged_weight = self.response_objects = 0
             return
-        if (
-            page_rows is not None and not field_cost.is_connection
-        ):  # a list by ids, every object of which may be missing
+        if page_rows is not None and not field_cost.is_connection:
+            # A list by ids, each object of which may be missing.
             self.weight = self.paged_weight = page_rows * (1 + self.weight)
             self.response_objects = page_rows * (1 + self.response_objects)
             return
-        rows = self.row_weight * (1 if page_rows is None else page_rows)
-        self.weight += field_cost.weight + field_cost.is_composite + rows
-        self.response_objects += field_cost.is_composite + self.row_response_objects * (
-            1 if page_rows is None else page_rows
-        )
-        self.paged_weight += rows
+        rows = 1 if page_rows is None else page_rows
+        self.weight += field_cost.weight + field_cost.is_composite + self.row_weight * rows
+        self.response_objects += field_cost.is_composite + self.row_response_objects * rows
+        self.paged_weight += self.row_weight * rows
         self.row_weight = self.row_response_objects = 0
 
 
 @dataclass(slots=True)
 class ComplexityAnalysis:
-    """One measuring of a document, with the variables that it came with.
+    """The analysis of one document with its variables.
 
-    `sized` tells in the end whether variables had a say in it, `introspects` whether it reads the schema.
+    Afterwards `depends_on_variables` says whether the costs do, `uses_introspection` whether it reads the schema.
     """
 
     field_costs: FieldCosts
     variables: Mapping[str, Any]
     operation_costs: dict[str | None, OperationCost] = field(default_factory=dict)
-    """What each operation costs, by name."""
+    """The cost of each operation, by name."""
     fragments: dict[str, FragmentDefinitionNode] = field(default_factory=dict)
     depends_on_variables: bool = False
     uses_introspection: bool = False
@@ -140,12 +137,12 @@ class ComplexityAnalysis:
     _variable_defaults: dict[str, ValueNode | None] = field(default_factory=dict)
 
     def analyse(self, document: DocumentNode) -> None:
-        """Refuse a document that is over budget: `QueryTooComplex`, or `BadRequest` for a value that cannot be."""
-        operations = [one for one in document.definitions if isinstance(one, OperationDefinitionNode)]
-        named = [one for one in document.definitions if isinstance(one, FragmentDefinitionNode)]
+        """Raise `QueryTooComplex` for a document over a limit, and `BadRequest` for an impossible value."""
+        operations = [node for node in document.definitions if isinstance(node, OperationDefinitionNode)]
+        fragments = [node for node in document.definitions if isinstance(node, FragmentDefinitionNode)]
         _require_at_most(MAX_OPERATIONS, len(operations), "operations")
-        _require_at_most(MAX_FRAGMENTS, len(named), "fragments")
-        self.fragments = {one.name.value: one for one in named}
+        _require_at_most(MAX_FRAGMENTS, len(fragments), "fragments")
+        self.fragments = {fragment.name.value: fragment for fragment in fragments}
         for operation in operations:
             self._analyse_operation(operation)
         for name in self.fragments:
@@ -156,12 +153,12 @@ class ComplexityAnalysis:
         definitions = operation.variable_definitions or ()
         _require_at_most(MAX_VARIABLES, len(definitions), "variables")
         self._fragment_costs.clear()
-        self._variable_defaults = {one.variable.name.value: one.default_value for one in definitions}
+        self._variable_defaults = {variable.variable.name.value: variable.default_value for variable in definitions}
         directives = self._count_directives(operation.directives)
-        for one in definitions:
-            directives += self._count_directives(one.directives)
-            if one.default_value:
-                check_literal(one.default_value)
+        for variable in definitions:
+            directives += self._count_directives(variable.directives)
+            if variable.default_value:
+                check_literal(variable.default_value)
         root = self.field_costs.schema.get_root_type(operation.operation)
         cost = self._selection_set_cost(operation.selection_set, root)
         _require_at_most(MAX_DIRECTIVES, directives + cost.directives, "directives")
@@ -182,16 +179,16 @@ class ComplexityAnalysis:
         )
 
     def _root_field_names(self, selections: SelectionSetNode, seen: set[str]) -> Iterable[str]:
-        """Names of the fields at the root; a fragment's as often as it is spread, as far as that matters."""
-        for one in selections.selections:
-            if isinstance(one, FieldNode):
-                yield one.name.value
-            elif isinstance(one, InlineFragmentNode):
-                yield from self._root_field_names(one.selection_set, seen)
-            elif isinstance(one, FragmentSpreadNode) and one.name.value not in seen:
-                # A second spread merges into the first, as do equal fields: aliases make others.
-                seen.add(one.name.value)
-                if fragment := self.fragments.get(one.name.value):
+        """Names of the fields at the root, those of fragments included."""
+        for node in selections.selections:
+            if isinstance(node, FieldNode):
+                yield node.name.value
+            elif isinstance(node, InlineFragmentNode):
+                yield from self._root_field_names(node.selection_set, seen)
+            elif isinstance(node, FragmentSpreadNode) and node.name.value not in seen:
+                # The fields of a second spread merge with those of the first.
+                seen.add(node.name.value)
+                if fragment := self.fragments.get(node.name.value):
                     yield from self._root_field_names(fragment.selection_set, seen)
 
     def _fragment_cost(self, name: str) -> SelectionCost:
@@ -217,35 +214,35 @@ class ComplexityAnalysis:
     def _add_selection_set(
         self, selections: SelectionSetNode, parent: Any, cost: SelectionCost, seen: set[tuple[Any, str]]
     ) -> None:
-        """Add what stands in one pair of braces, inline fragments as if they were not."""
-        for one in selections.selections:
-            cost.directives += self._count_directives(one.directives)
-            if isinstance(one, FieldNode):
-                answer = (parent, (one.alias or one.name).value)
-                self.repeated_fields += answer in seen
-                seen.add(answer)
-                cost.add(self._field_selection_cost(one, parent))
-            elif isinstance(one, InlineFragmentNode):
-                condition = one.type_condition
+        """Add the fields of one selection set, those of inline fragments as its own."""
+        for node in selections.selections:
+            cost.directives += self._count_directives(node.directives)
+            if isinstance(node, FieldNode):
+                response_field = (parent, (node.alias or node.name).value)
+                self.repeated_fields += response_field in seen
+                seen.add(response_field)
+                cost.add(self._field_selection_cost(node, parent))
+            elif isinstance(node, InlineFragmentNode):
+                condition = node.type_condition
                 inner = self.field_costs.schema.get_type(condition.name.value) if condition else parent
                 cost.fields += 1
-                self._add_selection_set(one.selection_set, inner, cost, seen)
-            elif isinstance(one, FragmentSpreadNode):
-                cost.add(self._fragment_cost(one.name.value))
+                self._add_selection_set(node.selection_set, inner, cost, seen)
+            elif isinstance(node, FragmentSpreadNode):
+                cost.add(self._fragment_cost(node.name.value))
 
     def _field_selection_cost(self, node: FieldNode, parent: Any) -> SelectionCost:
         name = node.name.value
         for argument in node.arguments or ():
             check_literal(argument.value)
-        shape = self.field_costs.get(parent, name)
-        kind = shape.named_type if shape else None
-        cost = self._selection_set_cost(node.selection_set, kind) if node.selection_set else SelectionCost()
-        if shape:
-            size = self._requested_rows(node, shape)
-            if size is not None and (cost.reads_rows or not shape.is_connection):
-                cost.objects = size * (1 + cost.objects)
-            cost.apply_field(shape, size)
-            if shape.counts_input_items:
+        field_cost = self.field_costs.get(parent, name)
+        named_type = field_cost.named_type if field_cost else None
+        cost = self._selection_set_cost(node.selection_set, named_type) if node.selection_set else SelectionCost()
+        if field_cost:
+            rows = self._requested_rows(node, field_cost)
+            if rows is not None and (cost.reads_rows or not field_cost.is_connection):
+                cost.objects = rows * (1 + cost.objects)
+            cost.apply_field(field_cost, rows)
+            if field_cost.counts_input_items:
                 cost.weight += self._count_input_items(node)
         if name in INTROSPECTION_FIELDS:
             self.uses_introspection = True
@@ -258,38 +255,38 @@ class ComplexityAnalysis:
         return cost
 
     def _requested_rows(self, node: FieldNode, field_cost: FieldCost) -> int | None:
-        """Rows that a connection is asked for, or ids of a list of objects; None for a field that is neither."""
+        """Rows that a connection requests, or ids of a list by ids; None for any other field."""
         if not (field_cost.is_connection or field_cost.is_list_by_ids):
             return None
-        arguments = {one.name.value: one for one in node.arguments or ()}
+        arguments = {argument.name.value: argument for argument in node.arguments or ()}
         if field_cost.is_connection:
             sizes = [self._integer_argument(arguments[name]) for name in ("first", "last") if name in arguments]
-            given = [size for size in sizes if size is not None]
-            return min(max(0, *given), MAX_PAGE_SIZE) if given else DEFAULT_PAGE_SIZE
+            known_sizes = [size for size in sizes if size is not None]
+            return min(max(0, *known_sizes), MAX_PAGE_SIZE) if known_sizes else DEFAULT_PAGE_SIZE
         return self._list_argument_length(arguments["ids"]) if "ids" in arguments else None
 
     def _count_input_items(self, node: FieldNode) -> int:
-        """What a mutation is given in lists: their items, however deep they stand."""
-        found = 0
-        waiting: list[Any] = [one.value for one in node.arguments or ()]
-        while waiting:
-            match waiting.pop():
+        """Number of items in all lists of a mutation's arguments, nested ones too."""
+        count = 0
+        stack: list[Any] = [argument.value for argument in node.arguments or ()]
+        while stack:
+            match stack.pop():
                 case ListValueNode(values=values):
-                    found += len(values)
-                    waiting.extend(values)
+                    count += len(values)
+                    stack.extend(values)
                 case ObjectValueNode(fields=fields):
-                    waiting.extend(one.value for one in fields)
+                    stack.extend(member.value for member in fields)
                 case VariableNode(name=name):
                     self.depends_on_variables = True
-                    waiting.append(self.variables.get(name.value))
+                    stack.append(self.variables.get(name.value))
                 case list() as values:
-                    found += len(values)
-                    waiting.extend(values)
+                    count += len(values)
+                    stack.extend(values)
                 case dict() as members:
-                    waiting.extend(members.values())
+                    stack.extend(members.values())
                 case _:
                     pass
-        return found
+        return count
 
     def _integer_argument(self, argument: ArgumentNode) -> int | None:
         match argument.value:

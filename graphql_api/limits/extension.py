@@ -1,4 +1,4 @@
-"""What a document and its variables may cost, decided before they run, whichever way they came in."""
+"""The Strawberry extension that applies limits: parse, cost, rate limit and validation, over any transport."""
 
 from __future__ import annotations
 
@@ -37,36 +37,35 @@ if TYPE_CHECKING:
 MAX_DOCUMENT_BYTES = 100_000
 MAX_DOCUMENT_TOKENS = 2_000
 REJECTED_BYTES_PER_POINT = 200
-"""Bytes of a refused document that make a point, beside the first."""
+"""A refused document costs a point, and one more for each of so many bytes."""
 MAX_CACHED_DOCUMENTS = 100
-"""Documents that are kept parsed; the largest that is allowed takes about a megabyte."""
+"""Parsed documents in memory; the largest allowed takes about a megabyte."""
 
 
 @dataclass(slots=True)
 class CachedDocument:
-    """A document that was parsed, and what has been found out about it since."""
+    """A parsed document, with its validation errors and costs once they are computed."""
 
     document: DocumentNode
     errors: list[GraphQLError] | None = None
     operation_costs: dict[str | None, OperationCost] | None = None
-    """What each operation costs, where it is within the limits and costs the same with any variables."""
+    """The cost of each operation, by name, if it does not depend on variables."""
     uses_introspection: bool = False
 
 
 @dataclass(slots=True)
 class DocumentCache:
-    """The latest documents of a schema by their text, so that a client's own few are parsed and validated once."""
+    """Documents of a schema by their text: those of a client are parsed and validated once."""
 
     schema: GraphQLSchema
     field_costs: FieldCosts = field(init=False)
     _cached: LRUCache[str, CachedDocument] = field(default_factory=lambda: LRUCache(MAX_CACHED_DOCUMENTS))
 
     def __post_init__(self) -> None:
-        """Begin with none."""
         self.field_costs = FieldCosts(self.schema)
 
     def get_or_parse(self, text: str) -> CachedDocument:
-        """Parse a document; raises GraphQLError where it is none, and `QueryTooComplex` where it is too large."""
+        """The document of a text; raises GraphQLError for a syntax error, and `QueryTooComplex` for one too large."""
         cached_document = self._cached.get(text)
         if cached_document is None:
             cached_document = self._cached[text] = CachedDocument(_parse_document(text))
@@ -75,22 +74,22 @@ class DocumentCache:
     def check_cost(
         self, cached_document: CachedDocument, variables: dict[str, Any], operation: str | None = None
     ) -> OperationCost:
-        """What an operation costs with these variables; refuses the document if any of it costs too much."""
-        prices = cached_document.operation_costs
-        if prices is None:
-            measure = ComplexityAnalysis(self.field_costs, variables)
-            measure.analyse(cached_document.document)
-            prices = measure.operation_costs
-            if not measure.depends_on_variables:
-                cached_document.operation_costs = prices
-            cached_document.uses_introspection = measure.uses_introspection
-        if operation is None and len(prices) == 1:
-            (price,) = prices.values()
-            return price
-        return prices.get(operation, REJECTED_COST)
+        """The cost of an operation with these variables; `QueryTooComplex` if any of the document is over a limit."""
+        costs = cached_document.operation_costs
+        if costs is None:
+            analysis = ComplexityAnalysis(self.field_costs, variables)
+            analysis.analyse(cached_document.document)
+            costs = analysis.operation_costs
+            if not analysis.depends_on_variables:
+                cached_document.operation_costs = costs
+            cached_document.uses_introspection = analysis.uses_introspection
+        if operation is None and len(costs) == 1:
+            (cost,) = costs.values()
+            return cost
+        return costs.get(operation, REJECTED_COST)
 
     def validate(self, cached_document: CachedDocument) -> list[GraphQLError]:
-        """What is wrong with a document that is affordable."""
+        """The validation errors of a document whose cost is allowed."""
         if cached_document.errors is None:
             cached_document.errors = validate(self.schema, cached_document.document)
         return list(cached_document.errors)
@@ -113,15 +112,15 @@ def _parse_document(text: str) -> DocumentNode:
 
 @lru_cache(maxsize=4)
 def document_cache_of(schema: Schema) -> DocumentCache:
-    """The documents of a schema; a process has one."""
-    return DocumentCache(schema._schema)  # noqa: SLF001 - Strawberry has no other name for it
+    """The document cache of a schema; a process has one schema."""
+    return DocumentCache(schema._schema)  # noqa: SLF001 - Strawberry has no public name for it
 
 
 class LimitsExtension(SchemaExtension):
-    """Refuses documents that are over budget, charges for the others, and reads and validates them once for all.
+    """Refuses documents over the limits, reserves points for the others, and caches parsing and validation.
 
-    It presets `pre_execution_errors` and raises nothing: what an extension raises never reaches a WebSocket's client.
-    A document that is refused costs a point, and what times out costs all that was reserved.
+    It sets `pre_execution_errors` and raises nothing: an error raised by an extension never reaches a WebSocket's
+    client. A refused document costs a point; an operation that times out costs all points that were reserved.
     """
 
     cached_document: CachedDocument | None = None
@@ -130,7 +129,7 @@ class LimitsExtension(SchemaExtension):
     _actual_points: int | None = None
 
     async def on_parse(self) -> AsyncIterator[None]:
-        """Read, measure and reserve; set either the document or what is wrong with it."""
+        """Parse, compute the cost, and reserve points; set the document or its error."""
         context = self.execution_context
         try:
             try:
@@ -138,14 +137,14 @@ class LimitsExtension(SchemaExtension):
             except (RequestError, GraphQLError):
                 await self._reserve()
                 if self._reservation is not None:
-                    # What was read for nothing is paid for, though nothing may be left.
+                    # Parsing is paid for, even when no points are left.
                     context.context.rate_limiter.debit(
                         self._reservation.bucket, len(context.query or "") // REJECTED_BYTES_PER_POINT
                     )
                 raise
             await self._reserve()
-        except RequestError as refusal:
-            self._reject(GraphQLError(refusal.message, original_error=refusal))
+        except RequestError as error:
+            self._reject(GraphQLError(error.message, original_error=error))
         except GraphQLError as error:
             self._reject(error)
         else:
@@ -154,14 +153,14 @@ class LimitsExtension(SchemaExtension):
         yield
 
     def on_validate(self) -> Iterator[None]:
-        """Validate, unless the document is refused already."""
+        """Validate, unless the document is refused."""
         context = self.execution_context
         if self.cached_document and not context.pre_execution_errors:
             context.pre_execution_errors = self._document_cache.validate(self.cached_document)
         yield
 
     async def get_results(self) -> dict[str, Any]:
-        """What the operation cost, with its answer; what was reserved above that is given back."""
+        """The cost for the response's extensions; unused points are refunded."""
         if self._actual_points is None:
             self._actual_points = self._compute_actual_points()
             if self._reservation is not None:
@@ -180,11 +179,13 @@ class LimitsExtension(SchemaExtension):
 
     async def _reserve(self) -> None:
         context = self.execution_context.context
-        rates = getattr(context, "rate_limiter", None)
-        if rates is None:
+        rate_limiter = getattr(context, "rate_limiter", None)
+        if rate_limiter is None:
             return
         try:
-            self._reservation = context.reservation = await rates.reserve(context.actor, self.cost.requested_points)
+            self._reservation = context.reservation = await rate_limiter.reserve(
+                context.actor, self.cost.requested_points
+            )
         except TooManyRequests as error:
             operation_stats.add_error(error)
             self._actual_points = 0
@@ -199,28 +200,28 @@ class LimitsExtension(SchemaExtension):
         if not context.query:
             return None
         check_text(context.query)
-        known = self._document_cache.get_or_parse(context.query)
+        cached_document = self._document_cache.get_or_parse(context.query)
         variables = context.variables or {}
         check_variables(variables)
-        price = self._document_cache.check_cost(known, variables, context.operation_name)
-        if known.uses_introspection:
+        cost = self._document_cache.check_cost(cached_document, variables, context.operation_name)
+        if cached_document.uses_introspection:
             require_introspection_allowed(context.context)
-        if not context._provided_operation_name and _has_several_operations(known.document):  # noqa: SLF001 - it has no other name
+        if not context._provided_operation_name and _has_several_operations(cached_document.document):  # noqa: SLF001 - it has no public name
             raise BadRequest("Say in `operationName` which of the document's operations to run.")
-        self.cost = price
-        return known
+        self.cost = cost
+        return cached_document
 
     def _reject(self, error: GraphQLError) -> None:
         context = self.execution_context
-        # Something must stand for the document, or Strawberry would parse what was refused; it is not executed.
+        # Without a document Strawberry would parse the refused text; this one is not executed.
         context.graphql_document = _PLACEHOLDER_DOCUMENT
-        context._provided_operation_name = None  # noqa: SLF001 - the stand-in has no operation of that name
+        context._provided_operation_name = None  # noqa: SLF001 - the placeholder has no operation of that name
         context.pre_execution_errors = [error]
 
 
 def _has_several_operations(document: DocumentNode) -> bool:
-    """Whether a document has more than one operation, of which Strawberry would run the first."""
-    return sum(isinstance(one, OperationDefinitionNode) for one in document.definitions) > 1
+    """Whether a document has several operations, of which Strawberry would run the first."""
+    return sum(isinstance(node, OperationDefinitionNode) for node in document.definitions) > 1
 
 
 def require_introspection_allowed(context: Any) -> None:

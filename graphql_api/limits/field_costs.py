@@ -1,4 +1,4 @@
-"""What the schema says of a field that tells what it costs, looked up once."""
+"""The properties of a schema's fields that determine their cost."""
 
 from __future__ import annotations
 
@@ -19,53 +19,52 @@ PAGE_FIELDS = ROW_FIELDS | {"pageInfo"}
 
 
 class FieldCost(NamedTuple):
-    """A field: its type without lists, and what it is as far as costs go."""
+    """The properties of one field; `named_type` is its type without lists and non-null."""
 
     named_type: GraphQLNamedType
     weight: int
-    """What it weighs beside its objects, in objects."""
+    """Its cost beside its objects, in objects."""
     is_composite: bool
     is_connection: bool
-    """Whether it is a connection, which takes `first`."""
+    """Whether it takes `first`."""
     is_list_by_ids: bool
-    """Whether it is a list by ids."""
+    """Whether it takes `ids`."""
     is_connection_rows: bool
-    """Whether it is the rows of a connection."""
+    """Whether it holds the rows of a connection."""
     counts_input_items: bool
-    """Whether the items of its lists are counted: it changes something."""
+    """Whether the items of its input lists are counted: it is a mutation."""
 
 
 class FieldCosts:
-    """The fields of one schema."""
+    """The `FieldCost`s of one schema, computed once each."""
 
     def __init__(self, schema: GraphQLSchema) -> None:
-        """Begin with none."""
         self.schema = schema
         self._field_costs: dict[tuple[str, str], FieldCost] = {}
 
     def get(self, parent: Any, name: str) -> FieldCost | None:
-        """The shape of a type's field; None where there is no such field, which validation tells."""
+        """The cost of a type's field; None when there is no such field, which validation reports."""
         if not isinstance(parent, GraphQLObjectType | GraphQLInterfaceType):
             return None
-        known = self._field_costs.get((parent.name, name))
-        if known is None:
+        cost = self._field_costs.get((parent.name, name))
+        if cost is None:
             field = parent.fields.get(name)
             if field is None:
                 return None
-            known = self._field_costs[parent.name, name] = self._field_cost(parent, name, field)
-        return known
+            cost = self._field_costs[parent.name, name] = self._field_cost(parent, name, field)
+        return cost
 
     def _field_cost(self, parent: GraphQLNamedType, name: str, field: GraphQLField) -> FieldCost:
-        changes = parent is self.schema.mutation_type
-        declared = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
-        metadata = declared.metadata if declared is not None else {}
-        kind = get_named_type(field.type)
+        is_mutation = parent is self.schema.mutation_type
+        definition = field.extensions.get(GraphQLCoreConverter.DEFINITION_BACKREF)
+        metadata = definition.metadata if definition is not None else {}
+        named_type = get_named_type(field.type)
         return FieldCost(
-            named_type=kind,
-            weight=metadata.get(WEIGHT_METADATA_KEY, MUTATION_WEIGHT_OBJECTS if changes else 0),
-            is_composite=is_composite_type(kind),
+            named_type=named_type,
+            weight=metadata.get(WEIGHT_METADATA_KEY, MUTATION_WEIGHT_OBJECTS if is_mutation else 0),
+            is_composite=is_composite_type(named_type),
             is_connection="first" in field.args,
             is_list_by_ids="ids" in field.args,
             is_connection_rows=name in ROW_FIELDS and not field.args,
-            counts_input_items=changes,
+            counts_input_items=is_mutation,
         )

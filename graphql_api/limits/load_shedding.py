@@ -1,4 +1,4 @@
-"""How much a process takes on at once: what is beyond is turned away before it costs anything, and comes again."""
+"""Load shedding: requests beyond a process' capacity are rejected at once, before they cost anything."""
 
 from __future__ import annotations
 
@@ -17,28 +17,28 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 TARGET_WAIT_SECONDS = 0.1
-"""Seconds that the last of those who are let in should take, as far as it is waiting that makes them slow."""
+"""The waiting time that admitted requests should not exceed."""
 MEASUREMENT_WINDOW_SECONDS = 0.2
-"""Seconds for which it is counted how many requests end."""
+"""The interval over which completed requests are counted."""
 INITIAL_REQUESTS_PER_CONNECTION = 3
-"""Requests at once for each connection to the database, before it is known how long they take."""
+"""Concurrent requests for each database connection, before anything is measured."""
 MAX_REQUESTS_PER_CONNECTION = 12
-"""The same while they are quick."""
+"""The same while requests are fast."""
 MIN_REQUESTS_PER_CONNECTION = 2
-"""The same while they are slow: one that is answered, and one that comes next."""
+"""The same while requests are slow: one that runs, and one that waits for its connection."""
 OUTAGE_REQUESTS_PER_CONNECTION = 100
-"""The same while the database is away: they only wait."""
+"""The same while the database is unavailable: requests only wait."""
 RECENT_OUTAGE_SECONDS = 1.0
-"""Seconds after which a database that was away is taken for one that is there."""
+"""Seconds for which a database counts as unavailable after a failure."""
 CANCEL_ON_DISCONNECT_KEY, CANCELLED_ON_DISCONNECT_KEY = "notify.abandon", "notify.abandoned"
-"""Members of a scope: that the request is not worth ending when nobody waits for it; that it was broken off so."""
+"""Keys of an ASGI scope: the request may be cancelled when its client disconnects; it was cancelled so."""
 
 
 class LoadShedder:
-    """What one process has to do.
+    """The capacity of one process, in concurrent requests.
 
-    By Little's law a request takes as long as those that are under way, divided by how many end in a second. So fewer
-    are let in where they end slowly, but never fewer than two for each connection to the database.
+    By Little's law a request takes as long as the number of concurrent requests divided by the throughput. So the
+    capacity falls with the throughput, but never below two requests for each database connection.
     """
 
     def __init__(
@@ -49,19 +49,23 @@ class LoadShedder:
         shutdown_notice_seconds: float = 0,
         cors_origins: frozenset[bytes] = frozenset(),
     ) -> None:
-        """Begin with nothing; a process that is told to end says so `notice` seconds before it takes no more."""
+        """A process that shuts down reports it for `shutdown_notice_seconds` before it stops accepting requests."""
         self.shutting_down = False
         self.shutdown_notice_seconds = shutdown_notice_seconds
         self.cors_origins = cors_origins
         self.excluded_requests = 0
-        """Requests under way that are none of our work: their body is still to come, or they are streams."""
+        """Active requests that do not count as load: their body is still arriving, or they are streams."""
         self.completed_requests = 0
-        """Requests that were answered."""
+        """Requests with a response."""
         self.shed_requests = 0
         self._database = database
         self._min_capacity, self._max_capacity, self._outage_capacity = (
-            each * database_connections
-            for each in (MIN_REQUESTS_PER_CONNECTION, MAX_REQUESTS_PER_CONNECTION, OUTAGE_REQUESTS_PER_CONNECTION)
+            factor * database_connections
+            for factor in (
+                MIN_REQUESTS_PER_CONNECTION,
+                MAX_REQUESTS_PER_CONNECTION,
+                OUTAGE_REQUESTS_PER_CONNECTION,
+            )
         )
         self._initial_capacity = self._capacity = float(INITIAL_REQUESTS_PER_CONNECTION * database_connections)
         self._measured_at = 0.0
@@ -69,7 +73,7 @@ class LoadShedder:
 
     @classmethod
     def from_settings(cls, settings: Settings, database: Database) -> LoadShedder:
-        """As the settings say."""
+        """By the settings."""
         origins = frozenset(origin.encode("latin-1", "ignore") for origin in settings.cors_origins)
         return cls(
             database,
@@ -80,7 +84,7 @@ class LoadShedder:
 
     @contextlib.contextmanager
     def exclude_request(self) -> Iterator[None]:
-        """Count what is under way here as none of our work."""
+        """Do not count the current request as load, for the length of the block."""
         self.excluded_requests += 1
         try:
             yield
@@ -88,7 +92,7 @@ class LoadShedder:
             self.excluded_requests -= 1
 
     def is_full(self, active_requests: int) -> bool:
-        """Whether one more request is too many; those that only wait for a hash keep nobody else out."""
+        """Whether to reject one more request; requests that wait for a password hash do not count."""
         active_requests -= self.excluded_requests + hashing_pool.pending
         if active_requests < self._min_capacity:
             return False
@@ -97,24 +101,26 @@ class LoadShedder:
             self._update_capacity(now)
         if active_requests < self._capacity:
             return False
-        away = now - self._database.unavailable_at < RECENT_OUTAGE_SECONDS
-        return not away or active_requests >= self._outage_capacity
+        unavailable = now - self._database.unavailable_at < RECENT_OUTAGE_SECONDS
+        return not unavailable or active_requests >= self._outage_capacity
 
     def _update_capacity(self, now: float) -> None:
-        """See how many ended since this was last asked; if that was long ago, there was no pressure since."""
-        seconds, ended = now - self._measured_at, self.completed_requests - self._completed_when_measured
+        """Measure the throughput since the last call; if that was long ago, there was no load in between."""
+        seconds, completed = now - self._measured_at, self.completed_requests - self._completed_when_measured
         self._measured_at, self._completed_when_measured = now, self.completed_requests
-        # Half of the way at a time: a moment in which nothing ended says little.
-        measured = (self._capacity + ended / seconds * TARGET_WAIT_SECONDS) / 2
-        room = measured if seconds <= 2 * MEASUREMENT_WINDOW_SECONDS else max(self._capacity, self._initial_capacity)
-        self._capacity = min(max(room, self._min_capacity), self._max_capacity)
+        # Half of the way at a time: an interval in which no request completed says little.
+        measured = (self._capacity + completed / seconds * TARGET_WAIT_SECONDS) / 2
+        capacity = (
+            measured if seconds <= 2 * MEASUREMENT_WINDOW_SECONDS else max(self._capacity, self._initial_capacity)
+        )
+        self._capacity = min(max(capacity, self._min_capacity), self._max_capacity)
 
 
 def cancel_on_disconnect(scope: Scope) -> None:
-    """Let a request be broken off when its client is gone."""
+    """Allow a request to be cancelled when its client disconnects."""
     scope[CANCEL_ON_DISCONNECT_KEY] = True
 
 
 def is_cancelled_on_disconnect(scope: Scope) -> bool:
-    """Whether it was."""
+    """Whether a request was cancelled because its client disconnected."""
     return CANCELLED_ON_DISCONNECT_KEY in scope

@@ -1,4 +1,4 @@
-"""What an operation costs in points: asked before it runs, and told with its answer."""
+"""The cost of an operation in points: requested before it runs, and reported in the response's extensions."""
 
 from __future__ import annotations
 
@@ -7,26 +7,26 @@ from dataclasses import dataclass
 from functools import lru_cache
 
 OBJECTS_PER_POINT = 100
-"""Objects of an answer that make a point; weights of fields are told in objects too."""
+"""Objects of a response per point; weights of fields are in objects too."""
 MUTATION_WEIGHT_OBJECTS = 4 * OBJECTS_PER_POINT
-"""What a mutation weighs beside its payload, unless it says otherwise where it is declared: five points in all."""
+"""The default weight of a mutation beside its payload: five points in all."""
 SEND_MUTATION_WEIGHT_OBJECTS = 0
-"""What one weighs that sends: a point for a call, as messages have rates of their own which this must not undercut."""
+"""The weight of a sending mutation: one point a call, since sends have rate limits of their own."""
 WEIGHT_METADATA_KEY = "weight"
-"""Where a field's metadata says what it weighs beside its objects."""
+"""The key in a field's metadata of its weight, in objects."""
 _NON_EMPTY_JSON_OBJECT = re.compile(rb'\{"')
 
 
 def weight(objects: int) -> dict[str, int]:
-    """The metadata of a field that is as dear as so many objects: `strawberry.field(metadata=weight(100))`."""
+    """The metadata of a field with a weight: `strawberry.field(metadata=weight(100))`."""
     return {WEIGHT_METADATA_KEY: objects}
 
 
 @dataclass(frozen=True, slots=True)
 class OperationCost:
-    """What one operation costs at most: `fixed` whatever is found, `paged` if every page is full; both in objects.
+    """The highest cost of an operation, in objects: a fixed part, and a part for its pages, were they all full.
 
-    `objects` are those that the answer could hold.
+    `max_response_objects` is the number of objects that the response could hold.
     """
 
     fixed_objects: int = 0
@@ -35,23 +35,23 @@ class OperationCost:
 
     @property
     def requested_points(self) -> int:
-        """Points that are reserved."""
+        """Points that are reserved before the operation runs."""
         return _points_for(self.fixed_objects + self.paged_objects)
 
     @property
     def is_refundable(self) -> bool:
-        """Whether an answer can come cheaper."""
+        """Whether the actual cost may be lower."""
         return self.requested_points > _points_for(self.fixed_objects)
 
     def actual_points(self, response_objects: int) -> int:
-        """Points of an answer with so many objects: pages count for the part of them that was there."""
+        """The points of a response with so many objects: the paged part counts in proportion."""
         if response_objects >= self.max_response_objects:
             return self.requested_points
         return _points_for(self.fixed_objects + -(-self.paged_objects * response_objects // self.max_response_objects))
 
 
 REJECTED_COST = OperationCost()
-"""What it costs to have a document refused."""
+"""The cost of a refused document."""
 
 
 def _points_for(objects: int) -> int:
@@ -59,30 +59,30 @@ def _points_for(objects: int) -> int:
 
 
 def count_objects(value: object) -> int:
-    """Objects of an answer, those without fields aside."""
-    found = 0
-    waiting = [value]
-    while waiting:
-        one = waiting.pop()
-        if isinstance(one, dict):
-            found += bool(one)
-            waiting.extend(one.values())
-        elif isinstance(one, list):
-            waiting.extend(one)
-    return found
+    """Number of objects in response data, without empty ones."""
+    count = 0
+    stack = [value]
+    while stack:
+        item = stack.pop()
+        if isinstance(item, dict):
+            count += bool(item)
+            stack.extend(item.values())
+        elif isinstance(item, list):
+            stack.extend(item)
+    return count
 
 
 def count_objects_in_json(text: bytes) -> int:
-    """The same of an answer that is JSON already; a text of it that ends in a brace passes for one more."""
-    return len(_NON_EMPTY_JSON_OBJECT.findall(text))  # in half the time of `bytes.count`
+    """The same of response data in JSON; a string that ends in a brace counts as one more."""
+    return len(_NON_EMPTY_JSON_OBJECT.findall(text))  # takes half the time of `bytes.count`
 
 
 def cost_extensions(requested: int, actual: int) -> dict[str, dict[str, int]]:
-    """The extensions of an answer."""
+    """The extensions of a response."""
     return {"cost": {"requested": requested, "actual": actual}}
 
 
 @lru_cache(maxsize=1_000)
 def cost_extensions_json(requested: int, actual: int) -> bytes:
-    """What stands after the data of an answer without errors, as JSON."""
+    """The JSON that follows the data of a response without errors."""
     return b',"extensions":{"cost":{"requested":%d,"actual":%d}}}' % (requested, actual)

@@ -1,4 +1,4 @@
-"""How fast a caller may ask: a bucket of points for each, here or in a Redis that servers share."""
+"""Rate limits: a token bucket of points for each caller, in this process or in a Redis that servers share."""
 
 from __future__ import annotations
 
@@ -28,9 +28,10 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 REJECTION_DELAY_SECONDS = 0.1
-"""Seconds after which a caller is told to ask less often: one who asks on and on would have an answer at once."""
+"""The delay of a `RATE_LIMITED` response, which slows down clients that retry at once."""
 REDIS_RETRY_SECONDS = 1.0
-"""Seconds for which a Redis that did not answer is left alone."""
+"""Seconds before a Redis that failed is used again."""
+
 log = structlog.get_logger(__name__)
 
 
@@ -38,7 +39,7 @@ class RateLimiter:
     """The buckets of a server."""
 
     def __init__(self, points_per_minute: int, redis_buckets: RedisBuckets | None = None) -> None:
-        """Let every caller spend so many points a minute; a rate of 0 lifts all limits."""
+        """Allow each caller so many points a minute; 0 means no limits."""
         self._points_per_minute = points_per_minute
         self._capacity = burst_capacity(points_per_minute)
         self._memory_buckets = MemoryBuckets()
@@ -47,17 +48,17 @@ class RateLimiter:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """By the settings; their Redis is looked for at the first call."""
+        """By the settings; a Redis is connected to at the first call."""
         if settings.redis_url is None:
             return cls(settings.effective_points_per_minute)
-        from graphql_api.limits import redis_buckets  # noqa: PLC0415 - its client takes a while to load
+        from graphql_api.limits import redis_buckets  # noqa: PLC0415 - its client is slow to import
 
         return cls(settings.effective_points_per_minute, redis_buckets.connect(settings.redis_url.get_secret_value()))
 
     def bucket_for(self, actor: Actor) -> Bucket | None:
-        """A service's keys of a type share one, each person has one, and so has each address of people unknown.
+        """The bucket of a caller: of a service's keys of one type, of a person, or of an anonymous client's address.
 
-        None for those who are not counted.
+        None for callers without limits.
         """
         kind = actor.kind
         if self._points_per_minute <= 0 or kind is ActorKind.SYSTEM:
@@ -74,9 +75,9 @@ class RateLimiter:
         return Bucket(actor.user_id, self._points_per_minute, self._capacity)
 
     def admit(self, actor: Actor) -> None:
-        """Raise `TooManyRequests` for whoever has no point left, before anything that they ask is read.
+        """Raise `TooManyRequests` for a caller without a point left, before the request is parsed.
 
-        As far as is known here: what a shared Redis knows is asked when they reserve.
+        Only the buckets of this process are read; a shared Redis is when points are reserved.
         """
         bucket = self.bucket_for(actor)
         if bucket is not None:
@@ -85,32 +86,31 @@ class RateLimiter:
                 raise _too_many_requests(bucket, 1 - left)
 
     def debit(self, bucket: Bucket, points: int) -> None:
-        """Take points here, whether they are there or not."""
+        """Take points of this process's bucket, even below zero."""
         self._memory_buckets.debit(bucket, points, time.monotonic())
 
     async def reserve(self, actor: Actor, points: int) -> Reservation | None:
-        """Take points before an operation runs; None for those who are not counted.
+        """Take the points of an operation before it runs; None for callers without limits.
 
-        What costs more than a bucket holds is let through when it is full, and paid off afterwards. Raises
-        `TooManyRequests`, and takes nothing, where there is too little.
+        An operation that costs more than the bucket's capacity needs a full one, and leaves it below zero. Raises
+        `TooManyRequests`, and takes nothing, when there are too few points.
         """
         bucket = self.bucket_for(actor)
         if bucket is None:
             return None
-        here = self._redis_buckets is None
-        left = self._memory_buckets.take(bucket, points, time.monotonic()) if here else await self._take(bucket, points)
+        left = await self._take(bucket, points)
         needed = min(points, bucket.capacity)
         if left + points < needed:
             raise _too_many_requests(bucket, needed - left - points)
         return Reservation(bucket, points, left, time.time())
 
     async def refund(self, reservation: Reservation | None, points: int) -> None:
-        """Give back what an operation did not use."""
+        """Return the points that an operation did not use."""
         if reservation is not None and points > 0:
             await self._take(reservation.bucket, -points)
 
     async def close(self) -> None:
-        """Let Redis go."""
+        """Close the connections to Redis."""
         if self._redis_buckets is not None:
             await self._redis_buckets.close()
 
@@ -119,7 +119,7 @@ class RateLimiter:
             try:
                 return await self._redis_buckets.take(bucket, points)
             except RedisUnavailable as error:
-                # Nobody waits for Redis, nor is refused for want of it: until it is back each process counts alone.
+                # Requests neither wait for Redis nor fail without it: meanwhile each process counts by itself.
                 self._redis_circuit_breaker.record_failure()
                 log.warning("rates are counted in this process alone", kind=type(error.__cause__).__name__)
         return self._memory_buckets.take(bucket, points, time.monotonic())
@@ -132,11 +132,11 @@ def _too_many_requests(bucket: Bucket, missing: float) -> TooManyRequests:
 
 @lru_cache(maxsize=1_000)
 def _client_network(address: str) -> str:
-    """Where somebody asks from: an address, or the 64 bits of one that tell whose it is, where it has more."""
+    """The key of a client's address: an IPv4 address, or the /64 network of an IPv6 one."""
     try:
-        found = ip_address(address.partition("%")[0])
+        parsed = ip_address(address.partition("%")[0])
     except ValueError:
         return address
-    if isinstance(found, IPv4Address):
+    if isinstance(parsed, IPv4Address):
         return address
-    return str(found.ipv4_mapped or ip_network((found, 64), strict=False))
+    return str(parsed.ipv4_mapped or ip_network((parsed, 64), strict=False))

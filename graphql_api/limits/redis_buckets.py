@@ -1,4 +1,4 @@
-"""Buckets of points in Redis, for several processes: one script, run there in one piece, by Redis' own clock."""
+"""Token buckets in Redis, for several processes: one atomic script, which uses Redis' clock."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ if TYPE_CHECKING:
     from graphql_api.limits.buckets import Bucket
 
 REDIS_TIMEOUT_SECONDS = 0.1
-"""Seconds that one call may take."""
+"""The timeout of a call."""
 REDIS_KEY_PREFIX = "notify-graphql:points:"
 
 _TAKE_SCRIPT = """
-local kept = redis.call('HMGET', KEYS[1], 'tokens', 'at')
+local level = redis.call('HMGET', KEYS[1], 'tokens', 'at')
 local rate, capacity, points = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = tonumber(time[1]) + tonumber(time[2]) / 1000000
 local tokens = capacity
-if kept[1] then
-    tokens = math.min(capacity, tonumber(kept[1]) + math.max(0, now - tonumber(kept[2])) * rate / 60)
+if level[1] then
+    tokens = math.min(capacity, tonumber(level[1]) + math.max(0, now - tonumber(level[2])) * rate / 60)
 end
 local left = math.min(tokens - points, capacity)
 if tokens >= math.min(points, capacity) then
@@ -38,15 +38,14 @@ return string.format('%.6f', left)
 
 
 class RedisBuckets:
-    """Buckets that all processes of a service see; one that is full again is forgotten."""
+    """Buckets that all processes share; those that are full again expire."""
 
     def __init__(self, redis: Redis) -> None:
-        """Keep them there."""
         self._redis = redis
         self._take_script = redis.register_script(_TAKE_SCRIPT)
 
     async def take(self, bucket: Bucket, points: int) -> float:
-        """As `Buckets.take`, within `PATIENCE`; raises `Away`."""
+        """As `MemoryBuckets.take`, within `REDIS_TIMEOUT_SECONDS`; raises `RedisUnavailable`."""
         key = REDIS_KEY_PREFIX + (":".join(map(str, bucket.key)) if isinstance(bucket.key, tuple) else str(bucket.key))
         arguments: list[Any] = [bucket.points_per_minute, bucket.capacity, points]
         try:
@@ -56,15 +55,15 @@ class RedisBuckets:
             raise RedisUnavailable from error
 
     async def close(self) -> None:
-        """Let the connections go."""
+        """Close the connections."""
         await self._redis.aclose()
 
 
 def connect(url: str) -> RedisBuckets:
-    """Buckets in the Redis of a URL, which is looked for at the first call."""
-    never = Retry(NoBackoff(), 0)
+    """Buckets in the Redis of a URL; it connects at the first call."""
+    no_retries = Retry(NoBackoff(), 0)
     return RedisBuckets(
         Redis.from_url(
-            url, retry=never, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
+            url, retry=no_retries, socket_timeout=REDIS_TIMEOUT_SECONDS, socket_connect_timeout=REDIS_TIMEOUT_SECONDS
         )
     )

@@ -1,6 +1,7 @@
-"""The rules of GraphQL over one document: graphql-core's own, walked without what none of them looks at.
+"""Validation of a document by graphql-core's rules, in a faster traversal.
 
-Its walk serves editors of trees as well, and spends most of its time on that; this one only reads.
+graphql-core's traversal supports changes of the tree, which takes most of its time; this one only reads, and skips
+nodes that no rule visits.
 """
 
 from __future__ import annotations
@@ -32,11 +33,11 @@ if TYPE_CHECKING:
 
 VALIDATION_RULES: tuple[type[ASTValidationRule], ...] = (*specified_rules, OneOfInputValidationRule)
 MAX_FIELD_COMPARISONS = 10_000
-"""What may be spent on comparing fields that answer under one name; a document of a screen spends a few hundred."""
+"""Comparisons of fields with the same response name; a screen's document needs a few hundred."""
 MAX_VALIDATION_ERRORS = 5
-"""Errors of a document that are told at once."""
+"""Validation errors that are reported at once."""
 MAX_QUOTED_CHARACTERS = 100
-"""Characters of a value that an error quotes."""
+"""Characters of a value that an error message quotes."""
 VALIDATION_ABORTED_MESSAGE = "Too many validation errors, error limit reached. Validation aborted."
 
 _CHILD_KEYS = {
@@ -46,7 +47,7 @@ _CHILD_KEYS = {
 
 
 def validate(schema: GraphQLSchema, document: DocumentNode) -> list[GraphQLError]:
-    """What is wrong with a document, the first few errors; raises QueryTooComplex where it nests too deep."""
+    """The first validation errors of a document; raises `QueryTooComplex` when it is nested too deep."""
     errors: list[GraphQLError] = []
 
     def report(error: GraphQLError) -> None:
@@ -66,10 +67,10 @@ def validate(schema: GraphQLSchema, document: DocumentNode) -> list[GraphQLError
 
 
 class FastValidationContext(ValidationContext):
-    """What rules can ask; variables are looked for where there are any."""
+    """The context of the rules; it looks for variables only in nodes that contain any."""
 
     def __init__(self, *arguments: Any) -> None:
-        """Keep what is found out about nodes by their identity: their hash is made of all that is under them."""
+        """Cache by the identity of nodes: their hash reads all nodes below them."""
         super().__init__(*arguments)
         self._variable_positions: list[int] | None = None
         for name in ("_fragment_spreads", "_recursively_referenced_fragments"):
@@ -78,7 +79,7 @@ class FastValidationContext(ValidationContext):
             setattr(self, name, RefMap())
 
     def get_variable_usages(self, node: NodeWithSelectionSet) -> list[VariableUsage]:
-        """Variables in an operation or a fragment, with the types of their places."""
+        """Variables of an operation or a fragment, with the types of their positions."""
         usages = self._variable_usages.get(node)
         if usages is None:
             visitor = VariableUsageVisitor(self._type_info, node if isinstance(node, FragmentDefinitionNode) else None)
@@ -90,31 +91,31 @@ class FastValidationContext(ValidationContext):
     def _contains_variables(self, node: Node) -> bool:
         if self._variable_positions is None:
             self._variable_positions = _find_variable_positions(self.document)
-        where = bisect_left(self._variable_positions, node.loc.start) if node.loc else 0
-        return where < len(self._variable_positions) and (
-            node.loc is None or self._variable_positions[where] < node.loc.end
+        index = bisect_left(self._variable_positions, node.loc.start) if node.loc else 0
+        return index < len(self._variable_positions) and (
+            node.loc is None or self._variable_positions[index] < node.loc.end
         )
 
 
 def _print_value_for_error(value: Node) -> str:
-    """A value of the document as an error quotes it: as it was written, since to print a long one takes long."""
+    """A value as errors quote it: the text of the document, since printing a long value is slow."""
     if value.loc is None or value.loc.end - value.loc.start <= MAX_QUOTED_CHARACTERS:
         return print_for_error(value)
     return value.loc.source.body[value.loc.start : value.loc.start + MAX_QUOTED_CHARACTERS] + "..."
 
 
 def _find_variable_positions(document: DocumentNode) -> list[int]:
-    places = []
+    positions = []
     token = document.loc.start_token if document.loc else None
     while token is not None:
         if token.kind is TokenKind.DOLLAR:
-            places.append(token.start)
+            positions.append(token.start)
         token = token.next
-    return places
+    return positions
 
 
 class ParallelTraversal:
-    """One walk over a tree with several visitors, each of which may skip what lies under a node, or all the rest."""
+    """One traversal with several visitors, each of which may skip the children of a node, or end."""
 
     __slots__ = (
         "_ancestors",
@@ -129,7 +130,7 @@ class ParallelTraversal:
     def __init__(
         self, type_info: TypeInfo, visitors: Sequence[Visitor], should_visit: Callable[[Node], bool] | None = None
     ) -> None:
-        """Keep `types` up to date for the visitors; what is not `worthwhile` is left out."""
+        """Keep `type_info` up to date for the visitors; nodes that are not `should_visit` are skipped."""
         self._type_info = type_info
         self._visitors = visitors
         self._should_visit = should_visit
@@ -139,21 +140,21 @@ class ParallelTraversal:
         self._skipping_count = 0
 
     def visit(self, node: Node, parent: Any) -> None:
-        """Walk over a node and all under it."""
-        known = self._handlers_by_kind.get(node.kind)
-        if known is None:
-            known = self._handlers_by_kind[node.kind] = self._handlers(node.kind)
-        enter_type, leave_type, enters, leaves, keys = known
-        skipping, ancestors = self._skip_until, self._ancestors
+        """Traverse a node and its descendants."""
+        handlers = self._handlers_by_kind.get(node.kind)
+        if handlers is None:
+            handlers = self._handlers_by_kind[node.kind] = self._handlers(node.kind)
+        enter_type, leave_type, enters, leaves, keys = handlers
+        skip_until, ancestors = self._skip_until, self._ancestors
         if enter_type:
             enter_type(node)
-        for place, enter in enters:
-            if skipping[place] is None:
-                told = enter(node, None, parent, (), ancestors)
-                if told is not None:
-                    skipping[place] = BREAK if told is BREAK or told is True else node
+        for index, enter in enters:
+            if skip_until[index] is None:
+                action = enter(node, None, parent, (), ancestors)
+                if action is not None:
+                    skip_until[index] = BREAK if action is BREAK or action is True else node
                     self._skipping_count += 1
-        if keys and self._skipping_count < len(skipping):
+        if keys and self._skipping_count < len(skip_until):
             self._visit_children(node, parent, keys)
         if leaves:
             self._call_leave(node, parent, leaves)
@@ -163,21 +164,21 @@ class ParallelTraversal:
             leave_type()
 
     def _resume_visitors(self, node: Node) -> None:
-        for place, under in enumerate(self._skip_until):
-            if under is node:
-                self._skip_until[place] = None
+        for index, skipped_node in enumerate(self._skip_until):
+            if skipped_node is node:
+                self._skip_until[index] = None
                 self._skipping_count -= 1
 
     def _call_leave(self, node: Node, parent: Any, leaves: Iterable[tuple[int, Callable[..., Any]]]) -> None:
-        for place, leave in leaves:
-            if self._skip_until[place] is None:
-                told = leave(node, None, parent, (), self._ancestors)
-                if told is BREAK or told is True:
-                    self._skip_until[place] = BREAK
+        for index, leave in leaves:
+            if self._skip_until[index] is None:
+                action = leave(node, None, parent, (), self._ancestors)
+                if action is BREAK or action is True:
+                    self._skip_until[index] = BREAK
                     self._skipping_count += 1
 
     def _visit_children(self, node: Node, parent: Any, keys: Iterable[str]) -> None:
-        ancestors, worthwhile = self._ancestors, self._should_visit
+        ancestors, should_visit = self._ancestors, self._should_visit
         if parent is not None:
             ancestors.append(parent)
         for key in keys:
@@ -186,31 +187,31 @@ class ParallelTraversal:
                 continue
             if child.__class__ is tuple:
                 ancestors.append(node)
-                for one in child:
-                    if worthwhile is None or worthwhile(one):
-                        self.visit(one, child)
+                for item in child:
+                    if should_visit is None or should_visit(item):
+                        self.visit(item, child)
                 ancestors.pop()
-            elif worthwhile is None or worthwhile(child):
+            elif should_visit is None or should_visit(child):
                 self.visit(child, node)
         if parent is not None:
             ancestors.pop()
 
     def _handlers(self, kind: str) -> Any:
-        """Everything that looks at nodes of a kind, and the names of their children."""
+        """All methods that visit nodes of a kind, and the keys of their children."""
         enters, leaves = [], []
-        for place, visitor in enumerate(self._visitors):
-            enter, leave = _method_names(type(visitor), kind)  # type: ignore[arg-type]  # a class has a hash
+        for index, visitor in enumerate(self._visitors):
+            enter, leave = _method_names(type(visitor), kind)  # type: ignore[arg-type]  # a class is hashable
             if enter:
-                enters.append((place, getattr(visitor, enter)))
+                enters.append((index, getattr(visitor, enter)))
             if leave:
-                leaves.append((place, getattr(visitor, leave)))
+                leaves.append((index, getattr(visitor, leave)))
         enter_type = getattr(self._type_info, f"enter_{kind}", None)
         return enter_type, getattr(self._type_info, f"leave_{kind}", None), enters, leaves, _CHILD_KEYS.get(kind, ())
 
 
 @lru_cache(maxsize=4_096)
 def _method_names(visitor: type[Visitor], kind: str) -> tuple[str | None, str | None]:
-    """Names of the methods with which a visitor meets nodes of a kind."""
+    """Names of a visitor's methods that enter and leave nodes of a kind."""
     enter, leave = (
         next((name for name in (f"{verb}_{kind}", verb) if hasattr(visitor, name)), None) for verb in ("enter", "leave")
     )

@@ -1,4 +1,4 @@
-"""What any value of a request may hold, whatever type it is for: checked before anything is done with it."""
+"""Limits of the values of a request, of any type: checked before the values are used."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ MAX_VALUE_DEPTH = 16
 MAX_VARIABLE_VALUES = 20_000
 MAX_LIST_ITEMS = 1_000
 MAX_TEXT_CHARACTERS = 1 << 16
-"""Characters of a text, unless it stands under one of `LARGE`."""
+"""Characters of a string, unless it is the value of one of `LARGE_TEXT_FIELDS`."""
 LARGE_TEXT_FIELDS = frozenset({"content", "body"})
-"""Names of input fields that hold a file or a template: as long as a request may be."""
+"""Names of input fields that hold a file or a template: limited by the request's size only."""
 INTEGER_RANGE = range(-(2**63), 2**63)
 MAX_INTEGER_DIGITS = 20
 
 
 def check_text(value: str) -> None:
-    """Refuse what no text of the database can hold: the character NUL, and half a surrogate pair."""
+    """Raise `BadRequest` for what PostgreSQL cannot store in text: NUL, and unpaired surrogates."""
     if value.isascii():
         if "\0" in value:
             raise BadRequest("Text may not hold the character NUL.")
@@ -34,13 +34,13 @@ def check_text(value: str) -> None:
 
 
 def check_variables(variables: dict[str, Any]) -> None:
-    """Refuse variables that are too deep, too many, too long, or hold what cannot be kept."""
+    """Raise `BadRequest` for variables that are nested too deep, too many, too long, or cannot be stored."""
     count = 0
-    waiting: list[tuple[str, Any, int]] = [(name, value, 1) for name, value in variables.items()]
+    stack: list[tuple[str, Any, int]] = [(name, value, 1) for name, value in variables.items()]
     for name in variables:
         check_text(name)
-    while waiting:
-        name, value, depth = waiting.pop()
+    while stack:
+        name, value, depth = stack.pop()
         count += 1
         if count > MAX_VARIABLE_VALUES:
             raise BadRequest(f"Variables may hold {MAX_VARIABLE_VALUES:,} values at most.")
@@ -53,17 +53,17 @@ def check_variables(variables: dict[str, Any]) -> None:
                 raise BadRequest(f"Variables may be nested {MAX_VALUE_DEPTH} deep at most.")
             _check_item_count(len(value))
             if isinstance(value, list):
-                waiting.extend(("", one, depth + 1) for one in value)
+                stack.extend(("", item, depth + 1) for item in value)
             else:
                 for key in value:
                     check_text(key)
-                waiting.extend((key, one, depth + 1) for key, one in value.items())
+                stack.extend((key, item, depth + 1) for key, item in value.items())
         else:
             _check_number(value)
 
 
 def check_literal(node: ValueNode, depth: int = 0) -> None:
-    """Refuse a value in the document that could not be a variable's."""
+    """Raise `BadRequest` for a literal that would be refused as the value of a variable."""
     if depth > MAX_VALUE_DEPTH:
         raise BadRequest(f"Values may be nested {MAX_VALUE_DEPTH} deep at most.")
     match node:
@@ -75,11 +75,11 @@ def check_literal(node: ValueNode, depth: int = 0) -> None:
             _check_number(float(digits))
         case ListValueNode(values=values):
             _check_item_count(len(values))
-            for one in values:
-                check_literal(one, depth + 1)
+            for item in values:
+                check_literal(item, depth + 1)
         case ObjectValueNode(fields=fields):
-            for one_field in fields:
-                check_literal(one_field.value, depth + 1)
+            for member in fields:
+                check_literal(member.value, depth + 1)
         case _:
             pass
 

@@ -211,7 +211,7 @@ def slow(database: Database) -> Database:
 
     class Slow(Database):
         @asynccontextmanager
-        async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async def read_connection(self) -> AsyncIterator[AsyncConnection]:
             await asyncio.sleep(1)
             async with database.read_connection() as connection:
                 yield connection
