@@ -1,4 +1,4 @@
-"""The vocabulary: closed sets of words, as the API spells them and as the database stores them."""
+"""Enums, with the names of the GraphQL schema and the values that the database stores."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Self
 
 
 class DatabaseEnum(StrEnum):
-    """A word of the vocabulary: its name is GraphQL's, its value is what the database stores."""
+    """The base of all enums: a member's name is GraphQL's, its value is what the database stores."""
 
     description: str
 
     def __new__(cls, value: str, description: str = "") -> Self:
-        """Keep the sentence that explains the word beside it."""
+        """A member with the description that the schema shows."""
         member = str.__new__(cls, value)
         member._value_ = value
         member.description = description

@@ -1,4 +1,4 @@
-"""Work for later, promised in the transaction of the change: it is done if the change is kept, and forgotten if not."""
+"""Tasks of the worker: enqueued in the transaction of a change, so that a rollback removes them."""
 
 from __future__ import annotations
 
@@ -18,38 +18,38 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection, AsyncSession
 
 JSONValue = bool | int | float | str | None | Sequence["JSONValue"] | Mapping[str, "JSONValue"]
-"""What a payload is made of: ids and words, never anything personal."""
+"""The type of payloads: ids and constants, never personal data."""
 
 
 class Task(StrEnum):
-    """What the worker can be asked to do, each with its payload; every task may run twice and change nothing."""
+    """Kinds of task, with their payloads; every task is idempotent, since it may run twice."""
 
     PROCESS_JOB = "process job"
-    """`{"job_id"}`: turn a job's list into messages; `dedupe` is the job's id."""
+    """`{"job_id"}`: create the messages of a job; its `dedupe_key` is the job's id."""
 
     DELIVER = "deliver notifications"
-    """`{"notification_ids"}`: hand messages to their gateways, those of them that still wait for it."""
+    """`{"notification_ids"}`: hand those messages to their gateways that are still waiting for it."""
 
     RECEIVE = "receive receipts"
-    """`{"receipts": {status: [notification id, ...]}}`: record what became of messages."""
+    """`{"receipts": {status: [notification id, ...]}}`: record the statuses of messages."""
 
     PLATFORM_MESSAGE = "platform message"
-    """`{"kind", "user_id", ...}`: a message of the platform to a person, such as a code to sign in with."""
+    """`{"kind", "user_id", ...}`: send a message of the platform to a user, such as a sign-in code."""
 
 
 class TransactionDriver:
-    """The queue's statements on the connection, and in the transaction, of a session of ours."""
+    """A pgqueuer driver on the connection, and in the transaction, of a SQLAlchemy session."""
 
     def __init__(self, connection: AsyncConnection) -> None:
         self.connection = connection
 
     async def fetch(self, query: str, *args: object) -> list[dict[str, object]]:
-        """Run a statement, and answer its rows."""
+        """Run a statement; returns its rows."""
         result = await self.connection.exec_driver_sql(query, args)
         return [dict(row) for row in result.mappings()]
 
     async def execute(self, query: str, *args: object) -> str:
-        """Run a statement, and answer how many rows it touched."""
+        """Run a statement; returns the number of rows that it changed."""
         return str((await self.connection.exec_driver_sql(query, args)).rowcount)
 
 
@@ -62,10 +62,10 @@ async def enqueue(
     dedupe_key: str | None = None,
     priority: int = 0,
 ) -> None:
-    """Ask the worker for something, when the transaction of `tx` commits.
+    """Enqueue a task, which runs once the transaction of `tx` commits.
 
-    `due` is naive UTC, None for at once. While a task with the same `dedupe` waits or runs, another is left out.
-    The highest priority goes first.
+    `due_at` is naive UTC, None for at once. While a task with the same `dedupe_key` is queued or runs, no other is
+    enqueued. Tasks of the highest priority run first.
     """
     await enqueue_all(tx, task, [payload], due_at=due_at, dedupe_keys=[dedupe_key], priority=priority)
 
@@ -79,18 +79,18 @@ async def enqueue_all(
     dedupe_keys: Sequence[str | None] | None = None,
     priority: int = 0,
 ) -> None:
-    """Ask the worker for the same thing of several payloads, in one statement."""
+    """Enqueue a task for each of several payloads, in one statement."""
     if not payloads:
         return
     count = len(payloads)
-    wait = max(due_at - utcnow(), timedelta()) if due_at else timedelta()
+    delay = max(due_at - utcnow(), timedelta()) if due_at else timedelta()
     driver = cast("Driver", TransactionDriver(await tx.connection()))
     await Queries(driver).enqueue(
         [task] * count,
         [orjson.dumps(payload) for payload in payloads],
         [priority] * count,
-        [wait] * count,
-        [f"{task} {dedupe}" if dedupe else None for dedupe in dedupe_keys or [None] * count],
+        [delay] * count,
+        [f"{task} {dedupe_key}" if dedupe_key else None for dedupe_key in dedupe_keys or [None] * count],
         on_conflict="skip",
     )
 
@@ -118,13 +118,13 @@ _DELETE_OLD_LOG = text(
 
 
 async def requeue_held(tx: AsyncSession) -> int:
-    """Give tasks that failed, and were held, another chance each hour for three days; answers how many.
+    """Queue failed tasks again, each every hour for three days; returns how many.
 
-    Those that nobody would be glad of so late, messages of the platform, stay held.
+    Messages of the platform stay failed, since they are of no use so late.
     """
     return len((await tx.execute(_REQUEUE_HELD, {"except": Task.PLATFORM_MESSAGE.value})).all())
 
 
 async def delete_old_log(tx: AsyncSession) -> int:
-    """Delete the log of tasks that ran more than a week ago, ten thousand lines at a time; answers how many."""
+    """Delete log entries of tasks older than seven days, 10,000 at a time; returns how many."""
     return len((await tx.execute(_DELETE_OLD_LOG)).all())

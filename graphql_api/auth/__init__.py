@@ -1,1 +1,13 @@
-"""Who is asking, what they may do, and which rows they can see."""
+"""Authentication, permissions and visibility.
+
+    actors            `Actor`: the caller of a request and its permissions
+    authentication    a bearer token becomes an actor
+    actor_cache       actors of the last second
+    jwts              tokens of API keys, as Notify's clients make them
+    tokens            session tokens, and other tokens that this API issues
+    crypto            signatures and password hashes
+    visibility        rows and columns that an actor sees, as SQL predicates
+    audit_author      the author of logged changes
+
+Reads rows only: the domain makes the writes of authentication. Imports nothing of `observability`.
+"""

@@ -1,4 +1,4 @@
-"""Who is asking, and what they may do."""
+"""Actors: authenticated callers and their permissions."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ MEMBERSHIP_ONLY_PERMISSIONS = frozenset(
         ServicePermission.MANAGE_API_KEYS,
     }
 )
-"""What even a platform admin may do only as a member of the service."""
+"""Permissions that a platform admin has only as a member of the service."""
 
 API_KEY_PERMISSIONS = frozenset(
     {
@@ -32,11 +32,11 @@ API_KEY_PERMISSIONS = frozenset(
         ServicePermission.SEND_LETTERS,
     }
 )
-"""What an API key may do in its own service."""
+"""Permissions of an API key in its own service."""
 
 
 class ActorKind(Enum):
-    """Kinds of caller; each has its own visibility (`access`)."""
+    """Kinds of actor; each has its own visibility (see `visibility`)."""
 
     ANONYMOUS = "anonymous"
     PERSON = "person"
@@ -47,10 +47,10 @@ class ActorKind(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """The caller of a request, as it was when the request began.
+    """The caller of a request, as of the time of authentication.
 
-    `permissions` maps each service that the caller belongs to (a key: its own) to what they may do there;
-    `organisation_ids` are the organisations they belong to.
+    `permissions` maps the services of which the caller is a member (a key: its own) to the permissions there;
+    `organisation_ids` are the organisations of which they are a member.
     """
 
     kind: ActorKind
@@ -61,23 +61,23 @@ class Actor:
     permissions: Mapping[UUID, frozenset[ServicePermission]] = field(default_factory=dict)
     organisation_ids: frozenset[UUID] = frozenset()
     messages_per_minute: int = field(default=0, compare=False)
-    """Messages a minute that a key's service may send; what its operations may cost is no less."""
+    """The sending rate limit of a key's service; its rate limit in points is at least as high."""
     client_address: str = field(default="", compare=False)
-    """Where somebody asks from who is nobody, for their operations to be counted together."""
+    """The address of an anonymous client, by which it is rate limited."""
 
     @classmethod
     def anonymous(cls, client_address: str = "") -> Self:
-        """Nobody: sees nothing, may sign in and register."""
+        """A caller without credentials: sees nothing, may sign in and register."""
         return cls(ActorKind.ANONYMOUS, client_address=client_address)
 
     @classmethod
     def system(cls) -> Self:
-        """The platform itself, as the worker is: sees and may do everything."""
+        """The platform itself, such as the worker: sees everything, has all permissions."""
         return cls(ActorKind.SYSTEM)
 
     @property
     def signed_in(self) -> bool:
-        """Whether anybody is asking at all."""
+        """Whether the caller is authenticated."""
         return self.kind is not ActorKind.ANONYMOUS
 
     @property
@@ -87,7 +87,7 @@ class Actor:
 
     @property
     def identity(self) -> tuple[UUID | None, UUID | None]:
-        """Who it is, whatever they may do: a key or a person, and the session."""
+        """The id of the key or person, and of the session."""
         return self.api_key_id or self.user_id, self.session_id
 
     @property
@@ -96,10 +96,10 @@ class Actor:
         return next(iter(self.permissions)) if self.kind is ActorKind.KEY else None
 
     def service_ids(self, permission: ServicePermission | None = None) -> list[UUID]:
-        """Ids of the services that the caller belongs to, or of those where they have the permission."""
+        """Ids of the caller's services, or of those in which they have the permission."""
         if permission is None:
             return list(self.permissions)
-        return [service_id for service_id, held in self.permissions.items() if permission in held]
+        return [service_id for service_id, granted in self.permissions.items() if permission in granted]
 
     def has_permission(self, permission: ServicePermission, service_id: UUID) -> bool:
         """Whether the caller has the permission in the service."""
@@ -110,10 +110,9 @@ class Actor:
         return permission in self.permissions.get(service_id, ())
 
     def require(self, permission: ServicePermission, service_id: UUID, *path: str) -> None:
-        """Refuse unless the caller may: signed out, not found (no tie to the service), or forbidden.
+        """Raise `Unauthenticated`, `NotFound` (the caller does not see the service) or `Forbidden` without permission.
 
-        A member of the organisation that owns a service sees the service; the domain has looked it up by then,
-        so that it is `Forbidden` that they hear.
+        A member of an organisation sees its services, which the domain has looked up before: they get `Forbidden`.
         """
         if not self.signed_in:
             raise Unauthenticated
@@ -124,14 +123,14 @@ class Actor:
         raise NotFound(service_id, *path)
 
     def require_platform_admin(self) -> None:
-        """Refuse everyone but platform admins and the platform itself."""
+        """Raise `Unauthenticated` or `Forbidden` unless the caller is a platform admin or the platform itself."""
         if not self.signed_in:
             raise Unauthenticated
         if not self.platform_wide:
             raise Forbidden(PLATFORM_ADMIN)
 
     def require_person(self) -> UUID:
-        """Refuse everyone but people; answers their id."""
+        """Return the id of a person; raises `Unauthenticated` or `Forbidden` for other callers."""
         if self.user_id is None or self.kind is ActorKind.KEY:
             if self.signed_in:
                 raise Forbidden("PERSON", "An API key may not do this: sign in as a person.")

@@ -1,7 +1,7 @@
-"""Who makes a change: told to the database within the transaction, before the first row whose change it logs.
+"""The author of changes: set in the transaction before its first write to a logged table.
 
-Transactions that write no such row, as those of messages, pay nothing for it. What the platform does by itself, as the
-worker does, has no author.
+Transactions that write to no logged table, such as those of messages, execute no statement for it. Changes by the
+platform itself, such as the worker's, have no author.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
 
-# What the trigger `log_change` reads; empty for nobody.
+# Settings that the trigger `log_change` reads; empty without an author.
 _SETTING_NAMES = ("user_id", "api_key_id", "request_id")
 _SET_AUTHOR = select(*(func.set_config(f"notify_graphql.{name}", bindparam(name), True) for name in _SETTING_NAMES))
 
 
 def set_audit_author(tx: AsyncSession, actor: Actor) -> None:
-    """Let the changes of a transaction be an actor's, in the request that is being answered."""
+    """Record an actor, and the id of the current request, as the author of a transaction's changes."""
     tx.info["author"] = {
         "user_id": actor.user_id,
         "api_key_id": actor.api_key_id,
@@ -39,7 +39,7 @@ def set_audit_author(tx: AsyncSession, actor: Actor) -> None:
 def _on_before_flush(session: Session, *_: Any) -> None:
     if "author" in session.info:
         written = chain(session.new, session.dirty, session.deleted)
-        if any(one.__table__.name in LOGGED_TABLES for one in written):
+        if any(row.__table__.name in LOGGED_TABLES for row in written):
             _write_author(session)
 
 

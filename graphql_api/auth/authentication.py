@@ -1,4 +1,4 @@
-"""A bearer token becomes an actor: an API key, a program of the platform's own acting for a person, or a session."""
+"""Bearer tokens to actors: of an API key, of an internal client that acts for a person, or of a session."""
 
 from __future__ import annotations
 
@@ -29,20 +29,19 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 ADMIN_IDLE_TIMEOUT = timedelta(minutes=30)
-"""How long a platform admin's session lasts without use."""
+"""The longest time without use of a platform admin's session."""
 LAST_USED_INTERVAL = timedelta(minutes=1)
-"""How fine a session's last use is kept."""
+"""The precision of a session's last use."""
 REVOKED_KEY_RETENTION = timedelta(days=7)
-"""How long a revoked key's users still hear that it was revoked."""
+"""The time for which a revoked key is refused as revoked; later it is unknown."""
 
 UNKNOWN_KEY_MESSAGE = (
-    "The API key is not one that this API knows: check the service id and the secret, "
-    "and that the key was made on this platform."
+    "The API key is unknown: check the service id and the secret, and that the key was made on this platform."
 )
-UNKNOWN_USER_MESSAGE = "X-Notify-User-Id is not the id of anybody who can sign in."
+UNKNOWN_USER_MESSAGE = "X-Notify-User-Id is not the id of an active user."
 _ARCHIVED, _EXPIRED, _REVOKED, _ENDED, _IDLE = "archived", "expired", "revoked", "ended", "idle"
 KEY_FAULT_MESSAGES = {
-    _ARCHIVED: "The service of this API key is archived, so its keys are no longer taken.",
+    _ARCHIVED: "The service of this API key is archived, so its keys are no longer accepted.",
     _EXPIRED: "This API key has expired: make a new one, and use that.",
     _REVOKED: "This API key was revoked: make a new one, and use that.",
 }
@@ -52,6 +51,7 @@ SESSION_FAULT_MESSAGES = {
     _IDLE: f"This session ended after {ADMIN_IDLE_TIMEOUT // timedelta(minutes=1)} minutes without use: sign in again.",
 }
 _UUID_CHARACTERS, _KEY_CHARACTERS = 36, 73
+# Notify has more permissions than `ServicePermission`: a dictionary, since to call the enum takes ten times as long.
 _PERMISSIONS_BY_VALUE = {permission.value: permission for permission in ServicePermission}
 
 
@@ -86,17 +86,19 @@ async def authenticate(
         raise Unauthenticated("The header must be `Authorization: Bearer` and a token.")
     if len(token) > jwts.MAX_TOKEN_CHARACTERS:
         raise Unauthenticated(
-            f"A token has at most {jwts.MAX_TOKEN_CHARACTERS} characters: this is none that this API takes."
+            f"A token has at most {jwts.MAX_TOKEN_CHARACTERS} characters: this is not a token of this API."
         )
     if token.startswith(tokens.SESSION_TOKEN_PREFIX):
         return await _authenticate_session_token(token, database, store, signer)
-    whole = _parse_full_api_key(token)
-    if whole:
-        service_id, secret = whole
-        return await _authenticate_api_key(service_id, lambda one: _constant_time_equal(one, secret), database, signer)
+    api_key = _parse_full_api_key(token)
+    if api_key:
+        service_id, secret = api_key
+        return await _authenticate_api_key(
+            service_id, lambda candidate: _constant_time_equal(candidate, secret), database, signer
+        )
     jwt = jwts.parse(token)
     if jwt.issuer in settings.internal_client_api_keys:
-        secrets = [one.get_secret_value() for one in settings.internal_client_api_keys[jwt.issuer]]
+        secrets = [secret.get_secret_value() for secret in settings.internal_client_api_keys[jwt.issuer]]
         actor = await _authenticate_internal_client(jwt, secrets, acting_user, database)
     else:
         issuer = _parse_canonical_uuid(jwt.issuer)
@@ -111,7 +113,7 @@ async def authenticate(
 
 
 async def person_actor(database: Database, user_id: UUID) -> Actor | None:
-    """A person as an actor, without a session; None when there is nobody active with this id."""
+    """The actor of an active user, without a session; None when there is no active user with this id."""
     row = await _fetch_person(database, user_id, None)
     return None if row is None else _actor_from_row(row)
 
@@ -139,16 +141,16 @@ async def reauthenticate(
 
 
 async def find_ended_identities(actors: Iterable[Actor], *, database: Database) -> set[tuple[UUID | None, UUID | None]]:
-    """Identities of those callers who are let in no more, found out for all of them at once."""
+    """Identities of the actors that are no longer valid, in one statement for all."""
     actors = [actor for actor in actors if actor.signed_in]
-    wanted = {
+    ids = {
         "keys": [actor.api_key_id for actor in actors if actor.api_key_id],
         "users": [actor.user_id for actor in actors if actor.user_id and not actor.api_key_id],
         "sessions": [actor.session_id for actor in actors if actor.session_id],
     }
-    rows = await _fetch_rows(database, _SELECT_VALID_IDENTITIES, wanted) if actors else ()
-    staying = {(row.caller_id, row.session_id) for row in rows}
-    return {actor.identity for actor in actors} - staying
+    rows = await _fetch_rows(database, _SELECT_VALID_IDENTITIES, ids) if actors else ()
+    valid = {(row.caller_id, row.session_id) for row in rows}
+    return {actor.identity for actor in actors} - valid
 
 
 async def _authenticate_session_token(token: str, database: Database, store: CredentialStore, signer: Signer) -> Actor:
@@ -176,10 +178,10 @@ async def _session_actor(
 async def _authenticate_internal_client(
     jwt: jwts.Jwt, secrets: Sequence[str], acting_user: str | None, database: Database
 ) -> Actor:
-    if not any([jwt.is_signed_by(secret) for secret in secrets if secret]):  # noqa: C419 - all are tried, so that time tells nothing
+    if not any([jwt.is_signed_by(secret) for secret in secrets if secret]):  # noqa: C419 - all are compared, against timing attacks
         raise Unauthenticated("The token was not signed with a secret of its issuer.")
     if acting_user is None:
-        raise Unauthenticated("Name the person for whom you ask by their id, in the header X-Notify-User-Id.")
+        raise Unauthenticated("Send the id of the user for whom you act in the header X-Notify-User-Id.")
     user_id = _parse_canonical_uuid(acting_user.strip())
     actor = None if user_id is None else await person_actor(database, user_id)
     if actor is None:
@@ -192,7 +194,7 @@ async def _authenticate_api_key(
 ) -> Actor:
     rows = await _fetch_keys(service_id, database)
     secrets = [(row, _unsign_secret(row.secret, signer)) for row in rows]
-    # All are tried, whichever fits, so that time tells nothing.
+    # All are compared, against timing attacks.
     matches = [row for row, secret in secrets if secret is not None and verify_secret(secret)]
     if not matches:
         raise Unauthenticated(UNKNOWN_KEY_MESSAGE)
@@ -212,7 +214,7 @@ def _api_key_actor(key: Any, service_id: UUID) -> Actor:
 
 
 def _unsign_secret(signed: str, signer: Signer) -> str | None:
-    """A key's secret; None where none of our keys signed it, for an empty one would fit what anybody can sign."""
+    """A key's secret; None when its signature is invalid, or when it is empty, which is no secret."""
     try:
         secret = signer.unsign(signed)
     except (BadSignature, ValueError):
@@ -221,31 +223,29 @@ def _unsign_secret(signed: str, signer: Signer) -> str | None:
 
 
 def _parse_full_api_key(token: str) -> tuple[UUID, str] | None:
-    """The service id and the secret of a key sent as it was shown: a name, the service id and the secret, with hyphens.
+    """The service id and the secret of a key sent whole: name, service id and secret, joined by hyphens.
 
-    It is read from its end; what stands before is never looked at.
+    It is read from its end; the name is ignored.
     """
-    service_id, secret = (
-        _parse_canonical_uuid(token[-_KEY_CHARACTERS : -_UUID_CHARACTERS - 1]),
-        _parse_canonical_uuid(token[-_UUID_CHARACTERS:]),
-    )
+    service_id = _parse_canonical_uuid(token[-_KEY_CHARACTERS : -_UUID_CHARACTERS - 1])
+    secret = _parse_canonical_uuid(token[-_UUID_CHARACTERS:])
     hyphens = token[-_UUID_CHARACTERS - 1 : -_UUID_CHARACTERS] == "-" and token[
         -_KEY_CHARACTERS - 1 : -_KEY_CHARACTERS
     ] in {"", "-"}
     return (service_id, token[-_UUID_CHARACTERS:]) if service_id and secret and hyphens else None
 
 
-def _constant_time_equal(one: str, other: str) -> bool:
-    return hmac.compare_digest(one.encode(), other.encode())
+def _constant_time_equal(left: str, right: str) -> bool:
+    return hmac.compare_digest(left.encode(), right.encode())
 
 
 def _parse_canonical_uuid(text: str) -> UUID | None:
-    """The UUID that a canonical text names, in either case."""
+    """The UUID of a canonical text, in upper or lower case; None for any other text."""
     try:
-        read = UUID(text)
+        parsed = UUID(text)
     except ValueError:
         return None
-    return read if str(read) == text.lower() else None
+    return parsed if str(parsed) == text.lower() else None
 
 
 async def _fetch_keys(service_id: UUID, database: Database) -> Sequence[Any]:
@@ -253,8 +253,8 @@ async def _fetch_keys(service_id: UUID, database: Database) -> Sequence[Any]:
 
 
 async def _fetch_person(database: Database, user_id: UUID, session_id: UUID | None) -> Any:
-    wanted = {"user_id": user_id, "session_id": session_id}
-    return next(iter(await _fetch_rows(database, _SELECT_PERSON, wanted)), None)
+    ids = {"user_id": user_id, "session_id": session_id}
+    return next(iter(await _fetch_rows(database, _SELECT_PERSON, ids)), None)
 
 
 async def _fetch_rows(database: Database, statement: Any, values: Mapping[str, Any]) -> Sequence[Any]:
@@ -273,8 +273,8 @@ def _actor_from_row(row: Any) -> Actor:
         user_id=row.id,
         session_id=row.session_id,
         permissions={
-            UUID(service_id): frozenset(_PERMISSIONS_BY_VALUE[word] for word in words if word in _PERMISSIONS_BY_VALUE)
-            for service_id, words in (row.permissions or {}).items()
+            UUID(service_id): frozenset(_PERMISSIONS_BY_VALUE[name] for name in names if name in _PERMISSIONS_BY_VALUE)
+            for service_id, names in (row.permissions or {}).items()
         },
         organisation_ids=frozenset(row.organisation_ids or ()),
     )
@@ -317,21 +317,21 @@ def _keys_statement() -> Any:
 
 
 def _person_statement() -> Any:
-    """The person, their session, what they may do in each active service, and their active organisations."""
-    user, session, member, held = (
+    """A user, the session, the permissions in each active service, and the active organisations."""
+    user, session, member, granted = (
         models.User,
         models.Session,
         models.ServiceMembership,
         models.ServiceMemberPermission,
     )
     user_id: Any = bindparam("user_id", type_=user.id.type)
-    words = func.coalesce(
-        func.array_agg(cast(held.permission, Text)).filter(held.id.is_not(None)), cast([], ARRAY(Text))
+    permissions = func.coalesce(
+        func.array_agg(cast(granted.permission, Text)).filter(granted.id.is_not(None)), cast([], ARRAY(Text))
     )
     services = (
-        select(member.service_id, words.label("words"))
+        select(member.service_id, permissions.label("permissions"))
         .join(models.Service, models.Service.id == member.service_id)
-        .outerjoin(held, and_(held.user_id == member.user_id, held.service_id == member.service_id))
+        .outerjoin(granted, and_(granted.user_id == member.user_id, granted.service_id == member.service_id))
         .where(member.user_id == user_id, models.Service.active)
         .group_by(member.service_id)
         .subquery()
@@ -348,7 +348,7 @@ def _person_statement() -> Any:
             session.id.label("session_id"),
             session.last_used_at,
             _SESSION_FAULT.label("session_fault"),
-            select(func.json_object_agg(services.c.service_id, services.c.words))
+            select(func.json_object_agg(services.c.service_id, services.c.permissions))
             .scalar_subquery()
             .label("permissions"),
             organisations.scalar_subquery().label("organisation_ids"),

@@ -1,4 +1,4 @@
-"""Signing, hashing and secrets: Notify's own formats where the database is shared with it."""
+"""Signatures and password hashes, in Notify's formats where the database is shared with it."""
 
 from __future__ import annotations
 
@@ -26,20 +26,19 @@ _HASHERS = PasswordHash((Argon2Hasher(time_cost=2, memory_cost=19_456, paralleli
 
 
 class HashingPool:
-    """The threads of a process that hash, which takes 20 to 60 ms each time."""
+    """The threads of a process for password hashes, which take 20 to 60 ms each."""
 
     max_pending = 50
-    """Calls at once, so that the last waits for a second or so."""
+    """Concurrent calls; the last of them waits for about a second."""
 
     def __init__(self) -> None:
-        """Begin with two threads, and nothing to do."""
         self.pending = 0
         self._threads = ThreadPoolExecutor(max_workers=2, thread_name_prefix="hashing")
 
     async def run(self, function: Any, *arguments: Any) -> Any:
-        """What a function answers there; raises `Unavailable` where too many wait already."""
+        """The result of a function run in a thread; raises `Unavailable` when `max_pending` calls are pending."""
         if self.pending >= self.max_pending:
-            raise Unavailable("Too many people sign in just now: try again.")
+            raise Unavailable("Too many people are signing in: try again.")
         self.pending += 1
         try:
             return await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
@@ -51,31 +50,31 @@ hashing_pool = HashingPool()
 
 
 class BadSignature(ValueError):
-    """A signed value was not made with any key of ours."""
+    """The signature of a value is valid with none of the keys."""
 
 
 @dataclass(frozen=True, slots=True)
 class Signer:
-    """Notify's signed columns: JSON, compressed where that helps, base64, and an HMAC-SHA1 that hides nothing.
+    """Signs columns as Notify does: JSON, compressed if that is shorter, base64, and an HMAC-SHA1; not encrypted.
 
-    The first key signs, all are accepted: that is how keys are rotated.
+    The first key signs, all are accepted, so that keys can be rotated.
     """
 
     keys: tuple[bytes, ...]
     salt: bytes
 
     def sign(self, value: Any) -> str:
-        """The text to store for a JSON value, byte for byte as Notify writes it."""
+        """The signed text of a JSON value, byte for byte as Notify writes it."""
         raw = json.dumps(value, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode()
-        packed = zlib.compress(raw)
-        text = "." + _encode_base64(packed) if len(packed) < len(raw) - 1 else _encode_base64(raw)
+        compressed = zlib.compress(raw)
+        text = "." + _encode_base64(compressed) if len(compressed) < len(raw) - 1 else _encode_base64(raw)
         return f"{text}.{self._mac(self.keys[0], text)}"
 
     def unsign(self, signed: str) -> Any:
-        """The JSON value of a stored text; `BadSignature` when no key fits."""
+        """The JSON value of a signed text; raises `BadSignature`."""
         text, _, signature = signed.rpartition(".")
         if not any(hmac.compare_digest(self._mac(key, text).encode(), signature.encode()) for key in self.keys):
-            raise BadSignature("The signature fits none of the keys.")
+            raise BadSignature("The signature is valid with none of the keys.")
         raw = zlib.decompress(_decode_base64(text[1:])) if text.startswith(".") else _decode_base64(text)
         return json.loads(raw)
 
@@ -97,7 +96,7 @@ def _decode_base64(text: str) -> bytes:
 
 
 async def hash_password(password: str, *, for_notify: bool) -> str:
-    """An argon2id hash (19 MiB, two passes), made in a thread; `for_notify`, bcrypt (cost 10) of the first 72 bytes."""
+    """An argon2id hash (19 MiB, two passes); with `for_notify`, a bcrypt one (cost 10) of the first 72 bytes."""
     hashed: str = await (
         hashing_pool.run(_BCRYPT.hash, password.encode()[:MAX_BCRYPT_BYTES])
         if for_notify
@@ -107,18 +106,18 @@ async def hash_password(password: str, *, for_notify: bool) -> str:
 
 
 async def hash_code(code: str) -> str:
-    """A bcrypt hash as Notify makes them of the codes that it sends, made in a thread."""
+    """A bcrypt hash of a sign-in code, as Notify stores it."""
     hashed: str = await hashing_pool.run(_BCRYPT.hash, code)
     return hashed
 
 
 async def verify_password(password: str, hashed: str | None) -> bool:
-    """Whether the password fits an argon2id hash or one of Notify's bcrypt ones.
+    """Whether the password matches an argon2id hash, or a bcrypt one of Notify's.
 
-    Without a hash it takes as long and says no, so that nobody learns whether an address is known.
+    Without a hash it is False after the same time, so that the time does not reveal whether an address is registered.
     """
-    fits: bool = await hashing_pool.run(_verify, password, hashed)
-    return fits and hashed is not None
+    matches: bool = await hashing_pool.run(_verify, password, hashed)
+    return matches and hashed is not None
 
 
 def _verify(password: str, hashed: str | None) -> bool:

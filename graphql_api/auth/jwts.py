@@ -1,4 +1,4 @@
-"""JSON Web Tokens as the official clients make them, read more strictly than any library does."""
+"""JSON Web Tokens of Notify's clients, parsed and checked more strictly than libraries do."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from joserfc.jwk import OctKey
 from graphql_api.errors import Unauthenticated
 
 MAX_TOKEN_CHARACTERS = 1_024
-"""Characters of a token; a real one has 180."""
+"""A client's token has about 180."""
 CLOCK_LEEWAY_SECONDS = 30
-"""Seconds by which the caller's clock may differ from ours, either way."""
+"""The difference allowed between the client's clock and the server's, either way."""
 ALGORITHM = "HS256"
 MAX_TOKEN_ID_CHARACTERS = 255
 
@@ -28,14 +28,14 @@ _ALLOWED_HEADERS = frozenset({"alg", "typ", "kid"})
 
 @dataclass(frozen=True, slots=True)
 class Jwt:
-    """A token whose form and claims are right; whether its signature is, `signed_by` tells."""
+    """A token with valid form and claims; its signature is checked by `is_signed_by`."""
 
     issuer: str
     id: str | None
     compact: Any
 
     def is_signed_by(self, secret: str) -> bool:
-        """Whether a secret made the signature, compared in constant time."""
+        """Whether the signature is valid with a secret, compared in constant time."""
         try:
             return jws.validate_compact(self.compact, OctKey.import_key(secret), [ALGORITHM])
         except (JoseError, ValueError):
@@ -43,10 +43,10 @@ class Jwt:
 
 
 def parse(token: str) -> Jwt:
-    """Read a token and check everything but its signature; raises `Unauthenticated`, which tells what is wrong."""
+    """Parse a token and check everything but its signature; raises `Unauthenticated` with the reason."""
     if len(token) > MAX_TOKEN_CHARACTERS:
         raise Unauthenticated(
-            f"The token is longer than {MAX_TOKEN_CHARACTERS} characters: it is none that this API takes."
+            f"A token has at most {MAX_TOKEN_CHARACTERS} characters: this is not a token of this API."
         )
     if not _COMPACT_SERIALIZATION.fullmatch(token):
         raise Unauthenticated(
@@ -67,16 +67,16 @@ def _parse_claims(payload: bytes) -> dict[str, Any]:
         payload.decode("utf-8"), object_pairs_hook=_reject_duplicate_names, parse_constant=_reject_constant
     )
     if not isinstance(claims, dict):
-        raise ValueError  # noqa: TRY004 - every fault of a payload ends in the same refusal
+        raise ValueError  # noqa: TRY004 - every fault of a payload raises the same error
     return claims
 
 
 def _reject_duplicate_names(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names differ, so that no two readers can understand it differently."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
+    """An object without duplicate names, which parsers read differently."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
         raise ValueError
-    return found
+    return members
 
 
 def _reject_constant(name: str) -> Any:
@@ -87,23 +87,22 @@ def _check_header(header: Any) -> None:
     if not isinstance(header, dict) or header.get("alg") != ALGORITHM:
         raise Unauthenticated(f"The token's algorithm must be {ALGORITHM}.")
     if not isinstance(header.get("kid", ""), str) or not isinstance(header.get("typ", ""), str):
-        raise Unauthenticated("The token's headers `kid` and `typ` are text, where they are sent.")
+        raise Unauthenticated("The token's headers `kid` and `typ` must be strings, if they are sent.")
     if not header.keys() <= _ALLOWED_HEADERS:
         raise Unauthenticated("The token has headers other than `alg`, `typ` and `kid`.")
 
 
 def _check_claims(claims: dict[str, Any], now: int) -> str:
-    """The issuer, once every claim is as it should be."""
+    """The issuer of valid claims; `now` is Unix time in seconds."""
     issuer, issued_at, token_id = claims.get("iss"), claims.get("iat"), claims.get("jti")
     if not isinstance(issuer, str) or not issuer:
-        raise Unauthenticated("The token's `iss` must be the id of a service, as text.")
+        raise Unauthenticated("The token's `iss` must be the id of a service, as a string.")
     if type(issued_at) is not int:
-        raise Unauthenticated("The token's `iat` must be a whole number: seconds since 1970, UTC.")
+        raise Unauthenticated("The token's `iat` must be an integer: Unix time in seconds.")
     if abs(now - issued_at) > CLOCK_LEEWAY_SECONDS:
         raise Unauthenticated(
-            f"The token was not made within {CLOCK_LEEWAY_SECONDS} seconds of the server's time: "
-            "make one for each request, "
-            "and check the clock of the computer that makes them."
+            f"The token's `iat` is not within {CLOCK_LEEWAY_SECONDS} seconds of the server's time: "
+            "make a token for each request, and check the clock of the computer that makes it."
         )
     if "exp" in claims and not now < _parse_timestamp(claims["exp"], "exp"):
         raise Unauthenticated("The token has expired (`exp`): make one for each request.")
@@ -113,13 +112,13 @@ def _check_claims(claims: dict[str, Any], now: int) -> str:
         raise Unauthenticated("The token names an audience (`aud`): leave it out.")
     if "jti" in claims and not (isinstance(token_id, str) and 0 < len(token_id) <= MAX_TOKEN_ID_CHARACTERS):
         raise Unauthenticated(
-            f"The token's `jti` is a text of at most {MAX_TOKEN_ID_CHARACTERS} characters, where it is sent."
+            f"The token's `jti` must be a string of 1 to {MAX_TOKEN_ID_CHARACTERS} characters, if it is sent."
         )
     return issuer
 
 
 def _parse_timestamp(value: Any, claim: str) -> int | float:
     if type(value) is not int and not (type(value) is float and math.isfinite(value)):
-        raise Unauthenticated(f"The token's `{claim}` must be a number: seconds since 1970, UTC.")
-    moment: int | float = value
-    return moment
+        raise Unauthenticated(f"The token's `{claim}` must be a number: Unix time in seconds.")
+    timestamp: int | float = value
+    return timestamp

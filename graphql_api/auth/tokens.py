@@ -1,4 +1,4 @@
-"""Tokens of our own: signed for one purpose, and sealed where whoever carries them must not read them."""
+"""Tokens that this API issues: signed for one purpose, or encrypted when their holder must not read them."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ if TYPE_CHECKING:
     from graphql_api.auth.crypto import Signer
 
 SESSION_TOKEN_PREFIX = "session_"  # noqa: S105 - a prefix, not a secret
-"""What the token of a person's session begins with, so that a leaked one can be searched for."""
+"""The prefix of session tokens, by which scanners find leaked ones."""
 
 _JWE_HEADER = {"alg": "dir", "enc": "A256GCM"}
 
 
 class InvalidToken(ValueError):
-    """Not a token of ours, or not for this purpose."""
+    """The token was not issued by this API, or not for this purpose."""
 
 
 class ExpiredToken(ValueError):
-    """A token of ours that is too old."""
+    """The token is too old."""
 
 
 def sign(signer: Signer, purpose: str, value: Any) -> str:
-    """A token that tells a JSON value to whoever holds it, and that nobody else can make; it knows its age."""
+    """A signed token of a JSON value, readable by its holder, with the time of its creation."""
     return URLSafeTimedSerializer(_signing_keys(signer), **_serializer_options(purpose)).dumps(value)
 
 
 def unsign(signer: Signer, purpose: str, token: str, *, max_age_seconds: int) -> Any:
-    """The value of a token that is at most so old; raises `Broken` or `Expired`."""
+    """The value of a token; raises `InvalidToken`, or `ExpiredToken` when it is older than `max_age_seconds`."""
     try:
         return URLSafeTimedSerializer(_signing_keys(signer), **_serializer_options(purpose)).loads(
             token, max_age=max_age_seconds
@@ -55,7 +55,7 @@ def create_session_token(signer: Signer, user_id: UUID, session_id: UUID) -> str
 
 
 def parse_session_token(signer: Signer, token: str) -> tuple[UUID, UUID]:
-    """The ids of the user and of the session; raises `Broken`."""
+    """The ids of the user and of the session; raises `InvalidToken`."""
     try:
         ids = base64.urlsafe_b64decode(_session_signer(signer).unsign(token.removeprefix(SESSION_TOKEN_PREFIX)) + b"=")
         return UUID(bytes=ids[:16]), UUID(bytes=ids[16:])
@@ -64,23 +64,23 @@ def parse_session_token(signer: Signer, token: str) -> tuple[UUID, UUID]:
 
 
 def seal(signer: Signer, purpose: str, value: Any) -> str:
-    """A text that hides a JSON value from everyone who lacks the key, such as readers of the database."""
+    """A JSON value encrypted for one purpose (JWE, AES-256-GCM), unreadable in the database."""
     return jwe.encrypt_compact(_JWE_HEADER, orjson.dumps(value), _encryption_key(signer.keys[0], purpose))
 
 
 def unseal(signer: Signer, purpose: str, sealed: str) -> Any:
-    """The value of a sealed text; raises `Broken`."""
+    """The value of a sealed text; raises `InvalidToken`."""
     for key in signer.keys:
         try:
-            opened = jwe.decrypt_compact(sealed, _encryption_key(key, purpose), algorithms=list(_JWE_HEADER.values()))
+            plain = jwe.decrypt_compact(sealed, _encryption_key(key, purpose), algorithms=list(_JWE_HEADER.values()))
         except (JoseError, ValueError):
             continue
-        return orjson.loads(opened.plaintext or b"null")
+        return orjson.loads(plain.plaintext or b"null")
     raise InvalidToken
 
 
 def _signing_keys(signer: Signer) -> list[bytes]:
-    """The keys as the library wants them: the last one signs."""
+    """The keys in itsdangerous' order: the last one signs."""
     return list(reversed(signer.keys))
 
 

@@ -1,8 +1,8 @@
-"""Who can see which rows, a line for each table, and which columns of them.
+"""Visibility of rows, a line for each table, and of columns.
 
-`VISIBLE` maps a table to a predicate over bind parameters that `values(actor)` fills, so that the text of a statement
-depends on the kind of caller alone. Platform admins and the platform itself see every row; whoever is not signed in
-sees none. Every read that leaves by GraphQL carries the predicate, and every write finds its object by it (`find`).
+`ROW_VISIBILITY` maps a table to predicates over bind parameters, whose values are `bind_values(actor)`: the text of a
+statement depends on the kind of actor alone. Platform admins and the platform itself see every row, anonymous callers
+none. Every read through GraphQL carries the predicate, and every write finds its row by it (`find_visible`).
 """
 
 from __future__ import annotations
@@ -30,32 +30,32 @@ M = TypeVar("M", bound=models.Model)
 
 
 class VisibilityScope(NamedTuple):
-    """What the text of a predicate depends on."""
+    """The properties of an actor that the text of a predicate depends on."""
 
     kind: ActorKind
     has_organisations: bool
 
     @property
     def sees_all(self) -> bool:
-        """Whether no row is hidden."""
+        """Whether every row is visible."""
         return self.kind in {ActorKind.ADMIN, ActorKind.SYSTEM}
 
 
 class VisibilityRule(NamedTuple):
-    """Who sees a row: a person, and an API key; None for nobody of that kind."""
+    """Builders of a table's predicates: for a person, given `has_organisations`, and for an API key, if it sees any."""
 
     for_person: Callable[[bool], Predicate]
     for_api_key: Callable[[], Predicate] | None = None
 
 
 def visibility_scope(actor: Actor) -> VisibilityScope:
-    """The scope of a caller."""
+    """The scope of an actor."""
     return VisibilityScope(actor.kind, actor.kind is ActorKind.PERSON and bool(actor.organisation_ids))
 
 
 def bind_values(actor: Actor) -> dict[str, Any]:
-    """What the predicates bind."""
-    sends = {
+    """Values of the predicates' bind parameters."""
+    services_by_permission = {
         f"actor_{permission.value}": actor.service_ids(permission)
         for permission in (
             ServicePermission.SEND_TEXTS,
@@ -68,7 +68,7 @@ def bind_values(actor: Actor) -> dict[str, Any]:
         )
     }
     return {
-        **sends,
+        **services_by_permission,
         "actor_services": actor.service_ids(),
         "actor_organisations": list(actor.organisation_ids),
         "actor_user": actor.user_id,
@@ -78,14 +78,14 @@ def bind_values(actor: Actor) -> dict[str, Any]:
 
 
 def row_predicate(model: type[models.Model], scope: VisibilityScope) -> Predicate | None:
-    """The rows of a table that a scope sees; None for all of them."""
+    """The predicate of the rows of a table that a scope sees; None for all rows."""
     if scope.sees_all:
         return None
     return _cached_row_predicate(model, scope)
 
 
 def column_predicate(attribute: Any, scope: VisibilityScope) -> Predicate | None:
-    """Where a scope sees a column's value; None for in every row that it sees."""
+    """The predicate of the rows in which a scope sees a column; None for all visible rows."""
     rule = COLUMN_VISIBILITY.get((attribute.parent.class_, attribute.key))
     return rule(scope) if rule else None
 
@@ -93,9 +93,9 @@ def column_predicate(attribute: Any, scope: VisibilityScope) -> Predicate | None
 async def find_visible(
     tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID, *path: str, lock: bool = False
 ) -> M:
-    """The row with this id, to change it; `NotFound` when there is none that the caller sees.
+    """The row with this id, if the actor sees it; raises `NotFound`, or `Unauthenticated`.
 
-    With `lock`, nobody else changes it until the transaction ends.
+    With `lock`, no other transaction changes it until this one ends.
     """
     if not actor.signed_in:
         raise Unauthenticated
@@ -105,10 +105,10 @@ async def find_visible(
         statement = statement.where(predicate)
     if lock:
         statement = statement.with_for_update(of=model, key_share=True)
-    found: M | None = (await tx.execute(statement, bind_values(actor))).scalar_one_or_none()
-    if found is None:
+    row: M | None = (await tx.execute(statement, bind_values(actor))).scalar_one_or_none()
+    if row is None:
         raise NotFound(row_id, *path)
-    return found
+    return row
 
 
 def _any_of_parameter(name: str) -> Any:
@@ -128,18 +128,18 @@ def _services_of_own_organisations() -> Any:
 
 
 def _in_own_services(column: Any, in_organisations: bool) -> Predicate:
-    """The service is one that the person belongs to, or one of an organisation of theirs."""
-    mine: Predicate = column == _any_of_parameter("actor_services")
-    return or_(mine, column.in_(_services_of_own_organisations())) if in_organisations else mine
+    """The person is a member of the service or, with `in_organisations`, of its organisation."""
+    own: Predicate = column == _any_of_parameter("actor_services")
+    return or_(own, column.in_(_services_of_own_organisations())) if in_organisations else own
 
 
 def _has_permission(permission: ServicePermission, column: Any) -> Predicate:
-    result: Predicate = column == _any_of_parameter(f"actor_{permission.value}")
-    return result
+    predicate: Predicate = column == _any_of_parameter(f"actor_{permission.value}")
+    return predicate
 
 
 def _service_row_rule(column: Any) -> VisibilityRule:
-    """Rows that whoever sees the service sees."""
+    """Rows that all who see the service see."""
     return VisibilityRule(
         lambda in_organisations: _in_own_services(column, in_organisations),
         lambda: column == _any_of_parameter("actor_services"),
@@ -148,25 +148,27 @@ def _service_row_rule(column: Any) -> VisibilityRule:
 
 def _organisation_row_rule(column: Any) -> VisibilityRule:
     def person(in_organisations: bool) -> Predicate:
-        owner = select(models.Service.organisation_id).where(models.Service.id == _any_of_parameter("actor_services"))
-        owning: Predicate = column.in_(owner.correlate(None))
-        return or_(column == _any_of_parameter("actor_organisations"), owning) if in_organisations else owning
+        owners = select(models.Service.organisation_id).where(models.Service.id == _any_of_parameter("actor_services"))
+        owns_service: Predicate = column.in_(owners.correlate(None))
+        if not in_organisations:
+            return owns_service
+        return or_(column == _any_of_parameter("actor_organisations"), owns_service)
 
     return VisibilityRule(person)
 
 
 def _person_predicate(in_organisations: bool) -> Predicate:
-    """Oneself, whoever belongs to a service that one sees, and whoever belongs to an organisation of one's own."""
+    """The person, members of the services that they see, and members of their organisations."""
     shared = select(models.ServiceMembership.user_id).where(
         _in_own_services(models.ServiceMembership.service_id, in_organisations)
     )
-    sides = [models.User.id == _uuid_parameter("actor_user"), models.User.id.in_(shared.correlate(None))]
+    predicates = [models.User.id == _uuid_parameter("actor_user"), models.User.id.in_(shared.correlate(None))]
     if in_organisations:
         colleagues = select(models.OrganisationMembership.user_id).where(
             models.OrganisationMembership.organisation_id == _any_of_parameter("actor_organisations")
         )
-        sides.append(models.User.id.in_(colleagues.correlate(None)))
-    return or_(*sides)
+        predicates.append(models.User.id.in_(colleagues.correlate(None)))
+    return or_(*predicates)
 
 
 def _membership_row_rule(model: Any) -> VisibilityRule:
@@ -178,26 +180,26 @@ def _membership_row_rule(model: Any) -> VisibilityRule:
 
 
 def _template_predicate(in_organisations: bool) -> Predicate:
-    """Templates at the top of a service, and those in folders that the member can open."""
-    # Asked of each template by itself, through an index: a list of all that lie in folders would be read whole.
-    lying = select(models.TemplateFolderEntry.template_id).where(
+    """Templates outside folders, and those in folders that the member can open."""
+    # Correlated, so that an index finds the folder of each template: otherwise all entries of folders are read.
+    in_folder = select(models.TemplateFolderEntry.template_id).where(
         models.TemplateFolderEntry.template_id == models.Template.id
     )
-    opened = lying.join(
+    in_open_folder = in_folder.join(
         models.FolderPermission,
         models.FolderPermission.template_folder_id == models.TemplateFolderEntry.template_folder_id,
     ).where(models.FolderPermission.user_id == _uuid_parameter("actor_user"))
-    mine: Predicate = models.Template.service_id == _any_of_parameter("actor_services")
-    open_to_me: Predicate = mine & or_(
-        ~lying.correlate(models.Template).exists(), opened.correlate(models.Template).exists()
+    in_own_service: Predicate = models.Template.service_id == _any_of_parameter("actor_services")
+    visible: Predicate = in_own_service & or_(
+        ~in_folder.correlate(models.Template).exists(), in_open_folder.correlate(models.Template).exists()
     )
     if not in_organisations:
-        return open_to_me
-    return or_(open_to_me, models.Template.service_id.in_(_services_of_own_organisations()))
+        return visible
+    return or_(visible, models.Template.service_id.in_(_services_of_own_organisations()))
 
 
 def _activity_predicate(column: Any) -> Predicate:
-    """The service is one where the person sees what is sent, or sends something."""
+    """The person may view activity or send in the service."""
     return or_(
         _has_permission(ServicePermission.VIEW_ACTIVITY, column),
         _has_permission(ServicePermission.SEND_TEXTS, column),
@@ -207,7 +209,7 @@ def _activity_predicate(column: Any) -> Predicate:
 
 
 def _message_row_rule(model: Any) -> VisibilityRule:
-    """Messages where the person sees activity or sends by that channel; to a key, those of its own type of key."""
+    """Messages of services where the person views activity or sends by the channel; for a key, those of its type."""
     channel = model.notification_type
     return VisibilityRule(
         lambda _: or_(
@@ -223,22 +225,22 @@ def _message_row_rule(model: Any) -> VisibilityRule:
 
 
 def _search_entry_predicate(predicate_of: Callable[[VisibilityRule], Predicate | None]) -> Predicate:
-    """What can be searched for, as far as the row that an entry leads to is seen."""
+    """Search entries whose row is visible."""
     entry = models.SearchEntry
-    sides = [(kind, model, predicate_of(ROW_VISIBILITY[model])) for kind, model in SEARCHABLE_MODELS.items()]
+    rules = [(kind, model, predicate_of(ROW_VISIBILITY[model])) for kind, model in SEARCHABLE_MODELS.items()]
     return or_(
         *(
             (entry.kind == kind.value)
-            & select(model.id).where(model.id == entry.row_id, seen).correlate(entry).exists()
-            for kind, model, seen in sides
-            if seen is not None
+            & select(model.id).where(model.id == entry.row_id, predicate).correlate(entry).exists()
+            for kind, model, predicate in rules
+            if predicate is not None
         )
     )
 
 
 def _api_key_row_rule(column: Any) -> VisibilityRule:
-    mine = select(models.ApiKey.id).where(_has_permission(ServicePermission.MANAGE_API_KEYS, models.ApiKey.service_id))
-    return VisibilityRule(lambda _: column.in_(mine.correlate(None)), lambda: column == _uuid_parameter("actor_key"))
+    ids = select(models.ApiKey.id).where(_has_permission(ServicePermission.MANAGE_API_KEYS, models.ApiKey.service_id))
+    return VisibilityRule(lambda _: column.in_(ids.correlate(None)), lambda: column == _uuid_parameter("actor_key"))
 
 
 ADMINS_ONLY_RULE = VisibilityRule(lambda _: false())
@@ -249,7 +251,7 @@ SEARCHABLE_MODELS: dict[SearchType, Any] = {
     SearchType.TEMPLATE: models.Template,
     SearchType.USER: models.User,
 }
-"""What the entries of each kind lead to."""
+"""The tables of search entries, by kind."""
 
 ROW_VISIBILITY: dict[type[models.Model], VisibilityRule] = {
     models.Organisation: _organisation_row_rule(models.Organisation.id),
@@ -315,7 +317,7 @@ ROW_VISIBILITY: dict[type[models.Model], VisibilityRule] = {
         lambda: models.Upload.api_key_id == _uuid_parameter("actor_key"),
     ),
 }
-"""Who sees which rows. A table without a line is not exposed, and asking for it is an error."""
+"""The rule of each table. A table without one is not exposed: its predicate is a KeyError."""
 
 
 @cache
@@ -334,8 +336,8 @@ def _admins_only_column(scope: VisibilityScope) -> Predicate | None:
 
 def _own_column(scope: VisibilityScope) -> Predicate | None:
     if scope.kind is ActorKind.PERSON:
-        oneself: Predicate = models.User.id == _uuid_parameter("actor_user")
-        return oneself
+        own_row: Predicate = models.User.id == _uuid_parameter("actor_user")
+        return own_row
     return _admins_only_column(scope)
 
 
@@ -355,8 +357,8 @@ def _unredacted_column(scope: VisibilityScope) -> Predicate | None:
         models.TemplateRedaction.template_id == models.Notification.template_id,
         models.TemplateRedaction.redact_personalisation,
     )
-    shown: Predicate = ~redacted.correlate(models.Notification).exists()
-    return shown
+    unredacted: Predicate = ~redacted.correlate(models.Notification).exists()
+    return unredacted
 
 
 COLUMN_VISIBILITY: dict[tuple[type[models.Model], str], Callable[[VisibilityScope], Predicate | None]] = {
@@ -387,4 +389,4 @@ COLUMN_VISIBILITY: dict[tuple[type[models.Model], str], Callable[[VisibilityScop
     (models.User, "mobile_number"): _managers_only_column,
     (models.Notification, "personalisation"): _unredacted_column,
 }
-"""Columns that not everyone who sees the row can read: null where the predicate does not hold."""
+"""Columns that not all who see the row can read: null in rows where the predicate is false."""

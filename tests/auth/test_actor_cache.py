@@ -13,7 +13,7 @@ from graphql_api.auth.actors import Actor
 KEY = "name-11111111-1111-4111-8111-111111111111-22222222-2222-4222-8222-222222222222"
 
 
-def test_a_caller_is_remembered_for_a_second() -> None:
+def test_an_actor_is_cached_for_a_second() -> None:
     known, actor, now = ActorCache(), Actor.system(), time.monotonic()
 
     known.put(KEY, None, actor, now)
@@ -24,7 +24,7 @@ def test_a_caller_is_remembered_for_a_second() -> None:
     assert known.get(KEY, None) is None
 
 
-def test_a_caller_is_known_by_all_that_they_sent() -> None:
+def test_the_key_includes_the_acting_user() -> None:
     known = ActorCache()
 
     known.put(KEY, "somebody", Actor.system(), time.monotonic())
@@ -33,7 +33,7 @@ def test_a_caller_is_known_by_all_that_they_sent() -> None:
     assert known.get(KEY, "somebody else") is None
 
 
-def test_after_a_change_everybody_is_looked_up_anew() -> None:
+def test_clearing_removes_all_actors() -> None:
     known = ActorCache()
     known.put(KEY, None, Actor.system(), time.monotonic())
 
@@ -42,7 +42,7 @@ def test_after_a_change_everybody_is_looked_up_anew() -> None:
     assert known.get(KEY, None) is None
 
 
-def test_so_many_are_remembered_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_cached_actors_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(actor_cache, "MAX_CACHED_ACTORS", 2)
     known, actor = ActorCache(), Actor.system()
 

@@ -31,17 +31,17 @@ def authenticator(database: Database, settings: Settings, signer: Signer) -> Aut
 
 ISSUER = "07edc420-8730-4b0f-8d72-3ad92a0ab109"
 CLOCK = (
-    "The token was not made within 30 seconds of the server's time: make one for each request, "
-    "and check the clock of the computer that makes them."
+    "The token's `iat` is not within 30 seconds of the server's time: "
+    "make a token for each request, and check the clock of the computer that makes it."
 )
-IAT = "The token's `iat` must be a whole number: seconds since 1970, UTC."
-ISS = "The token's `iss` must be the id of a service, as text."
+IAT = "The token's `iat` must be an integer: Unix time in seconds."
+ISS = "The token's `iss` must be the id of a service, as a string."
 UNREADABLE = "The token cannot be decoded."
 MALFORMED = "The token is malformed: send a session's token, an API key, or a JSON Web Token signed with one."
 ALGORITHM = "The token's algorithm must be HS256."
-JTI = "The token's `jti` is a text of at most 255 characters, where it is sent."
+JTI = "The token's `jti` must be a string of 1 to 255 characters, if it is sent."
 HEADERS = "The token has headers other than `alg`, `typ` and `kid`."
-HEADER_TEXT = "The token's headers `kid` and `typ` are text, where they are sent."
+HEADER_TEXT = "The token's headers `kid` and `typ` must be strings, if they are sent."
 KNOWN = {"typ": "JWT", "alg": "HS256"}
 
 
@@ -82,12 +82,12 @@ BAD = {
     "iss half a surrogate": (lambda: crafted(f'{{"iss":"\\ud800","iat":{now()}}}'), authentication.UNKNOWN_KEY_MESSAGE),
     "expired": (lambda: claims(exp=now() - 1), "The token has expired (`exp`): make one for each request."),
     "expires now": (lambda: claims(exp=now()), "The token has expired (`exp`): make one for each request."),
-    "exp text": (lambda: claims(exp="never"), "The token's `exp` must be a number: seconds since 1970, UTC."),
-    "exp bool": (lambda: claims(exp=True), "The token's `exp` must be a number: seconds since 1970, UTC."),
-    "exp null": (lambda: claims(exp=None), "The token's `exp` must be a number: seconds since 1970, UTC."),
+    "exp text": (lambda: claims(exp="never"), "The token's `exp` must be a number: Unix time in seconds."),
+    "exp bool": (lambda: claims(exp=True), "The token's `exp` must be a number: Unix time in seconds."),
+    "exp null": (lambda: claims(exp=None), "The token's `exp` must be a number: Unix time in seconds."),
     "exp infinite": (
         lambda: crafted(f'{{"iss":"{ISSUER}","iat":{now()},"exp":1e999}}'),
-        "The token's `exp` must be a number: seconds since 1970, UTC.",
+        "The token's `exp` must be a number: Unix time in seconds.",
     ),
     "not yet": (lambda: claims(nbf=now() + 20), "The token is not valid yet (`nbf`)."),
     "aud": (lambda: claims(aud="notify"), "The token names an audience (`aud`): leave it out."),
@@ -137,7 +137,7 @@ BAD = {
     "signature of one letter": (lambda: claims().rpartition(".")[0] + ".A", authentication.UNKNOWN_KEY_MESSAGE),
     "another secret": (lambda: jwt(ISSUER, SECRET[:-1]), authentication.UNKNOWN_KEY_MESSAGE),
     "no secret": (lambda: jwt(ISSUER, ""), authentication.UNKNOWN_KEY_MESSAGE),
-    "long": (lambda: claims(sub="s" * 1_000), "A token has at most 1024 characters: this is none that this API takes."),
+    "long": (lambda: claims(sub="s" * 1_000), "A token has at most 1024 characters: this is not a token of this API."),
     "empty": (lambda: "", "The header must be `Authorization: Bearer` and a token."),
     "words": (lambda: "let me in", MALFORMED),
     "letters of others": (lambda: "şifre.şifre.şifre", MALFORMED),
@@ -177,7 +177,7 @@ GOOD = {
 
 
 @pytest.mark.parametrize("token", GOOD.values(), ids=GOOD)
-async def test_a_token_that_is_only_unusual_is_taken(authenticator: Authenticator, make: Builders, token: Any) -> None:
+async def test_an_unusual_but_valid_token_is_accepted(authenticator: Authenticator, make: Builders, token: Any) -> None:
     service = await make.service(id=UUID(ISSUER))
     key = await make.api_key(service, secret=SECRET)
 
@@ -192,7 +192,9 @@ def test_the_clocks_may_differ_by_thirty_seconds(monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.mark.parametrize("difference", [-31, 31])
-def test_the_clocks_may_differ_by_no_more(monkeypatch: pytest.MonkeyPatch, difference: int) -> None:
+def test_the_clocks_may_not_differ_by_more_than_thirty_seconds(
+    monkeypatch: pytest.MonkeyPatch, difference: int
+) -> None:
     monkeypatch.setattr(time, "time", lambda: 1_800_000_000.9)
 
     with pytest.raises(Unauthenticated) as refused:

@@ -42,11 +42,11 @@ async def service_with_key(make: Builders) -> ServiceWithKey:
     return ServiceWithKey(service, key)
 
 
-async def test_without_a_token_nobody_asks(authenticator: Authenticator) -> None:
+async def test_without_a_token_the_actor_is_anonymous(authenticator: Authenticator) -> None:
     assert await authenticator(None) == Actor.anonymous()
 
 
-async def test_a_token_signed_with_a_key_speaks_for_its_service(
+async def test_a_token_signed_with_a_key_is_an_actor_of_its_service(
     authenticator: Authenticator, service_with_key: ServiceWithKey
 ) -> None:
     actor = await authenticator(jwt(str(service_with_key.service.id), API_KEY_SECRET))
@@ -85,7 +85,7 @@ async def test_a_key_costs_one_statement(
         await authenticator(jwt(str(service_with_key.service.id), API_KEY_SECRET))
 
 
-async def test_a_key_as_notify_stores_it_is_taken(
+async def test_a_key_as_notify_stores_it_is_accepted(
     authenticator: Authenticator, make: Builders, database: Database
 ) -> None:
     service = await make.service()
@@ -96,11 +96,11 @@ async def test_a_key_as_notify_stores_it_is_taken(
     assert (await authenticator(jwt(str(service.id), API_KEY_SECRET), signer=NOTIFY_KEYS)).api_key_id == key.id
 
 
-async def test_an_archived_service_has_no_keys(authenticator: Authenticator, make: Builders) -> None:
+async def test_keys_of_an_archived_service_are_refused(authenticator: Authenticator, make: Builders) -> None:
     service = await make.service(active=False)
     await make.api_key(service, secret=API_KEY_SECRET)
 
-    expected = "The service of this API key is archived, so its keys are no longer taken."
+    expected = "The service of this API key is archived, so its keys are no longer accepted."
     assert await authenticator.rejection_message(jwt(str(service.id), API_KEY_SECRET)) == expected
     assert await authenticator.rejection_message(f"key-{service.id}-{API_KEY_SECRET}") == expected
 
@@ -116,7 +116,7 @@ async def test_a_key_with_any_expiry_date_is_revoked(
     assert await authenticator.rejection_message(jwt(str(service.id), API_KEY_SECRET)) == expected
 
 
-async def test_a_key_revoked_long_ago_is_forgotten(authenticator: Authenticator, make: Builders) -> None:
+async def test_a_key_revoked_long_ago_is_unknown(authenticator: Authenticator, make: Builders) -> None:
     service = await make.service()
     await make.api_key(service, secret=API_KEY_SECRET, expiry_date=models.utcnow() - timedelta(days=8))
 
@@ -126,7 +126,7 @@ async def test_a_key_revoked_long_ago_is_forgotten(authenticator: Authenticator,
     )
 
 
-async def test_a_key_ends_when_its_life_does(authenticator: Authenticator, make: Builders) -> None:
+async def test_an_expired_key_is_refused(authenticator: Authenticator, make: Builders) -> None:
     service = await make.service()
     key = await make.api_key(service, secret=API_KEY_SECRET)
     await make.add(models.ApiKeyLifetime(api_key_id=key.id, expires_at=models.utcnow() - timedelta(seconds=1)))
@@ -135,7 +135,7 @@ async def test_a_key_ends_when_its_life_does(authenticator: Authenticator, make:
     assert await authenticator.rejection_message(jwt(str(service.id), API_KEY_SECRET)) == expected
 
 
-async def test_a_key_lives_until_its_life_ends(authenticator: Authenticator, make: Builders) -> None:
+async def test_a_key_is_valid_until_it_expires(authenticator: Authenticator, make: Builders) -> None:
     service = await make.service()
     key = await make.api_key(service, secret=API_KEY_SECRET)
     await make.add(models.ApiKeyLifetime(api_key_id=key.id, expires_at=models.utcnow() + timedelta(minutes=1)))
@@ -143,7 +143,7 @@ async def test_a_key_lives_until_its_life_ends(authenticator: Authenticator, mak
     assert (await authenticator(jwt(str(service.id), API_KEY_SECRET))).api_key_id == key.id
 
 
-async def test_what_is_wrong_with_a_key_is_told_to_its_holder_alone(
+async def test_the_reason_is_given_only_to_the_holder_of_the_secret(
     authenticator: Authenticator, make: Builders
 ) -> None:
     archived = await make.service(active=False)
@@ -159,7 +159,7 @@ async def test_what_is_wrong_with_a_key_is_told_to_its_holder_alone(
     assert await authenticator.rejection_message(f"key-{archived.id}-{uuid4()}") == authentication.UNKNOWN_KEY_MESSAGE
 
 
-async def test_a_key_of_another_service_is_not_taken(authenticator: Authenticator, make: Builders) -> None:
+async def test_a_key_of_another_service_is_refused(authenticator: Authenticator, make: Builders) -> None:
     other = await make.service()
     await make.api_key(other)
 
@@ -172,7 +172,7 @@ async def test_a_key_of_another_service_is_not_taken(authenticator: Authenticato
 
 
 @pytest.mark.parametrize("stored", ["", "nonsense", "e30.AAAA", "IiI"])
-async def test_a_secret_that_cannot_be_read_fits_nothing(
+async def test_a_stored_secret_that_cannot_be_read_matches_nothing(
     authenticator: Authenticator, make: Builders, stored: str, database: Database
 ) -> None:
     service = await make.service()
@@ -183,7 +183,7 @@ async def test_a_secret_that_cannot_be_read_fits_nothing(
     assert await authenticator.rejection_message(jwt(str(service.id), "None")) == authentication.UNKNOWN_KEY_MESSAGE
 
 
-async def test_a_person_cannot_be_named_beside_a_key(
+async def test_the_acting_user_is_ignored_with_an_api_key(
     authenticator: Authenticator, make: Builders, service_with_key: ServiceWithKey
 ) -> None:
     admin = await make.user(platform_admin=True)
@@ -193,7 +193,7 @@ async def test_a_person_cannot_be_named_beside_a_key(
     assert (actor.kind, actor.user_id) == (ActorKind.KEY, None)
 
 
-async def test_a_token_with_an_id_of_its_own_works_once(
+async def test_a_token_with_a_jti_is_accepted_once(
     authenticator: Authenticator, service_with_key: ServiceWithKey, database: Database
 ) -> None:
     token = jwt(str(service_with_key.service.id), API_KEY_SECRET, jti="once")
@@ -215,7 +215,7 @@ async def test_a_token_with_an_id_of_its_own_works_once(
         assert kept.all() == [f"token:{service_with_key.service.id}"] * 2
 
 
-async def test_a_token_of_a_stranger_uses_up_nothing(
+async def test_a_token_with_a_wrong_signature_claims_no_jti(
     authenticator: Authenticator, service_with_key: ServiceWithKey
 ) -> None:
     await authenticator.rejection_message(jwt(str(service_with_key.service.id), "another", jti="mine"))

@@ -17,7 +17,7 @@ from tests.jwt_builders import Authenticator, jwt
 ADMIN_SECRET = "test-admin-secret"
 
 
-async def test_a_client_asks_for_a_person(authenticator: Authenticator, make: Builders) -> None:
+async def test_an_internal_client_acts_for_a_person(authenticator: Authenticator, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service, {ServicePermission.VIEW_ACTIVITY})
 
@@ -28,28 +28,26 @@ async def test_a_client_asks_for_a_person(authenticator: Authenticator, make: Bu
     )
 
 
-async def test_a_client_must_name_a_person(authenticator: Authenticator) -> None:
-    expected = "Name the person for whom you ask by their id, in the header X-Notify-User-Id."
+async def test_an_internal_client_must_send_the_acting_user(authenticator: Authenticator) -> None:
+    expected = "Send the id of the user for whom you act in the header X-Notify-User-Id."
     assert await authenticator.rejection_message(jwt("notify-admin", ADMIN_SECRET)) == expected
 
 
 @pytest.mark.parametrize("state", ["pending", "inactive"])
-async def test_a_client_can_only_ask_for_people_who_can_sign_in(
-    authenticator: Authenticator, make: Builders, state: str
-) -> None:
+async def test_the_acting_user_must_be_active(authenticator: Authenticator, make: Builders, state: str) -> None:
     user = await make.user(state=state)
 
-    expected = "X-Notify-User-Id is not the id of anybody who can sign in."
+    expected = "X-Notify-User-Id is not the id of an active user."
     assert await authenticator.rejection_message(jwt("notify-admin", ADMIN_SECRET), str(user.id)) == expected
 
 
 @pytest.mark.parametrize("named", ["", "nobody", str(uuid4()), "\0", "{401dff98-70ed-4ee1-b5a0-30fcaa91e97c}"])
-async def test_a_client_must_name_somebody(authenticator: Authenticator, named: str) -> None:
-    expected = "X-Notify-User-Id is not the id of anybody who can sign in."
+async def test_the_acting_user_must_exist(authenticator: Authenticator, named: str) -> None:
+    expected = "X-Notify-User-Id is not the id of an active user."
     assert await authenticator.rejection_message(jwt("notify-admin", ADMIN_SECRET), named) == expected
 
 
-async def test_a_client_signs_with_its_own_secret(authenticator: Authenticator, make: Builders) -> None:
+async def test_an_internal_client_signs_with_its_own_secret(authenticator: Authenticator, make: Builders) -> None:
     user = await make.user()
 
     expected = "The token was not signed with a secret of its issuer."
@@ -61,7 +59,7 @@ async def test_a_client_signs_with_its_own_secret(authenticator: Authenticator, 
     )
 
 
-async def test_every_secret_of_a_client_is_taken(
+async def test_every_secret_of_an_internal_client_is_accepted(
     authenticator: Authenticator, make: Builders, settings: Settings
 ) -> None:
     user = await make.user()

@@ -44,7 +44,7 @@ async def create_session_token(
     return tokens.create_session_token(signer, user.id, row.id)
 
 
-async def test_a_session_is_a_person_with_permissions_in_each_active_service(
+async def test_a_session_is_an_actor_with_permissions_in_each_active_service(
     authenticator: Authenticator, make: Builders, signer: Signer, statements: Statements, database: Database
 ) -> None:
     user = await make.user()
@@ -76,7 +76,7 @@ async def test_a_session_is_a_person_with_permissions_in_each_active_service(
     )
 
 
-async def test_a_permission_without_membership_is_worth_nothing(
+async def test_a_permission_without_membership_has_no_effect(
     authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user, service = await make.user(), await make.service()
@@ -115,7 +115,7 @@ async def test_signing_in_elsewhere_ends_a_session(
     assert (await authenticator(new)).user_id == user.id
 
 
-async def test_a_session_of_which_nothing_is_kept_has_ended(
+async def test_a_session_that_is_not_stored_has_ended(
     authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user = await make.user()
@@ -157,7 +157,7 @@ async def test_only_active_people_have_sessions(
     assert await authenticator.rejection_message(token) == authentication.SESSION_FAULT_MESSAGES["ended"]
 
 
-async def test_a_platform_admin_must_come_back_within_half_an_hour(
+async def test_a_platform_admins_session_ends_after_half_an_hour_without_use(
     authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     gone = await create_session_token(
@@ -175,7 +175,7 @@ async def test_a_platform_admin_must_come_back_within_half_an_hour(
     assert (await authenticator(anybody)).kind is ActorKind.PERSON
 
 
-async def test_the_last_use_is_kept_by_the_minute(
+async def test_the_last_use_is_recorded_once_a_minute(
     authenticator: Authenticator, make: Builders, signer: Signer, statements: Statements, database: Database
 ) -> None:
     token = await create_session_token(make, database, signer, await make.user(), idle_for=timedelta(seconds=61))
@@ -192,7 +192,7 @@ async def test_the_last_use_is_kept_by_the_minute(
     assert models.utcnow() - last < timedelta(seconds=10)
 
 
-async def test_nobody_waits_for_the_last_use_to_be_kept(
+async def test_authentication_does_not_wait_for_a_lock_to_record_the_last_use(
     engine: AsyncEngine, authenticator: Authenticator, signer: Signer
 ) -> None:
     several = Database(engine)
@@ -215,7 +215,7 @@ async def test_nobody_waits_for_the_last_use_to_be_kept(
         await execute_sql(several, "DELETE FROM users WHERE id = :id", id=user.id)
 
 
-async def test_a_session_signed_with_an_older_key_is_taken(
+async def test_a_session_signed_with_an_older_key_is_accepted(
     authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user = await make.user()
@@ -228,7 +228,7 @@ async def test_a_session_signed_with_an_older_key_is_taken(
     )
 
 
-async def test_a_challenge_is_no_session(
+async def test_a_challenge_token_is_not_a_session_token(
     authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
     user = await make.user()

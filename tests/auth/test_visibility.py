@@ -102,7 +102,7 @@ CALLERS: dict[str, Callable[[Tenant], Actor]] = {
 
 @pytest.mark.parametrize("model", OF_TENANTS, ids=lambda model: model.__name__)
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_no_row_of_the_other_tenant_is_seen(
+async def test_no_row_of_another_tenant_is_visible(
     tenants: tuple[Tenant, Tenant], database: Database, caller: str, model: type[Any]
 ) -> None:
     mine, theirs = tenants
@@ -121,7 +121,7 @@ async def test_a_member_with_every_permission_sees_their_own_row_of_each_table(
 
 
 @pytest.mark.parametrize("model", OF_TENANTS, ids=lambda model: model.__name__)
-async def test_a_stranger_and_nobody_see_nothing(
+async def test_strangers_and_anonymous_callers_see_nothing(
     tenants: tuple[Tenant, Tenant], database: Database, model: type[Any]
 ) -> None:
     del tenants
@@ -142,7 +142,7 @@ async def test_a_platform_admin_sees_both_tenants(
 
 
 @pytest.mark.parametrize("model", OF_NOBODY, ids=lambda model: model.__name__)
-async def test_what_is_the_platforms_own_is_seen_by_its_admins_alone(
+async def test_rows_of_the_platform_are_visible_to_its_admins_only(
     make: Builders, database: Database, model: type[Any]
 ) -> None:
     mine = await tenant(make)
@@ -171,7 +171,7 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_only(make: Builders, d
     assert [row.id for row in await seen(database, api_key_actor(keys[KeyType.TEST]), models.Notification)] == [test.id]
 
 
-async def test_who_may_only_send_texts_sees_texts_and_no_emails(make: Builders, database: Database) -> None:
+async def test_a_member_who_may_only_send_texts_sees_no_emails(make: Builders, database: Database) -> None:
     service = await make.service()
     text = await make.notification(await make.template(service))
     await make.notification(await make.template(service, Channel.EMAIL))
@@ -199,7 +199,7 @@ async def test_a_template_in_a_closed_folder_is_hidden_until_the_folder_is_opene
     assert [row.id for row in await seen(database, user_actor(user, service), models.Template)] == [template.id]
 
 
-async def test_to_change_a_foreign_row_is_to_be_told_that_there_is_none(
+async def test_a_row_of_another_tenant_is_not_found_for_a_change(
     tenants: tuple[Tenant, Tenant], database: Database
 ) -> None:
     mine, theirs = tenants
@@ -216,7 +216,7 @@ async def test_to_change_a_foreign_row_is_to_be_told_that_there_is_none(
     assert (refusal.value.missing_id, refusal.value.path) == (str(theirs.service.id), ("service_id",))
 
 
-async def test_nobody_finds_anything_to_change(tenants: tuple[Tenant, Tenant], database: Database) -> None:
+async def test_anonymous_callers_find_no_row_to_change(tenants: tuple[Tenant, Tenant], database: Database) -> None:
     async with database.transaction() as tx:
         with pytest.raises(Unauthenticated):
             await visibility.find_visible(tx, Actor(ActorKind.ANONYMOUS), models.Service, tenants[0].service.id)
