@@ -22,7 +22,7 @@ async def _tasks(database: Database) -> list[dict[str, Any]]:
         return [dict(row) for row in found.mappings()]
 
 
-async def test_a_task_is_there_when_the_transaction_commits(database: Database) -> None:
+async def test_a_task_is_queued_when_the_transaction_commits(database: Database) -> None:
     async with database.transaction() as tx:
         await enqueue(tx, Task.PROCESS_JOB, {"job_id": "x"}, priority=3)
 
@@ -31,7 +31,7 @@ async def test_a_task_is_there_when_the_transaction_commits(database: Database) 
     assert (task["priority"], task["wait"]) == (3, timedelta())
 
 
-async def test_a_task_goes_with_a_rollback_even_as_the_first_statement(database: Database) -> None:
+async def test_a_rollback_removes_a_task_even_as_the_first_statement(database: Database) -> None:
     async def change() -> None:
         async with database.transaction() as tx:
             await enqueue(tx, Task.PROCESS_JOB, {"job_id": "x"})
@@ -43,7 +43,7 @@ async def test_a_task_goes_with_a_rollback_even_as_the_first_statement(database:
     assert await _tasks(database) == []
 
 
-async def test_a_task_can_wait_for_its_time(database: Database) -> None:
+async def test_a_task_can_be_due_later(database: Database) -> None:
     async with database.transaction() as tx:
         await enqueue(tx, Task.DELIVER, {}, due_at=utcnow() + timedelta(hours=1))
         await enqueue(tx, Task.DELIVER, {}, due_at=utcnow() - timedelta(hours=1))
@@ -53,7 +53,7 @@ async def test_a_task_can_wait_for_its_time(database: Database) -> None:
     assert at_once["wait"] == timedelta()
 
 
-async def test_a_task_that_waits_already_is_left_out(database: Database) -> None:
+async def test_a_task_with_the_key_of_a_queued_one_is_not_enqueued(database: Database) -> None:
     async with database.transaction() as tx:
         for dedupe in ("a", "a", "b", None, None):
             await enqueue(tx, Task.PROCESS_JOB, {}, dedupe_key=dedupe)
@@ -62,7 +62,7 @@ async def test_a_task_that_waits_already_is_left_out(database: Database) -> None
     assert [task["entrypoint"] for task in await _tasks(database)] == ["process job"] * 4 + ["deliver notifications"]
 
 
-async def test_many_tasks_are_one_statement(database: Database, statements: Any) -> None:
+async def test_several_tasks_are_enqueued_in_one_statement(database: Database, statements: Any) -> None:
     async with database.transaction() as tx:
         with statements(1):
             await enqueue_all(tx, Task.DELIVER, [{"n": n} for n in range(50)])

@@ -49,7 +49,7 @@ def test_letters_arrive_after_working_days(
     assert letter_days.delivery_dates(created_at, postage) == (date(2026, *first), date(2026, *last))
 
 
-def test_bank_holidays_with_the_days_that_stand_in() -> None:
+def test_bank_holidays_include_substitute_days() -> None:
     assert sorted(letter_days.bank_holidays(2026)) == [
         date(2026, 1, 1),
         date(2026, 4, 3),

@@ -38,13 +38,13 @@ RATE = Decimal("0.024")
         ("letter", "cancelled", 2, None, MessageCost(ready=True, units=2, unit_rate=RATE, total=Decimal(0))),
     ],
 )
-def test_a_message_costs_what_its_channel_status_and_rate_say(
+def test_the_cost_of_a_message_depends_on_channel_status_and_rate(
     channel: str, status: str, units: int, multiplier: Decimal | None, cost: MessageCost
 ) -> None:
     assert prices.message_cost(channel, status, units, multiplier, RATE) == cost
 
 
-def test_a_rate_that_nobody_recorded_leaves_the_total_open() -> None:
+def test_without_a_recorded_rate_the_total_is_null() -> None:
     assert prices.message_cost("sms", "delivered", 1, None, None) == MessageCost(
         ready=True, units=1, unit_rate=None, total=None
     )

@@ -13,7 +13,7 @@ from graphql_api.settings import Settings
 
 
 @pytest.mark.parametrize("error", [asyncpg.InternalClientError("an unknown state"), asyncpg.InterfaceError("closed")])
-async def test_a_connection_that_ends_while_it_begins_is_a_database_that_is_away(
+async def test_a_connection_lost_while_it_is_opened_is_an_outage(
     error: Exception, database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked = []

@@ -182,7 +182,7 @@ EDGES = {
 
 
 @pytest.mark.parametrize("documents", EDGES.values(), ids=list(EDGES))
-async def test_a_document_may_go_to_the_edge_and_not_over_it(documents: tuple[str, str]) -> None:
+async def test_a_document_at_a_limit_is_allowed_and_one_over_it_is_refused(documents: tuple[str, str]) -> None:
     within, over = documents
     operation = "Q0" if "Q0" in within else None
 
@@ -192,7 +192,7 @@ async def test_a_document_may_go_to_the_edge_and_not_over_it(documents: tuple[st
     assert [error.extensions["code"] for error in result.errors or () if error.extensions] == ["QUERY_TOO_COMPLEX"]
 
 
-async def test_page_sizes_count_by_variable_by_default_and_as_the_largest_at_most() -> None:
+async def test_page_sizes_come_from_variables_and_defaults_up_to_the_maximum() -> None:
     document = "query ($n: Int = 100) { things(first: $n) { nodes { things(last: $n) { nodes { name } } } } }"
 
     assert await code(document, n=99) is None
@@ -207,7 +207,7 @@ async def test_a_count_alone_reads_no_page() -> None:
     assert await code("{ things(first: 100) { nodes { things(first: 100) { totalCount } } } }") is None
 
 
-async def test_introspection_has_a_depth_of_its_own() -> None:
+async def test_introspection_has_its_own_depth_limit() -> None:
     def deep(levels: int) -> str:
         return "{ __schema { types { fields { type { " + "ofType { " * (levels - 5) + "name" + " }" * levels
 
@@ -217,7 +217,7 @@ async def test_introspection_has_a_depth_of_its_own() -> None:
     assert await code("{ ...__schema } fragment __schema on Query " + nested(13)) == ("QUERY_TOO_COMPLEX")
 
 
-async def test_cycles_and_what_is_not_there_are_left_to_validation() -> None:
+async def test_cycles_and_unknown_names_are_reported_by_validation() -> None:
     assert await code("{ ...A } fragment A on Query { ...A }") == "BAD_REQUEST"
     assert await code("{ ...A } fragment A on Query { ...B } fragment B on Query { ...A }") == "BAD_REQUEST"
     assert await code("{ ...Nothing }") == "BAD_REQUEST"
@@ -237,11 +237,11 @@ async def test_cycles_and_what_is_not_there_are_left_to_validation() -> None:
     ],
     ids=lambda document: document[:40],
 )
-async def test_a_literal_is_held_to_what_a_variable_is(document: str) -> None:
+async def test_literals_have_the_limits_of_variables(document: str) -> None:
     assert await code(document) == "BAD_REQUEST"
 
 
-async def test_at_most_five_errors_are_told_of_a_document() -> None:
+async def test_at_most_five_errors_are_reported_for_a_document() -> None:
     result = await run("{ thing { " + " ".join(f"n{i}" for i in range(50)) + " } }")
 
     assert len(result.errors or ()) == 6
@@ -275,7 +275,7 @@ async def test_no_document_takes_long(document: str) -> None:
     assert time.process_time() - began < 0.25
 
 
-async def test_what_is_refused_is_not_run_though_it_is_known() -> None:
+async def test_a_refused_document_is_not_executed_when_it_is_cached() -> None:
     CALLS.clear()
     for _ in range(2):
         assert await code("mutation { " + " ".join(f"a{i}: change" for i in range(6)) + " }") == "QUERY_TOO_COMPLEX"
@@ -285,7 +285,7 @@ async def test_what_is_refused_is_not_run_though_it_is_known() -> None:
     assert CALLS == []
 
 
-async def test_documents_are_remembered_up_to_a_number() -> None:
+async def test_the_number_of_cached_documents_is_bounded() -> None:
     known = extension.document_cache_of(SCHEMA)
     for number in range(extension.MAX_CACHED_DOCUMENTS + 10):
         await run(f"{{ a{number}: name }}")
@@ -293,7 +293,7 @@ async def test_documents_are_remembered_up_to_a_number() -> None:
     assert len(known._cached) == extension.MAX_CACHED_DOCUMENTS  # noqa: SLF001 - there is no other way to see it
 
 
-async def test_refusals_are_told_and_faults_are_not() -> None:
+async def test_refusals_are_shown_and_internal_errors_are_masked() -> None:
     result = await run("{ forbidden missing refused a: thing { fault } }")
 
     told = [(error.path, error.message, error.extensions) for error in result.errors or ()]
@@ -308,7 +308,7 @@ async def test_refusals_are_told_and_faults_are_not() -> None:
     assert len(str(request_id)) == 32
 
 
-async def test_suggestions_are_not_for_strangers() -> None:
+async def test_anonymous_callers_see_no_suggestions() -> None:
     result = await run("{ thin }")
 
     assert [error.message for error in result.errors or ()] == ["Cannot query field 'thin' on type 'Query'."]

@@ -47,14 +47,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     return clock
 
 
-def test_three_requests_for_each_connection_are_taken_on(database: Database, clock: Clock) -> None:
+def test_the_initial_capacity_is_three_requests_per_connection(database: Database, clock: Clock) -> None:
     measured = LoadShedder(database, 8)
 
     assert [measured.is_full(count) for count in (0, 8, 23, 24, 100)] == [False, False, False, True, True]
     assert clock.now == 1_000
 
 
-def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_two_for_each_connection(
+def test_the_capacity_falls_with_the_throughput_to_two_requests_per_connection(
     database: Database, clock: Clock
 ) -> None:
     measured = LoadShedder(database, 8)
@@ -69,7 +69,7 @@ def test_fewer_are_taken_on_where_they_end_slowly_but_never_fewer_than_two_for_e
     assert rooms == [24, 18, 16, 16, 16, 16, 16, 16, 16]
 
 
-def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_each_connection(
+def test_the_capacity_rises_with_the_throughput_to_twelve_requests_per_connection(
     database: Database, clock: Clock
 ) -> None:
     measured = LoadShedder(database, 8)
@@ -85,7 +85,7 @@ def test_more_are_taken_on_where_they_end_quickly_but_no_more_than_twelve_for_ea
 
 
 @pytest.mark.parametrize(("ended", "room"), [(0, 24), (300, 96)])
-def test_after_a_time_without_pressure_all_is_as_in_the_beginning_or_as_good_as_it_was(
+def test_after_an_idle_time_the_capacity_is_at_least_the_initial_one(
     database: Database, clock: Clock, ended: int, room: int
 ) -> None:
     measured = LoadShedder(database, 8)
@@ -99,14 +99,14 @@ def test_after_a_time_without_pressure_all_is_as_in_the_beginning_or_as_good_as_
     assert [measured.is_full(count) for count in (room - 1, room)] == [False, True]
 
 
-def test_what_only_waits_for_its_client_counts_for_nothing(database: Database) -> None:
+def test_excluded_requests_do_not_count(database: Database) -> None:
     measured = LoadShedder(database, 8)
     measured.excluded_requests = 300
 
     assert (measured.is_full(323), measured.is_full(324)) == (False, True)
 
 
-def test_all_may_wait_for_a_database_that_is_away(database: Database, clock: Clock) -> None:
+def test_the_capacity_is_larger_while_the_database_is_unavailable(database: Database, clock: Clock) -> None:
     measured = LoadShedder(database, 8)
     database.unavailable_at = clock.now - 0.5
 
@@ -115,7 +115,7 @@ def test_all_may_wait_for_a_database_that_is_away(database: Database, clock: Clo
     assert measured.is_full(799)
 
 
-async def test_whoever_has_their_answer_is_not_under_way_any_more(
+async def test_a_request_is_not_active_after_its_response(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections: list[HTTPProtocol] = []
@@ -143,7 +143,7 @@ async def test_whoever_has_their_answer_is_not_under_way_any_more(
     assert under_way == [(1, 0)] * 3
 
 
-async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
+async def test_the_delayed_response_of_a_refused_sign_in_takes_no_capacity(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 1.0)
@@ -175,7 +175,7 @@ async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
     assert 1.5 < took < 4
 
 
-async def test_people_who_sign_in_wait_for_each_other_and_keep_nobody_else_out(
+async def test_requests_that_wait_for_password_hashes_take_no_capacity(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crypto.hashing_pool, "max_pending", 10)
@@ -219,7 +219,7 @@ def slow(database: Database) -> Database:
     return Slow(database.primary)
 
 
-async def test_the_rest_is_told_at_once_to_come_again(
+async def test_requests_beyond_the_capacity_are_rejected_at_once_with_retry_after(
     settings: Settings, slow: Database, store: Store, make: Builders, signer: object
 ) -> None:
     service = await make.service()
@@ -247,7 +247,7 @@ async def test_the_rest_is_told_at_once_to_come_again(
     assert (alive.status_code, again.status_code) == (200, 200)
 
 
-def test_production_gives_notice_before_it_ends(settings: Settings) -> None:
+def test_only_production_announces_its_shutdown_by_default(settings: Settings) -> None:
     production = settings.model_copy(update={"environment": "production"})
     told = production.model_copy(update={"shutdown_notice": 0.5})
 

@@ -58,7 +58,7 @@ def test_a_bucket_holds_a_third_of_a_minutes_points_and_fills_again() -> None:
     assert buckets.take(BUCKET, -50, now=1_000) == 21
 
 
-def test_what_costs_more_than_a_bucket_holds_waits_for_a_full_one_and_is_paid_off() -> None:
+def test_more_points_than_the_capacity_need_a_full_bucket_and_leave_it_below_zero() -> None:
     buckets = MemoryBuckets()
 
     assert buckets.take(BUCKET, 50, now=0) == -29
@@ -66,7 +66,7 @@ def test_what_costs_more_than_a_bucket_holds_waits_for_a_full_one_and_is_paid_of
     assert buckets.take(BUCKET, 1, now=30) == 0
 
 
-def test_the_buckets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_number_of_buckets_in_memory_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphql_api.limits.buckets.MAX_BUCKETS", 3)
     buckets = MemoryBuckets()
     for number in range(10):
@@ -76,7 +76,7 @@ def test_the_buckets_that_are_kept_are_bounded(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
-def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
+def test_the_capacity_is_a_third_of_the_rate_and_one(rate: int, burst: int) -> None:
     assert burst_capacity(rate) == burst
 
 
@@ -171,7 +171,7 @@ async def desk(settings: Settings, database: Database, store: Store, make: Build
 PAGE = "query ($first: Int) { viewer { service { templates(first: $first) { nodes { id } } } } }"
 
 
-async def test_a_point_is_a_hundred_objects_that_may_be_found(desk: Desk) -> None:
+async def test_a_point_is_a_hundred_objects_of_full_pages(desk: Desk) -> None:
     small = "{ viewer { service { id } } }"
 
     assert await desk.costs(small) == (1, 1)
@@ -182,21 +182,21 @@ async def test_a_point_is_a_hundred_objects_that_may_be_found(desk: Desk) -> Non
     assert await desk.costs("{") == (1, 1)
 
 
-async def test_what_was_not_found_is_given_back(desk: Desk) -> None:
+async def test_points_of_objects_that_were_not_found_are_refunded(desk: Desk) -> None:
     before = await desk.remaining()
     assert await desk.costs(PAGE.replace("{ id }", "{ id service { id } createdBy { id } }"), first=100) == (4, 1)
 
     assert await desk.remaining() in {before - 2, before - 1}
 
 
-async def test_a_caller_learns_what_is_left(desk: Desk) -> None:
+async def test_a_caller_can_read_the_points_left(desk: Desk) -> None:
     answer = (await desk.ask("{ rateLimit { limit capacity cost remaining } }")).json()
 
     assert answer["data"] == {"rateLimit": {"limit": 60, "capacity": 21, "cost": 1, "remaining": 20}}
 
 
 @pytest.mark.parametrize("query", ["{ viewer { service { id } } }", "{ rateLimit { cost } }", "{ nothing }", "{"])
-async def test_who_has_spent_all_is_told_when_to_ask_again(desk: Desk, query: str) -> None:
+async def test_a_rate_limited_response_says_when_to_retry(desk: Desk, query: str) -> None:
     for _ in range(21):
         assert (await desk.ask("{ __typename }")).status_code == 200
     refused = await desk.ask(query)
@@ -222,7 +222,7 @@ async def test_a_mutation_costs_five_points_and_one_that_sends_a_point(desk: Des
     assert await desk.costs(send, input=input_ | {"items": items * 100}) == (2, 2)
 
 
-async def test_people_unknown_at_one_address_share_a_bucket_of_their_own(
+async def test_anonymous_callers_of_one_address_share_a_bucket(
     settings: Settings, database: Database, store: Store, make: Builders
 ) -> None:
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
@@ -260,7 +260,7 @@ async def test_people_unknown_at_one_address_share_a_bucket_of_their_own(
         ("", "", ""),
     ],
 )
-def test_only_proxies_are_believed_about_where_a_request_comes_from(peer: str, told: str, address: str) -> None:
+def test_the_forwarded_address_counts_only_from_proxies(peer: str, told: str, address: str) -> None:
     scope = {"client": (peer, 80) if peer else None}
 
     assert client_address(scope, {"x-forwarded-for": told}, Settings().is_proxy) == address
@@ -276,11 +276,11 @@ def test_only_proxies_are_believed_about_where_a_request_comes_from(peer: str, t
         ("no address", "no address"),
     ],
 )
-def test_an_address_is_as_much_of_it_as_tells_whose_it_is(address: str, network: str) -> None:
+def test_the_key_of_an_ipv6_address_is_its_network(address: str, network: str) -> None:
     assert RateLimiter(60).bucket_for(Actor.anonymous(address)) == Bucket(network, 60, 21)
 
 
-async def test_a_socket_spends_from_the_same_bucket_and_nothing_more_of_it_is_read(
+async def test_a_websocket_spends_from_the_same_bucket_and_is_closed_when_it_is_empty(
     settings: Settings, database: Database, store: Store, make: Builders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     token, read = await token_of(make), []
@@ -320,7 +320,7 @@ class Query:
         return None
 
 
-async def test_what_times_out_costs_what_was_reserved(
+async def test_an_operation_that_times_out_costs_the_reserved_points(
     settings: Settings, database: Database, signer: Signer, store: Store
 ) -> None:
     schema, rates = error_masking.ErrorMaskingSchema(Query, extensions=[LimitsExtension]), RateLimiter(60)
@@ -359,7 +359,7 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpr
     process.wait()
 
 
-async def test_processes_share_the_buckets_of_a_redis(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
+async def test_processes_share_buckets_in_redis(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
     one, other = (RateLimiter(3, connect_redis(redis[0])) for _ in range(2))
     person = Actor(ActorKind.PERSON, user_id=uuid4())
 
@@ -376,7 +376,7 @@ async def test_processes_share_the_buckets_of_a_redis(redis: tuple[str, subproce
         await rates.close()
 
 
-async def test_a_bucket_in_redis_does_as_one_in_memory(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
+async def test_a_bucket_in_redis_behaves_as_one_in_memory(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
     shared, here = connect_redis(redis[0]), MemoryBuckets()
     bucket = Bucket(f"{uuid4()}", 1, 21)
 
@@ -387,7 +387,7 @@ async def test_a_bucket_in_redis_does_as_one_in_memory(redis: tuple[str, subproc
     await shared.close()
 
 
-async def test_nobody_waits_for_a_redis_that_is_away(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
+async def test_requests_do_not_wait_for_an_unavailable_redis(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
     del redis
     listener = socket.socket()  # it takes connections, and never says a word
     listener.bind(("127.0.0.1", 0))
@@ -405,7 +405,7 @@ async def test_nobody_waits_for_a_redis_that_is_away(redis: tuple[str, subproces
     listener.close()
 
 
-def test_a_server_counts_where_its_settings_say(settings: Settings) -> None:
+def test_the_settings_choose_memory_or_redis(settings: Settings) -> None:
     shared = RateLimiter.from_settings(settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")}))
 
     assert isinstance(shared._redis_buckets, RedisBuckets)  # noqa: SLF001 - nothing is asked of it here

@@ -88,7 +88,7 @@ def told(errors: list[GraphQLError]) -> list[object]:
 
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=range(len(DOCUMENTS)))
-def test_the_same_is_found_wrong_in_the_same_places(document: str) -> None:
+def test_errors_and_their_positions_equal_those_of_graphql_core(document: str) -> None:
     ours, theirs = lexer.parse(document, MAX_DOCUMENT_TOKENS), graphql.parse(document)
 
     assert ours.to_dict(locations=True) == theirs.to_dict(locations=True)
@@ -97,7 +97,7 @@ def test_the_same_is_found_wrong_in_the_same_places(document: str) -> None:
     )
 
 
-def test_the_same_is_found_wrong_in_what_is_cut_together() -> None:
+def test_errors_of_random_documents_equal_those_of_graphql_core() -> None:
     read = 0
     for seed in range(1_500):
         document = pieces(seed)
@@ -117,7 +117,7 @@ def test_the_same_is_found_wrong_in_what_is_cut_together() -> None:
 
 
 @pytest.mark.parametrize("document", BROKEN)
-def test_what_is_no_document_is_refused_in_the_same_words(document: str) -> None:
+def test_syntax_errors_equal_those_of_graphql_core(document: str) -> None:
     with pytest.raises(GraphQLSyntaxError) as theirs:
         graphql.parse(document)
     with pytest.raises(GraphQLSyntaxError) as ours:
@@ -196,7 +196,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("document", COSTLY.values(), ids=list(COSTLY))
-def test_no_document_takes_longer_than_a_moment(document: str) -> None:
+def test_no_document_takes_longer_than_the_limit(document: str) -> None:
     assert len(document) <= 100_000
 
     def read() -> None:

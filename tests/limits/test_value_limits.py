@@ -260,7 +260,7 @@ def context(database: SingleConnectionDatabase, settings: Settings, signer: Sign
     return Context(Actor(ActorKind.ADMIN, user_id=uuid4()), database, settings, signer, store)
 
 
-def test_every_place_is_found() -> None:
+def test_every_argument_and_input_field_is_covered() -> None:
     taken = {
         f"{kind.name}.{name}.{argument}"
         for kind in SCHEMA.type_map.values()
@@ -294,7 +294,9 @@ async def test_no_hostile_value_reaches_the_database(context: Context, statement
     assert asked >= len(ANY)
 
 
-async def test_a_text_that_is_no_id_finds_nothing_and_asks_nothing(context: Context, statements: Statements) -> None:
+async def test_a_string_that_is_no_id_finds_nothing_without_a_statement(
+    context: Context, statements: Statements
+) -> None:
     wrong = []
     with statements(0):
         for place in PLACES:

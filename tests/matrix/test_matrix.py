@@ -38,7 +38,7 @@ def test_every_field_of_the_schema_has_a_rule_and_every_rule_a_field() -> None:
     assert sorted(ruled - there) == []
 
 
-def test_every_word_of_the_policy_is_known() -> None:
+def test_the_policy_uses_known_words_only() -> None:
     rules = [rule.audience for fields in policy().fields.values() for rule in fields.values()]
 
     assert undefined_words(*policy().row_audiences.values(), *rules) == set()
@@ -52,7 +52,7 @@ def ids_of(world: World, document: Document) -> list[dict[str, Any]]:
 
 
 @pytest.mark.timeout(300)
-async def test_every_path_tells_everybody_what_the_policy_says(world: World, truth: GroundTruth) -> None:
+async def test_every_path_shows_each_role_what_the_policy_allows(world: World, truth: GroundTruth) -> None:
     began = time.perf_counter()
     found = await run_for_every_role(
         world, truth, [(one, ids_of(world, one)) for one in documents.path_documents(int(os.environ.get("DEPTH", "4")))]
@@ -63,7 +63,7 @@ async def test_every_path_tells_everybody_what_the_policy_says(world: World, tru
     assert len(found.cells) > MIN_CELLS
 
 
-async def test_every_row_tells_everybody_what_the_policy_says(world: World, truth: GroundTruth) -> None:
+async def test_every_row_shows_each_role_what_the_policy_allows(world: World, truth: GroundTruth) -> None:
     began = time.perf_counter()
     asked = [
         (document, [{"ids": [id_ for kind, id_ in truth.facts if kind == document.id_type]}])
@@ -80,7 +80,7 @@ def documents_starting_at(found: list[Document], *names: str) -> list[Document]:
     return [one for one in found if any(f" {name}(" in one.text[:60] for name in names)]
 
 
-async def test_a_row_that_is_found_without_its_rule_is_a_leak(
+async def test_a_table_without_its_visibility_rule_is_detected(
     world: World, truth: GroundTruth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first planted fault: finding a row by its id asks nobody whose it is."""
@@ -100,7 +100,7 @@ async def test_a_row_that_is_found_without_its_rule_is_a_leak(
     assert found.counts_by_kind == {"leak": 2 * len(asked)}
 
 
-async def test_a_field_that_has_lost_its_guard_is_a_leak(
+async def test_a_column_without_its_visibility_rule_is_detected(
     world: World, truth: GroundTruth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The second planted fault: fields ask for no permission."""

@@ -87,7 +87,7 @@ def mutation_input(mutation: str, ids: Mapping[str, str]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("mutation", mutation_names())
-async def test_a_mutation_is_open_to_whom_the_policy_says_and_closed_to_all_others(
+async def test_each_mutation_is_allowed_to_the_roles_of_the_policy_only(
     mutation: str, world: World, truth: GroundTruth
 ) -> None:
     ids = world.ours.arguments
@@ -107,7 +107,7 @@ async def test_a_mutation_is_open_to_whom_the_policy_says_and_closed_to_all_othe
 
 
 @pytest.mark.timeout(120)
-async def test_no_mutation_by_anybody_touches_what_is_another_tenants(world: World, rollback_after: None) -> None:
+async def test_no_mutation_changes_rows_of_another_tenant(world: World, rollback_after: None) -> None:
     del rollback_after
     before = await checksums(world.context.database)
     wrong = []

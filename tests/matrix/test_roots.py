@@ -74,7 +74,7 @@ async def answer(world: World, actor: Actor, text: str, variables: dict[str, Any
     return next(iter((result.data or {"": None}).values())), codes
 
 
-async def test_what_is_no_row_is_told_to_whom_the_policy_says(world: World, truth: GroundTruth) -> None:
+async def test_fields_that_are_no_row_are_shown_to_the_roles_of_the_policy(world: World, truth: GroundTruth) -> None:
     wrong: list[Any] = []
     for name in remaining_root_fields():
         for tenant in (world.ours, world.theirs):
@@ -100,7 +100,7 @@ async def test_what_is_no_row_is_told_to_whom_the_policy_says(world: World, trut
     assert wrong == []
 
 
-async def test_everybody_sees_themselves(world: World, truth: GroundTruth) -> None:
+async def test_every_person_sees_themselves(world: World, truth: GroundTruth) -> None:
     wrong = []
     for role, actor in world.callers:
         if actor is None:

@@ -82,7 +82,7 @@ class Team:
         return (await http.post(f"{url}/graphql", json=body, headers=headers)).json()
 
 
-async def test_two_who_take_turns_are_never_told_what_is_the_others(harness: WorkerHarness) -> None:
+async def test_alternating_callers_never_see_each_others_rows(harness: WorkerHarness) -> None:
     teams = [Team(harness), Team(harness)]
     sides: list[tuple[Actor, str, str]] = []
     for one in teams:
@@ -145,9 +145,7 @@ REVOKE_PERMISSIONS = (
 
 
 @pytest.mark.timeout(120)
-async def test_every_process_knows_within_a_second_that_a_permission_was_taken_away(
-    team: Team, servers: list[str]
-) -> None:
+async def test_every_process_applies_a_removed_permission_within_a_second(team: Team, servers: list[str]) -> None:
     service, viewer = str(team.service.id), team.viewer
     last_told = dict.fromkeys(servers, 0.0)
     ending = asyncio.Event()
@@ -199,7 +197,7 @@ def _called_names(source: str) -> list[str]:
     ]
 
 
-def test_no_loader_is_made_when_a_module_is_imported() -> None:
+def test_no_loader_is_created_at_import() -> None:
     made = {
         str(path.relative_to(ROOT)): found
         for folder in ("graphql_api", "schema", "loaders")
@@ -219,9 +217,9 @@ def test_no_loader_is_made_when_a_module_is_imported() -> None:
         "if True:\n    x = [Context(actor)]",
     ],
 )
-def test_a_loader_that_is_made_at_import_would_be_found(source: str) -> None:
+def test_a_loader_created_at_import_is_detected(source: str) -> None:
     assert REQUEST_SCOPED_CLASSES.intersection(_called_names(source)) != set()
 
 
-def test_a_loader_that_is_made_in_a_function_is_none_of_them() -> None:
+def test_a_loader_created_in_a_function_is_allowed() -> None:
     assert _called_names("def f():\n    return DataLoader(g)") == []

@@ -51,7 +51,7 @@ async def fetch_page(world: World, actor: Actor, kind: str, name: str, of: str, 
 
 
 @pytest.mark.parametrize(("kind", "name"), LISTS)
-async def test_a_cursor_of_another_tenants_list_leads_to_nothing_of_theirs(world: World, kind: str, name: str) -> None:
+async def test_a_cursor_of_another_tenants_list_shows_none_of_its_rows(world: World, kind: str, name: str) -> None:
     admin = caller(world, "platform admin")
     owner = caller(world, "person of the organisation" if kind == "Organisation" else "owner")
     ours, theirs = str(world.ours.ids[kind]), str(world.theirs.ids[kind])
@@ -81,7 +81,7 @@ async def test_a_filter_by_another_tenants_id_finds_nothing(world: World, kind: 
     assert (seen["totalCount"], seen["edges"]) == (0, [])
 
 
-async def test_what_is_secret_is_in_no_entry_of_the_log_of_changes(world: World) -> None:
+async def test_no_change_log_entry_holds_a_secret(world: World) -> None:
     query = "{ auditLog(first: 100) { nodes { changes { before after } } } }"
     result = await schema.execute(query, context_value=world.context_for(caller(world, "platform admin")))
 
@@ -90,7 +90,7 @@ async def test_what_is_secret_is_in_no_entry_of_the_log_of_changes(world: World)
         assert secret not in str(result.data)
 
 
-async def test_only_those_who_see_a_job_hear_of_its_progress(world: World, truth: GroundTruth) -> None:
+async def test_only_callers_who_see_a_job_receive_its_progress(world: World, truth: GroundTruth) -> None:
     rule = policy().rule("Subscription", "jobProgress")
     wrong = []
     for role, actor in world.callers:

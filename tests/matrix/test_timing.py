@@ -37,7 +37,9 @@ async def ask(world: World, query: str, variables: dict[str, object]) -> tuple[o
 
 
 @pytest.mark.parametrize("field", [*ROOT_FIELDS_BY_ID, "node"])
-async def test_to_read_what_is_not_ones_own_is_to_read_nothing(world: World, engine: AsyncEngine, field: str) -> None:
+async def test_reading_a_foreign_row_runs_the_statements_of_a_missing_one(
+    world: World, engine: AsyncEngine, field: str
+) -> None:
     kind = "Service" if field == "node" else field.capitalize()
     query = f"query ($id: ID!) {{ {field}(id: $id) {{ __typename }} }}"
     foreign = str(world.theirs.ids[kind])
@@ -76,7 +78,7 @@ async def timing_difference(world: World, query: str, foreign: str) -> tuple[flo
 
 
 @pytest.mark.parametrize(("mutation", "path"), FOREIGN, ids=str)
-async def test_to_change_what_is_not_ones_own_is_to_change_nothing(
+async def test_changing_a_foreign_row_runs_the_statements_of_a_missing_one(
     world: World, engine: AsyncEngine, mutation: str, path: tuple[str, ...]
 ) -> None:
     sent: list[str] = []

@@ -27,7 +27,7 @@ logging.getLogger("anything").warning("Said %s", "plainly", extra={{"color_messa
 """
 
 
-def test_every_line_is_json_and_a_fault_tells_its_kind_and_place() -> None:
+def test_every_line_is_json_and_an_exception_has_its_type_and_frames() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
     ours, theirs, plain = [json.loads(line) for line in done.stderr.splitlines()]
 
