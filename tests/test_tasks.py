@@ -1,4 +1,4 @@
-"""Work is promised with the change, or not at all."""
+"""Tasks are enqueued with the transaction of a change, or not at all."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from graphql_api.tasks import Task, enqueue, enqueue_all
 
 async def _tasks(database: Database) -> list[dict[str, Any]]:
     async with database.read_connection() as connection:
-        found = await connection.execute(
+        rows = await connection.execute(
             text("SELECT entrypoint, payload, priority, execute_after - created AS wait FROM pgqueuer ORDER BY id")
         )
-        return [dict(row) for row in found.mappings()]
+        return [dict(row) for row in rows.mappings()]
 
 
 async def test_a_task_is_queued_when_the_transaction_commits(database: Database) -> None:

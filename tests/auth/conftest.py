@@ -1,4 +1,4 @@
-"""What tests of tokens share."""
+"""Fixtures of the tests of authentication."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from graphql_api.settings import Settings
 from tests.jwt_builders import Authenticator
 
 API_KEY_SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
-"""Of a key whose token is known."""
+"""The secret of the test's API key."""
 
 
 @pytest.fixture
 def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
-    """The door of the test's database."""
+    """Authentication with the test's database."""
     return Authenticator(database, settings, signer)
 
 
 async def execute_sql(database: Database, statement: str, **values: Any) -> None:
-    """Change rows past the models."""
+    """Execute a statement without the models."""
     async with database.transaction() as tx:
         await tx.execute(text(statement), values)

@@ -1,4 +1,4 @@
-"""Tokens that no client makes: each is refused for what is wrong with it, and costs next to nothing."""
+"""Malformed and forged tokens: each is refused with its reason, without a statement."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
 
 @pytest.fixture
 def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
-    """The door of the test's database."""
+    """Authentication with the test's database."""
     return Authenticator(database, settings, signer)
 
 
@@ -46,17 +46,17 @@ KNOWN = {"typ": "JWT", "alg": "HS256"}
 
 
 def now() -> int:
-    """The present, in whole seconds."""
+    """Unix time in whole seconds."""
     return int(time.time())
 
 
 def crafted(payload: bytes | str, header: bytes = b'{"typ":"JWT","alg":"HS256"}') -> str:
-    """A token rightly signed, whatever its payload is."""
+    """A correctly signed token of any payload."""
     return signed_token(header, payload.encode() if isinstance(payload, str) else payload, SECRET)
 
 
 def claims(**changed: Any) -> str:
-    """A token rightly signed with claims that are not all right."""
+    """A correctly signed token with changed claims."""
     return jwt(changed.pop("iss", ISSUER), SECRET, **changed)
 
 

@@ -1,4 +1,4 @@
-"""API keys as tokens, whole or signing, and what is wrong with the ones that are refused."""
+"""API keys as bearer tokens, whole or as the secret of a JWT, and why they are refused."""
 
 from __future__ import annotations
 
@@ -21,12 +21,12 @@ from tests.builders import Builders
 from tests.conftest import Statements
 from tests.jwt_builders import Authenticator, jwt
 
-# What one of Notify's databases holds, signed with the keys that its developers use.
+# The development keys with which Notify signs the stored secret below.
 NOTIFY_KEYS = Signer((b"dev-notify-secret-key",), b"dev-notify-salt")
 
 
 class ServiceWithKey(NamedTuple):
-    """A service that has a key with a known secret."""
+    """A service with a key whose secret is known."""
 
     service: models.Service
     key: models.ApiKey
@@ -34,7 +34,7 @@ class ServiceWithKey(NamedTuple):
 
 @pytest.fixture
 async def service_with_key(make: Builders) -> ServiceWithKey:
-    """A live service with a live key among others."""
+    """A live service with a live key, beside other keys."""
     service = await make.service()
     await make.api_key(service)
     key = await make.api_key(service, secret=API_KEY_SECRET)
@@ -209,10 +209,10 @@ async def test_a_token_with_a_jti_is_accepted_once(
         await authenticator(jwt(str(service_with_key.service.id), API_KEY_SECRET, jti="again"))
     ).api_key_id == service_with_key.key.id
     async with database.read_connection() as connection:
-        kept = await connection.scalars(
+        callers = await connection.scalars(
             select(models.IdempotencyKey.caller).where(models.IdempotencyKey.caller.startswith("token:"))
         )
-        assert kept.all() == [f"token:{service_with_key.service.id}"] * 2
+        assert callers.all() == [f"token:{service_with_key.service.id}"] * 2
 
 
 async def test_a_token_with_a_wrong_signature_claims_no_jti(

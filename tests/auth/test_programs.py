@@ -1,4 +1,4 @@
-"""Programs of the platform's own, which ask for people."""
+"""Internal clients, which act for people."""
 
 from __future__ import annotations
 
@@ -41,10 +41,10 @@ async def test_the_acting_user_must_be_active(authenticator: Authenticator, make
     assert await authenticator.rejection_message(jwt("notify-admin", ADMIN_SECRET), str(user.id)) == expected
 
 
-@pytest.mark.parametrize("named", ["", "nobody", str(uuid4()), "\0", "{401dff98-70ed-4ee1-b5a0-30fcaa91e97c}"])
-async def test_the_acting_user_must_exist(authenticator: Authenticator, named: str) -> None:
+@pytest.mark.parametrize("acting_user", ["", "nobody", str(uuid4()), "\0", "{401dff98-70ed-4ee1-b5a0-30fcaa91e97c}"])
+async def test_the_acting_user_must_exist(authenticator: Authenticator, acting_user: str) -> None:
     expected = "X-Notify-User-Id is not the id of an active user."
-    assert await authenticator.rejection_message(jwt("notify-admin", ADMIN_SECRET), named) == expected
+    assert await authenticator.rejection_message(jwt("notify-admin", ADMIN_SECRET), acting_user) == expected
 
 
 async def test_an_internal_client_signs_with_its_own_secret(authenticator: Authenticator, make: Builders) -> None:

@@ -1,4 +1,4 @@
-"""Sessions as tokens: whose they are, what they may, and when they end."""
+"""Session tokens: their actors, their permissions, and when they end."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ async def create_session_token(
     idle_for: timedelta = timedelta(),
     **values: Any,
 ) -> str:
-    """The token of a session of somebody who was last here some time ago."""
+    """The token of a session that was last used `idle_for` ago."""
     now = models.utcnow()
     row = models.Session(
         user_id=user.id, **{"expires_at": now + timedelta(hours=20), "last_used_at": now - idle_for} | values
@@ -195,24 +195,26 @@ async def test_the_last_use_is_recorded_once_a_minute(
 async def test_authentication_does_not_wait_for_a_lock_to_record_the_last_use(
     engine: AsyncEngine, authenticator: Authenticator, signer: Signer
 ) -> None:
-    several = Database(engine)
+    second_database = Database(engine)
     user = models.User(name="Ada", email_address="ada@waiting.gov.uk", mobile_number="1", password="!", state="active")
     row = models.Session(user_id=user.id, expires_at=models.utcnow() + timedelta(hours=1))
     row.last_used_at = models.utcnow() - timedelta(minutes=5)
     user.current_session_id = row.id
-    async with several.transaction() as tx:
+    async with second_database.transaction() as tx:
         tx.add(user)
         await tx.flush()
         tx.add(row)
     try:
-        async with several.transaction() as other:
+        async with second_database.transaction() as other:
             await other.execute(select(models.Session).where(models.Session.id == row.id).with_for_update())
             async with asyncio.timeout(5):
-                actor = await authenticator(tokens.create_session_token(signer, user.id, row.id), database=several)
+                actor = await authenticator(
+                    tokens.create_session_token(signer, user.id, row.id), database=second_database
+                )
         assert actor.user_id == user.id
     finally:
-        await execute_sql(several, "DELETE FROM sessions WHERE user_id = :id", id=user.id)
-        await execute_sql(several, "DELETE FROM users WHERE id = :id", id=user.id)
+        await execute_sql(second_database, "DELETE FROM sessions WHERE user_id = :id", id=user.id)
+        await execute_sql(second_database, "DELETE FROM users WHERE id = :id", id=user.id)
 
 
 async def test_a_session_signed_with_an_older_key_is_accepted(

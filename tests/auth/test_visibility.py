@@ -1,4 +1,4 @@
-"""Nobody sees a row of another tenant, whatever the table and whoever they are."""
+"""Visibility: no actor sees a row of another tenant, in any table."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ OF_SERVICES = [
 
 @dataclass
 class Tenant:
-    """An organisation with one service, and a row in every table that hangs on it."""
+    """An organisation with a service, and a row in every table that belongs to it."""
 
     organisation: models.Organisation
     service: models.Service
@@ -39,7 +39,7 @@ class Tenant:
 
 @pytest.fixture
 async def tenants(make: Builders, database: Database) -> tuple[Tenant, Tenant]:
-    """Two of them, alike."""
+    """Two equal tenants."""
     both = await tenant(make), await tenant(make)
     async with database.transaction() as tx:
         await search_entries.refresh(tx)
@@ -47,7 +47,7 @@ async def tenants(make: Builders, database: Database) -> tuple[Tenant, Tenant]:
 
 
 async def tenant(make: Builders) -> Tenant:
-    """One of them."""
+    """One of the tenants."""
     organisation = await make.organisation()
     user = await make.user()
     service = await make.service(organisation_id=organisation.id, created_by_id=user.id)
@@ -76,7 +76,7 @@ async def tenant(make: Builders) -> Tenant:
 
 
 async def seen(database: Database, actor: Actor, model: type[Any]) -> list[Any]:
-    """Every row of a table that somebody sees."""
+    """All rows of a table that an actor sees."""
     predicate = visibility.row_predicate(model, visibility.visibility_scope(actor))
     statement = select(model) if predicate is None else select(model).where(predicate)
     async with database.transaction() as tx:
@@ -84,7 +84,7 @@ async def seen(database: Database, actor: Actor, model: type[Any]) -> list[Any]:
 
 
 def owner(row: Any) -> UUID | None:
-    """The id by which a row says whose it is."""
+    """The id of what a row belongs to, or its own."""
     for name in ("service_id", "organisation_id", "job_id", "api_key_id", "template_id", "user_id", "row_id"):
         if getattr(row, name, None) is not None:
             return UUID(str(getattr(row, name)))
@@ -204,7 +204,7 @@ async def test_a_row_of_another_tenant_is_not_found_for_a_change(
 ) -> None:
     mine, theirs = tenants
     async with database.transaction() as tx:
-        found = await visibility.find_visible(
+        row = await visibility.find_visible(
             tx, user_actor(mine.member, mine.service), models.Service, mine.service.id, lock=True
         )
         with pytest.raises(NotFound) as refusal:
@@ -212,7 +212,7 @@ async def test_a_row_of_another_tenant_is_not_found_for_a_change(
                 tx, user_actor(mine.member, mine.service), models.Service, theirs.service.id, "service_id"
             )
 
-    assert found.id == mine.service.id
+    assert row.id == mine.service.id
     assert (refusal.value.missing_id, refusal.value.path) == (str(theirs.service.id), ("service_id",))
 
 

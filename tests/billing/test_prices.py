@@ -54,7 +54,7 @@ async def test_rates_are_those_of_the_london_day(database: Database) -> None:
     def at(*moment: int) -> datetime:
         return datetime(*moment)  # type: ignore[arg-type]  # noqa: DTZ001 - naive UTC, as the database
 
-    asked = {
+    expected = {
         prices.rate_key(Channel.SMS, at(2026, 3, 31, 22, 59)): Decimal("0.0233"),
         prices.rate_key(Channel.SMS, at(2026, 3, 31, 23)): Decimal("0.024"),
         prices.rate_key(Channel.SMS, at(2015, 1, 1)): None,
@@ -65,10 +65,10 @@ async def test_rates_are_those_of_the_london_day(database: Database) -> None:
     }
 
     async with database.read_connection() as connection:
-        found = prices.rates_by_key(
-            (await connection.execute(prices.SELECT_RATES, prices.rate_parameters(list(asked)))).all()
+        rates = prices.rates_by_key(
+            (await connection.execute(prices.SELECT_RATES, prices.rate_parameters(list(expected)))).all()
         )
 
-    assert found == asked
+    assert rates == expected
     assert prices.rate_key(Channel.SMS, at(2026, 6, 1, 23)) == RateKey("sms", at(2026, 6, 1, 23), 0, None)
     assert prices.rate_key(Channel.SMS, at(2026, 6, 2, 22)) == RateKey("sms", at(2026, 6, 1, 23), 0, None)

@@ -16,10 +16,10 @@ from graphql_api.settings import Settings
 async def test_a_connection_lost_while_it_is_opened_is_an_outage(
     error: Exception, database_url: str, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    asked = []
+    attempts = []
 
     async def fetchrow(*_: object) -> None:
-        asked.append(1)
+        attempts.append(1)
         raise error
 
     hasty = {"database_url": SecretStr(database_url), "database_patience": 0.1}
@@ -33,7 +33,7 @@ async def test_a_connection_lost_while_it_is_opened_is_an_outage(
                 async with database.transaction() as tx:
                     await tx.execute(text("SELECT 1"))
 
-        assert len(asked) > 1
+        assert len(attempts) > 1
         assert await database.read(lambda connection: connection.scalar(text("SELECT 1"))) == 1
     finally:
         await database.close()

@@ -104,12 +104,12 @@ async def run(document: str, operation: str | None = None, **variables: Any) -> 
 
 
 async def code(document: str, **variables: Any) -> str | None:
-    """The code of the one error of a document; None where it ran well."""
+    """The code of a document's only error; None without errors."""
     result = await run(document, **variables)
     if not result.errors:
         return None
-    (one,) = result.errors
-    return str((one.extensions or {})["code"])
+    (error,) = result.errors
+    return str((error.extensions or {})["code"])
 
 
 def nested(depth: int) -> str:
@@ -119,8 +119,8 @@ def nested(depth: int) -> str:
 
 def chain(count: int, spreads: int = 1) -> str:
     """Fragments, each of which spreads the next so often, and a query that spreads the first."""
-    made = [f"fragment F{i} on Query {{ {f'...F{i + 1} ' * spreads} }}" for i in range(count - 1)]
-    return " ".join([*made, f"fragment F{count - 1} on Query {{ name }}", "{ ...F0 }"])
+    fragments = [f"fragment F{i} on Query {{ {f'...F{i + 1} ' * spreads} }}" for i in range(count - 1)]
+    return " ".join([*fragments, f"fragment F{count - 1} on Query {{ name }}", "{ ...F0 }"])
 
 
 EDGES = {
@@ -286,19 +286,19 @@ async def test_a_refused_document_is_not_executed_when_it_is_cached() -> None:
 
 
 async def test_the_number_of_cached_documents_is_bounded() -> None:
-    known = extension.document_cache_of(SCHEMA)
+    documents = extension.document_cache_of(SCHEMA)
     for number in range(extension.MAX_CACHED_DOCUMENTS + 10):
         await run(f"{{ a{number}: name }}")
 
-    assert len(known._cached) == extension.MAX_CACHED_DOCUMENTS  # noqa: SLF001 - there is no other way to see it
+    assert len(documents._cached) == extension.MAX_CACHED_DOCUMENTS  # noqa: SLF001 - there is no other way to see it
 
 
 async def test_refusals_are_shown_and_internal_errors_are_masked() -> None:
     result = await run("{ forbidden missing refused a: thing { fault } }")
 
-    told = [(error.path, error.message, error.extensions) for error in result.errors or ()]
-    request_id = (told[3][2] or {}).get("requestId")
-    assert told == [
+    errors = [(error.path, error.message, error.extensions) for error in result.errors or ()]
+    request_id = (errors[3][2] or {}).get("requestId")
+    assert errors == [
         (["forbidden"], "This needs the permission SEND_TEXTS.",
          {"code": "FORBIDDEN", "requiredPermission": "SEND_TEXTS"}),
         (["missing"], "Nothing that you can see has this id.", {"code": "BAD_REQUEST"}),

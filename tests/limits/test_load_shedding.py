@@ -1,4 +1,4 @@
-"""How much a process takes on, and what it says to the rest."""
+"""Load shedding: the capacity of a process, and the response to requests beyond it."""
 
 from __future__ import annotations
 
@@ -29,107 +29,107 @@ from tests.cluster.clients import api_key_token
 
 
 class Clock:
-    """A clock that a test turns."""
+    """A clock that the test advances."""
 
     def __init__(self) -> None:
         self.now = 1_000.0
 
     def monotonic(self) -> float:
-        """The time."""
+        """The current time."""
         return self.now
 
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
-    """The clock of what is measured."""
+    """The clock of the load shedder."""
     clock = Clock()
     monkeypatch.setattr(load_shedding, "time", clock)
     return clock
 
 
 def test_the_initial_capacity_is_three_requests_per_connection(database: Database, clock: Clock) -> None:
-    measured = LoadShedder(database, 8)
+    load_shedder = LoadShedder(database, 8)
 
-    assert [measured.is_full(count) for count in (0, 8, 23, 24, 100)] == [False, False, False, True, True]
+    assert [load_shedder.is_full(count) for count in (0, 8, 23, 24, 100)] == [False, False, False, True, True]
     assert clock.now == 1_000
 
 
 def test_the_capacity_falls_with_the_throughput_to_two_requests_per_connection(
     database: Database, clock: Clock
 ) -> None:
-    measured = LoadShedder(database, 8)
-    rooms = []
-    for ended in (0, 30, 30, 30, 30, 0, 0, 0, 0):
+    load_shedder = LoadShedder(database, 8)
+    capacities = []
+    for completed in (0, 30, 30, 30, 30, 0, 0, 0, 0):
         clock.now += 0.25
-        measured.completed_requests += ended
-        measured.is_full(16)
-        rooms.append(next(count for count in range(100) if measured.is_full(count)))
+        load_shedder.completed_requests += completed
+        load_shedder.is_full(16)
+        capacities.append(next(count for count in range(100) if load_shedder.is_full(count)))
 
-    # 120 a second, of which each may wait for 0.1 seconds, would be 12.
-    assert rooms == [24, 18, 16, 16, 16, 16, 16, 16, 16]
+    # 120 a second at 0.1 seconds each would be 12.
+    assert capacities == [24, 18, 16, 16, 16, 16, 16, 16, 16]
 
 
 def test_the_capacity_rises_with_the_throughput_to_twelve_requests_per_connection(
     database: Database, clock: Clock
 ) -> None:
-    measured = LoadShedder(database, 8)
-    rooms = []
+    load_shedder = LoadShedder(database, 8)
+    capacities = []
     for _ in range(5):
         clock.now += 0.25
-        measured.completed_requests += 300
-        measured.is_full(16)
-        rooms.append(next(count for count in range(200) if measured.is_full(count)))
+        load_shedder.completed_requests += 300
+        load_shedder.is_full(16)
+        capacities.append(next(count for count in range(200) if load_shedder.is_full(count)))
 
-    # 1,200 a second, of which each may wait for 0.1 seconds: 120, of 96 at most.
-    assert rooms == [24, 72, 96, 96, 96]
+    # 1,200 a second at 0.1 seconds each would be 120; the maximum is 96.
+    assert capacities == [24, 72, 96, 96, 96]
 
 
-@pytest.mark.parametrize(("ended", "room"), [(0, 24), (300, 96)])
+@pytest.mark.parametrize(("completed", "capacity"), [(0, 24), (300, 96)])
 def test_after_an_idle_time_the_capacity_is_at_least_the_initial_one(
-    database: Database, clock: Clock, ended: int, room: int
+    database: Database, clock: Clock, completed: int, capacity: int
 ) -> None:
-    measured = LoadShedder(database, 8)
+    load_shedder = LoadShedder(database, 8)
     for _ in range(10):
         clock.now += 0.25
-        measured.completed_requests += ended
-        measured.is_full(16)
-    assert measured.is_full(16) is not bool(ended)
+        load_shedder.completed_requests += completed
+        load_shedder.is_full(16)
+    assert load_shedder.is_full(16) is not bool(completed)
     clock.now += 5
 
-    assert [measured.is_full(count) for count in (room - 1, room)] == [False, True]
+    assert [load_shedder.is_full(count) for count in (capacity - 1, capacity)] == [False, True]
 
 
 def test_excluded_requests_do_not_count(database: Database) -> None:
-    measured = LoadShedder(database, 8)
-    measured.excluded_requests = 300
+    load_shedder = LoadShedder(database, 8)
+    load_shedder.excluded_requests = 300
 
-    assert (measured.is_full(323), measured.is_full(324)) == (False, True)
+    assert (load_shedder.is_full(323), load_shedder.is_full(324)) == (False, True)
 
 
 def test_the_capacity_is_larger_while_the_database_is_unavailable(database: Database, clock: Clock) -> None:
-    measured = LoadShedder(database, 8)
+    load_shedder = LoadShedder(database, 8)
     database.unavailable_at = clock.now - 0.5
 
-    assert (measured.is_full(799), measured.is_full(800)) == (False, True)
+    assert (load_shedder.is_full(799), load_shedder.is_full(800)) == (False, True)
     clock.now += 1
-    assert measured.is_full(799)
+    assert load_shedder.is_full(799)
 
 
 async def test_a_request_is_not_active_after_its_response(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     connections: list[HTTPProtocol] = []
-    under_way: list[tuple[int, int]] = []
-    made, answer = HTTPProtocol.connection_made, Endpoint.__call__
+    active_counts: list[tuple[int, int]] = []
+    connection_made, call_endpoint = HTTPProtocol.connection_made, Endpoint.__call__
 
     def connected(self: HTTPProtocol, transport: asyncio.Transport) -> None:
-        made(self, transport)
+        connection_made(self, transport)
         connections.append(self)
 
     async def answered(self: Endpoint, scope: Scope, receive: Receive, send: Send) -> None:
         before = len(connections[0].tasks)
-        await answer(self, scope, receive, send)
-        asyncio.get_running_loop().call_soon(lambda: under_way.append((before, len(connections[0].tasks))))
+        await call_endpoint(self, scope, receive, send)
+        asyncio.get_running_loop().call_soon(lambda: active_counts.append((before, len(connections[0].tasks))))
 
     monkeypatch.setattr(HTTPProtocol, "connection_made", connected)
     monkeypatch.setattr(Endpoint, "__call__", answered)
@@ -140,7 +140,7 @@ async def test_a_request_is_not_active_after_its_response(
         for _ in range(3):
             await http.post("/graphql", json={"query": "{ __typename }"})
 
-    assert under_way == [(1, 0)] * 3
+    assert active_counts == [(1, 0)] * 3
 
 
 async def test_the_delayed_response_of_a_refused_sign_in_takes_no_capacity(
@@ -149,9 +149,9 @@ async def test_the_delayed_response_of_a_refused_sign_in_takes_no_capacity(
     monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 1.0)
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
-    narrow = settings.model_copy(update={"database_pool_size": 1})
+    one_connection = settings.model_copy(update={"database_pool_size": 1})
     async with (
-        serve_settings(narrow, database, store) as address,
+        serve_settings(one_connection, database, store) as address,
         httpx2.AsyncClient(base_url=f"http://{address}") as http,
     ):
 
@@ -159,14 +159,14 @@ async def test_the_delayed_response_of_a_refused_sign_in_takes_no_capacity(
             return (await http.post("/graphql", json={"query": query}, headers=headers)).status_code
 
         began = time.monotonic()
-        guessing = []
+        sign_ins = []
         for events in (False, True) * 6:
             accept = {"accept": "text/event-stream"} if events else {}
-            guessing.append(asyncio.create_task(ask(sign_in, **accept)))
+            sign_ins.append(asyncio.create_task(ask(sign_in, **accept)))
             await asyncio.sleep(0.05)
         others = [await ask("{ __typename }") for _ in range(5)]
-        waiting = sum(not task.done() for task in guessing)
-        statuses = await asyncio.gather(*guessing)
+        waiting = sum(not task.done() for task in sign_ins)
+        statuses = await asyncio.gather(*sign_ins)
         took = time.monotonic() - began
 
     assert others == [200] * 5
@@ -179,27 +179,27 @@ async def test_requests_that_wait_for_password_hashes_take_no_capacity(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crypto.hashing_pool, "max_pending", 10)
-    held = threading.Event()
-    monkeypatch.setattr(crypto, "_verify", lambda *_: held.wait(10))
+    hash_allowed = threading.Event()
+    monkeypatch.setattr(crypto, "_verify", lambda *_: hash_allowed.wait(10))
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
-    narrow = settings.model_copy(update={"database_pool_size": 1})
+    one_connection = settings.model_copy(update={"database_pool_size": 1})
     async with (
-        serve_settings(narrow, database, store) as address,
+        serve_settings(one_connection, database, store) as address,
         httpx2.AsyncClient(base_url=f"http://{address}") as http,
     ):
 
         async def ask(query: str) -> list[str]:
-            told = (await http.post("/graphql", json={"query": query})).json()
-            return [error["extensions"]["code"] for error in told.get("errors", ())]
+            body = (await http.post("/graphql", json={"query": query})).json()
+            return [error["extensions"]["code"] for error in body.get("errors", ())]
 
-        guessing = []
+        sign_ins = []
         for _ in range(12):
-            guessing.append(asyncio.create_task(ask(sign_in)))
+            sign_ins.append(asyncio.create_task(ask(sign_in)))
             await asyncio.sleep(0.05)
         others = [await ask("{ __typename }") for _ in range(5)]
-        held.set()
-        codes = await asyncio.gather(*guessing)
+        hash_allowed.set()
+        codes = await asyncio.gather(*sign_ins)
 
     assert others == [[]] * 5
     assert codes == [[]] * 10 + [["UNAVAILABLE"]] * 2
@@ -207,7 +207,7 @@ async def test_requests_that_wait_for_password_hashes_take_no_capacity(
 
 @pytest.fixture
 def slow(database: Database) -> Database:
-    """A database that is in no hurry."""
+    """A database whose reads take a second."""
 
     class Slow(Database):
         @asynccontextmanager
@@ -225,30 +225,33 @@ async def test_requests_beyond_the_capacity_are_rejected_at_once_with_retry_afte
     service = await make.service()
     key = await make.api_key(service)
     headers = {"authorization": f"Bearer {api_key_token(key, signer)}"}  # type: ignore[arg-type]
-    narrow = settings.model_copy(update={"database_pool_size": 1, "cors_origins": ["https://ours.example"]})
-    async with serve_settings(narrow, slow, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+    one_connection = settings.model_copy(update={"database_pool_size": 1, "cors_origins": ["https://ours.example"]})
+    async with (
+        serve_settings(one_connection, slow, store) as address,
+        httpx2.AsyncClient(base_url=f"http://{address}") as http,
+    ):
 
         async def ask(**more: str) -> httpx2.Response:
             return await http.post("/graphql", json={"query": "{ viewer { __typename } }"}, headers=headers | more)
 
-        asked = [asyncio.create_task(ask()) for _ in range(6)]
+        tasks = [asyncio.create_task(ask()) for _ in range(6)]
         await asyncio.sleep(0.3)
-        done = {task.result().status_code for task in asked if task.done()}
-        page = await ask(origin="https://ours.example")
-        alive = await http.get("/_status?simple")
-        found = Counter([(await task).status_code for task in asked])
-        refused = next(task.result() for task in asked if task.result().status_code == 503)
-        again = await ask()
+        done = {task.result().status_code for task in tasks if task.done()}
+        cors_response = await ask(origin="https://ours.example")
+        status_page = await http.get("/_status?simple")
+        statuses = Counter([(await task).status_code for task in tasks])
+        rejected = next(task.result() for task in tasks if task.result().status_code == 503)
+        retried = await ask()
 
-    assert (done, found) == ({503}, Counter({200: 3, 503: 3}))
-    assert refused.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
-    assert refused.headers["retry-after"] == "1"
-    assert page.headers["access-control-allow-origin"] == "https://ours.example"
-    assert (alive.status_code, again.status_code) == (200, 200)
+    assert (done, statuses) == ({503}, Counter({200: 3, 503: 3}))
+    assert rejected.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
+    assert rejected.headers["retry-after"] == "1"
+    assert cors_response.headers["access-control-allow-origin"] == "https://ours.example"
+    assert (status_page.status_code, retried.status_code) == (200, 200)
 
 
 def test_only_production_announces_its_shutdown_by_default(settings: Settings) -> None:
     production = settings.model_copy(update={"environment": "production"})
-    told = production.model_copy(update={"shutdown_notice": 0.5})
+    configured = production.model_copy(update={"shutdown_notice": 0.5})
 
-    assert [one.shutdown_notice_seconds for one in (settings, production, told)] == [0, 5, 0.5]
+    assert [config.shutdown_notice_seconds for config in (settings, production, configured)] == [0, 5, 0.5]

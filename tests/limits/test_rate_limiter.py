@@ -81,23 +81,23 @@ def test_the_capacity_is_a_third_of_the_rate_and_one(rate: int, burst: int) -> N
 
 
 async def test_each_person_has_a_bucket_and_keys_of_one_type_share_one() -> None:
-    rates = RateLimiter(3)  # of which two may be spent at once
+    rate_limiter = RateLimiter(3)  # of which two may be spent at once
     service, other = uuid4(), uuid4()
     live = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={service: frozenset()})
     live_too = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={service: frozenset()})
     test = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.TEST, permissions={service: frozenset()})
     elsewhere = Actor(ActorKind.KEY, api_key_id=uuid4(), key_type=KeyType.LIVE, permissions={other: frozenset()})
 
-    await rates.reserve(live, 1)
-    await rates.reserve(live_too, 1)
+    await rate_limiter.reserve(live, 1)
+    await rate_limiter.reserve(live_too, 1)
     with pytest.raises(TooManyRequests) as refused:
-        await rates.reserve(live, 1)
+        await rate_limiter.reserve(live, 1)
     for fresh in (test, elsewhere, PERSON, Actor(ActorKind.PERSON, user_id=uuid4())):
-        await rates.reserve(fresh, 2)
+        await rate_limiter.reserve(fresh, 2)
 
     assert refused.value.extensions == {"code": "RATE_LIMITED", "retryAfterSeconds": 20}
-    assert await rates.reserve(Actor.anonymous(), 1_000) is None  # over no network
-    assert await rates.reserve(Actor.system(), 1_000) is None
+    assert await rate_limiter.reserve(Actor.anonymous(), 1_000) is None  # over no network
+    assert await rate_limiter.reserve(Actor.system(), 1_000) is None
 
 
 async def test_a_key_may_spend_no_less_than_its_service_may_send() -> None:
@@ -116,7 +116,7 @@ async def test_a_key_may_spend_no_less_than_its_service_may_send() -> None:
         messages_per_minute=10,
     )
 
-    assert [RateLimiter(3_000).bucket_for(one) for one in (fast, slow)] == [
+    assert [RateLimiter(3_000).bucket_for(actor) for actor in (fast, slow)] == [
         Bucket((fast.key_service_id, KeyType.LIVE), 60_000, 1_000),
         Bucket((slow.key_service_id, KeyType.LIVE), 3_000, 1_000),
     ]
@@ -228,10 +228,10 @@ async def test_anonymous_callers_of_one_address_share_a_bucket(
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
 
-    async def statuses(desk: Desk, told: str) -> list[int]:
-        headers = {"x-forwarded-for": told}
-        asked = [await desk.client.post("/graphql", json={"query": sign_in}, headers=headers) for _ in range(5)]
-        return [one.status_code for one in asked]
+    async def statuses(desk: Desk, forwarded: str) -> list[int]:
+        headers = {"x-forwarded-for": forwarded}
+        responses = [await desk.client.post("/graphql", json={"query": sign_in}, headers=headers) for _ in range(5)]
+        return [response.status_code for response in responses]
 
     async with desk_of(settings, database, store, make, 60) as desk:  # to which this machine is a proxy
         assert await statuses(desk, "192.0.2.7") == [200, 200, 200, 200, 429]
@@ -245,7 +245,7 @@ async def test_anonymous_callers_of_one_address_share_a_bucket(
 
 
 @pytest.mark.parametrize(
-    ("peer", "told", "address"),
+    ("peer", "forwarded", "address"),
     [
         ("192.0.2.1", "192.0.2.7", "192.0.2.1"),
         ("10.0.0.1", "192.0.2.7", "192.0.2.7"),
@@ -260,10 +260,10 @@ async def test_anonymous_callers_of_one_address_share_a_bucket(
         ("", "", ""),
     ],
 )
-def test_the_forwarded_address_counts_only_from_proxies(peer: str, told: str, address: str) -> None:
+def test_the_forwarded_address_counts_only_from_proxies(peer: str, forwarded: str, address: str) -> None:
     scope = {"client": (peer, 80) if peer else None}
 
-    assert client_address(scope, {"x-forwarded-for": told}, Settings().is_proxy) == address
+    assert client_address(scope, {"x-forwarded-for": forwarded}, Settings().is_proxy) == address
 
 
 @pytest.mark.parametrize(
@@ -323,16 +323,16 @@ class Query:
 async def test_an_operation_that_times_out_costs_the_reserved_points(
     settings: Settings, database: Database, signer: Signer, store: Store
 ) -> None:
-    schema, rates = error_masking.ErrorMaskingSchema(Query, extensions=[LimitsExtension]), RateLimiter(60)
-    context = Context(PERSON, database, settings, signer, store, rates)
+    schema, rate_limiter = error_masking.ErrorMaskingSchema(Query, extensions=[LimitsExtension]), RateLimiter(60)
+    context = Context(PERSON, database, settings, signer, store, rate_limiter)
 
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):
             await schema.execute("{ slow }", context_value=context)
-    standing = await rates.reserve(PERSON, 0)
+    reservation = await rate_limiter.reserve(PERSON, 0)
 
-    assert standing is not None
-    assert 12 <= standing.remaining < 15
+    assert reservation is not None
+    assert 12 <= reservation.remaining < 15
 
 
 @pytest.fixture(scope="module")
@@ -360,20 +360,20 @@ def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, subpr
 
 
 async def test_processes_share_buckets_in_redis(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
-    one, other = (RateLimiter(3, connect_redis(redis[0])) for _ in range(2))
+    first, second = (RateLimiter(3, connect_redis(redis[0])) for _ in range(2))
     person = Actor(ActorKind.PERSON, user_id=uuid4())
 
-    standing = await one.reserve(person, 2)
+    reservation = await first.reserve(person, 2)
     with pytest.raises(TooManyRequests) as refused:
-        await other.reserve(person, 1)
-    await other.refund(standing, 1)
-    await one.reserve(person, 1)
+        await second.reserve(person, 1)
+    await second.refund(reservation, 1)
+    await first.reserve(person, 1)
 
-    assert standing is not None
-    assert standing.remaining == 0
+    assert reservation is not None
+    assert reservation.remaining == 0
     assert refused.value.retry_after == 20
-    for rates in (one, other):
-        await rates.close()
+    for rate_limiter in (first, second):
+        await rate_limiter.close()
 
 
 async def test_a_bucket_in_redis_behaves_as_one_in_memory(redis: tuple[str, subprocess.Popen[bytes]]) -> None:
@@ -393,21 +393,21 @@ async def test_requests_do_not_wait_for_an_unavailable_redis(redis: tuple[str, s
     listener.bind(("127.0.0.1", 0))
     listener.listen(100)
     for url in (f"redis://127.0.0.1:{listener.getsockname()[1]}", "redis://127.0.0.1:1"):
-        rates = RateLimiter(3, connect_redis(url))
+        rate_limiter = RateLimiter(3, connect_redis(url))
         began = time.monotonic()
-        await rates.reserve(PERSON, 1)
-        await rates.reserve(PERSON, 1)
+        await rate_limiter.reserve(PERSON, 1)
+        await rate_limiter.reserve(PERSON, 1)
         with pytest.raises(TooManyRequests):
-            await rates.reserve(PERSON, 1)
+            await rate_limiter.reserve(PERSON, 1)
 
         assert time.monotonic() - began < 0.5
-        await rates.close()
+        await rate_limiter.close()
     listener.close()
 
 
 def test_the_settings_choose_memory_or_redis(settings: Settings) -> None:
     shared = RateLimiter.from_settings(settings.model_copy(update={"redis_url": SecretStr("redis://127.0.0.1:1")}))
 
-    assert isinstance(shared._redis_buckets, RedisBuckets)  # noqa: SLF001 - nothing is asked of it here
+    assert isinstance(shared._redis_buckets, RedisBuckets)  # noqa: SLF001 - it has no public name
     assert RateLimiter.from_settings(settings)._redis_buckets is None  # noqa: SLF001
     assert Settings(environment="production").effective_points_per_minute == 3_000

@@ -25,7 +25,7 @@ from tests import cpu_time
 
 SCHEMA = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
 CPU = 0.025
-"""Seconds that any document may take to be read, measured, and validated or refused."""
+"""Seconds in which any document is parsed, costed, and validated or refused."""
 
 DOCUMENTS = [
     "{ viewer { user { id name } } }",
@@ -83,7 +83,7 @@ def pieces(seed: int) -> str:
     return " ".join(words)
 
 
-def told(errors: list[GraphQLError]) -> list[object]:
+def comparable(errors: list[GraphQLError]) -> list[object]:
     return [error.formatted for error in errors]
 
 
@@ -92,7 +92,7 @@ def test_errors_and_their_positions_equal_those_of_graphql_core(document: str) -
     ours, theirs = lexer.parse(document, MAX_DOCUMENT_TOKENS), graphql.parse(document)
 
     assert ours.to_dict(locations=True) == theirs.to_dict(locations=True)
-    assert told(validate(SCHEMA, ours)) == told(
+    assert comparable(validate(SCHEMA, ours)) == comparable(
         graphql.validate(SCHEMA, theirs, VALIDATION_RULES, max_errors=MAX_VALIDATION_ERRORS)
     )
 
@@ -109,7 +109,7 @@ def test_errors_of_random_documents_equal_those_of_graphql_core() -> None:
             continue
         read += 1
         ours = lexer.parse(document, MAX_DOCUMENT_TOKENS)
-        assert told(validate(SCHEMA, ours)) == told(
+        assert comparable(validate(SCHEMA, ours)) == comparable(
             graphql.validate(SCHEMA, theirs, VALIDATION_RULES, max_errors=MAX_VALIDATION_ERRORS)
         ), document
 
@@ -134,17 +134,17 @@ def everything(depth: int) -> str:
     """All fields that a service has, and those of what it leads to."""
 
     def fields(kind: Any, left: int) -> str:
-        found = []
-        for name, one in kind.fields.items():
-            inner = get_named_type(one.type)
-            if any(isinstance(argument.type, GraphQLNonNull) for argument in one.args.values()):
+        selections = []
+        for name, field in kind.fields.items():
+            inner = get_named_type(field.type)
+            if any(isinstance(argument.type, GraphQLNonNull) for argument in field.args.values()):
                 continue
             if is_leaf_type(inner):
-                found.append(name)
+                selections.append(name)
             elif isinstance(inner, GraphQLObjectType) and left:
-                size = "(first: 1)" if "first" in one.args else ""
-                found.append(f"{name}{size} {{ __typename {fields(inner, left - 1)} }}")
-        return " ".join(found)
+                size = "(first: 1)" if "first" in field.args else ""
+                selections.append(f"{name}{size} {{ __typename {fields(inner, left - 1)} }}")
+        return " ".join(selections)
 
     return f"{{ service(id: 1) {{ {fields(SCHEMA.type_map['Service'], depth)} }} }}"
 
@@ -202,8 +202,8 @@ def test_no_document_takes_longer_than_the_limit(document: str) -> None:
     def read() -> None:
         documents = DocumentCache(SCHEMA)
         with suppress(GraphQLError, RequestError):
-            known = documents.get_or_parse(document)
-            documents.check_cost(known, {})
-            documents.validate(known)
+            cached_document = documents.get_or_parse(document)
+            documents.check_cost(cached_document, {})
+            documents.validate(cached_document)
 
     assert cpu_time.cpu_seconds(read, sufficient_seconds=CPU) <= CPU

@@ -52,7 +52,7 @@ def texts(*values: str) -> list[Any]:
 
 def arabic(text: str) -> str:
     """A text with the digits that Arabic has, which Python takes for digits too."""
-    return "".join(chr(0x660 + int(one)) if one.isdigit() else one for one in text)
+    return "".join(chr(0x660 + int(character)) if character.isdigit() else character for character in text)
 
 
 PLAIN = {
@@ -133,7 +133,7 @@ IDS = [
     arabic("0" * 32),
     "x" * 60_000,
 ]
-"""Texts that are no id of anything: nothing is found by them."""
+"""Strings that are no valid id."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ class Place:
     """A scalar of an argument: the fields that lead to it, the argument, and the input fields within."""
 
     root: str
-    way: tuple[tuple[str, GraphQLField, str], ...]
+    path: tuple[tuple[str, GraphQLField, str], ...]
     """Fields, and the types of which their values must be."""
     parent: GraphQLObjectType
     name: str
@@ -157,24 +157,24 @@ class Place:
     def ask(self, value: Any) -> tuple[str, dict[str, Any]]:
         """A document with this value there and good values elsewhere, and its variables."""
         kind = self.field.args[self.argument].type
-        given = put(kind, self.inside, value)
+        argument_value = put(kind, self.inside, value)
         declared = "" if isinstance(value, Literal) else f"($v: {kind})"
-        written = literal(given, kind) if isinstance(value, Literal) else "$v"
+        written = literal(argument_value, kind) if isinstance(value, Literal) else "$v"
         selection = called(self.name, self.field, {self.argument: written})
-        for name, field, kind_of_it in reversed(self.way):
+        for name, field, kind_of_it in reversed(self.path):
             selection = called(name, field, {}, f"... on {kind_of_it} {{ {selection} }}")
-        return f"{self.root}{declared} {{ {selection} }}", {} if isinstance(value, Literal) else {"v": given}
+        return f"{self.root}{declared} {{ {selection} }}", {} if isinstance(value, Literal) else {"v": argument_value}
 
 
 def called(name: str, field: GraphQLField, arguments: dict[str, str], selection: str = "__typename") -> str:
     """A field with good values for what it needs besides."""
-    for one, argument in field.args.items():
-        if one not in arguments and (is_required_argument(argument) or one == "first"):
-            arguments[one] = literal(plain(argument.type), argument.type)
-    told = ", ".join(f"{one}: {value}" for one, value in arguments.items())
+    for argument_name, argument in field.args.items():
+        if argument_name not in arguments and (is_required_argument(argument) or argument_name == "first"):
+            arguments[argument_name] = literal(plain(argument.type), argument.type)
+    text = ", ".join(f"{argument_name}: {value}" for argument_name, value in arguments.items())
     return (
         name
-        + (f"({told})" if told else "")
+        + (f"({text})" if text else "")
         + ("" if is_leaf_type(get_named_type(field.type)) else f" {{ {selection} }}")
     )
 
@@ -194,7 +194,7 @@ def plain(kind: Any) -> Any:
 
 
 def put(kind: Any, inside: tuple[str, ...], value: Any) -> Any:
-    """A good value of a type, with another at one place."""
+    """A valid value of a type, with another value at one place."""
     if isinstance(kind, GraphQLNonNull):
         return put(kind.of_type, inside, value)
     if isinstance(kind, GraphQLList):
@@ -211,9 +211,9 @@ def literal(value: Any, kind: Any) -> str:
     if isinstance(value, Literal):
         return value.text
     if isinstance(kind, GraphQLList):
-        return f"[{', '.join(literal(one, kind.of_type) for one in value)}]"
+        return f"[{', '.join(literal(item, kind.of_type) for item in value)}]"
     if isinstance(kind, GraphQLInputObjectType):
-        return "{" + ", ".join(f"{name}: {literal(one, kind.fields[name].type)}" for name, one in value.items()) + "}"
+        return "{" + ", ".join(f"{name}: {literal(item, kind.fields[name].type)}" for name, item in value.items()) + "}"
     return str(value) if isinstance(kind, GraphQLEnumType) else json.dumps(value)
 
 
@@ -233,22 +233,22 @@ def scalars(argument: GraphQLArgument) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def places() -> Iterator[Place]:
-    """Every place, by a shortest way there from a root."""
+    """Every place, by a shortest path there from a root."""
     roots = [("query", SCHEMA.query_type), ("mutation", SCHEMA.mutation_type)]
-    waiting: deque[tuple[str, Any, GraphQLObjectType]] = deque((root, (), kind) for root, kind in roots if kind)
-    seen = {kind.name for _, _, kind in waiting}
-    while waiting:
-        root, way, parent = waiting.popleft()
+    queue: deque[tuple[str, Any, GraphQLObjectType]] = deque((root, (), kind) for root, kind in roots if kind)
+    seen = {kind.name for _, _, kind in queue}
+    while queue:
+        root, path, parent = queue.popleft()
         for name, field in parent.fields.items():
             for argument, takes in field.args.items():
                 for scalar, inside in scalars(takes):
-                    yield Place(root, way, parent, name, field, argument, inside, scalar)
+                    yield Place(root, path, parent, name, field, argument, inside, scalar)
             kind: Any = get_named_type(field.type)
             kinds = SCHEMA.get_possible_types(kind) if not is_object_type(kind) and not is_leaf_type(kind) else [kind]
-            for one in kinds:
-                if is_object_type(one) and one.name not in seen:
-                    seen.add(one.name)
-                    waiting.append((root, (*way, (name, field, one.name)), one))
+            for object_type in kinds:
+                if is_object_type(object_type) and object_type.name not in seen:
+                    seen.add(object_type.name)
+                    queue.append((root, (*path, (name, field, object_type.name)), object_type))
 
 
 PLACES = list(places())
@@ -277,7 +277,7 @@ def test_every_argument_and_input_field_is_covered() -> None:
 @pytest.mark.parametrize("scalar", sorted(HOSTILE))
 async def test_no_hostile_value_reaches_the_database(context: Context, statements: Statements, scalar: str) -> None:
     planner = Planner.of(schema, context.database, context.settings)
-    wrong, asked = [], 0
+    wrong, count = [], 0
     with statements(0):
         for place in PLACES:
             if place.scalar != scalar:
@@ -286,12 +286,12 @@ async def test_no_hostile_value_reaches_the_database(context: Context, statement
                 document, variables = place.ask(value)
                 result = await schema.execute(document, variable_values=variables, context_value=context)
                 assert await planner(Operation(document, None, variables), context) is None
-                asked += 1
+                count += 1
                 codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
                 if codes != {"BAD_REQUEST"} or result.data is not None:
                     wrong.append((str(place), repr(value)[:60], codes))
         assert wrong == []
-    assert asked >= len(ANY)
+    assert count >= len(ANY)
 
 
 async def test_a_string_that_is_no_id_finds_nothing_without_a_statement(
@@ -300,7 +300,7 @@ async def test_a_string_that_is_no_id_finds_nothing_without_a_statement(
     wrong = []
     with statements(0):
         for place in PLACES:
-            if place.scalar != "ID" or place.way:
+            if place.scalar != "ID" or place.path:
                 continue
             for value in IDS:
                 document, variables = place.ask(value)
