@@ -1,4 +1,4 @@
-"""The words of `policy.txt`, each a question about a caller and a row; they know nothing of how the server decides."""
+"""The audiences of `policy.txt`: predicates of a caller and a row, independent of the server's implementation."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ SEND_PERMISSIONS = {"sms": "SEND_TEXTS", "email": "SEND_EMAILS", "letter": "SEND
 
 @dataclass(frozen=True)
 class Role:
-    """A caller: what they are, and where they belong."""
+    """A kind of caller, with its memberships."""
 
     name: str
     kind: str
-    """nobody, person, admin or key."""
+    """anonymous, person, admin or key."""
     user: UUID | None = None
     key: UUID | None = None
     key_type: str | None = None
@@ -29,7 +29,7 @@ class Role:
 
     @property
     def is_person(self) -> bool:
-        """Whether it is somebody, an admin too."""
+        """Whether it is a person, admins included."""
         return self.kind in {"person", "admin"}
 
     def has_permission(self, permission: str, service: UUID | None) -> bool:
@@ -39,7 +39,7 @@ class Role:
 
 @dataclass(frozen=True)
 class Facts:
-    """What rules ask of a row."""
+    """The facts of a row that audiences depend on."""
 
     kind: str
     id: UUID | None = None
@@ -50,12 +50,12 @@ class Facts:
     key_type: str | None = None
     redacted: bool = False
     opened_to: frozenset[UUID] | None = None
-    """Who can open the folder of a template; None for one that lies in none."""
+    """Users who can open the folder of a template; None outside folders."""
 
 
 @dataclass
 class Memberships:
-    """Who belongs where, for rules about people."""
+    """Memberships, for audiences of people."""
 
     services_by_user: dict[UUID, set[UUID]]
     """Services by person."""
@@ -65,7 +65,7 @@ class Memberships:
     """The organisation of each service."""
 
     def can_see_service(self, role: Role, service: UUID) -> bool:
-        """Whether a person belongs to a service, or to the organisation that has it."""
+        """Whether a person is a member of a service or of its organisation."""
         return service in role.services or self.organisation_by_service.get(service) in role.organisations
 
 
@@ -93,7 +93,7 @@ def _is_key_of_service(role: Role, row: Facts) -> bool:
 AUDIENCES: dict[str, AudiencePredicate] = {
     "anybody": lambda _role, _row, _ties: True,
     "everyone": lambda _role, _row, _ties: True,
-    "anybody signed in": lambda role, _row, _ties: role.kind != "nobody",
+    "anybody signed in": lambda role, _row, _ties: role.kind != "anonymous",
     "people": lambda role, _row, _ties: role.is_person,
     "platform admins": lambda role, _row, _ties: role.kind == "admin",
     "oneself": lambda role, row, _ties: role.is_person and role.user == (row.user or row.id),
@@ -135,7 +135,7 @@ AUDIENCES: dict[str, AudiencePredicate] = {
 
 
 def is_in_audience(audience: Iterable[str], role: Role, row: Facts, memberships: Memberships) -> bool:
-    """Whether any of the words holds."""
+    """Whether the caller is in any of the audiences."""
     return any(
         role.has_permission(word, row.service) if word in PERMISSIONS else AUDIENCES[word](role, row, memberships)
         for word in audience
@@ -143,13 +143,13 @@ def is_in_audience(audience: Iterable[str], role: Role, row: Facts, memberships:
 
 
 def undefined_words(*rules: Iterable[str]) -> set[str]:
-    """Words that are used and not defined."""
+    """Audiences that are used and not defined."""
     return {word for rule in rules for word in rule} - set(AUDIENCES) - set(PERMISSIONS)
 
 
 def facts_from_row(kind: str, row: Any) -> Facts:
     """The facts of a row of the tables, by its columns' names."""
-    given = {name: value for name, value in row._mapping.items() if name in Facts.__dataclass_fields__}  # noqa: SLF001
-    if "opened_to" in given and given["opened_to"] is not None:
-        given["opened_to"] = frozenset(given["opened_to"])
-    return Facts(kind, **given)
+    values = {name: value for name, value in row._mapping.items() if name in Facts.__dataclass_fields__}  # noqa: SLF001
+    if "opened_to" in values and values["opened_to"] is not None:
+        values["opened_to"] = frozenset(values["opened_to"])
+    return Facts(kind, **values)

@@ -1,4 +1,4 @@
-"""The world that is asked about, made once."""
+"""The tenants and callers of the matrix, created once."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.matrix.worlds import SharedConnectionDatabase, World, WorldBuilder
 
 @pytest_asyncio.fixture(scope="module")
 async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[World]:
-    """Both tenants, for all tests here; nothing is changed."""
+    """Both tenants, shared by all tests that change nothing."""
     settings = Settings.model_validate(
         {
             "environment": "test",
@@ -38,5 +38,5 @@ async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -
 
 @pytest_asyncio.fixture(scope="module")
 async def truth(world: World) -> GroundTruth:
-    """What is there."""
+    """All rows, as the platform reads them."""
     return await ground_truth.read_ground_truth(world)

@@ -1,4 +1,4 @@
-"""Every path of edges from Query, up to a depth, packed into documents that a request may have."""
+"""Documents for all paths of fields from Query, up to a depth, within the limits of a request."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MAX_PATH_STEPS = 4
 MAX_DOCUMENT_FIELDS = 900
 MAX_DOCUMENT_ALIASES = 55
 PAGE_ROWS = 2
-"""Rows that each list is asked for."""
+"""The page size of each list."""
 ROOT_FIELDS_BY_ID = ("job", "notification", "organisation", "service", "template", "user")
 INTERFACE_TYPES = {"Node": ["Service", "Template", "ApiKey", "User", "Organisation", "Job", "Notification"]}
 
@@ -39,17 +39,17 @@ UNPLANNED_FIELDS = {
     "actor",
     "usageByService",
 }
-"""Fields that plans leave to graphql-core, with the whole document: the others are asked for without them."""
+"""Fields with which the planner declines a document: they are in documents of their own."""
 
 
 class PathStep(NamedTuple):
-    """A field, and the type of row that it leads to."""
+    """A field, and the type of its rows."""
 
     name: str
     type_name: str
     is_connection: bool = False
     is_abstract: bool = False
-    """Whether the row may be of other types too."""
+    """Whether its type is abstract."""
 
 
 Path = tuple[PathStep, ...]
@@ -57,27 +57,27 @@ Path = tuple[PathStep, ...]
 
 @dataclass
 class Document:
-    """A document, and the type of row whose id it takes; None for none."""
+    """A document, and the type of the row whose id it takes, if any."""
 
     text: str
     id_type: str | None
     tree: DocumentNode = field(init=False)
 
     def __post_init__(self) -> None:
-        """Read it."""
+        """Parse the document."""
         self.tree = parse(self.text, no_location=True)
 
 
 def _concrete_types(kind: GraphQLNamedType) -> list[str]:
     if isinstance(kind, GraphQLUnionType):
-        return [one.name for one in kind.types]
+        return [member.name for member in kind.types]
     return INTERFACE_TYPES.get(kind.name, [kind.name])
 
 
 def row_steps(kind: str) -> Iterator[PathStep]:
-    """Fields of a type that lead to rows."""
-    for name, one in object_type(kind).fields.items():
-        inner = get_named_type(one.type)
+    """Fields of a type whose values are rows."""
+    for name, schema_field in object_type(kind).fields.items():
+        inner = get_named_type(schema_field.type)
         if is_connection_type(inner):
             node = get_named_type(object_type(inner.name).fields["nodes"].type)
             if is_row_type(node):
@@ -89,19 +89,19 @@ def row_steps(kind: str) -> Iterator[PathStep]:
 
 
 def root_steps() -> Iterator[PathStep]:
-    """Fields of Query that lead to rows, by an id or without one."""
+    """Fields of Query whose values are rows, by an id or without one."""
     for name in (*ROOT_FIELDS_BY_ID, "node"):
         inner = get_named_type(object_type("Query").fields[name].type)
         for kind in _concrete_types(inner):
             yield PathStep(name, kind, is_abstract=name == "node")
     for name in ROOT_LISTS:
         kind = get_named_type(object_type("Query").fields[name].type)
-        for one in _concrete_types(get_named_type(object_type(kind.name).fields["nodes"].type)):
-            yield PathStep(name, one, is_connection=True, is_abstract=name == "search")
+        for row_type in _concrete_types(get_named_type(object_type(kind.name).fields["nodes"].type)):
+            yield PathStep(name, row_type, is_connection=True, is_abstract=name == "search")
 
 
 def _extended_paths(path: Path, depth: int) -> Iterator[Path]:
-    """Chains of edges on which no type comes twice."""
+    """Paths on which no type occurs twice."""
     yield path
     if len(path) == depth:
         return
@@ -112,7 +112,7 @@ def _extended_paths(path: Path, depth: int) -> Iterator[Path]:
 
 
 def is_restricted(path: Path) -> bool:
-    """Whether a path leads through a field that is refused to some, or to no plan."""
+    """Whether a path contains a field that some callers are refused, or that the planner declines."""
     holders = [step.type_name for step in path]
     return any(
         step.name in UNPLANNED_FIELDS or policy().rule(holder, step.name).denied_result == REFUSED
@@ -121,14 +121,14 @@ def is_restricted(path: Path) -> bool:
 
 
 class SelectionTree:
-    """Paths that begin alike, as one selection."""
+    """Paths with a common beginning, as one selection."""
 
     def __init__(self) -> None:
         self.children: dict[PathStep, SelectionTree] = {}
         self.leaves = ""
 
     def add(self, path: Path, leaf: str) -> None:
-        """Select something at the end of a path."""
+        """Add a selection at the end of a path."""
         node = self
         for step in path:
             node = node.children.setdefault(step, SelectionTree())
@@ -140,7 +140,7 @@ class SelectionTree:
         return f"{{ __typename {own} }}"
 
     def _render_step(self, kind: str, step: PathStep, tree: SelectionTree, places: dict[str, int]) -> str:
-        given = REQUIRED_ARGUMENTS.get((kind, step.name), "")
+        arguments = REQUIRED_ARGUMENTS.get((kind, step.name), "")
         alias = ""
         if sum(other.name == step.name for other in self.children) > 1:
             alias = f"{step.name}{step.type_name}: "
@@ -149,15 +149,15 @@ class SelectionTree:
         if step.is_abstract:
             selection = f"{{ __typename ... on {step.type_name} {selection} }}"
         if step.is_connection:
-            given = f"({ROOT_LISTS[step.name] if kind == 'Query' else ''}first: {PAGE_ROWS})"
+            arguments = f"({ROOT_LISTS[step.name] if kind == 'Query' else ''}first: {PAGE_ROWS})"
             selection = f"{{ totalCount nodes {selection} }}"
         elif kind == "Query":
-            given = "(id: $id)"
-        return f" {alias}{step.name}{given} {selection}"
+            arguments = "(id: $id)"
+        return f" {alias}{step.name}{arguments} {selection}"
 
 
 def leaf_selections(kind: str, *, brief: bool) -> tuple[str, str]:
-    """What to select of a row: what is refused to nobody who sees it, and what is refused to some."""
+    """The selection of a row, without or with the fields that some callers who see it are refused."""
     rules = policy().fields[kind]
     selection = full_selection(SCHEMA.type_map[kind], include_rows=False, abbreviate_parts=brief)
     open_: list[str] = []
@@ -168,7 +168,7 @@ def leaf_selections(kind: str, *, brief: bool) -> tuple[str, str]:
 
 
 def _split_fields(selection: str) -> Iterator[tuple[str, str]]:
-    """The fields of a selection, each with its own."""
+    """The fields of a selection, each with its sub-selection."""
     depth, current = 0, ""
     words = selection[1:-1].split()
     for word in [*words, "end"]:
@@ -184,15 +184,15 @@ def _split_fields(selection: str) -> Iterator[tuple[str, str]]:
 
 
 def path_documents(depth: int = MAX_PATH_STEPS) -> list[Document]:
-    """All paths, in as few documents as may be."""
-    made: list[Document] = []
-    found = {object_type("Query").fields[name].type for name in ROOT_FIELDS_BY_ID}
+    """All paths, in as few documents as possible."""
+    documents: list[Document] = []
+    types_by_id = {object_type("Query").fields[name].type for name in ROOT_FIELDS_BY_ID}
     for root in root_steps():
-        # What `node` finds is the same object as its own field's, from which on every path is the same.
-        least = depth - 1 if root.name == "node" and SCHEMA.type_map[root.type_name] in found else depth
+        # `node` returns the same object as the field of its type, so that longer paths are the same.
+        least = depth - 1 if root.name == "node" and SCHEMA.type_map[root.type_name] in types_by_id else depth
         for closed in (False, True):
-            made.extend(_packed_documents(root, least, closed=closed))
-    return made
+            documents.extend(_packed_documents(root, least, closed=closed))
+    return documents
 
 
 def _packed_documents(root: PathStep, depth: int, *, closed: bool) -> Iterator[Document]:
@@ -228,7 +228,7 @@ def _document(tree: SelectionTree, root: PathStep) -> Document:
 
 
 def row_documents() -> Iterator[Document]:
-    """Rows by their ids: all that they have, connections too, as a page and as edges."""
+    """Rows by their ids, with all fields and connections, as nodes and as edges."""
     for kind in INTERFACE_TYPES["Node"]:
         for selection in _connection_selections(SCHEMA.type_map[kind]):
             inner = f"{{ __typename ... on {kind} {selection} }}"
@@ -239,8 +239,8 @@ def _connection_selections(kind: Any) -> Iterator[str]:
     open_, closed = leaf_selections(kind.name, brief=False)
     yield f"{{ {open_} {closed} }}"
     inside = "{ edges { cursor node %s } nodes %s pageInfo { hasNextPage hasPreviousPage startCursor endCursor } totalCount }"  # noqa: E501
-    for name, one in kind.fields.items():
-        inner = get_named_type(one.type)
+    for name, schema_field in kind.fields.items():
+        inner = get_named_type(schema_field.type)
         if is_connection_type(inner):
             node: Any = get_named_type(object_type(inner.name).fields["nodes"].type)
             identity = full_selection(node, include_rows=False) if node.name not in row_types() else "{ __typename }"

@@ -1,4 +1,4 @@
-"""What is there: every row as the platform itself reads it, and the facts that rules ask of it, read by plain SQL."""
+"""The ground truth: every row as the platform itself reads it, and its facts for the rules, by plain SQL."""
 
 from __future__ import annotations
 
@@ -54,9 +54,9 @@ FACTS_SQL = {
     """,
 }
 ROOT_LISTS = {"services": "", "organisations": "", "users": "", "auditLog": "", "search": f'query: "{NAME_PREFIX}", '}
-"""Lists of Query, and what they are given."""
+"""Lists of Query, and their arguments."""
 REQUIRED_ARGUMENTS = {("Template", "atVersion"): "(version: 1)"}
-"""What fields are given that need something."""
+"""Arguments of fields that have required ones."""
 
 
 @dataclass
@@ -76,11 +76,11 @@ def row_types() -> list[str]:
 
 
 def identity_selection(kind: GraphQLNamedType) -> str:
-    """A selection by which a row is known again."""
+    """A selection that identifies a row."""
     if kind.name == "ServiceMembership":
         return "{ __typename user { id } service { id } }"
     if isinstance(kind, GraphQLUnionType):
-        return "{ __typename " + " ".join(f"... on {one.name} {{ id }}" for one in kind.types) + " }"
+        return "{ __typename " + " ".join(f"... on {member.name} {{ id }}" for member in kind.types) + " }"
     return "{ __typename id }"
 
 
@@ -103,14 +103,17 @@ def is_connection_type(kind: GraphQLNamedType) -> bool:
 
 
 def full_selection(kind: Any, *, include_rows: bool, abbreviate_parts: bool = False) -> str:
-    """A selection of what a type has: its own values and parts, and rows that it leads to by their identities.
+    """A selection of a type's values and parts, and of the identities of related rows.
 
-    Without `edges`, rows that it leads to directly are left out; of parts, with `brief`, one value is enough.
+    Without `edges`, rows of direct relationships are left out; with `brief`, parts have one value.
     """
     chosen = ["__typename"]
-    for name, one in kind.fields.items():
-        given, inner = REQUIRED_ARGUMENTS.get((kind.name, name), ""), get_named_type(one.type)
-        if any(argument.type and str(argument.type).endswith("!") for argument in one.args.values()) and not given:
+    for name, schema_field in kind.fields.items():
+        arguments, inner = REQUIRED_ARGUMENTS.get((kind.name, name), ""), get_named_type(schema_field.type)
+        if (
+            any(argument.type and str(argument.type).endswith("!") for argument in schema_field.args.values())
+            and not arguments
+        ):
             continue
         if is_leaf_type(inner):
             chosen.append(name)
@@ -119,7 +122,7 @@ def full_selection(kind: Any, *, include_rows: bool, abbreviate_parts: bool = Fa
                 chosen.append(f"{name}(first: 100) {connection_selection(inner)}")
         elif is_row_type(inner):
             if include_rows or kind.name in policy().embedded_types:
-                chosen.append(f"{name}{given} {identity_selection(inner)}")
+                chosen.append(f"{name}{arguments} {identity_selection(inner)}")
         elif inner.name == "UserError":
             chosen.append(f"{name} {{ __typename message code path }}")
         else:
@@ -131,24 +134,24 @@ def full_selection(kind: Any, *, include_rows: bool, abbreviate_parts: bool = Fa
 
 
 def _first_leaf_selection(kind: Any) -> str:
-    for name, one in kind.fields.items():
-        inner = get_named_type(one.type)
+    for name, schema_field in kind.fields.items():
+        inner = get_named_type(schema_field.type)
         if is_leaf_type(inner):
             return f"{{ {name} }}"
-    name, one = next(iter(kind.fields.items()))
-    return f"{{ {name} {_first_leaf_selection(get_named_type(one.type))} }}"
+    name, schema_field = next(iter(kind.fields.items()))
+    return f"{{ {name} {_first_leaf_selection(get_named_type(schema_field.type))} }}"
 
 
 def connection_selection(kind: Any) -> str:
     """A selection of a connection: its rows' identities and cursors."""
     inner = get_named_type(kind.fields["nodes"].type)
     node = identity_selection(inner) if is_row_type(inner) else full_selection(inner, include_rows=False)
-    more = " score" if kind.name == "SearchResultConnection" else ""
-    return f"{{ edges {{ cursor{more} node {node} }} totalCount }}"
+    next_page = " score" if kind.name == "SearchResultConnection" else ""
+    return f"{{ edges {{ cursor{next_page} node {node} }} totalCount }}"
 
 
 async def read_ground_truth(world: World) -> GroundTruth:
-    """Everything that is there."""
+    """All rows."""
     truth = GroundTruth()
     context = world.context
     async with context.database.read_connection() as connection:
@@ -159,9 +162,11 @@ async def read_ground_truth(world: World) -> GroundTruth:
         members, colleagues = defaultdict(set), defaultdict(set)
         for user, service in await connection.execute(text("SELECT user_id, service_id FROM user_to_service")):
             members[user].add(service)
-        for user, one in await connection.execute(text("SELECT user_id, organisation_id FROM user_to_organisation")):
-            colleagues[user].add(one)
-        owners = {one.id: one.organisation for key, one in truth.facts.items() if key[0] == "Service"}
+        for user, organisation in await connection.execute(
+            text("SELECT user_id, organisation_id FROM user_to_organisation")
+        ):
+            colleagues[user].add(organisation)
+        owners = {facts.id: facts.organisation for key, facts in truth.facts.items() if key[0] == "Service"}
         truth.memberships = Memberships(members, colleagues, owners)  # type: ignore[arg-type]
     await _read_rows(context, truth)
     for name, arguments in ROOT_LISTS.items():
@@ -174,17 +179,17 @@ async def _read_full_list(context: Context, name: str, arguments: str) -> dict[s
     inner = get_named_type(object_type("Query").fields[name].type)
     selection = connection_selection(inner).replace("totalCount", "totalCount pageInfo { hasNextPage endCursor }")
     query = f"query ($after: String) {{ {name}({arguments}first: 100, after: $after) {selection} }}"
-    found = (await _execute(context, query, after=None))[name]
-    more = found
-    while more["pageInfo"]["hasNextPage"]:
-        more = (await _execute(context, query, after=more["pageInfo"]["endCursor"]))[name]
-        found["edges"] += more["edges"]
-    assert len(found["edges"]) == found["totalCount"]
-    return found  # type: ignore[no-any-return]
+    connection_data = (await _execute(context, query, after=None))[name]
+    next_page = connection_data
+    while next_page["pageInfo"]["hasNextPage"]:
+        next_page = (await _execute(context, query, after=next_page["pageInfo"]["endCursor"]))[name]
+        connection_data["edges"] += next_page["edges"]
+    assert len(connection_data["edges"]) == connection_data["totalCount"]
+    return connection_data  # type: ignore[no-any-return]
 
 
 def _split_audit_log(truth: GroundTruth) -> None:
-    """Logs are longer than a page, and each is part of the whole."""
+    """Logs are longer than a page: all their pages are read."""
     for (kind, _), row in truth.rows.items():
         if kind not in {"Organisation", "Service"}:
             continue
@@ -218,15 +223,15 @@ async def _read_rows(context: Context, truth: GroundTruth) -> None:
             for row in next(iter(parent.values()))["nodes"]:
                 truth.rows[row["__typename"], id_of(row)] = row
     entries_of_all = f"auditLog(first: 100, after: $after) {{ nodes {entries} pageInfo {{ hasNextPage endCursor }} }}"
-    after, more = None, True
-    while more:
+    after, next_page = None, True
+    while next_page:
         log = (await _execute(context, f"query ($after: String) {{ {entries_of_all} }}", after=after))["auditLog"]
         truth.rows |= {("AuditLogEntry", row["id"]): row for row in log["nodes"]}
-        after, more = log["pageInfo"]["endCursor"], log["pageInfo"]["hasNextPage"]
+        after, next_page = log["pageInfo"]["endCursor"], log["pageInfo"]["hasNextPage"]
 
 
 async def _execute(context: Context, query: str, **variables: Any) -> dict[str, Any]:
-    """Without the limits of a request, which so wide a question passes."""
+    """Execute a document without the limits of a request, which it exceeds."""
     context.reset_loaders()
     answer = await graphql(SCHEMA, query, context_value=context, variable_values=variables)
     assert not answer.errors, [str(error) for error in answer.errors][:3]

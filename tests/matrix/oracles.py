@@ -1,4 +1,4 @@
-"""What a caller must be answered, by the rules alone, and how what they were answered differs."""
+"""The expected response of a caller by the rules alone, and its differences from the actual one."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ ResponsePath = tuple[str | int, ...]
 
 
 class MaskedValue:
-    """A value that must be there, without what is secret in it."""
+    """A value that must be present with its secrets masked."""
 
 
 @dataclass
 class Expected:
-    """The data, the errors by their paths, and the cells: places, whatever the row, at which something is decided."""
+    """The data, the errors by path, and the cells: paths without indexes at which a rule decides."""
 
     data: Any = field(default_factory=dict)
     errors: dict[ResponsePath, str] = field(default_factory=dict)
@@ -45,7 +45,7 @@ class Expected:
 
 @dataclass
 class Oracle:
-    """Answers as one caller should be answered."""
+    """Computes the expected responses of one caller."""
 
     truth: GroundTruth
     role: Role
@@ -55,14 +55,14 @@ class Oracle:
     def can_see(self, key: Key) -> bool:
         """Whether the caller sees a row."""
         facts = self.truth.facts.get(key)
-        if facts is None or self.role.kind == "nobody":
+        if facts is None or self.role.kind == "anonymous":
             return False
         who = policy().row_audiences[key[0]]
         return self.role.kind == "admin" or is_in_audience(who, self.role, facts, self.truth.memberships)
 
-    def expect(self, document: Document, **given: Any) -> Expected:
-        """What a document must be answered."""
-        self.expected, self.variables = Expected(), given
+    def expect(self, document: Document, **variables: Any) -> Expected:
+        """The expected response of a document."""
+        self.expected, self.variables = Expected(), variables
         (operation,) = document.tree.definitions
         assert isinstance(operation, OperationDefinitionNode)
         for node in operation.selection_set.selections:
@@ -87,7 +87,9 @@ class Oracle:
             kind = get_named_type(object_type("Query").fields[name].type)
             return self._page(object_type(kind.name), self.truth.lists[name], node, place, facts)
         if name == "nodes":
-            return [self._by_id(node, str(one), (*place, index)) for index, one in enumerate(self.variables["ids"])]
+            return [
+                self._by_id(node, str(row_id), (*place, index)) for index, row_id in enumerate(self.variables["ids"])
+            ]
         return self._by_id(node, str(self.variables["id"]), place)
 
     def _by_id(self, node: FieldNode, id_: str, place: ResponsePath) -> Any:
@@ -107,28 +109,30 @@ class Oracle:
         self, kind: str, row: Mapping[str, Any], facts: Facts, selection: SelectionSetNode | None, place: ResponsePath
     ) -> dict[str, Any]:
         assert selection is not None
-        found: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         for node in _fields(kind, selection):
-            name, told = node.name.value, _response_name(node)
+            name, response_name = node.name.value, _response_name(node)
             if name == "__typename":
-                found[told] = kind
+                data[response_name] = kind
                 continue
-            here = (*place, told)
+            here = (*place, response_name)
             rule = policy().rule(kind, name)
             if not rule.includes_unseen_rows and not is_in_audience(
                 rule.audience, self.role, facts, self.truth.memberships
             ):
                 if rule.denied_result == REFUSED:
                     self._expect_error(here)
-                    found[told] = None
+                    data[response_name] = None
                     continue
                 self._record_cell(here)
-                found[told] = MaskedValue if rule.denied_result == MASKED and row[name] is not None else None
+                data[response_name] = MaskedValue if rule.denied_result == MASKED and row[name] is not None else None
                 continue
             self._record_cell(here)
             kind_of = object_type(kind).fields[name].type
-            found[told] = self._complete(kind_of, row.get(name), node, here, facts, leads_on=rule.includes_unseen_rows)
-        return found
+            data[response_name] = self._complete(
+                kind_of, row.get(name), node, here, facts, leads_on=rule.includes_unseen_rows
+            )
+        return data
 
     def _complete(
         self, kind: Any, value: Any, node: FieldNode, place: ResponsePath, facts: Facts, *, leads_on: bool = False
@@ -138,7 +142,7 @@ class Oracle:
         if value is None or node.selection_set is None:
             return value
         if isinstance(kind, GraphQLList):
-            return [self._complete(kind.of_type, one, node, (*place, i), facts) for i, one in enumerate(value)]
+            return [self._complete(kind.of_type, item, node, (*place, i), facts) for i, item in enumerate(value)]
         if is_connection_type(kind):
             return self._page(kind, value, node, place, facts)
         if is_row_type(kind):
@@ -154,39 +158,39 @@ class Oracle:
         size = _page_size(node)
         page = seen[:size]
         assert node.selection_set is not None
-        found: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         for part in _fields(kind.name, node.selection_set):
-            name, told = part.name.value, _response_name(part)
-            here = (*place, told)
+            name, response_name = part.name.value, _response_name(part)
+            here = (*place, response_name)
             self._record_cell(here)
             if name == "totalCount":
-                found[told] = len(seen)
+                data[response_name] = len(seen)
             elif name == "nodes":
-                found[told] = [self._node(named, one, part, (*here, i), facts) for i, one in enumerate(page)]
+                data[response_name] = [self._node(named, row, part, (*here, i), facts) for i, row in enumerate(page)]
             elif name == "edges":
-                found[told] = [self._edge(named, one, part, (*here, i), facts) for i, one in enumerate(page)]
+                data[response_name] = [self._edge(named, edge, part, (*here, i), facts) for i, edge in enumerate(page)]
             elif name == "pageInfo":
-                found[told] = {
+                data[response_name] = {
                     "hasNextPage": len(seen) > size,
                     "hasPreviousPage": False,
                     "startCursor": page[0].get("cursor", ANY_VALUE) if page else None,
                     "endCursor": page[-1].get("cursor", ANY_VALUE) if page else None,
                 }
-        return found
+        return data
 
     def _in_list(self, named: Any, node: Mapping[str, Any]) -> bool:
         return self.can_see(key_of(node)) if is_row_type(named) else self.can_see(key_of(node["service"]))
 
     def _edge(self, named: Any, edge: Mapping[str, Any], part: FieldNode, place: ResponsePath, facts: Facts) -> Any:
-        found: dict[str, Any] = {}
+        data: dict[str, Any] = {}
         assert part.selection_set is not None
         for inner in part.selection_set.selections:
             assert isinstance(inner, FieldNode)
             name = inner.name.value
-            found[name] = (
+            data[name] = (
                 self._node(named, edge, inner, (*place, name), facts) if name == "node" else edge.get(name, ANY_VALUE)
             )
-        return found
+        return data
 
     def _node(self, named: Any, edge: Mapping[str, Any], part: FieldNode, place: ResponsePath, facts: Facts) -> Any:
         if is_row_type(named):
@@ -195,14 +199,14 @@ class Oracle:
 
     def _expect_error(self, place: ResponsePath) -> None:
         self._record_cell(place)
-        self.expected.errors[place] = UNAUTHENTICATED if self.role.kind == "nobody" else FORBIDDEN
+        self.expected.errors[place] = UNAUTHENTICATED if self.role.kind == "anonymous" else FORBIDDEN
 
     def _record_cell(self, place: ResponsePath) -> None:
-        self.expected.cells.add(tuple(one for one in place if isinstance(one, str)))
+        self.expected.cells.add(tuple(step for step in place if isinstance(step, str)))
 
 
 class AnyValue:
-    """Whatever it is."""
+    """A type of any kind."""
 
 
 ANY_VALUE = AnyValue()
@@ -210,7 +214,7 @@ ANY_VALUE = AnyValue()
 
 def _is_node(kind: str) -> bool:
     named = SCHEMA.type_map[kind]
-    return isinstance(named, GraphQLObjectType) and any(one.name == "Node" for one in named.interfaces)
+    return isinstance(named, GraphQLObjectType) and any(interface.name == "Node" for interface in named.interfaces)
 
 
 def _fields(kind: str, selection: SelectionSetNode) -> Iterator[FieldNode]:
@@ -249,7 +253,7 @@ Difference = tuple[str, ResponsePath, Any, Any]
 
 
 def differences(expected: Any, actual: Any, place: ResponsePath = ()) -> Iterator[Difference]:
-    """Where an answer is not what it must be, and in which way."""
+    """The paths at which a response differs from the expected one, and the kinds of difference."""
     if expected is ANY_VALUE or expected == actual:
         return
     if expected is MaskedValue:
@@ -259,8 +263,8 @@ def differences(expected: Any, actual: Any, place: ResponsePath = ()) -> Iterato
         for name in {**expected, **actual}:
             yield from differences(expected.get(name), actual.get(name), (*place, name))
     elif isinstance(expected, list) and isinstance(actual, list):
-        for index, (one, other) in enumerate(zip(expected, actual, strict=False)):
-            yield from differences(one, other, (*place, index))
+        for index, (left, right) in enumerate(zip(expected, actual, strict=False)):
+            yield from differences(left, right, (*place, index))
         if len(expected) != len(actual):
             yield (LEAK if len(actual) > len(expected) else WRONG_REFUSAL), place, len(expected), len(actual)
     else:
@@ -269,10 +273,11 @@ def differences(expected: Any, actual: Any, place: ResponsePath = ()) -> Iterato
 
 
 def viewer_permissions(role: Role, facts: Facts) -> list[str]:
-    """What `Viewer.permissions` tells of a service."""
+    """The expected `Viewer.permissions` of a service."""
     of_members = {*SEND_PERMISSIONS.values(), "MANAGE_API_KEYS"}
     return [
-        one.name
-        for one in ServicePermission
-        if role.has_permission(one.name, facts.service) or (role.kind == "admin" and one.name not in of_members)
+        permission.name
+        for permission in ServicePermission
+        if role.has_permission(permission.name, facts.service)
+        or (role.kind == "admin" and permission.name not in of_members)
     ]

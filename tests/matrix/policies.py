@@ -1,4 +1,4 @@
-"""`policy.txt` as rules: who sees the rows of a type, and who reads, or calls, a field."""
+"""The rules of `policy.txt`: audiences of the rows of types, and of fields and mutations."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _SECTION = re.compile(r"\[(?P<part>part )?(?P<name>\w+)\] ?(?P<rest>.*)")
 
 @dataclass(frozen=True)
 class FieldRule:
-    """Who reads a field of a row that they see, what others get, and whether an edge leads to unseen rows too."""
+    """The audience of a field, the result for others, and whether a relationship includes unseen rows."""
 
     audience: tuple[str, ...] = EVERYONE
     denied_result: str = NULL
@@ -41,27 +41,27 @@ class Policy:
 
 @cache
 def policy() -> Policy:
-    """The file, read."""
+    """The policy of the file."""
     return parse_policy(POLICY_PATH.read_text())
 
 
 def parse_policy(text: str) -> Policy:
-    """Rules from a text; ValueError where a field has two."""
-    made, kind = Policy(), ""
+    """Rules from a text; ValueError when a field has two."""
+    policy, kind = Policy(), ""
     for line in text.splitlines():
         if not line or line.startswith("#"):
             continue
         if section := _SECTION.fullmatch(line):
             kind = section["name"]
             if section["part"]:
-                _add_rules(made, kind, section["rest"], FieldRule())
+                _add_rules(policy, kind, section["rest"], FieldRule())
             else:
-                made.row_audiences[kind] = tuple(section["rest"].split(", "))
-                made.fields[kind] = {}
+                policy.row_audiences[kind] = tuple(section["rest"].split(", "))
+                policy.fields[kind] = {}
             continue
         who, _, names = line.partition(": ")
-        _add_rules(made, kind, names, _parse_rule(who))
-    return made
+        _add_rules(policy, kind, names, _parse_rule(who))
+    return policy
 
 
 def _parse_rule(text: str) -> FieldRule:
@@ -71,8 +71,8 @@ def _parse_rule(text: str) -> FieldRule:
     return FieldRule(tuple(who.split(" or ")), otherwise or NULL)
 
 
-def _add_rules(made: Policy, kind: str, names: str, rule: FieldRule) -> None:
-    rules = made.fields.setdefault(kind, {})
+def _add_rules(policy: Policy, kind: str, names: str, rule: FieldRule) -> None:
+    rules = policy.fields.setdefault(kind, {})
     for name in names.split():
         if name in rules:
             raise ValueError(f"{kind}.{name} has two rules")

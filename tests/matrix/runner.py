@@ -1,4 +1,4 @@
-"""Asking everybody the same, of both executors, and what comes of it."""
+"""Runs documents for every role, by both executors, and compares the responses with the expected ones."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ PLANNED_ROLES = (
     "live key",
     "test key",
 )
-"""Who is answered by plans too: one or two for each text that a statement may have."""
+"""Roles that the planner executes too: one or two for each text of a statement."""
 
 
 @dataclass
 class MatrixResult:
-    """What asking everybody found."""
+    """The results of a run."""
 
     cells: set[tuple[str, ...]] = field(default_factory=set)
     planned_cells: set[tuple[str, ...]] = field(default_factory=set)
@@ -43,7 +43,7 @@ class MatrixResult:
 
     @property
     def counts_by_kind(self) -> Counter[str]:
-        """How many differences of each kind."""
+        """The number of differences of each kind."""
         return Counter(fault[0] for fault in self.mismatches)
 
 
@@ -55,15 +55,17 @@ async def run_for_every_role(
     roles: Iterable[str] | None = None,
     planned_roles: Iterable[str] = PLANNED_ROLES,
 ) -> MatrixResult:
-    """Ask each document of both executors, as each caller."""
-    found = MatrixResult()
+    """Execute each document by both executors, as each role."""
+    matrix_result = MatrixResult()
     for document, variables in cases:
         for role, actor in world.callers:
             if actor is None or (roles is not None and role.name not in roles):
                 continue
-            for given in variables:
-                await _run_case(world, truth, document, given, role, actor, found, plan=role.name in planned_roles)
-    return found
+            for case_variables in variables:
+                await _run_case(
+                    world, truth, document, case_variables, role, actor, matrix_result, plan=role.name in planned_roles
+                )
+    return matrix_result
 
 
 async def _run_case(
@@ -81,9 +83,9 @@ async def _run_case(
     matrix_result.cells |= {(role.name, *cell) for cell in expected.cells}
     result = await schema.execute(document.text, variables, context_value=world.context_for(actor))
     errors = {tuple(error.path or ()): (error.extensions or {}).get("code") for error in result.errors or []}
-    told = orjson.loads(orjson.dumps(result.data))
+    data = orjson.loads(orjson.dumps(result.data))
     where = (role.name, document.text[:90], variables)
-    matrix_result.mismatches += [(*one, *where) for one in differences(expected.data, told)]
+    matrix_result.mismatches += [(*difference, *where) for difference in differences(expected.data, data)]
     if errors != expected.errors:
         matrix_result.mismatches.append(("errors", expected.errors, errors, *where))
     if not plan or expected.errors or not actor.signed_in:
@@ -92,12 +94,13 @@ async def _run_case(
     if planned is not None:
         matrix_result.planned_cells |= {(role.name, *cell) for cell in expected.cells}
         matrix_result.mismatches += [
-            ("plan: " + one[0], *one[1:], *where) for one in differences(expected.data, orjson.loads(planned)["data"])
+            ("plan: " + difference[0], *difference[1:], *where)
+            for difference in differences(expected.data, orjson.loads(planned)["data"])
         ]
 
 
 def append_summary(title: str, matrix_result: MatrixResult, seconds: float) -> None:
-    """Write down what was seen, where somebody wants to know."""
+    """Append a summary to the file of the environment variable, if it is set."""
     if path := os.environ.get("MATRIX"):
         with Path(path).open("a") as log:
             log.write(

@@ -1,4 +1,4 @@
-"""Everything that the schema tells, to everybody, by every path: what `policy.txt` says, no more and no less."""
+"""Every field of the schema, by every path and for every role: exactly what `policy.txt` allows."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def test_the_policy_uses_known_words_only() -> None:
 
 
 def ids_of(world: World, document: Document) -> list[dict[str, Any]]:
-    """Our own row of the type that a document takes, and the other tenant's."""
+    """The own row and the other tenant's row of the type that a document takes."""
     if document.id_type is None:
         return [{}]
     return [{"id": str(tenant.ids[document.id_type])} for tenant in (world.ours, world.theirs)]
@@ -54,61 +54,70 @@ def ids_of(world: World, document: Document) -> list[dict[str, Any]]:
 @pytest.mark.timeout(300)
 async def test_every_path_shows_each_role_what_the_policy_allows(world: World, truth: GroundTruth) -> None:
     began = time.perf_counter()
-    found = await run_for_every_role(
-        world, truth, [(one, ids_of(world, one)) for one in documents.path_documents(int(os.environ.get("DEPTH", "4")))]
+    result = await run_for_every_role(
+        world,
+        truth,
+        [
+            (document, ids_of(world, document))
+            for document in documents.path_documents(int(os.environ.get("DEPTH", "4")))
+        ],
     )
-    append_summary("paths", found, time.perf_counter() - began)
+    append_summary("paths", result, time.perf_counter() - began)
 
-    assert found.mismatches == []
-    assert len(found.cells) > MIN_CELLS
+    assert result.mismatches == []
+    assert len(result.cells) > MIN_CELLS
 
 
 async def test_every_row_shows_each_role_what_the_policy_allows(world: World, truth: GroundTruth) -> None:
     began = time.perf_counter()
-    asked = [
+    cases = [
         (document, [{"ids": [id_ for kind, id_ in truth.facts if kind == document.id_type]}])
         for document in documents.row_documents()
     ]
-    found = await run_for_every_role(world, truth, asked)
-    append_summary("rows", found, time.perf_counter() - began)
+    result = await run_for_every_role(world, truth, cases)
+    append_summary("rows", result, time.perf_counter() - began)
 
-    assert found.mismatches == []
+    assert result.mismatches == []
 
 
-def documents_starting_at(found: list[Document], *names: str) -> list[Document]:
-    """Documents that begin at these fields, few enough for a test that something is found."""
-    return [one for one in found if any(f" {name}(" in one.text[:60] for name in names)]
+def documents_starting_at(candidates: list[Document], *names: str) -> list[Document]:
+    """Documents that begin at these fields, for tests that faults are detected."""
+    return [document for document in candidates if any(f" {name}(" in document.text[:60] for name in names)]
 
 
 async def test_a_table_without_its_visibility_rule_is_detected(
     world: World, truth: GroundTruth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first planted fault: finding a row by its id asks nobody whose it is."""
+    """The first planted fault: a look-up by id has no visibility predicate."""
     monkeypatch.setattr(statements, "_visible_rows", lambda statement, _model, _scope: statement)
     caches = [value for value in vars(statements).values() if hasattr(value, "cache_clear")]
-    for one in caches:
-        one.cache_clear()
-    asked = [
-        (one, ids_of(world, one)) for one in documents_starting_at(documents.path_documents(1), "user", "template")
+    for cached in caches:
+        cached.cache_clear()
+    cases = [
+        (document, ids_of(world, document))
+        for document in documents_starting_at(documents.path_documents(1), "user", "template")
     ]
     try:
-        found = await run_for_every_role(world, truth, asked, roles={"stranger"}, planned_roles=())
+        result = await run_for_every_role(world, truth, cases, roles={"stranger"}, planned_roles=())
     finally:
-        for one in caches:
-            one.cache_clear()
+        for cached in caches:
+            cached.cache_clear()
 
-    assert found.counts_by_kind == {"leak": 2 * len(asked)}
+    assert result.counts_by_kind == {"leak": 2 * len(cases)}
 
 
 async def test_a_column_without_its_visibility_rule_is_detected(
     world: World, truth: GroundTruth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The second planted fault: fields ask for no permission."""
+    """The second planted fault: fields require no permission."""
     monkeypatch.setattr(resolvers, "require_field_access", lambda *_: None)
-    asked = [(one, ids_of(world, one)) for one in documents_starting_at(documents.path_documents(2), "service")]
-    found = await run_for_every_role(
-        world, truth, asked, roles={"member without permissions", "live key"}, planned_roles=()
+    cases = [
+        (document, ids_of(world, document))
+        for document in documents_starting_at(documents.path_documents(2), "service")
+    ]
+    result = await run_for_every_role(
+        world, truth, cases, roles={"member without permissions", "live key"}, planned_roles=()
     )
 
-    assert found.counts_by_kind["errors"] >= 1
-    assert found.counts_by_kind["leak"] >= 1
+    assert result.counts_by_kind["errors"] >= 1
+    assert result.counts_by_kind["leak"] >= 1

@@ -1,4 +1,4 @@
-"""Every mutation, called by everybody: on one's own as `policy.txt` says, on another tenant's never."""
+"""Every mutation, by every role: on own rows as `policy.txt` allows, on another tenant's never."""
 
 from __future__ import annotations
 
@@ -31,53 +31,55 @@ OBJECTS = {
 
 @pytest_asyncio.fixture
 async def rollback_after(world: World) -> AsyncIterator[None]:
-    """What a test changes is undone."""
-    connection = world.context.database._connection  # type: ignore[attr-defined]  # noqa: SLF001 - the world's own
+    """Roll back the changes of a test."""
+    connection = world.context.database._connection  # type: ignore[attr-defined]  # noqa: SLF001 - of the test's own database
     savepoint = await connection.begin_nested()
     yield
     await savepoint.rollback()
 
 
-async def call(world: World, actor: Actor, mutation: str, given: Mapping[str, Any]) -> str:
-    """What a mutation came to: a code of its refusal, or ACCEPTED."""
-    result = await schema.execute(mutation_document(mutation), {"input": given}, context_value=world.context_for(actor))
+async def call(world: World, actor: Actor, mutation: str, arguments: Mapping[str, Any]) -> str:
+    """The outcome of a mutation: the code of its error, or ACCEPTED."""
+    result = await schema.execute(
+        mutation_document(mutation), {"input": arguments}, context_value=world.context_for(actor)
+    )
     if result.errors:
         return str((result.errors[0].extensions or {}).get("code"))
     (answer,) = (result.data or {}).values()
     codes = [error["code"] for error in answer["userErrors"]]
-    # What a rule of the trade refuses was open to whoever called.
+    # An error of a business rule comes after authorisation.
     return codes[0] if codes and codes[0] in {"NOT_FOUND", "FORBIDDEN"} else "ACCEPTED"
 
 
-def facts(ids: Mapping[str, str], given: Mapping[str, Any]) -> Facts:
-    """What the rule of a mutation asks of."""
-    if "userId" in given and "serviceId" not in given:
+def facts(ids: Mapping[str, str], arguments: Mapping[str, Any]) -> Facts:
+    """The facts for the rule of a mutation."""
+    if "userId" in arguments and "serviceId" not in arguments:
         return Facts("Mutation", id=UUID(ids["userId"]), user=UUID(ids["userId"]))
     return Facts("Mutation", service=UUID(ids["serviceId"]), channel="sms")
 
 
 def allowed_outcomes(
-    truth: GroundTruth, role: Role, mutation: str, ids: Mapping[str, str], given: Mapping[str, Any]
+    truth: GroundTruth, role: Role, mutation: str, ids: Mapping[str, str], arguments: Mapping[str, Any]
 ) -> set[str]:
-    """What a caller may hear, by the rules: one thing, but where they neither see the object nor may call at all."""
+    """Outcomes allowed by the rules: one, unless the caller neither sees the object nor may call the mutation."""
     rule = policy().rule("Mutation", mutation)
-    if is_in_audience(rule.audience, role, facts(ids, given), truth.memberships):
+    if is_in_audience(rule.audience, role, facts(ids, arguments), truth.memberships):
         return {"ACCEPTED"}
     if rule.denied_result == NULL:
         return {"ACCEPTED"}
-    if role.kind == "nobody":
+    if role.kind == "anonymous":
         return {"UNAUTHENTICATED"}
     oracle = Oracle(truth, role)
-    named = [name for name in ("apiKeyId", "jobId", "templateId", "userId", "serviceId") if name in given]
-    hidden = [name for name in named if not oracle.can_see((OBJECTS[name], given[name]))]
+    id_arguments = [name for name in ("apiKeyId", "jobId", "templateId", "userId", "serviceId") if name in arguments]
+    hidden = [name for name in id_arguments if not oracle.can_see((OBJECTS[name], arguments[name]))]
     if not hidden:
         return {"FORBIDDEN"}
     of_some_kind = rule.audience == ("platform admins",) or role.kind == "key"
-    return {"NOT_FOUND", "FORBIDDEN"} if of_some_kind or len(hidden) < len(named) else {"NOT_FOUND"}
+    return {"NOT_FOUND", "FORBIDDEN"} if of_some_kind or len(hidden) < len(id_arguments) else {"NOT_FOUND"}
 
 
 def mutation_input(mutation: str, ids: Mapping[str, str]) -> dict[str, Any]:
-    """An input without what only some may give."""
+    """An input without the fields that only some callers may send."""
     of_admins = {"updateService": {"notes", "billingDetails"}, "createService": {"organisationId"}}
     return {
         name: value
@@ -91,17 +93,17 @@ async def test_each_mutation_is_allowed_to_the_roles_of_the_policy_only(
     mutation: str, world: World, truth: GroundTruth
 ) -> None:
     ids = world.ours.arguments
-    given = mutation_input(mutation, ids)
-    connection = world.context.database._connection  # type: ignore[attr-defined]  # noqa: SLF001 - the world's own
+    arguments = mutation_input(mutation, ids)
+    connection = world.context.database._connection  # type: ignore[attr-defined]  # noqa: SLF001 - of the test's own database
     wrong = []
     for role, actor in world.callers:
         if actor is None or mutation in {"signIn", "completeSignIn", "verifyEmailAddress"}:
             continue
         savepoint = await connection.begin_nested()
-        heard = await call(world, actor, mutation, given)
+        outcome = await call(world, actor, mutation, arguments)
         await savepoint.rollback()
-        if heard not in allowed_outcomes(truth, role, mutation, ids, given):
-            wrong.append((role.name, heard, allowed_outcomes(truth, role, mutation, ids, given)))
+        if outcome not in allowed_outcomes(truth, role, mutation, ids, arguments):
+            wrong.append((role.name, outcome, allowed_outcomes(truth, role, mutation, ids, arguments)))
 
     assert wrong == []
 
@@ -119,12 +121,12 @@ async def test_no_mutation_changes_rows_of_another_tenant(world: World, rollback
             mine, others = others, mine
         for mutation, path in FOREIGN:
             good = valid_inputs(mine)[mutation]
-            heard = [
+            outcome = [
                 await call(world, actor, mutation, replace_at(good, path, foreign))
                 for foreign in (others[str(path[-1])], str(uuid4()))
             ]
-            if heard[0] != heard[1] or heard[0] not in {"NOT_FOUND", "FORBIDDEN", "UNAUTHENTICATED"}:
-                wrong.append((role.name, mutation, path, heard))
+            if outcome[0] != outcome[1] or outcome[0] not in {"NOT_FOUND", "FORBIDDEN", "UNAUTHENTICATED"}:
+                wrong.append((role.name, mutation, path, outcome))
 
     assert wrong == []
     assert await checksums(world.context.database) == before

@@ -1,4 +1,4 @@
-"""Fields of Query that lead to no row: told to whom `policy.txt` says."""
+"""Fields of Query without rows: shown to the roles of `policy.txt`."""
 
 from __future__ import annotations
 
@@ -28,13 +28,13 @@ VIEWER = """query ($service: ID!) { viewer {
 
 
 def root_query(name: str, tenant: Tenant) -> tuple[str, dict[str, Any], Facts]:
-    """A question, its variables, and what its rule is about."""
+    """A document, its variables, and the facts for its rule."""
     field = object_type("Query").fields[name]
     kind: Any = get_named_type(field.type)
     selection = identity_selection(kind) if is_row_type(kind) else full_selection(kind, include_rows=False)
     if not field.args:
         return f"{{ {name} {selection} }}", {}, Facts("Query")
-    given: dict[str, dict[str, Any]] = {
+    variables_by_field: dict[str, dict[str, Any]] = {
         "userByEmailAddress": {"emailAddress": tenant.owner.email_address},
         "checkRecipients": {
             "input": {
@@ -51,15 +51,15 @@ def root_query(name: str, tenant: Tenant) -> tuple[str, dict[str, Any], Facts]:
             }
         },
     }
-    variables = given[name]
-    taken = ", ".join(f"${one}: {field.args[one].type}" for one in variables)
-    passed = ", ".join(f"{one}: ${one}" for one in variables)
+    variables = variables_by_field[name]
+    declarations = ", ".join(f"${name}: {field.args[name].type}" for name in variables)
+    arguments = ", ".join(f"{name}: ${name}" for name in variables)
     facts = Facts("Query", id=tenant.owner.id, service=tenant.service.id, user=tenant.owner.id, channel="sms")
-    return f"query ({taken}) {{ {name}({passed}) {selection} }}", variables, facts
+    return f"query ({declarations}) {{ {name}({arguments}) {selection} }}", variables, facts
 
 
 def remaining_root_fields() -> list[str]:
-    """Fields of Query that no path begins at, and that tell everybody the same."""
+    """Fields of Query at which no path begins, with the same value for all callers."""
     of_oneself = {"viewer", "rateLimit"}
     return [
         name
@@ -79,23 +79,25 @@ async def test_fields_that_are_no_row_are_shown_to_the_roles_of_the_policy(world
     for name in remaining_root_fields():
         for tenant in (world.ours, world.theirs):
             text, variables, facts = root_query(name, tenant)
-            told, _ = await answer(world, world.context.actor, text, variables)
-            assert told is not None, name
+            data, _ = await answer(world, world.context.actor, text, variables)
+            assert data is not None, name
             rule = policy().rule("Query", name)
             for role, actor in world.callers:
                 if actor is None:
                     continue
                 seen, codes = await answer(world, actor, text, variables)
                 may = is_in_audience(rule.audience, role, facts, truth.memberships)
-                refusal = UNAUTHENTICATED if role.kind == "nobody" else FORBIDDEN
+                refusal = UNAUTHENTICATED if role.kind == "anonymous" else FORBIDDEN
                 hidden = name == "checkRecipients" and not is_in_audience(
                     ("those who see its service",), role, facts, truth.memberships
                 )
-                expected = told if may else None
-                heard = [] if may or rule.denied_result == NULL or (hidden and role.kind != "nobody") else [refusal]
-                wrong += [(*one, name, role.name) for one in differences(expected, seen)]
-                if codes != heard:
-                    wrong.append((codes, heard, name, role.name))
+                expected = data if may else None
+                expected_codes = (
+                    [] if may or rule.denied_result == NULL or (hidden and role.kind != "anonymous") else [refusal]
+                )
+                wrong += [(*difference, name, role.name) for difference in differences(expected, seen)]
+                if codes != expected_codes:
+                    wrong.append((codes, expected_codes, name, role.name))
 
     assert wrong == []
 
@@ -107,8 +109,8 @@ async def test_every_person_sees_themselves(world: World, truth: GroundTruth) ->
             continue
         for tenant in (world.ours, world.theirs):
             seen, codes = await answer(world, actor, VIEWER, {"service": str(tenant.service.id)})
-            expected = None if role.kind == "nobody" else _expected_viewer(role, truth, tenant)
-            wrong += [(*one, role.name) for one in differences(expected, seen)]
+            expected = None if role.kind == "anonymous" else _expected_viewer(role, truth, tenant)
+            wrong += [(*difference, role.name) for difference in differences(expected, seen)]
             assert codes == []
 
     assert wrong == []

@@ -1,4 +1,4 @@
-"""Nothing that was read for one caller is told to another, and what was taken from somebody is gone within a second."""
+"""No state is shared between callers, and a removed permission is gone within a second."""
 
 from __future__ import annotations
 
@@ -33,25 +33,25 @@ __all__ = ["harness", "worker_url"]
 
 OPERATION_COUNT = 10_000
 UNPLANNED_EVERY = 10
-"""One operation of so many goes to graphql-core, the others are planned."""
+"""One of so many operations is executed by graphql-core, the others by the planner."""
 QUESTION = "query ($id: ID!) { service(id: $id) { id members(first: 1) { nodes { service { id } } } } }"
 MAX_REVOCATION_SECONDS = 1.0
 ROOT = Path(__file__).parents[2]
 REQUEST_SCOPED_CLASSES = {"DataLoader", "Loaders", "Context"}
-"""What is made for each request, and never once for all."""
+"""Classes that are created for each request, and never at import."""
 
 
 class Team:
-    """A service with a manager and somebody whose permission is taken away, both signed in."""
+    """A service with a manager, and a member whose permission is removed, both signed in."""
 
     def __init__(self, rig: WorkerHarness) -> None:
         self.rig = rig
         self.make = Builders(rig.database, rig.signer)
-        # What is committed stays, beside what other tests commit.
+        # Committed rows stay beside those of other tests.
         self.make._numbers = count(uuid4().int % 10**12)  # noqa: SLF001
 
     async def build(self) -> None:
-        """Make them."""
+        """Create the rows."""
         self.service = await self.make.service()
         self.manager, self.viewer, _, _ = [await self.make.member(self.service) for _ in range(4)]
         self.tokens = {user.id: await self._signed_in(user) for user in (self.manager, self.viewer)}
@@ -65,7 +65,7 @@ class Team:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What a server of theirs is started with."""
+        """The environment of a server for them."""
         settings = self.rig.settings
         return {
             "ENVIRONMENT": "production",
@@ -75,9 +75,9 @@ class Team:
             "DANGEROUS_SALT": "test-salt",
         }
 
-    async def ask(self, http: httpx2.AsyncClient, url: str, user: models.User, query: str, **given: Any) -> Any:
-        """Ask a server as one of them."""
-        body = {"query": query, "variables": given}
+    async def ask(self, http: httpx2.AsyncClient, url: str, user: models.User, query: str, **variables: Any) -> Any:
+        """Send a query to a server as one of them."""
+        body = {"query": query, "variables": variables}
         headers = {"authorization": f"Bearer {self.tokens[user.id]}"}
         return (await http.post(f"{url}/graphql", json=body, headers=headers)).json()
 
@@ -85,10 +85,10 @@ class Team:
 async def test_alternating_callers_never_see_each_others_rows(harness: WorkerHarness) -> None:
     teams = [Team(harness), Team(harness)]
     sides: list[tuple[Actor, str, str]] = []
-    for one in teams:
-        await one.build()
-    for one, other in (teams, reversed(teams)):
-        sides.append((user_actor(one.manager, one.service), str(one.service.id), str(other.service.id)))
+    for team in teams:
+        await team.build()
+    for own_team, other in (teams, reversed(teams)):
+        sides.append((user_actor(own_team.manager, own_team.service), str(own_team.service.id), str(other.service.id)))
     planner = Planner.of(schema, harness.database, harness.settings)
     order = sides * (OPERATION_COUNT // 2)
     random.Random(7).shuffle(order)  # noqa: S311 - the same each time
@@ -123,19 +123,19 @@ async def _answer(planner: Planner, context: Context, service: str, *, planned: 
 @pytest_asyncio.fixture
 async def team(harness: WorkerHarness) -> Team:
     """The team."""
-    made = Team(harness)
-    await made.build()
-    return made
+    team = Team(harness)
+    await team.build()
+    return team
 
 
 @pytest_asyncio.fixture
 async def servers(team: Team, tmp_path: Path) -> AsyncIterator[list[str]]:
     """Two processes on one database."""
     async with (
-        running_server(team.environment, tmp_path) as one,
-        running_server(team.environment, tmp_path) as other,
+        running_server(team.environment, tmp_path) as first,
+        running_server(team.environment, tmp_path) as second,
     ):
-        yield [one.url, other.url]
+        yield [first.url, second.url]
 
 
 ACTIVITY = "query ($id: ID!) { service(id: $id) { notifications(first: 1) { totalCount } } }"
@@ -171,7 +171,7 @@ async def test_every_process_applies_a_removed_permission_within_a_second(team: 
         await asyncio.gather(*asking)
 
     assert done["data"] == {"setServiceMember": {"userErrors": []}}
-    assert all(told > 0 for told in last_told.values())
+    assert all(seconds > 0 for seconds in last_told.values())
     assert max(last_told.values()) - since <= MAX_REVOCATION_SECONDS
 
 
@@ -182,8 +182,8 @@ def _import_time_calls(tree: ast.AST) -> Iterator[ast.Call]:
             # Defaults and decorators are evaluated where the function is defined.
             outside = [*node.args.defaults, *filter(None, node.args.kw_defaults)]
             outside += [] if isinstance(node, ast.Lambda) else node.decorator_list
-            for one in outside:
-                yield from (call for call in ast.walk(one) if isinstance(call, ast.Call))
+            for expression in outside:
+                yield from (call for call in ast.walk(expression) if isinstance(call, ast.Call))
             continue
         if isinstance(node, ast.Call):
             yield node
@@ -198,14 +198,14 @@ def _called_names(source: str) -> list[str]:
 
 
 def test_no_loader_is_created_at_import() -> None:
-    made = {
-        str(path.relative_to(ROOT)): found
+    calls = {
+        str(path.relative_to(ROOT)): names
         for folder in ("graphql_api", "schema", "loaders")
         for path in (ROOT / folder).rglob("*.py")
-        if (found := REQUEST_SCOPED_CLASSES.intersection(_called_names(path.read_text())))
+        if (names := REQUEST_SCOPED_CLASSES.intersection(_called_names(path.read_text())))
     }
 
-    assert made == {}
+    assert calls == {}
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""Ways round the front: cursors, filters and logs of another tenant, subscriptions to what is theirs."""
+"""Indirect access: cursors, filters, change logs and subscriptions of another tenant."""
 
 from __future__ import annotations
 
@@ -23,14 +23,16 @@ LISTS = [
 
 
 def filters() -> list[tuple[str, str, str]]:
-    """Lists, and the arguments of their filters that take an id."""
-    found = []
+    """Lists, and the fields of their filters that take an id."""
+    filters = []
     for kind, name in LISTS:
-        taken = object_type(kind).fields[name].args.get("filter")
-        inner: Any = taken and get_named_type(taken.type)
+        declarations = object_type(kind).fields[name].args.get("filter")
+        inner: Any = declarations and get_named_type(declarations.type)
         if isinstance(inner, GraphQLInputObjectType):
-            found += [(kind, name, one) for one, field in inner.fields.items() if str(field.type) == "ID"]
-    return found
+            filters += [
+                (kind, name, filter_field) for filter_field, field in inner.fields.items() if str(field.type) == "ID"
+            ]
+    return filters
 
 
 def caller(world: World, name: str) -> Actor:
@@ -38,14 +40,14 @@ def caller(world: World, name: str) -> Actor:
     return actor
 
 
-async def fetch_page(world: World, actor: Actor, kind: str, name: str, of: str, **given: Any) -> Any:
-    """A list of a row, None where there is no such row; and codes of errors."""
+async def fetch_page(world: World, actor: Actor, kind: str, name: str, of: str, **arguments: Any) -> Any:
+    """A list of a row, None when the row is not found, and the codes of errors."""
     field = object_type(kind).fields[name]
-    taken = ", ".join(f"${one}: {field.args[one].type}" for one in given)
-    passed = ", ".join(f"{one}: ${one}" for one in given)
+    declarations = ", ".join(f"${argument}: {field.args[argument].type}" for argument in arguments)
+    passed = ", ".join(f"{argument}: ${argument}" for argument in arguments)
     inner = "{ totalCount edges { cursor node { __typename } } }"
-    query = f"query ($id: ID!, {taken}) {{ node(id: $id) {{ ... on {kind} {{ {name}({passed}) {inner} }} }} }}"
-    result = await schema.execute(query, {"id": of, **given}, context_value=world.context_for(actor))
+    query = f"query ($id: ID!, {declarations}) {{ node(id: $id) {{ ... on {kind} {{ {name}({passed}) {inner} }} }} }}"
+    result = await schema.execute(query, {"id": of, **arguments}, context_value=world.context_for(actor))
     codes = [(error.extensions or {}).get("code") for error in result.errors or []]
     return ((result.data or {}).get("node") or {}).get(name), codes
 
@@ -98,19 +100,19 @@ async def test_only_callers_who_see_a_job_receive_its_progress(world: World, tru
             continue
         for tenant in (world.ours, world.theirs):
             facts = truth.facts["Job", tenant.arguments["jobId"]]
-            heard = await _receives_event(world, actor, tenant.arguments["jobId"])
-            if heard != _is_allowed(rule.audience, role, facts, truth):
-                wrong.append((role.name, heard))
+            received = await _receives_event(world, actor, tenant.arguments["jobId"])
+            if received != _is_allowed(rule.audience, role, facts, truth):
+                wrong.append((role.name, received))
 
     assert wrong == []
 
 
 def _is_allowed(who: tuple[str, ...], role: Role, facts: Facts, truth: GroundTruth) -> bool:
-    return role.kind != "nobody" and is_in_audience(who, role, facts, truth.memberships)
+    return role.kind != "anonymous" and is_in_audience(who, role, facts, truth.memberships)
 
 
 async def _receives_event(world: World, actor: Actor, job: str) -> bool:
-    """Whether anything is heard."""
+    """Whether an event is received."""
     query = "subscription ($id: ID!) { jobProgress(jobId: $id) { __typename } }"
     results: Any = await schema.subscribe(query, {"id": job}, context_value=world.context_for(actor))
     if not hasattr(results, "__aiter__"):

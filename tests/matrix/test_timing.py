@@ -1,4 +1,4 @@
-"""What is not there and what is not one's own are told alike: the same words, as many statements, as long a wait."""
+"""Missing rows and rows of another tenant are indistinguishable: by response, statements and time."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from tests.schema.test_foreign_ids import FOREIGN
 ATTEMPTS_PER_ROUND = 60
 MAX_DIFFERENCE_SECONDS, MAX_DIFFERENCE_RATIO = 0.002, 0.05
 ROUNDS = 5
-"""Rounds until one is quiet enough to tell; a real difference is there in each of them."""
+"""Rounds of measuring; a real difference shows in each of them."""
 
 
 def owner(world: World) -> Actor:
@@ -49,30 +49,30 @@ async def test_reading_a_foreign_row_runs_the_statements_of_a_missing_one(
         if not statement.startswith(SAVEPOINT_STATEMENTS):
             sent.append(statement)
 
-    told = []
+    responses = []
     event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:
-        for one in (foreign, str(uuid4())):
-            told.append(((await ask(world, query, {"id": one}))[0], list(sent)))
+        for row_id in (foreign, str(uuid4())):
+            responses.append(((await ask(world, query, {"id": row_id}))[0], list(sent)))
             sent.clear()
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", note)
 
-    assert told[0] == told[1]
+    assert responses[0] == responses[1]
     assert await timing_difference(world, query, foreign) is None
 
 
 async def timing_difference(world: World, query: str, foreign: str) -> tuple[float, float] | None:
-    """Medians of both, where they differ in every round; the tries take turns, so that a busy machine delays both."""
+    """The medians of both if they differ in every round; attempts alternate, so that load delays both."""
     medians = 0.0, 0.0
     for _ in range(ROUNDS):
-        taken: dict[bool, list[float]] = {True: [], False: []}
+        seconds: dict[bool, list[float]] = {True: [], False: []}
         for number in range(2 * ATTEMPTS_PER_ROUND):
-            there = number % 2 == 0
-            taken[there].append((await ask(world, query, {"id": foreign if there else str(uuid4())}))[1])
-        medians = statistics.median(taken[True]), statistics.median(taken[False])
-        apart = abs(medians[0] - medians[1])
-        if apart < MAX_DIFFERENCE_SECONDS and apart < MAX_DIFFERENCE_RATIO * max(medians):
+            is_foreign = number % 2 == 0
+            seconds[is_foreign].append((await ask(world, query, {"id": foreign if is_foreign else str(uuid4())}))[1])
+        medians = statistics.median(seconds[True]), statistics.median(seconds[False])
+        difference = abs(medians[0] - medians[1])
+        if difference < MAX_DIFFERENCE_SECONDS and difference < MAX_DIFFERENCE_RATIO * max(medians):
             return None
     return medians
 
@@ -87,16 +87,16 @@ async def test_changing_a_foreign_row_runs_the_statements_of_a_missing_one(
         if not statement.startswith(SAVEPOINT_STATEMENTS):
             sent.append(statement)
 
-    given, counts, told = valid_inputs(world.ours.arguments)[mutation], [], []
+    arguments, counts, responses = valid_inputs(world.ours.arguments)[mutation], [], []
     event.listen(engine.sync_engine, "before_cursor_execute", note)
     try:
         for foreign in (world.theirs.arguments[path[-1]], str(uuid4())):
-            data, _ = await ask(world, mutation_document(mutation), {"input": replace_at(given, path, foreign)})
-            told.append(str(data).replace(foreign, "the id"))
+            data, _ = await ask(world, mutation_document(mutation), {"input": replace_at(arguments, path, foreign)})
+            responses.append(str(data).replace(foreign, "the id"))
             counts.append(list(sent))
             sent.clear()
     finally:
         event.remove(engine.sync_engine, "before_cursor_execute", note)
 
-    assert told[0] == told[1]
+    assert responses[0] == responses[1]
     assert counts[0] == counts[1]

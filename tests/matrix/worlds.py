@@ -1,4 +1,4 @@
-"""Two tenants with every kind of row, every column filled, and one caller of each kind, signed in by the front door."""
+"""Two tenants with every kind of row, every column filled, and one authenticated caller of each kind."""
 
 from __future__ import annotations
 
@@ -26,25 +26,25 @@ from tests.conftest import SingleConnectionDatabase
 from tests.matrix.audiences import Role
 
 NAME_PREFIX = "Matrix"
-"""Part of every name, by which all of them are found."""
+"""A part of every name, by which a search finds all rows."""
 REDACTED_VALUE = "value-of-a-redacted-message"
 NOW = models.utcnow()
 DAY = timedelta(days=1)
 
 
 class SharedConnectionDatabase(SingleConnectionDatabase):
-    """The database of one test, whose reads are not undone one by one: nothing that is read here fails."""
+    """The database of one test, without a savepoint for each read."""
 
     @asynccontextmanager
     async def read_connection(self) -> AsyncIterator[AsyncConnection]:
-        """The connection, one reader at a time."""
+        """The connection, for one reader at a time."""
         async with self._lock:
             yield self._connection
 
 
 @dataclass
 class Tenant:
-    """An organisation with a service, and what belongs to them by the names of arguments and types."""
+    """An organisation with a service, and ids of their rows by names of arguments and types."""
 
     organisation: models.Organisation
     service: models.Service
@@ -53,12 +53,12 @@ class Tenant:
     keys: dict[str, models.ApiKey] = field(default_factory=dict)
     templates: dict[str, models.Template] = field(default_factory=dict)
     arguments: dict[str, str] = field(default_factory=dict)
-    """Ids by the arguments of mutations that take them."""
+    """Ids by the names of mutations' arguments."""
 
 
 @dataclass
 class World:
-    """Both tenants, the callers, and what answers them."""
+    """Both tenants, the callers, and the context of an executor."""
 
     ours: Tenant
     theirs: Tenant
@@ -66,20 +66,20 @@ class World:
     context: Context
 
     def context_for(self, actor: Actor) -> Context:
-        """A new operation of a caller."""
+        """The context of a new operation of a caller."""
         context = self.context
         return Context(actor, context.database, context.settings, context.signer, context.store)
 
 
 class WorldBuilder:
-    """Makes a world in a database."""
+    """Creates a world in a database."""
 
     def __init__(self, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store) -> None:
         self.make = Builders(database, signer)
         self.database, self.settings, self.signer, self.store = database, settings, signer, store
 
     async def build(self) -> World:
-        """Both tenants and everyone who calls."""
+        """Both tenants and all callers."""
         ours, theirs = await self._tenant("ours"), await self._tenant("theirs")
         await self.make.add(
             models.HealthSnapshot(
@@ -272,10 +272,10 @@ class WorldBuilder:
     async def _callers(self, ours: Tenant, theirs: Tenant) -> AsyncIterator[tuple[Role, Actor | None]]:
         some: dict[str, Iterable[ServicePermission]] = {
             "member without permissions": (),
-            **{f"member with {one.name}": (one,) for one in ServicePermission},
+            **{f"member with {permission.name}": (permission,) for permission in ServicePermission},
             "member with everything": ALL_PERMISSIONS,
         }
-        yield Role("nobody", "nobody"), Actor.anonymous()
+        yield Role("anonymous", "anonymous"), Actor.anonymous()
         yield await self._signed_in(Role("stranger", "person"))
         yield await self._signed_in(Role("owner", "person"), ours, ALL_PERMISSIONS, user=ours.owner)
         for name, permissions in some.items():
@@ -299,7 +299,7 @@ class WorldBuilder:
         try:
             await self._authenticate(await self._token(ours.keys["revoked"]))
         except Unauthenticated:
-            yield Role("revoked key", "nobody"), None
+            yield Role("revoked key", "anonymous"), None
 
     async def _token(self, key: models.ApiKey) -> str:
         return f"any-{key.service_id}-{self.signer.unsign(key.secret)}"
@@ -316,7 +316,7 @@ class WorldBuilder:
         permissions: Iterable[ServicePermission] = (),
         user: models.User | None = None,
     ) -> tuple[Role, Actor]:
-        """A person with a session, and what a bearer of its token is taken for."""
+        """A person with a session, and the actor of its token."""
         if user is None:
             user = await self._person(role.name, platform_admin=role.kind == "admin")
             if tenant:
@@ -331,6 +331,6 @@ class WorldBuilder:
         await self.make.add(session)
         async with self.database.transaction() as tx:
             (await tx.get_one(models.User, user.id)).current_session_id = session.id
-        services = {tenant.service.id: frozenset(one.name for one in permissions)} if tenant else {}
+        services = {tenant.service.id: frozenset(permission.name for permission in permissions)} if tenant else {}
         role = Role(role.name, role.kind, user=user.id, services=services, organisations=role.organisations)
         return role, await self._authenticate(tokens.create_session_token(self.signer, user.id, session.id))
