@@ -118,11 +118,12 @@ async def test_signing_in_elsewhere_ends_a_session(
 async def test_a_session_that_is_not_stored_has_ended(
     authenticator: Authenticator, make: Builders, signer: Signer, database: Database
 ) -> None:
-    user = await make.user()
+    user, signed_out = await make.user(), await make.user()
     await create_session_token(make, database, signer, user)
 
-    forged = tokens.create_session_token(signer, user.id, uuid4())
-    assert await authenticator.rejection_message(forged) == "This session has ended: sign in again."
+    for person in (user, signed_out):
+        token = tokens.create_session_token(signer, person.id, uuid4())
+        assert await authenticator.rejection_message(token) == "This session has ended: sign in again."
 
 
 async def test_a_session_belongs_to_one_person(
