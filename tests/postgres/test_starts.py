@@ -65,7 +65,7 @@ def test_only_their_owners_can_read_the_password_and_the_cluster(data_dir: Path)
 
 def test_the_password_stays_out_of_the_repr(bindir: Path, data_dir: Path) -> None:
     with postgres.start(data_dir, bindir=bindir) as server:
-        assert repr(server) == f"Server(data_dir={data_dir!r}, port={server.port})"
+        assert repr(server) == f"PostgresServer(data_dir={data_dir!r}, port={server.port})"
 
 
 @needs_proc
