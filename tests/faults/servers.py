@@ -36,7 +36,7 @@ class ServerProcess:
         """What it has said until now."""
         return self.log.read_text()
 
-    async def stop(self, seconds: float = 30) -> int:
+    async def stop(self, seconds: float = 120) -> int:
         """Tell it to end, and wait until it has."""
         if self.process.returncode is None:
             self.process.terminate()
@@ -66,7 +66,7 @@ async def running_server(
         )
     served = ServerProcess(process, port, log)
     try:
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=60) as http:
             await _wait_until_ready(http, served)
         yield served
     finally:
@@ -79,7 +79,7 @@ async def running_server(
                 await process.wait()
 
 
-async def _wait_until_ready(http: httpx2.AsyncClient, served: ServerProcess, seconds: float = 90) -> None:
+async def _wait_until_ready(http: httpx2.AsyncClient, served: ServerProcess, seconds: float = 300) -> None:
     end = time.monotonic() + seconds
     while True:
         try:

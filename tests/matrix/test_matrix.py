@@ -51,7 +51,7 @@ def ids_of(world: World, document: Document) -> list[dict[str, Any]]:
     return [{"id": str(tenant.ids[document.id_type])} for tenant in (world.ours, world.theirs)]
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(1_800)
 async def test_every_path_tells_everybody_what_the_policy_says(world: World, truth: GroundTruth) -> None:
     began = time.perf_counter()
     found = await run_for_every_role(

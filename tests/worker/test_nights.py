@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest_asyncio
 from sqlalchemy import text
 
 from graphql_api import models
@@ -16,6 +17,8 @@ from graphql_api.billing import london_days
 from graphql_api.domain import job_runs, retention
 from graphql_api.enums import Channel
 from graphql_api.worker import schedule
+from tests.models.databases import cloned
+from tests.waiting import PATIENCE
 from tests.worker.harnesses import SYSTEM, WorkerHarness
 
 TODAY = london_days.today()
@@ -23,12 +26,19 @@ LONG_AGO = london_days.midnight(TODAY - timedelta(days=20))
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
+@pytest_asyncio.fixture(scope="module")
+async def worker_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database for these tests alone: a night counts every day since the first message, in others years ago."""
+    async with cloned(postgres_url) as url:
+        yield url
+
+
 @asynccontextmanager
-async def nightly(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
+async def nightly(harness: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
     """A process that does the night's work, killed with SIGKILL at the end of the block."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "graphql_api", "work", "--nightly"),
-        env=rig.process_environment(),
+        env=harness.process_environment(),
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -39,16 +49,18 @@ async def nightly(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Proces
         await process.wait()
 
 
-async def places(rig: WorkerHarness, template: models.Template) -> tuple[int, int]:
+async def places(harness: WorkerHarness, template: models.Template) -> tuple[int, int]:
     """How many of a template's messages are live, and how many in the history."""
-    live = await rig.fetch_value("SELECT count(*) FROM notifications WHERE template_id = :id", id=template.id)
-    kept = await rig.fetch_value("SELECT count(*) FROM notification_history WHERE template_id = :id", id=template.id)
+    live = await harness.fetch_value("SELECT count(*) FROM notifications WHERE template_id = :id", id=template.id)
+    kept = await harness.fetch_value(
+        "SELECT count(*) FROM notification_history WHERE template_id = :id", id=template.id
+    )
     return live, kept
 
 
-async def counted(rig: WorkerHarness, template: models.Template) -> dict[int, tuple[str, int]]:
+async def counted(harness: WorkerHarness, template: models.Template) -> dict[int, tuple[str, int]]:
     """What was counted of a template's messages, by how many days ago."""
-    found = await rig.fetch_rows(
+    found = await harness.fetch_rows(
         "SELECT bst_date, notification_status, notification_count FROM ft_notification_status WHERE template_id = :id",
         id=template.id,
     )
@@ -113,7 +125,7 @@ async def test_a_night_that_is_killed_while_messages_move_has_moved_whole_batche
     await harness.wait_until(lambda: nobody_waits(harness))
     assert await places(harness, template) == (3, 0)
     async with nightly(harness) as process:
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
     assert await places(harness, template) == (0, 3)
 
 
@@ -140,7 +152,7 @@ async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_wa
     await harness.wait_until(lambda: nobody_waits(harness))
     assert await counted(harness, template) == second | {1: first[1], 2: first[2]}
     async with nightly(harness) as process:
-        assert await asyncio.wait_for(process.wait(), 60) == 0
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
     assert await counted(harness, template) == second
 
 
@@ -209,9 +221,9 @@ async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harnes
     assert {name for name, path in paths.items() if not await harness.store.exists(path)} == gone
 
 
-async def waiting(rig: WorkerHarness) -> bool:
-    return bool(await rig.fetch_value(WAITING))
+async def waiting(harness: WorkerHarness) -> bool:
+    return bool(await harness.fetch_value(WAITING))
 
 
-async def nobody_waits(rig: WorkerHarness) -> bool:
-    return not await rig.fetch_value(WAITING)
+async def nobody_waits(harness: WorkerHarness) -> bool:
+    return not await harness.fetch_value(WAITING)

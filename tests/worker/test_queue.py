@@ -16,21 +16,23 @@ from graphql_api.domain import deliveries, platform_messages
 from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
 from graphql_api.worker.schedule import SCHEDULES
+from tests.waiting import PATIENCE
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 PROGRAM = """
 import asyncio
 from graphql_api.settings import Settings
 from graphql_api.worker import run
+from tests.waiting import PATIENCE
 asyncio.run(run(Settings()))
 """
 
 
 @asynccontextmanager
-async def process(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
+async def process(harness: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process; killed at the end if it still runs."""
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, env=rig.process_environment(), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", PROGRAM, env=harness.process_environment(), stdout=asyncio.subprocess.PIPE
     )
     try:
         yield started
@@ -63,8 +65,8 @@ async def test_a_task_that_fails_is_run_four_times_and_then_held(
     assert "ValueError" in trace
 
 
-async def _held(rig: WorkerHarness) -> bool:
-    return await rig.queued_tasks() == [("receive receipts", "failed")]
+async def _held(harness: WorkerHarness) -> bool:
+    return await harness.queued_tasks() == [("receive receipts", "failed")]
 
 
 async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(harness: WorkerHarness) -> None:
@@ -77,7 +79,7 @@ async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(harness: Wor
     async with process(harness) as worker:
         await harness.wait_until(some)
         worker.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(worker.wait(), 10) == 0
+        assert await asyncio.wait_for(worker.wait(), PATIENCE) == 0
 
     assert await harness.fetch_value("SELECT count(*) FROM pgqueuer WHERE status = 'picked'") == 0
     assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
@@ -89,8 +91,8 @@ async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(harness: Wor
     assert len(harness.sent_ids()) == len(set(harness.sent_ids())) == 6_000
 
 
-async def _delivered(rig: WorkerHarness, job_id: Any, count: int) -> bool:
-    return await rig.message_statuses(job_id) == {"delivered": count}
+async def _delivered(harness: WorkerHarness, job_id: Any, count: int) -> bool:
+    return await harness.message_statuses(job_id) == {"delivered": count}
 
 
 async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -104,7 +106,7 @@ async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeyp
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        await harness.wait_until(lambda: _delivered(harness, job.id, 3_000), seconds=40)
+        await harness.wait_until(lambda: _delivered(harness, job.id, 3_000))
 
     rows = await harness.fetch_value(
         "SELECT count(DISTINCT job_row_number) FROM notifications WHERE job_id = :id", id=job.id
@@ -112,8 +114,8 @@ async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeyp
     assert rows == 3_000
 
 
-async def _some(rig: WorkerHarness, job_id: Any) -> bool:
-    return bool(await rig.message_statuses(job_id))
+async def _some(harness: WorkerHarness, job_id: Any) -> bool:
+    return bool(await harness.message_statuses(job_id))
 
 
 async def test_a_worker_refuses_a_pooler(harness: WorkerHarness) -> None:
