@@ -16,21 +16,9 @@ from graphql_api.errors import BadRequest
 from graphql_api.limits import points
 from loaders import api_keys as loaders
 from schema import refs
-from schema.core import (
-    Entity,
-    Info,
-    Input,
-    Node,
-    column,
-    computed,
-    entity,
-    input_type,
-    mutation,
-    payload,
-    to_one,
-    value_object,
-)
+from schema.core import Entity, Info, Input, Node, column, computed, entity, input_type, to_one, value_object
 from schema.money import GBP, Money
+from schema.mutations import mutation, payload
 from schema.ranges import DateRangeInput
 from schema.statistics import parse_day_range
 

@@ -1,7 +1,10 @@
-"""What the domain refuses, as entries of `userErrors`."""
+"""Domain errors as entries of `userErrors`."""
 
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from datetime import datetime
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -10,10 +13,7 @@ from graphql_api import errors
 from graphql_api.context import Context
 from graphql_api.enums import Channel, LengthUnit, RecipientNotAllowedReason, UserErrorCode
 from schema import enums as _registered_words  # noqa: F401 - importing them registers them
-from schema import refs
-from schema.core.entities import entity_from_row, interface
-from schema.core.node import Node
-from schema.core.types import value_object
+from schema.core import Node, entity_from_row, interface, value_object
 
 ARGUMENTS_WITH_CALLER_KEYS = frozenset({"personalisation"})
 """Path segments below these are keys of the caller's own, spelled as they are."""
@@ -31,12 +31,44 @@ class UserError:
     """Where in the arguments it is, for example ["input", "rows", "12", "personalisation", "name"]."""
 
 
-@value_object
+T = TypeVar("T")
+ERROR_TYPES: dict[type[errors.DomainError], tuple[type[UserError], Callable[[Any], dict[str, Any]]]] = {}
+"""The GraphQL type of each domain error, and what reads the values of its own fields from the error."""
+
+
+@dataclass_transform(kw_only_default=True)
+def error_type(
+    error: type[errors.DomainError], *, convert: Mapping[str, Callable[[Any], Any]] | None = None
+) -> Callable[[type[T]], type[T]]:
+    """Make a type of `userErrors` for a domain error.
+
+    Each field of the type's own has the value of the error's attribute of the same name, which `convert` may map.
+    """
+    converters = convert or {}
+
+    def values_of(names: Iterable[str], raised: errors.DomainError) -> dict[str, Any]:
+        values = {name: getattr(raised, name) for name in names}
+        return values | {name: function(values[name]) for name, function in converters.items()}
+
+    def decorate(cls: type[T]) -> type[T]:
+        names = tuple(inspect.get_annotations(cls))
+        kind: Any = value_object(cls)
+        ERROR_TYPES[error] = kind, partial(values_of, names)
+        return cast(type[T], kind)
+
+    return decorate
+
+
+def _object_of(row: Any) -> Any:
+    return entity_from_row(row, type(row))
+
+
+@error_type(errors.Invalid)
 class ValidationError(UserError):
     """A value that breaks a rule and needs no further figures."""
 
 
-@value_object
+@error_type(errors.NotFound)
 class NotFoundError(UserError):
     """Something the arguments name does not exist or may not be seen."""
 
@@ -44,7 +76,7 @@ class NotFoundError(UserError):
     """The id as the caller sent it."""
 
 
-@value_object
+@error_type(errors.AlreadyExists, convert={"existing": _object_of})
 class AlreadyExistsError(UserError):
     """A name, domain, sender or the like is taken."""
 
@@ -52,7 +84,7 @@ class AlreadyExistsError(UserError):
     """What holds it; null when the caller may not see that."""
 
 
-@value_object
+@error_type(errors.IllegalState)
 class IllegalStateError(UserError):
     """The object is in a state from which this change is not possible."""
 
@@ -62,7 +94,7 @@ class IllegalStateError(UserError):
     """States in which the change is possible."""
 
 
-@value_object
+@error_type(errors.VersionConflict)
 class VersionConflictError(UserError):
     """`expectedVersion` was given and someone else has saved since."""
 
@@ -72,7 +104,7 @@ class VersionConflictError(UserError):
     """Version that is current."""
 
 
-@value_object
+@error_type(errors.IdempotencyConflict)
 class IdempotencyError(UserError):
     """The idempotency key was used with other arguments, or its first call is still running."""
 
@@ -80,7 +112,7 @@ class IdempotencyError(UserError):
     """When the key was first used."""
 
 
-@value_object
+@error_type(errors.RateLimited)
 class RateLimitedError(UserError):
     """Sends come faster than the service's rate for this kind of key."""
 
@@ -92,7 +124,7 @@ class RateLimitedError(UserError):
     """When the next send would be accepted."""
 
 
-@value_object
+@error_type(errors.DailyLimitExceeded)
 class DailyLimitExceededError(UserError):
     """The call would take a channel over its limit for the day."""
 
@@ -110,7 +142,7 @@ class DailyLimitExceededError(UserError):
     """Next midnight UTC."""
 
 
-@value_object
+@error_type(errors.MissingPersonalisation)
 class MissingPersonalisationError(UserError):
     """The template has placeholders that got no value."""
 
@@ -118,7 +150,7 @@ class MissingPersonalisationError(UserError):
     """Their names as the template spells them."""
 
 
-@value_object
+@error_type(errors.MessageTooLong)
 class MessageTooLongError(UserError):
     """The message with its values in is over the limit for its channel."""
 
@@ -130,7 +162,7 @@ class MessageTooLongError(UserError):
     """What is counted."""
 
 
-@value_object
+@error_type(errors.RecipientNotAllowed)
 class RecipientNotAllowedError(UserError):
     """The recipient is outside the team and guest list."""
 
@@ -138,49 +170,13 @@ class RecipientNotAllowedError(UserError):
     """Why only those are allowed."""
 
 
-@value_object
-class RecipientListError(UserError):
-    """A list of recipients was refused."""
-
-    check: refs.RecipientCheck
-    """What the checks found, with the first rows that have problems."""
-
-
-ERROR_TYPES: dict[type[errors.DomainError], tuple[type[UserError], tuple[str, ...]]] = {
-    errors.Invalid: (ValidationError, ()),
-    errors.NotFound: (NotFoundError, ("missing_id",)),
-    errors.AlreadyExists: (AlreadyExistsError, ()),
-    errors.IllegalState: (IllegalStateError, ("current_state", "allowed_states")),
-    errors.VersionConflict: (VersionConflictError, ("expected_version", "current_version")),
-    errors.IdempotencyConflict: (IdempotencyError, ("first_used_at",)),
-    errors.RateLimited: (RateLimitedError, ("limit", "window_seconds", "retry_after_seconds")),
-    errors.DailyLimitExceeded: (
-        DailyLimitExceededError,
-        ("channel", "international", "limit", "used", "requested", "resets_at"),
-    ),
-    errors.MissingPersonalisation: (MissingPersonalisationError, ("placeholders",)),
-    errors.MessageTooLong: (MessageTooLongError, ("length", "limit", "unit")),
-    errors.RecipientNotAllowed: (RecipientNotAllowedError, ("reason",)),
-    errors.RecipientListRefused: (RecipientListError, ()),
-}
-"""The GraphQL type of each refusal, and the figures that it carries over."""
-
-
 def user_errors(error: errors.DomainError, context: Context, *prefix: str) -> list[UserError]:
-    """The entries for a refusal; paths begin with `prefix`, which is "input" where it is left out."""
+    """The entries for a domain error; paths begin with `prefix`, which is "input" where it is left out."""
     if isinstance(error, errors.Problems):
         return [entry for problem in error.problems for entry in user_errors(problem, context, *prefix)]
-    kind, figures = ERROR_TYPES[type(error)]
-    values: dict[str, Any] = {name: getattr(error, name) for name in figures}
-    if isinstance(error, errors.AlreadyExists):
-        values["existing"] = None if error.existing is None else entity_from_row(error.existing, type(error.existing))
-    if isinstance(error, errors.RecipientListRefused):
-        from schema.recipients import RecipientCheck  # noqa: PLC0415 - it has user errors of its own
-
-        values["check"] = RecipientCheck.of(error.check)
-    return [
-        kind(message=error.message, code=error.code, path=_graphql_path(prefix or ("input",), error.path), **values)
-    ]
+    kind, values_of = ERROR_TYPES[type(error)]
+    path = _graphql_path(prefix or ("input",), error.path)
+    return [kind(message=error.message, code=error.code, path=path, **values_of(error))]
 
 
 def _graphql_path(prefix: tuple[str, ...], path: errors.ArgumentPath) -> list[str]:

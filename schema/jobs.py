@@ -25,14 +25,13 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
     one_of_input,
-    payload,
     query_fields,
     to_one,
     to_union,
     value_object,
 )
+from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateTimeRangeInput
 from schema.recipients import RecipientSourceInput

@@ -7,7 +7,8 @@ from graphql_api import models
 from graphql_api.domain import members
 from graphql_api.enums import ServicePermission
 from schema import refs
-from schema.core import Entity, Info, Input, batched, entity, entity_of, input_type, mutation, payload, to_one
+from schema.core import Entity, Info, Input, batched, entity, entity_of, input_type, to_one
+from schema.mutations import mutation, payload
 
 
 @entity(models.ServiceMembership)

@@ -36,14 +36,13 @@ from schema.core import (
     entity,
     input_type,
     one_of_input,
-    payload,
     query_fields,
-    sending_mutation,
     to_one,
     value_object,
 )
 from schema.errors import UserError, user_errors
 from schema.messages import RenderedMessage
+from schema.mutations import payload, sending_mutation
 from schema.notification_details import EmailDetails, LetterDetails, NotificationCost, SmsDetails
 from schema.ranges import DateTimeRangeInput
 

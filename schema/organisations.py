@@ -28,12 +28,11 @@ from schema.core import (
     entity,
     entity_from_row,
     input_type,
-    mutation,
-    payload,
     query_fields,
     to_many,
     value_object,
 )
+from schema.mutations import mutation, payload
 from schema.services import ServiceFilter, ServiceOrder
 from schema.usage import ServiceUsage, service_usage_connection
 

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import strawberry
 
-from graphql_api import models
+from graphql_api import errors, models
 from graphql_api.context import Context
 from graphql_api.domain import recipients as domain
 from graphql_api.enums import UserErrorCode
@@ -13,7 +13,7 @@ from graphql_api.limits import points
 from loaders import jobs
 from schema import refs
 from schema.core import JSON, Info, Input, entity_from_row, input_type, one_of_input, value_object
-from schema.errors import UserError, user_errors
+from schema.errors import UserError, error_type, user_errors
 from schema.messages import RenderedMessage
 from schema.money import Money
 from schema.notifications import RecipientInput
@@ -119,6 +119,14 @@ class RecipientCheck:
     async def already_sent(self, info: Info) -> refs.Job | None:
         """The job, as far as the caller sees it."""
         return entity_from_row(await info.context.loaders.row(jobs.by_id, self.result.already_sent_job_id), models.Job)  # type: ignore[no-any-return]
+
+
+@error_type(errors.RecipientListRefused, convert={"check": RecipientCheck.of})
+class RecipientListError(UserError):
+    """A list of recipients was refused."""
+
+    check: RecipientCheck
+    """What the checks found, with the first rows that have problems."""
 
 
 def _recipient_row(result: domain.RecipientCheck, row: Any, context: Context) -> RecipientRow:

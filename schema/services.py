@@ -41,8 +41,6 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
-    payload,
     query_fields,
     to_many,
     to_one,
@@ -50,6 +48,7 @@ from schema.core import (
 )
 from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
 from schema.members import ServiceMemberFilter
+from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateRangeInput
 from schema.statistics import NotificationStatistics, parse_day_range

@@ -8,7 +8,8 @@ import strawberry
 from graphql_api.auth import authentication
 from graphql_api.domain import sessions
 from schema.challenges import SignInChallenge
-from schema.core import Info, Input, input_type, mutation, one_of_input, payload, value_object
+from schema.core import Info, Input, input_type, one_of_input, value_object
+from schema.mutations import mutation, payload
 from schema.users import User
 
 

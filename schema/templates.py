@@ -26,13 +26,12 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
-    payload,
     query_fields,
     to_one,
 )
 from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
 from schema.messages import RenderedMessage, parse_personalisation
+from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.template_contents import (
     CHANNELS_BY_VALUE,

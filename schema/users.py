@@ -23,10 +23,9 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
-    payload,
     query_fields,
 )
+from schema.mutations import mutation, payload
 from schema.ranges import DateTimeRangeInput
 
 

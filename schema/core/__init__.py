@@ -1,20 +1,13 @@
 """What makes a noun's types out of its declarations: knows Strawberry and the loaders, and no noun."""
 
 from schema.core.connections import Connection, Edge, PageInfo
-from schema.core.entities import (
-    Entity,
-    entity,
-    entity_from_row,
-    entity_of,
-    interface,
-    query_fields,
-    registered_entities,
-)
+from schema.core.entities import entity, interface, query_fields
 from schema.core.fields import batched, by_id, column, computed, connection, to_many, to_one, to_union
 from schema.core.info import Info
 from schema.core.inputs import Input, input_type, one_of_input
-from schema.core.mutations import mutation, payload, sending_mutation
+from schema.core.mutations import make_mutation, payload_type
 from schema.core.node import Node, NodeQueries
+from schema.core.registry import Entity, entity_from_row, entity_of, registered_entities
 from schema.core.scalars import JSON, SCALARS
 from schema.core.types import value_object
 
@@ -39,12 +32,11 @@ __all__ = [
     "entity_of",
     "input_type",
     "interface",
-    "mutation",
+    "make_mutation",
     "one_of_input",
-    "payload",
+    "payload_type",
     "query_fields",
     "registered_entities",
-    "sending_mutation",
     "to_many",
     "to_one",
     "to_union",

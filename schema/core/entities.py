@@ -7,11 +7,10 @@ nothing else; `fields` keeps the declarations, for whoever wants to compile them
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import strawberry
 
-from graphql_api.context import Context
 from graphql_api.limits import points
 from loaders.core import Row, readable_columns, row
 from schema.core import descriptions, resolvers
@@ -25,53 +24,13 @@ from schema.core.fields import (
     ToOneField,
     ToUnionField,
 )
+from schema.core.registry import Entity, register
 from schema.core.types import apply_descriptions
 
 T = TypeVar("T")
 FieldDeclaration = (
     ColumnField | ComputedField | ConnectionField | ToUnionField | ByIdField | BatchedField | ToManyField | ToOneField
 )
-
-
-class Entity:
-    """What every entity has: its model, its declarations, and of each object the row."""
-
-    model: ClassVar[type[Any]]
-    by_id: ClassVar[Row]
-    service_column: ClassVar[str | None]
-    fields: ClassVar[dict[str, Any]]
-    row: strawberry.Private[Any]
-
-    @classmethod
-    def of(cls, row: Any) -> Any:
-        """The object of a row."""
-        made = object.__new__(cls)
-        made.row = row
-        return made
-
-    @classmethod
-    async def read(cls, context: Context, *key: Any) -> Any:
-        """The object with this key, read anew as the caller sees it; None when they see none."""
-        found = await context.loaders.row(cls.by_id, *key)
-        return None if found is None else cls.of(found)
-
-
-_ENTITIES: dict[type[Any], type[Entity]] = {}
-
-
-def registered_entities() -> dict[type[Any], type[Entity]]:
-    """Every entity, by its model."""
-    return _ENTITIES
-
-
-def entity_of(model: type[Any]) -> type[Entity]:
-    """The entity of a model."""
-    return _ENTITIES[model]
-
-
-def entity_from_row(row: Any, model: type[Any]) -> Any:
-    """The object of a row of a model; None for no row."""
-    return None if row is None else _ENTITIES[model].of(row)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -99,7 +58,7 @@ def entity(
         made.model, made.service_column, made.fields = model, service if service in names else None, declared
         if "id" in names:
             made.by_id = by_id or row(model.id)
-        _ENTITIES[model] = made
+        register(model, made)
         return cast(type[T], made)
 
     return decorate

@@ -7,8 +7,9 @@ import strawberry
 
 from graphql_api.errors import BadRequest, Unauthenticated
 from loaders.core.filters import uuid_or_none
-from schema.core.entities import interface, registered_entities
+from schema.core.entities import interface
 from schema.core.info import Info
+from schema.core.registry import registered_entities
 
 MAX_NODE_IDS = 100
 

@@ -23,6 +23,7 @@ from schema.core.fields import (
     ToUnionField,
 )
 from schema.core.info import Info
+from schema.core.registry import entity_from_row, entity_of
 
 PAGINATION_ARGUMENTS = {"first": int | None, "after": str | None, "last": int | None, "before": str | None}
 
@@ -93,16 +94,12 @@ def _to_union_resolver(declared: ToUnionField) -> Callable[..., Any]:
 
 async def _follow_path(path: tuple[One, ...], row: Any, info: Info) -> Any:
     """The entity that a path of edges ends at; None where one of them leads nowhere."""
-    from schema.core.entities import entity_from_row  # noqa: PLC0415 - entities are made with resolvers
-
     for edge in path:
         row = row and await info.context.loaders.one(edge, row)
     return entity_from_row(row, path[-1].row.model)
 
 
 def _to_many_resolver(declared: ToManyField) -> Callable[..., Any]:
-    from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
-
     async def resolve(root: Any, info: Info) -> Any:
         rows = await info.context.loaders.many(declared.loader, root.row)
         via = declared.via or entity_of(declared.loader.model).of
@@ -123,8 +120,6 @@ def _batched_resolver(declared: BatchedField) -> Callable[..., Any]:
 
 
 def _by_id_resolver(declared: ByIdField) -> Callable[..., Any]:
-    from schema.core.entities import entity_from_row  # noqa: PLC0415 - entities are made with resolvers
-
     async def resolve(root: Any, info: Info, id: str) -> Any:
         del root
         if not info.context.actor.signed_in:
@@ -136,8 +131,6 @@ def _by_id_resolver(declared: ByIdField) -> Callable[..., Any]:
 
 
 def _connection_resolver(declared: ConnectionField) -> Callable[..., Any]:
-    from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
-
     page = declared.loader
 
     async def resolve(
