@@ -17,10 +17,9 @@ from graphql_api.limits import points
 from loaders import api_keys as loaders
 from schema import refs
 from schema.core import Entity, Info, Input, Node, column, computed, entity, input_type, to_one, value_object
-from schema.money import GBP, Money
+from schema.money import Money
 from schema.mutations import mutation, payload
-from schema.ranges import DateRangeInput
-from schema.statistics import parse_day_range
+from schema.ranges import DateRangeInput, parse_day_range
 
 DEFAULT_USAGE_DAYS = 7
 MAX_USAGE_DAYS = 366
@@ -67,7 +66,7 @@ class ApiKeyUsageDay:
             failed=row.failed if row else 0,
             rate_limited=row.rate_limited if row else 0,
             notifications=row.notifications if row else 0,
-            cost=Money(amount=row.cost if row else Decimal(0), currency=GBP),
+            cost=Money.pounds(row.cost if row else Decimal(0)),
             mean_response_milliseconds=row.total_ms / row.requests if row and row.requests else None,
         )
 

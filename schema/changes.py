@@ -23,6 +23,7 @@ from graphql_api.enums import (
     UserState,
 )
 from loaders import changes as loaders
+from schema.actors import Actor
 from schema.core import (
     JSON,
     Connection,
@@ -40,7 +41,7 @@ from schema.core import (
     to_union,
     value_object,
 )
-from schema.jobs import Actor
+from schema.enums import member_or_none
 from schema.ranges import DateTimeRangeInput
 
 FIELD_NAMES = {
@@ -78,8 +79,11 @@ FIELD_NAMES = {
 
 
 def _enum_name(enum: type[DatabaseEnum]) -> Callable[[Any], Any]:
-    names = {word.value: word.name for word in enum}
-    return lambda value: names.get(value, value)
+    def convert(value: Any) -> Any:
+        member = member_or_none(enum, value)
+        return value if member is None else member.name
+
+    return convert
 
 
 def _utc_datetime(value: str) -> str:

@@ -1,7 +1,7 @@
 """Jobs: what GraphQL says of them, and how they are made and stopped."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
 import strawberry
 
@@ -11,7 +11,7 @@ from graphql_api.enums import Channel, ErrorPolicy, JobOrderField, JobStatus, Se
 from loaders import jobs as loaders
 from loaders import notifications
 from schema import refs
-from schema.api_keys import ApiKey
+from schema.actors import Actor
 from schema.core import (
     Connection,
     Entity,
@@ -35,9 +35,6 @@ from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateTimeRangeInput
 from schema.recipients import RecipientSourceInput
-from schema.users import User
-
-Actor = Annotated[User | ApiKey, strawberry.union("Actor", description="Who did something: a person or an API key.")]
 
 
 @value_object

@@ -11,12 +11,11 @@ from graphql_api.content import messages
 from graphql_api.context import Context
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup, Postage
 from schema.core import value_object
+from schema.enums import member_or_none
 from schema.messages import RenderedMessage
 from schema.money import Money
 from schema.ranges import DateRange
-from schema.template_contents import CHANNELS_BY_VALUE, sms_prefix
-
-_POSTAGES_BY_VALUE = {postage.value: postage for postage in Postage}
+from schema.template_contents import sms_prefix
 
 
 @value_object
@@ -84,14 +83,14 @@ class NotificationCost:
     def of(cls, cost: prices.MessageCost) -> Self:
         """The cost, with its currency."""
         return cls(
-            total=Money.of(cost.total),
-            unit_rate=Money.of(cost.unit_rate),
+            total=Money.pounds_or_none(cost.total),
+            unit_rate=Money.pounds_or_none(cost.unit_rate),
             billable_units=cost.units,
             ready=cost.ready,
         )
 
 
-_CHANNEL_STATUS_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
+_CHANNEL_STATUS_TEXTS: dict[str, dict[NotificationStatus, str]] = {
     Channel.EMAIL: {
         NotificationStatus.TEMPORARY_FAILURE: "Inbox not accepting messages right now",
         NotificationStatus.PERMANENT_FAILURE: "No such email address",
@@ -129,7 +128,7 @@ _STATUS_TEXTS = {
 def status_text(channel: str, stored: str) -> str:
     """A status in words that suit the channel and a screen."""
     status = statuses.status_of(stored)
-    return _CHANNEL_STATUS_TEXTS[CHANNELS_BY_VALUE[channel]].get(status) or _STATUS_TEXTS[status]
+    return _CHANNEL_STATUS_TEXTS[channel].get(status) or _STATUS_TEXTS[status]
 
 
 def is_final(stored: str) -> bool:
@@ -149,12 +148,17 @@ def unsigned_personalisation(context: Context, signed: str | None) -> Any:
 
 @lru_cache(maxsize=64)
 def _parsed_template(
-    channel: Channel, subject: str | None, body: str, prefix: str | None, *welsh: str | None
+    channel: str, subject: str | None, body: str, prefix: str | None, *welsh: str | None
 ) -> messages.CompiledTemplate:
     """A template cut at its placeholders; a page of messages has few of them."""
     welsh_subject, welsh_body = welsh
     return messages.CompiledTemplate(
-        channel, subject=subject, body=body, prefix=prefix, welsh_subject=welsh_subject, welsh_body=welsh_body
+        Channel(channel),
+        subject=subject,
+        body=body,
+        prefix=prefix,
+        welsh_subject=welsh_subject,
+        welsh_body=welsh_body,
     )
 
 
@@ -165,7 +169,7 @@ def rendered_content(
     if to is None or template is None:
         return None
     text = _parsed_template(
-        CHANNELS_BY_VALUE[template.template_type],
+        template.template_type,
         template.subject,
         template.content,
         sms_prefix(service),
@@ -205,7 +209,7 @@ def letter_details(channel: str, to: str | None, *columns: Any) -> LetterDetails
     if channel != Channel.LETTER:
         return None
     contact, stored_postage, sheets, created_at = columns
-    postage = _POSTAGES_BY_VALUE.get(stored_postage, Postage.SECOND)
+    postage = member_or_none(Postage, stored_postage) or Postage.SECOND
     first, last = letter_days.delivery_dates(created_at, postage)
     return LetterDetails(
         contact_block=contact,

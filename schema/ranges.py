@@ -4,6 +4,8 @@ from datetime import date, datetime
 
 import strawberry
 
+from graphql_api.billing import london_days
+from graphql_api.errors import BadRequest
 from schema.core import Input, input_type, value_object
 
 
@@ -35,3 +37,12 @@ class DateTimeRangeInput(Input):
     """Lower bound, included."""
     to: datetime | None = None
     """Upper bound, not included."""
+
+
+def parse_day_range(range: DateRangeInput | None) -> tuple[date, date]:
+    """The first and last day asked for; today where nothing is."""
+    if range is None:
+        return london_days.today(), london_days.today()
+    if range.from_ > range.to:
+        raise BadRequest("A range of days ends on the day it begins, or later.")
+    return range.from_, range.to

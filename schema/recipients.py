@@ -101,7 +101,7 @@ class RecipientCheck:
             international_count=result.international_count,
             duplicate_recipient_count=result.duplicate_recipient_count,
             total_units=result.total_units,
-            estimated_cost=Money(amount=result.estimated_cost, currency="GBP"),
+            estimated_cost=Money.pounds(result.estimated_cost),
             remaining_today=result.remaining_today,
         )
 

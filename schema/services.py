@@ -50,8 +50,8 @@ from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
 from schema.members import ServiceMemberFilter
 from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
-from schema.ranges import DateRangeInput
-from schema.statistics import NotificationStatistics, parse_day_range
+from schema.ranges import DateRangeInput, parse_day_range
+from schema.statistics import NotificationStatistics
 from schema.templates import TemplateFilter, TemplateOrder
 from schema.usage import AnnualAllowance, Usage, read_year_usage
 
@@ -121,17 +121,16 @@ class DailyLimit:
 
 
 def _daily_limits(limits: Sequence[loaders.DailyLimitUsage]) -> list[DailyLimit]:
-    channels = {channel.value: channel for channel in Channel}
     return [
         DailyLimit(
-            channel=channels.get(one.kind, Channel.SMS),
-            international=one.kind not in channels,
-            limit=one.limit,
-            used=one.used,
-            remaining=max(one.limit - one.used, 0),
+            channel=limit.channel,
+            international=limit.international,
+            limit=limit.messages_per_day,
+            used=limit.used,
+            remaining=max(limit.messages_per_day - limit.used, 0),
             resets_at=resets_at(),
         )
-        for one in limits
+        for limit in limits
     ]
 
 

@@ -4,15 +4,11 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Self
 
-from graphql_api.billing import london_days
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup
-from graphql_api.errors import BadRequest
 from graphql_api.statuses import group_of, status_of
 from loaders.statistics import MessageCount
 from schema.core import value_object
-from schema.ranges import DateRange, DateRangeInput
-
-CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
+from schema.ranges import DateRange
 
 
 @value_object
@@ -90,7 +86,7 @@ class NotificationStatistics:
         """The figures of a run of days."""
         by_status: dict[tuple[Channel, NotificationStatus], int] = {}
         for one in counts:
-            place = CHANNELS_BY_VALUE[one.channel], status_of(one.status)
+            place = Channel(one.channel), status_of(one.status)
             by_status[place] = by_status.get(place, 0) + one.messages
         return cls(
             range=DateRange(from_=first, to=last),
@@ -106,12 +102,3 @@ class NotificationStatistics:
                 for (channel, status), count in sorted(by_status.items())
             ],
         )
-
-
-def parse_day_range(range: DateRangeInput | None) -> tuple[date, date]:
-    """The first and last day asked for; today where nothing is."""
-    if range is None:
-        return london_days.today(), london_days.today()
-    if range.from_ > range.to:
-        raise BadRequest("A range of days ends on the day it begins, or later.")
-    return range.from_, range.to

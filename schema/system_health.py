@@ -12,7 +12,6 @@ from graphql_api.models import utcnow
 from loaders import health as loaders
 from schema.core import Info, value_object
 from schema.ranges import DateTimeRangeInput
-from schema.statistics import CHANNELS_BY_VALUE
 
 DEFAULT_HISTORY, MAX_HISTORY = timedelta(hours=1), timedelta(days=1)
 MAX_GRAPHQL_INT = 2**31 - 1
@@ -87,7 +86,7 @@ class HealthSnapshot:
             providers=[
                 ProviderHealth(
                     identifier=one["identifier"],
-                    channel=CHANNELS_BY_VALUE[one["channel"]],
+                    channel=Channel(one["channel"]),
                     active=one["active"],
                     priority=one["priority"],
                     slow_fraction=one["slow_fraction"],

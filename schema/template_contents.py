@@ -14,8 +14,6 @@ from schema import refs
 from schema.core import JSON, Info, Input, computed, input_type, interface, one_of_input, to_one, value_object
 from schema.messages import RenderedMessage, parse_personalisation
 
-CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
-
 
 @value_object
 class Placeholder:
@@ -170,7 +168,7 @@ class TemplateContent:
         """The message that these values make."""
         row: Any = getattr(self, "row")  # noqa: B009 - whoever implements this is made of a row
         template = messages.CompiledTemplate(
-            CHANNELS_BY_VALUE[row.template_type],
+            Channel(row.template_type),
             subject=row.subject,
             body=row.content,
             prefix=sms_prefix(await info.context.loaders.one(loaders.service, row)),

@@ -34,7 +34,6 @@ from schema.messages import RenderedMessage, parse_personalisation
 from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.template_contents import (
-    CHANNELS_BY_VALUE,
     EMAIL_FIELD,
     LETTER_FIELD,
     PLACEHOLDERS_FIELD,
@@ -198,7 +197,7 @@ class TemplateQueries:
             return None
         ((channel, fields),) = input.content.values().items()
         template = messages.CompiledTemplate(
-            CHANNELS_BY_VALUE[channel],
+            Channel(channel),
             subject=fields.get("subject"),
             body=fields["body"],
             prefix=sms_prefix(service),
@@ -301,9 +300,7 @@ class TemplateMutations:
         values = input.values()
         ((channel, content),) = values.pop("content").items()
         async with info.context.transaction() as tx:
-            row = await domain.create(
-                tx, info.context.actor, channel=CHANNELS_BY_VALUE[channel], content=content, **values
-            )
+            row = await domain.create(tx, info.context.actor, channel=Channel(channel), content=content, **values)
         return CreateTemplatePayload(template=await Template.read(info.context, row.id))
 
     @mutation
@@ -317,7 +314,7 @@ class TemplateMutations:
                 info.context.actor,
                 template_id=values.pop("template_id"),
                 expected_version=values.pop("expected_version", None),
-                channel=next((CHANNELS_BY_VALUE[channel] for channel in content), None),
+                channel=next((Channel(channel) for channel in content), None),
                 changes=values | next(iter(content.values()), {}),
             )
         return UpdateTemplatePayload(

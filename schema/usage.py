@@ -17,12 +17,11 @@ from loaders.core import PageArguments
 from loaders.usage import UsageLine, YearUsage
 from schema import refs
 from schema.core import Connection, Info, entity_from_row, value_object
-from schema.money import GBP, Money
+from schema.enums import member_or_none
+from schema.money import Money
 from schema.ranges import DateRange
 
 FIRST_FINANCIAL_YEAR = 2016
-_CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_POSTAGES_BY_VALUE: dict[str, Postage] = {postage.value: postage for postage in Postage}
 
 
 @value_object
@@ -93,14 +92,14 @@ class MonthlyUsage:
         """A line as it stands on the bill."""
         return cls(
             month=line.month,
-            channel=_CHANNELS_BY_VALUE[line.channel],
-            postage=_POSTAGES_BY_VALUE.get(line.postage),
-            rate=pounds(line.rate),
+            channel=Channel(line.channel),
+            postage=member_or_none(Postage, line.postage),
+            rate=Money.pounds(line.rate),
             notifications=line.messages,
             chargeable_units=line.units,
             free_allowance_used=line.free_units,
             charged_units=line.charged_units,
-            cost=pounds(line.cost),
+            cost=Money.pounds(line.cost),
         )
 
 
@@ -255,10 +254,5 @@ def financial_year_or_current(requested_year: int | None) -> int:
     return year
 
 
-def pounds(amount: Decimal) -> Money:
-    """A sum, which is there."""
-    return Money(amount=amount, currency=GBP)
-
-
 def _total_cost(lines: Sequence[UsageLine]) -> Money:
-    return pounds(sum((line.cost for line in lines), Decimal(0)))
+    return Money.pounds(sum((line.cost for line in lines), Decimal(0)))
