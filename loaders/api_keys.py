@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.auth import visibility
 from graphql_api.models import ApiKey, ApiKeyHistory, ApiKeyLifetime, ApiKeyUsage
-from loaders.core import One, batch, one, row
+from loaders.core import One, batch, one, row, visible_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -68,8 +68,7 @@ async def usage(
     connection: AsyncConnection, actor: Actor, keys: Sequence[ApiKeyDays]
 ) -> Mapping[ApiKeyDays, dict[date, Any]]:
     """What keys did, by the day; days without anything are left out."""
-    predicate = visibility.row_predicate(ApiKeyUsage, visibility.visibility_scope(actor))
-    statement = _USAGE_STATEMENT if predicate is None else _USAGE_STATEMENT.where(predicate)
+    statement = visible_rows(_USAGE_STATEMENT, ApiKeyUsage, visibility.visibility_scope(actor))
     ids, firsts, lasts = zip(*keys, strict=True)
     values = {"keys": list(ids), "firsts": list(firsts), "lasts": list(lasts)}
     found: dict[ApiKeyDays, dict[date, Any]] = {}

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Text, Uuid, any_, bindparam, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.models import Change
 from loaders.core import AnyOf, CustomFilter, Equals, Filter, Page, Within, one, ordered_by, table_page
-from loaders.core.filters import uuid_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -6,15 +6,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from sqlalchemy import func, select
 
-from graphql_api.auth import visibility
+from graphql_api.auth.visibility import visibility_scope
 from graphql_api.models import HealthSnapshot, TableCount
-from loaders.core import batch
+from loaders.core import batch, visible_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from datetime import datetime
 
-    from sqlalchemy import Select
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.auth.actors import Actor
@@ -34,21 +33,15 @@ class TimeRange(NamedTuple):
     until: datetime
 
 
-def _visible_rows(model: Any, statement: Select[Any], actor: Actor) -> Select[Any]:
-    predicate = visibility.row_predicate(model, visibility.visibility_scope(actor))
-    return statement if predicate is None else statement.where(predicate)
-
-
 _SNAPSHOT_STATEMENT = select(*HealthSnapshot.__table__.columns)
 
 
 @batch(key=lambda _: 0)
 async def latest(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Any]:
     """The latest snapshot."""
-    statement = (
-        _visible_rows(HealthSnapshot, _SNAPSHOT_STATEMENT, actor).order_by(HealthSnapshot.taken_at.desc()).limit(1)
-    )
-    return dict.fromkeys(keys, (await connection.execute(statement)).first())
+    visible = visible_rows(_SNAPSHOT_STATEMENT, HealthSnapshot, visibility_scope(actor))
+    rows = await connection.execute(visible.order_by(HealthSnapshot.taken_at.desc()).limit(1))
+    return dict.fromkeys(keys, rows.first())
 
 
 @batch(default_factory=list)
@@ -58,7 +51,7 @@ async def history(
     """Snapshots of stretches of time, the earliest first."""
     found = {}
     for stretch in keys:
-        statement = _visible_rows(HealthSnapshot, _SNAPSHOT_STATEMENT, actor).where(
+        statement = visible_rows(_SNAPSHOT_STATEMENT, HealthSnapshot, visibility_scope(actor)).where(
             HealthSnapshot.taken_at >= stretch.since, HealthSnapshot.taken_at < stretch.until
         )
         found[stretch] = list((await connection.execute(statement.order_by(HealthSnapshot.taken_at))).all())
@@ -69,8 +62,7 @@ async def history(
 async def row_count_alerts(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Any]:
     """Tables whose latest count is far from the one before: by more than a share, and by more than a few rows."""
     earlier = TableCount.taken_at.desc()
-    counts = _visible_rows(
-        TableCount,
+    counts = visible_rows(
         select(
             TableCount.table_name,
             TableCount.taken_at,
@@ -78,7 +70,8 @@ async def row_count_alerts(connection: AsyncConnection, actor: Actor, keys: Sequ
             func.lead(TableCount.row_count).over(partition_by=TableCount.table_name, order_by=earlier).label("before"),
             func.row_number().over(partition_by=TableCount.table_name, order_by=earlier).label("place"),
         ),
-        actor,
+        TableCount,
+        visibility_scope(actor),
     ).subquery()
     moved = func.abs(counts.c.row_count - counts.c.before)
     statement = (

@@ -8,6 +8,7 @@ from sqlalchemy import column, func, select, table
 
 from graphql_api.models import Organisation, Service
 from loaders.core import batch
+from loaders.services import is_live
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -27,7 +28,7 @@ async def revision(connection: AsyncConnection, actor: Actor, keys: Sequence[Any
     return dict.fromkeys(keys, found)
 
 
-_LIVE_SERVICE_COUNT = select(func.count()).where(Service.active, ~Service.restricted, Service.count_as_live)
+_LIVE_SERVICE_COUNT = select(func.count()).select_from(Service).where(is_live)
 _ORGANISATION_COUNT = select(func.count()).where(Organisation.active)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Uuid, any_, bindparam, case, func, or_, select
+from sqlalchemy import Uuid, and_, any_, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.enums import Channel
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 by_id = row(Service.id)
 by_name = ordered_by(Service.name, Service.id)
+is_live = and_(Service.active, Service.restricted.is_(False), Service.count_as_live)
 status = case((Service.active.is_(False), "archived"), (Service.restricted, "trial"), else_="live")
 
 ORDERS = {

@@ -5,12 +5,12 @@ from functools import partial
 
 import strawberry
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.enums import JobStatus
-from graphql_api.errors import NotFound, Unauthenticated, Unavailable
+from graphql_api.errors import NotFound, Unavailable
 from loaders import jobs as loaders
-from loaders.core.filters import uuid_or_none
 from schema import refs
-from schema.core import Info, value_object
+from schema.core import Info, require_signed_in, value_object
 from schema.jobs import Job, JobProgress
 
 UNFINISHED_STATUSES = frozenset(
@@ -40,8 +40,7 @@ class JobSubscriptions:
     async def job_progress(self, info: Info, job_id: strawberry.ID) -> AsyncGenerator[JobProgressEvent, None]:
         """Tell what has changed, to whoever may still see it."""
         context, last = info.context, None
-        if not context.actor.signed_in:
-            raise Unauthenticated
+        require_signed_in(context.actor)
         key = uuid_or_none(job_id)
         if key is None:
             raise NotFound(job_id, "job_id")

@@ -7,11 +7,11 @@ import strawberry
 
 from graphql_api.auth.visibility import SEARCHABLE_MODELS
 from graphql_api.enums import SearchType
-from graphql_api.errors import BadRequest, Unauthenticated
+from graphql_api.errors import BadRequest
 from graphql_api.limits import points
 from loaders import search_entries as loaders
 from loaders.core import PageArguments, PageResult
-from schema.core import Info, PageInfo, entity_of, value_object
+from schema.core import Info, PageInfo, entity_of, require_signed_in, value_object
 from schema.organisations import Organisation
 from schema.services import Service
 from schema.templates import Template
@@ -98,8 +98,7 @@ class SearchQueries:
         before: str | None = None,
     ) -> SearchResultConnection | None:
         """Whatever the caller sees that has the text, whatever its case; `%` and the like stand for themselves."""
-        if not info.context.actor.signed_in:
-            raise Unauthenticated
+        require_signed_in(info.context.actor)
         wanted = query.strip()
         if not MIN_QUERY_CHARACTERS <= len(wanted) <= MAX_QUERY_CHARACTERS:
             raise BadRequest(f"Give {MIN_QUERY_CHARACTERS} to {MAX_QUERY_CHARACTERS} characters to look for.")

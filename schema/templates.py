@@ -7,11 +7,11 @@ import strawberry
 
 from graphql_api import models
 from graphql_api.content import messages
+from graphql_api.content.values import uuid_or_none
 from graphql_api.domain import templates as domain
 from graphql_api.enums import Channel, ServicePermission, SortDirection, TemplateOrderField
 from loaders import jobs, notifications, services
 from loaders import templates as loaders
-from loaders.core.filters import uuid_or_none
 from schema import refs
 from schema.core import (
     JSON,

@@ -8,7 +8,6 @@ import loaders.users
 from graphql_api import models
 from graphql_api.domain import users
 from graphql_api.enums import AuthType, SortDirection, UserOrderField, UserState
-from graphql_api.errors import Unauthenticated
 from graphql_api.recipients import email_addresses
 from schema import refs
 from schema.challenges import SignInChallenge
@@ -24,6 +23,7 @@ from schema.core import (
     entity,
     input_type,
     query_fields,
+    require_signed_in,
 )
 from schema.mutations import mutation, payload
 from schema.ranges import DateTimeRangeInput
@@ -114,8 +114,7 @@ class UserQueries:
     async def user_by_email_address(self, info: Info, email_address: str) -> User | None:
         """Somebody by their address; for anyone else's than one's own, platform admins only."""
         context, address = info.context, email_addresses.normalise(email_address)
-        if not context.actor.signed_in:
-            raise Unauthenticated
+        require_signed_in(context.actor)
         if context.actor.user_id is not None and not context.actor.platform_wide:
             oneself: User | None = await User.read(context, context.actor.user_id)
             if oneself is not None and oneself.email_address == address:

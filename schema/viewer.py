@@ -4,8 +4,8 @@ import strawberry
 
 from graphql_api import models
 from graphql_api.auth.actors import ActorKind
+from graphql_api.content.values import uuid_or_none
 from graphql_api.enums import ServicePermission
-from loaders.core.filters import uuid_or_none
 from schema import refs
 from schema.core import Info, entity_of
 from schema.users import User

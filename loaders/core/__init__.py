@@ -14,7 +14,7 @@ from loaders.core.filters import AlsoTable, AnyOf, Contains, CustomFilter, Equal
 from loaders.core.orders import Order, newest, nulls_last, ordered_by
 from loaders.core.paging import PageArguments, PageResult, decode_cursor
 from loaders.core.request import Loaders
-from loaders.core.statements import readable_columns
+from loaders.core.statements import readable_columns, visible_rows
 
 __all__ = [
     "AlsoTable",
@@ -45,4 +45,5 @@ __all__ = [
     "readable_columns",
     "row",
     "table_page",
+    "visible_rows",
 ]

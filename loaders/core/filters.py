@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import and_, any_, bindparam, false, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -211,14 +212,3 @@ def like_pattern(value: str) -> str:
     """A LIKE pattern for "contains", in which the value's own wildcards stand for themselves."""
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
-
-
-def uuid_or_none(value: str | UUID) -> UUID | None:
-    """The UUID that a canonical text names (case does not matter), else None."""
-    if isinstance(value, UUID):
-        return value
-    try:
-        read = UUID(value)
-    except ValueError:
-        return None
-    return read if str(read) == value.lower() else None

@@ -75,6 +75,12 @@ def readable_columns(model: Any) -> tuple[str, ...]:
     return tuple(attribute.key for attribute in inspect(model).column_attrs if not attribute.deferred)
 
 
+def visible_rows(statement: Any, model: type[base.Model], scope: visibility.VisibilityScope) -> Any:
+    """A SELECT from the table of `model`, restricted to the rows that the scope may see."""
+    predicate = visibility.row_predicate(model, scope)
+    return statement if predicate is None else statement.where(predicate)
+
+
 @lru_cache(maxsize=2_048)
 def row_statement(row: Row, scope: visibility.VisibilityScope) -> Any:
     """Rows by their unique keys, bound as the arrays `key_0`, `key_1` ...; the archive's after the table's own."""
@@ -95,7 +101,7 @@ def table_index_statement(rows: tuple[Row, ...], scope: visibility.VisibilitySco
     tables = [(index, model) for index, row in enumerate(rows) for model in (row.model, row.archive) if model]
     return union_all(
         *(
-            _visible_rows(
+            visible_rows(
                 select(literal_column(str(index)).label("kind"), model.id.label("id")).where(  # type: ignore[attr-defined]
                     model.id == any_(_array_parameter("key_0", model.id))  # type: ignore[attr-defined]
                 ),
@@ -122,7 +128,7 @@ def select_lists(many: Many, scope: visibility.VisibilityScope, names: ColumnNam
     )
     if many.where is not None:
         statement = statement.where(many.where)
-    return _visible_rows(statement, many.model, scope)
+    return visible_rows(statement, many.model, scope)
 
 
 @lru_cache(maxsize=1_024)
@@ -271,7 +277,7 @@ def filter_values(page: Page, filters: Mapping[str, Any], shapes: FilterShapes) 
 def select_joinable_rows(row: Row, scope: visibility.VisibilityScope, names: ColumnNames) -> Select[Any]:
     """Every row of a table that a to-one edge may lead to, with these columns, to be joined by its key; not kept."""
     statement = select(*_columns(row.model, scope, names))
-    return statement if row.inherits_visibility else _visible_rows(statement, row.model, scope)
+    return statement if row.inherits_visibility else visible_rows(statement, row.model, scope)
 
 
 def _select_by_key(
@@ -286,7 +292,7 @@ def _select_by_key(
         wanted = func.unnest(*arrays).table_valued(*columns, name="wanted").render_derived()
         found = tuple_(*keys).in_(select(*wanted.c))
     statement = select(*_columns(model, scope, names, type_source=row.model)).where(found)
-    return statement if row.inherits_visibility else _visible_rows(statement, model, scope)
+    return statement if row.inherits_visibility else visible_rows(statement, model, scope)
 
 
 def _columns(
@@ -307,16 +313,11 @@ def _columns(
     return result
 
 
-def _visible_rows(statement: Any, model: type[base.Model], scope: visibility.VisibilityScope) -> Any:
-    predicate = visibility.row_predicate(model, scope)
-    return statement if predicate is None else statement.where(predicate)
-
-
 def _with_conditions(
     statement: Select[Any], page: Page, model: type[base.Model], scope: visibility.VisibilityScope, shapes: FilterShapes
 ) -> Select[Any]:
     """What rows of a page's own table must fulfil, or of a second one; what lies in both counts once."""
-    statement = _visible_rows(statement, model, scope)
+    statement = visible_rows(statement, model, scope)
     conditions = [page.filters[name].where(name, shape) for name, shape in shapes]
     if page.where is not None:
         conditions.append(page.where)

@@ -1,5 +1,6 @@
 """What makes a noun's types out of its declarations: knows Strawberry and the loaders, and no noun."""
 
+from schema.core.access import require_signed_in
 from schema.core.connections import Connection, Edge, PageInfo
 from schema.core.entities import entity, interface, query_fields
 from schema.core.fields import batched, by_id, column, computed, connection, to_many, to_one, to_union
@@ -37,6 +38,7 @@ __all__ = [
     "payload_type",
     "query_fields",
     "registered_entities",
+    "require_signed_in",
     "to_many",
     "to_one",
     "to_union",

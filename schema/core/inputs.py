@@ -5,8 +5,8 @@ from typing import Any, ClassVar, TypeVar, cast, dataclass_transform, get_args
 
 import strawberry
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.errors import NotFound
-from loaders.core.filters import uuid_or_none
 from schema.core import descriptions
 from schema.core.types import apply_descriptions
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import strawberry
 
-from graphql_api.errors import BadRequest, Unauthenticated
-from loaders.core.filters import uuid_or_none
+from graphql_api.content.values import uuid_or_none
+from graphql_api.errors import BadRequest
+from schema.core.access import require_signed_in
 from schema.core.entities import interface
 from schema.core.info import Info
 from schema.core.registry import registered_entities
@@ -40,8 +41,7 @@ class NodeQueries:
 
 
 async def _read_node(info: Info, id: str) -> Any:
-    if not info.context.actor.signed_in:
-        raise Unauthenticated
+    require_signed_in(info.context.actor)
     key = uuid_or_none(id)
     if key is None:
         return None

@@ -7,10 +7,9 @@ from typing import Any
 
 import strawberry
 
-from graphql_api.auth.actors import Actor
-from graphql_api.errors import Forbidden, Unauthenticated
+from graphql_api.content.values import uuid_or_none
 from loaders.core import One, Page, PageArguments
-from loaders.core.filters import uuid_or_none
+from schema.core.access import require_field_access, require_signed_in
 from schema.core.connections import Connection
 from schema.core.fields import (
     BatchedField,
@@ -122,8 +121,7 @@ def _batched_resolver(declared: BatchedField) -> Callable[..., Any]:
 def _by_id_resolver(declared: ByIdField) -> Callable[..., Any]:
     async def resolve(root: Any, info: Info, id: str) -> Any:
         del root
-        if not info.context.actor.signed_in:
-            raise Unauthenticated
+        require_signed_in(info.context.actor)
         key = uuid_or_none(id)
         return entity_from_row(await info.context.loaders.row(declared.loader, key), declared.loader.model)
 
@@ -182,21 +180,6 @@ def _require_on_object(declared: ConnectionField | BatchedField, root: Any, info
     require_field_access(
         declared, info.context.actor, getattr(root.row, root.service_column) if declared.permissions else None
     )
-
-
-def require_field_access(declared: ConnectionField | BatchedField, actor: Actor, service_id: Any) -> None:
-    """Refuse an actor who may not read a field of an object of a service."""
-    if not actor.signed_in:
-        raise Unauthenticated
-    if isinstance(declared, ConnectionField):
-        if declared.admins_only:
-            actor.require_platform_admin()
-        if declared.people_only and actor.api_key_id is not None:
-            raise Forbidden("PERSON", "An API key may not read people: sign in as a person.")
-    if declared.permissions and not (
-        actor.platform_wide or any(actor.has_permission(one, service_id) for one in declared.permissions)
-    ):
-        raise Forbidden(declared.permissions[0].name)
 
 
 def _row_values_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:

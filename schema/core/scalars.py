@@ -9,6 +9,7 @@ from typing import Any, NewType
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from graphql_api.content.values import is_storable
 from graphql_api.errors import BadRequest
 
 JSON = NewType("JSON", object)
@@ -83,7 +84,7 @@ def _check_json(value: Any, depth: int) -> None:
 
 def check_text(value: str) -> None:
     """Refuse what PostgreSQL's text cannot hold: NUL and lone surrogates."""
-    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
+    if not is_storable(value):
         raise BadRequest("Text may not hold the character NUL or half a surrogate pair.")
 
 
