@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import configure_mappers
 
+from loaders.core.filters import AlsoTable
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -76,6 +78,11 @@ class Page:
     def is_bulk(self, filters: Mapping[str, Any]) -> bool:
         """Whether the list may be a moment old, by what is asked of it."""
         return self.bulk if isinstance(self.bulk, bool) else any(filters.get(name) for name in self.bulk)
+
+    def also_tables(self, filter_names: Iterable[str]) -> list[type[base.Model]]:
+        """The models of further tables that these filters read, in their order."""
+        filters = (self.filters[name] for name in filter_names)
+        return [filter_.model for filter_ in filters if isinstance(filter_, AlsoTable)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

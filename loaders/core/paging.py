@@ -6,7 +6,7 @@ import base64
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from loaders.core.declarations import Page
     from loaders.core.orders import Order
+
+R = TypeVar("R")
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
@@ -92,6 +94,26 @@ class PageResult:
         """The opaque place of one of the rows."""
         values = [getattr(row, f"sort_{index}") for index in range(len(self.arguments.order.sort_keys(False)))]
         return encode_cursor(values, self.arguments.order)
+
+
+def cursor_values(cursor: Sequence[Any] | None) -> dict[str, Any]:
+    """Bind values of one cursor: `cursor_0`, `cursor_1` ..., a value each; none without a cursor."""
+    return {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
+
+
+def cursor_arrays(cursors: Sequence[Sequence[Any] | None]) -> dict[str, list[Any]]:
+    """Bind values of the cursors of several parents, all of one length: the same names, an array each."""
+    depth = len(cursors[0] or ())
+    return {f"cursor_{index}": [cursor[index] for cursor in cursors if cursor] for index in range(depth)}
+
+
+def cut_page(rows: Sequence[R], size: int, *, backwards: bool) -> tuple[Sequence[R], bool]:
+    """The rows of a page in the list's order, and whether there are more in the direction of reading.
+
+    `rows` are those that were read: up to `size` and one more, the nearest to the cursor first.
+    """
+    page_rows = rows[:size]
+    return (page_rows[::-1] if backwards else page_rows), len(rows) > size
 
 
 def encode_cursor(values: Sequence[Any], order: Order) -> str:

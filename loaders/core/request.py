@@ -11,7 +11,7 @@ from aiodataloader import DataLoader
 
 from graphql_api.auth import visibility
 from loaders.core import statements
-from loaders.core.paging import PageArguments, PageResult, freeze
+from loaders.core.paging import PageArguments, PageResult, cursor_arrays, cursor_values, cut_page, freeze
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
@@ -179,20 +179,18 @@ class Loaders:
         values = statements.filter_values(page, arguments.filters, shapes)
         if page.foreign_key is None:
             # Without parents the places differ by statement, not by row: a root list is asked for one place at a time.
-            groups = [await self._fetch(statement, values | _cursor_values(cursor), bulk=bulk) for _, cursor in keys]
+            groups = [await self._fetch(statement, values | cursor_values(cursor), bulk=bulk) for _, cursor in keys]
         else:
             groups = [[] for _ in keys]
-            for one in await self._fetch(statement, values | _cursor_arrays(keys), bulk=bulk):
+            for one in await self._fetch(statement, values | _parent_values(keys), bulk=bulk):
                 groups[one.ordinal - 1].append(one)
-        return [
-            _page_result(
-                page,
-                key,
-                PageArguments(arguments.order, arguments.size, arguments.backwards, cursor, arguments.filters),
-                rows,
-            )
-            for (key, cursor), rows in zip(keys, groups, strict=True)
-        ]
+        order, size, backwards, filters = arguments.order, arguments.size, arguments.backwards, arguments.filters
+        results = []
+        for (key, cursor), group in zip(keys, groups, strict=True):
+            rows, has_more = cut_page(group, size, backwards=backwards)
+            own_arguments = PageArguments(order, size, backwards, cursor, filters)
+            results.append(PageResult(page, key, own_arguments, rows, has_more))
+        return results
 
     async def _has_previous(self, page: Page, arguments: PageArguments, keys: Sequence[tuple[Any, Any]]) -> list[Any]:
         bulk = page.is_bulk(arguments.filters)
@@ -203,11 +201,10 @@ class Loaders:
         values = statements.filter_values(page, arguments.filters, shapes)
         if page.foreign_key is None:
             return [
-                (await self._fetch(statement, values | _cursor_values(cursor), bulk=bulk))[0].found
-                for _, cursor in keys
+                (await self._fetch(statement, values | cursor_values(cursor), bulk=bulk))[0].found for _, cursor in keys
             ]
         found = {
-            one.ordinal: one.found for one in await self._fetch(statement, values | _cursor_arrays(keys), bulk=bulk)
+            one.ordinal: one.found for one in await self._fetch(statement, values | _parent_values(keys), bulk=bulk)
         }
         return [found[index + 1] for index in range(len(keys))]
 
@@ -225,19 +222,6 @@ class Loaders:
         return [found.get(key, 0) for (key,) in keys]
 
 
-def _cursor_values(cursor: tuple[Any, ...] | None) -> dict[str, Any]:
-    return {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
-
-
-def _cursor_arrays(keys: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-    """Parents, and the places to go on from, as arrays of equal length."""
-    depth = len(keys[0][1] or ())
-    arrays = {f"cursor_{index}": [cursor[index] for _, cursor in keys] for index in range(depth)}
-    return {"key_0": [key for key, _ in keys], **arrays}
-
-
-def _page_result(page: Page, key: Any, arguments: PageArguments, rows: Sequence[Any]) -> PageResult:
-    kept = rows[: arguments.size]
-    if arguments.backwards:
-        kept = list(reversed(kept))
-    return PageResult(page, key, arguments, kept, len(rows) > arguments.size)
+def _parent_values(keys: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
+    """Bind values of parents and their cursors, as arrays of equal length."""
+    return {"key_0": [key for key, _ in keys], **cursor_arrays([cursor for _, cursor in keys])}
