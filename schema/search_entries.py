@@ -11,7 +11,7 @@ from graphql_api.errors import BadRequest
 from graphql_api.limits import points
 from loaders import search_entries as loaders
 from loaders.core import PageArguments, PageResult
-from schema.core import Info, PageInfo, entity_of, require_signed_in, value_object
+from schema.core import Connection, Info, entity_of, require_signed_in, value_object
 from schema.organisations import Organisation
 from schema.services import Service
 from schema.templates import Template
@@ -38,39 +38,24 @@ class SearchResultEdge:
 
 
 @strawberry.type(description="A page of SearchResult objects.")
-class SearchResultConnection:
+class SearchResultConnection(Connection[SearchResult]):
     """A page of entries; each object is read by itself, as the caller sees it now."""
-
-    arguments: strawberry.Private[PageArguments]
 
     @strawberry.field(description="The page, with a cursor for each.")
     async def edges(self, info: Info) -> list[SearchResultEdge]:
-        """The objects with their places and scores."""
-        slice_ = await self._read_page(info)
-        found = zip(slice_.rows, await _read_objects(info, slice_), strict=True)
+        """The objects with their cursors and scores."""
+        result = await self.read_page(info)
+        objects = zip(result.rows, await _read_objects(info, result), strict=True)
         return [
-            SearchResultEdge(cursor=slice_.cursor(row), node=object_, score=row.sort_0)
-            for row, object_ in found
+            SearchResultEdge(cursor=result.cursor(row), node=object_, score=row.sort_0)
+            for row, object_ in objects
             if object_ is not None
         ]
 
     @strawberry.field(description="The page without cursors.")
     async def nodes(self, info: Info) -> list[SearchResult]:
         """The objects alone."""
-        return [object_ for object_ in await _read_objects(info, await self._read_page(info)) if object_ is not None]
-
-    @strawberry.field(description="Where the page begins and ends.")
-    async def page_info(self, info: Info) -> PageInfo:
-        """The page's ends."""
-        return PageInfo(result=await self._read_page(info))
-
-    @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
-    async def total_count(self, info: Info) -> int:
-        """The size of the whole list."""
-        return await info.context.loaders.total_count(loaders.entries, None, self.arguments.filters)
-
-    async def _read_page(self, info: Info) -> PageResult:
-        return await info.context.loaders.page(loaders.entries, None, self.arguments)
+        return [object_ for object_ in await _read_objects(info, await self.read_page(info)) if object_ is not None]
 
 
 async def _read_objects(info: Info, result: PageResult) -> list[Any]:
@@ -106,4 +91,4 @@ class SearchQueries:
         arguments = PageArguments.parse(
             loaders.by_similarity, filters, first=first, after=after, last=last, before=before
         )
-        return SearchResultConnection(arguments=arguments)
+        return SearchResultConnection(page=loaders.entries, parent_key=None, arguments=arguments)

@@ -61,28 +61,29 @@ class Connection(Generic[T]):
     page: strawberry.Private[Page]
     parent_key: strawberry.Private[Any]
     arguments: strawberry.Private[PageArguments]
-    entity: strawberry.Private[Any]
+    entity: strawberry.Private[Any] = None
 
     @strawberry.field(description="The page, with a cursor for each.")
     async def edges(self, info: Info) -> list[Edge[T]]:
         """The rows with their places."""
-        slice_ = await self._read_page(info)
-        return [Edge(cursor=slice_.cursor(row), node=self.entity.of(row)) for row in slice_.rows]
+        result = await self.read_page(info)
+        return [Edge(cursor=result.cursor(row), node=self.entity.of(row)) for row in result.rows]
 
     @strawberry.field(description="The page without cursors.")
     async def nodes(self, info: Info) -> list[T]:
         """The rows alone."""
-        return [self.entity.of(row) for row in (await self._read_page(info)).rows]
+        return [self.entity.of(row) for row in (await self.read_page(info)).rows]
 
     @strawberry.field(description="Where the page begins and ends.")
     async def page_info(self, info: Info) -> PageInfo:
         """The page's ends."""
-        return PageInfo(result=await self._read_page(info))
+        return PageInfo(result=await self.read_page(info))
 
     @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
     async def total_count(self, info: Info) -> int:
         """The size of the whole list."""
         return await info.context.loaders.total_count(self.page, self.parent_key, self.arguments.filters)
 
-    async def _read_page(self, info: Info) -> PageResult:
+    async def read_page(self, info: Info) -> PageResult:
+        """The rows of the page; read once however many fields ask for them."""
         return await info.context.loaders.page(self.page, self.parent_key, self.arguments)
