@@ -12,28 +12,28 @@ from strawberry.utils.str_converters import to_camel_case
 from graphql_api import errors
 from graphql_api.context import Context
 from graphql_api.enums import Channel, LengthUnit, RecipientNotAllowedReason, UserErrorCode
-from schema import enums as _registered_words  # noqa: F401 - importing them registers them
+from schema import enums as _registered_enums  # noqa: F401 - importing them registers them
 from schema.core import Node, entity_from_row, interface, value_object
 
 ARGUMENTS_WITH_CALLER_KEYS = frozenset({"personalisation"})
-"""Path segments below these are keys of the caller's own, spelled as they are."""
+"""Arguments whose keys are names of the caller's own, which paths spell unchanged."""
 
 
 @interface
 class UserError:
-    """One problem with one mutation; concrete types add the figures a good error screen needs."""
+    """One problem with one mutation; concrete types add the values that an error message needs."""
 
     message: str
-    """Sentence fit to show to a person."""
+    """Sentence that can be shown to a person."""
     code: UserErrorCode
     """Stable reason for programs."""
     path: list[str] | None
-    """Where in the arguments it is, for example ["input", "rows", "12", "personalisation", "name"]."""
+    """Path of the argument, for example ["input", "rows", "12", "personalisation", "name"]."""
 
 
 T = TypeVar("T")
 ERROR_TYPES: dict[type[errors.DomainError], tuple[type[UserError], Callable[[Any], dict[str, Any]]]] = {}
-"""The GraphQL type of each domain error, and what reads the values of its own fields from the error."""
+"""The GraphQL type of each domain error, and the function that reads its fields' values from an error."""
 
 
 @dataclass_transform(kw_only_default=True)
@@ -65,12 +65,12 @@ def _object_of(row: Any) -> Any:
 
 @error_type(errors.Invalid)
 class ValidationError(UserError):
-    """A value that breaks a rule and needs no further figures."""
+    """A value that breaks a rule."""
 
 
 @error_type(errors.NotFound)
 class NotFoundError(UserError):
-    """Something the arguments name does not exist or may not be seen."""
+    """An id in the arguments names nothing that the caller can see."""
 
     missing_id: strawberry.ID
     """The id as the caller sent it."""
@@ -81,7 +81,7 @@ class AlreadyExistsError(UserError):
     """A name, domain, sender or the like is taken."""
 
     existing: Node | None
-    """What holds it; null when the caller may not see that."""
+    """The object that has it; null when the caller may not see that object."""
 
 
 @error_type(errors.IllegalState)
@@ -89,19 +89,19 @@ class IllegalStateError(UserError):
     """The object is in a state from which this change is not possible."""
 
     current_state: str
-    """State the object is in."""
+    """Current state of the object."""
     allowed_states: list[str]
     """States in which the change is possible."""
 
 
 @error_type(errors.VersionConflict)
 class VersionConflictError(UserError):
-    """`expectedVersion` was given and someone else has saved since."""
+    """The object has a newer version than `expectedVersion`."""
 
     expected_version: int
-    """Version the caller thought was current."""
+    """Version in the arguments."""
     current_version: int
-    """Version that is current."""
+    """Current version of the object."""
 
 
 @error_type(errors.IdempotencyConflict)
@@ -114,37 +114,37 @@ class IdempotencyError(UserError):
 
 @error_type(errors.RateLimited)
 class RateLimitedError(UserError):
-    """Sends come faster than the service's rate for this kind of key."""
+    """The service sends faster than its rate limit for this type of key allows."""
 
     limit: int
-    """Sends allowed per window; a third of it, and at most 1,000, may come at once."""
+    """Sends allowed per window; at most a third of them, and at most 1,000, at once."""
     window_seconds: int
-    """Length of the window."""
+    """Length of the window, in seconds."""
     retry_after_seconds: float
-    """When the next send would be accepted."""
+    """Seconds until the next send would be accepted."""
 
 
 @error_type(errors.DailyLimitExceeded)
 class DailyLimitExceededError(UserError):
-    """The call would take a channel over its limit for the day."""
+    """The call would exceed the daily limit of a channel."""
 
     channel: Channel
-    """Channel whose limit it is."""
+    """Channel of the limit."""
     international: bool
-    """True when it is the separate limit on text messages abroad."""
+    """True for the separate limit on text messages abroad."""
     limit: int
-    """Messages allowed a day."""
+    """Messages allowed per day."""
     used: int
     """Messages accepted so far today."""
     requested: int
-    """Messages this call asked for."""
+    """Messages in this call."""
     resets_at: datetime
     """Next midnight UTC."""
 
 
 @error_type(errors.MissingPersonalisation)
 class MissingPersonalisationError(UserError):
-    """The template has placeholders that got no value."""
+    """The template has placeholders without a value."""
 
     placeholders: list[str]
     """Their names as the template spells them."""
@@ -152,26 +152,26 @@ class MissingPersonalisationError(UserError):
 
 @error_type(errors.MessageTooLong)
 class MessageTooLongError(UserError):
-    """The message with its values in is over the limit for its channel."""
+    """The message, with its values filled in, is longer than its channel allows."""
 
     length: int
-    """Length found."""
+    """Length of the message."""
     limit: int
-    """Length allowed."""
+    """Longest length allowed."""
     unit: LengthUnit
-    """What is counted."""
+    """Unit of both lengths."""
 
 
 @error_type(errors.RecipientNotAllowed)
 class RecipientNotAllowedError(UserError):
-    """The recipient is outside the team and guest list."""
+    """The recipient is neither in the team nor on the guest list."""
 
     reason: RecipientNotAllowedReason
-    """Why only those are allowed."""
+    """Why the recipients are restricted."""
 
 
 def user_errors(error: errors.DomainError, context: Context, *prefix: str) -> list[UserError]:
-    """The entries for a domain error; paths begin with `prefix`, which is "input" where it is left out."""
+    """The entries for a domain error; paths begin with `prefix`, or with "input" where that is left out."""
     if isinstance(error, errors.Problems):
         return [entry for problem in error.problems for entry in user_errors(problem, context, *prefix)]
     kind, values_of = ERROR_TYPES[type(error)]
@@ -180,10 +180,10 @@ def user_errors(error: errors.DomainError, context: Context, *prefix: str) -> li
 
 
 def _graphql_path(prefix: tuple[str, ...], path: errors.ArgumentPath) -> list[str]:
-    """Argument names in GraphQL's spelling, up to keys that are the caller's own."""
-    spelled = list(prefix)
-    own = False
+    """Argument names in camelCase; keys below `ARGUMENTS_WITH_CALLER_KEYS` unchanged."""
+    graphql_path = list(prefix)
+    is_caller_key = False
     for name in path:
-        spelled.append(name if own else to_camel_case(name))
-        own = own or name in ARGUMENTS_WITH_CALLER_KEYS
-    return spelled
+        graphql_path.append(name if is_caller_key else to_camel_case(name))
+        is_caller_key = is_caller_key or name in ARGUMENTS_WITH_CALLER_KEYS
+    return graphql_path

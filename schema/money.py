@@ -15,7 +15,7 @@ class Money:
     amount: Decimal
     """Exact amount in major units; text message rates need four decimal places."""
     currency: str
-    """ISO 4217 code; GBP."""
+    """ISO 4217 code; always GBP."""
 
     @classmethod
     def pounds(cls, amount: Decimal) -> Self:

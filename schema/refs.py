@@ -1,4 +1,4 @@
-"""Lazy references: the one place where types of other modules are named before they exist."""
+"""Lazy references to types of other modules, which GraphQL's circular types need; nowhere else are there any."""
 
 from typing import TYPE_CHECKING, Annotated
 

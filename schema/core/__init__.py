@@ -1,4 +1,16 @@
-"""What makes a noun's types out of its declarations: knows Strawberry and the loaders, and no noun."""
+"""GraphQL types made from declarations: entities, connections, inputs, mutations.
+
+Imports Strawberry and `loaders.core`, and no noun.
+
+    fields        declarations of fields: column, computed, to_one, to_many, connection, batched ...
+    entities      `entity`: a GraphQL type of a model's columns and of declared fields
+    registry      the entity of each model
+    resolvers     how graphql-core resolves a declared field; `access`: who may read it
+    connections   Relay connections over keyset pages; `arguments`: their arguments
+    node          `node(id:)` and `nodes(ids:)`
+    inputs        input objects as arguments of the domain; mutations: domain errors as `userErrors`
+    types         object types that are values; descriptions: docstrings as descriptions; scalars
+"""
 
 from schema.core.access import require_signed_in
 from schema.core.connections import Connection, Edge, PageInfo

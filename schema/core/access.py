@@ -14,7 +14,7 @@ def require_signed_in(actor: Actor) -> None:
 
 
 def require_field_access(declared: ConnectionField | BatchedField, actor: Actor, service_id: Any) -> None:
-    """Refuse an actor who may not read a field of an object of a service."""
+    """Raise `Unauthenticated` or `Forbidden` for an actor who may not read a field of an object of a service."""
     require_signed_in(actor)
     if isinstance(declared, ConnectionField):
         if declared.admins_only:

@@ -3,7 +3,7 @@
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
@@ -12,6 +12,7 @@ from graphql_api.errors import DomainError
 from graphql_api.limits import points
 from graphql_api.observability import operation_stats
 from schema.core import descriptions
+from schema.core.arguments import INPUT_DESCRIPTION
 from schema.core.info import Info
 from schema.core.types import apply_descriptions
 
@@ -54,8 +55,16 @@ def make_mutation(
                 info.context.reset_loaders()
                 return payload(user_errors=translate(error, info.context))
 
-        signature = inspect.signature(resolve).replace(return_annotation=payload | None)
-        resolve_or_translate.__annotations__ = {**resolve.__annotations__, "return": payload | None}
+        annotations = {**resolve.__annotations__, "return": payload | None}
+        if "input" in annotations:
+            annotations["input"] = Annotated[annotations["input"], strawberry.argument(description=INPUT_DESCRIPTION)]
+        signature = inspect.signature(resolve)
+        parameters = [
+            parameter.replace(annotation=annotations.get(name, parameter.annotation))
+            for name, parameter in signature.parameters.items()
+        ]
+        signature = signature.replace(parameters=parameters, return_annotation=payload | None)
+        resolve_or_translate.__annotations__ = annotations
         resolve_or_translate.__signature__ = signature  # type: ignore[attr-defined]
         description = descriptions.of_function(resolve)
         return strawberry.field(resolver=resolve_or_translate, description=description, metadata=points.weight(weight))
