@@ -1,4 +1,4 @@
-"""Reads of the log of administrative changes."""
+"""Reads of the change log."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ OBJECT_TYPES = {
     "users": "User",
     "webauthn_credential": "User",
 }
-"""What a row of each table is, or is part of."""
+"""The GraphQL type of a row of each table, or of the object that the row is part of."""
 
 
 def _tables_of_types(object_types: Sequence[str]) -> list[str]:

@@ -47,9 +47,9 @@ agreement_signed_by = one(Organisation.agreement_signed_by)
 
 @batch(key=lambda organisation: organisation.id, default_factory=lambda: 0, bulk=True)
 async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
-    """Live services that count as live: a figure of the organisation's, which counts those that one cannot see too."""
+    """Number of live services that count as live, including those that the caller cannot see."""
     del actor
-    found = await connection.execute(
+    rows = await connection.execute(
         select(Service.organisation_id, func.count())
         .where(
             Service.organisation_id == any_(bindparam("organisations", type_=ARRAY(Uuid()))),
@@ -58,4 +58,4 @@ async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Se
         .group_by(Service.organisation_id),
         {"organisations": list(keys)},
     )
-    return dict(found.all())
+    return dict(rows.all())

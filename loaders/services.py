@@ -57,7 +57,7 @@ organisation = one(Service.organisation)
 created_by = one(Service.created_by)
 features = many(Service.features, ordered_by(ServiceFeature.permission))
 
-# Keys that were revoked are listed for a week.
+# Revoked keys are listed for a week.
 _ONE_WEEK_AGO = func.timezone("UTC", func.now()) - timedelta(days=7)
 api_keys = page(
     Service.api_keys,
@@ -112,11 +112,11 @@ _LIMITS = {
 async def daily_limits(
     connection: AsyncConnection, actor: Actor, keys: Sequence[Any]
 ) -> Mapping[Any, list[DailyLimitUsage]]:
-    """Limits and today's use of services: one for each channel, then texts abroad."""
+    """Daily limits of services and today's use: of each channel, then of text messages abroad."""
     del actor
     today = (DailyUsage.service_id == Service.id) & (DailyUsage.day == datetime.now(UTC).date())
     used = select(func.jsonb_object_agg(DailyUsage.kind, DailyUsage.count)).where(today).scalar_subquery()
-    found = await connection.execute(
+    rows = await connection.execute(
         select(Service.id, used, *(column for _, _, column in _LIMITS.values())).where(
             Service.id == any_(bindparam("services", type_=ARRAY(Uuid())))
         ),
@@ -127,5 +127,5 @@ async def daily_limits(
             DailyLimitUsage(channel, international, limit, (counts or {}).get(kind, 0))
             for (kind, (channel, international, _)), limit in zip(_LIMITS.items(), limits, strict=True)
         ]
-        for service_id, counts, *limits in found
+        for service_id, counts, *limits in rows
     }

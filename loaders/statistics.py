@@ -1,4 +1,4 @@
-"""Counts of messages over a run of London days: the nightly facts, and messages themselves from where those end."""
+"""Counts of messages over ranges of London days: the nightly facts, and messages of the days after those."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class ServiceDays(NamedTuple):
-    """A service and a run of days, both ends included."""
+    """A service and a range of London days, both ends included."""
 
     service_id: UUID
     first: date
@@ -29,15 +29,15 @@ class ServiceDays(NamedTuple):
 
 
 class MessageCount(NamedTuple):
-    """Messages of a channel in a status, both as stored."""
+    """Number of messages of a channel in a status, both as stored."""
 
     channel: str
     status: str
     messages: int
 
 
-# Facts are made each night for the days before; where that has not happened yet, messages are counted themselves.
-# Test keys count nowhere.
+# Facts are made each night for the days before; days without facts are counted from messages.
+# Messages of test keys are not counted.
 _COUNTS_STATEMENT = text(
     f"""
     WITH wanted AS (
@@ -74,11 +74,11 @@ _COUNTS_STATEMENT = text(
 async def by_status(
     connection: AsyncConnection, actor: Actor, keys: Sequence[ServiceDays]
 ) -> Mapping[ServiceDays, list[MessageCount]]:
-    """What became of services' messages, by channel and status."""
+    """Numbers of services' messages by channel and status."""
     del actor
     services, firsts, lasts = zip(*keys, strict=True)
     values: dict[str, Any] = {"services": list(services), "firsts": list(firsts), "lasts": list(lasts)}
-    found: dict[ServiceDays, list[MessageCount]] = {}
-    for ordinal, channel, status, count in await connection.execute(_COUNTS_STATEMENT, values):
-        found.setdefault(keys[ordinal - 1], []).append(MessageCount(channel, status, count))
-    return found
+    counts: dict[ServiceDays, list[MessageCount]] = {}
+    for ordinal, channel, status, messages in await connection.execute(_COUNTS_STATEMENT, values):
+        counts.setdefault(keys[ordinal - 1], []).append(MessageCount(channel, status, messages))
+    return counts

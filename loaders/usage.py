@@ -1,4 +1,4 @@
-"""What services used and spent in financial years: bills that nights have kept, and messages from where those end."""
+"""Usage of services in financial years: from the nightly bills, and from messages of the days after those."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 HIGH_VOLUME_UNITS = 300_000
-"""Units of texts in a year after which nothing is free in the next."""
+"""Units of text messages in a year from which the next year has no free allowance."""
 
 
 class ServiceYear(NamedTuple):
@@ -33,24 +33,24 @@ class ServiceYear(NamedTuple):
 
 
 class UsageLine(NamedTuple):
-    """What a month's messages of one channel, rate and class of post come to."""
+    """A line of the bill: the messages of one month, channel, rate and class of post."""
 
     month: date
     channel: str
     rate: Decimal
-    "Pounds, for a unit of a text or for a whole letter."
+    "Pounds per unit of a text message, or per letter."
     postage: str
     messages: int
     units: int
     "Fragments times multipliers, or sheets."
     free_units: int
-    "Units that the allowance paid for."
+    "Units within the free allowance."
     updated_at: datetime | None
-    "When a night last changed anything in it."
+    "When a nightly task last changed it."
 
     @property
     def charged_units(self) -> int:
-        """Units that it did not."""
+        """Units beyond the free allowance."""
         return self.units - self.free_units
 
     @property
@@ -60,7 +60,7 @@ class UsageLine(NamedTuple):
 
 
 class YearUsage(NamedTuple):
-    """A service's year: how many text units are free, and its lines by month."""
+    """A service's year: the free units of text messages, and its lines by month."""
 
     allowance: int
     is_custom: bool
@@ -71,7 +71,7 @@ class YearUsage(NamedTuple):
 _IN_FINANCIAL_YEAR = "bst_date >= make_date(wanted.year, 4, 1) AND bst_date < make_date(wanted.year + 1, 4, 1)"
 _LIVE_SINCE = bill_lines.midnight_sql("(SELECT since FROM live)")
 _LIVE_LINES = bill_lines.bill_line_ctes_sql(f"service_id = ANY(:services) AND created_at >= {_LIVE_SINCE}")
-# Free units are used in the order of days, and the day on which they run out is divided exactly.
+# Free units are used in the order of days; the day on which they run out is split exactly.
 _USAGE_STATEMENT = text(
     f"""
     WITH wanted AS (
@@ -149,13 +149,13 @@ _USAGE_STATEMENT = text(
 async def by_financial_year(
     connection: AsyncConnection, actor: Actor, keys: Sequence[ServiceYear]
 ) -> Mapping[ServiceYear, YearUsage]:
-    """Services' years; whoever asks has been found to be allowed to."""
+    """Usage of services by year; the caller checks permissions."""
     del actor
     services, years = zip(*keys, strict=True)
     values: dict[str, Any] = {"services": list(services), "years": list(years)}
-    found: dict[ServiceYear, YearUsage] = {}
+    usage: dict[ServiceYear, YearUsage] = {}
     for ordinal, allowance, is_custom, high_volume, *line in await connection.execute(_USAGE_STATEMENT, values):
-        year = found.setdefault(keys[ordinal - 1], YearUsage(allowance, is_custom, high_volume, []))
+        year = usage.setdefault(keys[ordinal - 1], YearUsage(allowance, is_custom, high_volume, []))
         if line[0] is not None:
             year.lines.append(UsageLine(*line))
-    return found
+    return usage
