@@ -13,7 +13,7 @@ __all__ = ["harness", "worker_url"]
 
 
 @pytest.mark.timeout(120)
-async def test_whatever_is_sent_is_answered_and_tells_nothing(harness: WorkerHarness, tmp_path: Path) -> None:
+async def test_every_request_has_a_response_that_reveals_nothing(harness: WorkerHarness, tmp_path: Path) -> None:
     ledger, log = await fuzz(harness, tmp_path, seed=2_026, requests=300)
 
     assert ledger.faults == []

@@ -42,7 +42,7 @@ def test_the_lock_file_names_no_registry() -> None:
     assert [path for path, package in packages.items() if "resolved" in package] == []
 
 
-def test_the_page_has_one_place_for_the_servers_settings() -> None:
+def test_the_page_has_one_element_for_the_servers_settings() -> None:
     page = (BUILT / "index.html").read_text()
 
     assert page.count('<script type="application/json" id="settings">{}</script>') == 1

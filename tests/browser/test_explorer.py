@@ -75,7 +75,7 @@ def test_a_typed_query_is_answered_without_a_request_to_anywhere_else(page: Page
     assert requests[-1].url == server.graphql_url
 
 
-def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: DevServer) -> None:
+def test_the_first_tab_names_the_person_of_the_demo_token(page: Page, server: DevServer) -> None:
     with page.expect_request(is_user_operation) as request:
         answer = run_query(page)
 
@@ -85,7 +85,7 @@ def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: De
     assert [place["service"]["id"] for place in viewer["user"]["serviceMemberships"]["nodes"]] == [server.service_id]
 
 
-def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServer) -> None:
+def test_the_dashboard_query_returns_the_demo_service(page: Page, server: DevServer) -> None:
     open_example(page, "Service dashboard", "ServiceDashboard")
 
     answer = run_query(page)
@@ -204,7 +204,7 @@ def test_each_panel_opens(page: Page, title: str) -> None:
     expect(page.get_by_role("button", name=title.replace("Show", "Hide"))).to_be_visible()
 
 
-def test_every_button_says_what_it_does(page: Page) -> None:
+def test_every_button_has_a_label(page: Page) -> None:
     nameless = "buttons => buttons.filter(b => !(b.ariaLabel || b.innerText || b.title).trim()).map(b => b.outerHTML)"
 
     assert page.locator("button").evaluate_all(nameless) == []

@@ -326,7 +326,7 @@ _SENT = "(SELECT DISTINCT notification_status || ' ' || notification_type FROM n
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-async def test_no_secret_is_told_by_a_log_a_metric_or_a_list_of_statements(
+async def test_no_secret_is_in_a_log_a_metric_or_pg_stat_statements(
     scene: Scene, tmp_path: Path, environment: str
 ) -> None:
     scene.answers.clear()
@@ -367,7 +367,7 @@ def _is_json(line: str) -> bool:
         return False
 
 
-async def test_a_server_that_logs_what_faults_say_is_caught(scene: Scene, tmp_path: Path) -> None:
+async def test_a_server_that_logs_messages_of_exceptions_is_detected(scene: Scene, tmp_path: Path) -> None:
     """The control: the same search finds what a careless server and a careless statement tell."""
     async with running_server(scene.environment, tmp_path, "-c", LEAKY) as served, httpx2.AsyncClient() as http:
         await faults(scene, Caller(scene, served.url, http))

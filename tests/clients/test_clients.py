@@ -73,7 +73,9 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
     assert done.stderr == ""  # where Relay complains, such as about an id that two objects share
 
 
-def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools: Path, tmp_path: Path) -> None:
+def test_a_server_answers_only_the_documents_that_both_clients_persist(
+    project: Project, tools: Path, tmp_path: Path
+) -> None:
     codegen, relay, manifests = project("codegen"), project("relay"), tmp_path / "manifests"
     manifests.mkdir()
     run = command_runner(None)

@@ -14,7 +14,7 @@ pytestmark = pytest.mark.timeout(300)
 CLIENTS = ["graphql-ws", "graphql-sse", "urql over a socket", "urql over events", "apollo over a socket"]
 
 
-def test_every_client_asks_and_follows_over_every_transport(
+def test_every_client_queries_and_subscribes_over_every_transport(
     project: Callable[[str], Path],
     command: Callable[..., "subprocess.CompletedProcess[str]"],
     server: DevServer,

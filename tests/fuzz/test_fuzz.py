@@ -20,7 +20,7 @@ REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
 
 @pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("seed", [int(one) for one in SEEDS.split(",")])
-async def test_whatever_is_sent_is_answered_and_tells_nothing(
+async def test_every_request_has_a_response_that_reveals_nothing(
     harness: WorkerHarness, tmp_path: Path, seed: int
 ) -> None:
     # How quick it is can be told only where nothing else runs.

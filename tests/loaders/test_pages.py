@@ -86,13 +86,13 @@ async def test_descending_the_whole_order_turns_round(reader: PageReader) -> Non
     assert (row_names(found), found.has_more) == ("edc", True)
 
 
-async def test_a_page_of_none_still_knows_whether_there_are_any(reader: PageReader) -> None:
+async def test_an_empty_page_has_the_right_page_info(reader: PageReader) -> None:
     found = await reader.page(first=0)
 
     assert (row_names(found), found.has_more) == ("", True)
 
 
-async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: PageReader, database: Database) -> None:
+async def test_a_deleted_row_does_not_shift_the_next_page(reader: PageReader, database: Database) -> None:
     first = await reader.page(first=2)
     place = first.cursor(first.rows[-1])
     async with database.transaction() as tx:
@@ -107,7 +107,7 @@ async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: Pag
     assert row_names(found) == "cd"
 
 
-async def test_pages_of_many_parents_from_many_places_are_one_statement(
+async def test_pages_of_many_parents_and_cursors_take_one_statement(
     make: Builders, database: Database, statements: Statements
 ) -> None:
     services = [await make.service() for _ in range(3)]

@@ -33,7 +33,7 @@ REVOKE = """mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) 
 
 
 @pytest.mark.parametrize("told", [True, False])
-async def test_the_setting_says_whose_way_to_write_whatever_the_tables_are(
+async def test_the_setting_decides_the_format_of_writes_for_any_tables(
     database_url: str, settings: Settings, told: bool
 ) -> None:
     connected = Database.connect(
@@ -44,7 +44,7 @@ async def test_the_setting_says_whose_way_to_write_whatever_the_tables_are(
     await connected.close()
 
 
-async def test_where_nothing_is_said_the_table_of_notifys_migrations_tells(database: Database) -> None:
+async def test_without_the_setting_notifys_migration_table_decides(database: Database) -> None:
     async with database.transaction() as tx:
         assert await notify_compatibility.is_enabled(tx) is False
         await tx.execute(text("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"))
@@ -81,7 +81,7 @@ async def test_elsewhere_a_password_is_argon2_of_the_whole(database: Database, s
     assert (await _registered(database, signer)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_whoever_revokes_a_key_is_its_creator_there_and_the_maker_is_still_known_here(
+async def test_the_revoker_of_a_key_is_its_creator_in_notify_and_the_first_creator_is_known_here(
     ask: Ask, make: Builders, database: Database, shared: bool
 ) -> None:
     service = await make.service()
@@ -117,7 +117,7 @@ async def test_a_late_message_with_a_random_id_is_notifys_to_send(
     assert (str(theirs.id) in queued) is not shared
 
 
-async def test_a_type_of_body_that_is_none_any_more_is_some_other(ask: Ask, make: Builders) -> None:
+async def test_an_unknown_organisation_type_is_other(ask: Ask, make: Builders) -> None:
     organisation = await make.organisation(organisation_type="nhs")
     service = await make.service(organisation_type="nhs", organisation_id=organisation.id)
     document = "query ($id: ID!) { service(id: $id) { organisationType organisation { type } } }"

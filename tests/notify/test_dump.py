@@ -72,7 +72,7 @@ async def test_a_job_counts_its_rows(notify: RestoredDump) -> None:
     ]
 
 
-async def test_its_admin_client_asks_for_a_person(notify: RestoredDump) -> None:
+async def test_its_admin_client_acts_for_a_person(notify: RestoredDump) -> None:
     (user,) = await notify.rows("SELECT * FROM users WHERE email_address LIKE 'peer.8f099e@%'")
     data = await notify.ask(
         "{ viewer { user { name emailAddress phoneNumber } } }",

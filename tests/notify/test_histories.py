@@ -36,7 +36,7 @@ class Team:
 
 
 @pytest.mark.usefixtures("made_by_notify")
-async def test_every_state_is_kept_and_the_present_one_too(ask: Ask, make: Builders, database: Database) -> None:
+async def test_every_version_is_stored_the_current_one_included(ask: Ask, make: Builders, database: Database) -> None:
     user, admin = await make.user(email_address="ada@example.gov.uk"), platform_admin(await make.user())
     organisation = await make.organisation(organisation_type="central")
     beginner = Team(ask, user_actor(user))

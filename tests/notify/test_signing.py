@@ -33,7 +33,7 @@ def notifys(key: bytes) -> URLSafeSerializer:
 
 
 @given(VALUES)
-def test_whatever_is_signed_has_the_librarys_bytes(value: Any) -> None:
+def test_signed_values_have_the_bytes_of_the_library(value: Any) -> None:
     signed = Signer((NEW,), SALT).sign(value)
 
     assert signed == notifys(NEW).dumps(value)

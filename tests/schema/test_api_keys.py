@@ -24,7 +24,7 @@ REVOKE = f"""mutation ($input: RevokeApiKeyInput!) {{ revokeApiKey(input: $input
 }} }}"""
 
 
-async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
+async def test_the_key_is_returned_once(ask: Ask, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
     end = (models.utcnow() + timedelta(days=1)).replace(microsecond=0)
@@ -162,7 +162,7 @@ NOTHING = {
 }
 
 
-async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> None:
+async def test_a_key_has_its_usage_by_day(ask: Ask, make: Builders) -> None:
     service = await make.service()
     api_key, other = await make.api_key(service), await make.api_key(service)
     first = date(2026, 3, 1)
@@ -199,7 +199,7 @@ async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> Non
         }
 
 
-async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: Builders) -> None:
+async def test_usage_is_of_the_last_seven_days_by_default(ask: Ask, make: Builders) -> None:
     service = await make.service()
     api_key = await make.api_key(service)
     member = user_actor(await make.member(service), service)
@@ -215,7 +215,7 @@ async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: 
     assert long.error_codes == ["BAD_REQUEST"]
 
 
-async def test_usage_of_many_keys_is_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_usage_of_many_keys_takes_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     member = user_actor(await make.member(service), service)
     asked = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { usage { requests } } } }"

@@ -71,7 +71,7 @@ async def latest_changes(ask: Ask, team: Team, **variables: Any) -> list[dict[st
     return [node for node in nodes if node["actor"]]
 
 
-async def test_the_log_tells_who_did_what_in_which_request(ask: Ask, team: Team) -> None:
+async def test_an_entry_has_the_actor_the_change_and_the_request(ask: Ask, team: Team) -> None:
     structlog.contextvars.bind_contextvars(request_id="one-request")
     await ask(
         UPDATE_SERVICE,
@@ -122,7 +122,7 @@ async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database:
     assert stored not in log
 
 
-async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
+async def test_the_log_has_that_content_changed_but_not_the_content(
     ask: Ask, team: Team, make: Builders, database: SingleConnectionDatabase
 ) -> None:
     template = await make.template(
@@ -151,7 +151,7 @@ async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
     assert "Subject of" not in log
 
 
-async def test_what_a_member_may_do_is_told_word_by_word(ask: Ask, team: Team, make: Builders) -> None:
+async def test_each_changed_permission_has_an_entry(ask: Ask, team: Team, make: Builders) -> None:
     bob = await make.member(team.service, {ServicePermission.SEND_TEXTS}, await make.user(name="Bob"))
 
     await ask(
@@ -337,7 +337,7 @@ async def test_the_object_is_shown_as_far_as_the_reader_sees_it(ask: Ask, team: 
     assert (entry["objectType"], entry["object"]) == ("ApiKey", None)
 
 
-async def test_another_service_s_changes_are_never_among_one_s_own(ask: Ask, make: Builders, team: Team) -> None:
+async def test_the_log_of_a_service_has_no_entries_of_another(ask: Ask, make: Builders, team: Team) -> None:
     other = await make.service()
     theirs = await make.member(other)
     await ask(

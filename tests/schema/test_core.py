@@ -57,5 +57,5 @@ def test_null_is_kept_for_it_clears() -> None:
     assert address.values()["postcode"] is None
 
 
-def test_of_several_members_the_one_that_was_given_is_there() -> None:
+def test_a_oneof_input_has_only_the_field_that_was_given() -> None:
     assert Choice(by_name=strawberry.Some("x"), by_post=None).values() == {"by_name": "x"}

@@ -133,7 +133,7 @@ async def test_a_forged_cursor_is_refused(query: str, ask: Ask, make: Builders) 
 
 
 @pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
-async def test_a_forged_cursor_that_could_be_one_names_a_place(moment: str, ask: Ask, make: Builders) -> None:
+async def test_a_forged_but_valid_cursor_is_a_position(moment: str, ask: Ask, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
 

@@ -42,7 +42,7 @@ def references(page: Any) -> list[str]:
     return [node["reference"] for node in page["nodes"]]
 
 
-async def test_they_are_listed_only_when_asked_for(
+async def test_erased_messages_are_listed_only_with_include_erased(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     await notification_at(make, template, "here", 1)
@@ -57,7 +57,7 @@ async def test_they_are_listed_only_when_asked_for(
     assert [node["recipient"] for node in page["nodes"]] == ["07700900123", None]
 
 
-async def test_both_are_in_one_order_whichever_way_it_is_walked(
+async def test_recent_and_erased_messages_are_in_one_order_in_both_directions(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     # A letter waits in its place long after texts of its time have gone.
@@ -155,7 +155,7 @@ async def test_of_what_was_erased_a_search_matches_the_reference_alone(
     assert await found("OTHER") == ["other"]
 
 
-async def test_nobody_sees_more_of_them_than_of_others(
+async def test_erased_messages_have_the_visibility_of_others(
     ask: Ask, make: Builders, service: models.Service, template: models.Template
 ) -> None:
     await make.notification_history(template, client_reference="text")
@@ -196,7 +196,7 @@ async def test_jobs_and_templates_list_them_too(
     }
 
 
-async def test_several_parents_are_one_statement(
+async def test_several_parents_take_one_statement(
     ask: Ask, make: Builders, actor: Actor, service: models.Service, statements: Statements
 ) -> None:
     first, second = await make.template(service, name="1"), await make.template(service, name="2")

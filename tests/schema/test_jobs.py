@@ -73,7 +73,7 @@ def source(template: models.Template, content: str = GOOD, **more: Any) -> dict[
     } | more
 
 
-async def test_a_job_tells_everything(
+async def test_a_job_has_every_field(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, statements: Statements
 ) -> None:
     job = await make.job(
@@ -140,7 +140,7 @@ async def test_rows_that_came_with_the_call_have_no_file(
         ("cancelled", ["cancelled", "cancelled"], 1.0, True),
     ],
 )
-async def test_progress_tells_how_the_messages_stand(
+async def test_progress_counts_messages_by_status(
     make: Builders,
     ask: Ask,
     template: models.Template,
@@ -192,7 +192,7 @@ async def test_progress_counts_messages_past_their_retention(
     }
 
 
-async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_counted(
+async def test_progress_of_a_job_with_deleted_messages_is_that_of_the_nightly_facts(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, statements: Statements
 ) -> None:
     old, recent = await make.job(template, notification_count=5), await make.job(template, notification_count=2)
@@ -233,7 +233,7 @@ async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_cou
     }
 
 
-async def test_a_job_of_a_key_names_the_key_to_whoever_sees_it(
+async def test_a_job_of_a_key_names_the_key_to_those_who_see_it(
     make: Builders, ask: Ask, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     api_key = await make.api_key(service)
@@ -294,7 +294,7 @@ async def test_jobs_are_filtered_and_latest_first(
         ("PROCESSING_STARTED_AT", "DESC", ["c", "b", "a"]),
     ],
 )
-async def test_jobs_are_ordered_as_asked(
+async def test_jobs_are_in_the_given_order(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, field: str, direction: str, names: list[str]
 ) -> None:
     await make.job(template, original_file_name="a")
@@ -375,13 +375,15 @@ async def test_a_refused_list_comes_with_what_was_found(
         assert (await connection.execute(text("SELECT count(*) FROM jobs"))).scalar() == 0
 
 
-async def test_good_rows_go_when_the_caller_says_so(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_good_rows_are_sent_with_the_error_policy_send_good_rows(
+    ask: Ask, template: models.Template, actor: Actor
+) -> None:
     asked = source(template, GOOD + "x,y\n", errorPolicy="SEND_GOOD_ROWS")
 
     assert (await ask(CREATE, by=actor, input=asked)).root_field["job"]["recipientCount"] == 3
 
 
-async def test_the_same_key_makes_one_job(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_the_same_idempotency_key_creates_one_job(ask: Ask, template: models.Template, actor: Actor) -> None:
     first = await ask(CREATE, by=actor, input=source(template, idempotencyKey="k"))
     again = await ask(CREATE, by=actor, input=source(template, idempotencyKey="k"))
     other = await ask(CREATE, by=actor, input=source(template, GOOD + "07700900003,z\n", idempotencyKey="k"))

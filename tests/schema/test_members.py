@@ -108,7 +108,7 @@ async def test_an_organisation_reads_the_members_of_its_services(ask: Ask, make:
     assert by_name(answer) == {"Ann": ["MANAGE_API_KEYS"]}
 
 
-async def test_somebody_becomes_a_member(ask: Ask, make: Builders) -> None:
+async def test_a_person_becomes_a_member(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Licences")
     user = await make.user(name="Ann")
     admin = platform_admin(await make.user())
@@ -129,7 +129,7 @@ async def test_somebody_becomes_a_member(ask: Ask, make: Builders) -> None:
     }
 
 
-async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
+async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: Builders) -> None:
     service = await make.service()
     manager, unseen = await make.member(service), await make.user()
     actor = user_actor(manager, service)

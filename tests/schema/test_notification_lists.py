@@ -152,7 +152,7 @@ async def test_a_search_uses_the_trigram_indexes(database: Database) -> None:
     assert "ix_notifications_client_reference_trgm" in plan
 
 
-async def test_pages_go_on_where_they_ended_and_cost_one_statement(
+async def test_pages_continue_at_the_cursor_and_take_one_statement(
     ask: Ask, mixed: MixedNotifications, statements: Statements
 ) -> None:
     arguments: dict[str, Any] = {"service": str(mixed.service.id), "first": 4}

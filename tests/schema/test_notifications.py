@@ -34,7 +34,7 @@ query ($id: ID!) {
 NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
 
 
-async def test_a_text_message_tells_everything(make: Builders, ask: Ask, statements: Statements) -> None:
+async def test_a_text_message_has_every_field(make: Builders, ask: Ask, statements: Statements) -> None:
     service = await make.service(name="Tax")
     template = await make.template(service)
     user = await make.member(service)
@@ -105,7 +105,7 @@ async def test_a_text_message_tells_everything(make: Builders, ask: Ask, stateme
     }
 
 
-async def test_an_email_costs_nothing_and_says_where_replies_go(make: Builders, ask: Ask) -> None:
+async def test_an_email_costs_nothing_and_has_a_reply_to_address(make: Builders, ask: Ask) -> None:
     service = await make.service()
     template = await make.template(service, Channel.EMAIL, content="# Hi ((name))")
     api_key = await make.api_key(service, KeyType.TEAM)
@@ -142,7 +142,7 @@ async def test_an_email_costs_nothing_and_says_where_replies_go(make: Builders, 
     assert (found["sms"], found["letter"]) == (None, None)
 
 
-async def test_a_letter_tells_when_it_is_printed_and_arrives(make: Builders, ask: Ask) -> None:
+async def test_a_letter_has_a_print_deadline_and_delivery_dates(make: Builders, ask: Ask) -> None:
     service = await make.service()
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
     user = await make.member(service)
@@ -210,7 +210,7 @@ async def test_a_text_has_no_cost_before_it_is_handed_over(make: Builders, ask: 
         ("cancelled", "CANCELLED", "CANCELLED", "Cancelled", "Cancelled", True),
     ],
 )
-async def test_each_status_is_told_in_the_words_of_its_channel(
+async def test_each_status_has_the_text_of_its_channel(
     make: Builders, ask: Ask, stored: str, status: str, group: str, sms: str, email: str, final: bool
 ) -> None:
     service = await make.service()

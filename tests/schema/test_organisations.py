@@ -45,7 +45,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
     return [node["name"] for node in (await ask(LIST, by=by, **variables)).root_field["nodes"]]
 
 
-async def test_an_organisation_tells_everything_about_itself(ask: Ask, make: Builders, admin: Actor) -> None:
+async def test_an_organisation_has_every_field(ask: Ask, make: Builders, admin: Actor) -> None:
     signer = await make.user()
     town = await make.organisation(
         name="Town",
@@ -118,7 +118,7 @@ async def test_those_who_belong_see_it_without_what_is_for_platform_admins(ask: 
     assert await seen(api_key_actor(await make.api_key(service))) is None
 
 
-async def test_whoever_is_not_signed_in_is_told_so(ask: Ask, make: Builders) -> None:
+async def test_an_anonymous_caller_is_unauthenticated(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
 
     assert (await ask(ONE, id=str(town.id))).error_codes == ["UNAUTHENTICATED"]
@@ -179,7 +179,7 @@ async def test_an_admin_adds_an_organisation_once(ask: Ask, admin: Actor) -> Non
     ]
 
 
-async def test_changing_one_reaches_its_services(ask: Ask, make: Builders, admin: Actor) -> None:
+async def test_a_change_of_an_organisation_changes_its_services(ask: Ask, make: Builders, admin: Actor) -> None:
     town = await make.organisation()
     await make.service(organisation_id=town.id)
 
@@ -244,7 +244,7 @@ async def test_only_platform_admins_change_them(ask: Ask, make: Builders) -> Non
     assert refused.errors[0]["extensions"]["requiredPermission"] == "PLATFORM_ADMIN"
 
 
-async def test_an_id_that_is_none_is_not_found(ask: Ask, admin: Actor) -> None:
+async def test_a_malformed_id_is_not_found(ask: Ask, admin: Actor) -> None:
     refused = await ask(UPDATE, by=admin, input={"organisationId": "1; DROP TABLE organisation"})
 
     assert refused.user_errors == [{"code": "NOT_FOUND", "path": ["input", "organisationId"]}]

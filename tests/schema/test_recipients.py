@@ -86,7 +86,7 @@ async def test_a_good_list_is_counted_and_shown(
         assert (await connection.execute(text("SELECT count(*) FROM rate_buckets"))).scalar() == 0
 
 
-async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.Template, actor: Actor) -> None:
     found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number\n07700900001\nx\n"))).root_field
 
     assert (found["valid"], found["missingColumns"]) == (False, ["name"])
@@ -155,7 +155,7 @@ async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, ac
         assert (await ask(CHECK, by=who, input=values)).root_field is None
 
 
-async def test_a_list_is_checked_for_whoever_may_send(
+async def test_only_callers_who_may_send_can_check_a_list(
     make: Builders, ask: Ask, service: models.Service, template: models.Template
 ) -> None:
     viewer = user_actor(await make.member(service), service, permissions=[ServicePermission.VIEW_ACTIVITY])

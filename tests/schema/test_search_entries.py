@@ -80,7 +80,7 @@ async def search_results(ask: Ask, by: Actor, query: str, **variables: Any) -> l
     return [(node["__typename"], node["name"]) for node in nodes]
 
 
-async def test_whatever_has_the_text_the_most_alike_first(ask: Ask, tenants: tuple[Tenant, Tenant]) -> None:
+async def test_results_are_sorted_by_similarity(ask: Ask, tenants: tuple[Tenant, Tenant]) -> None:
     mine, _ = tenants
 
     answer = (await ask(SEARCH, by=user_actor(mine.member, mine.service), query=" PASSPORT ")).root_field
@@ -122,7 +122,7 @@ async def test_a_part_of_a_name_a_subject_or_an_address(
         ([], []),
     ],
 )
-async def test_only_the_types_asked_for(
+async def test_results_are_of_the_given_types_only(
     ask: Ask, tenants: tuple[Tenant, Tenant], types: list[str], expected: list[str]
 ) -> None:
     mine, _ = tenants
@@ -151,7 +151,7 @@ CALLERS: dict[str, tuple[Callable[[Tenant], Actor], set[str]]] = {
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_nobody_finds_what_they_do_not_see(ask: Ask, tenants: tuple[Tenant, Tenant], caller: str) -> None:
+async def test_a_caller_finds_only_what_they_see(ask: Ask, tenants: tuple[Tenant, Tenant], caller: str) -> None:
     who, expected = CALLERS[caller]
     mine, _ = tenants
 
@@ -168,7 +168,7 @@ async def test_platform_admins_find_everybody_s(ask: Ask, tenants: tuple[Tenant,
     ]
 
 
-async def test_whoever_is_not_signed_in_finds_nothing(ask: Ask) -> None:
+async def test_an_anonymous_caller_finds_nothing(ask: Ask) -> None:
     assert (await ask(SEARCH, query="passport")).error_codes == ["UNAUTHENTICATED"]
 
 
@@ -209,7 +209,7 @@ REMOVALS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("going", REMOVALS)
-async def test_what_has_gone_is_not_found_though_its_entry_is_there(
+async def test_a_removed_object_is_not_found_by_its_old_entry(
     ask: Ask, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant], going: str
 ) -> None:
     mine, _ = tenants
@@ -222,7 +222,7 @@ async def test_what_has_gone_is_not_found_though_its_entry_is_there(
     assert before - {name.split()[-1] for _, name in await search_results(ask, admin, "passport")} == {going}
 
 
-async def test_what_somebody_no_longer_sees_is_not_found_though_its_entry_is_there(
+async def test_an_object_that_is_no_longer_visible_is_not_found_by_its_entry(
     ask: Ask, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
 ) -> None:
     mine, theirs = tenants
@@ -338,7 +338,7 @@ async def test_a_cursor_of_something_else_is_refused(ask: Ask, tenants: tuple[Te
     assert answer.error_codes == ["BAD_REQUEST"]
 
 
-async def test_the_entries_are_gathered_by_one_at_a_time(database: SingleConnectionDatabase, database_url: str) -> None:
+async def test_only_one_worker_gathers_entries_at_a_time(database: SingleConnectionDatabase, database_url: str) -> None:
     async with open_connection(database_url) as other, other.transaction():
         await other.execute("SELECT pg_advisory_xact_lock($1)", search_entries.ADVISORY_LOCK_KEY)
         async with database.transaction() as tx:

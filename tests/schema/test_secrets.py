@@ -128,13 +128,13 @@ async def redact(redacted_service: RedactedService, database: Database) -> None:
         row.redact_personalisation = True
 
 
-async def test_what_is_not_redacted_is_told(redacted_service: RedactedService) -> None:
+async def test_values_that_are_not_redacted_are_returned(redacted_service: RedactedService) -> None:
     assert redacted_service.value in await redacted_service.read_as(
         user_actor(redacted_service.user, redacted_service.service)
     )
 
 
-async def test_values_of_a_redacted_template_are_told_to_nobody(
+async def test_values_of_a_redacted_template_are_never_returned(
     redacted_service: RedactedService, make: Builders, database: Database
 ) -> None:
     await redact(redacted_service, database)
@@ -149,7 +149,7 @@ async def test_values_of_a_redacted_template_are_told_to_nobody(
         assert redacted_service.ids["service"] in text
 
 
-async def test_a_secret_and_a_password_are_told_to_nobody(redacted_service: RedactedService, make: Builders) -> None:
+async def test_secrets_and_passwords_are_never_returned(redacted_service: RedactedService, make: Builders) -> None:
     for actor in (
         user_actor(redacted_service.user, redacted_service.service),
         platform_admin(redacted_service.user),
@@ -180,7 +180,7 @@ async def test_a_key_reads_no_people_no_other_keys_and_no_organisation(
     assert '"User"' not in text
 
 
-async def test_notes_and_billing_are_told_to_platform_admins_alone(
+async def test_notes_and_billing_details_are_for_platform_admins_only(
     redacted_service: RedactedService, make: Builders
 ) -> None:
     hidden = ("organisation-notes", "service-notes", "billing-one", "billing-two")
@@ -197,7 +197,7 @@ async def test_notes_and_billing_are_told_to_platform_admins_alone(
         assert [one for one in hidden if one in text] == []
 
 
-async def test_a_phone_number_is_told_to_those_who_manage_people_alone(
+async def test_phone_numbers_are_for_those_with_manage_users_only(
     redacted_service: RedactedService, make: Builders
 ) -> None:
     other = await make.member(redacted_service.service)
@@ -212,7 +212,7 @@ async def test_a_phone_number_is_told_to_those_who_manage_people_alone(
     )
 
 
-async def test_whoever_only_belongs_reads_no_messages_jobs_or_keys(
+async def test_a_member_without_permissions_reads_no_messages_jobs_or_keys(
     redacted_service: RedactedService, make: Builders
 ) -> None:
     other = await make.member(redacted_service.service, ())

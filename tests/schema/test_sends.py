@@ -65,7 +65,7 @@ async def count(database: Database, table: str) -> int:
         return found
 
 
-async def test_a_message_is_answered_as_it_stands(
+async def test_sending_returns_the_stored_message(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     answer = await ask(SEND, by=actor, input=send_input(template, reference="r"))
@@ -99,7 +99,7 @@ async def test_a_key_need_not_name_its_service(
     )
 
 
-async def test_a_smoke_test_is_answered_and_not_stored(
+async def test_a_smoke_test_returns_a_message_without_storing_it(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     answer = await ask(SEND, by=actor, input=send_input(template, "07700900000"))
@@ -256,19 +256,19 @@ async def test_each_sending_field_of_a_document_spends_a_token(make: Builders, a
     }
 
 
-async def test_whoever_does_not_see_the_service_may_not_send(ask: Ask, template: models.Template) -> None:
+async def test_a_caller_who_does_not_see_the_service_cannot_send(ask: Ask, template: models.Template) -> None:
     (error,) = (await ask(SEND, by=stranger(), input=send_input(template))).user_errors
     assert (error["__typename"], error["path"]) == ("NotFoundError", ["input", "serviceId"])
     assert (await ask(SEND, input=send_input(template))).error_codes == ["UNAUTHENTICATED"]
 
 
-async def test_one_recipient_is_given(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_exactly_one_recipient_must_be_given(ask: Ask, template: models.Template, actor: Actor) -> None:
     for recipient in ({}, {"phoneNumber": "07700900123", "emailAddress": "a@example.com"}):
         answer = await ask(SEND, by=actor, input=send_input(template) | {"recipient": recipient})
         assert (answer.data, len(answer.errors)) == (None, 1)
 
 
-async def test_the_same_key_answers_the_same_message(
+async def test_the_same_idempotency_key_returns_the_same_message(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     first = await ask(SEND, by=actor, input=send_input(template, idempotencyKey="k"))
@@ -282,7 +282,7 @@ async def test_the_same_key_answers_the_same_message(
     assert await count(database, "notifications") == 1
 
 
-async def test_many_are_answered_in_their_order(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_results_of_many_are_in_the_order_of_the_items(ask: Ask, template: models.Template, actor: Actor) -> None:
     items = [
         {"recipient": {"phoneNumber": "07700900001"}, "personalisation": {"name": "a"}},
         {"recipient": {"phoneNumber": "0770090"}, "personalisation": {"name": "b"}},

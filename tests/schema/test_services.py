@@ -52,7 +52,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
     return [node["name"] for node in found["nodes"]]
 
 
-async def test_a_service_tells_everything_about_itself(ask: Ask, make: Builders) -> None:
+async def test_a_service_has_every_field(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
     service = await make.service(
         organisation_id=town.id,
@@ -126,7 +126,7 @@ async def test_platform_admins_see_notes_and_billing_details(ask: Ask, make: Bui
     }
 
 
-async def test_a_stranger_cannot_tell_that_it_exists(ask: Ask, make: Builders) -> None:
+async def test_a_stranger_cannot_find_out_that_it_exists(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits")
     there, nowhere = str(service.id), "11111111-1111-4111-8111-111111111111"
     for by in (stranger(), api_key_actor(await make.api_key(await make.service()))):
@@ -249,7 +249,7 @@ async def test_what_a_page_of_services_costs_does_not_depend_on_its_rows(
             assert (await ask(document, by=admin)).errors == []
 
 
-async def test_whoever_begins_a_service_is_its_first_member(ask: Ask, make: Builders) -> None:
+async def test_the_creator_of_a_service_is_its_first_member(ask: Ask, make: Builders) -> None:
     user = await make.user(email_address="ann@town.gov.uk")
     town = await make.organisation()
     await make.add(models.OrganisationDomain(domain="town.gov.uk", organisation_id=town.id))
@@ -339,5 +339,5 @@ async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, ma
         'archiveService(input: {serviceId: "11111111-1111-4111-8111-111111111111"})',
     ],
 )
-async def test_nobody_changes_anything_without_signing_in(ask: Ask, field: str) -> None:
+async def test_an_anonymous_caller_changes_nothing(ask: Ask, field: str) -> None:
     assert (await ask(f"mutation {{ {field} {{ userErrors {{ code }} }} }}")).error_codes == ["UNAUTHENTICATED"]

@@ -158,7 +158,7 @@ async def test_a_day_is_londons(ask: Ask, make: Builders, service: models.Servic
     assert (await read_statistics(ask, member, service, summer))["total"]["requested"] == 2
 
 
-async def test_nothing_asked_for_is_no_failure_rate(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_without_messages_the_failure_rate_is_null(ask: Ask, service: models.Service, member: Actor) -> None:
     assert (await read_statistics(ask, member, service))["total"] == {
         "requested": 0,
         "inProgress": 0,
@@ -187,7 +187,7 @@ async def test_figures_take_the_permission_to_see_activity(ask: Ask, make: Build
     assert (await read_statistics(ask, api_key_actor(await make.api_key(service)), service))["total"]["requested"] == 0
 
 
-async def test_several_services_and_ranges_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_several_services_and_ranges_take_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     first, second = await make.service(), await make.service()
     user = await make.member(first)
     await make.notification(await make.template(first))

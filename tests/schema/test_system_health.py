@@ -25,7 +25,7 @@ def snapshot(taken_at: datetime, **values: Any) -> HealthSnapshot:
     return HealthSnapshot(taken_at=taken_at, **quiet | values)
 
 
-async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> None:
+async def test_the_latest_snapshot_has_every_field(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     before = (await ask(WHOLE, by=admin)).root_field
     await make.add(
@@ -63,7 +63,7 @@ async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> No
     }
 
 
-async def test_history_is_that_of_the_last_hour_unless_told_and_of_a_day_at_most(ask: Ask, make: Builders) -> None:
+async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     now = utcnow().replace(microsecond=0)
     moments = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
@@ -94,7 +94,7 @@ def graphql_datetime(moment: datetime | None) -> str | None:
     return None if moment is None else f"{moment.isoformat()}Z"
 
 
-async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builders) -> None:
+async def test_tables_that_grew_or_shrank_much_give_an_alert(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     moved = {
         "services": (10_000, 20_000, 20_000),  # long ago
@@ -118,7 +118,7 @@ async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builder
     ]
 
 
-async def test_only_platform_admins_are_told(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_only_platform_admins_read_the_health(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     await make.add(snapshot(utcnow()))
     actors = [user_actor(await make.member(service), service), api_key_actor(await make.api_key(service))]

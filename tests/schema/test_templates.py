@@ -56,7 +56,7 @@ async def member(make: Builders, service: models.Service) -> Actor:
     return user_actor(await make.member(service), service)
 
 
-async def test_a_text_tells_everything_about_itself(
+async def test_a_text_message_template_has_every_field(
     ask: Ask, make: Builders, service: models.Service, member: Actor
 ) -> None:
     author = await make.member(service)
@@ -215,7 +215,7 @@ async def test_a_preview_shows_what_a_handset_would(
 
 
 @pytest.mark.parametrize("personalisation", [["a"], "a", {"a": {"b": 1}}, {"a": [[1]]}])
-async def test_values_that_are_none_are_a_bad_request(
+async def test_malformed_values_are_a_bad_request(
     ask: Ask, make: Builders, service: models.Service, member: Actor, personalisation: Any
 ) -> None:
     template = await make.template(service)
@@ -271,7 +271,7 @@ async def test_a_template_is_written_once(ask: Ask, service: models.Service, mem
     ]
 
 
-async def test_what_is_wrong_is_told_by_its_place(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_errors_have_the_path_of_the_argument(ask: Ask, service: models.Service, member: Actor) -> None:
     async def refused(content: Any, name: str = "Letter") -> Any:
         wanted = {"serviceId": str(service.id), "name": name, "content": content}
         return (await ask(CREATE, by=member, input=wanted)).user_errors
@@ -352,7 +352,7 @@ async def test_a_template_is_redacted_and_archived_once(
         }
 
 
-async def test_a_stranger_cannot_tell_that_the_service_exists(ask: Ask, service: models.Service) -> None:
+async def test_a_stranger_cannot_find_out_that_the_service_exists(ask: Ask, service: models.Service) -> None:
     def wanted(service_id: str) -> dict[str, Any]:
         return {"serviceId": service_id, "name": "Mine", "content": {"sms": {"body": "Hi"}}}
 

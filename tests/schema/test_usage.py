@@ -230,7 +230,7 @@ async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Build
     assert found == [(0, True), (20_000, False)]
 
 
-async def test_usage_is_told_to_whoever_may_know(ask: Ask, make: Builders) -> None:
+async def test_usage_is_for_those_who_may_read_it(ask: Ask, make: Builders) -> None:
     organisation = await make.organisation()
     service = await make.service(organisation_id=organisation.id)
     user = await make.member(service)
@@ -258,7 +258,7 @@ async def test_a_year_without_figures_is_a_bad_request(
         assert (await ask(document, by=member, id=str(service.id), year=year)).error_codes == ["BAD_REQUEST"]
 
 
-async def test_several_services_and_years_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_several_services_and_years_take_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     first, second = await make.service(), await make.service()
     user = await make.member(first)
     template = await make.template(first)
