@@ -135,10 +135,10 @@ def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(pag
 def test_messages_are_found_by_what_became_of_them(page: Page) -> None:
     open_example(page, "Find messages", "FindMessages")
 
-    found = run_query(page)["data"]["service"]["notifications"]
+    connection = run_query(page)["data"]["service"]["notifications"]
 
-    assert found["totalCount"] >= len(found["nodes"]) > 0
-    assert {row["status"] for row in found["nodes"]} <= {
+    assert connection["totalCount"] >= len(connection["nodes"]) > 0
+    assert {row["status"] for row in connection["nodes"]} <= {
         "TECHNICAL_FAILURE",
         "TEMPORARY_FAILURE",
         "PERMANENT_FAILURE",
@@ -165,11 +165,11 @@ def test_the_browser_keeps_no_token_and_no_password(page: Page, server: DevServe
     run_query(page)
     page.wait_for_timeout(1000)
 
-    kept = page.evaluate("JSON.stringify(localStorage)")
+    stored = page.evaluate("JSON.stringify(localStorage)")
 
-    assert "SignIn" in kept
-    assert server.tokens["service_manager"] not in kept
-    assert "hunter2" not in kept
+    assert "SignIn" in stored
+    assert server.tokens["service_manager"] not in stored
+    assert "hunter2" not in stored
 
 
 def test_a_reload_keeps_the_tabs_and_their_headers(page: Page, server: DevServer) -> None:

@@ -55,9 +55,9 @@ class Canaries:
         if isinstance(kind, GraphQLNonNull):
             return self._fill(kind.of_type, given, *path)
         if isinstance(kind, GraphQLList):
-            return [self._fill(kind.of_type, one, *path, str(index)) for index, one in enumerate(given)]
+            return [self._fill(kind.of_type, item, *path, str(index)) for index, item in enumerate(given)]
         if isinstance(kind, GraphQLInputObjectType):
-            return {name: self._fill(kind.fields[name].type, one, *path, name) for name, one in given.items()}
+            return {name: self._fill(kind.fields[name].type, item, *path, name) for name, item in given.items()}
         what = ".".join(path)
         if kind.name == "JSON" and isinstance(given, dict):
             return {name: self.text(f"{what}.{name}") for name in given}

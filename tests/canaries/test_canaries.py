@@ -70,8 +70,10 @@ class Scene:
         """Look at what PostgreSQL says is under way, again and again."""
         async with self.administrator.connect() as connection:
             while True:
-                found = await connection.scalars(text("SELECT query || ' ' || application_name FROM pg_stat_activity"))
-                self.statements |= set(found)
+                activity = await connection.scalars(
+                    text("SELECT query || ' ' || application_name FROM pg_stat_activity")
+                )
+                self.statements |= set(activity)
                 await asyncio.sleep(0.01)
 
     async def execute(self, statement: str) -> None:
@@ -161,11 +163,11 @@ class Caller:
     async def post(self, who: str, content: str, path: str = "/graphql", **headers: str) -> httpx2.Response:
         """Send a body."""
         bearer = self.scene.bearers[who]
-        given = {"content-type": "application/json", **headers}
+        sent_headers = {"content-type": "application/json", **headers}
         if bearer:
-            given["authorization"] = f"Bearer {bearer}"
-        answer = await self.http.post(self.url + path, content=content, headers=given, timeout=30)
-        self.scene.answers.append((content + str(given), answer.text))
+            sent_headers["authorization"] = f"Bearer {bearer}"
+        answer = await self.http.post(self.url + path, content=content, headers=sent_headers, timeout=30)
+        self.scene.answers.append((content + str(sent_headers), answer.text))
         return answer
 
     async def ask(self, who: str, query: str, **headers: str) -> httpx2.Response:
@@ -182,11 +184,11 @@ async def every_mutation(scene: Scene, caller: Caller) -> None:
     for mutation in mutation_names():
         if mutation.startswith(("archive", "revoke", "remove")):
             continue
-        given = scene.canaries.fill_input(mutation, valid_inputs(scene.ours.ids)[mutation])
+        arguments = scene.canaries.fill_input(mutation, valid_inputs(scene.ours.ids)[mutation])
         for who in scene.bearers:
-            await caller.call(who, mutation, given)
-        await caller.call("owner", mutation, given | {"unknown": scene.canaries.text("an unknown argument")})
-        whole = json.dumps({"query": mutation_document(mutation), "variables": {"input": given}})
+            await caller.call(who, mutation, arguments)
+        await caller.call("owner", mutation, arguments | {"unknown": scene.canaries.text("an unknown argument")})
+        whole = json.dumps({"query": mutation_document(mutation), "variables": {"input": arguments}})
         await caller.post("owner", whole[:-9])
         await caller.post("owner", whole, accept="text/event-stream")
 
@@ -196,10 +198,10 @@ async def lists_and_letters(scene: Scene, caller: Caller) -> None:
     canaries, ids = scene.canaries, scene.ours.ids
     content = f"phone number,name\n0{canaries.number('csv phone')},{canaries.text('csv value')}\n"
     list_ = {"csv": {"fileName": "people.csv", "content": content}}
-    made = {"serviceId": ids["serviceId"], "templateId": ids["templateId"], "source": list_}
-    await caller.call("owner", "createJob", made)
+    arguments = {"serviceId": ids["serviceId"], "templateId": ids["templateId"], "source": list_}
+    await caller.call("owner", "createJob", arguments)
     bad = {"csv": {"fileName": "people.csv", "content": content.replace("name\n", "other\n").replace("0", "x")}}
-    await caller.call("owner", "createJob", made | {"source": bad})
+    await caller.call("owner", "createJob", arguments | {"source": bad})
     await caller.call(
         "key",
         "sendNotification",
@@ -238,7 +240,7 @@ async def nonsense(scene: Scene, caller: Caller) -> None:
 async def sockets(scene: Scene, caller: Caller) -> None:
     """The same over WebSocket: broken openings, broken messages, and a mutation."""
     secret, address = scene.canaries.text, caller.url.replace("http", "ws") + "/graphql"
-    given = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
+    arguments = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
     openings: list[tuple[Any, list[Any]]] = [
         ({"Authorization": f"Bearer {secret('a token of a socket')}"}, []),
         ({"Authorization": f"Bearer {scene.bearers['owner']}"}, [secret("a message that is no JSON")]),
@@ -249,7 +251,7 @@ async def sockets(scene: Scene, caller: Caller) -> None:
         (
             {"Authorization": f"Bearer {scene.bearers['owner']}"},
             [
-                {"id": "1", "type": "subscribe", "payload": {"query": NOTIFICATION, "variables": {"input": given}}},
+                {"id": "1", "type": "subscribe", "payload": {"query": NOTIFICATION, "variables": {"input": arguments}}},
                 {"id": "2", "type": "subscribe", "payload": {"query": f"{{ {secret('a field of a socket')} }}"}},
             ],
         ),
@@ -267,24 +269,24 @@ async def sockets(scene: Scene, caller: Caller) -> None:
 
 async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
     """A fault of ours, a lock that is held, and connections that break; answers to the first."""
-    given = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
-    given["idempotencyKey"] = None
+    arguments = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
+    arguments["idempotencyKey"] = None
     await scene.execute("ALTER TABLE notifications ADD CONSTRAINT never CHECK (template_version < 0) NOT VALID")
     try:
-        failed = [await caller.call(who, "sendNotification", given) for who in ("owner", "key")]
+        failed = [await caller.call(who, "sendNotification", arguments) for who in ("owner", "key")]
     finally:
         await scene.execute("ALTER TABLE notifications DROP CONSTRAINT never")
     async with scene.administrator.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
         await connection.execute(text("LOCK TABLE templates IN ACCESS EXCLUSIVE MODE"))
-        await caller.call("owner", "sendNotification", given)
+        await caller.call("owner", "sendNotification", arguments)
         await caller.call(
             "owner",
             "createTemplate",
             scene.canaries.fill_input("createTemplate", valid_inputs(scene.ours.ids)["createTemplate"]),
         )
         await connection.rollback()
-    calls = [asyncio.create_task(caller.call("owner", "sendNotification", given)) for _ in range(8)]
+    calls = [asyncio.create_task(caller.call("owner", "sendNotification", arguments)) for _ in range(8)]
     await asyncio.sleep(0.01)
     await scene.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'notify-graphql%'"
@@ -312,7 +314,7 @@ async def a_life(scene: Scene, url: str) -> list[httpx2.Response]:
 async def rows(scene: Scene, *tables: str) -> list[str]:
     """What tables hold, as text."""
     async with scene.administrator.connect() as connection:
-        return [row for one in tables for row in await connection.scalars(text(f"SELECT t::text FROM {one} t"))]
+        return [row for table in tables for row in await connection.scalars(text(f"SELECT t::text FROM {table} t"))]
 
 
 async def delivered(scene: Scene) -> None:

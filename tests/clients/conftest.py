@@ -53,15 +53,17 @@ def command(server: DevServer) -> Callable[..., "subprocess.CompletedProcess[str
 
 def command_runner(server: DevServer | None) -> Callable[..., "subprocess.CompletedProcess[str]"]:
     """The same for any server, or for programs that need none."""
-    told = {} if server is None else {
+    environment = {} if server is None else {
         "GRAPHQL_URL": server.graphql_url,
         "TOKEN": server.tokens["service_manager"],
         "SERVICE_ID": server.service_id,
     }  # fmt: skip
 
     def run(folder: Path, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(words, cwd=folder, env=os.environ | told, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
+        process = subprocess.run(
+            words, cwd=folder, env=os.environ | environment, check=False, capture_output=True, text=True
+        )
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process
 
     return run

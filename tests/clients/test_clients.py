@@ -54,9 +54,9 @@ def test_codegen_types_a_client_from_introspection(
 
     command(folder, tools / "graphql-codegen", "--config", "codegen.ts")
     command(folder, tools / "tsc", "--project", ".")
-    done = command(folder, "node", "built/main.js")
+    process = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == expected_codegen_output(server)
+    assert json.loads(process.stdout) == expected_codegen_output(server)
 
 
 def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connection(
@@ -67,10 +67,10 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
 
     command(folder, tools / "relay-compiler")
     command(folder, tools / "tsc", "--project", ".")
-    done = command(folder, "node", "built/main.js")
+    process = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == expected_relay_output(server)
-    assert done.stderr == ""  # where Relay complains, such as about an id that two objects share
+    assert json.loads(process.stdout) == expected_relay_output(server)
+    assert process.stderr == ""  # where Relay complains, such as about an id that two objects share
 
 
 def test_a_server_answers_only_the_documents_that_both_clients_persist(
@@ -89,24 +89,24 @@ def test_a_server_answers_only_the_documents_that_both_clients_persist(
 
     with running_dev_server(tmp_path / "data", PERSISTED_DOCUMENTS=str(manifests)) as server:
         run = command_runner(server)
-        told = []
+        requests = []
         for folder in (codegen, relay):
             run(folder, tools / "tsc", "--project", ".")
-            told.append(json.loads(run(folder, "node", "built/main.js").stdout))
+            requests.append(json.loads(run(folder, "node", "built/main.js").stdout))
         free = httpx2.post(
             server.graphql_url, json={"query": "{ __typename }"}, headers={"accept": GRAPHQL_RESPONSE_TYPE}
         )
 
-    assert told == [expected_codegen_output(server), expected_relay_output(server)]
+    assert requests == [expected_codegen_output(server), expected_relay_output(server)]
     assert free.status_code == 400
 
 
 def test_clients_of_automatic_documents_send_a_text_once(project: Project, tmp_path: Path) -> None:
     with running_dev_server(tmp_path / "data", AUTOMATIC_DOCUMENTS="true") as server:
-        done = command_runner(server)(project("automatic"), "node", "main.mjs")
+        process = command_runner(server)(project("automatic"), "node", "main.mjs")
 
     told = [server.service_id] * 2
-    assert json.loads(done.stdout) == {
+    assert json.loads(process.stdout) == {
         "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
         "urql": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
         "urql, by GET": {"sent": ["GET hash", "GET text", "GET hash"], "told": told},

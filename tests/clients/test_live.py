@@ -21,11 +21,11 @@ def test_every_client_queries_and_subscribes_over_every_transport(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TEMPLATE_ID", server.template_ids["sms"])
-    done = command(project("live"), "node", "main.mjs")
+    process = command(project("live"), "node", "main.mjs")
 
-    told = json.loads(done.stdout)
-    assert list(told) == CLIENTS
+    results = json.loads(process.stdout)
+    assert list(results) == CLIENTS
     for client in CLIENTS:
-        assert told[client]["asked"] == server.service_id
-        assert told[client]["followed"] is True
-        assert told[client]["last"] == [2, True]
+        assert results[client]["asked"] == server.service_id
+        assert results[client]["followed"] is True
+        assert results[client]["last"] == [2, True]

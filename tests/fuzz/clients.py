@@ -117,18 +117,18 @@ async def _read_response(reader: asyncio.StreamReader, *, well_framed: bool) -> 
 
 async def fuzz_websockets(port: int, mutants: MalformedRequests, frames: int, ledger: Report) -> None:
     """Open WebSockets one after the other, and say things that make no sense."""
-    said = 0
-    while said < frames:
+    message_count = 0
+    while message_count < frames:
         script = mutants.frames()
-        said += len(script)
+        message_count += len(script)
         sent = repr(script).encode()
         try:
             async with asyncio.timeout(5 * RESPONSE_TIMEOUT_SECONDS):
-                code, heard = await _run_websocket(port, script)
+                code, received = await _run_websocket(port, script)
         except TimeoutError:
             ledger.faults.append(f"hung: {sent!r:.3000}")
             continue
-        ledger.record(f"ws {code}", sent, heard)
+        ledger.record(f"ws {code}", sent, received)
         # Whoever is still sending a long frame when the server closes does not hear why.
         if code not in EXPECTED_CLOSE_CODES and not (
             code == 1006 and any(len(frame) > MAX_FRAME_BYTES for frame in script)
@@ -138,19 +138,19 @@ async def fuzz_websockets(port: int, mutants: MalformedRequests, frames: int, le
 
 async def _run_websocket(port: int, frames: list[str | bytes]) -> tuple[int, bytes]:
     """Say a script, and ask at the end whether anybody is still there; the code of the end, and all that was heard."""
-    heard = b""
+    received = b""
     protocol = websockets.Subprotocol("graphql-transport-ws")
     async with connect(f"ws://{HOST}:{port}/graphql", subprotocols=[protocol], max_size=1 << 24) as socket:
         try:
             for frame in [*frames, '{"type": "ping"}']:
                 await socket.send(frame)
-            while b'"pong"' not in heard[-40:]:
+            while b'"pong"' not in received[-40:]:
                 message = await asyncio.wait_for(socket.recv(), RESPONSE_TIMEOUT_SECONDS)
-                heard += message.encode() if isinstance(message, str) else message
+                received += message.encode() if isinstance(message, str) else message
         except websockets.ConnectionClosed as end:
-            return (end.rcvd.code if end.rcvd else 1006), heard
+            return (end.rcvd.code if end.rcvd else 1006), received
         except TimeoutError:
             # An initialised connection answers a ping; another is closed after five seconds.
             await asyncio.wait_for(socket.wait_closed(), 4 * RESPONSE_TIMEOUT_SECONDS)
-            return socket.close_code or 1006, heard
-    return 1000, heard
+            return socket.close_code or 1006, received
+    return 1000, received

@@ -19,7 +19,7 @@ REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
 
 
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("seed", [int(one) for one in SEEDS.split(",")])
+@pytest.mark.parametrize("seed", [int(seed) for seed in SEEDS.split(",")])
 async def test_every_request_has_a_response_that_reveals_nothing(
     harness: WorkerHarness, tmp_path: Path, seed: int
 ) -> None:

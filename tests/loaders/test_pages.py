@@ -48,48 +48,48 @@ def row_names(found: PageResult) -> str:
 
 
 async def test_the_first_page_holds_the_first_rows_and_knows_of_more(reader: PageReader) -> None:
-    found = await reader.page(first=2)
+    result = await reader.page(first=2)
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("ab", True, False)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("ab", True, False)
 
 
 async def test_the_next_page_goes_on_where_the_last_ended(reader: PageReader) -> None:
     first = await reader.page(first=2)
-    found = await reader.page(first=2, after=first.cursor(first.rows[-1]))
+    result = await reader.page(first=2, after=first.cursor(first.rows[-1]))
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("cd", True, True)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("cd", True, True)
 
 
 async def test_the_last_page_knows_that_nothing_follows(reader: PageReader) -> None:
     first = await reader.page(first=4)
-    found = await reader.page(first=1, after=first.cursor(first.rows[-1]))
+    result = await reader.page(first=1, after=first.cursor(first.rows[-1]))
 
-    assert (row_names(found), found.has_more) == ("e", False)
+    assert (row_names(result), result.has_more) == ("e", False)
 
 
 async def test_backwards_the_rows_come_in_the_same_order(reader: PageReader) -> None:
-    found = await reader.page(last=2)
+    result = await reader.page(last=2)
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("de", True, False)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("de", True, False)
 
 
 async def test_backwards_from_a_place_there_is_something_after_it(reader: PageReader) -> None:
     last = await reader.page(last=2)
-    found = await reader.page(last=2, before=last.cursor(last.rows[0]))
+    result = await reader.page(last=2, before=last.cursor(last.rows[0]))
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("bc", True, True)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("bc", True, True)
 
 
 async def test_descending_the_whole_order_turns_round(reader: PageReader) -> None:
-    found = await reader.page(BY_NAME.in_direction(descending=True), first=3)
+    result = await reader.page(BY_NAME.in_direction(descending=True), first=3)
 
-    assert (row_names(found), found.has_more) == ("edc", True)
+    assert (row_names(result), result.has_more) == ("edc", True)
 
 
 async def test_an_empty_page_has_the_right_page_info(reader: PageReader) -> None:
-    found = await reader.page(first=0)
+    result = await reader.page(first=0)
 
-    assert (row_names(found), found.has_more) == ("", True)
+    assert (row_names(result), result.has_more) == ("", True)
 
 
 async def test_a_deleted_row_does_not_shift_the_next_page(reader: PageReader, database: Database) -> None:
@@ -100,11 +100,11 @@ async def test_a_deleted_row_does_not_shift_the_next_page(reader: PageReader, da
         assert template is not None
         template.archived = True
     reader.loaders = Loaders(database, reader.loaders.actor)
-    found = await reader.loaders.page(
+    result = await reader.loaders.page(
         TEMPLATES, reader.services[0].id, PageArguments.parse(BY_NAME, {"archived": False}, first=2, after=place)
     )
 
-    assert row_names(found) == "cd"
+    assert row_names(result) == "cd"
 
 
 async def test_pages_of_many_parents_and_cursors_take_one_statement(
@@ -137,15 +137,18 @@ async def read_pages(
 
     return list(
         await asyncio.gather(
-            *(reader.page(TEMPLATES, service.id, one) for service, one in zip(services, arguments, strict=True))
+            *(
+                reader.page(TEMPLATES, service.id, arguments_)
+                for service, arguments_ in zip(services, arguments, strict=True)
+            )
         )
     )
 
 
 async def test_a_foreign_service_has_no_templates_and_counts_none(reader: PageReader) -> None:
-    found = await reader.loaders.page(TEMPLATES, reader.services[1].id, PageArguments.parse(BY_NAME, {}, first=2))
+    result = await reader.loaders.page(TEMPLATES, reader.services[1].id, PageArguments.parse(BY_NAME, {}, first=2))
 
-    assert (row_names(found), found.has_more) == ("", False)
+    assert (row_names(result), result.has_more) == ("", False)
     assert await reader.loaders.total_count(TEMPLATES, reader.services[1].id, {}) == 0
 
 

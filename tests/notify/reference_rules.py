@@ -71,11 +71,11 @@ class NotifyRules:
         claims = _claims(token)
         service = await self._service(connection, claims["iss"])
         since = now.replace(tzinfo=None) - timedelta(days=7)
-        found = await connection.execute(
+        rows = await connection.execute(
             text("SELECT * FROM api_keys WHERE service_id = :id AND (expiry_date IS NULL OR expiry_date > :since)"),
             {"id": service.id, "since": since},
         )
-        keys = found.all()
+        keys = rows.all()
         if not keys:
             raise AuthenticationError("no keys")
         if not service.active:
@@ -95,8 +95,8 @@ class NotifyRules:
             service_id = UUID(issuer)
         except ValueError:
             raise AuthenticationError("issuer") from None
-        found = await connection.execute(text("SELECT id, active FROM services WHERE id = :id"), {"id": service_id})
-        service = found.first()
+        rows = await connection.execute(text("SELECT id, active FROM services WHERE id = :id"), {"id": service_id})
+        service = rows.first()
         if service is None:
             raise AuthenticationError("unknown service")
         return service
@@ -135,7 +135,7 @@ def _unb64(data: str) -> bytes:
 
 async def history_differences(connection: AsyncConnection) -> list[tuple[str, str, list[str]]]:
     """Where a row and its last version differ, column by column: (table, id, columns); a row without one: `version`."""
-    found = []
+    differences = []
     for table, history in HISTORY_TABLES.items():
         rows = await connection.execute(
             text(
@@ -147,15 +147,15 @@ async def history_differences(connection: AsyncConnection) -> list[tuple[str, st
         )
         for row_id, present, kept in rows:
             if kept is None:
-                found.append((table, str(row_id), ["version"]))
+                differences.append((table, str(row_id), ["version"]))
             elif different := [name for name in kept if kept[name] != present.get(name)]:
-                found.append((table, str(row_id), different))
-    return found
+                differences.append((table, str(row_id), different))
+    return differences
 
 
 async def history_gaps(connection: AsyncConnection) -> list[tuple[str, str]]:
     """Rows whose versions do not go from 1 to the present one, or whose `created_at` moved: (table, id)."""
-    found = []
+    gaps = []
     for table, history in HISTORY_TABLES.items():
         steady = "" if table == "provider_details" else "OR count(DISTINCT kept.created_at) > 1"
         rows = await connection.execute(
@@ -168,15 +168,15 @@ async def history_gaps(connection: AsyncConnection) -> list[tuple[str, str]]:
                 """
             )
         )
-        found += [(table, str(row_id)) for (row_id,) in rows]
-    return found
+        gaps += [(table, str(row_id)) for (row_id,) in rows]
+    return gaps
 
 
 async def version_changes(connection: AsyncConnection, table: str, row_id: UUID) -> list[set[str]]:
     """The columns that each version after the first changed."""
-    found = await connection.execute(
+    rows = await connection.execute(
         text(f"SELECT to_jsonb(kept) FROM {HISTORY_TABLES[table]} AS kept WHERE id = :id ORDER BY kept.version"),
         {"id": row_id},
     )
-    states: list[dict[str, Any]] = list(found.scalars())
+    states: list[dict[str, Any]] = list(rows.scalars())
     return [{name for name in after if after[name] != before[name]} for before, after in itertools.pairwise(states)]

@@ -38,10 +38,10 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
 
 async def tables_of(url: str) -> list[str]:
     async with open_connection(url) as connection:
-        found = await connection.fetch(
+        rows = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
         )
-        return [name for (name,) in found]
+        return [name for (name,) in rows]
 
 
 async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: str) -> None:
@@ -80,6 +80,6 @@ async def test_the_models_are_of_its_tables(database: str) -> None:
 
     engine = create_async_engine(asyncpg_url(database), poolclass=NullPool)
     async with engine.connect() as connection:
-        found = await connection.run_sync(differences)
+        differences_ = await connection.run_sync(differences)
 
-    assert found == []
+    assert differences_ == []

@@ -56,8 +56,8 @@ async def manager(make: Builders, service: models.Service) -> Actor:
 
 async def made(ask: Ask, by: Actor, service: models.Service, **values: Any) -> tuple[str, str]:
     """The id and the text of a new key."""
-    wanted = {"serviceId": str(service.id), "name": "Our team's key", "type": "LIVE"} | values
-    answer = (await ask(CREATE, by=by, input=wanted)).root_field
+    arguments = {"serviceId": str(service.id), "name": "Our team's key", "type": "LIVE"} | values
+    answer = (await ask(CREATE, by=by, input=arguments)).root_field
     assert answer["userErrors"] == []
     return answer["apiKey"]["id"], answer["key"]
 

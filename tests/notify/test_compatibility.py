@@ -86,8 +86,8 @@ async def test_the_revoker_of_a_key_is_its_creator_in_notify_and_the_first_creat
 ) -> None:
     service = await make.service()
     maker, revoker = await make.member(service), await make.member(service)
-    wanted = {"serviceId": str(service.id), "name": "Ours", "type": "TEAM"}
-    key = (await ask(CREATE, by=user_actor(maker, service), input=wanted)).root_field["apiKey"]
+    arguments = {"serviceId": str(service.id), "name": "Ours", "type": "TEAM"}
+    key = (await ask(CREATE, by=user_actor(maker, service), input=arguments)).root_field["apiKey"]
 
     revoked = (await ask(REVOKE, by=user_actor(revoker, service), input={"apiKeyId": key["id"]})).root_field["apiKey"]
 

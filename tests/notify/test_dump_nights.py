@@ -78,9 +78,9 @@ async def test_nights_count_bill_and_move_what_notify_has_made(old: RestoredDump
     # Messages of test keys are gone: the text of June, but not the two of today.
     assert data["service"]["live"]["totalCount"] == 2
     assert data["service"]["ever"]["totalCount"] == 8
-    kept = [node for node in data["service"]["ever"]["nodes"] if node["recipient"] is None]
-    assert [node["status"] for node in kept] == ["DELIVERED"] * 6
-    assert [node["createdBy"] for node in kept].count({"id": PERSON}) == 1
+    erased = [node for node in data["service"]["ever"]["nodes"] if node["recipient"] is None]
+    assert [node["status"] for node in erased] == ["DELIVERED"] * 6
+    assert [node["createdBy"] for node in erased].count({"id": PERSON}) == 1
     assert data["job"]["progress"] == {"created": 5, "delivered": 5, "inProgress": 0}
     assert data["job"]["notifications"]["nodes"] == [
         {"jobRowNumber": row, "personalDataErased": True, "templateVersion": {"version": 2}} for row in range(5)

@@ -75,11 +75,11 @@ async def dicts(notify: RestoredDump, statement: str) -> list[dict[str, Any]]:
 
 async def both(notify: RestoredDump, theirs: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two messages as rows."""
-    found = {
+    rows = {
         str(row["id"]): row
         for row in await dicts(notify, f"SELECT * FROM notifications WHERE id IN ('{theirs}', '{ours}')")
     }
-    return found[theirs], found[ours]
+    return rows[theirs], rows[ours]
 
 
 def compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
@@ -95,8 +95,8 @@ def _compared(row: dict[str, Any]) -> dict[str, Any]:
 async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump, channel: str) -> None:
     recipient, personalisation, reference = SENT[channel]
     (theirs,) = await notify.rows(f"SELECT id FROM notifications WHERE client_reference = '{reference}'")
-    asked = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
-    answer = (await notify.ask(SEND, jwt(SERVICE, TEST_KEY), input=asked | {"reference": reference}))[
+    arguments = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
+    answer = (await notify.ask(SEND, jwt(SERVICE, TEST_KEY), input=arguments | {"reference": reference}))[
         "sendNotification"
     ]
     assert answer["userErrors"] == []
@@ -117,13 +117,13 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump
 
 
 async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is_down(notify: RestoredDump) -> None:
-    asked = {
+    arguments = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
         "recipient": {"phoneNumber": "07900900999"},
         "personalisation": {"name": "One", "code": "2"},
     }
-    answer = await notify.ask(SEND, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=asked)
+    answer = await notify.ask(SEND, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=arguments)
     ours = answer["sendNotification"]["notification"]["id"]
     await notifications.deliver_messages(worker(notify), {"notification_ids": [ours]})
 
@@ -131,18 +131,18 @@ async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is
 
 
 async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump) -> None:
-    asked = {
+    arguments = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
         "source": {"csv": {"fileName": "people.csv", "content": PEOPLE}},
     }
-    answer = await notify.ask(JOB, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=asked)
+    answer = await notify.ask(JOB, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=arguments)
     assert answer["createJob"]["userErrors"] == []
     job_id = answer["createJob"]["job"]["id"]
     work = worker(notify)
     await jobs.process(work, {"job_id": job_id})
     ids = [row.id for row in await notify.rows(f"SELECT id FROM notifications WHERE job_id = '{job_id}'")]
-    await notifications.deliver_messages(work, {"notification_ids": [str(one) for one in ids]})
+    await notifications.deliver_messages(work, {"notification_ids": [str(row_id) for row_id in ids]})
 
     rows = await dicts(notify, "SELECT * FROM notifications WHERE job_id IS NOT NULL ORDER BY job_row_number")
     theirs = [row for row in rows if str(row["job_id"]) != job_id]
@@ -174,14 +174,14 @@ async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Res
     edited = {"templateId": TEMPLATES["sms"], "content": {"sms": {"body": "Bye ((name)), code ((code))"}}}
     await do("updateTemplate", "UpdateTemplateInput", "template { id }", **edited)
     await do("archiveTemplate", "ArchiveTemplateInput", "template { id }", templateId=TEMPLATES["email"])
-    made = await do(
+    created = await do(
         "createApiKey", "CreateApiKeyInput", "apiKey { id } key", serviceId=SERVICE, name="made here", type="LIVE"
     )
     there = NotifyRules(notify.settings.secret_keys, notify.settings.salt)
     async with notify.database.read_connection() as connection:
-        key = await there.authenticate(connection, client_authorization_header(made["key"]), now=datetime.now(UTC))
-    assert str(key.id) == made["apiKey"]["id"]
-    await do("revokeApiKey", "RevokeApiKeyInput", "apiKey { id }", apiKeyId=made["apiKey"]["id"])
+        key = await there.authenticate(connection, client_authorization_header(created["key"]), now=datetime.now(UTC))
+    assert str(key.id) == created["apiKey"]["id"]
+    await do("revokeApiKey", "RevokeApiKeyInput", "apiKey { id }", apiKeyId=created["apiKey"]["id"])
 
     async with notify.database.read_connection() as connection:
         assert await reference_rules.history_differences(connection) == before

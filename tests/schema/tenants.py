@@ -176,14 +176,14 @@ def scalar_paths(kind: Any, scalar_name: str, value: Any, *path: str | int) -> l
     if isinstance(kind, GraphQLList):
         return [
             place
-            for index, one in enumerate(value)
-            for place in scalar_paths(kind.of_type, scalar_name, one, *path, index)
+            for index, item in enumerate(value)
+            for place in scalar_paths(kind.of_type, scalar_name, item, *path, index)
         ]
     if isinstance(kind, GraphQLInputObjectType):
         return [
             place
-            for name, one in value.items()
-            for place in scalar_paths(kind.fields[name].type, scalar_name, one, *path, name)
+            for name, item in value.items()
+            for place in scalar_paths(kind.fields[name].type, scalar_name, item, *path, name)
         ]
     named: GraphQLNamedType = kind
     return [path] if named.name == scalar_name else []
@@ -196,7 +196,7 @@ def replace_at(value: Any, path: Path, replacement: Any) -> Any:
     step, *rest = path
     if isinstance(value, dict):
         return value | {step: replace_at(value[step], tuple(rest), replacement)}
-    return [replace_at(one, tuple(rest), replacement) if index == step else one for index, one in enumerate(value)]
+    return [replace_at(item, tuple(rest), replacement) if index == step else item for index, item in enumerate(value)]
 
 
 def input_type_of(name: str) -> Any:

@@ -98,7 +98,7 @@ async def test_an_entry_has_the_actor_the_change_and_the_request(ask: Ask, team:
 
 
 async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database: SingleConnectionDatabase) -> None:
-    made = await ask(
+    created = await ask(
         CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"}
     )
 
@@ -109,8 +109,8 @@ async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database:
     assert entry == {
         "action": "CREATE",
         "objectType": "ApiKey",
-        "objectId": made.root_field["apiKey"]["id"],
-        "object": {"__typename": "ApiKey", "id": made.root_field["apiKey"]["id"]},
+        "objectId": created.root_field["apiKey"]["id"],
+        "object": {"__typename": "ApiKey", "id": created.root_field["apiKey"]["id"]},
         "requestId": None,
         "actor": {"name": "Ann"},
         "changes": [
@@ -118,7 +118,7 @@ async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database:
             {"field": "type", "before": None, "after": "LIVE"},
         ],
     }
-    assert made.root_field["key"][-36:] not in log
+    assert created.root_field["key"][-36:] not in log
     assert stored not in log
 
 
@@ -165,10 +165,10 @@ async def test_each_changed_permission_has_an_entry(ask: Ask, team: Team, make: 
     )
 
     entries = await latest_changes(ask, team)
-    assert {(one["action"], one["objectType"], one["objectId"], one["object"]) for one in entries} == {
+    assert {(entry["action"], entry["objectType"], entry["objectId"], entry["object"]) for entry in entries} == {
         ("UPDATE", "ServiceMembership", str(bob.id), None)
     }
-    assert sorted(str(one["changes"]) for one in entries) == [
+    assert sorted(str(entry["changes"]) for entry in entries) == [
         "[{'field': 'permissions', 'before': 'SEND_TEXTS', 'after': None}]",
         "[{'field': 'permissions', 'before': None, 'after': 'MANAGE_SETTINGS'}]",
         "[{'field': 'permissions', 'before': None, 'after': 'SEND_EMAILS'}]",
@@ -208,9 +208,9 @@ async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[
     await ask(UPDATE_SERVICE, by=actor, input={"serviceId": service_id, "name": "New name"})
     await ask(CREATE_KEY, by=actor, input={"serviceId": service_id, "name": "Our key", "type": "LIVE"})
     ids = {"SERVICE": service_id, "ANN": str(team.user.id)}
-    given = {name: ids.get(str(value), value) for name, value in conditions.items()}
+    condition = {name: ids.get(str(value), value) for name, value in conditions.items()}
 
-    answer = await ask(SERVICE_LOG, by=actor, id=service_id, filter=given)
+    answer = await ask(SERVICE_LOG, by=actor, id=service_id, filter=condition)
 
     log = answer.root_field["auditLog"]
     kinds = {node["objectType"] for node in log["nodes"]} - {"ServiceMembership"}
@@ -221,13 +221,13 @@ async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[
 async def test_pages_go_back_in_time(ask: Ask, team: Team, statements: Statements) -> None:
     for name in ("First", "Second", "Third"):
         await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": name})
-    wanted = {"objectTypes": ["Service"], "actorId": str(team.user.id)}
+    filter_ = {"objectTypes": ["Service"], "actorId": str(team.user.id)}
     names, after = [], None
 
     for size in (2, 2):
         with statements(4 if after is None else 5):
             answer = await ask(
-                SERVICE_LOG, by=team.actor, id=str(team.service.id), filter=wanted, first=size, after=after
+                SERVICE_LOG, by=team.actor, id=str(team.service.id), filter=filter_, first=size, after=after
             )
         log = answer.root_field["auditLog"]
         names += [change["after"] for node in log["nodes"] for change in node["changes"] if change["field"] == "name"]
@@ -273,9 +273,9 @@ async def test_who_reads_a_service_s_log(ask: Ask, make: Builders, team: Team, c
 
 async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Builders, team: Team) -> None:
     admin = await make.user(platform_admin=True)
-    asked: dict[str, Any] = {"filter": {"objectTypes": ["User"], "objectId": str(team.user.id)}}
+    variables: dict[str, Any] = {"filter": {"objectTypes": ["User"], "objectId": str(team.user.id)}}
 
-    read = await ask(PLATFORM_LOG, by=platform_admin(admin), **asked)
+    read = await ask(PLATFORM_LOG, by=platform_admin(admin), **variables)
 
     assert [node["changes"] for node in read.root_field["nodes"]] == [
         [
@@ -290,11 +290,11 @@ async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Buil
             {"field": "takePartInResearch", "before": None, "after": True},
         ]
     ]
-    assert (await ask(PLATFORM_LOG, by=team.actor, **asked)).error_codes == ["FORBIDDEN"]
-    assert (await ask(PLATFORM_LOG, by=api_key_actor(await make.api_key(team.service)), **asked)).error_codes == [
+    assert (await ask(PLATFORM_LOG, by=team.actor, **variables)).error_codes == ["FORBIDDEN"]
+    assert (await ask(PLATFORM_LOG, by=api_key_actor(await make.api_key(team.service)), **variables)).error_codes == [
         "FORBIDDEN"
     ]
-    assert (await ask(PLATFORM_LOG, **asked)).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(PLATFORM_LOG, **variables)).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders) -> None:
@@ -318,10 +318,10 @@ async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders
     from_below = await ask(ORGANISATION_LOG, by=user_actor(await make.member(service), service), id=str(mine.id))
     elsewhere = await ask(ORGANISATION_LOG, by=organisation_member(user, mine.id), id=str(theirs.id))
 
-    told = [(node["objectType"], node["action"], node["changes"]) for node in read.root_field["auditLog"]["nodes"]]
-    assert ("OrganisationMembership", "CREATE") in [(kind, action) for kind, action, _ in told]
-    assert ("Organisation", "UPDATE", [{"field": "notes", "before": None, "after": None}]) in told
-    assert ("Organisation", "UPDATE", [{"field": "domains", "before": None, "after": "a.gov.uk"}]) in told
+    entries = [(node["objectType"], node["action"], node["changes"]) for node in read.root_field["auditLog"]["nodes"]]
+    assert ("OrganisationMembership", "CREATE") in [(kind, action) for kind, action, _ in entries]
+    assert ("Organisation", "UPDATE", [{"field": "notes", "before": None, "after": None}]) in entries
+    assert ("Organisation", "UPDATE", [{"field": "domains", "before": None, "after": "a.gov.uk"}]) in entries
     assert from_below.root_field["auditLog"]["totalCount"] == 0
     assert elsewhere.root_field is None
     assert {node["objectId"] for node in read.root_field["auditLog"]["nodes"]} == {str(mine.id), str(user.id)}

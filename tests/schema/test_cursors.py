@@ -45,16 +45,16 @@ class SortedRows:
         self.service = services[0]
         templates = [await self._make.template(self.service, updated_at=moment) for moment in moments]
         jobs = [await self._make.job(templates[0], scheduled_for=moment) for moment in moments]
-        made: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
-        for noun, rows in made.items():
+        rows_by_noun: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
+        for noun, rows in rows_by_noun.items():
             self.ids[noun] = [(moment, str(row.id)) for moment, row in zip(moments, rows, strict=True)]
         return user_actor(await self._make.member(self.service), *services)
 
     def sorted(self, noun: str, *, descending: bool) -> list[str]:
         """Ids as they should stand: rows without an instant last, whichever the direction."""
-        known = sorted((one for one in self.ids[noun] if one[0]), reverse=descending)
-        unknown = sorted((one[1] for one in self.ids[noun] if not one[0]), reverse=descending)
-        return [one[1] for one in known] + unknown
+        with_instant = sorted((item for item in self.ids[noun] if item[0]), reverse=descending)
+        without_instant = sorted((item[1] for item in self.ids[noun] if not item[0]), reverse=descending)
+        return [item[1] for item in with_instant] + without_instant
 
 
 CASES = [
@@ -74,7 +74,7 @@ async def test_rows_without_an_instant_come_last_and_each_comes_once(
     actor = await world.build()
     variables: dict[str, Any] = {"order": {"field": field, "direction": "DESC" if descending else "ASC"}}
     variables |= {} if noun == "services" else {"id": str(world.service.id)}
-    wanted = world.sorted(noun, descending=descending)
+    expected = world.sorted(noun, descending=descending)
 
     async def page(**place: Any) -> dict[str, Any]:
         answer = await ask(query, by=actor, **variables, **place)
@@ -99,7 +99,7 @@ async def test_rows_without_an_instant_come_last_and_each_comes_once(
             )
             assert behind is (cursor is not None)
             cursor, more = info[ends], ahead
-        assert found == wanted
+        assert found == expected
 
 
 def encoded_cursor(*values: Any) -> str:

@@ -115,9 +115,9 @@ async def test_conditions_hold_for_both(
         {"job_id": job.id, "job_row_number": 0},
         {"created_at": NOON - 24 * HOUR},
     ]
-    for number, one in enumerate(differing):
+    for number, values in enumerate(differing):
         await make.notification_history(
-            template, **{"client_reference": f"text {number}", "created_at": NOON + number * HOUR} | one
+            template, **{"client_reference": f"text {number}", "created_at": NOON + number * HOUR} | values
         )
     await make.notification_history(email, client_reference="email", created_at=NOON + 5 * HOUR)
     await notification_at(make, email, "live email", 6)
@@ -167,8 +167,8 @@ async def test_erased_messages_have_the_visibility_of_others(
     } }"""
 
     async def sees(by: Actor) -> Any:
-        found = (await ask(document, by=by, id=str(service.id))).root_field
-        return found and sorted(node["reference"] for node in found["notifications"]["nodes"])
+        data = (await ask(document, by=by, id=str(service.id))).root_field
+        return data and sorted(node["reference"] for node in data["notifications"]["nodes"])
 
     assert await sees(user_actor(user, service, permissions=[ServicePermission.VIEW_ACTIVITY])) == ["team text", "text"]
     assert await sees(api_key_actor(await make.api_key(service))) == ["text"]

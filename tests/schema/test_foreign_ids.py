@@ -165,7 +165,7 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_alone(ask: Ask, make: 
     service = await make.service()
     template = await make.template(service)
     job = await make.job(template)
-    made = {
+    rows = {
         kind: await make.notification(template, key_type=kind.value, job_id=job.id, job_row_number=place)
         for place, kind in enumerate(KeyType)
     }
@@ -182,10 +182,10 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_alone(ask: Ask, make: 
             id=str(service.id),
             job=str(job.id),
             template=str(template.id),
-            ids=[str(row.id) for row in made.values()],
+            ids=[str(row.id) for row in rows.values()],
         )
         assert answer.errors == []
         assert answer.data is not None
-        only = {"totalCount": 1, "nodes": [{"id": str(made[kind].id)}]}
-        assert [answer.data[one]["notifications"] for one in ("service", "job", "template")] == [only] * 3
-        assert [one for one in answer.data["nodes"] if one] == [{"id": str(made[kind].id)}]
+        only = {"totalCount": 1, "nodes": [{"id": str(rows[kind].id)}]}
+        assert [answer.data[noun]["notifications"] for noun in ("service", "job", "template")] == [only] * 3
+        assert [node for node in answer.data["nodes"] if node] == [{"id": str(rows[kind].id)}]

@@ -90,7 +90,7 @@ async def test_a_number_of_a_mutation_may_be_anything(mutation: str, ask: Ask, m
 
 
 @pytest.mark.parametrize(
-    "mutation", [one for one in mutation_names() if one not in {"signIn", "completeSignIn", "registerUser"}]
+    "mutation", [name for name in mutation_names() if name not in {"signIn", "completeSignIn", "registerUser"}]
 )
 async def test_a_malformed_id_of_a_mutation_is_not_found(mutation: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)

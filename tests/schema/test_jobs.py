@@ -151,8 +151,8 @@ async def test_progress_counts_messages_by_status(
     final: bool,
 ) -> None:
     job = await make.job(template, notification_count=2, job_status=status)
-    for row, one in enumerate(messages):
-        await make.notification(template, job_id=job.id, job_row_number=row, status=one)
+    for row, message in enumerate(messages):
+        await make.notification(template, job_id=job.id, job_row_number=row, status=message)
 
     progress = (await ask(EVERYTHING, by=actor, id=str(job.id))).root_field["progress"]
 
@@ -268,13 +268,13 @@ async def test_jobs_are_filtered_and_latest_first(
     names: list[str],
     statements: Statements,
 ) -> None:
-    made: dict[str, dict[str, Any]] = {
+    jobs_by_name: dict[str, dict[str, Any]] = {
         "a": {"job_status": "pending"},
         "b": {"job_status": "scheduled", "scheduled_for": NOON},
         "c": {"job_status": "finished", "processing_started": NOON},
         "d": {"archived": True},
     }
-    for minute, (name, values) in enumerate(made.items()):
+    for minute, (name, values) in enumerate(jobs_by_name.items()):
         created_at = NOON + timedelta(minutes=minute)
         await make.job(template, original_file_name=name, created_at=created_at, **values)
 
@@ -378,9 +378,9 @@ async def test_a_refused_list_comes_with_what_was_found(
 async def test_good_rows_are_sent_with_the_error_policy_send_good_rows(
     ask: Ask, template: models.Template, actor: Actor
 ) -> None:
-    asked = source(template, GOOD + "x,y\n", errorPolicy="SEND_GOOD_ROWS")
+    arguments = source(template, GOOD + "x,y\n", errorPolicy="SEND_GOOD_ROWS")
 
-    assert (await ask(CREATE, by=actor, input=asked)).root_field["job"]["recipientCount"] == 3
+    assert (await ask(CREATE, by=actor, input=arguments)).root_field["job"]["recipientCount"] == 3
 
 
 async def test_the_same_idempotency_key_creates_one_job(ask: Ask, template: models.Template, actor: Actor) -> None:

@@ -135,7 +135,7 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
     actor = user_actor(manager, service)
 
     for user_id in (str(unseen.id), str(uuid4()), "nobody"):
-        given = {"serviceId": str(service.id), "userId": user_id}
+        arguments = {"serviceId": str(service.id), "userId": user_id}
         expected = {
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
@@ -143,10 +143,10 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
             "message": "Nothing that you can see has this id.",
             "missingId": user_id,
         }
-        assert (await ask(SET, by=actor, input=given | {"permissions": []})).user_errors == [expected]
-        assert (await ask(REMOVE, by=actor, input=given)).user_errors == [expected]
-    given = {"serviceId": str(service.id), "userId": str(manager.id)}
-    assert (await ask(REMOVE, by=stranger(), input=given)).user_errors == [
+        assert (await ask(SET, by=actor, input=arguments | {"permissions": []})).user_errors == [expected]
+        assert (await ask(REMOVE, by=actor, input=arguments)).user_errors == [expected]
+    arguments = {"serviceId": str(service.id), "userId": str(manager.id)}
+    assert (await ask(REMOVE, by=stranger(), input=arguments)).user_errors == [
         {
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
@@ -155,7 +155,7 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
             "missingId": str(service.id),
         }
     ]
-    assert (await ask(REMOVE, by=actor, input=given)).user_errors == [
+    assert (await ask(REMOVE, by=actor, input=arguments)).user_errors == [
         {
             "__typename": "ValidationError",
             "code": "LAST_ADMINISTRATOR",
@@ -163,8 +163,10 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
             "message": "A service needs at least one member: add somebody else before this one leaves.",
         }
     ]
-    assert (await ask(REMOVE, input=given)).error_codes == ["UNAUTHENTICATED"]
-    assert (await ask(REMOVE, by=api_key_actor(await make.api_key(service)), input=given)).error_codes == ["FORBIDDEN"]
+    assert (await ask(REMOVE, input=arguments)).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(REMOVE, by=api_key_actor(await make.api_key(service)), input=arguments)).error_codes == [
+        "FORBIDDEN"
+    ]
 
 
 async def test_a_member_is_taken_out(ask: Ask, make: Builders) -> None:

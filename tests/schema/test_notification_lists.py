@@ -119,9 +119,11 @@ async def test_messages_are_filtered(
 async def test_messages_are_found_by_what_they_belong_to(
     ask: Ask, mixed: MixedNotifications, field: str, attribute: str, name: str
 ) -> None:
-    wanted = {field: str(getattr(mixed.rows[name], attribute))}
+    condition = {field: str(getattr(mixed.rows[name], attribute))}
 
-    page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=wanted)).root_field["notifications"]
+    page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=condition)).root_field[
+        "notifications"
+    ]
 
     assert mixed.named(page["nodes"]) == [name]
 
@@ -209,11 +211,11 @@ async def test_a_list_costs_the_same_however_long_it_is(make: Builders, ask: Ask
     user = await make.member(service)
     api_key = await make.api_key(service)
     job = await make.job(template)
-    made = {"personalisation": {"name": "x"}, "created_by_id": user.id, "api_key_id": api_key.id}
+    values = {"personalisation": {"name": "x"}, "created_by_id": user.id, "api_key_id": api_key.id}
 
     for count in (1, 12):
         for row in range(count):
-            await make.notification(template, job_id=job.id, job_row_number=100 * count + row, **made)
+            await make.notification(template, job_id=job.id, job_row_number=100 * count + row, **values)
         with statements(8):
             answer = await ask(document, by=user_actor(user, service), service=str(service.id))
         assert answer.errors == []

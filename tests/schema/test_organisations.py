@@ -155,25 +155,25 @@ async def test_a_list_costs_the_same_however_long_it_is(
 
 
 async def test_an_admin_adds_an_organisation_once(ask: Ask, admin: Actor) -> None:
-    wanted = {"name": "Trust", "type": "NHS_CENTRAL", "domains": ["Trust.nhs.uk"], "agreementSigned": True}
-    made = (await ask(CREATE, by=admin, input=wanted)).root_field
+    arguments = {"name": "Trust", "type": "NHS_CENTRAL", "domains": ["Trust.nhs.uk"], "agreementSigned": True}
+    created = (await ask(CREATE, by=admin, input=arguments)).root_field
 
-    assert made["userErrors"] == []
-    assert made["organisation"] == {
-        "id": made["organisation"]["id"],
+    assert created["userErrors"] == []
+    assert created["organisation"] == {
+        "id": created["organisation"]["id"],
         "name": "Trust",
         "type": "NHS_CENTRAL",
         "crown": True,
         "domains": ["trust.nhs.uk"],
         "agreement": {"signed": True},
     }
-    again = await ask(CREATE, by=admin, input=wanted)
+    again = await ask(CREATE, by=admin, input=arguments)
     assert again.user_errors == [
         {
             "__typename": "AlreadyExistsError",
             "code": "ALREADY_EXISTS",
             "path": ["input", *path],
-            "existing": {"id": made["organisation"]["id"]},
+            "existing": {"id": created["organisation"]["id"]},
         }
         for path in (["name"], ["domains", "0"])
     ]
@@ -216,9 +216,9 @@ async def test_an_organisation_is_archived_once_it_has_no_active_service(
 ) -> None:
     town = await make.organisation()
     service = await make.service(organisation_id=town.id)
-    wanted = {"organisationId": str(town.id)}
+    arguments = {"organisationId": str(town.id)}
 
-    assert (await ask(ARCHIVE, by=admin, input=wanted)).root_field == {
+    assert (await ask(ARCHIVE, by=admin, input=arguments)).root_field == {
         "organisation": None,
         "userErrors": [
             {
@@ -230,7 +230,7 @@ async def test_an_organisation_is_archived_once_it_has_no_active_service(
     }
     async with database.transaction() as tx:
         (await tx.get_one(models.Service, service.id)).active = False
-    archived = (await ask(ARCHIVE, by=admin, input=wanted)).root_field["organisation"]
+    archived = (await ask(ARCHIVE, by=admin, input=arguments)).root_field["organisation"]
     assert (archived["active"], archived["domains"]) == (False, [])
 
 

@@ -87,10 +87,10 @@ async def test_a_good_list_is_counted_and_shown(
 
 
 async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.Template, actor: Actor) -> None:
-    found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number\n07700900001\nx\n"))).root_field
+    check = (await ask(CHECK, by=actor, input=csv_input(template, "phone number\n07700900001\nx\n"))).root_field
 
-    assert (found["valid"], found["missingColumns"]) == (False, ["name"])
-    assert found["problems"] == [
+    assert (check["valid"], check["missingColumns"]) == (False, ["name"])
+    assert check["problems"] == [
         {
             "__typename": "ValidationError",
             "message": "The list lacks columns that the template needs: name.",
@@ -98,7 +98,7 @@ async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.T
             "path": ["input", "source", "csv"],
         }
     ]
-    assert found["rowErrors"] == [
+    assert check["rowErrors"] == [
         {
             "rowNumber": 1,
             "column": "phone number",
@@ -106,7 +106,7 @@ async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.T
             "message": "A phone number can only have digits, spaces and the characters ( ) - +.",
         }
     ]
-    assert found["sample"][0]["message"] == {
+    assert check["sample"][0]["message"] == {
         "text": "Tax: Hello ((name))",
         "missingPlaceholders": ["name"],
         "errors": [{"code": "MISSING_PERSONALISATION"}],
@@ -116,10 +116,10 @@ async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.T
 async def test_a_list_over_the_limit(ask: Ask, template: models.Template, actor: Actor) -> None:
     rows = "".join(f"0770090000{row},x\n" for row in range(4))
 
-    found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number,name\n" + rows))).root_field
+    check = (await ask(CHECK, by=actor, input=csv_input(template, "phone number,name\n" + rows))).root_field
 
-    assert (found["valid"], found["remainingToday"]) == (False, 3)
-    assert found["problems"] == [
+    assert (check["valid"], check["remainingToday"]) == (False, 3)
+    assert check["problems"] == [
         {
             "__typename": "DailyLimitExceededError",
             "message": "The service can send 3 text messages a day and has sent 0 today.",
@@ -137,20 +137,22 @@ async def test_what_could_not_be_read_is_a_problem_of_the_list(
 ) -> None:
     archived = await make.template(service, archived=True)
 
-    found = (await ask(CHECK, by=actor, input=csv_input(archived, "x"))).root_field
+    check = (await ask(CHECK, by=actor, input=csv_input(archived, "x"))).root_field
 
-    assert (found["valid"], found["rowCount"], found["sample"]) == (False, 0, [])
-    assert [(one["code"], one["path"]) for one in found["problems"]] == [("TEMPLATE_ARCHIVED", ["input", "templateId"])]
+    assert (check["valid"], check["rowCount"], check["sample"]) == (False, 0, [])
+    assert [(problem["code"], problem["path"]) for problem in check["problems"]] == [
+        ("TEMPLATE_ARCHIVED", ["input", "templateId"])
+    ]
 
 
 async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, actor: Actor) -> None:
-    asked = csv_input(template, "x")
+    arguments = csv_input(template, "x")
 
     for who, values in (
-        (stranger(), asked),
-        (actor, asked | {"templateId": str(uuid4())}),
-        (actor, asked | {"source": {"uploadId": str(uuid4())}}),
-        (actor, asked | {"source": {"contactListId": "x"}}),
+        (stranger(), arguments),
+        (actor, arguments | {"templateId": str(uuid4())}),
+        (actor, arguments | {"source": {"uploadId": str(uuid4())}}),
+        (actor, arguments | {"source": {"contactListId": "x"}}),
     ):
         assert (await ask(CHECK, by=who, input=values)).root_field is None
 

@@ -90,10 +90,10 @@ async def test_a_dashboard_takes_the_same_statements_however_full_it_is(
     with statements(19):
         answer = await ask(DASHBOARD, by=user_actor(user, service), id=str(service.id))
 
-    found = answer.root_field
-    assert len(found["notifications"]["nodes"]) == 2 * rows
-    assert {node["content"]["text"] for node in found["notifications"]["nodes"]} == {f"{service.name}: Hello Zoë"}
-    assert {len(found[name]["nodes"]) for name in ("templates", "jobs")} == {rows}
+    data = answer.root_field
+    assert len(data["notifications"]["nodes"]) == 2 * rows
+    assert {node["content"]["text"] for node in data["notifications"]["nodes"]} == {f"{service.name}: Hello Zoë"}
+    assert {len(data[name]["nodes"]) for name in ("templates", "jobs")} == {rows}
 
 
 @pytest.mark.parametrize("rows", [1, 4])

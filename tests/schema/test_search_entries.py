@@ -156,7 +156,7 @@ async def test_a_caller_finds_only_what_they_see(ask: Ask, tenants: tuple[Tenant
     mine, _ = tenants
 
     for query in ("pass", "example.gov.uk", "applications", "reminder", "passage"):
-        assert [one for one in await search_results(ask, who(mine), query) if "Passage" in one[1]] == []
+        assert [result for result in await search_results(ask, who(mine), query) if "Passage" in result[1]] == []
     assert {name.split()[-1] for _, name in await search_results(ask, who(mine), "passport")} == expected
     assert await search_results(ask, who(mine), "passage") == []
 

@@ -35,7 +35,7 @@ MAX_SELECTION_DEPTH = 7
 def full_selection(kind: Any, depth: int = MAX_SELECTION_DEPTH, above: tuple[str, ...] = ()) -> str:
     """A selection of all that a type has, as deep as said; nobody is asked twice on the way down."""
     if isinstance(kind, GraphQLUnionType):
-        parts = [f"... on {one.name} {full_selection(one, depth, above)}" for one in kind.types]
+        parts = [f"... on {member.name} {full_selection(member, depth, above)}" for member in kind.types]
         return "{ __typename " + " ".join(parts) + " }"
     if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         return ""
@@ -117,9 +117,9 @@ async def redacted_service(
     make: Builders, database: Database, settings: Settings, signer: Signer, store: Store
 ) -> RedactedService:
     """The service."""
-    made = RedactedService(make, Context(Actor.anonymous(), database, settings, signer, store))
-    await made.build()
-    return made
+    redacted = RedactedService(make, Context(Actor.anonymous(), database, settings, signer, store))
+    await redacted.build()
+    return redacted
 
 
 async def redact(redacted_service: RedactedService, database: Database) -> None:
@@ -186,7 +186,7 @@ async def test_notes_and_billing_details_are_for_platform_admins_only(
     hidden = ("organisation-notes", "service-notes", "billing-one", "billing-two")
 
     text = await redacted_service.read_as(platform_admin(redacted_service.user))
-    assert [one for one in hidden if one not in text] == []
+    assert [secret for secret in hidden if secret not in text] == []
 
     for actor in (
         user_actor(redacted_service.user, redacted_service.service),
@@ -194,7 +194,7 @@ async def test_notes_and_billing_details_are_for_platform_admins_only(
         api_key_actor(await make.api_key(redacted_service.service)),
     ):
         text = await redacted_service.read_as(actor)
-        assert [one for one in hidden if one in text] == []
+        assert [secret for secret in hidden if secret in text] == []
 
 
 async def test_phone_numbers_are_for_those_with_manage_users_only(

@@ -61,8 +61,8 @@ def send_input(template: models.Template, number: str = "07700 900123", **more: 
 
 async def count(database: Database, table: str) -> int:
     async with database.read_connection() as connection:
-        found: int = (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
-        return found
+        count: int = (await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one()
+        return count
 
 
 async def test_sending_returns_the_stored_message(
@@ -88,10 +88,10 @@ async def test_sending_returns_the_stored_message(
 async def test_a_key_need_not_name_its_service(
     make: Builders, ask: Ask, service: models.Service, template: models.Template
 ) -> None:
-    asked = send_input(template)
-    del asked["serviceId"]
+    arguments = send_input(template)
+    del arguments["serviceId"]
 
-    answer = await ask(SEND, by=api_key_actor(await make.api_key(service, KeyType.TEST)), input=asked)
+    answer = await ask(SEND, by=api_key_actor(await make.api_key(service, KeyType.TEST)), input=arguments)
 
     assert (answer.root_field["notification"]["keyType"], answer.root_field["notification"]["createdBy"]) == (
         "TEST",
@@ -326,9 +326,9 @@ async def test_results_of_many_are_in_the_order_of_the_items(ask: Ask, template:
 
 
 async def test_many_refused_as_a_whole_have_no_results(ask: Ask, template: models.Template, actor: Actor) -> None:
-    asked = {"serviceId": str(template.service_id), "templateId": str(template.id), "items": []}
+    arguments = {"serviceId": str(template.service_id), "templateId": str(template.id), "items": []}
 
-    assert (await ask(SEND_MANY, by=actor, input=asked)).root_field == {
+    assert (await ask(SEND_MANY, by=actor, input=arguments)).root_field == {
         "acceptedCount": 0,
         "rejectedCount": 0,
         "results": [],

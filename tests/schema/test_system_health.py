@@ -68,7 +68,7 @@ async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: 
     now = utcnow().replace(microsecond=0)
     moments = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
     await make.add(*map(snapshot, reversed(moments)))
-    asked = {
+    documents = {
         None: moments[2:],
         (moments[1], moments[3]): moments[1:3],
         (now - DAY, now): moments,
@@ -76,10 +76,10 @@ async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: 
         (moments[1], None): moments[1:],
     }
 
-    for stretch, expected in asked.items():
+    for stretch, expected in documents.items():
         ends = None if stretch is None else dict(zip(("from", "to"), map(graphql_datetime, stretch), strict=True))
         answer = await ask(HISTORY, by=admin, range=ends)
-        assert [one["takenAt"] for one in answer.root_field["history"]] == [
+        assert [snapshot["takenAt"] for snapshot in answer.root_field["history"]] == [
             graphql_datetime(moment) for moment in expected
         ]
     for wrong in (

@@ -136,11 +136,11 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
     template = await make.template(service)
     await make.add(annual_billing(service, YEAR, 3))
     for days in (3, 2, 1, 0):
-        moment = london_days.midnight(TODAY - timedelta(days=days))
-        await make.notification(template, created_at=moment, sent_by="mmg", billable_units=2)
-        await make.notification_history(template, created_at=moment, sent_by="mmg", billable_units=2)
-        await make.notification(template, created_at=moment, status="created", billable_units=0)
-        await make.notification(template, created_at=moment, key_type="test")
+        instant = london_days.midnight(TODAY - timedelta(days=days))
+        await make.notification(template, created_at=instant, sent_by="mmg", billable_units=2)
+        await make.notification_history(template, created_at=instant, sent_by="mmg", billable_units=2)
+        await make.notification(template, created_at=instant, status="created", billable_units=0)
+        await make.notification(template, created_at=instant, key_type="test")
     before = await read_usage(ask, member, service)
     assert (before["sms"]["notifications"], before["sms"]["chargeableUnits"]) == (8, 16)
     assert (before["sms"]["chargedUnits"], before["sms"]["cost"]["amount"]) == (13, "0.312")
@@ -148,8 +148,8 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
 
     async def night(*days: int) -> None:
         async with database.transaction() as tx:
-            for one in days:
-                await facts.count_billing(tx, SYSTEM, facts.DueDay(TODAY - timedelta(days=one), tuple(Channel)))
+            for day in days:
+                await facts.count_billing(tx, SYSTEM, facts.DueDay(TODAY - timedelta(days=day), tuple(Channel)))
 
     # A night that is killed in the middle has counted the first of its days.
     for counted in ((3,), (3, 2), (3, 2, 1)):
@@ -213,7 +213,7 @@ async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Bui
 
 
 async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Builders) -> None:
-    found = []
+    results = []
     for units in (75_000, 74_999):
         service = await make.service(organisation_type="central")
         template = await make.template(service)
@@ -223,11 +223,11 @@ async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Build
         )
         actor = user_actor(await make.member(service), service)
         answer = await ask(ALLOWANCE, by=actor, id=str(service.id), year=2026)
-        found.append(
+        results.append(
             (answer.root_field["annualAllowance"]["units"], answer.root_field["annualAllowance"]["highVolumeLastYear"])
         )
 
-    assert found == [(0, True), (20_000, False)]
+    assert results == [(0, True), (20_000, False)]
 
 
 async def test_usage_is_for_those_who_may_read_it(ask: Ask, make: Builders) -> None:

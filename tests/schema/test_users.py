@@ -245,10 +245,10 @@ async def test_the_list_of_users_is_for_platform_admins(ask: Ask, make: Builders
 
 
 async def test_a_person_is_found_by_their_address(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
-    found = {"id": str(ada.id)}
+    expected = {"id": str(ada.id)}
 
-    assert (await ask(BY_ADDRESS, by=admin, address=" ADA@example.gov.uk ")).root_field == found
-    assert (await ask(BY_ADDRESS, by=user_actor(ada), address="Ada@Example.gov.uk")).root_field == found
+    assert (await ask(BY_ADDRESS, by=admin, address=" ADA@example.gov.uk ")).root_field == expected
+    assert (await ask(BY_ADDRESS, by=user_actor(ada), address="Ada@Example.gov.uk")).root_field == expected
     assert (await ask(BY_ADDRESS, by=admin, address="nobody@example.gov.uk")).root_field is None
     colleague = user_actor(await make.user())
     for address in ("ada@example.gov.uk", "nobody@example.gov.uk"):
@@ -314,12 +314,14 @@ async def test_a_refused_change_has_an_error_with_a_path(
 
 
 async def test_registering_has_the_same_result_for_every_address(ask: Ask, ada: models.User) -> None:
-    given = {"name": "Somebody", "phoneNumber": "07700900123", "password": "a long enough one"}
+    arguments = {"name": "Somebody", "phoneNumber": "07700900123", "password": "a long enough one"}
     sent: dict[str, Any] = {"ok": True, "challenge": None, "userErrors": []}
 
     for address in (ada.email_address, "new@example.gov.uk"):
-        assert (await ask(REGISTER, input=given | {"emailAddress": address})).root_field == sent
-    assert (await ask(REGISTER, input=given | {"emailAddress": "a@gmail.com", "password": "password"})).root_field == {
+        assert (await ask(REGISTER, input=arguments | {"emailAddress": address})).root_field == sent
+    assert (
+        await ask(REGISTER, input=arguments | {"emailAddress": "a@gmail.com", "password": "password"})
+    ).root_field == {
         "ok": False,
         "challenge": None,
         "userErrors": [
