@@ -1,4 +1,4 @@
-"""A few hundred requests that nobody should send; `./run test fuzz` sends a hundred thousand."""
+"""A few hundred malformed requests; `./run test fuzz` sends a hundred thousand."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from tests.dev_server import DevServer, running_dev_server
 
 CHROMIUM_FLAGS = [
     "--headless",
-    "--no-sandbox",  # which root, as in a container, cannot have
+    "--no-sandbox",  # not available to root, as in a container
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -50,7 +50,7 @@ def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def page(browser: Browser, server: DevServer) -> Iterator[Page]:
-    """The explorer as somebody sees it on a first visit; fails on an error in the browser's console."""
+    """The explorer on a first visit; fails on an error in the browser's console."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light", locale="en-GB")
     page = context.new_page()
     console_errors: list[str] = []

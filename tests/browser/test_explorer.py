@@ -14,14 +14,14 @@ from tests.dev_server import DevServer
 
 
 def type_text(page: Page, editor: str, text: str) -> None:
-    """Replace an editor's text as a person would: select everything, then type over the brackets that it closes."""
+    """Replace an editor's text by typing: select everything, then type over the brackets that the editor closes."""
     page.locator(f".graphiql-{editor} .monaco-editor").first.click()
     page.keyboard.press("Control+A")
     page.keyboard.type(text)
 
 
 def paste_text(page: Page, editor: str, text: str) -> None:
-    """The same through the clipboard, which brings no brackets or completions along."""
+    """The same through the clipboard, which adds no brackets or completions."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("text => navigator.clipboard.writeText(text)", text)
     page.locator(f".graphiql-{editor} .monaco-editor").first.click()
@@ -30,12 +30,12 @@ def paste_text(page: Page, editor: str, text: str) -> None:
 
 
 def is_user_operation(request: Request) -> bool:
-    """Whether it carries an operation other than the page's own question for the schema."""
+    """Whether a request has an operation other than the page's introspection."""
     return request.method == "POST" and "IntrospectionQuery" not in (request.post_data or "")
 
 
 def run_query(page: Page) -> dict[str, Any]:
-    """Press the run button; answer what the server sent for it."""
+    """Press the run button; returns the response of the server."""
     with page.expect_response(lambda response: is_user_operation(response.request)) as answer:
         page.get_by_role("button", name="Execute query").click()
     body: dict[str, Any] = answer.value.json()
@@ -95,7 +95,7 @@ def test_the_dashboard_query_returns_the_demo_service(page: Page, server: DevSer
     assert service["templates"]["totalCount"] >= len(server.template_ids)
     wait_until_shown(page, f'"name": "{service["name"]}"')
     if path := os.environ.get("SCREENSHOT"):
-        page.wait_for_timeout(1000)  # until the answer is coloured
+        page.wait_for_timeout(1000)  # until the response is highlighted
         page.screenshot(path=path)
 
 

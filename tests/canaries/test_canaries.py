@@ -46,14 +46,14 @@ made = engines.create_async_engine
 engines.create_async_engine = lambda *given, **named: made(*given, **(named | {"hide_parameters": False}))
 cli.main(["serve"])
 """
-"""A server that logs what faults say."""
+"""A server that logs messages of exceptions."""
 NOTIFICATION = """mutation ($input: SendNotificationInput!) { sendNotification(input: $input) {
     notification { id } userErrors { code message } } }"""
 
 
 @dataclass
 class Scene:
-    """A PostgreSQL that logs all that it does, two tenants in it, and the secrets."""
+    """A PostgreSQL that logs all statements, two tenants, and the secrets."""
 
     environment: dict[str, str]
     administrator: AsyncEngine
@@ -64,10 +64,10 @@ class Scene:
     canaries: Canaries
     statements: set[str] = field(default_factory=set)
     answers: list[tuple[str, str]] = field(default_factory=list)
-    """Requests and what was answered to them."""
+    """Requests and their responses."""
 
     async def watch(self) -> None:
-        """Look at what PostgreSQL says is under way, again and again."""
+        """Read pg_stat_activity repeatedly."""
         async with self.administrator.connect() as connection:
             while True:
                 activity = await connection.scalars(
@@ -77,7 +77,7 @@ class Scene:
                 await asyncio.sleep(0.01)
 
     async def execute(self, statement: str) -> None:
-        """Do something as the administrator."""
+        """Run a function as the administrator."""
         async with self.administrator.connect() as connection:
             await connection.execute(text(statement))
 
@@ -91,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgr
 
 @pytest_asyncio.fixture(scope="module")
 async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    """Somebody to do everything, and everything to be done with."""
+    """Create callers of each kind and the rows that they use."""
     canaries, url = Canaries(), server.url()
     await migrate.upgrade(url)
     folder = tmp_path_factory.mktemp("store")
@@ -137,7 +137,7 @@ async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPa
 
 @asynccontextmanager
 async def working(scene: Scene, folder: Path) -> AsyncIterator[ServerProcess]:
-    """A worker, and what it says; it listens nowhere."""
+    """A worker and its output; it has no port."""
     log = folder / "worker.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -155,7 +155,7 @@ async def working(scene: Scene, folder: Path) -> AsyncIterator[ServerProcess]:
 
 
 class Caller:
-    """Asks a server as anybody."""
+    """Sends requests to a server as any caller."""
 
     def __init__(self, scene: Scene, url: str, http: httpx2.AsyncClient) -> None:
         self.scene, self.url, self.http = scene, url, http
@@ -222,7 +222,7 @@ async def lists_and_letters(scene: Scene, caller: Caller) -> None:
 
 
 async def nonsense(scene: Scene, caller: Caller) -> None:
-    """What is no question at all."""
+    """Malformed requests."""
     secret = scene.canaries.text
     await caller.ask("owner", f"{{ {secret('a field')} }}")
     await caller.ask("owner", f'{{ service(id: "{secret("an id")}") {{ id }} }}')
@@ -268,7 +268,7 @@ async def sockets(scene: Scene, caller: Caller) -> None:
 
 
 async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
-    """A fault of ours, a lock that is held, and connections that break; answers to the first."""
+    """An exception, a held lock, and broken connections; returns the response to the first."""
     arguments = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
     arguments["idempotencyKey"] = None
     await scene.execute("ALTER TABLE notifications ADD CONSTRAINT never CHECK (template_version < 0) NOT VALID")
@@ -296,7 +296,7 @@ async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
 
 
 async def a_life(scene: Scene, url: str) -> list[httpx2.Response]:
-    """All of it, with one server; answers to a fault of ours."""
+    """All requests with one server; returns the response to an exception."""
     async with httpx2.AsyncClient() as http:
         caller = Caller(scene, url, http)
         watching = asyncio.create_task(scene.watch())
@@ -312,13 +312,13 @@ async def a_life(scene: Scene, url: str) -> list[httpx2.Response]:
 
 
 async def rows(scene: Scene, *tables: str) -> list[str]:
-    """What tables hold, as text."""
+    """Contents of tables, as text."""
     async with scene.administrator.connect() as connection:
         return [row for table in tables for row in await connection.scalars(text(f"SELECT t::text FROM {table} t"))]
 
 
 async def delivered(scene: Scene) -> None:
-    """Wait until the worker has sent what it was given, so that it is known to have read the secrets."""
+    """Wait until the worker has sent its messages, so that it has read the secrets."""
     async with asyncio.timeout(20):
         while {"delivered", "sms", "email"} - set(re.findall(r"\w+", " ".join(await rows(scene, _SENT)))):  # noqa: ASYNC110 - in another process
             await asyncio.sleep(0.1)
@@ -370,7 +370,7 @@ def _is_json(line: str) -> bool:
 
 
 async def test_a_server_that_logs_messages_of_exceptions_is_detected(scene: Scene, tmp_path: Path) -> None:
-    """The control: the same search finds what a careless server and a careless statement tell."""
+    """Control: the same search finds what a faulty server and a statement with values reveal."""
     async with running_server(scene.environment, tmp_path, "-c", LEAKY) as served, httpx2.AsyncClient() as http:
         await faults(scene, Caller(scene, served.url, http))
     careless = Canaries({"in a statement": scene.canaries.text("in a statement")})

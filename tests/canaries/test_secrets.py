@@ -1,4 +1,4 @@
-"""The search for secrets finds those that are there."""
+"""The search finds secrets."""
 
 import base64
 

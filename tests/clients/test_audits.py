@@ -1,4 +1,4 @@
-"""The audits of `graphql-http`, which hold a server to the specification of GraphQL over HTTP."""
+"""The audits of `graphql-http`, which test conformance to the GraphQL over HTTP specification."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""What the common code generators make of the schema compiles, and what they compile works against a real server."""
+"""Code that common generators make of the schema compiles, and works against a real server."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def expected_codegen_output(server: DevServer) -> dict[str, Any]:
-    """What its client saw."""
+    """Output of its client."""
     return {
         "service": server.service_id,
         "serviceType": "Service",
@@ -34,7 +34,7 @@ def expected_codegen_output(server: DevServer) -> dict[str, Any]:
 
 
 def expected_relay_output(server: DevServer) -> dict[str, Any]:
-    """What its client saw."""
+    """Output of its client."""
     return {
         "admin": False,
         "service": server.service_id,
@@ -70,7 +70,7 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
     process = command(folder, "node", "built/main.js")
 
     assert json.loads(process.stdout) == expected_relay_output(server)
-    assert process.stderr == ""  # where Relay complains, such as about an id that two objects share
+    assert process.stderr == ""  # Relay warns there, for example of an id that two objects share
 
 
 def test_a_server_answers_only_the_documents_that_both_clients_persist(

@@ -1,4 +1,4 @@
-"""The common clients ask, and follow a job to its end, over every transport that they have."""
+"""Common clients query, and subscribe to a job until it ends, over every transport that they support."""
 
 import json
 import subprocess

@@ -1,4 +1,4 @@
-"""Documents by chance, over the schema: real fields and arguments, hostile values, fragments and directives."""
+"""Random documents of the schema: real fields and arguments, hostile values, fragments and directives."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ HOSTILE_VALUES: list[Any] = [
     *("+447700900123", "07700 900 123", "a@b.example", "a@[127.0.0.1]", "((name))", "((a??b))", "phone number\n0"),
     *([], {}, [None], [[[[[[[[]]]]]]]], {"a": {"b": {"c": {}}}}, ["x"] * 1_001, {"": ""}, list(range(300))),
 ]
-"""Values at which something somewhere gives up."""
+"""Values at the limits of types and libraries."""
 MAX_SELECTION_DEPTH = 5
 
 
 class DocumentGenerator:
-    """Operations by chance; `known` are ids that there are."""
+    """Random operations; `known` are ids that exist."""
 
     def __init__(self, random: Random, schema: GraphQLSchema, ids: list[str]) -> None:
         self._random = random
@@ -187,7 +187,7 @@ class DocumentGenerator:
         return chance.choice(["Zoë", "a", "2026-01-01T00:00:00Z", "2026-01-01", "07700900123", "a@b.example", "1"])
 
     def _literal(self, value: Any, kind: Any) -> str:
-        """A value as a document has it."""
+        """A value as GraphQL literal."""
         kind = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
         if isinstance(value, dict):
             fields = kind.fields if isinstance(kind, GraphQLInputObjectType) else {}

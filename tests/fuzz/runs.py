@@ -1,4 +1,4 @@
-"""One run: a server of its own with a world to fuzz, and all that came back."""
+"""One run: a server with data to fuzz, and the record of the responses."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ UNLIMITED_SETTINGS = {"POINTS_PER_MINUTE": "1000000000", "INTROSPECTION": "every
 
 
 async def fuzz(rig: WorkerHarness, logs: Path, seed: int, requests: int) -> tuple[Report, str]:
-    """Send so many requests, a tenth of them over WebSockets; answers what came back, and the server's log."""
+    """Send a number of requests, a tenth of them over WebSockets; returns the record and the server's log."""
     chance, ledger = Random(seed), Report()  # noqa: S311 - the same each time
     bearers, known = await _create_data(rig)
     mutants = MalformedRequests(chance, DocumentGenerator(chance, schema._schema, known), bearers)  # noqa: SLF001 - no other name
@@ -33,7 +33,7 @@ async def fuzz(rig: WorkerHarness, logs: Path, seed: int, requests: int) -> tupl
 
 
 async def _create_data(rig: WorkerHarness) -> tuple[list[str], list[str]]:
-    """Bearers of every kind, and ids that there are."""
+    """Tokens of every kind, and ids that exist."""
     service = await rig.make.service()
     template, key = await rig.make.template(service), await rig.make.api_key(service)
     job = await rig.make.job(template)

@@ -1,4 +1,4 @@
-"""Ten thousand requests of each seed that nobody should send: no fault, no leak, nobody hangs.
+"""Ten thousand malformed requests of each seed: no error of the server, no leak, no request without response.
 
 `SEEDS=3,4 REQUESTS=1000 ./run test fuzz` tries others.
 """
@@ -23,7 +23,7 @@ REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
 async def test_every_request_has_a_response_that_reveals_nothing(
     harness: WorkerHarness, tmp_path: Path, seed: int
 ) -> None:
-    # How quick it is can be told only where nothing else runs.
+    # The time is measured only where no other program runs.
     quiet = os.getloadavg()[0] < 1
     ledger, log = await fuzz(harness, tmp_path, seed, REQUESTS)
 

@@ -1,4 +1,4 @@
-"""Keyset pages: both directions, exact ends, a statement for all parents."""
+"""Keyset pages: both directions, exact ends, one statement for all parents."""
 
 from typing import Any
 
@@ -43,7 +43,7 @@ async def reader(make: Builders, database: Database) -> PageReader:
 
 
 def row_names(found: PageResult) -> str:
-    """Names of the rows, run together."""
+    """Names of the rows, joined."""
     return "".join(row.name for row in found.rows)
 
 
@@ -132,7 +132,7 @@ async def test_pages_of_many_parents_and_cursors_take_one_statement(
 async def read_pages(
     reader: Loaders, services: list[models.Service], arguments: list[PageArguments]
 ) -> list[PageResult]:
-    """A page of each service, side by side."""
+    """Read a page of each service concurrently."""
     import asyncio  # noqa: PLC0415 - only here
 
     return list(

@@ -1,4 +1,4 @@
-"""What one request reads, it reads once, for all in it who wait for it."""
+"""Within a request, equal reads are done once, for all fields that wait for them."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What Notify itself does with a database and a token, written from its rules with nothing of ours."""
+"""Notify's own rules for its database and tokens, written without code of this project."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNED_COLUMNS = {
     "service_callback_api": "bearer_token",
     "service_callback_api_history": "bearer_token",
 }
-"""Every signed column, by its table."""
+"""Signed columns, by table."""
 
 HISTORY_TABLES = {
     "services": "services_history",
@@ -39,11 +39,11 @@ HISTORY_TABLES = {
     "template_email_files": "template_email_files_history",
     "provider_details": "provider_details_history",
 }
-"""Tables whose every state is kept, the present one included, each with the table that keeps it."""
+"""Tables with versions, each with its history table."""
 
 
 class AuthenticationError(Exception):
-    """Why Notify's API answers 401 or 403."""
+    """Notify's API responds with 401 or 403; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class NotifyRules:
     salt: bytes
 
     def unsign(self, signed: str) -> Any:
-        """Value of a signed column: whichever key signed it."""
+        """Value of a signed column, signed with any of the keys."""
         *whole, signature = signed.split(".")
         body = ".".join(whole)
         made_by = [hashlib.sha1(self.salt + b"signer" + key).digest() for key in self.secret_keys]  # noqa: S324 - theirs
@@ -103,7 +103,7 @@ class NotifyRules:
 
 
 def client_authorization_header(client_key: str, *, at: datetime | None = None) -> str:
-    """What an official client sends that was given this key: it reads the key from its end."""
+    """The token that an official client makes of a key, whose parts it reads from the end."""
     secret, service_id = client_key[-36:], client_key[-73:-37]
     issued = int((at or datetime.now(UTC)).timestamp())
     head = _b64(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
@@ -154,7 +154,7 @@ async def history_differences(connection: AsyncConnection) -> list[tuple[str, st
 
 
 async def history_gaps(connection: AsyncConnection) -> list[tuple[str, str]]:
-    """Rows whose versions do not go from 1 to the present one, or whose `created_at` moved: (table, id)."""
+    """Rows whose versions are not 1 to the current one, or whose `created_at` changed: (table, id)."""
     gaps = []
     for table, history in HISTORY_TABLES.items():
         steady = "" if table == "provider_details" else "OR count(DISTINCT kept.created_at) > 1"

@@ -1,4 +1,4 @@
-"""A database that Notify made is taken over as it is: its tables stay, down to the last byte, and ours come beside."""
+"""Migrations of a database that Notify made leave its tables unchanged, byte for byte, and add ours."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ async def test_the_models_are_of_its_tables(database: str) -> None:
     def include(_item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
         if kind == "table":
             return name in NOTIFY_TABLES - {"notifications_all_time_view"}
-        # Our indexes are not there.
+        # Without our indexes.
         return not (kind == "index" and not reflected and other is None)
 
     def differences(connection: Connection) -> Any:

@@ -1,4 +1,4 @@
-"""Keys that we make, at Notify's own door: judged by its rules, as written in `rules`, from the rows alone."""
+"""Notify accepts keys made here: checked with its rules (`reference_rules`) and the rows only."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ ARCHIVE = "mutation ($input: ArchiveServiceInput!) { archiveService(input: $inpu
 
 
 class There:
-    """Notify, on our database, with our settings."""
+    """Notify with this database and these settings."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
         self.rules = NotifyRules(settings.secret_keys, settings.salt)
 
     async def accepts(self, header: str, *, now: datetime | None = None) -> tuple[str, str, str]:
-        """The key that a header belongs to: its id, its service's and its type."""
+        """The key of a header: its id, its service's id and its type."""
         async with self.database.read_connection() as connection:
             key = await self.rules.authenticate(connection, header, now=now or datetime.now(UTC))
         return str(key.id), str(key.service_id), key.key_type
 
     async def refuses(self, header: str, *, now: datetime | None = None) -> str:
-        """Why it refuses a header."""
+        """The reason for which it refuses a header."""
         with pytest.raises(AuthenticationError) as refused:
             await self.accepts(header, now=now)
         return str(refused.value)
@@ -75,7 +75,7 @@ async def test_a_key_that_we_make_is_taken_there(
 async def test_a_key_made_while_the_secrets_change_is_taken_by_both_sides(
     ask: Ask, there: There, service: models.Service, manager: Actor, settings: Settings
 ) -> None:
-    """Ours signs with the first key; Notify knows both, in its own order."""
+    """This server signs with the first key; Notify has both, in another order."""
     key_id, key = await made(ask, manager, service)
     there.rules = NotifyRules(settings.secret_keys[::-1], settings.salt)
 

@@ -1,4 +1,4 @@
-"""Where Notify's own programs share the database, what is written is what they would write."""
+"""Where Notify's own programs share the database, writes have their format."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ async def test_without_the_setting_notifys_migration_table_decides(database: Dat
 
 
 async def _registered(database: Database, signer: Signer) -> str:
-    """The hash of somebody's password."""
+    """The stored hash of a password."""
     await users.register(
         database.transaction,
         name="Ada Lovelace",

@@ -1,4 +1,4 @@
-"""A database that GOV.UK Notify itself wrote: every value that GraphQL shows agrees with the rows."""
+"""A database that GOV.UK Notify itself wrote: every value of GraphQL agrees with the rows."""
 
 import contextlib
 from uuid import UUID
@@ -107,16 +107,16 @@ async def test_no_other_column_holds_signed_values(notify: RestoredDump) -> None
         " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
         " AND data_type IN ('text', 'character varying')"
     )
-    found = set()
+    signed_columns = set()
     for table, column in columns:
         form = r"^\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{27}$"
         for (value,) in await notify.rows(f"""SELECT "{column}" FROM "{table}" WHERE "{column}" ~ '{form}'"""):
             with contextlib.suppress(BadSignature):
                 notify.signer.unsign(value)
-                found.add((table, column))
+                signed_columns.add((table, column))
 
     assert len(columns) >= 177
-    assert found == {
+    assert signed_columns == {
         item
         for item in reference_rules.SIGNED_COLUMNS.items()
         if item[0] in {"api_keys", "api_keys_history", "notifications"}
@@ -154,7 +154,7 @@ async def test_its_passwords_are_known(notify: RestoredDump) -> None:
 
 
 async def test_its_histories_are_what_we_take_them_for(notify: RestoredDump) -> None:
-    """Every state is kept, the present one included, but where Notify's migrations changed rows of its own service."""
+    """Every version is stored, the current one included, except of rows that Notify's migrations changed."""
     service = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
     own = await notify.rows(
         f"SELECT id FROM services WHERE id = '{service}' UNION ALL SELECT id FROM provider_details"

@@ -1,4 +1,4 @@
-"""What we write into Notify's own database beside what Notify wrote there: the same columns, the same values."""
+"""Rows that this project writes into Notify's own database have the same columns and values as Notify's rows."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ JOB = """mutation ($input: CreateJobInput!) { createJob(input: $input) { job { i
 PEOPLE = "phone number,name,code\n" + "".join(f"0790090000{n},N{n},{n}\n" for n in range(5))
 MOMENTS = {"created_at", "sent_at", "updated_at"}
 OWN = {"id", "job_id", "sent_by", "reference"}
-"""What differs by its nature."""
+"""Columns that always differ."""
 
 
 class Down:
-    """A provider that takes nothing."""
+    """A provider that is down."""
 
     name = "down"
     concurrency = 10
 
     async def send(self, _message: OutgoingMessage) -> SendResult:
-        """Refuse."""
+        """Raise an error."""
         raise RetryableSendError("503")
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def worker(notify: RestoredDump) -> WorkerContext:
-    """A worker whose providers are down, but for messages of test keys."""
+    """A worker whose providers are down, except for messages of test keys."""
     gateways = Gateways({channel: Down() for channel in Channel}, FakeGateway(receipt_delay_seconds=0))
     return WorkerContext(notify.settings, notify.database, notify.store, gateways, notify.signer)
 
@@ -83,7 +83,7 @@ async def both(notify: RestoredDump, theirs: str, ours: str) -> tuple[dict[str, 
 
 
 def compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Assert that they agree: equal values, and moments that are known or not."""
+    """Assert that two rows agree: equal values, and instants that are both set or both null."""
     assert _compared(ours) == _compared(theirs)
 
 
@@ -108,7 +108,7 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump
         assert re.fullmatch("[A-Z0-9]{16}", our_row["reference"])
         assert re.fullmatch("[A-Z0-9]{16}", their_row["reference"])
     if channel == "letter":
-        # A test key's letter is never handed over there, and an address may have a postcode of its own.
+        # Notify gives no letter of a test key to a provider, and the postcodes of addresses may differ.
         their_row["sent_at"] = our_row["sent_at"]
         read = [notify.signer.unsign(row.pop("_personalisation")) for row in (their_row, our_row)]
         assert read[0].pop("postcode") == read[1].pop("address_line_3")
@@ -155,7 +155,7 @@ async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump
     moments = {"created_at", "updated_at", "processing_started", "processing_finished"}
     assert {name for name in our_job if our_job[name] != their_job[name]} == {"id", "job_status"} | moments
     assert {our_job[name] is not None for name in moments} == {True}
-    # Theirs never came to its last step, which a task of Notify's clock takes.
+    # Notify's job did not reach its last step, which a scheduled task of Notify takes.
     assert (their_job["job_status"], our_job["job_status"]) == ("finished", "finished all notifications created")
 
 

@@ -1,4 +1,4 @@
-"""The whole life of a team through GraphQL leaves the versions that Notify would have left."""
+"""All changes of a team through GraphQL store the versions that Notify would have stored."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DATED = {"version", "updated_at"}
 
 
 class Team:
-    """Somebody who makes a service and everything in it."""
+    """A person who creates a service and its rows."""
 
     def __init__(self, ask: Ask, actor: Actor) -> None:
         self.ask, self.actor = ask, actor
 
     async def __call__(self, mutation: str, answer: str, *, by: Actor | None = None, **values: Any) -> UUID:
-        """Do something; answers the id of what it was done to."""
+        """Run a mutation; returns the id of the object."""
         kind = f"{mutation[0].upper()}{mutation[1:]}Input"
         document = (
             f"mutation ($input: {kind}!) {{ {mutation}(input: $input) {{ {answer} {{ id }} userErrors {{ code }} }} }}"

@@ -1,4 +1,4 @@
-"""Signed columns: the library's own bytes that Notify signs with, and keys that change."""
+"""Signed columns: the same bytes as those of Notify's library, and rotated keys."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ VALUES = some.recursive(
 
 
 def notifys(key: bytes) -> URLSafeSerializer:
-    """What Notify signs with."""
+    """The serializer that Notify signs with."""
     return URLSafeSerializer(key, salt=SALT)
 
 

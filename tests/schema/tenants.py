@@ -1,4 +1,4 @@
-"""Two tenants with one of everything, and a good input of every mutation: what generated tests of the schema vary."""
+"""A tenant with a row of every kind, and a valid input of every mutation, which generated tests vary."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Path = tuple[str | int, ...]
 
 @dataclass(frozen=True)
 class Tenant:
-    """A service and what belongs to it."""
+    """A service and its rows."""
 
     organisation: models.Organisation
     service: models.Service
@@ -33,7 +33,7 @@ class Tenant:
 
     @property
     def ids(self) -> dict[str, str]:
-        """Ids by the names of the arguments that take them."""
+        """Ids by the name of the argument that takes them."""
         return {
             "organisationId": str(self.organisation.id),
             "serviceId": str(self.service.id),
@@ -48,7 +48,7 @@ class Tenant:
 
 
 async def create_tenant(make: Builders) -> Tenant:
-    """A live service of its own organisation, a scheduled job in it, and two people who may do everything."""
+    """Create a live service of its own organisation, a scheduled job, and two members with every permission."""
     organisation = await make.organisation()
     service = await make.service(organisation_id=organisation.id)
     user, colleague = await make.member(service), await make.member(service)
@@ -85,7 +85,7 @@ async def create_tenant(make: Builders) -> Tenant:
 
 
 def valid_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """An input of each mutation that is accepted, or refused only for what the caller may not do."""
+    """A valid input of each mutation, refused only for lack of permission."""
 
     def some(*names: str) -> dict[str, Any]:
         return {name: ids[name] for name in names}
@@ -161,7 +161,7 @@ def mutation_names() -> list[str]:
 
 
 def mutation_document(name: str) -> str:
-    """A mutation as a document that asks for its refusals."""
+    """A document of a mutation that selects `userErrors`."""
     root: Any = SCHEMA.mutation_type
     kind = root.fields[name].args["input"].type
     return f"""mutation ($input: {kind}) {{ {name}(input: $input) {{
@@ -170,7 +170,7 @@ def mutation_document(name: str) -> str:
 
 
 def scalar_paths(kind: Any, scalar_name: str, value: Any, *path: str | int) -> list[Path]:
-    """Places in a given value that hold a scalar of this name, lists and objects walked through."""
+    """Paths in a value to scalars of this name, through lists and input objects."""
     if isinstance(kind, GraphQLNonNull):
         return scalar_paths(kind.of_type, scalar_name, value, *path)
     if isinstance(kind, GraphQLList):
@@ -190,7 +190,7 @@ def scalar_paths(kind: Any, scalar_name: str, value: Any, *path: str | int) -> l
 
 
 def replace_at(value: Any, path: Path, replacement: Any) -> Any:
-    """The value with something else in one place."""
+    """The value with a replacement at a path."""
     if not path:
         return replacement
     step, *rest = path

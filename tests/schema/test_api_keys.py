@@ -1,4 +1,4 @@
-"""API keys in GraphQL: the key is told once, its record shows no secret."""
+"""API keys in GraphQL: the key is returned once, and no other field has its secret."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The audit log: what it says of a change, what it never says, and who reads it."""
+"""The audit log: its entries, what they leave out, and who may read it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,26 +46,26 @@ SET_MEMBER = """mutation ($input: SetServiceMemberInput!) {
 
 @dataclass
 class Team:
-    """A service with somebody who may do everything in it."""
+    """A service, and a member with every permission."""
 
     service: models.Service
     user: models.User
 
     @property
     def actor(self) -> Actor:
-        """That person."""
+        """The member as a caller."""
         return user_actor(self.user, self.service)
 
 
 @pytest.fixture
 async def team(make: Builders) -> Team:
-    """One of those, with nobody's traces but the builders'."""
+    """A team without entries but those of the builders."""
     service = await make.service(name="Old name")
     return Team(service, await make.member(service, user=await make.user(name="Ann")))
 
 
 async def latest_changes(ask: Ask, team: Team, **variables: Any) -> list[dict[str, Any]]:
-    """What the team reads of its latest changes, as long as somebody has made them."""
+    """The latest entries that have an actor, as the team reads them."""
     answer = await ask(SERVICE_LOG, by=team.actor, id=str(team.service.id), **variables)
     nodes: list[dict[str, Any]] = answer.root_field["auditLog"]["nodes"]
     return [node for node in nodes if node["actor"]]

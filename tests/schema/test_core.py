@@ -1,4 +1,4 @@
-"""What is declared becomes GraphQL, and what is declared wrongly fails when it is imported."""
+"""Declarations become GraphQL types; wrong ones fail at import."""
 
 import pytest
 import strawberry
@@ -33,7 +33,7 @@ def test_every_readable_thing_is_declared_as_data() -> None:
 
 @input_type
 class Address(Input):
-    """Where."""
+    """A nested input."""
 
     town_id: strawberry.ID
     postcode: str | None = None
@@ -41,7 +41,7 @@ class Address(Input):
 
 @one_of_input
 class Choice(Input):
-    """One way or the other."""
+    """A oneOf input."""
 
     by_post: strawberry.Maybe[Address]
     by_name: strawberry.Maybe[str]

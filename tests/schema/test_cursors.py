@@ -1,4 +1,4 @@
-"""Walks through lists by cursors, forwards and backwards, where what they are ordered by may be missing."""
+"""Pages through lists by cursors, forwards and backwards, with null sort keys and forged cursors."""
 
 from __future__ import annotations
 
@@ -32,14 +32,14 @@ JOBS = service_page_query("jobs", "JobOrder")
 
 
 class SortedRows:
-    """A member of several services, in the first of which some templates and jobs have no instant to go by."""
+    """A member of several services; the sort keys of some services, templates and jobs are null."""
 
     def __init__(self, make: Builders) -> None:
         self._make = make
         self.ids: dict[str, list[tuple[datetime | None, str]]] = {"services": [], "templates": [], "jobs": []}
 
     async def build(self) -> Actor:
-        """Make it, and answer the member."""
+        """Create the rows; returns the member."""
         moments = [datetime(2026, 1, day) if day else None for day in (2, 0, 1, 0, 2, 0)]  # noqa: DTZ001 - naive UTC
         services = [await self._make.service(go_live_at=moment) for moment in moments]
         self.service = services[0]
@@ -51,7 +51,7 @@ class SortedRows:
         return user_actor(await self._make.member(self.service), *services)
 
     def sorted(self, noun: str, *, descending: bool) -> list[str]:
-        """Ids as they should stand: rows without an instant last, whichever the direction."""
+        """Ids in the expected order: rows without an instant last, in both directions."""
         with_instant = sorted((item for item in self.ids[noun] if item[0]), reverse=descending)
         without_instant = sorted((item[1] for item in self.ids[noun] if not item[0]), reverse=descending)
         return [item[1] for item in with_instant] + without_instant
@@ -103,7 +103,7 @@ async def test_rows_without_an_instant_come_last_and_each_comes_once(
 
 
 def encoded_cursor(*values: Any) -> str:
-    """A cursor as somebody might forge it."""
+    """A forged cursor of these values."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).rstrip(b"=").decode()
 
 

@@ -1,4 +1,4 @@
-"""Messages past their retention, among those that are not: the same lists, each message once, nothing personal."""
+"""Messages after their retention period, in lists with the others: each message once, without personal data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIST = """query (
 async def notification_at(
     make: Builders, template: models.Template, reference: str, hours: int, **values: Any
 ) -> models.Model:
-    """A message that is still kept."""
+    """A message within its retention period."""
     values = {"client_reference": reference, "created_at": NOON + hours * HOUR} | values
     return await make.notification(template, **values)
 
@@ -60,7 +60,7 @@ async def test_erased_messages_are_listed_only_with_include_erased(
 async def test_recent_and_erased_messages_are_in_one_order_in_both_directions(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    # A letter waits in its place long after texts of its time have gone.
+    # A letter stays in notifications long after text messages of the same time have moved to the history.
     for hours, reference in enumerate("abcdefgh"):
         if reference in "adeg":
             await notification_at(make, template, reference, hours)

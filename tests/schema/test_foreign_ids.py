@@ -36,7 +36,7 @@ ADMINS_ONLY = {"updateOrganisation", "archiveOrganisation"}
 
 
 async def checksums(database: Database) -> dict[str, str]:
-    """What is in every table, but for what a refused call may use up: the caller's own rate."""
+    """Contents of every table but those of rate limits, which a refused call may change."""
     async with database.transaction() as tx:
         tables = list(
             await tx.scalars(
@@ -53,12 +53,12 @@ async def checksums(database: Database) -> dict[str, str]:
 
 
 def manager_of(ours: Tenant) -> Actor:
-    """Somebody who may do everything in their own service."""
+    """A member with every permission in their own service."""
     return user_actor(ours.user, ours.service)
 
 
 def api_key_of(ours: Tenant) -> Actor:
-    """The live key of a service."""
+    """A live API key of a service."""
     return api_key_actor(ours.api_key)
 
 

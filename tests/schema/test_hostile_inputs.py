@@ -40,7 +40,7 @@ NUMBERS = (-(2**31), -1, 0, 2**31 - 1, 2**31, 2**63, 1e308)
 
 
 def has_no_server_error(answer: GraphQLResponse) -> bool:
-    """Whether nothing went wrong on our side: success, or errors that all tell a code of the caller's."""
+    """Whether the server did not fail: success, or only errors with codes for mistakes of the caller."""
     return not any(code in {"INTERNAL", "UNAVAILABLE"} for code in answer.error_codes)
 
 
@@ -154,7 +154,7 @@ async def test_a_filter_may_be_anything(root: str, ask: Ask, make: Builders) -> 
     for field, definition in kind.fields.items():
         scalar = getattr(definition.type, "name", "")
         values: list[Any] = list(TEXTS.values()) if scalar in {"String", "ID"} else []
-        if not scalar:  # a list of words
+        if not scalar:  # a list of enum values
             values = [[], [*definition.type.of_type.of_type.values] * 100]
         for value in values:
             answer = await ask(query, by=platform_admin(ours.user), filter={field: value}, **variables)

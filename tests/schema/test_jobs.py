@@ -1,4 +1,4 @@
-"""Jobs through GraphQL: every field, lists, progress, making and stopping them."""
+"""Jobs through GraphQL: every field, lists, progress, creation and cancellation."""
 
 from __future__ import annotations
 
@@ -209,7 +209,7 @@ async def test_progress_of_a_job_with_deleted_messages_is_that_of_the_nightly_fa
             notification_count=count,
         )
 
-    # Of the old job, the history of its first day has been deleted; of the recent one, a status has changed since.
+    # The history of the old job's first day is deleted; a status of the recent job has changed since the facts.
     await make.add(
         fact(old, 1, "delivered", 2),
         fact(old, 2, "delivered", 2),

@@ -1,4 +1,4 @@
-"""Members in GraphQL: who is shown, what they may do, and how that changes."""
+"""Members in GraphQL: who sees them, their permissions, and their changes."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ REMOVE = """mutation ($input: RemoveServiceMemberInput!) { removeServiceMember(i
 
 
 def by_name(answer: Any) -> dict[str, list[str]]:
-    """What each member may do."""
+    """Permissions of each member."""
     return {node["user"]["name"]: node["permissions"] for node in answer.root_field["members"]["nodes"]}
 
 

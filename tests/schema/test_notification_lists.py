@@ -28,7 +28,7 @@ NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
 
 
 class MixedNotifications:
-    """A service with a bit of everything: names of messages to their rows."""
+    """A service with messages of every kind: rows by name."""
 
     def __init__(self, service: models.Service, actor: Actor, rows: dict[str, models.Notification]) -> None:
         self.service = service

@@ -1,4 +1,4 @@
-"""A message through GraphQL: every field, and what is hidden of it from whom."""
+"""A message through GraphQL: every field, and which are hidden from whom."""
 
 from __future__ import annotations
 
@@ -152,7 +152,7 @@ async def test_a_letter_has_a_print_deadline_and_delivery_dates(make: Builders, 
         reply_to_text="Office\n1 Road",
         postage="second",
         billable_units=2,
-        # Monday, half past five in London's summer.
+        # Monday, 17:30 British Summer Time.
         created_at=datetime(2026, 6, 1, 16, 30),  # noqa: DTZ001
     )
 

@@ -1,4 +1,4 @@
-"""Organisations in GraphQL: who sees what of them, and how they are changed."""
+"""Organisations in GraphQL: who sees which fields, and how they are changed."""
 
 from __future__ import annotations
 

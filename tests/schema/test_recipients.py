@@ -1,4 +1,4 @@
-"""Checking lists through GraphQL."""
+"""Checks of lists of recipients through GraphQL."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Scalars refuse what the database could not keep, and write what a client can read."""
+"""Scalars refuse values that the database cannot hold, and write standard formats."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from schema.core import JSON, SCALARS
 
 
 def read(kind: object, value: Any) -> Any:
-    """What a scalar makes of a value that was sent."""
+    """The parsed value of a scalar."""
     parse = SCALARS[kind].parse_value
     assert parse is not None
     return parse(value)
@@ -80,7 +80,7 @@ def test_a_malformed_decimal_is_refused(sent: Any) -> None:
 
 
 def nested(depth: int) -> Any:
-    """A list in a list in a list."""
+    """Nested lists of this depth."""
     value: Any = "deep"
     for _ in range(depth):
         value = [value]

@@ -1,4 +1,4 @@
-"""A whole screen is one request, and its statements depend on the question alone, never on how many rows it meets."""
+"""A whole screen is one request, whose number of statements depends on the document, never on the number of rows."""
 
 from collections.abc import Awaitable, Callable
 
@@ -61,7 +61,7 @@ query Messages($id: ID!, $after: String) {
 
 @pytest.fixture
 async def fill(make: Builders) -> Callable[[models.Service, int], Awaitable[None]]:
-    """Put so many members, templates, jobs, keys and messages into a service."""
+    """Create this number of members, templates, jobs, keys and messages in a service."""
 
     async def filled(service: models.Service, count: int) -> None:
         for _ in range(count):

@@ -1,4 +1,4 @@
-"""Searching: what is found, in which order, and that nobody finds what they do not see."""
+"""Search: its results, their order, and that callers find only what they see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -42,13 +42,13 @@ class Tenant:
 
 
 async def refresh_entries(database: SingleConnectionDatabase) -> None:
-    """Let what there is be found."""
+    """Gather the search entries."""
     async with database.transaction() as tx:
         assert await search_entries.refresh(tx)
 
 
 async def create_tenant(make: Builders, name: str) -> Tenant:
-    """One of them, everything in it called by the name."""
+    """Create a tenant whose objects all have the name."""
     organisation = await make.organisation(name=f"{name} Agency")
     service = await make.service(
         name=f"{name} Applications",
@@ -65,14 +65,14 @@ async def create_tenant(make: Builders, name: str) -> Tenant:
 
 @pytest_asyncio.fixture
 async def tenants(make: Builders, database: SingleConnectionDatabase) -> tuple[Tenant, Tenant]:
-    """Two of them, whose names begin alike."""
+    """Two tenants with similar names."""
     both = await create_tenant(make, "Passport"), await create_tenant(make, "Passage")
     await refresh_entries(database)
     return both
 
 
 async def search_results(ask: Ask, by: Actor, query: str, **variables: Any) -> list[tuple[str, str]]:
-    """Types and names, in the order of the answer."""
+    """Types and names of the results, in their order."""
     answer = (await ask(SEARCH, by=by, query=query, **{"first": 100} | variables)).root_field
     nodes = [edge["node"] for edge in answer["edges"]]
     assert answer["totalCount"] == len(nodes) == len(answer["nodes"])
@@ -272,7 +272,7 @@ async def test_pages_lead_forwards_and_back(
     forwards: list[Any] = []
     after = None
     for _ in range(4):
-        # The entries, what is before them, how many there are, and the types of which there are some.
+        # The entries, the previous page, the count, and each type that occurs.
         with statements(3 if after is None else 4):
             answer = await ask(SEARCH, by=member, query="number", types=["TEMPLATE"], first=3, after=after)
         forwards += answer.root_field["edges"]

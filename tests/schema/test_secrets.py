@@ -1,4 +1,4 @@
-"""Everything that the schema can tell of a service, asked for by each kind of caller: what it must never tell."""
+"""Every field that can be read of a service, by each kind of caller: secrets that must never be returned."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ MAX_SELECTION_DEPTH = 7
 
 
 def full_selection(kind: Any, depth: int = MAX_SELECTION_DEPTH, above: tuple[str, ...] = ()) -> str:
-    """A selection of all that a type has, as deep as said; nobody is asked twice on the way down."""
+    """A selection of all fields of a type down to a depth; a type is not selected again below itself."""
     if isinstance(kind, GraphQLUnionType):
         parts = [f"... on {member.name} {full_selection(member, depth, above)}" for member in kind.types]
         return "{ __typename " + " ".join(parts) + " }"
@@ -64,14 +64,14 @@ ALL_FIELDS_QUERY = (
 
 
 class RedactedService:
-    """A service with a message of a redacted template, and the secrets around it."""
+    """A service with a message of a redacted template, and its secrets."""
 
     def __init__(self, make: Builders, context: Context) -> None:
         self._make, self._context = make, context
         self.value, self.secret = f"value-{uuid4()}", str(uuid4())
 
     async def build(self) -> None:
-        """Make them."""
+        """Create the rows."""
         make = self._make
         self.organisation = await make.organisation(notes="organisation-notes", billing_reference="billing-one")
         self.service = await make.service(
@@ -104,9 +104,9 @@ class RedactedService:
         self.ids = {name: str(row.id) for name, row in rows.items()}
 
     async def read_as(self, actor: Actor) -> str:
-        """All that a caller reads, as text."""
+        """All values that a caller reads, as text."""
         context = replace(self._context, actor=actor)
-        # Without the limits of a request, which so wide a question passes.
+        # Without limits, which such a large document exceeds.
         answer = await graphql(SCHEMA, ALL_FIELDS_QUERY, context_value=context, variable_values=self.ids)
         assert [error for error in answer.errors or [] if not isinstance(error.original_error, Forbidden)] == []
         return json.dumps(answer.data)
@@ -116,7 +116,7 @@ class RedactedService:
 async def redacted_service(
     make: Builders, database: Database, settings: Settings, signer: Signer, store: Store
 ) -> RedactedService:
-    """The service."""
+    """The service, with its rows."""
     redacted = RedactedService(make, Context(Actor.anonymous(), database, settings, signer, store))
     await redacted.build()
     return redacted

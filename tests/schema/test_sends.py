@@ -1,4 +1,4 @@
-"""Sending through GraphQL: what is answered, and in which words it is refused."""
+"""Sending through GraphQL: results and errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The server's own state, which anybody may ask for."""
+"""The status of the server, which is public."""
 
 from __future__ import annotations
 

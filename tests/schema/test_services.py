@@ -1,4 +1,4 @@
-"""Services in GraphQL: who sees what of them, and how they are begun, changed and closed."""
+"""Services in GraphQL: who sees which fields, and how they are created, changed and archived."""
 
 from __future__ import annotations
 

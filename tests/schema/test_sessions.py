@@ -1,4 +1,4 @@
-"""Signing in and out through GraphQL, and who is asking."""
+"""Signing in and out through GraphQL, and the viewer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Statistics of a service: London days, facts and live messages together, test keys left out."""
+"""Statistics of a service: London days, facts and recent messages together, without those of test keys."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How the system is, as GraphQL tells platform admins."""
+"""The health of the system, for platform admins."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = timedelta(days=1)
 
 
 def snapshot(taken_at: datetime, **values: Any) -> HealthSnapshot:
-    """A snapshot of a quiet moment."""
+    """A snapshot of an idle system."""
     quiet = {"database_ok": True, "connections_in_use": 1, "connections_total": 9, "queues": [], "providers": []}
     return HealthSnapshot(taken_at=taken_at, **quiet | values)
 
@@ -90,19 +90,19 @@ async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: 
 
 
 def graphql_datetime(moment: datetime | None) -> str | None:
-    """An instant as GraphQL has it."""
+    """An instant as GraphQL writes it."""
     return None if moment is None else f"{moment.isoformat()}Z"
 
 
 async def test_tables_that_grew_or_shrank_much_give_an_alert(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     moved = {
-        "services": (10_000, 20_000, 20_000),  # long ago
-        "users": (0, 2_000, 1_899),  # by a hundred and one, and more than a twentieth
-        "jobs": (0, 2_000, 1_900),  # by a hundred
-        "templates": (0, 10_000, 10_500),  # by a twentieth
+        "services": (10_000, 20_000, 20_000),  # no latest change
+        "users": (0, 2_000, 1_899),  # by 101 rows and more than 5 %
+        "jobs": (0, 2_000, 1_900),  # by only 100 rows
+        "templates": (0, 10_000, 10_500),  # by only 5 %
         "api_keys": (0, 10_000, 10_501),
-        "notifications": (0, 10_000, 5_000),  # messages leave when they are old
+        "notifications": (0, 10_000, 5_000),  # old messages are deleted
         "ft_billing": (0, 0, 101),
     }
     for table, counts in moved.items():

@@ -1,4 +1,4 @@
-"""Templates in GraphQL: what they say at each version, what a message of them looks like, how they are written."""
+"""Templates in GraphQL: their versions, previews and changes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What services use and spend: bills of the nights and messages since, free texts in the order of days."""
+"""Usage of services: nightly bills and messages since, with the free allowance used in the order of days."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def read_usage(ask: Ask, by: Actor, service: models.Service, year: int | N
 
 
 def billing_fact(template: models.Template, day: date, units: int, **values: Any) -> models.BillingFact:
-    """A line as a night leaves it."""
+    """A line of a nightly bill."""
     invented = {
         "provider": "mmg",
         "rate_multiplier": 1,
@@ -151,13 +151,13 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
             for day in days:
                 await facts.count_billing(tx, SYSTEM, facts.DueDay(TODAY - timedelta(days=day), tuple(Channel)))
 
-    # A night that is killed in the middle has counted the first of its days.
+    # A nightly task that is killed midway has counted the first of its days.
     for counted in ((3,), (3, 2), (3, 2, 1)):
         await night(*counted)
         after = await read_usage(ask, member, service)
         assert after | {"updatedAt": None} == before
         assert after["updatedAt"] is not None
-    # What Notify itself keeps of today is left aside.
+    # Lines that Notify itself stored for today are not read.
     await make.add(billing_fact(template, TODAY, 1000))
     assert await read_usage(ask, member, service) | {"updatedAt": None} == before
 
@@ -190,9 +190,9 @@ async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Bui
             row.service_id = service.id  # type: ignore[attr-defined]
         await make.add(*rows)
         actor = user_actor(await make.member(service), service)
-        found = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).root_field["annualAllowance"]
-        assert found.pop("financialYear") == year
-        return tuple(found.values())
+        data = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).root_field["annualAllowance"]
+        assert data.pop("financialYear") == year
+        return tuple(data.values())
 
     def own(year: int, units: int, **values: Any) -> models.AnnualBilling:
         return models.AnnualBilling(financial_year_start=year, free_sms_fragment_limit=units, **values)

@@ -1,4 +1,4 @@
-"""People in GraphQL: who sees whom, what of them, and how they are found."""
+"""Users in GraphQL: who sees whom and which fields, and how users are found."""
 
 from __future__ import annotations
 
@@ -194,7 +194,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
 
 @pytest.fixture
 async def crowd(make: Builders, admin: Actor) -> Actor:
-    """Four people, one of them the platform admin who is answered."""
+    """Create four users; returns one of them, a platform admin."""
     await make.user(
         name="Ann", email_address="c@a.gov.uk", created_at=THEN, logged_in_at=THEN, take_part_in_research=False
     )
