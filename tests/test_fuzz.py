@@ -14,8 +14,8 @@ __all__ = ["harness", "worker_url"]
 
 @pytest.mark.timeout(120)
 async def test_every_request_has_a_response_that_reveals_nothing(harness: WorkerHarness, tmp_path: Path) -> None:
-    ledger, log = await fuzz(harness, tmp_path, seed=2_026, requests=300)
+    report, log = await fuzz(harness, tmp_path, seed=2_026, requests=300)
 
-    assert ledger.faults == []
+    assert report.failures == []
     assert "Traceback" not in log
     assert "plan failed" not in log

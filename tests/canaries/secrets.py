@@ -47,21 +47,21 @@ class Canaries:
         """Add an existing secret."""
         self.values[what] = value
 
-    def fill_input(self, mutation: str, given: Any) -> Any:
+    def fill_input(self, mutation: str, value: Any) -> Any:
         """An input in which each text, name and value is a secret of its own."""
-        return self._fill(input_type_of(mutation), given, mutation)
+        return self._fill(input_type_of(mutation), value, mutation)
 
-    def _fill(self, kind: Any, given: Any, *path: str) -> Any:
+    def _fill(self, kind: Any, value: Any, *path: str) -> Any:
         if isinstance(kind, GraphQLNonNull):
-            return self._fill(kind.of_type, given, *path)
+            return self._fill(kind.of_type, value, *path)
         if isinstance(kind, GraphQLList):
-            return [self._fill(kind.of_type, item, *path, str(index)) for index, item in enumerate(given)]
+            return [self._fill(kind.of_type, item, *path, str(index)) for index, item in enumerate(value)]
         if isinstance(kind, GraphQLInputObjectType):
-            return {name: self._fill(kind.fields[name].type, item, *path, name) for name, item in given.items()}
+            return {name: self._fill(kind.fields[name].type, item, *path, name) for name, item in value.items()}
         what = ".".join(path)
-        if kind.name == "JSON" and isinstance(given, dict):
-            return {name: self.text(f"{what}.{name}") for name in given}
-        return self._text(what, path[-2] if path[-1].isdigit() else path[-1]) if kind.name == "String" else given
+        if kind.name == "JSON" and isinstance(value, dict):
+            return {name: self.text(f"{what}.{name}") for name in value}
+        return self._text(what, path[-2] if path[-1].isdigit() else path[-1]) if kind.name == "String" else value
 
     def _text(self, what: str, argument: str) -> str:
         """A secret in the form that an argument takes."""

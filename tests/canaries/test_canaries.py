@@ -39,11 +39,11 @@ LOGGED = {"log_min_duration_statement": "0", "log_connections": "on", "log_state
 LEAKY = """
 from graphql_api.commands import cli
 from graphql_api.observability import logs
-logs.strip_exception_message = lambda _logger, _name, event: event | {"said": str(event.pop("exc_info", None))}
+logs.strip_exception_message = lambda _logger, _name, event: event | {"exception": str(event.pop("exc_info", None))}
 from sqlalchemy.ext.asyncio import create_async_engine
 from graphql_api.database import engines
-made = engines.create_async_engine
-engines.create_async_engine = lambda *given, **named: made(*given, **(named | {"hide_parameters": False}))
+create = engines.create_async_engine
+engines.create_async_engine = lambda *args, **kwargs: create(*args, **(kwargs | {"hide_parameters": False}))
 cli.main(["serve"])
 """
 """A server that logs messages of exceptions."""
@@ -174,9 +174,11 @@ class Caller:
         """Send a query."""
         return await self.post(who, json.dumps({"query": query}), **headers)
 
-    async def call(self, who: str, mutation: str, given: Any) -> httpx2.Response:
+    async def call(self, who: str, mutation: str, arguments: Any) -> httpx2.Response:
         """Call a mutation."""
-        return await self.post(who, json.dumps({"query": mutation_document(mutation), "variables": {"input": given}}))
+        return await self.post(
+            who, json.dumps({"query": mutation_document(mutation), "variables": {"input": arguments}})
+        )
 
 
 async def every_mutation(scene: Scene, caller: Caller) -> None:

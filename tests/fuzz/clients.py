@@ -39,7 +39,7 @@ class Report:
     statuses: Counter[str] = field(default_factory=Counter)
     seconds: list[float] = field(default_factory=list, repr=False)
     """Seconds until each response over HTTP."""
-    faults: list[str] = field(default_factory=list)
+    failures: list[str] = field(default_factory=list)
     """Wrong and missing responses, with the requests."""
 
     def percentile_seconds(self, percent: int) -> float:
@@ -51,26 +51,26 @@ class Report:
         self.statuses[status] += 1
         leak = LEAK_PATTERN.search(answer)
         if leak and leak[0] not in sent:
-            self.faults.append(f"leaks {leak[0]!r}: {sent!r:.3000} -> {answer!r:.3000}")
+            self.failures.append(f"leaks {leak[0]!r}: {sent!r:.3000} -> {answer!r:.3000}")
         if status.startswith("5") and OVERLOAD_MESSAGE not in answer:
-            self.faults.append(f"{status}: {sent!r:.3000} -> {answer!r:.3000}")
+            self.failures.append(f"{status}: {sent!r:.3000} -> {answer!r:.3000}")
 
 
-async def fuzz_http(port: int, mutants: MalformedRequests, requests: int, ledger: Report) -> None:
+async def fuzz_http(port: int, malformed: MalformedRequests, requests: int, report: Report) -> None:
     """Send requests from all clients."""
-    left = iter([mutants.request() for _ in range(requests)])
+    left = iter([malformed.request() for _ in range(requests)])
     async with asyncio.TaskGroup() as group:
         for _ in range(CLIENT_COUNT):
-            group.create_task(_client(port, left, ledger))
+            group.create_task(_client(port, left, report))
 
 
-async def _client(port: int, left: Iterator[tuple[bytes, bool]], ledger: Report) -> None:
+async def _client(port: int, left: Iterator[tuple[bytes, bool]], report: Report) -> None:
     connection: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
     for sent, honest in left:
         if connection is None or connection[1].is_closing() or connection[0].at_eof():
             connection = await asyncio.open_connection(HOST, port, limit=1 << 24)
         reader, writer = connection
-        began = time.perf_counter()
+        started = time.perf_counter()
         try:
             async with asyncio.timeout(RESPONSE_TIMEOUT_SECONDS):
                 writer.write(sent)
@@ -81,13 +81,13 @@ async def _client(port: int, left: Iterator[tuple[bytes, bool]], ledger: Report)
                     writer.write_eof()
                 answer = await _read_response(reader, well_framed=honest)
         except TimeoutError:
-            ledger.faults.append(f"hung: {sent!r:.3000}")
+            report.failures.append(f"no response: {sent!r:.3000}")
             answer = b""
         except ConnectionError:
             answer = b""
         if honest and answer:
-            ledger.seconds.append(time.perf_counter() - began)
-        ledger.record(answer[9:12].decode() or "closed", sent, answer)
+            report.seconds.append(time.perf_counter() - started)
+        report.record(answer[9:12].decode() or "closed", sent, answer)
         if not honest or not answer or b"connection: close" in answer.lower():
             writer.close()
             connection = None
@@ -115,25 +115,25 @@ async def _read_response(reader: asyncio.StreamReader, *, well_framed: bool) -> 
         return error.partial
 
 
-async def fuzz_websockets(port: int, mutants: MalformedRequests, frames: int, ledger: Report) -> None:
+async def fuzz_websockets(port: int, malformed: MalformedRequests, frames: int, report: Report) -> None:
     """Open WebSockets one after the other, and send malformed messages."""
     message_count = 0
     while message_count < frames:
-        script = mutants.frames()
+        script = malformed.frames()
         message_count += len(script)
         sent = repr(script).encode()
         try:
             async with asyncio.timeout(5 * RESPONSE_TIMEOUT_SECONDS):
                 code, received = await _run_websocket(port, script)
         except TimeoutError:
-            ledger.faults.append(f"hung: {sent!r:.3000}")
+            report.failures.append(f"no response: {sent!r:.3000}")
             continue
-        ledger.record(f"ws {code}", sent, received)
+        report.record(f"ws {code}", sent, received)
         # A client that still sends a long frame when the server closes does not receive the close code.
         if code not in EXPECTED_CLOSE_CODES and not (
             code == 1006 and any(len(frame) > MAX_FRAME_BYTES for frame in script)
         ):
-            ledger.faults.append(f"closed by {code}: {sent!r:.3000}")
+            report.failures.append(f"closed by {code}: {sent!r:.3000}")
 
 
 async def _run_websocket(port: int, frames: list[str | bytes]) -> tuple[int, bytes]:

@@ -68,10 +68,10 @@ PATHS = ["/graphql"] * 30 + [
 class MalformedRequests:
     """Requests and frames, by chance; the same for the same seed."""
 
-    def __init__(self, random: Random, documents: DocumentGenerator, bearers: list[str]) -> None:
+    def __init__(self, random: Random, documents: DocumentGenerator, bearer_tokens: list[str]) -> None:
         self._random = random
         self._documents = documents
-        self._bearers = bearers
+        self._bearers = bearer_tokens
 
     def request(self) -> tuple[bytes, bool]:
         """A request as it goes over the wire, and whether it says truly where it ends."""

@@ -25,16 +25,16 @@ async def test_every_request_has_a_response_that_reveals_nothing(
 ) -> None:
     # The time is measured only where no other program runs.
     quiet = os.getloadavg()[0] < 1
-    ledger, log = await fuzz(harness, tmp_path, seed, REQUESTS)
+    report, log = await fuzz(harness, tmp_path, seed, REQUESTS)
 
     print(  # noqa: T201
-        f"seed {seed}: p50 {ledger.percentile_seconds(50):.4f} s, p99 {ledger.percentile_seconds(99):.4f} s, "
-        f"most {max(ledger.seconds):.3f} s,"
+        f"seed {seed}: p50 {report.percentile_seconds(50):.4f} s, p99 {report.percentile_seconds(99):.4f} s, "
+        f"most {max(report.seconds):.3f} s,"
     )
-    print(dict(ledger.statuses.most_common()), Counter(fault.partition(":")[0] for fault in ledger.faults))  # noqa: T201
-    assert ledger.faults == []
+    print(dict(report.statuses.most_common()), Counter(failure.partition(":")[0] for failure in report.failures))  # noqa: T201
+    assert report.failures == []
     assert [
         line for line in log.splitlines() if "Traceback" in line or '"error"' in line or "plan failed" in line
     ] == []
     if quiet:
-        assert ledger.percentile_seconds(99) < 0.06
+        assert report.percentile_seconds(99) < 0.06

@@ -44,7 +44,7 @@ async def tables_of(url: str) -> list[str]:
         return [name for (name,) in rows]
 
 
-async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: str) -> None:
+async def test_its_tables_and_rows_stay_unchanged(database: str) -> None:
     theirs = await tables_of(database)
     assert len(theirs) == 79  # 78 tables and a view
     schema, rows = dump_sql(database, *theirs), dump_sql(database, *theirs, section="--data-only")
@@ -56,7 +56,7 @@ async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: s
     await migrate.check(database)
 
 
-async def test_it_can_be_given_back(database: str) -> None:
+async def test_downgrading_restores_the_database(database: str) -> None:
     before = dump_sql(database)
     await migrate.upgrade(database)
 

@@ -63,7 +63,7 @@ async def made(ask: Ask, by: Actor, service: models.Service, **values: Any) -> t
 
 
 @pytest.mark.parametrize("kind", list(KeyType))
-async def test_a_key_that_we_make_is_taken_there(
+async def test_a_key_made_here_is_accepted_by_notify(
     ask: Ask, there: There, service: models.Service, manager: Actor, kind: KeyType
 ) -> None:
     await made(ask, manager, service, name="Another", type="TEST")
@@ -72,7 +72,7 @@ async def test_a_key_that_we_make_is_taken_there(
     assert await there.accepts(client_authorization_header(key)) == (key_id, str(service.id), kind.value)
 
 
-async def test_a_key_made_while_the_secrets_change_is_taken_by_both_sides(
+async def test_a_key_made_during_a_rotation_of_secrets_is_accepted_by_both(
     ask: Ask, there: There, service: models.Service, manager: Actor, settings: Settings
 ) -> None:
     """This server signs with the first key; Notify has both, in another order."""
@@ -94,7 +94,7 @@ async def test_clocks_may_differ_by_half_a_minute(
     assert await there.refuses(skewed, now=now - timedelta(seconds=seconds / 30)) == "clock"
 
 
-async def test_a_key_that_we_revoke_is_refused_there_by_name(
+async def test_a_key_revoked_here_is_refused_by_notify_by_name(
     ask: Ask, there: There, service: models.Service, manager: Actor
 ) -> None:
     key_id, key = await made(ask, manager, service)
@@ -105,7 +105,7 @@ async def test_a_key_that_we_revoke_is_refused_there_by_name(
     assert await there.refuses(client_authorization_header(key, at=later), now=later) == "no keys"
 
 
-async def test_a_service_that_we_archive_is_closed_there(ask: Ask, there: There, make: Builders) -> None:
+async def test_a_service_archived_here_is_closed_in_notify(ask: Ask, there: There, make: Builders) -> None:
     service = await make.service(restricted=True)
     manager = user_actor(await make.member(service), service)
     _, key = await made(ask, manager, service, type="TEAM")
@@ -115,7 +115,7 @@ async def test_a_service_that_we_archive_is_closed_there(ask: Ask, there: There,
 
 
 @pytest.mark.usefixtures("made_by_notify")
-async def test_a_key_past_its_end_is_refused_there_once_the_worker_has_seen_it(
+async def test_an_expired_key_is_refused_by_notify_after_the_worker_has_run(
     there: There, make: Builders, database: Database
 ) -> None:
     service = await make.service()

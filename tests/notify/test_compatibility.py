@@ -32,15 +32,15 @@ REVOKE = """mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) 
 } }"""
 
 
-@pytest.mark.parametrize("told", [True, False])
+@pytest.mark.parametrize("setting", [True, False])
 async def test_the_setting_decides_the_format_of_writes_for_any_tables(
-    database_url: str, settings: Settings, told: bool
+    database_url: str, settings: Settings, setting: bool
 ) -> None:
     connected = Database.connect(
-        settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": told})
+        settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": setting})
     )
     async with connected.transaction() as tx:
-        assert await notify_compatibility.is_enabled(tx) is told
+        assert await notify_compatibility.is_enabled(tx) is setting
     await connected.close()
 
 
@@ -77,7 +77,7 @@ async def test_a_password_is_bcrypt_of_its_first_72_bytes(database: Database, si
     assert not await crypto.verify_password(LONG[:-30], hashed)
 
 
-async def test_elsewhere_a_password_is_argon2_of_the_whole(database: Database, signer: Signer) -> None:
+async def test_without_notify_a_password_is_argon2_of_the_whole(database: Database, signer: Signer) -> None:
     assert (await _registered(database, signer)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
@@ -101,7 +101,7 @@ async def test_the_revoker_of_a_key_is_its_creator_in_notify_and_the_first_creat
     assert different == ([] if shared else [("api_keys", key["id"], ["created_by_id"])])
 
 
-async def test_a_late_message_with_a_random_id_is_notifys_to_send(
+async def test_a_late_message_with_a_random_id_is_left_to_notify(
     make: Builders, database: Database, shared: bool
 ) -> None:
     template = await make.template(await make.service())

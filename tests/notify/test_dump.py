@@ -34,7 +34,7 @@ MESSAGES = """
 """
 
 
-async def test_its_own_keys_read_every_message_as_it_lies_in_the_rows(notify: RestoredDump) -> None:
+async def test_its_own_keys_read_every_message_as_stored(notify: RestoredDump) -> None:
     keys = await notify.rows("SELECT * FROM api_keys WHERE expiry_date IS NULL")
     assert len(keys) == 3
     for key in keys:
@@ -123,7 +123,7 @@ async def test_no_other_column_holds_signed_values(notify: RestoredDump) -> None
     }
 
 
-async def test_its_keys_are_taken_over_http(notify: RestoredDump) -> None:
+async def test_its_keys_are_accepted_over_http(notify: RestoredDump) -> None:
     transport = httpx2.ASGITransport(app.create(notify.settings, database=notify.database, store=notify.store))
     query = {"query": "{ viewer { service { name } apiKey { name type } } }"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://notify") as client:
@@ -153,7 +153,7 @@ async def test_its_passwords_are_known(notify: RestoredDump) -> None:
         assert not await crypto.verify_password("password-correct-horsf", person._password)  # noqa: SLF001
 
 
-async def test_its_histories_are_what_we_take_them_for(notify: RestoredDump) -> None:
+async def test_its_histories_follow_the_reference_rules(notify: RestoredDump) -> None:
     """Every version is stored, the current one included, except of rows that Notify's migrations changed."""
     service = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
     own = await notify.rows(

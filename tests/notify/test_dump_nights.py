@@ -58,7 +58,7 @@ async def old(notify: RestoredDump) -> RestoredDump:
     return notify
 
 
-async def test_nights_count_bill_and_move_what_notify_has_made(old: RestoredDump) -> None:
+async def test_nightly_tasks_count_bill_and_move_notifys_messages(old: RestoredDump) -> None:
     work = WorkerContext(old.settings, old.database, old.store, Gateways({}, FakeGateway()), old.signer)
     seen: list[Any] = []
     for _ in range(2):

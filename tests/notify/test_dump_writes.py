@@ -92,7 +92,7 @@ def _compared(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("channel", list(SENT))
-async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump, channel: str) -> None:
+async def test_a_message_of_a_test_key_has_the_values_of_notifys(notify: RestoredDump, channel: str) -> None:
     recipient, personalisation, reference = SENT[channel]
     (theirs,) = await notify.rows(f"SELECT id FROM notifications WHERE client_reference = '{reference}'")
     arguments = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
@@ -116,7 +116,7 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump
     compare(their_row, our_row)
 
 
-async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is_down(notify: RestoredDump) -> None:
+async def test_a_message_of_a_person_has_the_values_of_notifys_with_its_provider_down(notify: RestoredDump) -> None:
     arguments = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
@@ -130,7 +130,7 @@ async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is
     compare(*await both(notify, "ad0add65-83c1-48b5-94c1-f6b07e795b1e", ours))
 
 
-async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump) -> None:
+async def test_a_job_and_its_messages_have_the_values_of_notifys(notify: RestoredDump) -> None:
     arguments = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
@@ -159,7 +159,7 @@ async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump
     assert (their_job["job_status"], our_job["job_status"]) == ("finished", "finished all notifications created")
 
 
-async def test_versions_that_we_add_are_what_notify_would_have_added(notify: RestoredDump) -> None:
+async def test_versions_written_here_are_those_that_notify_would_write(notify: RestoredDump) -> None:
     admin = jwt("notify-admin", "dev-notify-secret-key")
 
     async def do(mutation: str, kind: str, answer: str, **values: Any) -> Any:

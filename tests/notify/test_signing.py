@@ -72,7 +72,7 @@ def test_another_salt_is_another_signature() -> None:
         Signer((NEW,), b"pepper").unsign(Signer((NEW,), SALT).sign("value"))
 
 
-async def test_a_key_signed_before_the_rotation_still_speaks_for_its_service(
+async def test_a_key_signed_before_the_rotation_is_still_valid(
     make: Builders, database: Database, authenticator: Authenticator
 ) -> None:
     service = await make.service()

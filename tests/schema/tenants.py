@@ -9,10 +9,9 @@ from typing import Any
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNamedType, GraphQLNonNull, GraphQLObjectType
 
 from graphql_api import models
-from schema import schema
 from tests.builders import Builders
+from tests.graphql_schema import SCHEMA
 
-SCHEMA = schema._schema  # noqa: SLF001 - generated tests read the schema as GraphQL sees it
 Path = tuple[str | int, ...]
 
 

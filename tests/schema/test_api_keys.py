@@ -81,7 +81,7 @@ async def test_no_field_of_a_key_is_its_secret(ask: Ask) -> None:
     }
 
 
-async def test_in_trial_there_is_no_live_key(ask: Ask, make: Builders) -> None:
+async def test_a_service_in_trial_has_no_live_key(ask: Ask, make: Builders) -> None:
     service = await make.service(restricted=True)
     refused = await ask(
         CREATE,
@@ -100,7 +100,7 @@ async def test_in_trial_there_is_no_live_key(ask: Ask, make: Builders) -> None:
     ]
 
 
-async def test_revoking_twice_moves_nothing(ask: Ask, make: Builders) -> None:
+async def test_revoking_twice_changes_nothing(ask: Ask, make: Builders) -> None:
     service = await make.service()
     row = await make.api_key(service, KeyType.TEAM)
     user = await make.member(service)

@@ -175,7 +175,7 @@ async def test_each_changed_permission_has_an_entry(ask: Ask, team: Team, make: 
     ]
 
 
-async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Builders) -> None:
+async def test_a_refused_change_has_no_entry(ask: Ask, team: Team, make: Builders) -> None:
     await make.service(name="Taken")
 
     refused = await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": "Taken"})
@@ -185,7 +185,7 @@ async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Buil
 
 
 @pytest.mark.parametrize(
-    ("conditions", "found"),
+    ("conditions", "expected"),
     [
         ({}, ["ApiKey", "Service", "SmsSender"]),
         ({"objectTypes": ["Service", "SmsSender"]}, ["Service", "SmsSender"]),
@@ -203,7 +203,7 @@ async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Buil
     ],
     ids=str,
 )
-async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[str, Any], found: list[str]) -> None:
+async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[str, Any], expected: list[str]) -> None:
     actor, service_id = team.actor, str(team.service.id)
     await ask(UPDATE_SERVICE, by=actor, input={"serviceId": service_id, "name": "New name"})
     await ask(CREATE_KEY, by=actor, input={"serviceId": service_id, "name": "Our key", "type": "LIVE"})
@@ -214,11 +214,11 @@ async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[
 
     log = answer.root_field["auditLog"]
     kinds = {node["objectType"] for node in log["nodes"]} - {"ServiceMembership"}
-    assert sorted(kinds) == found
+    assert sorted(kinds) == expected
     assert log["totalCount"] == len(log["nodes"])
 
 
-async def test_pages_go_back_in_time(ask: Ask, team: Team, statements: Statements) -> None:
+async def test_pages_are_latest_first(ask: Ask, team: Team, statements: Statements) -> None:
     for name in ("First", "Second", "Third"):
         await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": name})
     filter_ = {"objectTypes": ["Service"], "actorId": str(team.user.id)}
@@ -249,7 +249,7 @@ CALLERS: dict[str, tuple[Callable[[Team, models.ApiKey], Actor], Any]] = {
         ),
         ["FORBIDDEN"],
     ),
-    "key": (lambda _, one: api_key_actor(one), ["FORBIDDEN"]),
+    "key": (lambda _, key: api_key_actor(key), ["FORBIDDEN"]),
     "platform admin": (lambda team, _: platform_admin(team.user), 1),
     "stranger": (lambda *_: stranger(), None),
     "nobody": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
@@ -327,7 +327,7 @@ async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders
     assert {node["objectId"] for node in read.root_field["auditLog"]["nodes"]} == {str(mine.id), str(user.id)}
 
 
-async def test_the_object_is_shown_as_far_as_the_reader_sees_it(ask: Ask, team: Team) -> None:
+async def test_the_object_of_an_entry_is_null_where_the_caller_does_not_see_it(ask: Ask, team: Team) -> None:
     await ask(CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"})
     reader = user_actor(team.user, team.service, permissions={ServicePermission.MANAGE_SETTINGS})
 

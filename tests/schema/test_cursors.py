@@ -70,28 +70,28 @@ CASES = [
 async def test_rows_without_an_instant_come_last_and_each_comes_once(
     noun: str, field: str, query: str, *, descending: bool, size: int, ask: Ask, make: Builders
 ) -> None:
-    world = SortedRows(make)
-    actor = await world.build()
+    sorted_rows = SortedRows(make)
+    actor = await sorted_rows.build()
     variables: dict[str, Any] = {"order": {"field": field, "direction": "DESC" if descending else "ASC"}}
-    variables |= {} if noun == "services" else {"id": str(world.service.id)}
-    expected = world.sorted(noun, descending=descending)
+    variables |= {} if noun == "services" else {"id": str(sorted_rows.service.id)}
+    expected = sorted_rows.sorted(noun, descending=descending)
 
     async def page(**place: Any) -> dict[str, Any]:
         answer = await ask(query, by=actor, **variables, **place)
         assert answer.errors == []
         assert answer.data is not None
-        found: dict[str, Any] = answer.data.get("page") or answer.data["service"]["page"]
-        assert found["totalCount"] == 6
-        return found
+        connection: dict[str, Any] = answer.data.get("page") or answer.data["service"]["page"]
+        assert connection["totalCount"] == 6
+        return connection
 
     for size_name, place, ends in (("first", "after", "endCursor"), ("last", "before", "startCursor")):
-        found: list[str] = []
+        all_ids: list[str] = []
         cursor, more = None, True
         while more:
-            one = await page(**{size_name: size, place: cursor})
-            ids = [node["id"] for node in one["nodes"]]
-            found = [*found, *ids] if size_name == "first" else [*ids, *found]
-            info = one["pageInfo"]
+            connection = await page(**{size_name: size, place: cursor})
+            ids = [node["id"] for node in connection["nodes"]]
+            all_ids = [*all_ids, *ids] if size_name == "first" else [*ids, *all_ids]
+            info = connection["pageInfo"]
             ahead, behind = (
                 (info["hasNextPage"], info["hasPreviousPage"])
                 if size_name == "first"
@@ -99,7 +99,7 @@ async def test_rows_without_an_instant_come_last_and_each_comes_once(
             )
             assert behind is (cursor is not None)
             cursor, more = info[ends], ahead
-        assert found == expected
+        assert all_ids == expected
 
 
 def encoded_cursor(*values: Any) -> str:

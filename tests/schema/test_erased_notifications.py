@@ -91,7 +91,7 @@ async def test_recent_and_erased_messages_are_in_one_order_in_both_directions(
     assert page["totalCount"] == 8
 
 
-async def test_a_message_that_lies_in_both_tables_counts_once_and_is_whole(
+async def test_a_message_in_both_tables_counts_once_with_its_personal_data(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     message = await notification_at(make, template, "twice", 0)
@@ -103,7 +103,7 @@ async def test_a_message_that_lies_in_both_tables_counts_once_and_is_whole(
     assert page["nodes"][0]["recipient"] == "07700900123"
 
 
-async def test_conditions_hold_for_both(
+async def test_filters_apply_to_recent_and_erased_messages(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     email = await make.template(service, Channel.EMAIL)
@@ -122,37 +122,40 @@ async def test_conditions_hold_for_both(
     await make.notification_history(email, client_reference="email", created_at=NOON + 5 * HOUR)
     await notification_at(make, email, "live email", 6)
 
-    async def found(**filter_: Any) -> list[str]:
+    async def listed(**filter_: Any) -> list[str]:
         page = await notification_page(ask, actor, service, filter={"includeErased": True, **filter_})
         assert page["totalCount"] == len(page["nodes"])
         return references(page)
 
-    assert await found(channels=["EMAIL"]) == ["live email", "email"]
-    assert await found(statuses=["TECHNICAL_FAILURE"]) == ["text 0"]
-    assert await found(statusGroups=["FAILED"]) == ["text 0"]
-    assert await found(templateId=str(email.id)) == ["live email", "email"]
-    assert await found(createdById=str(user.id)) == ["text 1"]
-    assert await found(jobId=str(job.id)) == ["text 2"]
-    assert await found(includeJobs=False) == ["live email", "email", "text 1", "text 0", "text 3"]
-    assert await found(includeOneOff=False) == ["live email", "email", "text 2", "text 0", "text 3"]
-    assert await found(reference="text 3") == ["text 3"]
-    assert await found(createdAt={"from": "2026-06-01T13:00:00Z", "to": "2026-06-01T15:00:00Z"}) == ["text 2", "text 1"]
-    assert await found(keyTypes=["TEAM"]) == []
+    assert await listed(channels=["EMAIL"]) == ["live email", "email"]
+    assert await listed(statuses=["TECHNICAL_FAILURE"]) == ["text 0"]
+    assert await listed(statusGroups=["FAILED"]) == ["text 0"]
+    assert await listed(templateId=str(email.id)) == ["live email", "email"]
+    assert await listed(createdById=str(user.id)) == ["text 1"]
+    assert await listed(jobId=str(job.id)) == ["text 2"]
+    assert await listed(includeJobs=False) == ["live email", "email", "text 1", "text 0", "text 3"]
+    assert await listed(includeOneOff=False) == ["live email", "email", "text 2", "text 0", "text 3"]
+    assert await listed(reference="text 3") == ["text 3"]
+    assert await listed(createdAt={"from": "2026-06-01T13:00:00Z", "to": "2026-06-01T15:00:00Z"}) == [
+        "text 2",
+        "text 1",
+    ]
+    assert await listed(keyTypes=["TEAM"]) == []
 
 
-async def test_of_what_was_erased_a_search_matches_the_reference_alone(
+async def test_a_search_of_erased_messages_matches_references_only(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     await notification_at(make, template, "live", 1, normalised_to="447700900123")
     await make.notification_history(template, client_reference="the 7700900123rd", created_at=NOON)
     await make.notification_history(template, client_reference="other", created_at=NOON)
 
-    async def found(words: str) -> list[str]:
+    async def searched(words: str) -> list[str]:
         return references(await notification_page(ask, actor, service, filter={"includeErased": True, "search": words}))
 
-    assert await found("7700900123") == ["live", "the 7700900123rd"]
-    assert await found("900123RD") == ["the 7700900123rd"]
-    assert await found("OTHER") == ["other"]
+    assert await searched("7700900123") == ["live", "the 7700900123rd"]
+    assert await searched("900123RD") == ["the 7700900123rd"]
+    assert await searched("OTHER") == ["other"]
 
 
 async def test_erased_messages_have_the_visibility_of_others(
@@ -176,7 +179,7 @@ async def test_erased_messages_have_the_visibility_of_others(
     assert await sees(stranger()) is None
 
 
-async def test_jobs_and_templates_list_them_too(
+async def test_jobs_and_templates_list_erased_messages(
     ask: Ask, make: Builders, template: models.Template, actor: Actor
 ) -> None:
     job = await make.job(template, notification_count=3)
@@ -216,7 +219,7 @@ async def test_several_parents_take_one_statement(
     ]
 
 
-async def test_everything_that_is_left_can_be_read(
+async def test_every_field_of_an_erased_message_can_be_read(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     await make.notification_history(

@@ -67,7 +67,7 @@ CALLERS = [manager_of, api_key_of]
 
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize(("mutation", "path"), FOREIGN, ids=str)
-async def test_an_id_of_another_tenant_names_nothing(
+async def test_an_id_of_another_tenant_is_not_found(
     mutation: str,
     path: tuple[Any, ...],
     caller: Callable[[Tenant], Actor],
@@ -107,7 +107,7 @@ async def test_an_id_of_another_tenant_names_nothing(
 
 
 @pytest.mark.parametrize("source", SOURCES)
-async def test_a_list_of_another_tenant_is_not_there(source: str, ask: Ask, make: Builders, database: Database) -> None:
+async def test_a_list_of_another_tenant_is_not_found(source: str, ask: Ask, make: Builders, database: Database) -> None:
     ours, theirs = await create_tenant(make), await create_tenant(make)
     good = valid_inputs(ours.ids)["createJob"]
     for actor in (user_actor(ours.user, ours.service), api_key_actor(ours.api_key)):

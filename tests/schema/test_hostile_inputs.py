@@ -9,8 +9,8 @@ from graphql import GraphQLInputObjectType
 
 from tests.builders import Builders, platform_admin, user_actor
 from tests.conftest import Ask, GraphQLResponse
+from tests.graphql_schema import SCHEMA
 from tests.schema.tenants import (
-    SCHEMA,
     create_tenant,
     input_type_of,
     mutation_document,
@@ -44,7 +44,7 @@ def has_no_server_error(answer: GraphQLResponse) -> bool:
     return not any(code in {"INTERNAL", "UNAVAILABLE"} for code in answer.error_codes)
 
 
-def test_each_mutation_has_a_good_input() -> None:
+def test_each_mutation_has_a_valid_input() -> None:
     ids = dict.fromkeys(
         ("organisationId", "serviceId", "userId", "templateId", "apiKeyId", "jobId"),
         "00000000-0000-0000-0000-000000000000",
@@ -54,7 +54,7 @@ def test_each_mutation_has_a_good_input() -> None:
 
 
 @pytest.mark.parametrize("mutation", mutation_names())
-async def test_a_text_of_a_mutation_may_be_anything(mutation: str, ask: Ask, make: Builders) -> None:
+async def test_a_mutation_handles_any_text(mutation: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     good = valid_inputs(ours.ids)[mutation]
     callers = [user_actor(ours.user, ours.service), platform_admin(ours.user)]
@@ -71,7 +71,7 @@ async def test_a_text_of_a_mutation_may_be_anything(mutation: str, ask: Ask, mak
 
 
 @pytest.mark.parametrize("mutation", mutation_names())
-async def test_a_number_of_a_mutation_may_be_anything(mutation: str, ask: Ask, make: Builders) -> None:
+async def test_a_mutation_handles_any_number(mutation: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     good = valid_inputs(ours.ids)[mutation]
     faults = []
@@ -143,7 +143,7 @@ ROOTS = {
 
 
 @pytest.mark.parametrize("root", ROOTS)
-async def test_a_filter_may_be_anything(root: str, ask: Ask, make: Builders) -> None:
+async def test_a_filter_handles_any_value(root: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     name, query = ROOTS[root]
     kind: Any = SCHEMA.get_type(name)

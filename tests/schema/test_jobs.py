@@ -121,7 +121,7 @@ async def test_a_job_has_every_field(
     }
 
 
-async def test_rows_that_came_with_the_call_have_no_file(
+async def test_a_job_of_rows_in_the_call_has_no_file(
     make: Builders, ask: Ask, template: models.Template, actor: Actor
 ) -> None:
     job = await make.job(template, original_file_name="")
@@ -340,7 +340,7 @@ async def test_a_job_is_made_of_rows_for_later(
     assert job["createdBy"] == {"__typename": "ApiKey"}
 
 
-async def test_a_refused_list_comes_with_what_was_found(
+async def test_a_refused_list_has_the_result_of_the_check(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     answer = await ask(CREATE, by=actor, input=source(template, GOOD + "x,y\n"))
@@ -392,7 +392,7 @@ async def test_the_same_idempotency_key_creates_one_job(ask: Ask, template: mode
     assert [error["code"] for error in other.user_errors] == ["IDEMPOTENCY_KEY_REUSED"]
 
 
-async def test_making_jobs_spends_tokens(make: Builders, ask: Ask) -> None:
+async def test_creating_jobs_consumes_tokens(make: Builders, ask: Ask) -> None:
     service = await make.service(rate_limit=1)
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)

@@ -37,7 +37,7 @@ def by_name(answer: Any) -> dict[str, list[str]]:
     return {node["user"]["name"]: node["permissions"] for node in answer.root_field["members"]["nodes"]}
 
 
-async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_active_members_have_their_permissions(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     ann = await make.member(service, {ServicePermission.MANAGE_USERS}, await make.user(name="Ann"))
     await make.member(
@@ -55,7 +55,7 @@ async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, st
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("permissions", "expected"),
     [
         (["SEND_TEXTS"], {"Ann", "Bob"}),
         (["SEND_TEXTS", "SEND_EMAILS"], {"Ann"}),
@@ -64,7 +64,9 @@ async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, st
         ([], {"Ann", "Bob", "Cyd"}),
     ],
 )
-async def test_members_who_have_all_of_these(ask: Ask, make: Builders, wanted: list[str], expected: set[str]) -> None:
+async def test_members_are_filtered_by_permissions(
+    ask: Ask, make: Builders, permissions: list[str], expected: set[str]
+) -> None:
     service, other = await make.service(), await make.service()
     both = {ServicePermission.SEND_TEXTS, ServicePermission.SEND_EMAILS}
     ann = await make.member(service, both, await make.user(name="Ann"))
@@ -72,7 +74,7 @@ async def test_members_who_have_all_of_these(ask: Ask, make: Builders, wanted: l
     cyd = await make.member(service, (), await make.user(name="Cyd"))
     await make.member(other, ALL_PERMISSIONS, cyd)
 
-    answer = await ask(MEMBERS, by=user_actor(ann, service), id=str(service.id), filter={"hasPermissions": wanted})
+    answer = await ask(MEMBERS, by=user_actor(ann, service), id=str(service.id), filter={"hasPermissions": permissions})
 
     assert set(by_name(answer)) == expected
     assert answer.root_field["members"]["totalCount"] == len(expected)
@@ -169,7 +171,7 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
     ]
 
 
-async def test_a_member_is_taken_out(ask: Ask, make: Builders) -> None:
+async def test_a_member_is_removed(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Licences")
     manager, member = await make.member(service), await make.member(service, ())
 

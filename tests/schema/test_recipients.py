@@ -42,7 +42,7 @@ def csv_input(template: models.Template, content: str) -> dict[str, Any]:
     }
 
 
-async def test_a_good_list_is_counted_and_shown(
+async def test_a_valid_list_has_counts_and_a_sample(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     job = await make.job(template, original_file_name="people.csv")
@@ -113,7 +113,7 @@ async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.T
     }
 
 
-async def test_a_list_over_the_limit(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_a_list_over_the_daily_limit_has_a_problem(ask: Ask, template: models.Template, actor: Actor) -> None:
     rows = "".join(f"0770090000{row},x\n" for row in range(4))
 
     check = (await ask(CHECK, by=actor, input=csv_input(template, "phone number,name\n" + rows))).root_field
@@ -132,7 +132,7 @@ async def test_a_list_over_the_limit(ask: Ask, template: models.Template, actor:
     ]
 
 
-async def test_what_could_not_be_read_is_a_problem_of_the_list(
+async def test_an_unreadable_file_is_a_problem_of_the_list(
     make: Builders, ask: Ask, service: models.Service, actor: Actor
 ) -> None:
     archived = await make.template(service, archived=True)
@@ -145,7 +145,7 @@ async def test_what_could_not_be_read_is_a_problem_of_the_list(
     ]
 
 
-async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_a_check_of_a_missing_object_is_null(ask: Ask, template: models.Template, actor: Actor) -> None:
     arguments = csv_input(template, "x")
 
     for who, values in (

@@ -27,7 +27,7 @@ from graphql_api.errors import Forbidden
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from tests.builders import ALL_PERMISSIONS, Builders, api_key_actor, organisation_member, platform_admin, user_actor
-from tests.schema.tenants import SCHEMA
+from tests.graphql_schema import SCHEMA
 
 MAX_SELECTION_DEPTH = 7
 

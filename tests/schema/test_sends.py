@@ -184,7 +184,7 @@ async def test_a_smoke_test_of_a_redacting_template_hides_its_values(
         ),
     ],
 )
-async def test_refusals_carry_their_figures(
+async def test_errors_have_their_values(
     ask: Ask,
     template: models.Template,
     actor: Actor,
@@ -216,7 +216,7 @@ async def test_a_trial_service_sends_to_its_team_only(make: Builders, ask: Ask) 
     ]
 
 
-async def test_a_refused_send_has_used_up_its_token(make: Builders, ask: Ask, database: Database) -> None:
+async def test_a_refused_send_consumes_a_token(make: Builders, ask: Ask, database: Database) -> None:
     service = await make.service(rate_limit=3)
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)
@@ -238,7 +238,7 @@ async def test_a_refused_send_has_used_up_its_token(make: Builders, ask: Ask, da
     assert await count(database, "notifications") == 0
 
 
-async def test_each_sending_field_of_a_document_spends_a_token(make: Builders, ask: Ask) -> None:
+async def test_each_sending_field_of_a_document_consumes_a_token(make: Builders, ask: Ask) -> None:
     service = await make.service(rate_limit=3)
     template = await make.template(service)
     fields = " ".join(f"m{n}: sendNotification(input: $input) {{ userErrors {{ code }} }}" for n in range(3))
@@ -325,7 +325,7 @@ async def test_results_of_many_are_in_the_order_of_the_items(ask: Ask, template:
     }
 
 
-async def test_many_refused_as_a_whole_have_no_results(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_a_refused_call_of_many_has_no_results(ask: Ask, template: models.Template, actor: Actor) -> None:
     arguments = {"serviceId": str(template.service_id), "templateId": str(template.id), "items": []}
 
     assert (await ask(SEND_MANY, by=actor, input=arguments)).root_field == {

@@ -275,16 +275,16 @@ async def test_the_creator_of_a_service_is_its_first_member(ask: Ask, make: Buil
 async def test_a_taken_name_names_its_holder_to_those_who_see_it(ask: Ask, make: Builders) -> None:
     other = await make.service(name="Permits", normalised_service_name="permits", notes="Watch them.")
 
-    def told(existing: Any) -> list[Any]:
+    def expected_errors(existing: Any) -> list[Any]:
         entry = {"__typename": "AlreadyExistsError", "code": "ALREADY_EXISTS", "path": ["input", "name"]}
         return [entry | {"existing": existing}]
 
     refused = await ask(CREATE, by=user_actor(await make.user()), input={"name": "permits"})
-    assert refused.user_errors == told(None)
+    assert refused.user_errors == expected_errors(None)
     seen = await ask(CREATE, by=user_actor(await make.member(other), other), input={"name": "Permits"})
-    assert seen.user_errors == told({"name": "Permits", "notes": None})
+    assert seen.user_errors == expected_errors({"name": "Permits", "notes": None})
     admins = await ask(CREATE, by=platform_admin(await make.user()), input={"name": "Permits"})
-    assert admins.user_errors == told({"name": "Permits", "notes": "Watch them."})
+    assert admins.user_errors == expected_errors({"name": "Permits", "notes": "Watch them."})
 
 
 async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make: Builders) -> None:

@@ -110,7 +110,7 @@ async def test_a_wrong_code_has_an_error_with_a_path(ask: Ask, ada: models.User)
 
 
 @pytest.mark.parametrize("proof", [{}, {"smsCode": None}, {"smsCode": "12345", "emailToken": "x"}])
-async def test_a_proof_is_exactly_one(ask: Ask, proof: dict[str, str | None]) -> None:
+async def test_exactly_one_proof_must_be_given(ask: Ask, proof: dict[str, str | None]) -> None:
     answer = await ask(COMPLETE, input={"challengeToken": "x", "proof": proof})
 
     assert (answer.data, answer.error_codes) == (None, ["BAD_REQUEST"])

@@ -177,7 +177,7 @@ async def test_a_range_that_ends_before_it_begins_is_a_bad_request(
     assert (await ask(ASK, by=member, id=str(service.id), range=days)).error_codes == ["BAD_REQUEST"]
 
 
-async def test_figures_take_the_permission_to_see_activity(ask: Ask, make: Builders, service: models.Service) -> None:
+async def test_statistics_need_view_activity(ask: Ask, make: Builders, service: models.Service) -> None:
     user = await make.member(service)
     lesser = user_actor(user, service, permissions=set(ServicePermission) - {ServicePermission.VIEW_ACTIVITY})
 

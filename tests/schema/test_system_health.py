@@ -131,7 +131,7 @@ async def test_only_platform_admins_read_the_health(ask: Ask, make: Builders, st
     assert (nobody.data, nobody.error_codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
 
 
-async def test_the_whole_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_a_job_with_every_field_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
     admin = platform_admin(await make.user())
     await make.add(snapshot(utcnow()), snapshot(utcnow() - timedelta(minutes=1)))
 

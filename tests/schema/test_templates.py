@@ -158,7 +158,9 @@ async def test_every_version_can_be_read(ask: Ask, make: Builders, service: mode
     assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=member, id=f"{template_id}:1")).root_field is None
 
 
-async def test_who_made_it_stays_who_made_it(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
+async def test_the_creator_of_a_template_does_not_change(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
     author = await make.member(service)
     template = await make.template(service, created_by_id=author.id)
     await ask(UPDATE, by=member, input={"templateId": str(template.id), "name": "Newer"})
@@ -294,7 +296,7 @@ async def test_errors_have_the_path_of_the_argument(ask: Ask, service: models.Se
     ]
 
 
-async def test_two_channels_at_once_are_no_document(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_content_of_two_channels_is_invalid(ask: Ask, service: models.Service, member: Actor) -> None:
     content = {"sms": {"body": "Hi"}, "email": {"subject": "Hi", "body": "Hi"}}
     arguments = {"serviceId": str(service.id), "name": "Both", "content": content}
 
@@ -353,11 +355,11 @@ async def test_a_template_is_redacted_and_archived_once(
 
 
 async def test_a_stranger_cannot_find_out_that_the_service_exists(ask: Ask, service: models.Service) -> None:
-    def wanted(service_id: str) -> dict[str, Any]:
+    def arguments(service_id: str) -> dict[str, Any]:
         return {"serviceId": service_id, "name": "Mine", "content": {"sms": {"body": "Hi"}}}
 
-    there = await ask(CREATE, by=stranger(), input=wanted(str(service.id)))
-    nowhere = await ask(CREATE, by=stranger(), input=wanted("11111111-1111-4111-8111-111111111111"))
+    there = await ask(CREATE, by=stranger(), input=arguments(str(service.id)))
+    nowhere = await ask(CREATE, by=stranger(), input=arguments("11111111-1111-4111-8111-111111111111"))
 
     assert there.user_errors == [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "serviceId"]}]
     assert nowhere.user_errors == there.user_errors

@@ -212,7 +212,7 @@ async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Bui
     assert await allowance(2026, high, organisation_type="central") == (0, False, True)
 
 
-async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Builders) -> None:
+async def test_after_a_year_of_high_volume_the_allowance_is_0(ask: Ask, make: Builders) -> None:
     results = []
     for units in (75_000, 74_999):
         service = await make.service(organisation_type="central")
@@ -326,10 +326,10 @@ async def test_only_its_members_see_what_an_organisation_uses(ask: Ask, make: Bu
     service = await make.service(organisation_id=organisation.id)
     user = await make.member(service)
 
-    async def asked(by: Actor, year: int | None = None) -> Any:
+    async def read_usage(by: Actor, year: int | None = None) -> Any:
         return await ask(BY_SERVICE, by=by, id=str(organisation.id), year=year)
 
-    refused = await asked(user_actor(user, service))
+    refused = await read_usage(user_actor(user, service))
     assert (refused.error_codes, refused.data) == (["FORBIDDEN"], {"organisation": {"usageByService": None}})
-    assert (await asked(platform_admin(await make.user()))).root_field["usageByService"]["totalCount"] == 1
-    assert (await asked(organisation_member(user, organisation.id), 2015)).error_codes == ["BAD_REQUEST"]
+    assert (await read_usage(platform_admin(await make.user()))).root_field["usageByService"]["totalCount"] == 1
+    assert (await read_usage(organisation_member(user, organisation.id), 2015)).error_codes == ["BAD_REQUEST"]

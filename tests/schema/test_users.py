@@ -274,7 +274,9 @@ async def test_details_are_changed(ask: Ask, ada: models.User) -> None:
     }
 
 
-async def test_a_manager_learns_no_more_by_changing(ask: Ask, make: Builders, ada: models.User) -> None:
+async def test_the_result_of_a_change_has_no_more_than_the_manager_may_read(
+    ask: Ask, make: Builders, ada: models.User
+) -> None:
     service = await make.service()
     await make.member(service, (), ada)
     actor = user_actor(await make.member(service), service)
@@ -331,7 +333,7 @@ async def test_registering_has_the_same_result_for_every_address(ask: Ask, ada: 
     }
 
 
-async def test_a_broken_link_proves_nothing(ask: Ask) -> None:
+async def test_a_malformed_token_is_refused(ask: Ask) -> None:
     assert (await ask(VERIFY, token="nonsense")).root_field == {
         "user": None,
         "challenge": None,
