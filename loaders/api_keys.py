@@ -44,7 +44,7 @@ _REQUESTED_DAYS = (
         bindparam("lasts", type_=ARRAY(Date())),
     )
     .table_valued("api_key_id", "first", "last", with_ordinality="place")
-    .render_derived(name="wanted")
+    .render_derived(name="requested")
 )
 _USAGE_STATEMENT = (
     select(

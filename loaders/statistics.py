@@ -40,24 +40,24 @@ class MessageCount(NamedTuple):
 # Messages of test keys are not counted.
 _COUNTS_STATEMENT = text(
     f"""
-    WITH wanted AS (
-        SELECT * FROM unnest(:services, :firsts, :lasts) WITH ORDINALITY AS wanted(service_id, first, last, ordinal)
+    WITH requested AS (
+        SELECT * FROM unnest(:services, :firsts, :lasts) WITH ORDINALITY AS requested(service_id, first, last, ordinal)
     ), live AS ({bill_lines.first_uncounted_day_sql("ft_notification_status")})
     SELECT ordinal, channel, status, sum(messages)::bigint AS messages
-    FROM wanted CROSS JOIN live CROSS JOIN LATERAL (
+    FROM requested CROSS JOIN live CROSS JOIN LATERAL (
         SELECT fact.notification_type AS channel, fact.notification_status AS status,
             sum(fact.notification_count) AS messages
         FROM ft_notification_status AS fact
-        WHERE fact.service_id = wanted.service_id AND fact.key_type <> 'test'
-            AND fact.bst_date >= wanted.first AND fact.bst_date <= wanted.last AND fact.bst_date < live.since
+        WHERE fact.service_id = requested.service_id AND fact.key_type <> 'test'
+            AND fact.bst_date >= requested.first AND fact.bst_date <= requested.last AND fact.bst_date < live.since
         GROUP BY 1, 2
         UNION ALL
         SELECT message.notification_type::text, message.notification_status, count(*)
         FROM notifications_all_time_view AS message
-        WHERE message.service_id = wanted.service_id AND message.key_type <> 'test'
+        WHERE message.service_id = requested.service_id AND message.key_type <> 'test'
             AND message.notification_status IS NOT NULL
-            AND message.created_at >= {bill_lines.midnight_sql("GREATEST(wanted.first, live.since)")}
-            AND message.created_at < {bill_lines.midnight_sql("wanted.last + 1")}
+            AND message.created_at >= {bill_lines.midnight_sql("GREATEST(requested.first, live.since)")}
+            AND message.created_at < {bill_lines.midnight_sql("requested.last + 1")}
         GROUP BY 1, 2
     ) AS counted
     GROUP BY ordinal, channel, status

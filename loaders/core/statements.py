@@ -291,8 +291,8 @@ def _select_by_key(
         has_key: ColumnElement[bool] = keys[0] == any_(arrays[0])
     else:
         columns = (column(key.key, key.type) for key in keys)
-        wanted = func.unnest(*arrays).table_valued(*columns, name="wanted").render_derived()
-        has_key = tuple_(*keys).in_(select(*wanted.c))
+        requested = func.unnest(*arrays).table_valued(*columns, name="requested").render_derived()
+        has_key = tuple_(*keys).in_(select(*requested.c))
     statement = select(*_columns(model, scope, names, type_source=row.model)).where(has_key)
     return statement if row.inherits_visibility else visible_rows(statement, model, scope)
 
