@@ -89,15 +89,15 @@ def test_a_server_answers_only_the_documents_that_both_clients_persist(
 
     with running_dev_server(tmp_path / "data", PERSISTED_DOCUMENTS=str(manifests)) as server:
         run = command_runner(server)
-        requests = []
+        outputs = []
         for folder in (codegen, relay):
             run(folder, tools / "tsc", "--project", ".")
-            requests.append(json.loads(run(folder, "node", "built/main.js").stdout))
+            outputs.append(json.loads(run(folder, "node", "built/main.js").stdout))
         free = httpx2.post(
             server.graphql_url, json={"query": "{ __typename }"}, headers={"accept": GRAPHQL_RESPONSE_TYPE}
         )
 
-    assert requests == [expected_codegen_output(server), expected_relay_output(server)]
+    assert outputs == [expected_codegen_output(server), expected_relay_output(server)]
     assert free.status_code == 400
 
 
@@ -105,9 +105,9 @@ def test_clients_of_automatic_documents_send_a_text_once(project: Project, tmp_p
     with running_dev_server(tmp_path / "data", AUTOMATIC_DOCUMENTS="true") as server:
         process = command_runner(server)(project("automatic"), "node", "main.mjs")
 
-    told = [server.service_id] * 2
+    service_ids = [server.service_id] * 2
     assert json.loads(process.stdout) == {
-        "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
-        "urql": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
-        "urql, by GET": {"sent": ["GET hash", "GET text", "GET hash"], "told": told},
+        "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "received": service_ids},
+        "urql": {"sent": ["POST hash", "POST text", "POST hash"], "received": service_ids},
+        "urql, by GET": {"sent": ["GET hash", "GET text", "GET hash"], "received": service_ids},
     }

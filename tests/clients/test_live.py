@@ -26,6 +26,6 @@ def test_every_client_queries_and_subscribes_over_every_transport(
     results = json.loads(process.stdout)
     assert list(results) == CLIENTS
     for client in CLIENTS:
-        assert results[client]["asked"] == server.service_id
-        assert results[client]["followed"] is True
+        assert results[client]["serviceId"] == server.service_id
+        assert results[client]["sameJob"] is True
         assert results[client]["last"] == [2, True]
