@@ -169,7 +169,7 @@ class CreateJobInput(Input):
     """Arguments of `createJob`."""
 
     service_id: strawberry.ID | None = None
-    """Required from a person; for an API key its own service."""
+    """Required from a person; for an API key, its own service is used."""
     template_id: strawberry.ID
     """The template."""
     source: RecipientSourceInput

@@ -95,7 +95,7 @@ class Notification(Entity, Node):
     created_by: refs.User | None = to_one(loaders.created_by)
     """Person who sent it; null for a message sent with a key."""
     job: refs.Job | None = to_one(loaders.job)
-    """Job that sent it; null for a message of its own."""
+    """Job that sent it; null for a message outside a job."""
     job_row_number: int | None
     """Row in the job's list, counted from 0."""
     provider: str | None = column(models.Notification.sent_by)
@@ -224,7 +224,7 @@ class SendNotificationInput(Input):
     """Arguments of `sendNotification`."""
 
     service_id: strawberry.ID | None = None
-    """Required from a person; for an API key its own service."""
+    """Required from a person; for an API key, its own service is used."""
     template_id: strawberry.ID
     """The template."""
     recipient: RecipientInput
@@ -268,7 +268,7 @@ class SendNotificationsInput(Input):
     """Arguments of `sendNotifications`."""
 
     service_id: strawberry.ID | None = None
-    """Required from a person; for an API key its own service."""
+    """Required from a person; for an API key, its own service is used."""
     template_id: strawberry.ID
     """The template."""
     items: list[SendNotificationItemInput]

@@ -117,7 +117,7 @@ class Service(Entity, Node):
     api_keys: Connection[refs.ApiKey] | None = connection(
         loaders.api_keys, filter=ApiKeyFilter, permissions=ServicePermission.MANAGE_API_KEYS
     )
-    """API keys that are not revoked or were in the last seven days; needs MANAGE_API_KEYS."""
+    """API keys that are not revoked, or were revoked in the last seven days; needs MANAGE_API_KEYS."""
     templates: Connection[refs.Template] | None = connection(
         loaders.templates, filter=TemplateFilter, order=TemplateOrder
     )

@@ -190,7 +190,7 @@ class EmailTemplateInput(Input):
     subject: str
     """Subject of the emails."""
     body: str
-    """Body, with Markdown as emails allow it."""
+    """Body, with the markup of emails."""
     has_unsubscribe_link: bool | None = False
     """Whether emails contain an unsubscribe link."""
 
