@@ -12,6 +12,7 @@ from graphql import GraphQLObjectType
 
 from loaders.core import statements
 from schema.core import resolvers
+from tests.graphql_schema import SCHEMA
 from tests.matrix import documents
 from tests.matrix.audiences import undefined_words
 from tests.matrix.documents import Document
@@ -19,7 +20,6 @@ from tests.matrix.ground_truth import GroundTruth
 from tests.matrix.policies import policy
 from tests.matrix.runner import append_summary, run_for_every_role
 from tests.matrix.worlds import World
-from tests.schema.tenants import SCHEMA
 
 MIN_CELLS = 5_000
 
