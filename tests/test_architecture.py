@@ -2,11 +2,13 @@
 
 import ast
 import importlib
+import io
 import pkgutil
 import re
 import shutil
 import subprocess
 import sys
+import tokenize
 import tomllib
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
@@ -259,6 +261,58 @@ def test_a_package_lists_its_files_in_a_table_of_its_docstring(folder: Path) -> 
 
     files = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
     assert files - {"__init__", "__main__"} - words == set()
+
+
+IDIOM = frozenset(
+    {
+        *("whoever", "nobody", "somebody"),
+        *("tell", "tells", "telling", "told", "hear", "hears", "heard", "asks"),
+        *("longest", "patience", "pressure", "refusal", "refusals", "tally", "breathe", "owe", "owes"),
+    }
+)
+"""Words of no identifier, docstring or comment: the field has a term, or the sentence has a subject."""
+IDIOMATIC_PHRASES = ("lets go", "let go", "whose it is", "what there is", "none of", "by now")
+REPLACED_NAMES = frozenset(
+    {
+        *("Asked", "Away", "Borrowed", "Callers", "Complaint", "Declined", "Desk", "Ends", "Follower", "Gate", "Going"),
+        *("Guarded", "Hole", "Kept", "Lent", "Live", "Looked", "NotRun", "Pressure", "Ready", "Refusal"),
+        *("Rejected", "Rig", "Seat", "Shell", "Standing", "Tally", "Telling", "Told", "ToldByKey", "Toll"),
+        *("AGAIN", "GIVE_UP", "LONGEST", "MARK", "MOST", "PATIENCE"),
+    }
+)
+"""Identifiers that a word of the field has replaced."""
+ALLOWED_IDENTIFIERS = {
+    "database_patience": "the setting DATABASE_PATIENCE, which operators know",
+    "Complaint": "the model of Notify's table `complaints`",
+}
+SPLIT_IDENTIFIER = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+")
+
+
+def idiom_in(path: Path) -> Iterator[str]:
+    """Each replaced word in the identifiers, docstrings and comments of a file, with its line."""
+    text = path.read_text()
+    prose = [
+        (node.lineno, node.value.value)
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+    ]
+    for token in tokenize.generate_tokens(io.StringIO(text).readline):
+        if token.type == tokenize.COMMENT:
+            prose.append((token.start[0], token.string))
+        elif token.type == tokenize.NAME and token.string not in ALLOWED_IDENTIFIERS:
+            words = {word.lower() for word in SPLIT_IDENTIFIER.findall(token.string)}
+            if token.string in REPLACED_NAMES or words & IDIOM:
+                yield f"{path.name}:{token.start[0]}: {token.string}"
+    for line, sentence in prose:
+        plain = re.sub(r"`[^`]*`|\s+", " ", sentence.lower())
+        words = set(re.findall(r"[a-z]+", plain)) & IDIOM
+        words |= {phrase for phrase in IDIOMATIC_PHRASES if re.search(rf"\b{phrase}\b", plain)}
+        yield from (f"{path.name}:{line}: {word}" for word in sorted(words))
+
+
+@pytest.mark.parametrize("folder", sorted(packages()), ids=lambda folder: str(folder.relative_to(ROOT)))
+def test_a_package_is_written_in_the_words_of_the_field(folder: Path) -> None:
+    assert [finding for path in sorted(folder.glob("*.py")) for finding in idiom_in(path)] == []
 
 
 def test_only_the_end_of_a_transaction_commits() -> None:
