@@ -17,7 +17,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from graphql_api.errors import BadRequest
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable, Mapping, Sequence
+    from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
     from datetime import datetime
 
     from sqlalchemy import ColumnElement
@@ -205,6 +205,11 @@ class CustomFilter:
         """What `read` makes of the value; a mapping binds names beginning with the argument's."""
         read = self.convert(value)
         return {f"{name}_{key}": one for key, one in read.items()} if isinstance(read, dict) else {name: read}
+
+
+def also_tables(filters: Iterable[Filter]) -> list[type[base.Model]]:
+    """The second tables that filters read from."""
+    return [filter_.model for filter_ in filters if isinstance(filter_, AlsoTable)]
 
 
 def like_pattern(value: str) -> str:

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import UUID
 
 import orjson
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
     from loaders.core.declarations import Page
     from loaders.core.orders import Order
+
+R = TypeVar("R")
 
 DEFAULT_PAGE_SIZE = 50
 MAX_PAGE_SIZE = 100
@@ -92,6 +94,24 @@ class PageResult:
         """The opaque place of one of the rows."""
         values = [getattr(row, f"sort_{index}") for index in range(len(self.arguments.order.sort_keys(False)))]
         return encode_cursor(values, self.arguments.order)
+
+
+def page_rows(rows: Sequence[R], size: int, *, backwards: bool) -> Sequence[R]:
+    """The rows of a page in the order of its list, from rows nearest to the cursor first, of which one may be extra."""
+    page = rows[:size]
+    return page[::-1] if backwards else page
+
+
+def cursor_values(cursor: tuple[Any, ...] | None) -> dict[str, Any]:
+    """Bind values of one cursor, by the names of `statements`."""
+    return {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
+
+
+def cursor_arrays(parents: Sequence[tuple[Any, tuple[Any, ...] | None]]) -> dict[str, Any]:
+    """Bind values of parents, each a key and a cursor, as arrays of equal length; all have a cursor, or none has."""
+    depth = len(parents[0][1] or ())
+    arrays = {f"cursor_{index}": [(cursor or ())[index] for _, cursor in parents] for index in range(depth)}
+    return {"key_0": [key for key, _ in parents], **arrays}
 
 
 def encode_cursor(values: Sequence[Any], order: Order) -> str:

@@ -11,7 +11,7 @@ from aiodataloader import DataLoader
 
 from graphql_api.auth import visibility
 from loaders.core import statements
-from loaders.core.paging import PageArguments, PageResult, freeze
+from loaders.core.paging import PageArguments, PageResult, cursor_arrays, cursor_values, freeze, page_rows
 
 if TYPE_CHECKING:
     from collections.abc import Awaitable, Callable, Coroutine, Hashable, Mapping, Sequence
@@ -179,10 +179,10 @@ class Loaders:
         values = statements.filter_values(page, arguments.filters, shapes)
         if page.foreign_key is None:
             # Without parents the places differ by statement, not by row: a root list is asked for one place at a time.
-            groups = [await self._fetch(statement, values | _cursor_values(cursor), bulk=bulk) for _, cursor in keys]
+            groups = [await self._fetch(statement, values | cursor_values(cursor), bulk=bulk) for _, cursor in keys]
         else:
             groups = [[] for _ in keys]
-            for one in await self._fetch(statement, values | _cursor_arrays(keys), bulk=bulk):
+            for one in await self._fetch(statement, values | cursor_arrays(keys), bulk=bulk):
                 groups[one.ordinal - 1].append(one)
         return [
             _page_result(
@@ -203,11 +203,10 @@ class Loaders:
         values = statements.filter_values(page, arguments.filters, shapes)
         if page.foreign_key is None:
             return [
-                (await self._fetch(statement, values | _cursor_values(cursor), bulk=bulk))[0].found
-                for _, cursor in keys
+                (await self._fetch(statement, values | cursor_values(cursor), bulk=bulk))[0].found for _, cursor in keys
             ]
         found = {
-            one.ordinal: one.found for one in await self._fetch(statement, values | _cursor_arrays(keys), bulk=bulk)
+            one.ordinal: one.found for one in await self._fetch(statement, values | cursor_arrays(keys), bulk=bulk)
         }
         return [found[index + 1] for index in range(len(keys))]
 
@@ -225,19 +224,6 @@ class Loaders:
         return [found.get(key, 0) for (key,) in keys]
 
 
-def _cursor_values(cursor: tuple[Any, ...] | None) -> dict[str, Any]:
-    return {f"cursor_{index}": value for index, value in enumerate(cursor or ())}
-
-
-def _cursor_arrays(keys: Sequence[tuple[Any, Any]]) -> dict[str, Any]:
-    """Parents, and the places to go on from, as arrays of equal length."""
-    depth = len(keys[0][1] or ())
-    arrays = {f"cursor_{index}": [cursor[index] for _, cursor in keys] for index in range(depth)}
-    return {"key_0": [key for key, _ in keys], **arrays}
-
-
 def _page_result(page: Page, key: Any, arguments: PageArguments, rows: Sequence[Any]) -> PageResult:
-    kept = rows[: arguments.size]
-    if arguments.backwards:
-        kept = list(reversed(kept))
+    kept = page_rows(rows, arguments.size, backwards=arguments.backwards)
     return PageResult(page, key, arguments, kept, len(rows) > arguments.size)

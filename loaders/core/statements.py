@@ -34,7 +34,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.sql import visitors
 
 from graphql_api.auth import visibility
-from loaders.core.filters import AlsoTable
+from loaders.core.filters import also_tables
 
 if TYPE_CHECKING:
     from collections.abc import Hashable, Mapping
@@ -331,8 +331,7 @@ def _with_conditions(
 
 def _page_tables(page: Page, shapes: FilterShapes) -> list[type[base.Model]]:
     """The tables that a page is read from."""
-    asked = (page.filters[name] for name, _ in shapes)
-    return [page.model, *(filter_.model for filter_ in asked if isinstance(filter_, AlsoTable))]
+    return [page.model, *also_tables(page.filters[name] for name, _ in shapes)]
 
 
 def _rewrite_for_table(model: type[base.Model], page: Page, expression: Any) -> Any:
