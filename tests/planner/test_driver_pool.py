@@ -22,7 +22,7 @@ from graphql_api.errors import Unavailable
 from graphql_api.gateways.object_store import Store
 from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner, driver_pool
-from graphql_api.planner.driver_pool import Kept
+from graphql_api.planner.driver_pool import PinnedConnections
 from graphql_api.settings import Settings
 from schema import schema
 
@@ -40,20 +40,22 @@ async def server(database_url: str, settings: Settings) -> AsyncIterator[Databas
 
 
 @pytest_asyncio.fixture
-async def pinned(server: Database) -> AsyncIterator[Kept]:
+async def pinned(server: Database) -> AsyncIterator[PinnedConnections]:
     """One of them, kept."""
-    kept = Kept(server, 1, 300)
+    kept = PinnedConnections(server, 1, 300)
     yield kept
     await kept.close()
 
 
-async def fetch_value(pinned: Kept, sql: str, *, generic_plan: bool = False) -> Any:
-    ((found,),) = await pinned.fetch(sql, [], steady=generic_plan)
+async def fetch_value(pinned: PinnedConnections, sql: str, *, generic_plan: bool = False) -> Any:
+    ((found,),) = await pinned.fetch(sql, [], generic_plan=generic_plan)
     return found
 
 
-async def test_statements_that_a_connection_keeps_are_bounded(pinned: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver_pool, "STATEMENTS", 5)
+async def test_statements_that_a_connection_keeps_are_bounded(
+    pinned: PinnedConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver_pool, "MAX_PREPARED_STATEMENTS", 5)
 
     for number in range(20):
         await fetch_value(pinned, f"SELECT {number} /* kept */")
@@ -63,10 +65,10 @@ async def test_statements_that_a_connection_keeps_are_bounded(pinned: Kept, monk
 
 
 async def test_letters_of_the_statements_that_a_connection_keeps_are_bounded(
-    pinned: Kept, monkeypatch: pytest.MonkeyPatch
+    pinned: PinnedConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_pool, "LETTERS", 40_000)
-    monkeypatch.setattr(driver_pool, "LONGEST", 16_000)
+    monkeypatch.setattr(driver_pool, "MAX_PREPARED_CHARACTERS", 40_000)
+    monkeypatch.setattr(driver_pool, "MAX_PREPARED_STATEMENT_CHARACTERS", 16_000)
 
     for number in range(20):
         assert await fetch_value(pinned, f"SELECT {number} /* kept */ {' ' * 12_000}") == number
@@ -75,7 +77,7 @@ async def test_letters_of_the_statements_that_a_connection_keeps_are_bounded(
     assert await fetch_value(pinned, PREPARED_COUNT_QUERY) in {3, 4}
 
 
-async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, pinned: Kept) -> None:
+async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, pinned: PinnedConnections) -> None:
     assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=True) == "force_generic_plan"
     assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=False) == "auto"
     assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=True) == "force_generic_plan"
@@ -86,7 +88,7 @@ async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Datab
 
 
 async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_others(
-    server: Database, pinned: Kept
+    server: Database, pinned: PinnedConnections
 ) -> None:
     asking = [asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(60)", generic_plan=True)) for _ in range(3)]
     await asyncio.sleep(0.2)
@@ -101,7 +103,7 @@ async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_ot
 
 @pytest.mark.parametrize(("letters", "least", "most"), [(0, 0.09, 2), (50_000, 0.29, 2), (1_000_000, 0.09, 3)])
 async def test_slow_statements_keep_nobody_from_what_the_pool_has_besides(
-    server: Database, pinned: Kept, letters: int, least: float, most: float
+    server: Database, pinned: PinnedConnections, letters: int, least: float, most: float
 ) -> None:
     slow = asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(60)"))
     await asyncio.sleep(0)
@@ -117,7 +119,7 @@ async def test_slow_statements_keep_nobody_from_what_the_pool_has_besides(
         assert await first.scalar(text("SELECT 1")) == await second.scalar(text("SELECT 1")) == 1
 
 
-async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(pinned: Kept) -> None:
+async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(pinned: PinnedConnections) -> None:
     await fetch_value(pinned, "SELECT set_config('statement_timeout', '50', false)")
     with pytest.raises(QueryCanceledError):
         await fetch_value(pinned, "SELECT pg_sleep(60)")
@@ -177,7 +179,7 @@ async def test_a_wide_query_leaves_connections_to_others(
         async with server.transaction() as tx:
             await tx.execute(text("LOCK TABLE services"))
             asking = asyncio.create_task(planner(Operation(f"{{ {document} }}"), context))
-            await asyncio.sleep(5 * driver_pool.PATIENCE)
+            await asyncio.sleep(5 * driver_pool.PIN_WAIT_SECONDS)
             lent = sum(database.pool_metrics._checked_out.values())  # noqa: SLF001 - Prometheus is told of it
         answer = await asking
     finally:
@@ -188,14 +190,16 @@ async def test_a_wide_query_leaves_connections_to_others(
     assert (answer or b"").count(b"totalCount") == 20
 
 
-async def test_a_connection_that_is_lost_is_replaced(pinned: Kept) -> None:
+async def test_a_connection_that_is_lost_is_replaced(pinned: PinnedConnections) -> None:
     with pytest.raises(Exception, match="terminating"):
         await fetch_value(pinned, "SELECT pg_terminate_backend(pg_backend_pid())")
 
     assert await fetch_value(pinned, "SELECT 1") == 1
 
 
-async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(server: Database, pinned: Kept) -> None:
+async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(
+    server: Database, pinned: PinnedConnections
+) -> None:
     before = await fetch_value(pinned, "SELECT pg_backend_pid()")
 
     async def write() -> None:
@@ -211,7 +215,9 @@ async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(
     assert after[0] == after[1]
 
 
-async def test_a_table_may_be_changed_under_a_statement_that_is_kept(server: Database, pinned: Kept) -> None:
+async def test_a_table_may_be_changed_under_a_statement_that_is_kept(
+    server: Database, pinned: PinnedConnections
+) -> None:
     async with server.transaction() as tx:
         await tx.execute(text("CREATE TABLE changing AS SELECT 1 AS number"))
     assert await fetch_value(pinned, "SELECT number FROM changing") == 1
