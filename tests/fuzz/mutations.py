@@ -1,4 +1,4 @@
-"""Requests that nobody should send: bytes changed, JSON of any shape, headers that lie, frames out of order."""
+"""Malformed requests: changed bytes, JSON of any shape, wrong headers, frames out of order."""
 
 from __future__ import annotations
 
