@@ -1,9 +1,8 @@
 """Domain errors as entries of `userErrors`."""
 
 import inspect
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar, cast, dataclass_transform
 
 import strawberry
@@ -46,14 +45,15 @@ def error_type(
     """
     converters = convert or {}
 
-    def values_of(names: Iterable[str], raised: errors.DomainError) -> dict[str, Any]:
-        values = {name: getattr(raised, name) for name in names}
-        return values | {name: function(values[name]) for name, function in converters.items()}
-
     def decorate(cls: type[T]) -> type[T]:
         names = tuple(inspect.get_annotations(cls))
+
+        def values_of(raised: errors.DomainError) -> dict[str, Any]:
+            values = {name: getattr(raised, name) for name in names}
+            return values | {name: function(values[name]) for name, function in converters.items()}
+
         kind: Any = value_object(cls)
-        ERROR_TYPES[error] = kind, partial(values_of, names)
+        ERROR_TYPES[error] = kind, values_of
         return cast(type[T], kind)
 
     return decorate

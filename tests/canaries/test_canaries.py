@@ -119,7 +119,7 @@ async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPa
     email = await make.template(ours.service, Channel.EMAIL)
     key = await make.api_key(ours.service, secret=str(uuid4()))
     people = {"owner": ours.user, "admin": await make.user(platform_admin=True), "stranger": await make.user()}
-    bearers: dict[str, str | None] = {"nobody": None, "broken": canaries.text("a broken token")}
+    bearers: dict[str, str | None] = {"anonymous": None, "broken": canaries.text("a broken token")}
     for name, user in people.items():
         session = models.Session(user_id=user.id, expires_at=models.utcnow() + timedelta(days=1))
         await make.add(session)
@@ -214,7 +214,7 @@ async def lists_and_letters(scene: Scene, caller: Caller) -> None:
             "reference": canaries.text("email reference"),
         },
     )
-    for who in ("owner", "nobody", "key"):
+    for who in ("owner", "anonymous", "key"):
         await caller.post(who, content, "/uploads?file_name=people.csv", **{"content-type": "text/csv"})
     await caller.ask("owner", f'{{ search(query: "{canaries.text("a search")}") {{ totalCount }} }}')
     await caller.ask("admin", f'{{ userByEmailAddress(emailAddress: "{canaries.text("an address")}") {{ id }} }}')
@@ -233,7 +233,7 @@ async def nonsense(scene: Scene, caller: Caller) -> None:
         "owner",
         json.dumps({"query": "query ($i: Int) { viewer { __typename } }", "variables": {"i": secret("a variable")}}),
     )
-    await caller.ask("nobody", "{ viewer { __typename } }", **{"x-notify-user-id": secret("a header")})
+    await caller.ask("anonymous", "{ viewer { __typename } }", **{"x-notify-user-id": secret("a header")})
     for path in (f"/{secret('a path')}", f"/graphql?query={secret('a query')}"):
         with suppress(httpx2.HTTPError):
             await caller.http.get(caller.url + path)

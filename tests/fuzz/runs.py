@@ -22,9 +22,9 @@ UNLIMITED_SETTINGS = {"POINTS_PER_MINUTE": "1000000000", "INTROSPECTION": "every
 
 async def fuzz(harness: WorkerHarness, logs: Path, seed: int, requests: int) -> tuple[Report, str]:
     """Send a number of requests, a tenth of them over WebSockets; returns the record and the server's log."""
-    chance, report = Random(seed), Report()  # noqa: S311 - reproducible
-    bearer_tokens, known = await _create_data(harness)
-    malformed = MalformedRequests(chance, DocumentGenerator(chance, SCHEMA, known), bearer_tokens)
+    random, report = Random(seed), Report()  # noqa: S311 - reproducible
+    bearer_tokens, existing_ids = await _create_data(harness)
+    malformed = MalformedRequests(random, DocumentGenerator(random, SCHEMA, existing_ids), bearer_tokens)
     async with running_server({**harness.process_environment(), **UNLIMITED_SETTINGS}, logs) as server:
         await fuzz_http(server.port, malformed, requests * 9 // 10, report)
         await fuzz_websockets(server.port, malformed, requests // 10, report)

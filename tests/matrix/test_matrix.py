@@ -84,7 +84,7 @@ async def test_a_row_that_is_found_without_its_rule_is_a_leak(
     world: World, truth: GroundTruth, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The first planted fault: finding a row by its id asks nobody whose it is."""
-    monkeypatch.setattr(statements, "_visible_rows", lambda statement, _model, _scope: statement)
+    monkeypatch.setattr(statements, "visible_rows", lambda statement, _model, _scope: statement)
     caches = [value for value in vars(statements).values() if hasattr(value, "cache_clear")]
     for one in caches:
         one.cache_clear()

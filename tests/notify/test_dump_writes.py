@@ -152,9 +152,9 @@ async def test_a_job_and_its_messages_have_the_values_of_notifys(notify: Restore
         compare(their_row, our_row)
     their_job, our_job = await dicts(notify, f"SELECT * FROM jobs ORDER BY id = '{job_id}'")
     assert await notify.store.get(f"service-{SERVICE}-notify/{job_id}.csv") == PEOPLE.encode()
-    moments = {"created_at", "updated_at", "processing_started", "processing_finished"}
-    assert {name for name in our_job if our_job[name] != their_job[name]} == {"id", "job_status"} | moments
-    assert {our_job[name] is not None for name in moments} == {True}
+    instants = {"created_at", "updated_at", "processing_started", "processing_finished"}
+    assert {name for name in our_job if our_job[name] != their_job[name]} == {"id", "job_status"} | instants
+    assert {our_job[name] is not None for name in instants} == {True}
     # Notify's job did not reach its last step, which a scheduled task of Notify takes.
     assert (their_job["job_status"], our_job["job_status"]) == ("finished", "finished all notifications created")
 

@@ -192,10 +192,10 @@ async def test_a_refused_change_has_no_entry(ask: Ask, team: Team, make: Builder
         ({"objectTypes": ["Notification", "' OR true --"]}, []),
         ({"objectTypes": []}, []),
         ({"objectId": "SERVICE"}, ["Service"]),
-        ({"objectId": "nobody"}, []),
+        ({"objectId": "malformed"}, []),
         ({"actorId": "ANN"}, ["ApiKey", "Service"]),
         ({"actorId": "SERVICE"}, []),
-        ({"actorId": "nobody"}, []),
+        ({"actorId": "malformed"}, []),
         ({"actions": ["CREATE"], "objectTypes": ["ApiKey", "SmsSender"]}, ["ApiKey", "SmsSender"]),
         ({"actions": ["DELETE"]}, []),
         ({"occurredAt": {"from": "2000-01-01T00:00:00Z"}}, ["ApiKey", "Service", "SmsSender"]),
@@ -252,7 +252,7 @@ CALLERS: dict[str, tuple[Callable[[Team, models.ApiKey], Actor], Any]] = {
     "key": (lambda _, key: api_key_actor(key), ["FORBIDDEN"]),
     "platform admin": (lambda team, _: platform_admin(team.user), 1),
     "stranger": (lambda *_: stranger(), None),
-    "nobody": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
+    "anonymous": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
 }
 
 

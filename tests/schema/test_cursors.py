@@ -40,14 +40,14 @@ class SortedRows:
 
     async def build(self) -> Actor:
         """Create the rows; returns the member."""
-        moments = [datetime(2026, 1, day) if day else None for day in (2, 0, 1, 0, 2, 0)]  # noqa: DTZ001 - naive UTC
-        services = [await self._make.service(go_live_at=moment) for moment in moments]
+        instants = [datetime(2026, 1, day) if day else None for day in (2, 0, 1, 0, 2, 0)]  # noqa: DTZ001 - naive UTC
+        services = [await self._make.service(go_live_at=instant) for instant in instants]
         self.service = services[0]
-        templates = [await self._make.template(self.service, updated_at=moment) for moment in moments]
-        jobs = [await self._make.job(templates[0], scheduled_for=moment) for moment in moments]
+        templates = [await self._make.template(self.service, updated_at=instant) for instant in instants]
+        jobs = [await self._make.job(templates[0], scheduled_for=instant) for instant in instants]
         rows_by_noun: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
         for noun, rows in rows_by_noun.items():
-            self.ids[noun] = [(moment, str(row.id)) for moment, row in zip(moments, rows, strict=True)]
+            self.ids[noun] = [(instant, str(row.id)) for instant, row in zip(instants, rows, strict=True)]
         return user_actor(await self._make.member(self.service), *services)
 
     def sorted(self, noun: str, *, descending: bool) -> list[str]:
@@ -132,8 +132,8 @@ async def test_a_forged_cursor_is_refused(query: str, ask: Ask, make: Builders) 
             assert answer.error_codes == ["BAD_REQUEST"], (forged, place)
 
 
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
-async def test_a_forged_but_valid_cursor_is_a_position(moment: str, ask: Ask, make: Builders) -> None:
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
+async def test_a_forged_but_valid_cursor_is_a_position(instant: str, ask: Ask, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
 
@@ -142,6 +142,6 @@ async def test_a_forged_but_valid_cursor_is_a_position(moment: str, ask: Ask, ma
             service_page_query("notifications", "NotificationOrder"),
             by=actor,
             id=str(service.id),
-            **{place: encoded_cursor("created_at,id", moment, ID)},
+            **{place: encoded_cursor("created_at,id", instant, ID)},
         )
         assert answer.root_field["page"]["nodes"] == []

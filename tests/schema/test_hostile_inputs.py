@@ -1,4 +1,4 @@
-"""Every text and number of every mutation and filter, given what nobody should give: never a fault of ours."""
+"""Hostile values for every text and number of every mutation and filter: the server never fails."""
 
 from __future__ import annotations
 

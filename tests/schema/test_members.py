@@ -136,7 +136,7 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
     manager, unseen = await make.member(service), await make.user()
     actor = user_actor(manager, service)
 
-    for user_id in (str(unseen.id), str(uuid4()), "nobody"):
+    for user_id in (str(unseen.id), str(uuid4()), "malformed"):
         arguments = {"serviceId": str(service.id), "userId": user_id}
         expected = {
             "__typename": "NotFoundError",

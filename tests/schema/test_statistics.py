@@ -147,13 +147,13 @@ async def test_messages_that_moved_before_a_night_counted_them_are_not_missed(
 async def test_a_day_is_londons(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
     template = await make.template(service)
     summer = date(2026, 7, 1)
-    for moment in (
+    for instant in (
         datetime(2026, 6, 30, 22, 59, 59),  # noqa: DTZ001 - naive UTC, as the database
         datetime(2026, 6, 30, 23, 0),  # noqa: DTZ001
         datetime(2026, 7, 1, 22, 59, 59),  # noqa: DTZ001
         datetime(2026, 7, 1, 23, 0),  # noqa: DTZ001
     ):
-        await make.notification(template, created_at=moment)
+        await make.notification(template, created_at=instant)
 
     assert (await read_statistics(ask, member, service, summer))["total"]["requested"] == 2
 

@@ -66,21 +66,21 @@ async def test_the_latest_snapshot_has_every_field(ask: Ask, make: Builders) -> 
 async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     now = utcnow().replace(microsecond=0)
-    moments = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
-    await make.add(*map(snapshot, reversed(moments)))
-    documents = {
-        None: moments[2:],
-        (moments[1], moments[3]): moments[1:3],
-        (now - DAY, now): moments,
-        (None, moments[2]): moments[1:2],
-        (moments[1], None): moments[1:],
+    instants = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
+    await make.add(*map(snapshot, reversed(instants)))
+    expected_by_range = {
+        None: instants[2:],
+        (instants[1], instants[3]): instants[1:3],
+        (now - DAY, now): instants,
+        (None, instants[2]): instants[1:2],
+        (instants[1], None): instants[1:],
     }
 
-    for stretch, expected in documents.items():
-        ends = None if stretch is None else dict(zip(("from", "to"), map(graphql_datetime, stretch), strict=True))
+    for range_, expected in expected_by_range.items():
+        ends = None if range_ is None else dict(zip(("from", "to"), map(graphql_datetime, range_), strict=True))
         answer = await ask(HISTORY, by=admin, range=ends)
         assert [snapshot["takenAt"] for snapshot in answer.root_field["history"]] == [
-            graphql_datetime(moment) for moment in expected
+            graphql_datetime(instant) for instant in expected
         ]
     for wrong in (
         {"from": graphql_datetime(now - DAY - timedelta(seconds=1)), "to": graphql_datetime(now)},
@@ -89,9 +89,9 @@ async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: 
         assert (await ask(HISTORY, by=admin, range=wrong)).error_codes == ["BAD_REQUEST"]
 
 
-def graphql_datetime(moment: datetime | None) -> str | None:
+def graphql_datetime(instant: datetime | None) -> str | None:
     """An instant as GraphQL writes it."""
-    return None if moment is None else f"{moment.isoformat()}Z"
+    return None if instant is None else f"{instant.isoformat()}Z"
 
 
 async def test_tables_that_grew_or_shrank_much_give_an_alert(ask: Ask, make: Builders) -> None:
@@ -125,10 +125,10 @@ async def test_only_platform_admins_read_the_health(ask: Ask, make: Builders, st
 
     with statements(0):
         answers = [await ask(EVERYTHING, by=actor) for actor in actors]
-        nobody = await ask(EVERYTHING)
+        anonymous = await ask(EVERYTHING)
 
     assert [(answer.data, answer.error_codes) for answer in answers] == [({"systemHealth": None}, ["FORBIDDEN"])] * 2
-    assert (nobody.data, nobody.error_codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
+    assert (anonymous.data, anonymous.error_codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
 
 
 async def test_a_job_with_every_field_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
