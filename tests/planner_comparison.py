@@ -14,9 +14,9 @@ from graphql_api.http import responses
 from graphql_api.http.requests import Operation
 from graphql_api.observability.error_masking import INTERNAL_ERROR_CODE
 from graphql_api.planner import Planner
-from graphql_api.planner.driver_pool import Borrowed
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.plan_cache import Plans
+from graphql_api.planner.driver_pool import PooledConnections
+from graphql_api.planner.errors import NotPlannable
+from graphql_api.planner.plan_cache import PlanCache
 
 if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
@@ -29,22 +29,22 @@ COMPARING: ContextVar[bool] = ContextVar("REPLAYING", default=False)
 
 
 @lru_cache(maxsize=1)
-def _plan_cache(schema: ErrorMaskingSchema) -> Plans:
-    return Plans(schema)
+def _plan_cache(schema: ErrorMaskingSchema) -> PlanCache:
+    return PlanCache(schema)
 
 
 async def planner_response(
     schema: ErrorMaskingSchema, document: str, variables: dict[str, Any], context: Context
 ) -> bytes | None:
     """What a plan answers; None where it leaves the operation to graphql-core. Faults are raised."""
-    planner = Planner(schema, Borrowed(context.database))
-    planner.plans = _plan_cache(schema)
+    planner = Planner(schema, PooledConnections(context.database))
+    planner.plan_cache = _plan_cache(schema)
     if not context.actor.signed_in:
         return None
     token = COMPARING.set(True)
     try:
-        return await planner.answer(Operation(document, None, variables), context)
-    except (Declined, RequestError, DomainError, GraphQLError):
+        return await planner.execute(Operation(document, None, variables), context)
+    except (NotPlannable, RequestError, DomainError, GraphQLError):
         return None
     finally:
         COMPARING.reset(token)

@@ -42,8 +42,23 @@ ROOT_FIELDS = (
     "auditLog",
 )
 CLASHING_ALIASES = (
-    *("class", "lambda", "None", "r", "v", "context", "cursor", "rows", "k0", "K0", "t1", "c1", "sure", "fail"),
-    *("b1", "b1x", "z0", "p0_key_0", "may_0", "x0", "n", "parent", "item", "select", "_", "__proto__", "id", "name"),
+    *("class", "lambda", "None", "r", "v", "context", "cursor", "rows", "k0", "K0", "t1", "c1", "non_null", "fail"),
+    *(
+        "b1",
+        "b1x",
+        "z0",
+        "p0_key_0",
+        "permitted_services_0",
+        "x0",
+        "n",
+        "parent",
+        "item",
+        "select",
+        "_",
+        "__proto__",
+        "id",
+        "name",
+    ),
 )
 """Aliases that a generated text might take for names of its own."""
 

@@ -22,7 +22,7 @@ from graphql_api.errors import Unavailable
 from graphql_api.gateways.object_store import Store
 from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner, driver_pool
-from graphql_api.planner.driver_pool import Kept
+from graphql_api.planner.driver_pool import PinnedConnections
 from graphql_api.settings import Settings
 from schema import schema
 from tests.waiting import never_idle_too_long, until
@@ -46,20 +46,22 @@ async def server(database_url: str, settings: Settings) -> AsyncIterator[Databas
 
 
 @pytest_asyncio.fixture
-async def pinned(server: Database) -> AsyncIterator[Kept]:
+async def pinned(server: Database) -> AsyncIterator[PinnedConnections]:
     """One of them, kept."""
-    kept = Kept(server, 1, 300)
+    kept = PinnedConnections(server, 1, 300)
     yield kept
     await kept.close()
 
 
-async def fetch_value(pinned: Kept, sql: str, *, generic_plan: bool = False) -> Any:
-    ((found,),) = await pinned.fetch(sql, [], steady=generic_plan)
+async def fetch_value(pinned: PinnedConnections, sql: str, *, generic_plan: bool = False) -> Any:
+    ((found,),) = await pinned.fetch(sql, [], generic_plan=generic_plan)
     return found
 
 
-async def test_statements_that_a_connection_keeps_are_bounded(pinned: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(driver_pool, "STATEMENTS", 5)
+async def test_statements_that_a_connection_keeps_are_bounded(
+    pinned: PinnedConnections, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(driver_pool, "MAX_PREPARED_STATEMENTS", 5)
 
     for number in range(20):
         await fetch_value(pinned, f"SELECT {number} /* kept */")
@@ -69,10 +71,10 @@ async def test_statements_that_a_connection_keeps_are_bounded(pinned: Kept, monk
 
 
 async def test_letters_of_the_statements_that_a_connection_keeps_are_bounded(
-    pinned: Kept, monkeypatch: pytest.MonkeyPatch
+    pinned: PinnedConnections, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(driver_pool, "LETTERS", 40_000)
-    monkeypatch.setattr(driver_pool, "LONGEST", 16_000)
+    monkeypatch.setattr(driver_pool, "MAX_PREPARED_CHARACTERS", 40_000)
+    monkeypatch.setattr(driver_pool, "MAX_PREPARED_STATEMENT_CHARACTERS", 16_000)
 
     for number in range(20):
         assert await fetch_value(pinned, f"SELECT {number} /* kept */ {' ' * 12_000}") == number
@@ -81,7 +83,7 @@ async def test_letters_of_the_statements_that_a_connection_keeps_are_bounded(
     assert await fetch_value(pinned, PREPARED_COUNT_QUERY) in {3, 4}
 
 
-async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, pinned: Kept) -> None:
+async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Database, pinned: PinnedConnections) -> None:
     assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=True) == "force_generic_plan"
     assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=False) == "auto"
     assert await fetch_value(pinned, PLAN_CACHE_MODE_QUERY, generic_plan=True) == "force_generic_plan"
@@ -92,7 +94,7 @@ async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Datab
 
 
 async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_others(
-    pinned: Kept, engine: AsyncEngine
+    pinned: PinnedConnections, engine: AsyncEngine
 ) -> None:
     async with engine.connect() as other:
         await other.execution_options(isolation_level="AUTOCOMMIT")
@@ -116,30 +118,30 @@ async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_ot
 
 @pytest.mark.parametrize(("characters", "seconds"), [(0, 0.1), (50_000, 0.3), (1_000_000, 0.1)])
 async def test_a_statement_that_has_waited_long_enough_for_slow_ones_takes_another_connection_of_the_pool(
-    server: Database, kept: Kept, monkeypatch: pytest.MonkeyPatch, characters: int, seconds: float
+    server: Database, pinned: PinnedConnections, monkeypatch: pytest.MonkeyPatch, characters: int, seconds: float
 ) -> None:
-    waited: list[tuple[float, bool]] = []
-    in_turn = Kept._in_turn  # noqa: SLF001 - how long it waits is what this is about
+    waits: list[tuple[float, bool]] = []
+    acquire_slot = PinnedConnections._acquire_slot  # noqa: SLF001 - how long it waits is what this is about
 
-    async def noted(self: Kept, patience: float) -> bool:
-        there = await in_turn(self, patience)
-        waited.append((round(patience, 2), there))
-        return there
+    async def record_wait(self: PinnedConnections, timeout: float) -> bool:
+        acquired = await acquire_slot(self, timeout)
+        waits.append((round(timeout, 2), acquired))
+        return acquired
 
-    slow = asyncio.create_task(fetch_value(kept, "SELECT pg_sleep(600)"))
+    slow = asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(600)"))
     await asyncio.sleep(0)
-    monkeypatch.setattr(Kept, "_in_turn", noted)
-    besides = await fetch_value(kept, "SELECT 1" + " " * characters)
+    monkeypatch.setattr(PinnedConnections, "_acquire_slot", record_wait)
+    besides = await fetch_value(pinned, "SELECT 1" + " " * characters)
     slow.cancel()
     await asyncio.wait({slow})
 
     assert besides == 1
-    assert waited == [(seconds, False)]
+    assert waits == [(seconds, False)]
     async with server.read_connection() as first, server.read_connection() as second:  # both are there again
         assert await first.scalar(text("SELECT 1")) == await second.scalar(text("SELECT 1")) == 1
 
 
-async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(pinned: Kept) -> None:
+async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(pinned: PinnedConnections) -> None:
     await fetch_value(pinned, "SELECT set_config('statement_timeout', '50', false)")
     with pytest.raises(QueryCanceledError):
         await fetch_value(pinned, "SELECT pg_sleep(600)")
@@ -205,7 +207,7 @@ async def test_a_wide_query_leaves_connections_to_others(
             asking = asyncio.create_task(planner(Operation(f"{{ {document} }}"), context))
             await until(lambda: lent() >= 4)
             # Whatever waited for one of these has taken another by then, if it may.
-            await asyncio.sleep(3 * driver_pool.PATIENCE)
+            await asyncio.sleep(3 * driver_pool.PIN_WAIT_SECONDS)
             most = lent()
         answer = await asking
     finally:
@@ -216,14 +218,16 @@ async def test_a_wide_query_leaves_connections_to_others(
     assert (answer or b"").count(b"totalCount") == 20
 
 
-async def test_a_connection_that_is_lost_is_replaced(pinned: Kept) -> None:
+async def test_a_connection_that_is_lost_is_replaced(pinned: PinnedConnections) -> None:
     with pytest.raises(Exception, match="terminating"):
         await fetch_value(pinned, "SELECT pg_terminate_backend(pg_backend_pid())")
 
     assert await fetch_value(pinned, "SELECT 1") == 1
 
 
-async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(server: Database, pinned: Kept) -> None:
+async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(
+    server: Database, pinned: PinnedConnections
+) -> None:
     before = await fetch_value(pinned, "SELECT pg_backend_pid()")
 
     async def write() -> None:
@@ -239,7 +243,9 @@ async def test_after_a_failover_none_is_kept_that_leads_to_what_was_the_primary(
     assert after[0] == after[1]
 
 
-async def test_a_table_may_be_changed_under_a_statement_that_is_kept(server: Database, pinned: Kept) -> None:
+async def test_a_table_may_be_changed_under_a_statement_that_is_kept(
+    server: Database, pinned: PinnedConnections
+) -> None:
     async with server.transaction() as tx:
         await tx.execute(text("CREATE TABLE changing AS SELECT 1 AS number"))
     assert await fetch_value(pinned, "SELECT number FROM changing") == 1

@@ -19,8 +19,8 @@ from graphql_api.context import Context
 from graphql_api.errors import QueryTooComplex
 from graphql_api.gateways.object_store import Store
 from graphql_api.planner import plan_cache
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.plan_cache import Plans
+from graphql_api.planner.errors import NotPlannable
+from graphql_api.planner.plan_cache import PlanCache
 from graphql_api.settings import Settings
 from schema import schema
 from tests import planner_comparison
@@ -108,8 +108,8 @@ async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make:
 
 
 def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_cache, "ENTRIES", 3)
-    plans = Plans(schema)
+    monkeypatch.setattr(plan_cache, "MAX_OPERATIONS", 3)
+    plans = PlanCache(schema)
     for number in range(10):
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
     size = plans.size
@@ -121,8 +121,8 @@ def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_cache, "BYTES", 30_000)
-    plans = Plans(schema)
+    monkeypatch.setattr(plan_cache, "MAX_BYTES", 30_000)
+    plans = PlanCache(schema)
     for number in range(100):
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
 
@@ -142,8 +142,8 @@ def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None
     ],
 )
 def test_what_is_not_for_a_plan_is_declined(document: str, variables: dict[str, Any]) -> None:
-    with pytest.raises(Declined):
-        Plans(schema).find(document, None, variables)
+    with pytest.raises(NotPlannable):
+        PlanCache(schema).find(document, None, variables)
 
 
 async def test_size_given_by_a_variable_is_measured_each_time_it_differs(ask: Ask, make: Builders) -> None:
@@ -191,7 +191,7 @@ async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes
 def test_a_size_is_measured_again_however_it_comes_to_differ(
     default: int, small: dict[str, Any], large: dict[str, Any]
 ) -> None:
-    plans = Plans(schema)
+    plans = PlanCache(schema)
     document = f"""query ($n: Int = {default}) {{
         services(first: $n) {{ nodes {{ templates(first: $n) {{ nodes {{ notifications(first: $n) {{ nodes {{ id }}
         }} }} }} }} }}
@@ -203,18 +203,18 @@ def test_a_size_is_measured_again_however_it_comes_to_differ(
 
 
 def test_nothing_is_kept_of_variables_that_an_operation_does_not_declare() -> None:
-    plans = Plans(schema)
+    plans = PlanCache(schema)
     document = "query ($n: Int!) { services(first: $n) { nodes { id } } }"
     for number in range(5):
         plans.find(document, None, {f"{'x' * 1_000}{number}": number, "n": 2})
 
-    (entry,) = plans._entries.values()  # noqa: SLF001 - what it keeps is nobody's business but a test's
-    assert list(entry.prices) == [(("n", 2),)]
+    (entry,) = plans._operations.values()  # noqa: SLF001 - what it keeps is nobody's business but a test's
+    assert list(entry.costs) == [(("n", 2),)]
 
 
 def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another() -> None:
     document = "query A($v: Boolean!) { __typename @skip(if: $v) } query B($v: [ID!]!) { nodes(ids: $v) { id } }"
-    plans = Plans(schema)
+    plans = PlanCache(schema)
 
     one, _, _ = plans.find(document, "B", {"v": ["1"]})
     other, _, _ = plans.find(document, "B", {"v": ["2"]})
@@ -230,7 +230,7 @@ async def test_an_id_that_is_null_after_all_is_left_to_graphql(ask: Ask, make: B
 
 def test_what_is_long_in_sql_counts_for_as_much() -> None:
     words = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(20))
-    plans = Plans(schema)
+    plans = PlanCache(schema)
 
     plan, *_ = plans.find(f"query ($id: ID!) {{ service(id: $id) {{ {words} }} }}", None, {"id": "1"})
 
