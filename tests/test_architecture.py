@@ -256,8 +256,8 @@ def circles(modules: Iterable[str], imported_by: Callable[[str], set[str]]) -> l
 @pytest.mark.parametrize("folder", sorted(packages()), ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_a_package_lists_its_files_in_a_table_of_its_docstring(folder: Path) -> None:
     docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-    columns = re.findall(r"(?m)^ +(\S.*?)(?:  |$)", docstring)
-    words = {word for column in columns for word in re.findall(r"\w+", column)}
+    table = [line for line in docstring.splitlines() if line.startswith("  ")]
+    words = set(re.findall(r"\w+", "\n".join(table)))
 
     files = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
     assert files - {"__init__", "__main__"} - words == set()
@@ -267,7 +267,7 @@ IDIOM = frozenset(
     {
         *("whoever", "nobody", "somebody"),
         *("tell", "tells", "telling", "told", "hear", "hears", "heard", "asks"),
-        *("longest", "patience", "pressure", "refusal", "refusals", "tally", "breathe", "owe", "owes"),
+        *("patience", "pressure", "refusal", "refusals", "tally", "breathe", "owe", "owes"),
     }
 )
 """Words of no identifier, docstring or comment: the field has a term, or the sentence has a subject."""
