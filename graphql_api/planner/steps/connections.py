@@ -23,10 +23,10 @@ if TYPE_CHECKING:
 class _Pages(NamedTuple):
     """The records of the pages of several parents, one page after another."""
 
-    records: list[Record]
-    stops: list[int]
+    records: Sequence[Record]
+    stops: Sequence[int]
     """Where each page ends."""
-    have_more: list[bool]
+    have_more: Sequence[bool]
     """Whether there are more rows, in the direction in which each was read."""
 
 
@@ -81,18 +81,19 @@ class ConnectionStep:
         if self.page.foreign_key is None or shape.single_parent:
             values = {"key_0": parents[0], **arguments.filter_values, **cursor_values(arguments.arguments.cursor)}
             rows = await request.fetch(statement, values)
-            records, has_more = cut_page(rows, size, backwards=backwards)
-            return _Pages(list(records), [len(records)], [has_more])
+            records, more = cut_page(rows, size, backwards=backwards)
+            return _Pages(records, [len(records)], [more])
         groups: list[list[Record]] = [[] for _ in parents]
         for row in await request.fetch(statement, self._values_of_parents(parents, arguments)):
             groups[row[-1] - 1].append(row)
-        pages = _Pages([], [], [])
+        together: list[Record] = []
+        stops, have_more = [], []
         for group in groups:
-            records, has_more = cut_page(group, size, backwards=backwards)
-            pages.records.extend(records)
-            pages.stops.append(len(pages.records))
-            pages.have_more.append(has_more)
-        return pages
+            records, more = cut_page(group, size, backwards=backwards)
+            together += records
+            stops.append(len(together))
+            have_more.append(more)
+        return _Pages(together, stops, have_more)
 
     def _cursor(self, record: Record, arguments: ConnectionArguments) -> str:
         order = arguments.arguments.order
@@ -101,7 +102,7 @@ class ConnectionStep:
 
     def _values_of_parents(self, parents: Sequence[Key], arguments: ConnectionArguments) -> Mapping[str, object]:
         cursors = cursor_arrays([arguments.arguments.cursor] * len(parents))
-        return {"key_0": list(parents), **arguments.filter_values, **cursors}
+        return {"key_0": parents, **arguments.filter_values, **cursors}
 
     async def _total_counts(
         self, request: PlanRequest, parents: Sequence[Key], arguments: ConnectionArguments
