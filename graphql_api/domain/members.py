@@ -10,7 +10,8 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.domain import email_domains
-from graphql_api.enums import ServicePermission, ServiceStatus, UserErrorCode
+from graphql_api.domain.service_states import require_active
+from graphql_api.enums import ServicePermission, UserErrorCode
 from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ async def add_or_update(
     """
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
-    _require_active(service)
+    require_active(service)
     user = await visibility.find_visible(tx, actor, models.User, user_id, "user_id")
     wanted = set(permissions)
     _forbid_self_escalation(actor, service_id, user_id, wanted)
@@ -75,7 +76,7 @@ async def remove(tx: AsyncSession, actor: Actor, *, service_id: UUID, user_id: U
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     if actor.user_id != user_id:
         actor.require(ServicePermission.MANAGE_USERS, service_id, "service_id")
-    _require_active(service)
+    require_active(service)
     membership = await _membership(tx, service_id, user_id)
     if membership is None:
         raise NotFound(user_id, "user_id")
@@ -106,17 +107,6 @@ async def _require_manages_elsewhere(tx: AsyncSession, actor: Actor, user_id: UU
         return
     message = "You can only add people whose team you manage elsewhere: others have to be invited."
     raise Forbidden(ServicePermission.MANAGE_USERS.name, message)
-
-
-def _require_active(service: models.Service) -> None:
-    if not service.active:
-        raise IllegalState(
-            "The service is archived.",
-            "service_id",
-            current=ServiceStatus.ARCHIVED.name,
-            allowed=[ServiceStatus.TRIAL.name, ServiceStatus.LIVE.name],
-            code=UserErrorCode.SERVICE_ARCHIVED,
-        )
 
 
 def _forbid_self_escalation(
