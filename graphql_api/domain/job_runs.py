@@ -12,9 +12,8 @@ from graphql_api import models
 from graphql_api.database.listen import notify_job_changed, notify_job_changed_sql
 from graphql_api.domain import api_key_usage, deliveries, notification_rows, sending_limits, sends
 from graphql_api.domain.notification_rows import SharedFields
-from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage, ServiceFeature
+from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage
 from graphql_api.models import utcnow
-from graphql_api.recipients.lists import AllowedDestinations
 from graphql_api.tasks import Task, enqueue
 
 if TYPE_CHECKING:
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.content import messages
+    from graphql_api.recipients.lists import AllowedDestinations
 
 ROWS_PER_CHUNK = 1_000
 """Rows that become messages in one transaction."""
@@ -170,11 +170,7 @@ async def _load_recipient_permissions(tx: AsyncSession, service_id: UUID) -> All
     features = set(
         await tx.scalars(select(models.ServiceFeature.permission).where(models.ServiceFeature.service_id == service_id))
     )
-    return AllowedDestinations(
-        international_sms=ServiceFeature.INTERNATIONAL_SMS in features,
-        landlines=ServiceFeature.SMS_TO_UK_LANDLINES in features,
-        international_letters=ServiceFeature.INTERNATIONAL_LETTERS in features,
-    )
+    return sends.allowed_destinations(features)
 
 
 _UPDATE_LEASE = text(

@@ -46,11 +46,6 @@ SMOKE_TEST_RECIPIENTS = frozenset(
 )
 """Recipients that clients test themselves with: a message to one passes every check, is answered, and never stored."""
 
-_CHANNEL_BY_RECIPIENT_FIELD = {
-    "email_address": Channel.EMAIL,
-    "phone_number": Channel.SMS,
-    "postal_address": Channel.LETTER,
-}
 _RECIPIENT_PLACEHOLDERS = {Channel.EMAIL: "emailaddress", Channel.SMS: "phonenumber"}
 _RECIPIENT_NAMES = {
     Channel.EMAIL: "an email address",
@@ -251,7 +246,7 @@ def _parse_recipient(prepared: PreparedSend, recipient: Mapping[str, Any], posta
     """The recipient as read by the rules of its channel; raises what is wrong with it."""
     ((name, value),) = recipient.items()
     path: tuple[str, ...] = ("recipient", name)
-    if _CHANNEL_BY_RECIPIENT_FIELD[name] is not prepared.channel:
+    if sends.CHANNEL_BY_RECIPIENT_FIELD[name] is not prepared.channel:
         message = f"The template needs {_RECIPIENT_NAMES[prepared.channel]}."
         raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     if postage is not None and prepared.channel is not Channel.LETTER:

@@ -12,6 +12,7 @@ from graphql_api.auth import visibility
 from graphql_api.content import values
 from graphql_api.content.placeholders import RECIPIENT_COLUMNS, normalise
 from graphql_api.domain import domain_errors
+from graphql_api.domain.sends import CHANNEL_BY_RECIPIENT_FIELD
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.errors import DomainError, Invalid, NotFound, raise_problems
 from graphql_api.recipients.lists import REFERENCE_COLUMN
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 MAX_INLINE_ROWS = 250
 MAX_FILE_NAME_CHARACTERS = 255
 
-_CHANNEL_BY_RECIPIENT_FIELD = {
-    "email_address": Channel.EMAIL,
-    "phone_number": Channel.SMS,
-    "postal_address": Channel.LETTER,
-}
 _RECIPIENT_HEADERS = {
     Channel.EMAIL: ["email address"],
     Channel.SMS: ["phone number"],
@@ -152,7 +148,7 @@ def _as_csv(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> str:
 
 def _check_row(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
     ((field, recipient),) = row["recipient"].items()
-    if _CHANNEL_BY_RECIPIENT_FIELD[field] is not channel:
+    if CHANNEL_BY_RECIPIENT_FIELD[field] is not channel:
         message = "The recipient is for another channel than the template."
         yield Invalid(message, "recipient", field, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     elif not all(map(values.is_storable, recipient["lines"] if field == "postal_address" else [recipient])):

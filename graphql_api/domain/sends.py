@@ -18,6 +18,7 @@ from graphql_api.errors import IllegalState, Invalid, NotFound
 from graphql_api.recipients.lists import AllowedDestinations
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
     from uuid import UUID
 
     from sqlalchemy.ext.asyncio import AsyncSession
@@ -31,6 +32,13 @@ PERMISSION_BY_CHANNEL = {
     Channel.LETTER: ServicePermission.SEND_LETTERS,
 }
 CHANNEL_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
+CHANNEL_BY_RECIPIENT_FIELD = {
+    "email_address": Channel.EMAIL,
+    "phone_number": Channel.SMS,
+    "postal_address": Channel.LETTER,
+}
+"""Channels by the field that holds a recipient in the input."""
+
 _CHANNEL_NAMES = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel.LETTER: "letters"}
 
 
@@ -53,11 +61,7 @@ class PreparedSend:
     @property
     def recipient_permissions(self) -> AllowedDestinations:
         """What the service may do with recipients."""
-        return AllowedDestinations(
-            international_sms=ServiceFeature.INTERNATIONAL_SMS in self.features,
-            landlines=ServiceFeature.SMS_TO_UK_LANDLINES in self.features,
-            international_letters=ServiceFeature.INTERNATIONAL_LETTERS in self.features,
-        )
+        return allowed_destinations(self.features)
 
     def shared_fields(self, actor: Actor, *, postage: Postage | None = None) -> SharedFields:
         """What the rows of single messages have in common."""
@@ -73,6 +77,15 @@ class PreparedSend:
             reply_to_text=self.default_sender,
             postage=postage or (Postage(self.template.postage) if self.template.postage else None),
         )
+
+
+def allowed_destinations(features: Collection[str]) -> AllowedDestinations:
+    """Countries and kinds of number that a service with these features may send to."""
+    return AllowedDestinations(
+        international_sms=ServiceFeature.INTERNATIONAL_SMS in features,
+        landlines=ServiceFeature.SMS_TO_UK_LANDLINES in features,
+        international_letters=ServiceFeature.INTERNATIONAL_LETTERS in features,
+    )
 
 
 async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, template_id: UUID) -> PreparedSend:
