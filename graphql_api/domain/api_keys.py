@@ -13,11 +13,10 @@ from sqlalchemy import select
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import names
-from graphql_api.content.values import is_storable
 from graphql_api.domain import checks, conflicting_rows, notify_compatibility, versions
 from graphql_api.domain.service_states import LIVE, TRIAL, require_active
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, raise_problems
+from graphql_api.errors import AlreadyExists, IllegalState, Invalid, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -154,14 +153,15 @@ def _validate(
         yield Invalid("Choose a time to come.", "expires_at", code=UserErrorCode.OUT_OF_RANGE)
 
 
-async def _name_conflicts(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[DomainError]:
-    if not is_storable(name):
-        return []
+async def _name_conflicts(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[AlreadyExists]:
     row = models.ApiKey
-    holder_id = await tx.scalar(
-        select(row.id).where(row.service_id == service_id, row.name == name.strip(), row.expiry_date.is_(None))
+    return await conflicting_rows.name_conflicts(
+        tx,
+        actor,
+        row,
+        name,
+        row.service_id == service_id,
+        row.name == name.strip(),
+        row.expiry_date.is_(None),
+        message="A live API key of this service has this name.",
     )
-    if holder_id is None:
-        return []
-    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
-    return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)]

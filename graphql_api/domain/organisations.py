@@ -10,7 +10,6 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.content.values import is_storable
 from graphql_api.domain import allowances, brandings, checks, conflicting_rows, versions
 from graphql_api.domain.billing_details import billing_columns, validate_details
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
@@ -194,15 +193,11 @@ async def _find_conflicts(
     return problems + await _domain_conflicts(tx, actor, domains or (), organisation.id)
 
 
-async def _name_conflicts(tx: AsyncSession, actor: Actor, name: str) -> list[DomainError]:
-    if not is_storable(name):
-        return []
+async def _name_conflicts(tx: AsyncSession, actor: Actor, name: str) -> list[AlreadyExists]:
     row = models.Organisation
-    holder_id = await tx.scalar(select(row.id).where(row.name == name))
-    if holder_id is None:
-        return []
-    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
-    return [AlreadyExists("Another organisation has this name.", "name", existing=holder)]
+    return await conflicting_rows.name_conflicts(
+        tx, actor, row, name, row.name == name, message="Another organisation has this name."
+    )
 
 
 async def _domain_conflicts(

@@ -11,7 +11,6 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.auth.actors import PLATFORM_ADMIN
 from graphql_api.content import names
-from graphql_api.content.values import is_storable
 from graphql_api.domain import (
     allowances,
     api_keys,
@@ -201,17 +200,15 @@ def _name_columns(name: str, sender_name: str | None) -> dict[str, str]:
 
 async def _name_conflicts(
     tx: AsyncSession, actor: Actor, name: str, service: models.Service | None
-) -> list[DomainError]:
-    """Another service with the name, or one that the same address would belong to."""
-    if not is_storable(name):
-        return []
+) -> list[AlreadyExists]:
+    """Another service with the name, or with the same local part of its sender address."""
     row = models.Service
-    found = select(row.id).where(or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name)))
-    holder_id = await tx.scalar(found.where(row.id != service.id) if service else found)
-    if holder_id is None:
-        return []
-    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
-    return [AlreadyExists("Another service has this name, or nearly.", "name", existing=holder)]
+    same_name = [or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name))]
+    if service:
+        same_name.append(row.id != service.id)
+    return await conflicting_rows.name_conflicts(
+        tx, actor, row, name, *same_name, message="Another service has this name, or nearly."
+    )
 
 
 def _validate(changes: Mapping[str, Any]) -> Iterator[Invalid]:
