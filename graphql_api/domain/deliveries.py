@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from graphql_api.database.listen import notify_job_changed_sql
 from graphql_api.domain import api_key_usage, notify_compatibility
+from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.enums import Channel, NotificationStatus
 from graphql_api.models import utcnow
 from graphql_api.tasks import Task, enqueue, enqueue_all
@@ -87,34 +88,32 @@ class FailedMessage(NamedTuple):
     """A code, with nothing of the message in it."""
 
 
-# Times are compared by the database's clock: workers' clocks differ.
-_NOW = "timezone('utc', clock_timestamp())"
 _CLAIM = text(
     f"""
     INSERT INTO deliveries AS delivery (notification_id, attempts, lease_owner, lease_until, created_at)
-    SELECT id, 1, CAST(:owner AS uuid), {_NOW} + CAST(:lease AS interval), {_NOW} FROM notifications
+    SELECT id, 1, CAST(:owner AS uuid), {NOW_SQL} + CAST(:lease AS interval), {NOW_SQL} FROM notifications
     WHERE id = ANY(CAST(:ids AS uuid[])) AND notification_status = 'created' ORDER BY id
     ON CONFLICT (notification_id) DO UPDATE SET
         attempts = delivery.attempts + 1,
         last_error = CASE WHEN delivery.lease_owner IS NULL THEN delivery.last_error ELSE '{ABANDONED}' END,
         lease_owner = excluded.lease_owner,
         lease_until = excluded.lease_until
-    WHERE (delivery.lease_until IS NULL OR delivery.lease_until < {_NOW})
-        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {_NOW} + interval '1 second')
+    WHERE (delivery.lease_until IS NULL OR delivery.lease_until < {NOW_SQL})
+        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {NOW_SQL} + interval '1 second')
     RETURNING notification_id
     """  # noqa: S608 - made of constants
 )
 # A statement of its own, to see what was committed while the first one waited for another worker's.
 _SELECT_CLAIMED = text(
-    """
+    f"""
     SELECT message.id, message.notification_type, message."to", message.normalised_to, message.service_id,
         message.template_id, message.template_version, message.key_type, message._personalisation AS personalisation,
         message.reply_to_text, message.unsubscribe_link, message.international,
         delivery.attempts, delivery.last_error, coalesce(delivery.lease_owner = :owner, false) AS mine,
-        coalesce(delivery.lease_until > timezone('utc', clock_timestamp()), false) AS leased
+        coalesce(delivery.lease_until > {NOW_SQL}, false) AS leased
     FROM notifications AS message LEFT JOIN deliveries AS delivery ON delivery.notification_id = message.id
     WHERE message.id = ANY(CAST(:ids AS uuid[])) AND message.notification_status = 'created'
-    """
+    """  # noqa: S608 - made of constants
 )
 _RELEASE = text("DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner")
 
@@ -136,7 +135,7 @@ async def claim(
 
 _RENEW = text(
     f"""
-    UPDATE deliveries SET lease_until = {_NOW} + CAST(:lease AS interval)
+    UPDATE deliveries SET lease_until = {NOW_SQL} + CAST(:lease AS interval)
     WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner
     """  # noqa: S608 - made of constants
 )
@@ -217,7 +216,7 @@ _FAIL_PERMANENTLY = text(
         RETURNING notification_id
     )
     UPDATE notifications AS message SET
-        notification_status = 'technical-failure', updated_at = {_NOW}, billable_units = attempt.units
+        notification_status = 'technical-failure', updated_at = {NOW_SQL}, billable_units = attempt.units
     FROM mine JOIN unnest(CAST(:ids AS uuid[]), CAST(:units AS int[])) AS attempt (id, units)
         ON attempt.id = mine.notification_id
     WHERE message.id = attempt.id AND message.notification_status = 'created'
@@ -257,7 +256,7 @@ async def record_failed(
 _RECORD_RECEIPTS = text(
     f"""
     UPDATE notifications AS message SET
-        notification_status = receipt.status, updated_at = greatest(message.updated_at, {_NOW})
+        notification_status = receipt.status, updated_at = greatest(message.updated_at, {NOW_SQL})
     FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[])) AS receipt (id, status)
     WHERE message.id = receipt.id AND message.notification_status = ANY(CAST(:open AS text[]))
         AND message.notification_status <> receipt.status
@@ -301,10 +300,10 @@ _SELECT_OVERDUE = text(
     f"""
     SELECT message.id FROM notifications AS message
     LEFT JOIN deliveries AS delivery ON delivery.notification_id = message.id
-    WHERE message.notification_status = 'created' AND message.created_at < {_NOW} - CAST(:age AS interval)
+    WHERE message.notification_status = 'created' AND message.created_at < {NOW_SQL} - CAST(:age AS interval)
         AND message.notification_type IN ('email', 'sms')
-        AND (delivery.lease_until IS NULL OR delivery.lease_until < {_NOW})
-        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {_NOW} - interval '1 minute')
+        AND (delivery.lease_until IS NULL OR delivery.lease_until < {NOW_SQL})
+        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {NOW_SQL} - interval '1 minute')
         AND NOT (
             CAST(:beside_notify AS boolean) AND substr(CAST(message.id AS text), {_UUID_VERSION_POSITION}, 1) = '4'
         )
@@ -324,11 +323,11 @@ async def requeue_overdue(tx: AsyncSession, actor: Actor, *, policy: DeliveryPol
 
 _FAIL_WITHOUT_RECEIPT = text(
     f"""
-    UPDATE notifications SET notification_status = 'temporary-failure', updated_at = {_NOW}
+    UPDATE notifications SET notification_status = 'temporary-failure', updated_at = {NOW_SQL}
     WHERE id IN (
         SELECT id FROM notifications
         WHERE notification_type IN ('email', 'sms') AND notification_status IN ('sending', 'pending')
-            AND created_at < {_NOW} - CAST(:age AS interval)
+            AND created_at < {NOW_SQL} - CAST(:age AS interval)
         LIMIT :most FOR UPDATE SKIP LOCKED
     )
     RETURNING id, {notify_job_changed_sql("job_id")}

@@ -11,6 +11,7 @@ from sqlalchemy import select, text
 from graphql_api import models
 from graphql_api.database.listen import notify_job_changed, notify_job_changed_sql
 from graphql_api.domain import api_key_usage, deliveries, notification_rows, sending_limits, sends
+from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.domain.notification_rows import SharedFields
 from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage
 from graphql_api.models import utcnow
@@ -90,11 +91,10 @@ async def enqueue_run(
     )
 
 
-_NOW = "timezone('utc', clock_timestamp())"
 _ACQUIRE_LEASE = text(
     f"""
-    UPDATE job_runs SET fence = fence + 1, lease_owner = :owner, lease_until = {_NOW} + CAST(:lease AS interval)
-    WHERE job_id = :job_id AND (lease_until IS NULL OR lease_until < {_NOW})
+    UPDATE job_runs SET fence = fence + 1, lease_owner = :owner, lease_until = {NOW_SQL} + CAST(:lease AS interval)
+    WHERE job_id = :job_id AND (lease_until IS NULL OR lease_until < {NOW_SQL})
     RETURNING fence, next_row, bad_rows, error_policy, reply_to_text, api_key_id, {notify_job_changed_sql("job_id")}
     """  # noqa: S608 - made of constants
 )
@@ -175,7 +175,7 @@ async def _load_recipient_permissions(tx: AsyncSession, service_id: UUID) -> All
 
 _UPDATE_LEASE = text(
     f"""
-    UPDATE job_runs SET next_row = :next_row, lease_until = {_NOW} + CAST(:lease AS interval)
+    UPDATE job_runs SET next_row = :next_row, lease_until = {NOW_SQL} + CAST(:lease AS interval)
     WHERE job_id = :job_id AND fence = :fence AND next_row = :row
     RETURNING fence, {notify_job_changed_sql("job_id")}
     """  # noqa: S608 - made of constants
@@ -245,7 +245,7 @@ async def write_rows(
 
 _FINISH = text(
     f"""
-    UPDATE jobs SET job_status = 'finished', processing_finished = {_NOW}, updated_at = {_NOW}
+    UPDATE jobs SET job_status = 'finished', processing_finished = {NOW_SQL}, updated_at = {NOW_SQL}
     FROM job_runs WHERE jobs.id = :job_id AND job_runs.job_id = jobs.id AND job_runs.fence = :fence
         AND jobs.job_status = 'in progress'
     RETURNING jobs.id, {notify_job_changed_sql("jobs.id")}
@@ -274,7 +274,7 @@ async def release(tx: AsyncSession, actor: Actor, run: Run) -> None:
 # Messages past their retention count too: they were all there once.
 _COMPLETE = text(
     f"""
-    UPDATE jobs SET job_status = 'finished all notifications created', updated_at = {_NOW}
+    UPDATE jobs SET job_status = 'finished all notifications created', updated_at = {NOW_SQL}
     FROM job_runs
     WHERE job_runs.job_id = jobs.id AND jobs.job_status = 'finished'
         AND jobs.id = coalesce(CAST(:job_id AS uuid), jobs.id)
@@ -294,10 +294,10 @@ async def mark_complete(tx: AsyncSession, actor: Actor, *, job_id: UUID | None =
 
 _START_DUE = text(
     f"""
-    UPDATE jobs SET job_status = 'pending', updated_at = {_NOW}
+    UPDATE jobs SET job_status = 'pending', updated_at = {NOW_SQL}
     WHERE id IN (
         SELECT jobs.id FROM jobs JOIN job_runs ON job_runs.job_id = jobs.id
-        WHERE jobs.job_status = 'scheduled' AND jobs.scheduled_for <= {_NOW}
+        WHERE jobs.job_status = 'scheduled' AND jobs.scheduled_for <= {NOW_SQL}
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
     RETURNING id, {notify_job_changed_sql("id")}
@@ -323,13 +323,14 @@ class RestartedJobs(NamedTuple):
 
 _MARK_STUCK = text(
     f"""
-    UPDATE jobs SET job_status = 'error', updated_at = {_NOW}
+    UPDATE jobs SET job_status = 'error', updated_at = {NOW_SQL}
     WHERE id IN (
         SELECT jobs.id FROM jobs JOIN job_runs ON job_runs.job_id = jobs.id
         WHERE jobs.job_status IN ('pending', 'in progress', 'error')
-            AND coalesce(jobs.processing_started, jobs.scheduled_for, jobs.created_at) < {_NOW} - CAST(:age AS interval)
-            AND coalesce(jobs.updated_at, jobs.created_at) < {_NOW} - CAST(:age AS interval)
-            AND (job_runs.lease_until IS NULL OR job_runs.lease_until < {_NOW})
+            AND coalesce(jobs.processing_started, jobs.scheduled_for, jobs.created_at)
+                < {NOW_SQL} - CAST(:age AS interval)
+            AND coalesce(jobs.updated_at, jobs.created_at) < {NOW_SQL} - CAST(:age AS interval)
+            AND (job_runs.lease_until IS NULL OR job_runs.lease_until < {NOW_SQL})
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     )
     RETURNING id, {notify_job_changed_sql("id")}
@@ -342,12 +343,12 @@ _MARK_MISSING_ROWS = text(
     WITH missing AS (
         SELECT jobs.id FROM jobs JOIN job_runs ON job_runs.job_id = jobs.id
         WHERE jobs.job_status = 'finished' AND job_runs.fence < {MAX_RUNS}
-            AND jobs.processing_finished BETWEEN {_NOW} - interval '1 day' AND {_NOW} - CAST(:age AS interval)
+            AND jobs.processing_finished BETWEEN {NOW_SQL} - interval '1 day' AND {NOW_SQL} - CAST(:age AS interval)
         LIMIT 1000 FOR NO KEY UPDATE OF jobs SKIP LOCKED
     ), rewound AS (
         UPDATE job_runs SET next_row = 0 FROM missing WHERE job_id = missing.id
     )
-    UPDATE jobs SET job_status = 'error', updated_at = {_NOW} FROM missing WHERE jobs.id = missing.id
+    UPDATE jobs SET job_status = 'error', updated_at = {NOW_SQL} FROM missing WHERE jobs.id = missing.id
     RETURNING jobs.id, {notify_job_changed_sql("jobs.id")}
     """  # noqa: S608 - made of constants
 )

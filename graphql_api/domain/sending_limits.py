@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, text
 
 from graphql_api import models
+from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.enums import Channel, KeyType
 from graphql_api.errors import DailyLimitExceeded, RateLimited, raise_problems
 
@@ -69,19 +70,19 @@ async def consume_token(tx: AsyncSession, actor: Actor, service_id: UUID) -> Non
 
 # The capacity and what has flowed in are read from the service's row, so that a new rate counts at once. The clock is
 # the database's; a row that another call has just changed is read again after it, hence no clock from our side.
-_NOW = "timezone('utc', clock_timestamp())"
 _BUCKET_CAPACITY = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / 3.0) + 1, {MAX_BURST_SENDS})"
 _REFILLED_TOKENS = (
-    f"GREATEST(EXTRACT(EPOCH FROM {_NOW} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
+    f"GREATEST(EXTRACT(EPOCH FROM {NOW_SQL} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
 )
 _AVAILABLE_TOKENS = f"LEAST({_BUCKET_CAPACITY}, bucket.tokens + {_REFILLED_TOKENS})"
 _CONSUME_TOKEN = text(
     f"""
     INSERT INTO rate_buckets AS bucket (service_id, key_type, tokens, refilled_at)
-    SELECT service.id, :key_type, {_BUCKET_CAPACITY} - 1, {_NOW} FROM services AS service WHERE service.id = :service_id
+    SELECT service.id, :key_type, {_BUCKET_CAPACITY} - 1, {NOW_SQL}
+    FROM services AS service WHERE service.id = :service_id
     ON CONFLICT (service_id, key_type) DO UPDATE SET
         tokens = (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) - 1,
-        refilled_at = {_NOW}
+        refilled_at = {NOW_SQL}
     WHERE (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) >= 1
     RETURNING tokens
     """  # noqa: S608 - made of constants
