@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 WINDOW_SECONDS = 60
+BURST_DIVISOR = 3
+"""A burst may be this part of a minute's rate, and one send more."""
 MAX_BURST_SENDS = 1_000
 INTERNATIONAL_SMS = "international_sms"
 
@@ -40,8 +42,14 @@ _KEY_TYPE_NAMES = {KeyType.LIVE: "live keys", KeyType.TEAM: "team keys", KeyType
 
 
 def burst_capacity(rate_per_minute: int) -> int:
-    """How many sends may come at once at a rate a minute: a third of it and one more, and never over 1,000."""
-    return min(-(-max(rate_per_minute, 0) // 3) + 1, MAX_BURST_SENDS)
+    """Sends that may come at once at a rate a minute: a third of it and one more, and never over 1,000.
+
+    `_BUCKET_CAPACITY_SQL` is the same for a service's row.
+    """
+    return min(-(-max(rate_per_minute, 0) // BURST_DIVISOR) + 1, MAX_BURST_SENDS)
+
+
+_BUCKET_CAPACITY_SQL = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / {BURST_DIVISOR}.0) + 1, {MAX_BURST_SENDS})"
 
 
 async def consume_token(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
@@ -70,26 +78,25 @@ async def consume_token(tx: AsyncSession, actor: Actor, service_id: UUID) -> Non
 
 # The capacity and what has flowed in are read from the service's row, so that a new rate counts at once. The clock is
 # the database's; a row that another call has just changed is read again after it, hence no clock from our side.
-_BUCKET_CAPACITY = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / 3.0) + 1, {MAX_BURST_SENDS})"
-_REFILLED_TOKENS = (
+_REFILLED_TOKENS_SQL = (
     f"GREATEST(EXTRACT(EPOCH FROM {NOW_SQL} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
 )
-_AVAILABLE_TOKENS = f"LEAST({_BUCKET_CAPACITY}, bucket.tokens + {_REFILLED_TOKENS})"
+_AVAILABLE_TOKENS_SQL = f"LEAST({_BUCKET_CAPACITY_SQL}, bucket.tokens + {_REFILLED_TOKENS_SQL})"
 _CONSUME_TOKEN = text(
     f"""
     INSERT INTO rate_buckets AS bucket (service_id, key_type, tokens, refilled_at)
-    SELECT service.id, :key_type, {_BUCKET_CAPACITY} - 1, {NOW_SQL}
+    SELECT service.id, :key_type, {_BUCKET_CAPACITY_SQL} - 1, {NOW_SQL}
     FROM services AS service WHERE service.id = :service_id
     ON CONFLICT (service_id, key_type) DO UPDATE SET
-        tokens = (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) - 1,
+        tokens = (SELECT {_AVAILABLE_TOKENS_SQL} FROM services AS service WHERE service.id = bucket.service_id) - 1,
         refilled_at = {NOW_SQL}
-    WHERE (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) >= 1
+    WHERE (SELECT {_AVAILABLE_TOKENS_SQL} FROM services AS service WHERE service.id = bucket.service_id) >= 1
     RETURNING tokens
     """  # noqa: S608 - made of constants
 )
 _SELECT_AVAILABLE = text(
     f"""
-    SELECT {_AVAILABLE_TOKENS} AS tokens, service.rate_limit AS rate
+    SELECT {_AVAILABLE_TOKENS_SQL} AS tokens, service.rate_limit AS rate
     FROM rate_buckets AS bucket JOIN services AS service ON service.id = bucket.service_id
     WHERE bucket.service_id = :service_id AND bucket.key_type = :key_type
     """  # noqa: S608 - made of constants
@@ -179,15 +186,6 @@ async def lock_remaining(
         else await _increment_usage(tx, service.id, wanted)
     )
     return {kind: max(daily_limit(service, kind, key_type) - totals.get(kind, 0), 0) for kind in wanted}
-
-
-async def subtract_daily_usage(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int], day: date) -> None:
-    """Give back what cancelled messages had used of a day."""
-    for kind, count in sorted(counts.items()):
-        row = await tx.get(models.DailyUsage, (service_id, day, kind), with_for_update=True)
-        if row is not None:
-            row.count = max(row.count - count, 0)
-    await tx.flush()
 
 
 _ADD_USAGE = text(

@@ -141,21 +141,6 @@ async def test_what_is_left_is_locked_until_it_is_taken(make: Builders, database
         }
 
 
-async def test_cancelled_letters_are_given_back_to_their_day(make: Builders, database: Database) -> None:
-    service = await make.service()
-    async with database.transaction() as tx:
-        await sending_limits.add_daily_usage(tx, service, {"letter": 5})
-
-    async with database.transaction() as tx:
-        await sending_limits.subtract_daily_usage(tx, service.id, {"letter": 2}, sending_limits.utc_today())
-        await sending_limits.subtract_daily_usage(
-            tx, service.id, {"letter": 2}, sending_limits.utc_today() - timedelta(days=1)
-        )
-        assert await sending_limits.load_daily_usage(tx, service.id) == {"letter": 3}
-        await sending_limits.subtract_daily_usage(tx, service.id, {"letter": 9}, sending_limits.utc_today())
-        assert await sending_limits.load_daily_usage(tx, service.id) == {"letter": 0}
-
-
 async def test_yesterdays_messages_do_not_count(make: Builders, database: Database) -> None:
     service = await make.service(sms_message_limit=1)
     yesterday = sending_limits.utc_today() - timedelta(days=1)
