@@ -13,7 +13,7 @@ from graphql_api.database.listen import notify_job_changed, notify_job_changed_s
 from graphql_api.domain import api_key_usage, deliveries, notification_rows, sending_limits, sends
 from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.domain.notification_rows import SharedFields
-from graphql_api.enums import JobStatus, KeyType, NotificationStatus, Postage
+from graphql_api.enums import ErrorPolicy, JobStatus, KeyType, NotificationStatus, Postage
 from graphql_api.models import utcnow
 from graphql_api.tasks import Task, enqueue
 
@@ -31,8 +31,8 @@ if TYPE_CHECKING:
 ROWS_PER_CHUNK = 1_000
 """Rows that become messages in one transaction."""
 
-ALL_OR_NOTHING = "all_or_nothing"
-"""The error policy, as stored, under which a list with a bad row makes no job."""
+STORED_POLICY_BY_POLICY = {ErrorPolicy.SEND_NOTHING: "all_or_nothing", ErrorPolicy.SEND_GOOD_ROWS: "skip_bad_rows"}
+"""Values of `job_runs.error_policy`."""
 
 JOB_LOCK_OPTIONS = {"key_share": True}
 """`FOR NO KEY UPDATE`: whoever writes a job's messages needs the job's row to stay, not to stay the same."""
@@ -136,7 +136,7 @@ async def acquire(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, 
         next_row=taken.next_row,
         row_count=job.notification_count,
         bad_rows=frozenset(taken.bad_rows),
-        all_rows_valid=taken.error_policy == ALL_OR_NOTHING,
+        all_rows_valid=taken.error_policy == STORED_POLICY_BY_POLICY[ErrorPolicy.SEND_NOTHING],
         limits_checked=begun,
         shared_fields=SharedFields(
             service_id=job.service_id,

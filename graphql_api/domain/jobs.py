@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 MAX_SCHEDULE_AHEAD = timedelta(days=7)
 _MUTATION_NAME = "createJob"
-_STORED_POLICY_BY_POLICY = {ErrorPolicy.SEND_NOTHING: "all_or_nothing", ErrorPolicy.SEND_GOOD_ROWS: "skip_bad_rows"}
 _STATUSES = {status.value: status for status in JobStatus}
 
 
@@ -50,13 +49,6 @@ class JobRequest:
     def scheduled_for(self) -> datetime | None:
         """When to start; None for at once."""
         return self.schedule["at"] if self.schedule else None
-
-
-class CancelledJob(NamedTuple):
-    """A job that was cancelled, and how many of its letters with it."""
-
-    job: models.Job
-    notification_count: int = 0
 
 
 async def create(transaction: TransactionFactory, actor: Actor, store: Store, request: JobRequest) -> models.Job:
@@ -95,7 +87,7 @@ async def create(transaction: TransactionFactory, actor: Actor, store: Store, re
     return job
 
 
-async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> CancelledJob:
+async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> models.Job:
     """Stop a job that has not begun: a scheduled one."""
     job = await visibility.find_visible(tx, actor, models.Job, job_id, "job_id", lock=True)
     template = await tx.get_one(models.Template, job.template_id)
@@ -110,7 +102,7 @@ async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> CancelledJo
     job.job_status = JobStatus.CANCELLED.value
     await tx.flush()
     await notify_job_changed(tx, job.id)
-    return CancelledJob(job)
+    return job
 
 
 def _check_schedule(scheduled_for: datetime | None) -> None:
@@ -171,7 +163,7 @@ async def _insert_job(
         models.JobRun(
             job_id=job.id,
             api_key_id=actor.api_key_id,
-            error_policy=_STORED_POLICY_BY_POLICY[request.error_policy],
+            error_policy=job_runs.STORED_POLICY_BY_POLICY[request.error_policy],
             reply_to_text=prepared.default_sender,
             bad_rows=checked.disallowed_rows,
         )
