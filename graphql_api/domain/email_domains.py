@@ -40,10 +40,13 @@ GOVERNMENT_DOMAINS = frozenset(
 
 async def filter_government_addresses(tx: AsyncSession, addresses: Iterable[str]) -> set[str]:
     """Those of the addresses whose domain, or one above it, is a government's or any organisation's."""
-    domains = {address: _domain_suffixes(address) for address in addresses}
-    unsure = {domain for tried in domains.values() if not GOVERNMENT_DOMAINS & tried for domain in tried}
-    ours = GOVERNMENT_DOMAINS | await _organisation_domains(tx, unsure) if unsure else GOVERNMENT_DOMAINS
-    return {address for address, tried in domains.items() if ours & tried}
+    # A top-level domain belongs to no body.
+    suffixes_by_address = {address: {*domain_suffixes(address)[:-1]} for address in addresses}
+    undecided = {
+        suffix for suffixes in suffixes_by_address.values() if not GOVERNMENT_DOMAINS & suffixes for suffix in suffixes
+    }
+    domains = GOVERNMENT_DOMAINS | await _organisation_domains(tx, undecided) if undecided else GOVERNMENT_DOMAINS
+    return {address for address, suffixes in suffixes_by_address.items() if domains & suffixes}
 
 
 async def is_government_address(tx: AsyncSession, address: str) -> bool:
@@ -57,7 +60,7 @@ async def _organisation_domains(tx: AsyncSession, domains: set[str]) -> set[str]
     return set(await tx.scalars(select(owned).where(owned == wanted)))
 
 
-def _domain_suffixes(address: str) -> set[str]:
-    """The domain of an address and those above it, but for the last."""
+def domain_suffixes(address: str) -> list[str]:
+    """The domain of an email address and every domain above it, the longest first, in lower case."""
     labels = address.rpartition("@")[2].lower().split(".")
-    return {".".join(labels[start:]) for start in range(len(labels) - 1)}
+    return [".".join(labels[start:]) for start in range(len(labels))]

@@ -10,7 +10,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.domain import allowances, brandings, checks, conflicting_rows, versions
+from graphql_api.domain import allowances, brandings, checks, conflicting_rows, email_domains, versions
 from graphql_api.domain.billing_details import billing_columns, validate_details
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, raise_problems
@@ -129,8 +129,7 @@ async def find_by_email_domain(tx: AsyncSession, email_address: str) -> models.O
 
     It is locked, for it may be about to close.
     """
-    labels = email_address.rpartition("@")[2].lower().split(".")
-    suffixes = [".".join(labels[start:]) for start in range(len(labels))]
+    suffixes = email_domains.domain_suffixes(email_address)
     domain = models.OrganisationDomain
     found: models.Organisation | None = await tx.scalar(
         select(models.Organisation)
