@@ -9,8 +9,7 @@ from sqlalchemy import func, select
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.content import messages
-from graphql_api.domain import audiences, senders, sending_limits
+from graphql_api.domain import audiences, senders, sending_limits, templates
 from graphql_api.domain.notification_rows import SharedFields
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, KeyType, Postage, ServiceFeature, ServicePermission, UserErrorCode
@@ -24,6 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
+    from graphql_api.content import messages
     from graphql_api.domain.audiences import Audience
 
 PERMISSION_BY_CHANNEL = {
@@ -125,14 +125,7 @@ def parse_content(
     service: models.Service, template: models.Template | models.TemplateHistory
 ) -> messages.CompiledTemplate:
     """A template cut at its placeholders, with the service's name in front where its texts begin with that."""
-    return messages.CompiledTemplate(
-        CHANNEL_BY_VALUE[template.template_type],
-        subject=template.subject,
-        body=template.content,
-        prefix=service.name if service.prefix_sms else None,
-        welsh_subject=template.letter_welsh_subject,
-        welsh_body=template.letter_welsh_content,
-    )
+    return templates.compile_content(template, sms_prefix=service.name if service.prefix_sms else None)
 
 
 async def _load_features_usage_and_sender(
@@ -161,14 +154,7 @@ def _require_sendable(
     if channel.value not in features:
         message = f"The service cannot send {_CHANNEL_NAMES[channel]}: they are not switched on."
         raise Invalid(message, "template_id", code=UserErrorCode.CHANNEL_NOT_ENABLED)
-    if template.archived:
-        raise IllegalState(
-            "The template has been archived.",
-            "template_id",
-            current="ARCHIVED",
-            allowed=["CURRENT"],
-            code=UserErrorCode.TEMPLATE_ARCHIVED,
-        )
+    templates.require_current(template)
     if channel is not Channel.LETTER:
         return
     if key_type is KeyType.TEAM:

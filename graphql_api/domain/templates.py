@@ -15,6 +15,7 @@ from graphql_api.domain import checks, domain_errors, idempotency, versions
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
 from graphql_api.errors import DomainError, IllegalState, Invalid, raise_problems
+from graphql_api.recipients.postal_addresses import UK_POSTAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 CURRENT, ARCHIVED = "CURRENT", "ARCHIVED"
-UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
 
 COLUMN_BY_FIELD = {
     "subject": "subject",
@@ -115,7 +115,7 @@ async def update(
     """Save a new version; `changes` holds the name and the fields of the template's `channel` that are given."""
     template, service, user_id = await _find_for_change(tx, actor, template_id)
     require_active(service, "template_id")
-    _require_current(template)
+    require_current(template)
     versions.require_version(template, expected_version)
     own = _CHANNELS[template.template_type]
     if channel not in {None, own}:
@@ -177,13 +177,21 @@ async def redact(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models
 
 def placeholder_names(template: models.Template) -> dict[str, str]:
     """Names of a template's placeholders as it spells them, by the form in which they are compared."""
+    return compile_content(template).names_by_key
+
+
+def compile_content(
+    template: models.Template | models.TemplateHistory, *, sms_prefix: str | None = None
+) -> messages.CompiledTemplate:
+    """The template's content, parsed at its placeholders; `sms_prefix` precedes the body of a text message."""
     return messages.CompiledTemplate(
-        _CHANNELS[template.template_type],
+        Channel(template.template_type),
         subject=template.subject,
         body=template.content,
+        prefix=sms_prefix,
         welsh_subject=template.letter_welsh_subject,
         welsh_body=template.letter_welsh_content,
-    ).names_by_key
+    )
 
 
 async def _find_for_change(
@@ -195,7 +203,8 @@ async def _find_for_change(
     return template, await tx.get_one(models.Service, template.service_id), actor.require_person()
 
 
-def _require_current(template: models.Template) -> None:
+def require_current(template: models.Template) -> None:
+    """Raise `IllegalState` for a template that is archived."""
     if template.archived:
         raise IllegalState(
             "The template is archived.",
