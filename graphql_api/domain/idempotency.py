@@ -20,6 +20,7 @@ from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -81,8 +82,7 @@ async def begin(
     except DBAPIError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE_SQLSTATE:
             raise
-        message = "The first call with this idempotency key is still running: ask again in a moment."
-        raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, now) from error
+        raise _in_progress_error(now) from error
     if claimed.first():
         return IdempotentCall(caller, key)
     return IdempotentCall(caller, key, await _load_result(tx, caller, key, fingerprint))
@@ -140,6 +140,11 @@ def _json_default(value: Any) -> Any:
     return str(value)
 
 
+def _in_progress_error(first_call_at: datetime) -> IdempotencyConflict:
+    message = "The first call with this idempotency key is still running: try again in a moment."
+    return IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, first_call_at)
+
+
 async def _load_result(tx: AsyncSession, caller: str, key: str, fingerprint: str) -> dict[str, Any] | None:
     """What a key's first call answered; None where there is none. A call of our own transaction has no answer yet."""
     row = models.IdempotencyKey
@@ -156,7 +161,6 @@ async def _load_result(tx: AsyncSession, caller: str, key: str, fingerprint: str
         message = "This idempotency key was used with other arguments: use a new one."
         raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_REUSED, found.created_at)
     if found.result is None:
-        message = "The first call with this idempotency key is still running: ask again in a moment."
-        raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, found.created_at)
+        raise _in_progress_error(found.created_at)
     result: dict[str, Any] = found.result
     return result
