@@ -13,7 +13,7 @@ from sqlalchemy import text
 from graphql_api.domain import health
 from graphql_api.errors import Unavailable
 from graphql_api.models import HealthSnapshot, utcnow
-from graphql_api.worker.faults import describe_error
+from graphql_api.observability.error_descriptions import describe_error
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection

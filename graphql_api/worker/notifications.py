@@ -18,7 +18,7 @@ from graphql_api.domain.deliveries import FailedMessage, SentMessage
 from graphql_api.enums import Channel, KeyType, NotificationStatus
 from graphql_api.gateways import RetryableSendError
 from graphql_api.models import utcnow
-from graphql_api.worker.faults import describe_error
+from graphql_api.observability.error_descriptions import describe_error
 from graphql_api.worker.rendering import Renderer
 
 if TYPE_CHECKING:

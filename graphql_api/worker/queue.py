@@ -25,10 +25,10 @@ from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 
 from graphql_api.enums import Channel
 from graphql_api.errors import Unavailable
+from graphql_api.observability.error_descriptions import describe_error
 from graphql_api.tasks import Task
 from graphql_api.worker import jobs, notifications
 from graphql_api.worker.context import WorkerContext, open_worker_context
-from graphql_api.worker.faults import describe_error
 from graphql_api.worker.schedule import NIGHTLY_SCHEDULES, SCHEDULES
 
 if TYPE_CHECKING:
