@@ -18,21 +18,12 @@ from graphql_api.enums import AuthType, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
-    from typing import Protocol
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.crypto import Signer
-
-    class TransactionFactory(Protocol):
-        """The door to transactions, for rules that hash between them: hashing must hold no connection."""
-
-        def __call__(self) -> AbstractAsyncContextManager[AsyncSession]:
-            """A session that commits at the end."""
-            ...
-
+    from graphql_api.domain.transactions import TransactionFactory
 
 CODE_LIFETIME = timedelta(minutes=30)
 MAX_LIVE_CODES = 5

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.recipients import CheckInputs, RecipientCheck, TransactionFactory
+    from graphql_api.domain.recipients import CheckInputs, RecipientCheck
+    from graphql_api.domain.transactions import TransactionFactory
     from graphql_api.gateways.object_store import Store
 
 MAX_SCHEDULE_AHEAD = timedelta(days=7)

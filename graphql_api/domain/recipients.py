@@ -8,14 +8,11 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api import models
 from graphql_api.billing import london_days, prices
@@ -29,14 +26,15 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from graphql_api.auth.actors import Actor
     from graphql_api.content.messages import RenderedContent
     from graphql_api.domain.recipient_sources import RecipientSource
     from graphql_api.domain.sends import PreparedSend
+    from graphql_api.domain.transactions import TransactionFactory
     from graphql_api.gateways.object_store import Store
     from graphql_api.recipients.lists import RecipientList, RecipientRow
-
-TransactionFactory = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 MAX_SAMPLE_ROWS = 10
 MAX_REPORTED_ERROR_ROWS = 20

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.recipients import TransactionFactory
+    from graphql_api.domain.transactions import TransactionFactory
     from graphql_api.gateways.object_store import Store
 
 UPLOAD_LIFETIME = timedelta(days=1)

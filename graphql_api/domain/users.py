@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
-    from graphql_api.domain.challenges import Challenge, TransactionFactory
+    from graphql_api.domain.challenges import Challenge
+    from graphql_api.domain.transactions import TransactionFactory
 
 COLUMN_BY_FIELD = {
     "name": "name",
