@@ -13,7 +13,7 @@ from graphql_api.database.listen import notify_job_changed, notify_job_changed_s
 from graphql_api.domain import api_key_usage, deliveries, notification_rows, sending_limits, sends
 from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.domain.notification_rows import SharedFields
-from graphql_api.enums import ErrorPolicy, JobStatus, KeyType, NotificationStatus, Postage
+from graphql_api.enums import Channel, ErrorPolicy, JobStatus, KeyType, NotificationStatus, Postage
 from graphql_api.models import utcnow
 from graphql_api.tasks import Task, enqueue
 
@@ -142,21 +142,17 @@ async def acquire(tx: AsyncSession, actor: Actor, job_id: UUID, *, owner: UUID, 
             service_id=job.service_id,
             template_id=template.id,
             template_version=template.version,
-            channel=sends.CHANNEL_BY_VALUE[template.template_type],
+            channel=Channel(template.template_type),
             created_at=utcnow(),
-            key_type=_KEY_TYPES[key.key_type] if key else KeyType.LIVE,
+            key_type=KeyType(key.key_type) if key else KeyType.LIVE,
             api_key_id=key.id if key else None,
             job_id=job.id,
             reply_to_text=taken.reply_to_text,
-            postage=_POSTAGE.get(template.postage or ""),
+            postage=_parse_postage(template.postage),
         ),
         content=sends.parse_content(service, template),
         recipient_permissions=await _load_recipient_permissions(tx, service.id),
     )
-
-
-_KEY_TYPES = {key_type.value: key_type for key_type in KeyType}
-_POSTAGE = {postage.value: postage for postage in Postage}
 
 
 def _is_runnable(job: models.Job) -> bool:
@@ -164,6 +160,14 @@ def _is_runnable(job: models.Job) -> bool:
         # The queue reckons from the beginning of the transaction that promised the task, so it comes a moment early.
         return job.scheduled_for is not None and job.scheduled_for <= utcnow() + EARLY_START_TOLERANCE
     return job.job_status in {JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.ERROR}
+
+
+def _parse_postage(stored: str | None) -> Postage | None:
+    """None for a value that is not known here: another program may have written it."""
+    try:
+        return Postage(stored) if stored else None
+    except ValueError:
+        return None
 
 
 async def _load_recipient_permissions(tx: AsyncSession, service_id: UUID) -> AllowedDestinations:

@@ -14,7 +14,7 @@ from graphql_api.auth import visibility
 from graphql_api.database.listen import notify_job_changed
 from graphql_api.domain import idempotency, job_runs, recipients, sending_limits, sends
 from graphql_api.domain.service_states import require_active
-from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
+from graphql_api.enums import Channel, ErrorPolicy, JobStatus, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, RecipientListRefused
 
 if TYPE_CHECKING:
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
 
 MAX_SCHEDULE_AHEAD = timedelta(days=7)
 _MUTATION_NAME = "createJob"
-_STATUSES = {status.value: status for status in JobStatus}
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,12 +91,12 @@ async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> models.Job:
     """Stop a job that has not begun: a scheduled one."""
     job = await visibility.find_visible(tx, actor, models.Job, job_id, "job_id", lock=True)
     template = await tx.get_one(models.Template, job.template_id)
-    actor.require(sends.PERMISSION_BY_CHANNEL[sends.CHANNEL_BY_VALUE[template.template_type]], job.service_id, "job_id")
+    actor.require(sends.PERMISSION_BY_CHANNEL[Channel(template.template_type)], job.service_id, "job_id")
     if job.job_status != JobStatus.SCHEDULED:
         raise IllegalState(
             "Only a job that waits for its time can be cancelled.",
             "job_id",
-            current=_STATUSES[job.job_status].name,
+            current=JobStatus(job.job_status).name,
             allowed=[JobStatus.SCHEDULED.name],
         )
     job.job_status = JobStatus.CANCELLED.value

@@ -28,7 +28,6 @@ COPIED_FIELDS = ("can_approve_own_go_live_requests", "request_to_go_live_notes",
 _DOMAIN_PATTERN = re.compile(
     r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z"
 )
-_TYPE_BY_VALUE = {kind.value: kind for kind in OrganisationType}
 
 
 async def create(
@@ -144,8 +143,11 @@ async def find_by_email_domain(tx: AsyncSession, email_address: str) -> models.O
 
 
 def parse_type(stored: str | None) -> OrganisationType | None:
-    """A type as it is known today: Notify's database permits one that is none any more (`nhs`)."""
-    return _TYPE_BY_VALUE.get(stored, OrganisationType.OTHER) if stored else None
+    """The stored type; OTHER for one that is not known here, such as Notify's former `nhs`."""
+    try:
+        return OrganisationType(stored) if stored else None
+    except ValueError:
+        return OrganisationType.OTHER
 
 
 async def resolve_crown(tx: AsyncSession, organisation_type: str | None, default: bool | None) -> bool | None:

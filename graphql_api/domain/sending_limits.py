@@ -36,7 +36,6 @@ LIVE_DAILY_LIMITS = {
 }
 """What a live service may send a day; a test key of a service in trial is held to these."""
 
-_CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
 _CHANNEL_NAMES = {Channel.EMAIL: "emails", Channel.SMS: "text messages", Channel.LETTER: "letters"}
 _KEY_TYPE_NAMES = {KeyType.LIVE: "live keys", KeyType.TEAM: "team keys", KeyType.TEST: "test keys"}
 
@@ -208,7 +207,7 @@ async def _increment_usage(tx: AsyncSession, service_id: UUID, counts: Mapping[s
 
 def _daily_limit_error(kind: str, limit: int, used: int, requested: int) -> DailyLimitExceeded:
     international = kind == INTERNATIONAL_SMS
-    channel = Channel.SMS if international else _CHANNELS[kind]
+    channel = Channel.SMS if international else Channel(kind)
     name = f"{_CHANNEL_NAMES[channel]} to other countries" if international else _CHANNEL_NAMES[channel]
     return DailyLimitExceeded(
         f"The service can send {limit:,} {name} a day and has sent {used:,} today.",

@@ -31,7 +31,6 @@ PERMISSION_BY_CHANNEL = {
     Channel.EMAIL: ServicePermission.SEND_EMAILS,
     Channel.LETTER: ServicePermission.SEND_LETTERS,
 }
-CHANNEL_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
 CHANNEL_BY_RECIPIENT_FIELD = {
     "email_address": Channel.EMAIL,
     "phone_number": Channel.SMS,
@@ -102,7 +101,7 @@ async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, te
     if template.service_id != service.id:
         # Another service's template, which the caller may well see: for this service there is none.
         raise NotFound(template_id, "template_id")
-    channel = CHANNEL_BY_VALUE[template.template_type]
+    channel = Channel(template.template_type)
     actor.require(PERMISSION_BY_CHANNEL[channel], service.id, "service_id")
     require_active(service)
     key_type = actor.key_type or KeyType.LIVE

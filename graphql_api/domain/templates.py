@@ -46,8 +46,6 @@ _DEFAULT_FIELDS: dict[Channel, dict[str, Any]] = {
 """What a new template has where nobody says otherwise."""
 
 
-_CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_LANGUAGES: dict[str, LetterLanguages] = {languages.value: languages for languages in LetterLanguages}
 _TEMPLATE_KIND_NAMES = {
     Channel.EMAIL: "an email template",
     Channel.SMS: "a text message template",
@@ -117,7 +115,7 @@ async def update(
     require_active(service, "template_id")
     require_current(template)
     versions.require_version(template, expected_version)
-    own = _CHANNELS[template.template_type]
+    own = Channel(template.template_type)
     if channel not in {None, own}:
         message = f"This is {_TEMPLATE_KIND_NAMES[own]}: its channel cannot change."
         raise Invalid(message, "content", str(channel), code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
@@ -248,13 +246,21 @@ def _check_not_cleared(channel: Channel, changed_fields: Mapping[str, Any]) -> I
             yield from checks.not_null(changed_fields[field], "content", channel, field)
 
 
+def _parse_languages(stored: str | None) -> LetterLanguages:
+    """English for a value that is not known here: another program may have written it."""
+    try:
+        return LetterLanguages(stored or LetterLanguages.ENGLISH)
+    except ValueError:
+        return LetterLanguages.ENGLISH
+
+
 def _validate(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Iterator[DomainError]:
     found = messages.check_template(
         channel,
         (name or "").strip(),
         fields.get("subject"),
         fields.get("body") or "",
-        languages=_LANGUAGES.get(fields.get("languages") or "", LetterLanguages.ENGLISH),
+        languages=_parse_languages(fields.get("languages")),
         welsh_subject=fields.get("welsh_subject"),
         welsh_body=fields.get("welsh_body"),
     )

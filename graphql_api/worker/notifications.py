@@ -51,7 +51,7 @@ async def deliver_messages(worker: WorkerContext, payload: Mapping[str, Any]) ->
 async def record_receipts(worker: WorkerContext, payload: Mapping[str, Any]) -> None:
     """Record what became of messages."""
     receipts = [
-        (UUID(notification_id), _STATUSES[status])
+        (UUID(notification_id), NotificationStatus(status))
         for status, ids in payload["receipts"].items()
         for notification_id in ids
     ]
@@ -68,10 +68,6 @@ async def record_receipts(worker: WorkerContext, payload: Mapping[str, Any]) -> 
 async def deliver_platform_message(worker: WorkerContext, payload: Mapping[str, Any]) -> None:
     """Send a message of the platform itself."""
     await platform_messages.deliver(payload, signer=worker.signer, gateways=worker.gateways, settings=worker.settings)
-
-
-_STATUSES = {status.value: status for status in NotificationStatus}
-_CHANNELS = {channel.value: channel for channel in Channel}
 
 
 @dataclass
@@ -116,7 +112,7 @@ class _ClaimedDelivery:
         by_gateway: dict[Gateway, list[Row[Any]]] = defaultdict(list)
         for message in claim.messages:
             test = message.key_type == KeyType.TEST.value
-            by_gateway[work.gateways.for_channel(_CHANNELS[message.notification_type], test=test)].append(message)
+            by_gateway[work.gateways.for_channel(Channel(message.notification_type), test=test)].append(message)
         try:
             async with self._claim_renewal(), asyncio.TaskGroup() as gateways:
                 for gateway, messages in by_gateway.items():
@@ -171,7 +167,7 @@ class _ClaimedDelivery:
             if handed.outcome and handed.outcome_delay_seconds:
                 result.expected_receipts[handed.outcome_delay_seconds][handed.outcome].append(message.id)
             return
-        channel = _CHANNELS[message.notification_type]
+        channel = Channel(message.notification_type)
         result.failed.append(FailedMessage(message.id, channel, message.attempts, units, reason))
 
     async def _record_round(self, result: _RoundResult) -> None:
