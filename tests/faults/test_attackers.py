@@ -15,8 +15,8 @@ import pytest
 
 from benchmarks.clients import post
 from tests.cluster.clients import api_key_token
+from tests.cluster.servers import ROOT, running_server
 from tests.faults.load_generators import HOST, percentile
-from tests.faults.servers import ROOT, running_server
 from tests.worker.harnesses import WorkerHarness
 
 pytestmark = pytest.mark.timeout(120)

@@ -21,7 +21,7 @@ from graphql_api.auth import tokens
 from graphql_api.domain import sessions
 from tests.cluster.clients import api_key_token
 from tests.cluster.clusters import HOST, free_port
-from tests.faults.servers import ServerProcess, running_server
+from tests.cluster.servers import ServerProcess, running_server
 from tests.websocket_client import (
     connection_init,
     open_websocket,

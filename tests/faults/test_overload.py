@@ -15,8 +15,8 @@ import pytest_asyncio
 
 from benchmarks import databases, measurements, scenarios
 from benchmarks.clients import Client, post
+from tests.cluster.servers import ServerProcess, running_server
 from tests.faults.load_generators import generate_load, percentile
-from tests.faults.servers import ServerProcess, running_server
 
 pytestmark = pytest.mark.timeout(300)
 

@@ -12,7 +12,7 @@ import httpx2
 import pytest
 
 from graphql_api.auth import crypto
-from tests.faults.servers import ServerProcess, running_server
+from tests.cluster.servers import ServerProcess, running_server
 from tests.worker.harnesses import WorkerHarness
 
 pytestmark = pytest.mark.timeout(300)
