@@ -14,7 +14,7 @@ from graphql_api import models
 from graphql_api.auth import crypto, tokens
 from graphql_api.domain import platform_messages
 from graphql_api.domain.platform_messages import MessageKind
-from graphql_api.enums import AuthType, UserErrorCode
+from graphql_api.enums import AuthType, UserErrorCode, UserState
 from graphql_api.errors import IllegalState, Invalid
 
 if TYPE_CHECKING:
@@ -123,7 +123,7 @@ async def verify_confirmation_link(tx: AsyncSession, signer: Signer, token: str)
     except tokens.InvalidToken as error:
         raise Invalid("This link is broken: copy the whole of it.", "token", code=UserErrorCode.LINK_INVALID) from error
     user = await tx.get(models.User, UUID(registration[0]), with_for_update=True)
-    if user is None or user.state == "inactive" or _confirmation_claims(user) != registration:
+    if user is None or user.state == UserState.INACTIVE or _confirmation_claims(user) != registration:
         raise _link_expired_error()
     return user
 

@@ -11,7 +11,7 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.domain import email_domains
 from graphql_api.domain.service_states import require_active
-from graphql_api.enums import ServicePermission, UserErrorCode
+from graphql_api.enums import ServicePermission, UserErrorCode, UserState
 from graphql_api.errors import Forbidden, IllegalState, Invalid, NotFound
 
 if TYPE_CHECKING:
@@ -39,9 +39,9 @@ async def add_or_update(
     user = await visibility.find_visible(tx, actor, models.User, user_id, "user_id")
     wanted = set(permissions)
     _forbid_self_escalation(actor, service_id, user_id, wanted)
-    if user.state != "active":
+    if user.state != UserState.ACTIVE:
         message = "Only people who can sign in can be members."
-        raise IllegalState(message, "user_id", current=user.state.upper(), allowed=["ACTIVE"])
+        raise IllegalState(message, "user_id", current=user.state.upper(), allowed=[UserState.ACTIVE.name])
     held = models.ServiceMemberPermission
     membership = await _membership(tx, service_id, user_id)
     if membership is None:
@@ -131,7 +131,7 @@ async def _require_remaining_member(tx: AsyncSession, service_id: UUID, leaving_
         member.service_id == service_id,
         member.user_id != leaving_user_id,
         user.id == member.user_id,
-        user.state == "active",
+        user.state == UserState.ACTIVE.value,
     )
     if not await tx.scalar(select(others)):
         message = "A service needs at least one member: add somebody else before this one leaves."
@@ -152,7 +152,7 @@ async def _require_remaining_managers(tx: AsyncSession, service: models.Service,
         .where(
             member.service_id == service.id,
             held.permission == REQUIRED_MANAGER_PERMISSION.value,
-            user.state == "active",
+            user.state == UserState.ACTIVE.value,
         )
     )
     addresses = {row.id: row.email_address for row in managers}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import any_, bindparam, delete, exists, func, select
@@ -142,6 +143,7 @@ async def find_by_email_domain(tx: AsyncSession, email_address: str) -> models.O
     return found
 
 
+@lru_cache(maxsize=64)
 def parse_type(stored: str | None) -> OrganisationType | None:
     """The stored type; OTHER for one that is not known here, such as Notify's former `nhs`."""
     try:

@@ -19,7 +19,7 @@ from graphql_api import models
 from graphql_api.auth import crypto, tokens
 from graphql_api.content.values import is_storable
 from graphql_api.domain import challenges
-from graphql_api.enums import AuthType, UserErrorCode
+from graphql_api.enums import AuthType, UserErrorCode, UserState
 from graphql_api.errors import IllegalState, Invalid
 from graphql_api.observability import operation_stats
 from graphql_api.recipients import email_addresses
@@ -69,12 +69,12 @@ async def sign_in(transaction: TransactionFactory, *, email_address: str, passwo
         operation_stats.delay_response(began + MIN_FAILURE_SECONDS)
         raise Invalid("The email address or the password is wrong.", code=UserErrorCode.CREDENTIALS_WRONG)
     locked = user.failed_login_count >= MAX_FAILED_LOGINS
-    if user.state != "active":
+    if user.state != UserState.ACTIVE:
         if not locked:
             async with transaction() as tx:
                 await challenges.send_confirmation_link(tx, user, signer=signer)
         message = "Your email address is not confirmed yet: follow the link that we have sent to it."
-        raise IllegalState(message, current=user.state.upper(), allowed=["ACTIVE"])
+        raise IllegalState(message, current=user.state.upper(), allowed=[UserState.ACTIVE.name])
     return await challenges.begin(transaction, user, signer=signer, suppress_message=locked)
 
 
@@ -94,7 +94,7 @@ async def complete_sign_in(
     async with transaction() as tx:
         counted = await tx.scalar(
             _count_failed_login(user_id)
-            .where(models.User.failed_login_count < MAX_FAILED_LOGINS, models.User.state != "inactive")
+            .where(models.User.failed_login_count < MAX_FAILED_LOGINS, models.User.state != UserState.INACTIVE.value)
             .returning(models.User.id)
         )
         codes = await _recent_codes(tx, user_id, challenges.CODE_TYPE_BY_METHOD[method])
@@ -120,7 +120,7 @@ async def start(tx: AsyncSession, user: models.User) -> models.Session:
     now = models.utcnow()
     await tx.execute(delete(models.Session).where(models.Session.user_id == user.id))
     session = models.Session(user_id=user.id, created_at=now, last_used_at=now, expires_at=now + SESSION_LIFETIME)
-    user.state = "active"
+    user.state = UserState.ACTIVE.value
     user.current_session_id, user.logged_in_at, user.failed_login_count = session.id, now, 0
     tx.add(session)
     await tx.flush()
@@ -140,7 +140,7 @@ async def _find_user(transaction: TransactionFactory, email_address: str) -> mod
     async with transaction() as tx:
         found: models.User | None = await tx.scalar(
             select(models.User)
-            .where(models.User.email_address == address, models.User.state != "inactive")
+            .where(models.User.email_address == address, models.User.state != UserState.INACTIVE.value)
             .options(undefer(models.User.password))
         )
     return found

@@ -20,7 +20,7 @@ from graphql_api.domain import (
     platform_messages,
 )
 from graphql_api.domain.platform_messages import MessageKind
-from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
+from graphql_api.enums import AuthType, ServicePermission, UserErrorCode, UserState
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, raise_problems
 from graphql_api.recipients import email_addresses, phone_numbers
 from graphql_api.recipients.errors import RecipientError
@@ -99,7 +99,7 @@ async def confirm_email_address(
         user = await challenges.verify_confirmation_link(tx, signer, token)
         user.email_access_validated_at = models.utcnow()
         await tx.flush()
-    if user.state == "active":
+    if user.state == UserState.ACTIVE:
         return user, None
     return user, await challenges.begin(transaction, user, signer=signer)
 
@@ -114,9 +114,11 @@ async def update(
     own = user.id == caller_id
     if not own:
         await _require_can_manage(tx, actor, user, changes)
-    if user.state == "inactive":
+    if user.state == UserState.INACTIVE:
         message = "This person's account was archived."
-        raise IllegalState(message, "user_id", current="INACTIVE", allowed=["PENDING", "ACTIVE"])
+        raise IllegalState(
+            message, "user_id", current=UserState.INACTIVE.name, allowed=[UserState.PENDING.name, UserState.ACTIVE.name]
+        )
     changes = {name: _normalise_value(name, value) for name, value in changes.items()}
     raise_problems(
         [*_validate(changes, user), *await _validate_new_email_address(tx, actor, user, changes, is_own=own)]
@@ -161,7 +163,7 @@ async def _find_or_insert(tx: AsyncSession, address: str, values: Mapping[str, A
 async def _send_registration_message(
     tx: AsyncSession, user: models.User, values: Mapping[str, Any], signer: Signer
 ) -> None:
-    if user.state != "pending":
+    if user.state != UserState.PENDING:
         await platform_messages.send(
             tx, signer, MessageKind.ADDRESS_REGISTERED, user.id, user.email_address, name=user.name
         )
