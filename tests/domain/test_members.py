@@ -261,7 +261,7 @@ async def test_somebody_must_remain(team: Team, make: Builders) -> None:
     expected = (
         UserErrorCode.LAST_ADMINISTRATOR,
         ("user_id",),
-        "A service needs at least one member: add somebody else before this one leaves.",
+        "A service needs at least one member: add another before this one leaves.",
     )
     assert await refused(team.remove(user_actor(only, team.service), only)) == expected
     assert len(await team.now()) == 2

@@ -94,7 +94,7 @@ async def refusal(waiting: Any) -> tuple[type[DomainError], str, tuple[str, ...]
 
 
 WRONG = (Invalid, "CREDENTIALS_WRONG", (), "The email address or the password is wrong.")
-WRONG_CODE = (Invalid, "CODE_WRONG", ("proof", "sms_code"), "This is not the code that we sent.")
+WRONG_CODE = (Invalid, "CODE_WRONG", ("proof", "sms_code"), "The code is wrong.")
 TOO_LATE = (Invalid, "CODE_EXPIRED", ("proof", "sms_code"), "This has expired or was used before: sign in again.")
 
 
@@ -368,7 +368,7 @@ async def test_a_wrong_link_is_counted_too(sign_in_service: SignInService, make:
     user = await make.user(auth_type="email_auth", password=hashed)
     challenge = await sign_in_service.sign_in(user.email_address)
 
-    expected = (Invalid, "CODE_WRONG", ("proof", "email_token"), "This is not the link that we sent.")
+    expected = (Invalid, "CODE_WRONG", ("proof", "email_token"), "The token of the link is wrong.")
     assert await refusal(sign_in_service.complete(challenge, email_token="\0")) == expected
     assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
@@ -380,7 +380,7 @@ async def test_the_proof_is_of_the_kind_that_was_asked_for(sign_in_service: Sign
         Invalid,
         "INVALID",
         ("proof",),
-        "This challenge wants the code that was sent by text message.",
+        "This challenge needs the code sent by text message.",
     )
     assert (await sign_in_service.load_user(user)).failed_login_count == 0
 
@@ -395,7 +395,7 @@ async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
         Invalid,
         "LINK_INVALID",
         ("challenge_token",),
-        "This is no challenge: pass the token of `signIn` on unchanged.",
+        "The challenge token is not valid: pass the token of `signIn` on unchanged.",
     )
 
     for token in (

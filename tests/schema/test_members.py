@@ -160,7 +160,7 @@ async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
             "__typename": "ValidationError",
             "code": "LAST_ADMINISTRATOR",
             "path": ["input", "userId"],
-            "message": "A service needs at least one member: add somebody else before this one leaves.",
+            "message": "A service needs at least one member: add another before this one leaves.",
         }
     ]
     assert (await ask(REMOVE, input=given)).error_codes == ["UNAUTHENTICATED"]

@@ -103,7 +103,7 @@ async def test_a_wrong_code_says_where(ask: Ask, ada: models.User) -> None:
                 "__typename": "ValidationError",
                 "code": "CODE_WRONG",
                 "path": ["input", "proof", "smsCode"],
-                "message": "This is not the code that we sent.",
+                "message": "The code is wrong.",
             }
         ],
     }
