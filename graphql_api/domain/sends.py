@@ -1,4 +1,4 @@
-"""What is known before anything is sent: may they, the service, the template, the sender, the limits, the audience."""
+"""Preparation of a send: permission, service, template, features, limits, default sender and audience."""
 
 from __future__ import annotations
 
@@ -43,27 +43,27 @@ _CHANNEL_NAMES = {Channel.SMS: "text messages", Channel.EMAIL: "emails", Channel
 
 @dataclass(frozen=True, slots=True)
 class PreparedSend:
-    """Everything that checks and writes of one call need to know, read once."""
+    """The rows and values that the checks and writes of one call need."""
 
     service: models.Service
     template: models.Template
     channel: Channel
     key_type: KeyType
-    "The kind of key that messages count as; LIVE for a person's."
+    "The key type stored with the messages; LIVE for a person."
     features: frozenset[str]
     daily_usage: dict[str, int]
-    "Counted today, by kind."
+    "Messages counted today (UTC), by kind."
     default_sender: str | None
     audience: Audience
     content: messages.CompiledTemplate
 
     @property
     def recipient_permissions(self) -> AllowedDestinations:
-        """What the service may do with recipients."""
+        """Countries and kinds of number that the service may send to."""
         return allowed_destinations(self.features)
 
     def shared_fields(self, actor: Actor, *, postage: Postage | None = None) -> SharedFields:
-        """What the rows of single messages have in common."""
+        """Column values that the rows of single messages share."""
         return SharedFields(
             service_id=self.service.id,
             template_id=self.template.id,
@@ -88,24 +88,24 @@ def allowed_destinations(features: Collection[str]) -> AllowedDestinations:
 
 
 async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, template_id: UUID) -> PreparedSend:
-    """Find what a send is made of, in three statements (four where not everyone may be sent to), and refuse at once.
+    """Read what a send needs, in three statements, or four if the audience is restricted.
 
-    A refusal here leaves nothing else to check: no such service or template, closed, no permission, a channel that is
-    off, letters where they cannot be sent.
+    Raises the first problem, for without these the others cannot be checked: no such service or template, archived, no
+    permission, a channel that is not enabled, a letter that cannot be sent.
     """
     service_id = service_id or actor.key_service_id
     if service_id is None:
-        raise Invalid("Say which service sends.", "service_id", code=UserErrorCode.REQUIRED)
+        raise Invalid("Give the service that sends.", "service_id", code=UserErrorCode.REQUIRED)
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id")
     template = await visibility.find_visible(tx, actor, models.Template, template_id, "template_id")
     if template.service_id != service.id:
-        # Another service's template, which the caller may well see: for this service there is none.
+        # The caller may see the template of another service.
         raise NotFound(template_id, "template_id")
     channel = Channel(template.template_type)
     actor.require(PERMISSION_BY_CHANNEL[channel], service.id, "service_id")
     require_active(service)
     key_type = actor.key_type or KeyType.LIVE
-    features, used, sender = await _load_features_usage_and_sender(tx, service, template)
+    features, daily_usage, sender = await _load_features_usage_and_sender(tx, service, template)
     _require_sendable(service, template, channel, actor.key_type, features)
     return PreparedSend(
         service=service,
@@ -113,7 +113,7 @@ async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, te
         channel=channel,
         key_type=key_type,
         features=features,
-        daily_usage=used,
+        daily_usage=daily_usage,
         default_sender=sender,
         audience=await audiences.load_audience(tx, service, channel, actor.key_type),
         content=parse_content(service, template),
@@ -123,20 +123,20 @@ async def prepare(tx: AsyncSession, actor: Actor, *, service_id: UUID | None, te
 def parse_content(
     service: models.Service, template: models.Template | models.TemplateHistory
 ) -> messages.CompiledTemplate:
-    """A template cut at its placeholders, with the service's name in front where its texts begin with that."""
+    """The template's content; text messages begin with the service's name if it has `prefix_sms`."""
     return templates.compile_content(template, sms_prefix=service.name if service.prefix_sms else None)
 
 
 async def _load_features_usage_and_sender(
     tx: AsyncSession, service: models.Service, template: models.Template
 ) -> tuple[frozenset[str], dict[str, int], str | None]:
-    """Features, today's counts and the default sender, in one statement."""
-    used = sending_limits.select_daily_usage(service.id).subquery()
+    """Features, today's counts by kind, and the default sender, in one statement."""
+    usage = sending_limits.select_daily_usage(service.id).subquery()
     statement = select(
         select(func.array_agg(models.ServiceFeature.permission))
         .where(models.ServiceFeature.service_id == service.id)
         .scalar_subquery(),
-        select(func.jsonb_object_agg(used.c.kind, used.c["count"])).scalar_subquery(),
+        select(func.jsonb_object_agg(usage.c.kind, usage.c["count"])).scalar_subquery(),
         senders.select_default(template.template_type, service.id, template.service_letter_contact_id),
     )
     features, counts, sender = (await tx.execute(statement)).one()
