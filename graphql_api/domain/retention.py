@@ -1,4 +1,4 @@
-"""What happens to messages past their retention: they lose all that is personal, or, of test keys, everything."""
+"""Retention: old messages move to the history without personal data; those of test keys are deleted."""
 
 from __future__ import annotations
 
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
 
 DEFAULT_RETENTION_DAYS = 7
 ALLOWED_RETENTION_DAYS = range(3, 91)
-"""How many days a service may keep messages of a channel."""
+"""Days of retention that a service may choose."""
 
 MESSAGES_PER_BATCH = 50_000
-"""Messages of one transaction."""
+"""Messages that one transaction moves."""
 
 JOBS_PER_BATCH = 500
-"""Jobs that are archived at once."""
+"""Jobs that are archived in one transaction."""
 
 
 class ExpiredMessages(NamedTuple):
-    """Messages of a service and channel that have been kept for long enough."""
+    """Messages of a service and channel past their retention."""
 
     service_id: UUID
     channel: str
     before: datetime
-    """A London midnight, naive UTC: what was made earlier goes."""
+    """A London midnight, naive UTC; earlier messages are past their retention."""
 
 
 _RETENTION_CUTOFFS = """
@@ -60,7 +60,7 @@ _FIND_EXPIRED = text(
 
 
 async def find_expired(tx: AsyncSession, actor: Actor) -> list[ExpiredMessages]:
-    """What is past its retention now."""
+    """Services and channels with messages past their retention."""
     actor.require_platform_admin()
     return [ExpiredMessages(*row) for row in await tx.execute(_FIND_EXPIRED, _cutoff_parameters())]
 
@@ -102,10 +102,10 @@ _MOVE_TO_HISTORY = text(
 async def move_to_history(
     tx: AsyncSession, actor: Actor, expired: ExpiredMessages, *, batch_size: int = MESSAGES_PER_BATCH
 ) -> int:
-    """Move a batch to the history, without recipient, values and sender; answers how many went, 0 when none is left.
+    """Move a batch to the history, without recipient, values and sender; returns how many, 0 when none is left.
 
-    Letters that are still on their way wait, and so does what somebody is changing. A row that is in the history
-    already stays as it is there. One statement: whoever reads both tables in one of their own finds each message once.
+    Letters that are not sent and locked rows are skipped; existing history rows are not changed. It is one statement,
+    so that a statement which reads both tables finds each message once.
     """
     actor.require_platform_admin()
     count: int = (await tx.execute(_MOVE_TO_HISTORY, expired._asdict() | {"batch": batch_size})).scalar_one()
@@ -113,7 +113,7 @@ async def move_to_history(
 
 
 class ExpiredJob(NamedTuple):
-    """A job that has ended, whose messages have been kept for long enough."""
+    """A finished job whose messages are past their retention."""
 
     service_id: UUID
     id: UUID
@@ -133,13 +133,13 @@ _FIND_EXPIRED_JOBS = text(
 
 
 async def find_expired_jobs(tx: AsyncSession, actor: Actor) -> list[ExpiredJob]:
-    """The next jobs whose lists are to go; `archive` them once they have."""
+    """Jobs whose lists are to be deleted; call `archive_jobs` afterwards."""
     actor.require_platform_admin()
     return [ExpiredJob(*row) for row in await tx.execute(_FIND_EXPIRED_JOBS, _cutoff_parameters())]
 
 
 async def archive_jobs(tx: AsyncSession, actor: Actor, jobs: Sequence[ExpiredJob]) -> None:
-    """Mark jobs as past their retention: their lists are gone, their counts stay."""
+    """Mark jobs whose lists are deleted; their counts stay."""
     actor.require_platform_admin()
     ids = [job.id for job in jobs]
     await tx.execute(text("UPDATE jobs SET archived = true WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": ids})
