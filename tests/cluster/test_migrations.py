@@ -41,7 +41,7 @@ async def test_a_pgbouncer_is_refused(cluster: Cluster) -> None:
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-async def test_a_pgbouncer_that_lets_every_setting_pass_is_refused_too(cluster: Cluster, mode: str) -> None:
+async def test_a_pgbouncer_that_accepts_every_setting_is_refused_too(cluster: Cluster, mode: str) -> None:
     port = free_port()
     settings = (cluster.folder / "pgbouncer.ini").read_text()
     settings = settings.replace(f"listen_port = {cluster.pooler_port}", f"listen_port = {port}")

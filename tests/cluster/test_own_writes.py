@@ -29,7 +29,7 @@ FIND = """query ($id: ID!, $search: String!) { service(id: $id) {
 } }"""
 
 
-async def test_a_message_is_found_by_its_sender_and_a_little_later_by_others(
+async def test_a_message_is_found_by_its_sender_at_once_and_by_others_soon(
     cluster_settings: Callable[..., Settings],
     connect: Connect,
     make: Builders,

@@ -110,7 +110,7 @@ async def day(client: Client, service: models.Service, number: int) -> dict[str,
     return told
 
 
-async def test_forty_teams_at_once_do_all_that_they_do_without_a_pooler(
+async def test_forty_concurrent_teams_work_through_a_pooler_as_without_one(
     pooled: Settings, make: Builders, database: Database, signer: Signer
 ) -> None:
     teams = []
@@ -141,7 +141,7 @@ async def shown(connection: AsyncConnection) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("direct", "soon"), [(True, 0.9), (False, 3)])
-async def test_followers_hear_of_a_job_at_once_over_a_direct_connection_and_in_two_seconds_without(
+async def test_job_events_arrive_at_once_over_a_direct_connection_and_in_two_seconds_without(
     pooled: Settings,
     healthy_cluster: Cluster,
     make: Builders,
@@ -176,7 +176,7 @@ async def test_followers_hear_of_a_job_at_once_over_a_direct_connection_and_in_t
     assert took < soon
 
 
-async def test_timeouts_are_the_roles_and_those_of_a_transaction_its_own(pooled: Settings) -> None:
+async def test_timeouts_come_from_the_role_and_from_the_transaction(pooled: Settings) -> None:
     database = Database.connect(pooled.model_copy(update={"database_statement_timeout_ms": 3_000}))
     try:
         read = await database.read(shown)
@@ -193,7 +193,7 @@ async def test_timeouts_are_the_roles_and_those_of_a_transaction_its_own(pooled:
     assert written == plain | {"statement_timeout": "3s"}
 
 
-async def test_the_bulk_door_writes_nothing_through_a_pooler_either(pooled: Settings) -> None:
+async def test_bulk_reads_cannot_write_through_a_pooler(pooled: Settings) -> None:
     database = Database.connect(pooled)
     try:
         with pytest.raises(Unavailable):
@@ -202,7 +202,7 @@ async def test_the_bulk_door_writes_nothing_through_a_pooler_either(pooled: Sett
         await database.close()
 
 
-async def test_a_client_that_takes_the_pooler_for_a_server_is_refused(
+async def test_connecting_to_a_pooler_without_its_setting_is_refused(
     healthy_cluster: Cluster, connect: Connect
 ) -> None:
     """Which is why there is a setting: with the timeouts of a connection PgBouncer does not let it in."""

@@ -26,7 +26,7 @@ WRITES = 200
 DOCUMENT = "query ($id: ID!) { service(id: $id) { name templates(first: 5) { nodes { name } } } }"
 
 
-async def test_a_restart_at_a_hundred_requests_a_second_is_a_pause(
+async def test_a_restart_at_a_hundred_requests_a_second_only_delays_them(
     cluster_settings: Callable[..., Settings], make: Builders, signer: Signer, healthy_cluster: Cluster
 ) -> None:
     service = await make.service()
@@ -64,7 +64,7 @@ async def test_a_restart_at_a_hundred_requests_a_second_is_a_pause(
     assert max(waits) < 4
 
 
-async def test_a_primary_that_stays_away_is_told_of(
+async def test_a_primary_that_stays_unavailable_is_reported(
     cluster_settings: Callable[..., Settings], make: Builders, signer: Signer, healthy_cluster: Cluster
 ) -> None:
     service = await make.service()
@@ -90,7 +90,7 @@ CREATE = """mutation ($service: ID!, $name: String!, $key: String!) { createTemp
 }) { template { id } userErrors { message } } }"""
 
 
-async def test_keyed_mutations_are_done_once_however_often_they_are_sent(
+async def test_repeated_mutations_with_an_idempotency_key_are_done_once(
     cluster_settings: Callable[..., Settings],
     make: Builders,
     database: Database,

@@ -37,12 +37,12 @@ async def settings(connection: AsyncConnection) -> dict[str, str]:
     return {name: str(await connection.scalar(text(f"SHOW {name}"))) for name in names}
 
 
-async def test_what_may_be_old_is_read_from_the_replica_and_the_rest_from_the_primary(database: Database) -> None:
+async def test_reads_that_allow_staleness_use_the_replica_and_the_rest_the_primary(database: Database) -> None:
     assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
     assert await database.read(recovering) is ON_THE_PRIMARY
 
 
-async def test_a_connection_is_told_what_fits_its_server(connect: Connect) -> None:
+async def test_a_connection_has_the_settings_of_its_server(connect: Connect) -> None:
     given = {
         "database_statement_timeout_ms": 3_000,
         "database_statement_timeout_replica_ms": 9_000,
@@ -64,7 +64,7 @@ async def test_a_connection_is_told_what_fits_its_server(connect: Connect) -> No
         }
 
 
-async def test_the_bulk_door_writes_nothing_where_there_is_no_replica_either(connect: Connect) -> None:
+async def test_bulk_reads_cannot_write_without_a_replica(connect: Connect) -> None:
     async with connect(database_url_bulk=None) as database:
         told = await database.read(settings, bulk=True)
         with pytest.raises(Unavailable):
@@ -73,7 +73,7 @@ async def test_the_bulk_door_writes_nothing_where_there_is_no_replica_either(con
     assert (told["statement_timeout"], told["default_transaction_read_only"]) == ("4s", "on")
 
 
-async def test_who_has_written_reads_it_whichever_process_answers_and_however_far_the_replica_is(
+async def test_callers_read_their_own_writes_in_every_process_and_at_any_lag(
     connect: Connect, make: Builders, healthy_cluster: Cluster
 ) -> None:
     """Ten thousand times; and without the rule the same readers would have missed what they wrote."""
@@ -115,9 +115,7 @@ async def test_who_has_written_reads_it_whichever_process_answers_and_however_fa
     assert naive > 0
 
 
-async def test_others_may_read_what_is_a_moment_old(
-    database: Database, make: Builders, healthy_cluster: Cluster
-) -> None:
+async def test_other_callers_can_read_stale_rows(database: Database, make: Builders, healthy_cluster: Cluster) -> None:
     await database.read(recovering, bulk=True)
     healthy_cluster.pause_replay()
     user = await make.user()
@@ -127,7 +125,7 @@ async def test_others_may_read_what_is_a_moment_old(
     assert await database.read(lambda connection: connection.scalar(there)) == user.id
 
 
-async def test_a_replica_too_far_behind_is_left_alone_until_it_has_come_after(
+async def test_a_lagging_replica_is_not_used_until_it_has_caught_up(
     connect: Connect, make: Builders, healthy_cluster: Cluster
 ) -> None:
     async with connect(database_bulk_max_lag=1) as database:
@@ -143,7 +141,7 @@ async def test_a_replica_too_far_behind_is_left_alone_until_it_has_come_after(
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
 
 
-async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a_minute(
+async def test_a_dead_replica_is_skipped_at_once_and_used_again_within_a_minute(
     connect: Connect, healthy_cluster: Cluster
 ) -> None:
     """With the settings as they are: eight readers who never stop, and never fail."""
@@ -188,7 +186,7 @@ async def test_a_dead_replica_is_passed_over_at_once_and_taken_up_again_within_a
     assert returned < 60
 
 
-async def test_a_replica_that_is_the_only_bulk_host_may_die_as_well(connect: Connect, healthy_cluster: Cluster) -> None:
+async def test_a_replica_that_is_the_only_bulk_host_may_die_too(connect: Connect, healthy_cluster: Cluster) -> None:
     async with connect(database_url_bulk=healthy_cluster.url(healthy_cluster.replica.port)) as database:
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
         healthy_cluster.replica.stop(signal.SIGKILL)
@@ -201,7 +199,7 @@ async def test_a_replica_that_is_the_only_bulk_host_may_die_as_well(connect: Con
         assert await database.read(recovering, bulk=True) is ON_THE_REPLICA
 
 
-async def test_a_read_in_the_way_of_the_replica_is_answered_by_the_primary(
+async def test_a_read_cancelled_by_replay_is_repeated_on_the_primary(
     connect: Connect, make: Builders, healthy_cluster: Cluster
 ) -> None:
     """What it reads is taken away and vacuumed, again and again: the replica cancels it twice, the primary answers."""
@@ -230,7 +228,7 @@ async def test_a_read_in_the_way_of_the_replica_is_answered_by_the_primary(
     assert answered == [ON_THE_REPLICA, ON_THE_REPLICA, ON_THE_PRIMARY]
 
 
-async def test_an_error_of_the_statement_itself_is_nobody_elses(database: Database) -> None:
+async def test_an_error_of_the_statement_itself_is_not_retried(database: Database) -> None:
     """A statement that is too slow on the replica does not go on to burden the primary."""
     calls = 0
 
@@ -283,5 +281,5 @@ async def test_connections_are_counted_by_bind_and_server(database: Database) ->
     )
 
 
-async def test_a_caller_who_never_wrote_waits_for_nothing(database: Database) -> None:
+async def test_a_caller_without_writes_does_not_wait(database: Database) -> None:
     assert await database.last_write_position(uuid4()) == 0

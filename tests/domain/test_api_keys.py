@@ -46,7 +46,9 @@ def keys(database: Database, signer: Signer) -> Keys:
     return Keys(database, signer)
 
 
-async def test_the_text_holds_the_service_and_the_secret_at_its_end(keys: Keys, make: Builders, signer: Signer) -> None:
+async def test_the_plaintext_ends_with_the_service_id_and_the_secret(
+    keys: Keys, make: Builders, signer: Signer
+) -> None:
     service = await make.service()
     made = await keys.create(user_actor(await make.member(service), service), service, name=" Café  Key no. 1 ")
 
@@ -57,7 +59,7 @@ async def test_the_text_holds_the_service_and_the_secret_at_its_end(keys: Keys, 
     assert api_keys.shown_prefix(made.api_key.secret) == secret[:8]
 
 
-async def test_a_key_begins_with_its_first_version(keys: Keys, make: Builders) -> None:
+async def test_a_new_key_has_a_first_version(keys: Keys, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
     made = await keys.create(user_actor(user, service), service)
@@ -69,7 +71,7 @@ async def test_a_key_begins_with_its_first_version(keys: Keys, make: Builders) -
     assert await keys.rows(models.ApiKeyLifetime.api_key_id) == []
 
 
-async def test_an_end_to_come_leaves_the_key_live(keys: Keys, make: Builders) -> None:
+async def test_a_key_with_a_future_expiry_is_live(keys: Keys, make: Builders) -> None:
     service = await make.service()
     end = models.utcnow() + timedelta(days=30)
     made = await keys.create(user_actor(await make.member(service), service), service, expires_at=end)
@@ -81,7 +83,7 @@ async def test_an_end_to_come_leaves_the_key_live(keys: Keys, make: Builders) ->
     ]
 
 
-async def test_an_end_gone_by_and_a_name_that_is_none_are_refused_together(keys: Keys, make: Builders) -> None:
+async def test_a_past_expiry_and_a_blank_name_are_reported_together(keys: Keys, make: Builders) -> None:
     service = await make.service()
     with pytest.raises(DomainError) as refusal:
         await keys.create(
@@ -95,7 +97,7 @@ async def test_an_end_gone_by_and_a_name_that_is_none_are_refused_together(keys:
     assert await keys.rows(models.ApiKey.id) == []
 
 
-async def test_in_trial_there_are_no_live_keys(keys: Keys, make: Builders) -> None:
+async def test_a_service_in_trial_cannot_have_live_keys(keys: Keys, make: Builders) -> None:
     service = await make.service(restricted=True)
     actor = user_actor(await make.member(service), service)
 
@@ -127,7 +129,7 @@ async def test_a_name_is_unique_until_its_key_is_revoked(keys: Keys, make: Build
     assert (await keys.create(actor, service)).api_key.name == "Ours"
 
 
-async def test_two_at_once_cannot_take_one_name(make: Builders) -> None:
+async def test_concurrent_calls_cannot_use_one_name(make: Builders) -> None:
     """The constraint says so where both looked before either wrote."""
     service = await make.service()
     await make.api_key(service, name="Ours")
@@ -138,7 +140,7 @@ async def test_two_at_once_cannot_take_one_name(make: Builders) -> None:
     assert refusal.value.path == ("name",)
 
 
-async def test_an_archived_service_gets_no_keys(keys: Keys, make: Builders) -> None:
+async def test_an_archived_service_cannot_have_new_keys(keys: Keys, make: Builders) -> None:
     service = await make.service(active=False)
     with pytest.raises(IllegalState) as refusal:
         await keys.create(user_actor(await make.member(service), service), service)
@@ -146,7 +148,7 @@ async def test_an_archived_service_gets_no_keys(keys: Keys, make: Builders) -> N
     assert refusal.value.code is UserErrorCode.SERVICE_ARCHIVED
 
 
-async def test_making_one_takes_a_member_who_may(keys: Keys, make: Builders) -> None:
+async def test_creating_a_key_needs_a_member_with_the_permission(keys: Keys, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
     for actor in (
@@ -163,7 +165,7 @@ async def test_making_one_takes_a_member_who_may(keys: Keys, make: Builders) -> 
     assert len(await keys.rows(models.ApiKey.id)) == 1
 
 
-async def test_revoking_dates_the_key_and_keeps_who_made_it(keys: Keys, make: Builders) -> None:
+async def test_revoking_sets_the_expiry_and_keeps_the_creator(keys: Keys, make: Builders) -> None:
     service = await make.service()
     maker, stopper = await make.member(service), await make.member(service)
     made = await keys.create(user_actor(maker, service), service)
@@ -191,7 +193,7 @@ async def test_revoking_twice_changes_nothing(keys: Keys, make: Builders) -> Non
     assert await keys.rows(models.ApiKeyLifetime.revoked_by_id) == [(actor.user_id,)]
 
 
-async def test_platform_admins_may_stop_a_key_and_others_may_not(keys: Keys, make: Builders) -> None:
+async def test_platform_admins_can_revoke_a_key_and_others_cannot(keys: Keys, make: Builders) -> None:
     service = await make.service()
     made = await make.api_key(service)
     user = await make.member(service)
@@ -204,7 +206,7 @@ async def test_platform_admins_may_stop_a_key_and_others_may_not(keys: Keys, mak
     assert (await keys.revoke(platform_admin(await make.user()), made)).expiry_date is not None
 
 
-async def test_a_secret_is_random_and_kept_signed(keys: Keys, make: Builders) -> None:
+async def test_a_secret_is_random_and_stored_signed(keys: Keys, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
     first = await keys.create(actor, service, name="One")
@@ -214,13 +216,13 @@ async def test_a_secret_is_random_and_kept_signed(keys: Keys, make: Builders) ->
     assert first.plaintext[-36:] not in first.api_key.secret
 
 
-def test_a_prefix_is_read_of_whatever_key_signed(signer: Signer) -> None:
+def test_a_prefix_is_read_whichever_key_signed_the_secret(signer: Signer) -> None:
     other = Signer((b"unknown",), b"salt")
     assert api_keys.shown_prefix(other.sign("f75845b1-cd29-40c4-aeb6-7ddc42b9840d")) == "f75845b1"
     assert api_keys.shown_prefix(signer.sign("a" * 200)) == "aaaaaaaa"
 
 
-async def test_a_live_key_cannot_be_named_beyond_its_column(keys: Keys, make: Builders) -> None:
+async def test_a_name_cannot_be_longer_than_its_column(keys: Keys, make: Builders) -> None:
     service = await make.service()
     with pytest.raises(Invalid) as refusal:
         await keys.create(user_actor(await make.member(service), service), service, name="x" * 256)

@@ -39,7 +39,7 @@ WHO = {
     ],
 )
 @pytest.mark.parametrize("channel", [Channel.SMS, Channel.EMAIL])
-async def test_who_may_be_sent_to(
+async def test_audience_by_service_and_key_type(
     make: Builders,
     notification_sender: NotificationSender,
     channel: Channel,
@@ -86,7 +86,7 @@ async def test_who_may_be_sent_to(
         (True, "a test key", []),
     ],
 )
-async def test_who_may_send_letters(
+async def test_letters_by_service_and_key_type(
     make: Builders, notification_sender: NotificationSender, restricted: bool, who: str, codes: list[str]
 ) -> None:
     service = await make.service(restricted=restricted)

@@ -142,7 +142,7 @@ async def test_a_day_may_have_25_hours_or_23(make: Builders, database: Database,
     assert await bills(database, "bst_date") == [(day, count, count) for day, count in expected]
 
 
-async def test_a_second_night_changes_nothing(make: Builders, database: Database, service: models.Service) -> None:
+async def test_counting_again_changes_nothing(make: Builders, database: Database, service: models.Service) -> None:
     template, letter = await make.template(service), await make.template(service, Channel.LETTER)
     for day in range(1, 15):
         await make.notification(template, created_at=utc(f"2026-06-{day:02}T12:00"))
@@ -162,7 +162,7 @@ async def test_a_second_night_changes_nothing(make: Builders, database: Database
     assert await everything() == first
 
 
-async def test_what_became_of_texts_is_followed_for_four_days_and_of_letters_for_ten(
+async def test_statuses_of_text_messages_are_recounted_for_four_days_and_of_letters_for_ten(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     sms, letter = await make.template(service), await make.template(service, Channel.LETTER)
@@ -187,9 +187,7 @@ async def test_what_became_of_texts_is_followed_for_four_days_and_of_letters_for
     assert delivered == {(day, "sms") for day in range(8, 12)} | {(day, "letter") for day in range(2, 12)}
 
 
-async def test_nights_that_were_missed_are_made_up_for(
-    make: Builders, database: Database, service: models.Service
-) -> None:
+async def test_missed_nights_are_counted_later(make: Builders, database: Database, service: models.Service) -> None:
     template = await make.template(service)
     for day in range(1, 29):
         await make.notification_history(template, created_at=utc(f"2026-06-{day:02}T12:00"))
@@ -204,7 +202,7 @@ async def test_nights_that_were_missed_are_made_up_for(
     assert [day for day, *_ in await bills(database, "bst_date")] == [date(2026, 6, day) for day in range(1, 29)]
 
 
-async def test_a_night_without_messages_counts_ten_days_of_nothing(database: Database) -> None:
+async def test_a_night_without_messages_writes_no_facts(database: Database) -> None:
     with nightfall("2026-06-28T23:30"):
         async with database.transaction() as tx:
             due = await facts.find_due_status_days(tx, SYSTEM)
@@ -216,7 +214,7 @@ async def test_a_night_without_messages_counts_ten_days_of_nothing(database: Dat
     assert (await statuses(database), await bills(database, "bst_date")) == ([], [])
 
 
-async def test_a_text_costs_by_the_rate_that_holds_when_its_day_begins_in_london(
+async def test_the_rate_of_a_text_message_is_the_one_valid_at_the_start_of_its_london_day(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     template = await make.template(service)
@@ -235,7 +233,7 @@ async def test_a_text_costs_by_the_rate_that_holds_when_its_day_begins_in_london
     ]
 
 
-async def test_texts_are_billed_by_provider_multiplier_and_country(
+async def test_text_messages_are_billed_by_provider_multiplier_and_country(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     template = await make.template(service)
@@ -261,7 +259,7 @@ async def test_texts_are_billed_by_provider_multiplier_and_country(
     ]
 
 
-async def test_emails_are_counted_and_cost_nothing(make: Builders, database: Database, service: models.Service) -> None:
+async def test_emails_are_counted_without_cost(make: Builders, database: Database, service: models.Service) -> None:
     template = await make.template(service, Channel.EMAIL)
     for status in ("sending", "delivered", "temporary-failure", "permanent-failure", "pending", "sent", "created"):
         await make.notification(
@@ -274,7 +272,7 @@ async def test_emails_are_counted_and_cost_nothing(make: Builders, database: Dat
     assert await bills(database, "provider", "rate_multiplier", "rate", "postage") == [("ses", 0, 0, "none", 4, 0)]
 
 
-async def test_letters_are_billed_by_sheets_and_class(
+async def test_letters_are_billed_by_sheets_and_postage(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     template = await make.template(service, Channel.LETTER)
@@ -297,9 +295,7 @@ async def test_letters_are_billed_by_sheets_and_class(
     ]
 
 
-async def test_a_line_that_no_message_supports_any_more_goes(
-    make: Builders, database: Database, service: models.Service
-) -> None:
+async def test_facts_without_messages_are_deleted(make: Builders, database: Database, service: models.Service) -> None:
     template = await make.template(service)
     old, recent = "2026-06-01T12:00", "2026-06-10T12:00"
     for moment in (old, recent):
@@ -318,7 +314,7 @@ async def test_a_line_that_no_message_supports_any_more_goes(
     ]
 
 
-async def test_facts_are_what_the_messages_say(make: Builders, database: Database, service: models.Service) -> None:
+async def test_facts_agree_with_a_count_in_python(make: Builders, database: Database, service: models.Service) -> None:
     chance = random.Random(7)  # noqa: S311 - for tests
     templates = [await make.template(service, channel) for channel in Channel]
     counted: Counter[tuple[Any, ...]] = Counter()
@@ -353,7 +349,7 @@ async def test_facts_are_what_the_messages_say(make: Builders, database: Databas
     assert {(day, template_id): count for day, template_id, count in billed} == units
 
 
-async def test_only_the_platform_counts(database: Database) -> None:
+async def test_counting_needs_the_system_actor(database: Database) -> None:
     due = facts.DueDay(date(2026, 6, 1), tuple(Channel))
     async with database.transaction() as tx:
         for refused in (

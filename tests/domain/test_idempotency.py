@@ -54,7 +54,7 @@ async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
         await tx.execute(delete(models.IdempotencyKey))
 
 
-async def test_the_first_answer_is_given_again(database: Database) -> None:
+async def test_a_repeated_call_returns_the_stored_result(database: Database) -> None:
     actor = stranger()
 
     assert await call(database, actor, "k") is None
@@ -62,7 +62,7 @@ async def test_the_first_answer_is_given_again(database: Database) -> None:
     assert await call(database, actor, "k", {"content": {"b": [1, None, "x"]}, "name": "a"}) == {"id": "first"}
 
 
-async def test_without_a_key_nothing_is_kept(database: Database) -> None:
+async def test_without_a_key_nothing_is_stored(database: Database) -> None:
     actor = stranger()
 
     assert await call(database, actor, None) is None
@@ -71,7 +71,7 @@ async def test_without_a_key_nothing_is_kept(database: Database) -> None:
         assert (await connection.execute(text("SELECT count(*) FROM idempotency_keys"))).scalar() == 0
 
 
-async def test_everybody_has_keys_of_their_own(database: Database) -> None:
+async def test_keys_of_different_callers_are_independent(database: Database) -> None:
     key = Actor(ActorKind.KEY, api_key_id=uuid4())
 
     assert await call(database, stranger(), "k") is None
@@ -82,7 +82,7 @@ async def test_everybody_has_keys_of_their_own(database: Database) -> None:
 
 
 @pytest.mark.parametrize("arguments", [{"name": "b"}, {"name": "a", "content": {"b": [1, None, "X"]}}, {}])
-async def test_a_key_belongs_to_its_arguments(database: Database, arguments: dict[str, Any]) -> None:
+async def test_a_key_cannot_be_used_with_other_arguments(database: Database, arguments: dict[str, Any]) -> None:
     actor = stranger()
     await call(database, actor, "k")
 
@@ -93,7 +93,7 @@ async def test_a_key_belongs_to_its_arguments(database: Database, arguments: dic
     assert models.utcnow() - refusal.value.first_used_at < timedelta(minutes=1)
 
 
-async def test_a_key_belongs_to_its_mutation(database: Database) -> None:
+async def test_a_key_cannot_be_used_with_another_mutation(database: Database) -> None:
     actor = stranger()
     await call(database, actor, "k")
 
@@ -102,7 +102,7 @@ async def test_a_key_belongs_to_its_mutation(database: Database) -> None:
             await idempotency.begin(tx, actor, "createJob", "k", ARGUMENTS)
 
 
-async def test_a_refusal_keeps_nothing(database: Database) -> None:
+async def test_an_error_stores_nothing(database: Database) -> None:
     actor = stranger()
 
     with pytest.raises(Invalid):
@@ -111,7 +111,7 @@ async def test_a_refusal_keeps_nothing(database: Database) -> None:
     assert await call(database, actor, "k", {"other": 1}) is None
 
 
-async def test_a_key_lasts_a_day(database: Database) -> None:
+async def test_a_key_expires_after_a_day(database: Database) -> None:
     actor = stranger()
     await call(database, actor, "old")
     await call(database, actor, "new")
@@ -127,7 +127,7 @@ async def test_a_key_lasts_a_day(database: Database) -> None:
     assert await call(database, actor, "new") == {"id": "first"}
 
 
-async def test_old_keys_are_forgotten(database: Database) -> None:
+async def test_expired_keys_are_deleted(database: Database) -> None:
     await call(database, stranger(), "old")
     async with database.transaction() as tx:
         await tx.execute(update(models.IdempotencyKey).values(created_at=models.utcnow() - timedelta(hours=25)))
@@ -141,7 +141,7 @@ async def test_old_keys_are_forgotten(database: Database) -> None:
 @pytest.mark.parametrize(
     ("key", "code"), [("", "REQUIRED"), ("k" * 256, "TOO_LONG"), ("a\0b", "INVALID"), ("\ud800", "INVALID")]
 )
-async def test_a_key_must_be_one_that_can_be_kept(database: Database, key: str, code: str) -> None:
+async def test_a_key_must_be_storable(database: Database, key: str, code: str) -> None:
     with pytest.raises(Invalid) as refusal:
         await call(database, stranger(), key)
     assert (refusal.value.code.name, refusal.value.path) == (code, ("idempotency_key",))
@@ -160,7 +160,7 @@ async def test_a_second_call_waits_for_the_first(committed: Database) -> None:
     assert await second == {"id": "first"}
 
 
-async def test_a_second_call_goes_on_when_the_first_was_refused(committed: Database) -> None:
+async def test_a_second_call_runs_when_the_first_has_failed(committed: Database) -> None:
     actor, begun = stranger(), asyncio.Event()
 
     first = asyncio.create_task(refused_call(committed, actor, "k", begun))
@@ -172,7 +172,7 @@ async def test_a_second_call_goes_on_when_the_first_was_refused(committed: Datab
     assert await second is None
 
 
-async def test_a_second_call_that_has_waited_long_enough_is_told_so(committed: Database) -> None:
+async def test_a_second_call_fails_after_the_lock_timeout(committed: Database) -> None:
     actor = stranger()
 
     async def impatient() -> None:
@@ -189,7 +189,7 @@ async def test_a_second_call_that_has_waited_long_enough_is_told_so(committed: D
     assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS
 
 
-def test_any_json_has_a_fingerprint() -> None:
+def test_every_json_value_has_a_fingerprint() -> None:
     values = {"big": 10**19, "bytes": b"x", "id": uuid4(), "set": {"b", "a"}, "at": models.utcnow(), "bad": "\ud800"}
 
     assert idempotency.compute_fingerprint("m", values) == idempotency.compute_fingerprint(

@@ -70,7 +70,7 @@ async def test_a_key_makes_a_job_of_its_own_service(
     assert (await job_service.load_run(job)).api_key_id == api_key.id
 
 
-async def test_a_job_can_wait_for_its_time(job_service: JobService, template: models.Template, actor: Actor) -> None:
+async def test_a_job_can_be_scheduled(job_service: JobService, template: models.Template, actor: Actor) -> None:
     at = models.utcnow() + timedelta(hours=3)
 
     job = await job_service.create(actor, template, schedule={"at": at})
@@ -87,7 +87,7 @@ async def test_a_job_can_wait_for_its_time(job_service: JobService, template: mo
         (timedelta(days=7, minutes=1), "SCHEDULED_TIME_TOO_FAR_AHEAD"),
     ],
 )
-async def test_the_time_is_within_a_week(
+async def test_the_scheduled_time_is_within_a_week(
     job_service: JobService, template: models.Template, actor: Actor, ahead: timedelta, code: str
 ) -> None:
     refusal = await job_service.expect_error(actor, template, schedule={"at": models.utcnow() + ahead})
@@ -128,7 +128,7 @@ async def test_the_time_is_within_a_week(
         ),
     ],
 )
-async def test_a_list_with_a_fault_writes_nothing(
+async def test_a_list_with_problems_writes_nothing(
     job_service: JobService, template: models.Template, actor: Actor, content: str, code: str, message: str
 ) -> None:
     refusal = await job_service.expect_error(actor, template, csv_source(content))
@@ -152,7 +152,7 @@ async def test_errors_name_row_and_column(job_service: JobService, template: mod
     assert (found.row_count, found.rows_with_errors_count, found.problems, found.is_valid) == (3, 2, [], False)
 
 
-async def test_problems_of_twenty_rows_are_told(
+async def test_problems_of_twenty_rows_are_reported(
     job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
     refusal = await job_service.expect_error(actor, template, csv_source("phone number,name\n" + "x,\n" * 30))
@@ -163,7 +163,7 @@ async def test_problems_of_twenty_rows_are_told(
     assert len(refusal.check.row_errors) == 40
 
 
-async def test_good_rows_may_go_without_the_bad(
+async def test_good_rows_can_be_sent_without_the_bad(
     job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
     content = "phone number,name\nx,x\n07700900001,y\n"
@@ -175,7 +175,7 @@ async def test_good_rows_may_go_without_the_bad(
     assert (run.error_policy, run.bad_rows) == ("skip_bad_rows", [])
 
 
-async def test_a_list_without_a_good_row_is_refused_all_the_same(
+async def test_a_list_without_a_good_row_is_refused_under_either_policy(
     job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
     refusal = await job_service.expect_error(
@@ -185,7 +185,7 @@ async def test_a_list_without_a_good_row_is_refused_all_the_same(
     assert refusal.code is UserErrorCode.PHONE_UNKNOWN_CHARACTER
 
 
-async def test_a_fault_of_the_whole_list_stops_the_good_rows_too(
+async def test_a_problem_of_the_whole_list_refuses_the_good_rows_too(
     job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
     refusal = await job_service.expect_error(
@@ -215,7 +215,9 @@ async def test_rows_outside_the_team_are_bad_rows_of_a_trial(make: Builders, job
     ).notification_count == 2
 
 
-async def test_a_list_over_the_days_limit_is_refused_with_its_figures(make: Builders, job_service: JobService) -> None:
+async def test_a_list_above_the_daily_limit_is_refused_with_its_figures(
+    make: Builders, job_service: JobService
+) -> None:
     service = await make.service(sms_message_limit=1, international_sms_message_limit=0)
     template = await make.template(service)
     caller = user_actor(await make.member(service), service)
@@ -246,7 +248,7 @@ async def test_letters_cannot_be_sent_to_a_list_in_trial(make: Builders, job_ser
     assert refusal.code is UserErrorCode.SERVICE_IN_TRIAL_MODE
 
 
-async def test_who_may_make_jobs(
+async def test_creating_a_job_needs_the_channels_permission(
     make: Builders, job_service: JobService, service: models.Service, template: models.Template
 ) -> None:
     user = await make.member(service)
@@ -262,7 +264,9 @@ async def test_who_may_make_jobs(
     assert job_service.stored_files() == []
 
 
-async def test_the_same_key_makes_one_job(job_service: JobService, template: models.Template, actor: Actor) -> None:
+async def test_calls_with_the_same_idempotency_key_make_one_job(
+    job_service: JobService, template: models.Template, actor: Actor
+) -> None:
     at = models.utcnow() + timedelta(days=1)
 
     first = await job_service.create(actor, template, schedule={"at": at}, idempotency_key="once")
@@ -276,7 +280,7 @@ async def test_the_same_key_makes_one_job(job_service: JobService, template: mod
     assert refusal.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
 
 
-async def test_the_same_key_at_the_same_time_makes_one_job(
+async def test_concurrent_calls_with_the_same_idempotency_key_make_one_job(
     engine: AsyncEngine, signer: Signer, store: Store, tmp_path: Path
 ) -> None:
     desk = JobService(Database(engine), store, tmp_path)

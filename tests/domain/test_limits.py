@@ -45,11 +45,11 @@ async def age(database: Database, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(("rate", "burst"), [(3000, 1000), (2997, 1000), (2996, 1000), (300, 101), (1, 2), (0, 1)])
-def test_a_third_of_the_rate_and_one_may_come_at_once(rate: int, burst: int) -> None:
+def test_a_burst_is_a_third_of_the_rate_and_one(rate: int, burst: int) -> None:
     assert sending_limits.burst_capacity(rate) == burst
 
 
-async def test_the_burst_is_spent_and_then_refused(make: Builders, database: Database) -> None:
+async def test_calls_above_the_burst_are_refused(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=6)
     actor = user_actor(await make.member(service), service)
 
@@ -61,9 +61,7 @@ async def test_the_burst_is_spent_and_then_refused(make: Builders, database: Dat
     assert 9 < refusal.value.retry_after_seconds <= 10
 
 
-async def test_the_bucket_fills_again_at_the_rate_and_no_higher_than_its_brim(
-    make: Builders, database: Database
-) -> None:
+async def test_the_bucket_refills_at_the_rate_up_to_its_capacity(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=6)
     actor = user_actor(await make.member(service), service)
     await spend(database, actor, service.id, times=3)
@@ -78,7 +76,7 @@ async def test_the_bucket_fills_again_at_the_rate_and_no_higher_than_its_brim(
     assert await tokens(database, service.id) == {"normal": pytest.approx(2, abs=0.05)}
 
 
-async def test_each_kind_of_key_has_a_bucket_and_people_share_that_of_live_keys(
+async def test_each_key_type_has_a_bucket_and_people_share_that_of_live_keys(
     make: Builders, database: Database
 ) -> None:
     service = await make.service(rate_limit=30)
@@ -95,7 +93,7 @@ async def test_each_kind_of_key_has_a_bucket_and_people_share_that_of_live_keys(
     }
 
 
-async def test_who_has_no_tie_to_a_service_spends_nothing_of_it(make: Builders, database: Database) -> None:
+async def test_callers_without_permissions_consume_no_tokens(make: Builders, database: Database) -> None:
     service = await make.service()
 
     await spend(database, stranger(), service.id)
@@ -104,7 +102,7 @@ async def test_who_has_no_tie_to_a_service_spends_nothing_of_it(make: Builders, 
     assert await tokens(database, service.id) == {}
 
 
-async def test_a_rate_of_nothing_lets_one_through(make: Builders, database: Database) -> None:
+async def test_a_rate_of_zero_allows_one_call(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=0)
     actor = user_actor(await make.member(service), service)
     await spend(database, actor, service.id)
@@ -114,7 +112,7 @@ async def test_a_rate_of_nothing_lets_one_through(make: Builders, database: Data
     assert refusal.value.retry_after_seconds == 60
 
 
-async def test_takes_add_up_and_a_refused_one_takes_nothing(make: Builders, database: Database) -> None:
+async def test_daily_usage_adds_up_and_a_refused_call_adds_nothing(make: Builders, database: Database) -> None:
     service = await make.service(sms_message_limit=10)
 
     async with database.transaction() as tx:
@@ -130,7 +128,9 @@ async def test_takes_add_up_and_a_refused_one_takes_nothing(make: Builders, data
     assert used == {"sms": 10, "international_sms": 2}
 
 
-async def test_what_is_left_is_locked_until_it_is_taken(make: Builders, database: Database) -> None:
+async def test_the_remaining_count_is_locked_until_the_end_of_the_transaction(
+    make: Builders, database: Database
+) -> None:
     service = await make.service(sms_message_limit=10)
 
     async with database.transaction() as tx:
@@ -161,7 +161,7 @@ async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
         await tx.execute(text(f"TRUNCATE {tables} CASCADE"))
 
 
-async def test_callers_at_once_never_pass_the_limits_together(committed: Database, signer: Signer) -> None:
+async def test_concurrent_callers_never_exceed_the_limits(committed: Database, signer: Signer) -> None:
     make = Builders(committed, signer)
     service = await make.service(sms_message_limit=5, rate_limit=12)
     actor = user_actor(await make.user(), service)

@@ -78,7 +78,7 @@ async def refused(waiting: Any) -> tuple[UserErrorCode, tuple[str, ...], str]:
     return refusal.value.code, refusal.value.path, refusal.value.message
 
 
-async def test_a_manager_adds_somebody_they_know(team: Team, make: Builders) -> None:
+async def test_a_manager_adds_a_member_of_another_service_that_they_manage(team: Team, make: Builders) -> None:
     manager = await make.member(team.service)
     other = await make.service()
     colleague = await make.member(other)
@@ -90,7 +90,7 @@ async def test_a_manager_adds_somebody_they_know(team: Team, make: Builders) -> 
     assert (await team.now())[colleague.id] == {"send_texts", "view_activity"}
 
 
-async def test_nobody_comes_to_manage_whom_they_only_see(team: Team, make: Builders) -> None:
+async def test_adding_a_user_who_is_only_visible_is_forbidden(team: Team, make: Builders) -> None:
     victim = await make.member(team.service)
     viewer = await make.member(team.service, VIEW)
     own = await make.service()
@@ -108,7 +108,7 @@ async def test_nobody_comes_to_manage_whom_they_only_see(team: Team, make: Build
     assert await Team(team.database, own).now() == {}
 
 
-async def test_permissions_are_replaced_whole(team: Team, make: Builders) -> None:
+async def test_all_permissions_are_replaced(team: Team, make: Builders) -> None:
     manager = await make.member(team.service)
     colleague = await make.member(team.service, {ServicePermission.SEND_TEXTS, ServicePermission.VIEW_ACTIVITY})
 
@@ -121,7 +121,7 @@ async def test_permissions_are_replaced_whole(team: Team, make: Builders) -> Non
     assert (await team.now())[colleague.id] == set()
 
 
-async def test_a_permission_that_is_named_twice_is_held_once(team: Team, make: Builders) -> None:
+async def test_a_permission_given_twice_is_stored_once(team: Team, make: Builders) -> None:
     manager, colleague = await make.member(team.service), await make.member(team.service, ())
 
     await team.put(user_actor(manager, team.service), colleague, *VIEW, *VIEW)
@@ -129,7 +129,7 @@ async def test_a_permission_that_is_named_twice_is_held_once(team: Team, make: B
     assert (await team.now())[colleague.id] == {"view_activity"}
 
 
-async def test_other_services_of_a_person_stay_as_they_are(team: Team, make: Builders, database: Database) -> None:
+async def test_other_memberships_of_a_user_do_not_change(team: Team, make: Builders, database: Database) -> None:
     manager, other = await make.member(team.service), await make.service()
     colleague = await make.member(team.service, user=await make.member(other))
 
@@ -139,7 +139,7 @@ async def test_other_services_of_a_person_stay_as_they_are(team: Team, make: Bui
     assert {colleague.id: {one.value for one in ALL_PERMISSIONS}} == await Team(database, other).now()
 
 
-async def test_nobody_gives_themselves_more(team: Team, make: Builders) -> None:
+async def test_members_cannot_give_themselves_more_permissions(team: Team, make: Builders) -> None:
     manager = await make.member(team.service, MANAGE | VIEW)
     await make.member(team.service)
     actor = user_actor(manager, team.service, permissions=MANAGE | VIEW)
@@ -161,7 +161,7 @@ async def test_a_platform_admin_joins_any_service(team: Team, make: Builders) ->
     assert await team.now() == {admin.id: {"send_texts"}}
 
 
-async def test_managing_people_needs_its_permission(team: Team, make: Builders) -> None:
+async def test_managing_members_needs_its_permission(team: Team, make: Builders) -> None:
     member, colleague = await make.member(team.service), await make.member(team.service, VIEW)
     actor = user_actor(member, team.service, permissions=ALL_PERMISSIONS - {ServicePermission.MANAGE_USERS})
 
@@ -172,7 +172,7 @@ async def test_managing_people_needs_its_permission(team: Team, make: Builders) 
     assert (await team.now())[colleague.id] == {"view_activity"}
 
 
-async def test_keys_and_strangers_change_no_members(team: Team, make: Builders) -> None:
+async def test_api_keys_and_strangers_cannot_change_members(team: Team, make: Builders) -> None:
     colleague = await make.member(team.service)
     api_key = await make.api_key(team.service)
 
@@ -188,7 +188,7 @@ async def test_keys_and_strangers_change_no_members(team: Team, make: Builders) 
             await attempt
 
 
-async def test_a_person_whom_the_manager_does_not_see_does_not_exist(team: Team, make: Builders) -> None:
+async def test_a_user_whom_the_manager_does_not_see_is_not_found(team: Team, make: Builders) -> None:
     manager, unknown = await make.member(team.service), await make.user()
 
     for user_id in (unknown.id, uuid4()):
@@ -198,7 +198,7 @@ async def test_a_person_whom_the_manager_does_not_see_does_not_exist(team: Team,
 
 
 @pytest.mark.parametrize("state", ["pending", "inactive"])
-async def test_only_people_who_can_sign_in_become_members(team: Team, make: Builders, state: str) -> None:
+async def test_only_active_users_become_members(team: Team, make: Builders, state: str) -> None:
     user = await make.user(state=state)
 
     with pytest.raises(IllegalState) as refusal:
@@ -221,7 +221,9 @@ async def test_an_archived_service_keeps_its_members(team: Team, make: Builders,
         assert (refusal.value.current_state, refusal.value.allowed_states) == ("ARCHIVED", ["TRIAL", "LIVE"])
 
 
-async def test_removing_takes_permissions_and_folders_too(team: Team, make: Builders, database: Database) -> None:
+async def test_removing_a_member_deletes_permissions_and_folders(
+    team: Team, make: Builders, database: Database
+) -> None:
     manager, colleague = await make.member(team.service), await make.member(team.service)
     folder = models.TemplateFolder(service_id=team.service.id, name="Letters")
     await make.add(
@@ -237,7 +239,7 @@ async def test_removing_takes_permissions_and_folders_too(team: Team, make: Buil
         assert (await connection.execute(select(models.FolderPermission.user_id))).all() == []
 
 
-async def test_members_take_themselves_out(team: Team, make: Builders) -> None:
+async def test_members_can_remove_themselves(team: Team, make: Builders) -> None:
     manager, member = await make.member(team.service), await make.member(team.service, ())
 
     await team.remove(user_actor(member, team.service, permissions=()), member)
@@ -245,7 +247,7 @@ async def test_members_take_themselves_out(team: Team, make: Builders) -> None:
     assert list(await team.now()) == [manager.id]
 
 
-async def test_who_is_no_member_cannot_be_removed(team: Team, make: Builders) -> None:
+async def test_a_user_who_is_not_a_member_cannot_be_removed(team: Team, make: Builders) -> None:
     manager, other = await make.member(team.service), await make.user()
 
     for user_id in (other.id, uuid4()):
@@ -254,7 +256,7 @@ async def test_who_is_no_member_cannot_be_removed(team: Team, make: Builders) ->
         assert (refusal.value.missing_id, refusal.value.path) == (str(user_id), ("user_id",))
 
 
-async def test_somebody_must_remain(team: Team, make: Builders) -> None:
+async def test_one_active_member_must_remain(team: Team, make: Builders) -> None:
     only = await make.member(team.service, VIEW)
     await make.member(team.service, user=await make.user(state="inactive"))
 
@@ -284,7 +286,7 @@ async def test_in_trial_one_government_manager_must_remain(team: Team, make: Bui
     assert await refused(team.remove(actor, second)) == expected
 
 
-async def test_live_two_government_managers_must_remain(live: Team, make: Builders) -> None:
+async def test_in_a_live_service_two_government_managers_must_remain(live: Team, make: Builders) -> None:
     first, second = await make.member(live.service, MANAGE), await make.member(live.service, MANAGE)
     actor = user_actor(first, live.service, permissions=MANAGE)
 
@@ -295,7 +297,7 @@ async def test_live_two_government_managers_must_remain(live: Team, make: Builde
     assert second.id not in await live.now()
 
 
-async def test_asking_to_go_live_needs_two_as_well(database: Database, make: Builders) -> None:
+async def test_a_request_to_go_live_needs_two_as_well(database: Database, make: Builders) -> None:
     team = Team(database, await make.service(restricted=True, has_active_go_live_request=True))
     first, second = await make.member(team.service, MANAGE), await make.member(team.service, MANAGE)
 
@@ -303,7 +305,7 @@ async def test_asking_to_go_live_needs_two_as_well(database: Database, make: Bui
     assert await refused(team.remove(actor, second)) == (UserErrorCode.LAST_ADMINISTRATOR, ("user_id",), NEEDS_TWO)
 
 
-async def test_people_of_an_organisation_that_we_know_count_as_government(team: Team, make: Builders) -> None:
+async def test_domains_of_organisations_count_as_government(team: Team, make: Builders) -> None:
     organisation = await make.organisation()
     await make.add(models.OrganisationDomain(domain="museum.example", organisation_id=organisation.id))
     first = await make.member(team.service, MANAGE)
@@ -314,7 +316,7 @@ async def test_people_of_an_organisation_that_we_know_count_as_government(team: 
     assert first.id not in await team.now()
 
 
-async def test_whoever_is_not_needed_can_go(live: Team, make: Builders) -> None:
+async def test_members_who_are_not_needed_can_leave(live: Team, make: Builders) -> None:
     manager = await make.member(live.service, MANAGE)
     viewer = await make.member(live.service, VIEW)
     supplier = await make.member(live.service, MANAGE, await make.user(email_address="s@supplier.example.com"))

@@ -37,7 +37,7 @@ def rows(content: str, channel: Channel = Channel.SMS, body: str = "Hello ((name
     return list(lists.open_list(content, channel, template.placeholders, template=template))
 
 
-async def test_each_row_of_a_job_becomes_a_message_good_or_not(make: Builders, signer: Signer) -> None:
+async def test_each_row_of_a_job_becomes_a_message_valid_or_not(make: Builders, signer: Signer) -> None:
     job = await make.job(await make.template(await make.service()))
     listed = rows("phone number,name,reference\n07700 900001,Zoë,r\n1,x,\n07700900002,y,\n")
 
@@ -57,7 +57,7 @@ async def test_each_row_of_a_job_becomes_a_message_good_or_not(make: Builders, s
     assert barred["updated_at"] == barred["created_at"]
 
 
-async def test_a_chunk_written_again_changes_nothing(
+async def test_writing_a_chunk_again_changes_nothing(
     make: Builders, signer: Signer, database: Database, statements: Statements
 ) -> None:
     job = await make.job(await make.template(await make.service()))
@@ -101,7 +101,7 @@ async def test_ten_thousand_rows_a_second_are_made(make: Builders, signer: Signe
     )
 
 
-def test_a_job_is_needed_for_rows_of_a_job(signer: Signer) -> None:
+def test_rows_of_a_job_need_its_id(signer: Signer) -> None:
     alone = SharedFields(uuid4(), uuid4(), 1, Channel.SMS, models.utcnow())
 
     with pytest.raises(ValueError, match="need the job's id"):

@@ -50,7 +50,7 @@ async def admin(make: Builders) -> Actor:
     return platform_admin(await make.user(platform_admin=True))
 
 
-async def test_domains_are_kept_once_and_in_lower_case(database: Database, admin: Actor) -> None:
+async def test_domains_are_stored_in_lower_case_without_duplicates(database: Database, admin: Actor) -> None:
     town = await create(database, admin, domains=["Town.GOV.UK ", "town.gov.uk", "parks.town.gov.uk"])
 
     assert await domains_of(database, town) == ["parks.town.gov.uk", "town.gov.uk"]
@@ -65,13 +65,13 @@ async def test_domains_are_kept_once_and_in_lower_case(database: Database, admin
         (OrganisationType.OTHER, None, None),
     ],
 )
-async def test_some_kinds_decide_whether_it_is_the_crowns(
+async def test_some_types_imply_whether_it_belongs_to_the_crown(
     database: Database, admin: Actor, kind: OrganisationType, said: bool | None, kept: bool | None
 ) -> None:
     assert (await create(database, admin, type=kind, crown=said)).crown is kept
 
 
-async def test_only_platform_admins_may(database: Database, make: Builders) -> None:
+async def test_only_platform_admins_change_organisations(database: Database, make: Builders) -> None:
     town = await make.organisation()
     for actor in (stranger(), organisation_member(await make.user(), town.id)):
         with pytest.raises(Forbidden):
@@ -86,7 +86,7 @@ async def test_only_platform_admins_may(database: Database, make: Builders) -> N
     assert await rows(database, select(models.Organisation.name)) == [(town.name,)]
 
 
-async def test_every_fault_is_told_at_once(database: Database, admin: Actor, make: Builders) -> None:
+async def test_all_problems_are_reported_together(database: Database, admin: Actor, make: Builders) -> None:
     other = await make.organisation(name="Other")
     await make.add(models.OrganisationDomain(domain="other.gov.uk", organisation_id=other.id))
 
@@ -110,7 +110,7 @@ async def test_every_fault_is_told_at_once(database: Database, admin: Actor, mak
         ("NUL\0", UserErrorCode.INVALID),
     ],
 )
-async def test_a_name_that_is_none_is_refused(database: Database, admin: Actor, name: str, code: UserErrorCode) -> None:
+async def test_a_blank_name_is_refused(database: Database, admin: Actor, name: str, code: UserErrorCode) -> None:
     with pytest.raises(DomainError) as refusal:
         await create(database, admin, name=name)
 
@@ -118,7 +118,7 @@ async def test_a_name_that_is_none_is_refused(database: Database, admin: Actor, 
     assert await rows(database, select(models.Organisation.name)) == []
 
 
-async def test_domains_are_replaced_whole(database: Database, admin: Actor) -> None:
+async def test_all_domains_are_replaced(database: Database, admin: Actor) -> None:
     town = await create(database, admin, domains=["town.gov.uk", "old.gov.uk"])
     await update(database, admin, town, domains=["New.gov.uk", "town.gov.uk"])
 
@@ -138,7 +138,7 @@ async def test_a_domain_belongs_to_one_organisation(database: Database, admin: A
     assert await domains_of(database, city) == ["city.gov.uk"]
 
 
-async def test_features_are_replaced_whole(database: Database, admin: Actor) -> None:
+async def test_all_features_are_replaced(database: Database, admin: Actor) -> None:
     town = await create(database, admin)
     features = select(models.OrganisationFeature.permission)
     await update(database, admin, town, features=[OrganisationFeature.ASK_TO_JOIN_SERVICE])
@@ -148,7 +148,7 @@ async def test_features_are_replaced_whole(database: Database, admin: Actor) -> 
     assert await rows(database, features) == []
 
 
-async def test_a_new_kind_reaches_the_services_and_their_free_allowance(
+async def test_a_new_type_applies_to_the_services_and_their_allowance(
     database: Database, admin: Actor, make: Builders
 ) -> None:
     town = await create(database, admin, type=OrganisationType.LOCAL)
@@ -188,7 +188,7 @@ async def test_a_new_kind_reaches_the_services_and_their_free_allowance(
     ) == [(mine.id, *usual, False)]
 
 
-async def test_a_change_that_does_not_touch_the_kind_leaves_the_services_alone(
+async def test_a_change_without_type_does_not_change_the_services(
     database: Database, admin: Actor, make: Builders
 ) -> None:
     town = await create(database, admin)
@@ -200,7 +200,7 @@ async def test_a_change_that_does_not_touch_the_kind_leaves_the_services_alone(
     assert await rows(database, select(models.AnnualBilling.id)) == []
 
 
-async def test_becoming_the_nhss_fills_missing_branding_alone(database: Database, admin: Actor, make: Builders) -> None:
+async def test_a_new_nhs_type_sets_missing_branding_only(database: Database, admin: Actor, make: Builders) -> None:
     own = models.LetterBranding(name="Own", filename="own")
     await make.add(
         models.EmailBranding(id=brandings.NHS_EMAIL_BRANDING_ID, name="NHS", alt_text="NHS"),
@@ -214,13 +214,13 @@ async def test_becoming_the_nhss_fills_missing_branding_alone(database: Database
     assert (changed.email_branding_id, changed.letter_branding_id) == (brandings.NHS_EMAIL_BRANDING_ID, own.id)
 
 
-async def test_without_the_nhss_branding_there_is_none_to_fill_in(database: Database, admin: Actor) -> None:
+async def test_branding_stays_empty_if_the_nhs_branding_does_not_exist(database: Database, admin: Actor) -> None:
     trust = await create(database, admin, type=OrganisationType.NHS_LOCAL)
 
     assert (trust.email_branding_id, trust.letter_branding_id) == (None, None)
 
 
-async def test_billing_details_are_replaced_whole(database: Database, admin: Actor) -> None:
+async def test_all_billing_details_are_replaced(database: Database, admin: Actor) -> None:
     town = await create(database, admin)
     await update(database, admin, town, billing_details={"purchase_order_number": "1", "reference": "r"})
     changed = await update(database, admin, town, billing_details={"contact_names": "Ann"})
@@ -250,7 +250,7 @@ async def test_archiving_twice_changes_nothing(database: Database, admin: Actor)
     assert (await archive(database, admin, town)).name == first.name
 
 
-async def test_what_is_archived_cannot_be_changed(database: Database, admin: Actor) -> None:
+async def test_an_archived_one_cannot_be_changed(database: Database, admin: Actor) -> None:
     town = await create(database, admin)
     await archive(database, admin, town)
 
@@ -260,7 +260,7 @@ async def test_what_is_archived_cannot_be_changed(database: Database, admin: Act
     assert (refusal.value.current_state, refusal.value.allowed_states) == ("ARCHIVED", ["ACTIVE"])
 
 
-async def test_it_stays_while_somebody_needs_it(database: Database, admin: Actor, make: Builders) -> None:
+async def test_an_organisation_in_use_cannot_be_archived(database: Database, admin: Actor, make: Builders) -> None:
     town = await create(database, admin)
     service = await make.service(organisation_id=town.id)
     user = await make.user()
@@ -283,14 +283,16 @@ async def test_it_stays_while_somebody_needs_it(database: Database, admin: Actor
     assert service.active
 
 
-async def test_an_archived_service_does_not_hold_it(database: Database, admin: Actor, make: Builders) -> None:
+async def test_an_organisation_with_archived_services_can_be_archived(
+    database: Database, admin: Actor, make: Builders
+) -> None:
     town = await create(database, admin)
     await make.service(organisation_id=town.id, active=False)
 
     assert (await archive(database, admin, town)).active is False
 
 
-async def test_one_that_is_not_there_is_not_found(database: Database, admin: Actor, make: Builders) -> None:
+async def test_an_unknown_id_is_not_found(database: Database, admin: Actor, make: Builders) -> None:
     missing = await make.service()
     with pytest.raises(NotFound) as refusal:
         async with database.transaction() as tx:
@@ -299,7 +301,7 @@ async def test_one_that_is_not_there_is_not_found(database: Database, admin: Act
     assert (refusal.value.missing_id, refusal.value.path) == (str(missing.id), ("organisation_id",))
 
 
-async def test_the_longest_domain_that_fits_owns_an_address(database: Database, admin: Actor) -> None:
+async def test_the_longest_matching_domain_owns_an_address(database: Database, admin: Actor) -> None:
     town = await create(database, admin, domains=["town.gov.uk"])
     parks = await create(database, admin, name="Parks", domains=["parks.town.gov.uk"])
 
@@ -313,9 +315,7 @@ async def test_the_longest_domain_that_fits_owns_an_address(database: Database, 
     assert await owner("a@downtown.gov.uk") is None
 
 
-async def test_a_member_of_its_service_does_not_find_out_that_another_exists(
-    database: Database, make: Builders
-) -> None:
+async def test_an_invisible_organisation_is_not_disclosed_by_a_conflict(database: Database, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
     with pytest.raises(Forbidden):

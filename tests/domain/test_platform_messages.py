@@ -37,7 +37,7 @@ async def waiting(database: Database, signer: Signer, kind: MessageKind, to: str
         ),
     ],
 )
-async def test_a_code_is_printed_for_developers_alone(
+async def test_a_code_is_logged_in_development_only(
     database: Database, settings: Settings, signer: Signer, environment: str, printed: list[Any]
 ) -> None:
     payload = await waiting(database, signer, MessageKind.SIGN_IN_CODE, "07700 900123", code="12345")
@@ -53,7 +53,7 @@ async def test_a_code_is_printed_for_developers_alone(
     assert [(line["to"], line["text"]) for line in logs] == printed
 
 
-async def test_braces_in_a_name_stay_as_they_are(database: Database, signer: Signer) -> None:
+async def test_braces_in_a_name_are_not_replaced(database: Database, signer: Signer) -> None:
     payload = await waiting(database, signer, MessageKind.ADDRESS_REGISTERED, "a@example.gov.uk", name="{to} {code}")
 
     message = platform_messages.decode_payload(payload, signer)
@@ -62,7 +62,7 @@ async def test_braces_in_a_name_stay_as_they_are(database: Database, signer: Sig
     assert (message.channel, message.from_local_part, str(message.id)) == ("email", "notify", payload["id"])
 
 
-async def test_a_message_is_read_with_an_older_key_and_with_no_other(database: Database, signer: Signer) -> None:
+async def test_a_message_is_decrypted_with_an_older_key_and_with_no_other(database: Database, signer: Signer) -> None:
     payload = await waiting(
         database, Signer((b"older-secret-key",), b""), MessageKind.SIGN_IN_CODE, "07700900123", code="12345"
     )

@@ -64,7 +64,7 @@ async def versions_of(database: Database, history: Any, row_id: Any) -> list[int
         return list(await tx.scalars(select(history.version).where(history.id == row_id).order_by(history.version)))
 
 
-async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, crowd: Builders) -> None:
+async def test_one_of_two_concurrent_saves_of_a_version_is_refused(committed: Database, crowd: Builders) -> None:
     service = await crowd.service()
     template = await crowd.template(service)
     actor = user_actor(await crowd.member(service), service)
@@ -83,7 +83,7 @@ async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, c
     assert await versions_of(committed, models.TemplateHistory, template.id) == [1, 2]
 
 
-async def test_saves_at_once_make_a_version_each(committed: Database, crowd: Builders) -> None:
+async def test_concurrent_saves_make_a_version_each(committed: Database, crowd: Builders) -> None:
     service = await crowd.service()
     actor = user_actor(await crowd.member(service), service)
 
@@ -95,7 +95,7 @@ async def test_saves_at_once_make_a_version_each(committed: Database, crowd: Bui
     assert await versions_of(committed, models.ServiceHistory, service.id) == [1, 2, 3, 4, 5]
 
 
-async def test_a_key_revoked_twice_at_once_has_one_end(committed: Database, crowd: Builders) -> None:
+async def test_a_key_revoked_twice_concurrently_has_one_expiry(committed: Database, crowd: Builders) -> None:
     service = await crowd.service()
     actor = user_actor(await crowd.member(service), service)
     key = await crowd.api_key(service)
@@ -154,7 +154,7 @@ async def test_a_template_is_saved_while_its_service_is_archived(committed: Data
     assert refusal.code in {"SERVICE_ARCHIVED", "TEMPLATE_ARCHIVED"}
 
 
-async def test_nothing_is_made_in_a_service_that_is_being_archived(committed: Database, crowd: Builders) -> None:
+async def test_no_template_is_created_in_a_service_that_is_being_archived(committed: Database, crowd: Builders) -> None:
     service = await crowd.service(restricted=True)
     actor = user_actor(await crowd.member(service), service)
 
@@ -170,7 +170,7 @@ async def test_nothing_is_made_in_a_service_that_is_being_archived(committed: Da
     assert refusal.code == "SERVICE_ARCHIVED"
 
 
-async def test_no_key_is_made_in_a_service_that_is_being_archived(
+async def test_no_key_is_created_in_a_service_that_is_being_archived(
     committed: Database, crowd: Builders, signer: Signer
 ) -> None:
     service = await crowd.service(restricted=True)
@@ -188,7 +188,9 @@ async def test_no_key_is_made_in_a_service_that_is_being_archived(
         assert (await tx.scalars(select(models.ApiKey.id))).all() == []
 
 
-async def test_no_service_joins_an_organisation_that_is_being_archived(committed: Database, crowd: Builders) -> None:
+async def test_no_service_is_created_in_an_organisation_that_is_being_archived(
+    committed: Database, crowd: Builders
+) -> None:
     organisation = await crowd.organisation()
     admin = platform_admin(await crowd.user(platform_admin=True))
 
@@ -201,7 +203,7 @@ async def test_no_service_joins_an_organisation_that_is_being_archived(committed
     assert isinstance(refusal, DomainError)
 
 
-async def test_one_of_several_services_gets_a_name(committed: Database, crowd: Builders) -> None:
+async def test_one_of_several_concurrent_services_gets_a_name(committed: Database, crowd: Builders) -> None:
     actors = [user_actor(await crowd.user()) for _ in range(4)]
 
     def create(one: int) -> Change:
@@ -213,7 +215,7 @@ async def test_one_of_several_services_gets_a_name(committed: Database, crowd: B
     assert {one.path for one in found if isinstance(one, AlreadyExists)} == {("name",)}
 
 
-async def test_one_of_several_keys_gets_a_name(committed: Database, crowd: Builders, signer: Signer) -> None:
+async def test_one_of_several_concurrent_keys_gets_a_name(committed: Database, crowd: Builders, signer: Signer) -> None:
     service = await crowd.service()
     actor = user_actor(await crowd.member(service), service)
 
@@ -237,7 +239,7 @@ async def test_the_last_two_managers_cannot_both_leave(committed: Database, crow
     assert sorted(getattr(one, "code", "LEFT") for one in found) == ["LAST_ADMINISTRATOR", "LEFT"]
 
 
-async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database, crowd: Builders) -> None:
+async def test_a_member_added_twice_concurrently_is_a_member_once(committed: Database, crowd: Builders) -> None:
     service, other = await crowd.service(), await crowd.service()
     manager, colleague = await crowd.member(service), await crowd.member(other)
     actor = user_actor(manager, service, other)
@@ -252,7 +254,7 @@ async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database
     assert [type(one) for one in found] == [models.ServiceMembership] * 4
 
 
-async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database, crowd: Builders) -> None:
+async def test_a_new_type_applies_to_a_service_that_is_being_saved(committed: Database, crowd: Builders) -> None:
     organisation = await crowd.organisation()
     service = await crowd.service(organisation_id=organisation.id, organisation_type="central")
     actor = user_actor(await crowd.member(service), service)
@@ -272,7 +274,9 @@ async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database,
     assert await versions_of(committed, models.ServiceHistory, service.id) == [1, 2, 3]
 
 
-async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: Builders, signer: Signer) -> None:
+async def test_concurrent_messages_stay_within_the_daily_limit(
+    committed: Database, crowd: Builders, signer: Signer
+) -> None:
     service = await crowd.service(sms_message_limit=3)
     template = await crowd.template(service, content="Hello")
     actor = user_actor(await crowd.member(service), service)
@@ -291,7 +295,7 @@ async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: 
         assert len((await tx.scalars(select(models.Notification.id))).all()) == 3
 
 
-async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
+async def test_concurrent_calls_with_one_idempotency_key_send_once(
     committed: Database, crowd: Builders, signer: Signer
 ) -> None:
     service = await crowd.service()

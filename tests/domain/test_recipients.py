@@ -20,7 +20,7 @@ from tests.conftest import Statements
 from tests.domain.job_services import VALID_CSV, JobService, csv_source
 
 
-async def test_rows_of_the_call_become_a_file(
+async def test_rows_in_the_call_become_a_file(
     make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, content="((name)) ((items)) ((show??yes))")
@@ -66,7 +66,7 @@ async def test_rows_of_letters_become_address_columns(
     assert (found.total_units, found.estimated_cost) == (1, Decimal("0.73"))
 
 
-async def test_an_address_of_more_lines_than_columns_is_refused(
+async def test_an_address_with_more_lines_than_columns_is_refused(
     make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
@@ -101,7 +101,7 @@ async def test_an_address_of_more_lines_than_columns_is_refused(
         ),
     ],
 )
-async def test_rows_must_be_such_that_a_file_can_hold(
+async def test_rows_must_be_representable_as_a_file(
     job_service: JobService,
     template: models.Template,
     actor: Actor,
@@ -114,7 +114,7 @@ async def test_rows_must_be_such_that_a_file_can_hold(
     assert [(one.code.name, one.path) for one in found] == problems
 
 
-async def test_a_kept_list_of_the_service_can_be_sent_to(
+async def test_a_contact_list_of_the_service_can_be_used(
     make: Builders, job_service: JobService, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     values: dict[str, Any] = {"service_id": service.id, "original_file_name": "team.csv", "row_count": 2}
@@ -140,7 +140,7 @@ async def test_a_kept_list_of_the_service_can_be_sent_to(
         assert (refusal.code.name, refusal.path) == (code, path)
 
 
-async def test_a_check_tells_what_a_job_would_be_and_cost(
+async def test_a_check_reports_counts_and_cost_of_a_job(
     job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
     content = (

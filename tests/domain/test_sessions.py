@@ -98,7 +98,7 @@ WRONG_CODE = (Invalid, "CODE_WRONG", ("proof", "sms_code"), "The code is wrong."
 TOO_LATE = (Invalid, "CODE_EXPIRED", ("proof", "sms_code"), "This has expired or was used before: sign in again.")
 
 
-async def test_the_right_password_gets_a_code_by_text_message(
+async def test_the_correct_password_sends_a_code_by_text_message(
     sign_in_service: SignInService, user: models.User, database: Database, signer: Signer
 ) -> None:
     before = models.utcnow()
@@ -112,7 +112,7 @@ async def test_the_right_password_gets_a_code_by_text_message(
     assert re.fullmatch(r"\d{5} is your Notify code\. Use it within 30 minutes, and tell it to nobody\.", message.text)
 
 
-async def test_the_right_code_begins_a_session(
+async def test_the_correct_code_starts_a_session(
     sign_in_service: SignInService, user: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 3 WHERE id = :id", id=user.id)
@@ -131,7 +131,7 @@ async def test_the_right_code_begins_a_session(
     assert signed_in.session.expires_at - signed_in.session.created_at == timedelta(hours=20)
 
 
-async def test_the_code_is_kept_as_notify_keeps_it(
+async def test_the_code_is_stored_as_notify_stores_it(
     sign_in_service: SignInService, user: models.User, database: Database
 ) -> None:
     await sign_in_service.sign_in(user.email_address)
@@ -157,7 +157,7 @@ async def test_nothing_in_the_queue_can_be_read_without_the_key(
     assert "7700900123" not in payload
 
 
-async def test_a_password_that_notify_hashed_is_right(sign_in_service: SignInService, make: Builders) -> None:
+async def test_a_password_hashed_by_notify_is_accepted(sign_in_service: SignInService, make: Builders) -> None:
     user = await make.user(password=OF_NOTIFY)
 
     assert (await sign_in_service.sign_in(user.email_address)).method is AuthType.SMS
@@ -166,13 +166,13 @@ async def test_a_password_that_notify_hashed_is_right(sign_in_service: SignInSer
         assert await connection.scalar(text("SELECT _password FROM users WHERE id = :id"), {"id": user.id}) == OF_NOTIFY
 
 
-async def test_the_address_is_found_whatever_its_case(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_case_of_the_address_does_not_matter(sign_in_service: SignInService, user: models.User) -> None:
     del user
 
     assert (await sign_in_service.sign_in(" A.Person@EXAMPLE.gov.uk\u200b ")).method is AuthType.SMS
 
 
-async def test_a_wrong_address_and_a_wrong_password_look_alike(
+async def test_a_wrong_address_and_a_wrong_password_have_the_same_error(
     sign_in_service: SignInService, user: models.User, make: Builders
 ) -> None:
     await make.user(email_address="gone@example.gov.uk", password=user.password, state="inactive")
@@ -185,14 +185,14 @@ async def test_a_wrong_address_and_a_wrong_password_look_alike(
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "é" * 71, "p" * 60_000])
-async def test_odd_passwords_and_addresses_are_only_wrong(
+async def test_passwords_and_addresses_that_cannot_be_stored_are_only_wrong(
     sign_in_service: SignInService, user: models.User, odd: str
 ) -> None:
     assert await refusal(sign_in_service.sign_in(user.email_address, odd)) == WRONG
     assert await refusal(sign_in_service.sign_in(odd)) == WRONG
 
 
-async def test_a_refusal_takes_as_long_and_does_as_much_whatever_was_wrong(
+async def test_an_error_takes_the_same_time_and_statements_whatever_its_cause(
     sign_in_service: SignInService, user: models.User, make: Builders, statements: Statements
 ) -> None:
     of_notify = await make.user(password=OF_NOTIFY)
@@ -203,7 +203,7 @@ async def test_a_refusal_takes_as_long_and_does_as_much_whatever_was_wrong(
         assert 0 <= told.respond_not_before - began - sessions.MIN_FAILURE_SECONDS < 0.1
 
 
-async def test_failures_are_counted_and_kept(sign_in_service: SignInService, user: models.User) -> None:
+async def test_failures_are_counted_and_committed(sign_in_service: SignInService, user: models.User) -> None:
     for _ in range(3):
         await refusal(sign_in_service.sign_in(user.email_address, "another"))
 
@@ -211,7 +211,7 @@ async def test_failures_are_counted_and_kept(sign_in_service: SignInService, use
     assert (kept.failed_login_count, kept.updated_at) == (3, None)
 
 
-async def test_the_tenth_failure_locks(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_tenth_failure_locks_the_account(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
     await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
@@ -222,9 +222,7 @@ async def test_the_tenth_failure_locks(sign_in_service: SignInService, user: mod
     assert (await sign_in_service.load_user(user)).current_session_id is None
 
 
-async def test_a_locked_account_gets_no_code_and_the_same_answer(
-    sign_in_service: SignInService, user: models.User
-) -> None:
+async def test_a_locked_account_gets_a_challenge_but_no_code(sign_in_service: SignInService, user: models.User) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 10 WHERE id = :id", id=user.id)
 
     challenge = await sign_in_service.sign_in(user.email_address)
@@ -235,7 +233,7 @@ async def test_a_locked_account_gets_no_code_and_the_same_answer(
     assert (await sign_in_service.load_user(user)).failed_login_count == 10
 
 
-async def test_guesses_side_by_side_are_ten_at_most(sign_in_service: SignInService, user: models.User) -> None:
+async def test_concurrent_attempts_are_limited_to_ten(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     await sign_in_service.execute("UPDATE users SET failed_login_count = 5 WHERE id = :id", id=user.id)
 
@@ -247,7 +245,7 @@ async def test_guesses_side_by_side_are_ten_at_most(sign_in_service: SignInServi
     assert (await sign_in_service.load_user(user)).failed_login_count == 10
 
 
-async def test_the_ninth_failure_does_not_lock(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_ninth_failure_does_not_lock_the_account(sign_in_service: SignInService, user: models.User) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
@@ -257,7 +255,9 @@ async def test_the_ninth_failure_does_not_lock(sign_in_service: SignInService, u
     assert (await sign_in_service.load_user(user)).failed_login_count == 0
 
 
-async def test_the_password_alone_clears_no_failures(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_password_alone_does_not_reset_the_failures(
+    sign_in_service: SignInService, user: models.User
+) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
 
     await sign_in_service.sign_in(user.email_address)
@@ -265,7 +265,7 @@ async def test_the_password_alone_clears_no_failures(sign_in_service: SignInServ
     assert (await sign_in_service.load_user(user)).failed_login_count == 9
 
 
-async def test_five_codes_are_live_at_a_time_and_each_of_them_works(
+async def test_five_codes_are_valid_at_once_and_each_of_them_works(
     sign_in_service: SignInService, user: models.User
 ) -> None:
     made = [await sign_in_service.sign_in(user.email_address) for _ in range(6)]
@@ -285,7 +285,7 @@ async def test_a_code_works_once(sign_in_service: SignInService, user: models.Us
     assert await refusal(sign_in_service.complete(other, sms_code=unused)) == TOO_LATE
 
 
-async def test_a_code_that_two_use_at_once_works_once(sign_in_service: SignInService, user: models.User) -> None:
+async def test_a_code_used_twice_concurrently_works_once(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
 
@@ -298,7 +298,7 @@ async def test_a_code_that_two_use_at_once_works_once(sign_in_service: SignInSer
     assert sorted(type(one).__name__ for one in found) == ["Invalid", "SignedIn"]
 
 
-async def test_expired_and_used_look_alike(sign_in_service: SignInService, user: models.User) -> None:
+async def test_expired_and_used_codes_have_the_same_error(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
     await sign_in_service.execute("UPDATE verify_codes SET expiry_datetime = :now", now=models.utcnow())
@@ -307,7 +307,7 @@ async def test_expired_and_used_look_alike(sign_in_service: SignInService, user:
     assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
 
-async def test_a_code_belongs_to_one_person(
+async def test_a_code_is_valid_for_one_user(
     sign_in_service: SignInService, user: models.User, make: Builders, hashed: str
 ) -> None:
     other = await make.user(password=hashed)
@@ -336,7 +336,7 @@ async def test_a_new_session_ends_the_others(
         assert (await connection.scalars(select(models.Session.id))).all() == [second.session.id]
 
 
-async def test_an_emailed_link_proves_the_address_again(
+async def test_an_emailed_link_confirms_the_address_again(
     sign_in_service: SignInService, make: Builders, hashed: str, database: Database, signer: Signer
 ) -> None:
     long_ago = models.utcnow() - timedelta(days=80)
@@ -373,7 +373,7 @@ async def test_a_wrong_link_is_counted_too(sign_in_service: SignInService, make:
     assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
 
-async def test_the_proof_is_of_the_kind_that_was_asked_for(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_proof_must_be_of_the_challenges_method(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
 
     assert await refusal(sign_in_service.complete(challenge, email_token="x")) == (
@@ -385,7 +385,7 @@ async def test_the_proof_is_of_the_kind_that_was_asked_for(sign_in_service: Sign
     assert (await sign_in_service.load_user(user)).failed_login_count == 0
 
 
-async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
+async def test_a_challenge_is_signed_and_expires_after_half_an_hour(
     sign_in_service: SignInService, user: models.User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
@@ -414,7 +414,9 @@ async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
     )
 
 
-async def test_a_security_key_cannot_be_used_here(sign_in_service: SignInService, make: Builders, hashed: str) -> None:
+async def test_a_user_with_a_security_key_cannot_sign_in(
+    sign_in_service: SignInService, make: Builders, hashed: str
+) -> None:
     user = await make.user(auth_type="webauthn_auth", password=hashed)
 
     with pytest.raises(IllegalState) as refused:
@@ -427,7 +429,7 @@ async def test_a_security_key_cannot_be_used_here(sign_in_service: SignInService
     )
 
 
-async def test_somebody_who_has_not_confirmed_their_address_gets_the_link_again(
+async def test_a_user_without_a_confirmed_address_gets_the_link_again(
     sign_in_service: SignInService, make: Builders, hashed: str, database: Database, signer: Signer
 ) -> None:
     user = await make.user(state="pending", password=hashed)
@@ -468,7 +470,7 @@ async def test_only_people_sign_out(make: Builders, database: Database) -> None:
             await sessions.sign_out(tx, Actor.anonymous())
 
 
-async def test_somebody_for_whom_a_client_asks_signs_out_everywhere(
+async def test_a_user_for_whom_a_client_acts_signs_out_everywhere(
     sign_in_service: SignInService, user: models.User, database: Database
 ) -> None:
     await sign_in_service.complete(
@@ -481,7 +483,7 @@ async def test_somebody_for_whom_a_client_asks_signs_out_everywhere(
     assert (await sign_in_service.load_user(user)).current_session_id is None
 
 
-def test_no_digit_of_a_code_stands_next_to_its_twin() -> None:
+def test_a_code_has_no_equal_neighbouring_digits() -> None:
     codes = [challenges.generate_sms_code() for _ in range(2_000)]
 
     assert [code for code in codes if not re.fullmatch(r"(?!.*(\d)\1)\d{5}", code)] == []

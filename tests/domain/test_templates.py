@@ -87,7 +87,7 @@ async def member(make: Builders, service: models.Service) -> Actor:
     return user_actor(await make.member(service), service)
 
 
-async def test_a_template_begins_with_its_first_version(our: Templates, service: models.Service, member: Actor) -> None:
+async def test_a_new_template_has_a_first_version(our: Templates, service: models.Service, member: Actor) -> None:
     made = await our.create(member, service, Channel.EMAIL, name=" Reminder ", content=EMAIL)
 
     assert (made.name, made.subject, made.content, made.has_unsubscribe_link, made.version) == (
@@ -104,7 +104,7 @@ async def test_a_template_begins_with_its_first_version(our: Templates, service:
     assert await our.rows(redaction.template_id, redaction.redact_personalisation) == [(made.id, False)]
 
 
-async def test_a_letter_goes_second_class_and_in_english(
+async def test_a_letter_is_second_class_and_english_by_default(
     our: Templates, service: models.Service, member: Actor
 ) -> None:
     made = await our.create(member, service, Channel.LETTER, content={**EMAIL, "postage": None, "languages": None})
@@ -112,7 +112,7 @@ async def test_a_letter_goes_second_class_and_in_english(
     assert (made.postage, made.letter_languages) == ("second", "english")
 
 
-async def test_a_letter_may_be_in_two_languages(our: Templates, service: models.Service, member: Actor) -> None:
+async def test_a_letter_can_have_two_languages(our: Templates, service: models.Service, member: Actor) -> None:
     welsh = {"languages": LetterLanguages.WELSH_THEN_ENGLISH, "welsh_subject": "Helo", "welsh_body": "((enw))"}
     made = await our.create(member, service, Channel.LETTER, content=EMAIL | welsh)
     assert templates.placeholder_names(made) == {"thing": "thing", "name": "name", "enw": "enw"}
@@ -164,7 +164,7 @@ async def test_what_cannot_be_sent_cannot_be_saved(
     assert await our.rows(models.Template.id) == []
 
 
-async def test_a_text_over_918_characters_cannot_be_saved(
+async def test_a_text_message_above_918_characters_cannot_be_saved(
     our: Templates, service: models.Service, member: Actor
 ) -> None:
     with pytest.raises(MessageTooLong) as refusal:
@@ -187,7 +187,9 @@ async def test_the_channel_must_be_switched_on(our: Templates, make: Builders) -
     assert update.value.code is UserErrorCode.CHANNEL_NOT_ENABLED
 
 
-async def test_writing_one_takes_the_permission(our: Templates, make: Builders, service: models.Service) -> None:
+async def test_creating_a_template_needs_the_permission(
+    our: Templates, make: Builders, service: models.Service
+) -> None:
     template = await make.template(service)
     lesser = user_actor(await make.member(service), service, permissions=set(ServicePermission) - {MAY})
     for actor in (lesser, api_key_actor(await make.api_key(service))):
@@ -207,7 +209,7 @@ async def test_writing_one_takes_the_permission(our: Templates, make: Builders, 
     assert (await our.create(platform_admin(await make.user()), service)).version == 1
 
 
-async def test_a_save_makes_a_version_by_whoever_saved(our: Templates, make: Builders, service: models.Service) -> None:
+async def test_a_save_makes_a_version_of_the_caller(our: Templates, make: Builders, service: models.Service) -> None:
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)
 
@@ -222,7 +224,7 @@ async def test_a_save_makes_a_version_by_whoever_saved(our: Templates, make: Bui
     ]
 
 
-async def test_saving_no_change_makes_no_version(
+async def test_saving_equal_values_makes_no_version(
     our: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service, Channel.LETTER)
@@ -241,7 +243,7 @@ async def test_saving_no_change_makes_no_version(
     assert await our.versions() == [(1,)]
 
 
-async def test_it_cannot_be_saved_over_somebody_elses_version(
+async def test_an_outdated_version_cannot_be_saved(
     our: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
@@ -266,7 +268,7 @@ async def test_its_channel_never_changes(
     )
 
 
-async def test_what_a_template_needs_cannot_be_cleared(
+async def test_required_fields_cannot_be_cleared(
     our: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service, Channel.EMAIL)
@@ -280,7 +282,7 @@ async def test_what_a_template_needs_cannot_be_cleared(
     ]
 
 
-async def test_archiving_takes_it_out_of_its_folder(
+async def test_archiving_removes_it_from_its_folder(
     our: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
@@ -302,7 +304,7 @@ async def test_archiving_takes_it_out_of_its_folder(
     assert refusal.value.code is UserErrorCode.TEMPLATE_ARCHIVED
 
 
-async def test_one_in_a_folder_that_they_cannot_open_is_not_there(
+async def test_a_template_in_an_invisible_folder_is_not_found(
     our: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
@@ -315,7 +317,7 @@ async def test_one_in_a_folder_that_they_cannot_open_is_not_there(
     assert refusal.value.path == ("template_id",)
 
 
-async def test_redacting_is_for_good_and_makes_no_version(
+async def test_redacting_is_permanent_and_makes_no_version(
     our: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
@@ -344,7 +346,9 @@ async def test_an_old_template_without_the_row_can_be_redacted_too(
     assert await our.rows(row.template_id, row.redact_personalisation) == [(old.id, True)]
 
 
-async def test_the_same_key_makes_one_template(our: Templates, service: models.Service, member: Actor) -> None:
+async def test_calls_with_the_same_idempotency_key_make_one_template(
+    our: Templates, service: models.Service, member: Actor
+) -> None:
     first = await our.create(member, service, idempotency_key="k")
     again = await our.create(member, service, idempotency_key="k")
     assert again.id == first.id
@@ -357,14 +361,14 @@ async def test_the_same_key_makes_one_template(our: Templates, service: models.S
     assert await our.versions() == [(1,)]
 
 
-async def test_a_refusal_gives_the_key_back(our: Templates, service: models.Service, member: Actor) -> None:
+async def test_an_error_releases_the_idempotency_key(our: Templates, service: models.Service, member: Actor) -> None:
     with pytest.raises(Invalid):
         await our.create(member, service, idempotency_key="k", content={"body": ""})
 
     assert (await our.create(member, service, idempotency_key="k")).version == 1
 
 
-async def test_an_archived_service_gets_no_templates(our: Templates, make: Builders) -> None:
+async def test_an_archived_service_cannot_have_new_templates(our: Templates, make: Builders) -> None:
     service = await make.service(active=False)
     actor = user_actor(await make.member(service), service)
     template = await make.template(service)
@@ -374,7 +378,7 @@ async def test_an_archived_service_gets_no_templates(our: Templates, make: Build
         assert refusal.value.code is UserErrorCode.SERVICE_ARCHIVED
 
 
-async def test_one_that_never_was_is_not_found(our: Templates, member: Actor) -> None:
+async def test_an_unknown_id_is_not_found(our: Templates, member: Actor) -> None:
     missing = models.Template(id=uuid4())
     with pytest.raises(NotFound) as refusal:
         await our.update(member, missing, name="Newer")

@@ -85,7 +85,7 @@ async def refusals(waiting: Any) -> list[tuple[str, tuple[str, ...]]]:
 # --- registering ----------------------------------------------------------------------------------------------------
 
 
-async def test_registering_makes_a_pending_person_and_sends_a_link(user_service: UserService) -> None:
+async def test_registering_creates_a_pending_user_and_sends_a_link(user_service: UserService) -> None:
     await user_service.register()
 
     kept = await user_service.find_user("ada@example.gov.uk")
@@ -112,7 +112,7 @@ async def test_the_link_leads_to_a_code_and_the_code_to_a_session(user_service: 
     assert (await user_service.find_user("ada@example.gov.uk")).state == "active"
 
 
-async def test_a_link_is_good_for_an_hour(user_service: UserService, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_link_is_valid_for_an_hour(user_service: UserService, monkeypatch: pytest.MonkeyPatch) -> None:
     await user_service.register()
     token = await user_service.last_token()
 
@@ -123,7 +123,7 @@ async def test_a_link_is_good_for_an_hour(user_service: UserService, monkeypatch
     assert await refusals(user_service.confirm(token)) == [("LINK_EXPIRED", ("token",))]
 
 
-async def test_a_link_proves_one_address_of_one_registration(user_service: UserService) -> None:
+async def test_a_link_confirms_one_address_of_one_registration(user_service: UserService) -> None:
     await user_service.register()
     first = await user_service.last_token()
     await user_service.register(name="Somebody else", password="another password")
@@ -134,7 +134,7 @@ async def test_a_link_proves_one_address_of_one_registration(user_service: UserS
     assert user.name == "Somebody else"
 
 
-async def test_a_link_signs_nobody_in_who_is_active(user_service: UserService) -> None:
+async def test_a_link_does_not_sign_in_an_active_user(user_service: UserService) -> None:
     await user_service.register()
     token = await user_service.last_token()
     async with user_service.database.transaction() as tx:
@@ -146,7 +146,7 @@ async def test_a_link_signs_nobody_in_who_is_active(user_service: UserService) -
     assert user.email_access_validated_at > user.created_at
 
 
-async def test_a_known_address_gets_the_same_answer_and_another_email(
+async def test_a_registered_address_gets_the_same_result_and_another_email(
     user_service: UserService, make: Builders
 ) -> None:
     known = await make.user(email_address="ada@example.gov.uk", name="The first Ada", password="!")
@@ -158,14 +158,14 @@ async def test_a_known_address_gets_the_same_answer_and_another_email(
     assert await user_service.sent_messages() == [("ada@example.gov.uk", "You have a Notify account already")]
 
 
-async def test_two_who_register_at_once_are_one_person(user_service: UserService) -> None:
+async def test_concurrent_registrations_create_one_user(user_service: UserService) -> None:
     await asyncio.gather(user_service.register(), user_service.register())
 
     async with user_service.database.read_connection() as connection:
         assert await connection.scalar(select(func.count()).select_from(models.User)) == 1
 
 
-async def test_somebody_can_register_to_sign_in_by_email_without_a_phone(user_service: UserService) -> None:
+async def test_registering_for_sign_in_by_email_needs_no_phone(user_service: UserService) -> None:
     await user_service.register(auth_type=AuthType.EMAIL, phone_number=None)
 
     kept = await user_service.find_user("ada@example.gov.uk")
@@ -209,7 +209,7 @@ WRONG = {
 
 
 @pytest.mark.parametrize(("changed", "expected"), WRONG.values(), ids=WRONG)
-async def test_what_is_wrong_is_told_and_nobody_registers(
+async def test_problems_are_reported_and_no_user_is_created(
     user_service: UserService, changed: Any, expected: Any
 ) -> None:
     assert await refusals(user_service.register(**changed)) == expected
@@ -218,13 +218,13 @@ async def test_what_is_wrong_is_told_and_nobody_registers(
 
 
 @pytest.mark.parametrize("domain", ["gov.uk", "a.b.gov.uk", "nhs.net", "trust.nhs.uk", "met.police.uk", "gov.scot"])
-async def test_public_bodies_register_unaided(user_service: UserService, domain: str) -> None:
+async def test_addresses_of_public_bodies_can_register(user_service: UserService, domain: str) -> None:
     await user_service.register(email_address=f"ada@{domain}")
 
     assert (await user_service.find_user(f"ada@{domain}")).state == "pending"
 
 
-async def test_so_do_people_of_an_organisation_that_we_know(user_service: UserService, make: Builders) -> None:
+async def test_addresses_of_organisations_can_register(user_service: UserService, make: Builders) -> None:
     organisation = await make.organisation()
     await make.add(models.OrganisationDomain(domain="museum.example", organisation_id=organisation.id))
 
@@ -236,7 +236,7 @@ async def test_so_do_people_of_an_organisation_that_we_know(user_service: UserSe
     assert await refusals(user_service.register(email_address="ada@example")) == [("EMAIL_INVALID", ("email_address",))]
 
 
-def test_common_passwords_are_long_enough_to_be_chosen() -> None:
+def test_common_passwords_have_the_minimum_length() -> None:
     assert [
         word
         for word in passwords.COMMON_PASSWORDS
@@ -248,7 +248,7 @@ def test_common_passwords_are_long_enough_to_be_chosen() -> None:
 # --- changing -------------------------------------------------------------------------------------------------------
 
 
-async def test_people_change_their_own_details(user_service: UserService, make: Builders) -> None:
+async def test_users_change_their_own_details(user_service: UserService, make: Builders) -> None:
     user = await make.user()
 
     changed = await user_service.update(
@@ -267,7 +267,7 @@ async def test_people_change_their_own_details(user_service: UserService, make: 
     assert await user_service.sent_messages() == []
 
 
-async def test_what_is_left_out_stays(user_service: UserService, make: Builders) -> None:
+async def test_absent_fields_do_not_change(user_service: UserService, make: Builders) -> None:
     user = await make.user(name="Ada", mobile_number="07700900123")
 
     await user_service.update(user_actor(user), user, take_part_in_research=False)
@@ -305,7 +305,9 @@ async def test_a_wrong_change_changes_nothing(
     assert (kept.name, kept.mobile_number, kept.auth_type, kept.updated_at) == ("Ada", "07700900123", "sms_auth", None)
 
 
-async def test_a_phone_can_go_with_the_method_that_needs_it(user_service: UserService, make: Builders) -> None:
+async def test_a_phone_number_can_be_cleared_together_with_its_method(
+    user_service: UserService, make: Builders
+) -> None:
     user = await make.user()
 
     await user_service.update(user_actor(user), phone_number=None, auth_type=AuthType.EMAIL)
@@ -316,7 +318,7 @@ async def test_a_phone_can_go_with_the_method_that_needs_it(user_service: UserSe
     ]
 
 
-async def test_ones_own_address_may_be_sent_along(user_service: UserService, make: Builders) -> None:
+async def test_the_unchanged_address_is_accepted(user_service: UserService, make: Builders) -> None:
     user = await make.user(email_address="ada@example.gov.uk")
 
     await user_service.update(user_actor(user), email_address="Ada@example.gov.uk", name="Ada King")
@@ -324,7 +326,7 @@ async def test_ones_own_address_may_be_sent_along(user_service: UserService, mak
     assert (await user_service.find_user("ada@example.gov.uk")).name == "Ada King"
 
 
-async def test_who_manages_a_team_changes_a_colleague_who_is_told(user_service: UserService, make: Builders) -> None:
+async def test_a_manager_changes_a_colleague_who_gets_an_email(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager = await make.member(service, user=await make.user(name="Charles"))
     colleague = await make.member(service, (), await make.user(name="Ada", email_address="ada@example.gov.uk"))
@@ -339,7 +341,7 @@ async def test_who_manages_a_team_changes_a_colleague_who_is_told(user_service: 
     assert "Charles changed these of your details in Notify: email address, phone number." in message.text
 
 
-async def test_nobody_is_told_what_has_not_changed(user_service: UserService, make: Builders) -> None:
+async def test_unchanged_details_send_no_email(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager, colleague = await make.member(service), await make.member(service)
 
@@ -350,7 +352,7 @@ async def test_nobody_is_told_what_has_not_changed(user_service: UserService, ma
 
 
 @pytest.mark.parametrize("changes", [{"name": "Eve"}, {"take_part_in_research": True}])
-async def test_of_a_colleague_only_what_signing_in_needs(
+async def test_a_manager_changes_only_what_a_colleague_needs_to_sign_in(
     user_service: UserService, make: Builders, changes: Any
 ) -> None:
     service = await make.service()
@@ -375,7 +377,7 @@ async def test_managing_needs_the_permission_in_a_shared_service(user_service: U
     assert (await user_service.find_user(colleague.email_address)).mobile_number == colleague.mobile_number
 
 
-async def test_a_stranger_cannot_tell_that_somebody_exists(user_service: UserService, make: Builders) -> None:
+async def test_a_user_is_not_found_for_a_stranger(user_service: UserService, make: Builders) -> None:
     user = await make.user()
     actor = user_actor(await make.user())
 
@@ -385,7 +387,7 @@ async def test_a_stranger_cannot_tell_that_somebody_exists(user_service: UserSer
         assert (refused.value.missing_id, refused.value.path) == (str(user_id), ("user_id",))
 
 
-async def test_nobody_but_platform_admins_changes_a_platform_admin(user_service: UserService, make: Builders) -> None:
+async def test_only_platform_admins_change_a_platform_admin(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     manager = await make.member(service)
     admin = await make.member(service, user=await make.user(platform_admin=True))
@@ -397,7 +399,7 @@ async def test_nobody_but_platform_admins_changes_a_platform_admin(user_service:
     assert (await user_service.find_user(admin.email_address)).name == "Renamed"
 
 
-async def test_a_taken_address_is_told_and_to_platform_admins_whose_it_is(
+async def test_a_taken_address_is_refused_and_shows_its_user_to_platform_admins_only(
     user_service: UserService, make: Builders
 ) -> None:
     service = await make.service()
@@ -428,7 +430,7 @@ async def test_a_government_address_stays_one(user_service: UserService, make: B
     await user_service.update(user_actor(manager, service), supplier, email_address="s@supplier.example.org")
 
 
-async def test_an_archived_person_cannot_be_changed(user_service: UserService, make: Builders) -> None:
+async def test_an_archived_user_cannot_be_changed(user_service: UserService, make: Builders) -> None:
     user = await make.user(state="inactive")
 
     with pytest.raises(IllegalState) as refused:
@@ -437,7 +439,7 @@ async def test_an_archived_person_cannot_be_changed(user_service: UserService, m
     assert (refused.value.current_state, refused.value.allowed_states) == ("INACTIVE", ["PENDING", "ACTIVE"])
 
 
-async def test_only_people_change_people(user_service: UserService, make: Builders) -> None:
+async def test_only_people_change_users(user_service: UserService, make: Builders) -> None:
     service = await make.service()
     colleague = await make.member(service)
 

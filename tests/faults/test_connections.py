@@ -100,7 +100,7 @@ async def opened(stack: AsyncExitStack, server: Server, count: int) -> list[Clie
 
 
 @pytest.mark.timeout(120)
-async def test_a_thousand_connections_cost_little_each(server: Server) -> None:
+async def test_a_thousand_connections_take_little_memory_each(server: Server) -> None:
     async with AsyncExitStack() as stack:
         for one in await opened(stack, server, 20):
             await send_messages(one, CONNECTION_INIT, subscribe("{ __typename }"))
@@ -122,7 +122,7 @@ async def test_a_thousand_connections_cost_little_each(server: Server) -> None:
 
 
 @pytest.mark.timeout(120)
-async def test_five_hundred_that_say_nothing_are_gone_in_time(server: Server) -> None:
+async def test_five_hundred_silent_connections_are_closed_in_time(server: Server) -> None:
     async with AsyncExitStack() as stack:
         connections = await opened(stack, server, 500)
         last = time.monotonic()
@@ -135,7 +135,7 @@ async def test_five_hundred_that_say_nothing_are_gone_in_time(server: Server) ->
 
 
 @pytest.mark.timeout(120)
-async def test_who_does_not_read_is_dropped_and_fills_no_memory(server: Server) -> None:
+async def test_a_client_that_does_not_read_is_disconnected_without_using_memory(server: Server) -> None:
     query = "{ " + " ".join(f"a{n}: __typename" for n in range(60)) + " }"
     host, _, port = server.address.partition(":")
     before = server.memory
@@ -229,7 +229,7 @@ MUTANTS = {
 
 
 @pytest.mark.timeout(60)
-async def test_every_mutant_of_a_frame_has_its_code(server: Server) -> None:
+async def test_every_malformed_frame_has_its_close_code(server: Server) -> None:
     found = {name: await code_of(server, sent) for name, (sent, _) in MUTANTS.items()}
 
     assert found == {name: code for name, (_, code) in MUTANTS.items()}

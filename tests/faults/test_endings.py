@@ -164,7 +164,7 @@ async def roll(
     return outcomes
 
 
-async def test_a_rolling_restart_of_two_servers_fails_nobody(
+async def test_a_rolling_restart_of_two_servers_fails_no_request(
     harness: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str]
 ) -> None:
     outcomes = await roll(harness, key, environment, CYCLES)
@@ -174,7 +174,7 @@ async def test_a_rolling_restart_of_two_servers_fails_nobody(
     assert outcomes["answered"] > 1_000
 
 
-async def test_the_same_restarts_catch_servers_that_end_without_notice(
+async def test_the_same_restarts_fail_requests_of_servers_without_graceful_shutdown(
     harness: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str]
 ) -> None:
     outcomes = await roll(harness, key, environment, 2, "-c", HASTY)
@@ -241,7 +241,7 @@ def patient(environment: Mapping[str, str]) -> Mapping[str, str]:
     return {**environment, **long, "REQUEST_TIMEOUT": "60"}
 
 
-async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
+async def test_shutdown_finishes_running_requests_and_rejects_others_with_retry_after(
     harness: WorkerHarness, patient: Mapping[str, str], request_of: bytes
 ) -> None:
     async with (
@@ -272,7 +272,7 @@ async def test_what_is_under_way_is_finished_and_the_rest_is_told_to_come_again(
     assert "Traceback" not in served.read_log()
 
 
-async def test_sockets_and_streams_are_told_to_come_again(
+async def test_shutdown_closes_websockets_and_streams_for_a_reconnect(
     harness: WorkerHarness, environment: Mapping[str, str]
 ) -> None:
     service = await harness.make.service()
@@ -307,7 +307,7 @@ async def test_sockets_and_streams_are_told_to_come_again(
 
 @pytest.mark.parametrize("question", [QUESTION, NOT_PLANNED])
 @pytest.mark.parametrize("leaves", [True, False])
-async def test_a_query_is_cancelled_when_its_client_is_gone_and_no_sooner(
+async def test_a_query_is_cancelled_when_its_client_disconnects_and_not_before(
     harness: WorkerHarness, key: models.ApiKey, patient: Mapping[str, str], question: str, leaves: bool
 ) -> None:
     async with running_server(patient, harness.settings.data_dir) as served, locked(harness) as connection:
@@ -328,7 +328,7 @@ async def test_a_query_is_cancelled_when_its_client_is_gone_and_no_sooner(
     assert "Traceback" not in logged
 
 
-async def test_a_mutation_whose_client_is_gone_is_done_nevertheless(
+async def test_a_mutation_completes_though_its_client_disconnects(
     harness: WorkerHarness, patient: Mapping[str, str]
 ) -> None:
     create = """mutation ($service: ID!, $name: String!) { createTemplate(input: {
@@ -356,7 +356,7 @@ async def test_a_mutation_whose_client_is_gone_is_done_nevertheless(
         await until(there)
 
 
-async def test_slow_clients_are_gone_in_seconds_and_keep_nobody_from_being_served(
+async def test_slow_clients_are_disconnected_in_seconds_and_block_no_others(
     harness: WorkerHarness, environment: Mapping[str, str], request_of: bytes
 ) -> None:
     beginnings = {"half a head": b"POST /graphql HTTP/1.1\r\nHost: no", "silence": b""}
@@ -406,7 +406,7 @@ async def served_meanwhile(
     return waits, statuses
 
 
-async def test_a_pool_that_is_exhausted_is_told_of_in_time(
+async def test_an_exhausted_pool_is_reported_in_time(
     harness: WorkerHarness, environment: Mapping[str, str], request_of: bytes
 ) -> None:
     slow = {"DATABASE_LOCK_TIMEOUT_MS": "60000", "DATABASE_STATEMENT_TIMEOUT_MS": "4000"}

@@ -90,7 +90,7 @@ async def kill_in_the_middle(rig: WorkerHarness, job: models.Job, times: int, ro
 
 
 @pytest.mark.timeout(400)
-async def test_ten_killed_workers_lose_and_double_nothing_of_ten_thousand(harness: WorkerHarness) -> None:
+async def test_ten_killed_workers_neither_lose_nor_duplicate_ten_thousand_messages(harness: WorkerHarness) -> None:
     rows = 10_000
     job = await harness.create_job(
         await harness.make.template(await harness.make.service()), recipient_csv(rows), rows=rows
@@ -119,7 +119,7 @@ async def test_ten_killed_workers_lose_and_double_nothing_of_ten_thousand(harnes
 
 
 @pytest.mark.timeout(200)
-async def test_the_same_kills_catch_a_naive_worker(harness: WorkerHarness) -> None:
+async def test_the_same_kills_make_a_naive_worker_fail(harness: WorkerHarness) -> None:
     rows = 5_000
     job = await harness.create_job(
         await harness.make.template(await harness.make.service()), recipient_csv(rows), rows=rows
@@ -139,7 +139,7 @@ async def test_the_same_kills_catch_a_naive_worker(harness: WorkerHarness) -> No
 
 
 @pytest.mark.timeout(120)
-async def test_a_frozen_worker_wakes_up_to_find_its_work_done_and_does_no_more(harness: WorkerHarness) -> None:
+async def test_a_frozen_worker_that_resumes_does_no_work_twice(harness: WorkerHarness) -> None:
     rows = 5_000
     job = await harness.create_job(
         await harness.make.template(await harness.make.service()), recipient_csv(rows), rows=rows

@@ -43,7 +43,7 @@ async def full(empty: str) -> str:
 
 
 @pytest.mark.timeout(180)
-async def test_of_eight_migrators_that_meet_one_migrates_and_none_fails(empty: str) -> None:
+async def test_one_of_eight_concurrent_migrators_migrates_and_none_fails(empty: str) -> None:
     lines = await asyncio.gather(*(run_migrator(empty) for _ in range(8)))
 
     assert [line[:4] for one in lines for line in one if line[:4].isdigit()] == REVISIONS
@@ -61,7 +61,7 @@ OLDER = {
 
 @pytest.mark.timeout(180)
 @pytest.mark.parametrize("when", OLDER)
-async def test_what_a_killed_migrator_leaves_of_an_index_the_next_one_mends(full: str, when: str) -> None:
+async def test_an_index_left_invalid_by_a_killed_migrator_is_rebuilt(full: str, when: str) -> None:
     await migrate.downgrade(full, "0014")
     valid = f"SELECT indisvalid FROM pg_index WHERE indexrelid = '{INDEX}'::regclass"
     async with open_connection(full) as connection, open_connection(full) as older:
@@ -85,7 +85,7 @@ async def test_what_a_killed_migrator_leaves_of_an_index_the_next_one_mends(full
 
 
 @pytest.mark.timeout(180)
-async def test_readers_hardly_notice_a_migration_that_waits_for_its_lock(full: str) -> None:
+async def test_a_migration_that_waits_for_its_lock_hardly_slows_readers(full: str) -> None:
     await migrate.downgrade(full, "0031")
     waits: list[float] = []
     async with open_connection(full) as blocker, asyncio.TaskGroup() as group:
@@ -108,7 +108,7 @@ async def test_readers_hardly_notice_a_migration_that_waits_for_its_lock(full: s
 
 
 @pytest.mark.timeout(600)
-async def test_every_revision_goes_down_and_up_with_data_and_loses_none(full: str, postgres_url: str) -> None:
+async def test_every_revision_goes_down_and_up_without_losing_data(full: str, postgres_url: str) -> None:
     shapes: dict[str, str] = {}
     columns: dict[str, dict[str, list[str]]] = {}
     async with scratch_database(postgres_url) as other:

@@ -101,7 +101,7 @@ def processor_time(pid: int, port: int, request: bytes) -> float:
     ("question", "times", "least"),
     [(PLAN, 2, 0.7), (RESOLVERS, 2, 0.85), (RESOLVERS, 5, 0.85), (RESOLVERS, 10, 0.85)],
 )
-async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
+async def test_accepted_requests_stay_fast_and_the_rest_is_rejected_at_once(
     server: ServerProcess, ask: Callable[[str], bytes], question: str, times: int, least: float
 ) -> None:
     request = ask(question)
@@ -132,7 +132,7 @@ async def test_what_is_taken_on_stays_quick_and_the_rest_hears_so_at_once(
 
 
 @pytest.mark.parametrize("server", [("-c", UNBOUNDED)], indirect=True)
-async def test_the_same_load_catches_a_server_that_takes_on_everything(
+async def test_the_same_load_slows_a_server_without_load_shedding(
     server: ServerProcess, ask: Callable[[str], bytes]
 ) -> None:
     request = ask(RESOLVERS)
@@ -146,7 +146,7 @@ async def test_the_same_load_catches_a_server_that_takes_on_everything(
     assert percentile(found.ok_latencies, 99) > 0.3
 
 
-async def test_how_the_server_is_can_be_seen_under_any_load(server: ServerProcess, ask: Callable[[str], bytes]) -> None:
+async def test_the_status_endpoints_respond_under_any_load(server: ServerProcess, ask: Callable[[str], bytes]) -> None:
     request = ask(RESOLVERS)
     most = await asyncio.to_thread(capacity, server.port, request)
     asking = asyncio.create_task(

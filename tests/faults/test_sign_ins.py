@@ -44,7 +44,7 @@ async def guess(http: httpx2.AsyncClient, address: str) -> tuple[bytes, float]:
     return response.content, time.perf_counter() - began
 
 
-async def test_two_thousand_guesses_tell_no_address_from_one_that_nobody_has(
+async def test_two_thousand_attempts_do_not_distinguish_registered_addresses(
     harness: WorkerHarness, environment: Mapping[str, str]
 ) -> None:
     known = itertools.cycle(await addresses(harness, TRIES // 2 // EACH))
@@ -66,7 +66,7 @@ async def test_two_thousand_guesses_tell_no_address_from_one_that_nobody_has(
     assert abs(of_somebody - of_nobody) < min(SECONDS, SHARE * of_nobody)
 
 
-async def test_fifty_guesses_at_once_keep_nobody_else_waiting(
+async def test_fifty_concurrent_attempts_delay_no_other_request(
     harness: WorkerHarness, environment: Mapping[str, str]
 ) -> None:
     waits = []

@@ -43,7 +43,7 @@ async def test_messages_of_a_keys_job_count_as_its_messages_once(harness: Worker
     assert await figures(harness, key.id) == [of(london_days.today(), notifications=3)]
 
 
-async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are_handed_over(
+async def test_text_messages_cost_their_fragments_at_the_rate_of_their_day_once_they_are_sent(
     harness: WorkerHarness,
 ) -> None:
     service = await harness.make.service()
@@ -68,7 +68,7 @@ async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are
     assert await figures(harness, test_key.id) == []
 
 
-async def test_emails_cost_nothing(harness: WorkerHarness) -> None:
+async def test_emails_have_no_cost(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     key = await harness.make.api_key(service)
     template = await harness.make.template(service, Channel.EMAIL, subject="Hi", content="Hello")
@@ -79,7 +79,7 @@ async def test_emails_cost_nothing(harness: WorkerHarness) -> None:
     assert await figures(harness, key.id) == []
 
 
-async def test_a_letter_costs_all_its_sheets_together(harness: WorkerHarness) -> None:
+async def test_a_letter_has_the_price_of_its_number_of_sheets(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     key = await harness.make.api_key(service)
     template = await harness.make.template(service, Channel.LETTER)

@@ -11,7 +11,7 @@ import pytest
 from graphql_api.worker.batches import LARGE_TASK_ITEMS, TaskBatcher
 
 
-async def test_small_tasks_of_a_kind_become_one_and_large_ones_stay_alone() -> None:
+async def test_small_tasks_of_a_kind_are_batched_and_large_ones_run_alone() -> None:
     batches, done = TaskBatcher(), []
 
     async def action(items: Sequence[Any]) -> None:
@@ -27,7 +27,7 @@ async def test_small_tasks_of_a_kind_become_one_and_large_ones_stay_alone() -> N
     assert sorted(done, key=len) == [["x", "y"], list(range(30)), large]
 
 
-async def test_who_comes_later_goes_with_the_next_batch() -> None:
+async def test_later_tasks_join_the_next_batch() -> None:
     batches, done = TaskBatcher(), []
 
     async def action(items: Sequence[Any]) -> None:
@@ -41,7 +41,7 @@ async def test_who_comes_later_goes_with_the_next_batch() -> None:
     assert done == [[1], [2, 3]]
 
 
-async def test_who_comes_while_the_last_batch_ends_is_not_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_task_that_arrives_while_the_last_batch_ends_is_run(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("graphql_api.worker.batches.MAX_CONCURRENT_BATCHES", 1)
     batches, done = TaskBatcher(), []
 
@@ -55,7 +55,7 @@ async def test_who_comes_while_the_last_batch_ends_is_not_forgotten(monkeypatch:
     assert done == [[1], [2]]
 
 
-async def test_a_batch_that_fails_fails_for_all_in_it_and_for_nobody_else() -> None:
+async def test_a_failed_batch_fails_for_its_own_tasks_only() -> None:
     batches = TaskBatcher()
 
     async def action(items: Sequence[Any]) -> None:

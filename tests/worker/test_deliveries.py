@@ -51,7 +51,7 @@ def _payload(ids: list[UUID]) -> dict[str, list[str]]:
     return {"notification_ids": [str(one) for one in ids]}
 
 
-async def test_a_text_is_rendered_handed_over_and_recorded(harness: WorkerHarness) -> None:
+async def test_a_text_message_is_rendered_sent_and_recorded(harness: WorkerHarness) -> None:
     service = await harness.make.service(prefix_sms=True)
     template = await harness.make.template(service, content="Hello ((name)), ^")
     (one,) = await harness.create_unsent_messages(template, reply_to_text="VACCINES")
@@ -69,7 +69,7 @@ async def test_a_text_is_rendered_handed_over_and_recorded(harness: WorkerHarnes
     assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
 
 
-async def test_an_email_goes_in_both_forms_with_its_senders_name(harness: WorkerHarness) -> None:
+async def test_an_email_is_sent_as_text_and_html_with_its_senders_name(harness: WorkerHarness) -> None:
     service = await harness.make.service(custom_email_sender_name="Vaccines", email_sender_local_part="vaccines")
     template = await harness.make.template(service, Channel.EMAIL, content="# Hello ((name))", subject="Your ((thing))")
     (one,) = await harness.create_unsent_messages(
@@ -92,7 +92,7 @@ async def test_an_email_goes_in_both_forms_with_its_senders_name(harness: Worker
     assert (await harness.fetch_notification(one))["billable_units"] == 0
 
 
-async def test_a_test_keys_message_goes_to_the_fake_gateway_whatever_the_channels_is(harness: WorkerHarness) -> None:
+async def test_a_message_of_a_test_key_goes_to_the_fake_gateway(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness, key_type=KeyType.TEST.value)
     gateway = Recording()
 
@@ -112,7 +112,7 @@ async def test_a_test_keys_message_goes_to_the_fake_gateway_whatever_the_channel
         ("447700900999", "delivered"),
     ],
 )
-async def test_the_recipient_tells_the_outcome_and_it_comes_after_sending(
+async def test_the_fake_recipient_decides_the_outcome_which_follows_sending(
     harness: WorkerHarness, recipient: str, status: str
 ) -> None:
     (one,) = await _sms(harness, normalised_to=recipient)
@@ -133,7 +133,7 @@ async def test_the_recipient_tells_the_outcome_and_it_comes_after_sending(
     assert all(earlier < later for (_, earlier), (_, later) in pairwise(seen))  # type: ignore[operator]
 
 
-async def test_a_text_abroad_is_sent_and_may_never_be_confirmed(harness: WorkerHarness) -> None:
+async def test_an_international_text_message_is_sent_without_confirmation(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness, international=True, normalised_to="33612345678")
 
     await notifications.deliver_messages(harness.worker_context(sms=Recording()), _payload([one]))
@@ -141,7 +141,7 @@ async def test_a_text_abroad_is_sent_and_may_never_be_confirmed(harness: WorkerH
     assert (await harness.fetch_notification(one))["notification_status"] == "sent"
 
 
-async def test_an_outcome_known_at_once_is_recorded_at_once(harness: WorkerHarness) -> None:
+async def test_an_outcome_without_delay_is_recorded_at_once(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness)
 
     gateway = Recording(outcome=NotificationStatus.PERMANENT_FAILURE)
@@ -162,7 +162,7 @@ async def test_a_task_run_twice_sends_once(harness: WorkerHarness) -> None:
     assert sorted(message.id for message in gateway.sent) == sorted(ids)
 
 
-async def test_a_message_that_was_cancelled_meanwhile_is_not_sent(harness: WorkerHarness) -> None:
+async def test_a_cancelled_message_is_not_sent(harness: WorkerHarness) -> None:
     one, other = await _sms(harness, 2)
     await harness.execute("UPDATE notifications SET notification_status = 'cancelled' WHERE id = :id", id=one)
     gateway = Recording()
@@ -172,7 +172,7 @@ async def test_a_message_that_was_cancelled_meanwhile_is_not_sent(harness: Worke
     assert [message.id for message in gateway.sent] == [other]
 
 
-async def test_a_text_that_could_not_go_is_tried_again_at_once_and_then_every_five_minutes(
+async def test_a_failed_text_message_is_retried_at_once_and_then_every_five_minutes(
     harness: WorkerHarness,
 ) -> None:
     (one,) = await _sms(harness)
@@ -199,7 +199,7 @@ async def test_a_text_that_could_not_go_is_tried_again_at_once_and_then_every_fi
     assert (await harness.fetch_notification(one))["notification_status"] == "sending"
 
 
-async def test_retries_used_up_are_a_technical_failure(harness: WorkerHarness) -> None:
+async def test_a_message_without_retries_left_is_a_technical_failure(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness)
     work = harness.worker_context(
         settings={"delivery_retries": 2, "delivery_retry_after": 0},
@@ -214,7 +214,7 @@ async def test_retries_used_up_are_a_technical_failure(harness: WorkerHarness) -
     assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
 
 
-async def test_one_message_that_cannot_be_rendered_keeps_no_other(harness: WorkerHarness) -> None:
+async def test_a_message_that_cannot_be_rendered_does_not_stop_others(harness: WorkerHarness) -> None:
     broken, *good = await _sms(harness, 5)
     await harness.execute("UPDATE notifications SET _personalisation = 'forged' WHERE id = :id", id=broken)
     gateway = Recording()
@@ -226,7 +226,7 @@ async def test_one_message_that_cannot_be_rendered_keeps_no_other(harness: Worke
     assert await harness.fetch_value("SELECT last_error FROM deliveries") == "fault BadSignature"
 
 
-async def test_what_another_worker_holds_is_left_alone_and_asked_for_again(harness: WorkerHarness) -> None:
+async def test_a_message_claimed_by_another_worker_is_enqueued_again(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness)
     async with harness.database.transaction() as tx:
         claim = await deliveries.claim(tx, SYSTEM, [one], owner=uuid4(), lease_seconds=60)
@@ -239,7 +239,7 @@ async def test_what_another_worker_holds_is_left_alone_and_asked_for_again(harne
     assert await harness.queued_tasks() == [("deliver notifications", "queued")]
 
 
-async def test_a_claim_that_ran_out_passes_on_and_its_old_owner_changes_nothing(harness: WorkerHarness) -> None:
+async def test_an_expired_claim_passes_on_and_its_old_owner_changes_nothing(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness)
     slow, quick = uuid4(), uuid4()
     async with harness.database.transaction() as tx:
@@ -281,7 +281,7 @@ async def test_a_slow_gateway_keeps_its_claim(harness: WorkerHarness) -> None:
 
 
 @pytest.mark.parametrize("status", NotificationStatus)
-async def test_a_receipt_changes_what_is_still_open(harness: WorkerHarness, status: NotificationStatus) -> None:
+async def test_a_receipt_changes_open_statuses_only(harness: WorkerHarness, status: NotificationStatus) -> None:
     (one,) = await _sms(harness, status=status.value)
     open_ones = {"created", "sending", "pending", "sent", "pending-virus-check"}
 
@@ -296,7 +296,7 @@ async def test_a_receipt_changes_what_is_still_open(harness: WorkerHarness, stat
         assert (changed, row["notification_status"]) == (set(), status.value)
 
 
-async def test_receipts_in_any_order_and_number_leave_the_first_final_one(harness: WorkerHarness) -> None:
+async def test_the_first_final_receipt_applies(harness: WorkerHarness) -> None:
     (one,) = await _sms(harness, status="sending")
     news = ["pending", "delivered", "permanent-failure", "delivered", "pending"]
 
@@ -306,7 +306,7 @@ async def test_receipts_in_any_order_and_number_leave_the_first_final_one(harnes
     assert (await harness.fetch_notification(one))["notification_status"] == "delivered"
 
 
-async def test_overdue_messages_are_queued_again_and_the_young_are_not(harness: WorkerHarness) -> None:
+async def test_overdue_messages_are_enqueued_again_and_recent_ones_are_not(harness: WorkerHarness) -> None:
     await harness.execute("UPDATE notifications SET notification_status = 'delivered'")
     hours = timedelta(hours=1)
     (old,) = await _sms(harness, created_at=utcnow() - 2 * hours)
@@ -323,7 +323,7 @@ async def test_overdue_messages_are_queued_again_and_the_young_are_not(harness: 
     assert str(young) not in payload
 
 
-async def test_three_days_of_silence_are_a_temporary_failure(harness: WorkerHarness) -> None:
+async def test_three_days_without_a_receipt_are_a_temporary_failure(harness: WorkerHarness) -> None:
     await harness.execute("UPDATE notifications SET notification_status = 'delivered'")
     days = timedelta(days=1)
     (silent,) = await _sms(harness, status="sending", created_at=utcnow() - 3 * days - days / 24)

@@ -23,7 +23,7 @@ def _list(rows: int) -> str:
 
 @pytest.mark.timeout(120)
 @pytest.mark.parametrize("rows", [10_000])
-async def test_a_spreadsheets_list_goes_from_the_request_to_delivered(harness: WorkerHarness, rows: int) -> None:
+async def test_a_list_of_a_spreadsheet_is_delivered(harness: WorkerHarness, rows: int) -> None:
     service = await harness.make.service()
     user = await harness.make.member(service)
     template = await harness.make.template(

@@ -28,7 +28,7 @@ async def work(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> Worke
     return harness.worker_context()
 
 
-async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(
+async def test_a_snapshot_measures_the_database_the_queue_and_the_machine(
     harness: WorkerHarness, work: WorkerContext
 ) -> None:
     await harness.execute(
@@ -55,7 +55,7 @@ async def test_a_snapshot_tells_of_the_database_the_queue_and_the_machine(
     assert row["memory_bytes"] > 1_000_000
 
 
-async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_yet(
+async def test_messages_not_delivered_within_five_minutes_count_as_slow(
     harness: WorkerHarness, work: WorkerContext
 ) -> None:
     template = await harness.make.template(await harness.make.service())
@@ -91,7 +91,7 @@ async def test_a_provider_is_slow_with_what_took_five_minutes_or_has_not_come_ye
     ]
 
 
-async def test_that_the_database_did_not_answer_is_kept_as_soon_as_it_does(
+async def test_an_unavailable_database_is_recorded_once_it_is_available(
     harness: WorkerHarness, work: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     async def away(*_: Any, **__: Any) -> Any:
@@ -123,7 +123,7 @@ async def test_snapshots_are_kept_for_thirty_days(harness: WorkerHarness, work: 
     assert sorted(row["days"] for row in ages) == [0, 29]
 
 
-async def test_rows_are_counted_table_by_table_and_old_counts_forgotten(
+async def test_rows_are_counted_table_by_table_and_old_counts_deleted(
     harness: WorkerHarness, work: WorkerContext
 ) -> None:
     await harness.make.service()
@@ -141,7 +141,7 @@ async def test_rows_are_counted_table_by_table_and_old_counts_forgotten(
     assert services > 0
 
 
-async def test_a_table_that_takes_too_long_is_left_out(
+async def test_a_table_that_times_out_is_skipped(
     harness: WorkerHarness, work: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(health, "TABLE_COUNT_TIMEOUT_SECONDS", 1)
@@ -162,6 +162,6 @@ async def locked(rig: WorkerHarness, table: str) -> Any:
         await connection.rollback()
 
 
-def test_both_are_scheduled() -> None:
+def test_snapshots_and_counts_are_scheduled() -> None:
     assert schedule.SCHEDULES["take health snapshot"] == ("* * * * *", health.take_snapshot)
     assert schedule.SCHEDULES["count rows"] == ("50 4 * * *", health.count_rows)

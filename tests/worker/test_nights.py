@@ -69,7 +69,7 @@ async def test_messages_move_in_batches(harness: WorkerHarness) -> None:
     assert await places(harness, template) == (0, 4)
 
 
-async def test_a_message_that_somebody_is_changing_waits_for_another_night(harness: WorkerHarness) -> None:
+async def test_a_locked_message_is_skipped(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     held = await harness.make.notification(template, created_at=LONG_AGO)
     await harness.make.notification(template, created_at=LONG_AGO)
@@ -82,7 +82,7 @@ async def test_a_message_that_somebody_is_changing_waits_for_another_night(harne
     assert await places(harness, template) == (0, 2)
 
 
-async def test_a_message_that_was_moved_already_stays_in_the_history_as_it_is(harness: WorkerHarness) -> None:
+async def test_an_existing_history_row_does_not_change(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     message = await harness.make.notification(template, created_at=LONG_AGO, client_reference="new")
     await harness.make.notification_history(template, id=message.id, created_at=LONG_AGO, client_reference="old")
@@ -94,7 +94,7 @@ async def test_a_message_that_was_moved_already_stays_in_the_history_as_it_is(ha
     assert await harness.fetch_value(kept, id=message.id) == "old"
 
 
-async def test_a_night_that_is_killed_while_messages_move_has_moved_whole_batches_or_none(
+async def test_a_run_killed_while_messages_move_has_moved_whole_batches(
     harness: WorkerHarness,
 ) -> None:
     template = await harness.make.template(await harness.make.service())
@@ -117,7 +117,7 @@ async def test_a_night_that_is_killed_while_messages_move_has_moved_whole_batche
     assert await places(harness, template) == (0, 3)
 
 
-async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_was_at(harness: WorkerHarness) -> None:
+async def test_a_run_killed_while_it_counts_continues_from_that_day(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     for days in (1, 2, 3, 4):
         for _ in range(days):
@@ -144,7 +144,7 @@ async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_wa
     assert await counted(harness, template) == second
 
 
-async def test_two_nights_side_by_side_count_once(harness: WorkerHarness) -> None:
+async def test_two_concurrent_runs_count_once(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     for days in (1, 2, 3, 4):
         await harness.make.notification(template, created_at=london_days.midnight(TODAY - timedelta(days=days)))
@@ -157,7 +157,7 @@ async def test_two_nights_side_by_side_count_once(harness: WorkerHarness) -> Non
     assert await harness.fetch_value(billed, id=template.id) == 4
 
 
-async def test_whoever_reads_while_messages_move_finds_each_of_them_once(harness: WorkerHarness) -> None:
+async def test_a_read_while_messages_move_finds_each_of_them_once(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     for _ in range(40):
         await harness.make.notification(template, created_at=LONG_AGO)

@@ -67,7 +67,7 @@ async def _held(rig: WorkerHarness) -> bool:
     return await rig.queued_tasks() == [("receive receipts", "failed")]
 
 
-async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(harness: WorkerHarness) -> None:
+async def test_sigterm_finishes_running_tasks_and_loses_nothing(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(6_000), rows=6_000)
 
@@ -93,7 +93,7 @@ async def _delivered(rig: WorkerHarness, job_id: Any, count: int) -> bool:
     return await rig.message_statuses(job_id) == {"delivered": count}
 
 
-async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_reconnects_to_its_database(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "RECONNECT_DELAY_SECONDS", 0.1)
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(3_000), rows=3_000)
@@ -121,7 +121,7 @@ async def test_a_worker_refuses_a_pooler(harness: WorkerHarness) -> None:
         await run(harness.settings.model_copy(update={"database_through_pooler": True}))
 
 
-async def test_the_platforms_own_messages_go_too(harness: WorkerHarness) -> None:
+async def test_platform_messages_are_sent_too(harness: WorkerHarness) -> None:
     async with harness.database.transaction() as tx:
         await platform_messages.send(
             tx, harness.signer, platform_messages.MessageKind.SIGN_IN_CODE, uuid4(), "07900900123", code="12345"
@@ -135,9 +135,7 @@ async def test_the_platforms_own_messages_go_too(harness: WorkerHarness) -> None
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-async def test_every_entry_of_the_schedule_runs_and_changes_nothing_when_nothing_is_due(
-    harness: WorkerHarness, name: str
-) -> None:
+async def test_every_scheduled_task_changes_nothing_when_nothing_is_due(harness: WorkerHarness, name: str) -> None:
     _, action = SCHEDULES[name]
     await harness.execute(
         "UPDATE notifications SET notification_status = 'delivered' WHERE notification_status <> 'delivered'"

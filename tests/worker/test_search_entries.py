@@ -9,7 +9,7 @@ from graphql_api.worker import schedule
 from tests.worker.harnesses import WorkerHarness
 
 
-async def test_what_is_new_is_found_after_a_while(harness: WorkerHarness) -> None:
+async def test_new_entries_are_found_after_a_refresh(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     question = f"SELECT count(*) FROM search_entries WHERE row_id = '{service.id}'"
     before = await harness.fetch_value(question)
@@ -23,7 +23,7 @@ async def test_what_is_new_is_found_after_a_while(harness: WorkerHarness) -> Non
     assert schedule.SCHEDULES["refresh search"] == ("*/5 * * * *", schedule.refresh_search)
 
 
-async def test_searching_goes_on_meanwhile(harness: WorkerHarness) -> None:
+async def test_a_refresh_does_not_block_searching(harness: WorkerHarness) -> None:
     async with harness.database.transaction() as tx:
         await search_entries.refresh(tx)
 
