@@ -180,8 +180,8 @@ class Server:
         while True:
             try:
                 return self.cluster.run_program(*said).strip()
-            except AssertionError as refusal:
-                if "conflict with recovery" not in str(refusal):
+            except AssertionError as error:
+                if "conflict with recovery" not in str(error):
                     raise
 
 
@@ -324,7 +324,7 @@ def _children(pid: int) -> list[int]:
 
 @contextlib.contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """The rig, for as long as the block runs."""
+    """The cluster, for as long as the block runs."""
     folder = Path(tempfile.mkdtemp(prefix="notify-cluster-"))
     try:
         account = binaries.unprivileged_account(folder)
@@ -333,11 +333,11 @@ def running_cluster() -> Iterator[Cluster]:
         found = find_bindir()
         assert found is not None
         programs, _ = binaries.runnable_binaries(found, folder, account)
-        rig = Cluster(folder, programs, account)
+        cluster = Cluster(folder, programs, account)
         try:
-            rig.start_all()
-            yield rig
+            cluster.start_all()
+            yield cluster
         finally:
-            rig.stop_all()
+            cluster.stop_all()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

@@ -26,10 +26,10 @@ async def cluster() -> AsyncIterator[clusters.Cluster]:
     """The three servers, migrated; skipped with a sentence where a program is missing."""
     if lacking := clusters.find_missing_program():
         pytest.skip(lacking)
-    with clusters.running_cluster() as rig:
-        await migrate.upgrade(rig.url(rig.primary.port))
-        rig.wait_for_replay()
-        yield rig
+    with clusters.running_cluster() as cluster:
+        await migrate.upgrade(cluster.url(cluster.primary.port))
+        cluster.wait_for_replay()
+        yield cluster
 
 
 @pytest.fixture

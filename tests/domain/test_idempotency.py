@@ -1,4 +1,4 @@
-"""Requests repeated with the same key."""
+"""Idempotency keys."""
 
 from __future__ import annotations
 
@@ -26,28 +26,28 @@ ARGUMENTS = {"name": "a", "content": {"b": [1, None, "x"]}}
 async def call(
     database: Database, actor: Actor, key: str | None, arguments: dict[str, Any] = ARGUMENTS, answer: str = "first"
 ) -> dict[str, Any] | None:
-    """One mutation, which answers what it kept, or what the first call had."""
+    """Run one mutation; returns its result, or that of the first call."""
     async with database.transaction() as tx:
-        made = await idempotency.begin(tx, actor, "createTemplate", key, arguments)
-        if made.stored_result is not None:
-            return made.stored_result
-        await made.store_result(tx, {"id": answer})
+        idempotent_call = await idempotency.begin(tx, actor, "createTemplate", key, arguments)
+        if idempotent_call.stored_result is not None:
+            return idempotent_call.stored_result
+        await idempotent_call.store_result(tx, {"id": answer})
         return None
 
 
-async def refused_call(database: Database, actor: Actor, key: str, begun: asyncio.Event | None = None) -> None:
-    """A mutation that is refused after it has claimed its key."""
+async def refused_call(database: Database, actor: Actor, key: str, claimed: asyncio.Event | None = None) -> None:
+    """Run a mutation that raises after it has claimed its key."""
     async with database.transaction() as tx:
         await idempotency.begin(tx, actor, "createTemplate", key, ARGUMENTS)
-        if begun is not None:
-            begun.set()
+        if claimed is not None:
+            claimed.set()
             await asyncio.sleep(0.1)
         raise Invalid("No.")
 
 
 @pytest.fixture
 async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
-    """A database whose transactions are real ones, for calls at the same time; the keys go afterwards."""
+    """A database that commits, for concurrent calls; the keys are deleted afterwards."""
     database = Database(engine)
     yield database
     async with database.transaction() as tx:
@@ -86,11 +86,11 @@ async def test_a_key_cannot_be_used_with_other_arguments(database: Database, arg
     actor = stranger()
     await call(database, actor, "k")
 
-    with pytest.raises(IdempotencyConflict) as refusal:
+    with pytest.raises(IdempotencyConflict) as raised:
         await call(database, actor, "k", arguments)
 
-    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
-    assert models.utcnow() - refusal.value.first_used_at < timedelta(minutes=1)
+    assert raised.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+    assert models.utcnow() - raised.value.first_used_at < timedelta(minutes=1)
 
 
 async def test_a_key_cannot_be_used_with_another_mutation(database: Database) -> None:
@@ -142,29 +142,29 @@ async def test_expired_keys_are_deleted(database: Database) -> None:
     ("key", "code"), [("", "REQUIRED"), ("k" * 256, "TOO_LONG"), ("a\0b", "INVALID"), ("\ud800", "INVALID")]
 )
 async def test_a_key_must_be_storable(database: Database, key: str, code: str) -> None:
-    with pytest.raises(Invalid) as refusal:
+    with pytest.raises(Invalid) as raised:
         await call(database, stranger(), key)
-    assert (refusal.value.code.name, refusal.value.path) == (code, ("idempotency_key",))
+    assert (raised.value.code.name, raised.value.path) == (code, ("idempotency_key",))
 
 
 async def test_a_second_call_waits_for_the_first(committed: Database) -> None:
     actor = stranger()
 
     async with committed.transaction() as tx:
-        made = await idempotency.begin(tx, actor, "createTemplate", "k", ARGUMENTS)
+        idempotent_call = await idempotency.begin(tx, actor, "createTemplate", "k", ARGUMENTS)
         second = asyncio.create_task(call(committed, actor, "k"))
         await asyncio.sleep(0.1)
         assert not second.done()
-        await made.store_result(tx, {"id": "first"})
+        await idempotent_call.store_result(tx, {"id": "first"})
 
     assert await second == {"id": "first"}
 
 
 async def test_a_second_call_runs_when_the_first_has_failed(committed: Database) -> None:
-    actor, begun = stranger(), asyncio.Event()
+    actor, claimed = stranger(), asyncio.Event()
 
-    first = asyncio.create_task(refused_call(committed, actor, "k", begun))
-    await begun.wait()
+    first = asyncio.create_task(refused_call(committed, actor, "k", claimed))
+    await claimed.wait()
     second = asyncio.create_task(call(committed, actor, "k"))
 
     with pytest.raises(Invalid):
@@ -182,11 +182,11 @@ async def test_a_second_call_fails_after_the_lock_timeout(committed: Database) -
 
     async with committed.transaction() as tx:
         await idempotency.begin(tx, actor, "createTemplate", "k", ARGUMENTS)
-        with pytest.raises(IdempotencyConflict) as refusal:
+        with pytest.raises(IdempotencyConflict) as raised:
             await impatient()
         await tx.rollback()
 
-    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS
+    assert raised.value.code is UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS
 
 
 def test_every_json_value_has_a_fingerprint() -> None:

@@ -1,4 +1,4 @@
-"""How fast and how much a service may send."""
+"""Sending limits: rate a minute and counts a day."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from graphql_api.errors import DailyLimitExceeded, RateLimited
 from tests.builders import Builders, api_key_actor, stranger, user_actor
 
 
-async def spend(database: Database, actor: Actor, service_id: UUID, times: int = 1) -> None:
+async def consume_tokens(database: Database, actor: Actor, service_id: UUID, times: int = 1) -> None:
     for _ in range(times):
         async with database.transaction() as tx:
             await sending_limits.consume_token(tx, actor, service_id)
@@ -35,8 +35,8 @@ async def tokens(database: Database, service_id: UUID) -> dict[str, float]:
         return {row.key_type: row.tokens for row in rows}
 
 
-async def age(database: Database, seconds: float) -> None:
-    """Let time go by for every bucket."""
+async def age_buckets(database: Database, seconds: float) -> None:
+    """Make every bucket older by some seconds."""
     async with database.transaction() as tx:
         await tx.execute(
             text("UPDATE rate_buckets SET refilled_at = refilled_at - CAST(:by AS interval)"),
@@ -53,25 +53,25 @@ async def test_calls_above_the_burst_are_refused(make: Builders, database: Datab
     service = await make.service(rate_limit=6)
     actor = user_actor(await make.member(service), service)
 
-    await spend(database, actor, service.id, times=3)
-    with pytest.raises(RateLimited) as refusal:
-        await spend(database, actor, service.id)
+    await consume_tokens(database, actor, service.id, times=3)
+    with pytest.raises(RateLimited) as raised:
+        await consume_tokens(database, actor, service.id)
 
-    assert (refusal.value.limit, refusal.value.window_seconds) == (6, 60)
-    assert 9 < refusal.value.retry_after_seconds <= 10
+    assert (raised.value.limit, raised.value.window_seconds) == (6, 60)
+    assert 9 < raised.value.retry_after_seconds <= 10
 
 
 async def test_the_bucket_refills_at_the_rate_up_to_its_capacity(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=6)
     actor = user_actor(await make.member(service), service)
-    await spend(database, actor, service.id, times=3)
+    await consume_tokens(database, actor, service.id, times=3)
 
-    await age(database, 10)
-    await spend(database, actor, service.id)
+    await age_buckets(database, 10)
+    await consume_tokens(database, actor, service.id)
     with pytest.raises(RateLimited):
-        await spend(database, actor, service.id)
-    await age(database, 3600)
-    await spend(database, actor, service.id)
+        await consume_tokens(database, actor, service.id)
+    await age_buckets(database, 3600)
+    await consume_tokens(database, actor, service.id)
 
     assert await tokens(database, service.id) == {"normal": pytest.approx(2, abs=0.05)}
 
@@ -84,7 +84,7 @@ async def test_each_key_type_has_a_bucket_and_people_share_that_of_live_keys(
     actor = user_actor(await make.member(service), service)
 
     for caller in (live, actor, team, test):
-        await spend(database, caller, service.id)
+        await consume_tokens(database, caller, service.id)
 
     assert await tokens(database, service.id) == {
         "normal": pytest.approx(9, abs=0.1),
@@ -96,8 +96,8 @@ async def test_each_key_type_has_a_bucket_and_people_share_that_of_live_keys(
 async def test_callers_without_permissions_consume_no_tokens(make: Builders, database: Database) -> None:
     service = await make.service()
 
-    await spend(database, stranger(), service.id)
-    await spend(database, stranger(), uuid4())
+    await consume_tokens(database, stranger(), service.id)
+    await consume_tokens(database, stranger(), uuid4())
 
     assert await tokens(database, service.id) == {}
 
@@ -105,11 +105,11 @@ async def test_callers_without_permissions_consume_no_tokens(make: Builders, dat
 async def test_a_rate_of_zero_allows_one_call(make: Builders, database: Database) -> None:
     service = await make.service(rate_limit=0)
     actor = user_actor(await make.member(service), service)
-    await spend(database, actor, service.id)
+    await consume_tokens(database, actor, service.id)
 
-    with pytest.raises(RateLimited) as refusal:
-        await spend(database, actor, service.id)
-    assert refusal.value.retry_after_seconds == 60
+    with pytest.raises(RateLimited) as raised:
+        await consume_tokens(database, actor, service.id)
+    assert raised.value.retry_after_seconds == 60
 
 
 async def test_daily_usage_adds_up_and_a_refused_call_adds_nothing(make: Builders, database: Database) -> None:
@@ -117,14 +117,14 @@ async def test_daily_usage_adds_up_and_a_refused_call_adds_nothing(make: Builder
 
     async with database.transaction() as tx:
         await sending_limits.add_daily_usage(tx, service, {"sms": 7, "international_sms": 2})
-    with pytest.raises(DailyLimitExceeded) as refusal:
+    with pytest.raises(DailyLimitExceeded) as raised:
         async with database.transaction() as tx:
             await sending_limits.add_daily_usage(tx, service, {"sms": 4})
     async with database.transaction() as tx:
         await sending_limits.add_daily_usage(tx, service, {"sms": 3})
         used = await sending_limits.load_daily_usage(tx, service.id)
 
-    assert (refusal.value.used, refusal.value.requested, refusal.value.limit) == (7, 4, 10)
+    assert (raised.value.used, raised.value.requested, raised.value.limit) == (7, 4, 10)
     assert used == {"sms": 10, "international_sms": 2}
 
 
@@ -153,7 +153,7 @@ async def test_yesterdays_messages_do_not_count(make: Builders, database: Databa
 
 @pytest.fixture
 async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
-    """A database whose transactions are real ones, for callers at the same time; what they leave goes afterwards."""
+    """A database that commits, for concurrent callers; its rows are deleted afterwards."""
     database = Database(engine)
     yield database
     tables = "rate_buckets, daily_usage, service_permissions, service_sms_senders, services, services_history, users"
@@ -168,15 +168,15 @@ async def test_concurrent_callers_never_exceed_the_limits(committed: Database, s
 
     async def send() -> str:
         try:
-            await spend(committed, actor, service.id)
+            await consume_tokens(committed, actor, service.id)
             async with committed.transaction() as tx:
                 await sending_limits.add_daily_usage(tx, service, {"sms": 2, "international_sms": 1})
-        except (RateLimited, DailyLimitExceeded) as refusal:
-            return refusal.code.name
+        except (RateLimited, DailyLimitExceeded) as error:
+            return error.code.name
         return "SENT"
 
-    answers = await asyncio.gather(*(send() for _ in range(8)))
+    outcomes = await asyncio.gather(*(send() for _ in range(8)))
 
-    assert sorted(answers) == ["DAILY_LIMIT_EXCEEDED"] * 3 + ["RATE_LIMITED"] * 3 + ["SENT"] * 2
+    assert sorted(outcomes) == ["DAILY_LIMIT_EXCEEDED"] * 3 + ["RATE_LIMITED"] * 3 + ["SENT"] * 2
     async with committed.transaction() as tx:
         assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 4, "international_sms": 2}

@@ -1,4 +1,4 @@
-"""Many messages at once, each accepted or refused by itself."""
+"""Several messages in one call, each accepted or refused individually."""
 
 from __future__ import annotations
 
@@ -95,7 +95,7 @@ async def test_a_call_has_1_to_250_items(
 ) -> None:
     template = await make.template(await make.service())
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await notification_sender.send_many(stranger(), template, *[{"recipient": DEFAULT_RECIPIENT}] * count)
 
-    assert (refusal.value.code.name, refusal.value.path) == (code, ("items",))
+    assert (raised.value.code.name, raised.value.path) == (code, ("items",))

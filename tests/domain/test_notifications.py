@@ -1,4 +1,4 @@
-"""Sending messages: who may, to whom, with what, and what is written."""
+"""Notifications: permissions, checks, and what is written."""
 
 from __future__ import annotations
 
@@ -235,10 +235,10 @@ async def test_the_daily_limit_is_reported_with_its_figures(
     user = await make.member(service)
     await notification_sender.send(user_actor(user, service), template)
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await notification_sender.send(user_actor(user, service), template)
 
-    figures = vars(refusal.value)
+    figures = vars(raised.value)
     assert figures["code"] is UserErrorCode.DAILY_LIMIT_EXCEEDED
     assert (figures["channel"], figures["international"]) == (Channel.SMS, False)
     assert (figures["limit"], figures["used"], figures["requested"]) == (1, 1, 1)
@@ -321,9 +321,9 @@ async def test_a_template_of_another_service_is_not_found(
 async def test_the_service_is_not_found_for_a_stranger(make: Builders, notification_sender: NotificationSender) -> None:
     template = await make.template(await make.service())
 
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         await notification_sender.send(stranger(), template)
-    assert refusal.value.path == ("service_id",)
+    assert raised.value.path == ("service_id",)
     with pytest.raises(NotFound) as unknown:
         await notification_sender.send(stranger(), template, service_id=uuid4())
     assert unknown.value.path == ("service_id",)
@@ -336,9 +336,9 @@ async def test_each_channel_needs_its_own_permission(make: Builders, notificatio
     template = await make.template(service)
     user = await make.member(service)
 
-    with pytest.raises(Forbidden) as refusal:
+    with pytest.raises(Forbidden) as raised:
         await notification_sender.send(user_actor(user, service, permissions=[ServicePermission.SEND_EMAILS]), template)
-    assert refusal.value.extensions["requiredPermission"] == "SEND_TEXTS"
+    assert raised.value.extensions["requiredPermission"] == "SEND_TEXTS"
     await notification_sender.send(user_actor(user, service, permissions=[ServicePermission.SEND_TEXTS]), template)
 
 
@@ -395,6 +395,6 @@ async def test_calls_with_the_same_idempotency_key_send_once(
     assert first.id == again.id
     assert [row.id for row in await notification_sender.stored_messages()] == [first.id]
     assert await notification_sender.daily_usage(service.id) == {"sms": 1}
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await notification_sender.send(actor, template, idempotency_key="once", reference="another")
-    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+    assert raised.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED

@@ -1,4 +1,4 @@
-"""Organisations: who may change them, what reaches their services, when they can go."""
+"""Organisations: permissions, changes that apply to their services, archiving."""
 
 from __future__ import annotations
 
@@ -66,9 +66,9 @@ async def test_domains_are_stored_in_lower_case_without_duplicates(database: Dat
     ],
 )
 async def test_some_types_imply_whether_it_belongs_to_the_crown(
-    database: Database, admin: Actor, kind: OrganisationType, said: bool | None, kept: bool | None
+    database: Database, admin: Actor, kind: OrganisationType, given_crown: bool | None, stored_crown: bool | None
 ) -> None:
-    assert (await create(database, admin, type=kind, crown=said)).crown is kept
+    assert (await create(database, admin, type=kind, crown=given_crown)).crown is stored_crown
 
 
 async def test_only_platform_admins_change_organisations(database: Database, make: Builders) -> None:
@@ -90,10 +90,10 @@ async def test_all_problems_are_reported_together(database: Database, admin: Act
     other = await make.organisation(name="Other")
     await make.add(models.OrganisationDomain(domain="other.gov.uk", organisation_id=other.id))
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await create(database, admin, name="Other", domains=["other.gov.uk", "a@b.gov.uk", "localhost"])
 
-    assert [(type(one).__name__, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(type(problem).__name__, problem.path) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         ("Invalid", ("domains", "1")),
         ("Invalid", ("domains", "2")),
         ("AlreadyExists", ("name",)),
@@ -111,10 +111,10 @@ async def test_all_problems_are_reported_together(database: Database, admin: Act
     ],
 )
 async def test_a_blank_name_is_refused(database: Database, admin: Actor, name: str, code: UserErrorCode) -> None:
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await create(database, admin, name=name)
 
-    assert (refusal.value.code, refusal.value.path) == (code, ("name",))
+    assert (raised.value.code, raised.value.path) == (code, ("name",))
     assert await rows(database, select(models.Organisation.name)) == []
 
 
@@ -129,12 +129,12 @@ async def test_a_domain_belongs_to_one_organisation(database: Database, admin: A
     town = await create(database, admin, domains=["town.gov.uk"])
     city = await create(database, admin, name="City", domains=["city.gov.uk"])
 
-    with pytest.raises(AlreadyExists) as refusal:
+    with pytest.raises(AlreadyExists) as raised:
         await update(database, admin, city, domains=["city.gov.uk", "TOWN.gov.uk"])
 
-    assert refusal.value.path == ("domains", "1")
-    assert isinstance(refusal.value.existing, models.Organisation)
-    assert refusal.value.existing.id == town.id
+    assert raised.value.path == ("domains", "1")
+    assert isinstance(raised.value.existing, models.Organisation)
+    assert raised.value.existing.id == town.id
     assert await domains_of(database, city) == ["city.gov.uk"]
 
 
@@ -254,10 +254,10 @@ async def test_an_archived_one_cannot_be_changed(database: Database, admin: Acto
     town = await create(database, admin)
     await archive(database, admin, town)
 
-    with pytest.raises(IllegalState) as refusal:
+    with pytest.raises(IllegalState) as raised:
         await update(database, admin, town, name="Village")
 
-    assert (refusal.value.current_state, refusal.value.allowed_states) == ("ARCHIVED", ["ACTIVE"])
+    assert (raised.value.current_state, raised.value.allowed_states) == ("ARCHIVED", ["ACTIVE"])
 
 
 async def test_an_organisation_in_use_cannot_be_archived(database: Database, admin: Actor, make: Builders) -> None:
@@ -265,16 +265,16 @@ async def test_an_organisation_in_use_cannot_be_archived(database: Database, adm
     service = await make.service(organisation_id=town.id)
     user = await make.user()
     await make.add(models.OrganisationMembership(user_id=user.id, organisation_id=town.id))
-    asked = {"invited_by_id": user.id, "organisation_id": town.id, "permissions": ""}
+    shared = {"invited_by_id": user.id, "organisation_id": town.id, "permissions": ""}
     await make.add(
-        models.InvitedOrganisationUser(email_address="one@example.gov.uk", status="accepted", **asked),
-        models.InvitedOrganisationUser(email_address="two@example.gov.uk", status="pending", **asked),
+        models.InvitedOrganisationUser(email_address="one@example.gov.uk", status="accepted", **shared),
+        models.InvitedOrganisationUser(email_address="two@example.gov.uk", status="pending", **shared),
     )
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await archive(database, admin, town)
 
-    assert [(one.code, one.message) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(problem.code, problem.message) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         (UserErrorCode.IN_USE, "The organisation still has active services."),
         (UserErrorCode.IN_USE, "The organisation still has members."),
         (UserErrorCode.IN_USE, "The organisation still has pending invitations."),
@@ -294,11 +294,11 @@ async def test_an_organisation_with_archived_services_can_be_archived(
 
 async def test_an_unknown_id_is_not_found(database: Database, admin: Actor, make: Builders) -> None:
     missing = await make.service()
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         async with database.transaction() as tx:
             await organisations.archive(tx, admin, organisation_id=missing.id)
 
-    assert (refusal.value.missing_id, refusal.value.path) == (str(missing.id), ("organisation_id",))
+    assert (raised.value.missing_id, raised.value.path) == (str(missing.id), ("organisation_id",))
 
 
 async def test_the_longest_matching_domain_owns_an_address(database: Database, admin: Actor) -> None:
@@ -307,8 +307,8 @@ async def test_the_longest_matching_domain_owns_an_address(database: Database, a
 
     async def owner(address: str) -> Any:
         async with database.transaction() as tx:
-            found = await organisations.find_by_email_domain(tx, address)
-        return found and found.id
+            organisation = await organisations.find_by_email_domain(tx, address)
+        return organisation and organisation.id
 
     assert await owner("a@TOWN.gov.uk") == town.id
     assert await owner("a@trees.parks.town.gov.uk") == parks.id

@@ -1,4 +1,4 @@
-"""Messages of the platform: sealed while they wait, and printed on a developer's machine alone."""
+"""Platform messages: encrypted in the queue, and logged in development only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from graphql_api.settings import Settings
 
 
 async def waiting(database: Database, signer: Signer, kind: MessageKind, to: str, **values: str) -> dict[str, Any]:
-    """The payload of a message that was promised."""
+    """Enqueue a message; returns its payload."""
     async with database.transaction() as tx:
         await platform_messages.send(tx, signer, kind, uuid4(), to, **values)
         payload: dict[str, Any] = json.loads(await tx.scalar(text("SELECT payload FROM pgqueuer")))

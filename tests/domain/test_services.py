@@ -1,4 +1,4 @@
-"""Services: how one begins, what its team may change, and how it ends."""
+"""Services: creation, changes and archiving."""
 
 from __future__ import annotations
 
@@ -143,9 +143,9 @@ async def test_only_members_and_platform_admins_add_a_service_to_an_organisation
 
     with pytest.raises(Forbidden):
         await create(database, colleague, organisation_id=town.id)
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         await create(database, user_actor(user), organisation_id=town.id)
-    assert refusal.value.path == ("organisation_id",)
+    assert raised.value.path == ("organisation_id",)
     assert (
         await create(database, organisation_member(user, town.id), organisation_id=town.id)
     ).organisation_id == town.id
@@ -165,10 +165,10 @@ async def test_a_service_of_the_nhs_gets_its_branding(database: Database, make: 
 async def test_a_name_is_unique_as_a_sender_address_too(database: Database, creator: Actor, make: Builders) -> None:
     other = await make.service(name="Parking permits", normalised_service_name="parking.permits")
 
-    with pytest.raises(AlreadyExists) as refusal:
+    with pytest.raises(AlreadyExists) as raised:
         await create(database, creator, "PARKING, permits!")
 
-    assert (refusal.value.path, refusal.value.existing) == (("name",), None)
+    assert (raised.value.path, raised.value.existing) == (("name",), None)
     with pytest.raises(AlreadyExists) as seen:
         await create(database, user_actor(await make.member(other), other), "Parking permits")
     assert isinstance(seen.value.existing, models.Service)
@@ -179,11 +179,11 @@ async def test_a_name_is_unique_as_a_sender_address_too(database: Database, crea
 async def test_the_conflicting_service_is_shown_without_admin_only_columns(database: Database, make: Builders) -> None:
     other = await make.service(notes="Watch them.", normalised_service_name="one")
 
-    with pytest.raises(AlreadyExists) as refusal:
+    with pytest.raises(AlreadyExists) as raised:
         await create(database, user_actor(await make.member(other), other), other.name)
 
-    assert isinstance(refusal.value.existing, models.Service)
-    assert refusal.value.existing.notes is None
+    assert isinstance(raised.value.existing, models.Service)
+    assert raised.value.existing.notes is None
     assert await rows(database, models.Service.notes) == [("Watch them.",)]
 
 
@@ -222,10 +222,10 @@ async def test_an_outdated_version_cannot_be_saved(database: Database, make: Bui
     actor = user_actor(await make.member(service), service)
     await update(database, actor, service, expected_version=1, prefix_sms=False)
 
-    with pytest.raises(VersionConflict) as refusal:
+    with pytest.raises(VersionConflict) as raised:
         await update(database, actor, service, expected_version=1, contact_link="https://example.gov.uk")
 
-    assert (refusal.value.expected_version, refusal.value.current_version) == (1, 2)
+    assert (raised.value.expected_version, raised.value.current_version) == (1, 2)
     assert await versions(database, service) == [1, 2]
 
 
@@ -296,12 +296,12 @@ async def test_all_problems_are_reported_together(database: Database, make: Buil
     service = await make.service()
     actor = user_actor(await make.member(service), service)
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await update(
             database, actor, service, name=None, prefix_sms=None, volumes={"email": -1}, contact_link="x" * 256
         )
 
-    assert [(one.code, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(problem.code, problem.path) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         (UserErrorCode.REQUIRED, ("name",)),
         (UserErrorCode.TOO_LONG, ("contact_link",)),
         (UserErrorCode.REQUIRED, ("prefix_sms",)),
@@ -316,13 +316,13 @@ async def test_settings_need_their_permission(database: Database, make: Builders
 
     with pytest.raises(Forbidden):
         await update(database, user_actor(user, service, permissions=others), service, prefix_sms=False)
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         await update(database, stranger(), service, prefix_sms=False)
     missing = models.Service(id=uuid4())
     with pytest.raises(NotFound) as nothing:
         await update(database, stranger(), missing, prefix_sms=False)
 
-    assert (refusal.value.message, refusal.value.path) == (nothing.value.message, nothing.value.path)
+    assert (raised.value.message, raised.value.path) == (nothing.value.message, nothing.value.path)
     with pytest.raises(Forbidden):
         await archive(database, user_actor(user, service, permissions=others), service)
 
@@ -384,10 +384,10 @@ async def test_only_platform_admins_archive_a_live_service(database: Database, m
 async def test_an_archived_one_cannot_be_changed(database: Database, make: Builders) -> None:
     service = await make.service(active=False)
 
-    with pytest.raises(IllegalState) as refusal:
+    with pytest.raises(IllegalState) as raised:
         await update(database, user_actor(await make.member(service), service), service, prefix_sms=False)
 
-    assert (refusal.value.code, refusal.value.current_state) == (UserErrorCode.SERVICE_ARCHIVED, "ARCHIVED")
+    assert (raised.value.code, raised.value.current_state) == (UserErrorCode.SERVICE_ARCHIVED, "ARCHIVED")
 
 
 async def test_archiving_takes_few_statements_whatever_there_is_to_archive(

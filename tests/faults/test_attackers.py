@@ -83,15 +83,15 @@ def ask_calmly(port: int, request: bytes, seconds: float) -> list[float]:
     return taken
 
 
-async def quiet_and_beside(rig: WorkerHarness, logs: Path, *program: str) -> tuple[float, float]:
+async def quiet_and_beside(harness: WorkerHarness, logs: Path, *program: str) -> tuple[float, float]:
     """The seconds within which 99 of 100 answers come, before and beside an attack."""
-    service = await rig.make.service(rate_limit=1_000_000)
-    await rig.make.template(service)
-    bearer = {"authorization": f"Bearer {api_key_token(await rig.make.api_key(service), rig.signer)}"}
+    service = await harness.make.service(rate_limit=1_000_000)
+    await harness.make.template(service)
+    bearer = {"authorization": f"Bearer {api_key_token(await harness.make.api_key(service), harness.signer)}"}
     body = json.dumps({"query": QUESTION, "variables": {"id": str(service.id)}}).encode()
     request = post("/graphql", body, bearer)
     # Clients of this machine are taken for those of a balancer, which speaks for many, unless there are none.
-    environment = {**rig.process_environment(), "POINTS_PER_MINUTE": "3000", "PROXIES": "[]"}
+    environment = {**harness.process_environment(), "POINTS_PER_MINUTE": "3000", "PROXIES": "[]"}
     async with running_server(environment, logs, *program) as served:
         await asyncio.to_thread(ask_calmly, served.port, request, 2)
         quiet = await asyncio.to_thread(ask_calmly, served.port, request, SECONDS)

@@ -64,13 +64,13 @@ async def server(harness: WorkerHarness, tmp_path: Path) -> AsyncIterator[Server
 
 
 @asynccontextmanager
-async def serving(rig: WorkerHarness, folder: Path, **settings: str) -> AsyncIterator[Server]:
+async def serving(harness: WorkerHarness, folder: Path, **settings: str) -> AsyncIterator[Server]:
     """A server by its settings, which must not have said anything of a fault in the end."""
     port, log = free_port(), folder / "server.log"
     with log.open("w") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable, "-m", "graphql_api", "serve",
-            env=rig.process_environment() | {"PORT": str(port)} | settings, stdout=output, stderr=output,
+            env=harness.process_environment() | {"PORT": str(port)} | settings, stdout=output, stderr=output,
         )  # fmt: skip
         server = Server(process, f"127.0.0.1:{port}", log)
         try:

@@ -69,10 +69,10 @@ def request_of(harness: WorkerHarness, key: models.ApiKey) -> bytes:
     return asked(harness, key, QUESTION)
 
 
-def asked(rig: WorkerHarness, key: models.ApiKey, question: str) -> bytes:
+def asked(harness: WorkerHarness, key: models.ApiKey, question: str) -> bytes:
     """The same of any question about the service."""
     body = json.dumps({"query": question, "variables": {"id": str(key.service_id)}}).encode()
-    return head(api_key_token(key, rig.signer), len(body)) + body
+    return head(api_key_token(key, harness.signer), len(body)) + body
 
 
 def head(bearer: str, length: int) -> bytes:
@@ -116,12 +116,12 @@ class Balancer:
 
 
 async def roll(
-    rig: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str], cycles: int, *program: str
+    harness: WorkerHarness, key: models.ApiKey, environment: Mapping[str, str], cycles: int, *program: str
 ) -> Counter[str]:
     """Restart two servers in turn, under load; answers what became of the requests."""
     ports, outcomes, balancer = [free_port(), free_port()], Counter[str](), Balancer()
     body = {"query": QUESTION, "variables": {"id": str(key.service_id)}}
-    bearer = api_key_token(key, rig.signer)
+    bearer = api_key_token(key, harness.signer)
 
     async def ask() -> None:
         try:
@@ -141,7 +141,7 @@ async def roll(
             while len(balancer.ready) < 2:  # noqa: ASYNC110 - the balancer looks
                 await asyncio.sleep(0.05)
 
-    logs = rig.settings.data_dir
+    logs = harness.settings.data_dir
     running = {port: running_server(environment, logs, *program, port=port) for port in ports}
     served = {port: await one.__aenter__() for port, one in running.items()}
     watching = asyncio.create_task(balancer.watch(ports))
@@ -184,9 +184,9 @@ async def test_the_same_restarts_fail_requests_of_servers_without_graceful_shutd
 
 
 @asynccontextmanager
-async def locked(rig: WorkerHarness) -> AsyncIterator[asyncpg.Connection]:
+async def locked(harness: WorkerHarness) -> AsyncIterator[asyncpg.Connection]:
     """Keep everybody from reading templates."""
-    connection = await asyncpg.connect(rig.process_environment()["DATABASE_URL"])
+    connection = await asyncpg.connect(harness.process_environment()["DATABASE_URL"])
     try:
         async with connection.transaction():
             await connection.execute("LOCK templates IN ACCESS EXCLUSIVE MODE")

@@ -26,10 +26,10 @@ NAIVE = str(Path(__file__).with_name("naive_worker.py"))
 
 
 @asynccontextmanager
-async def worker(rig: WorkerHarness, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
+async def worker(harness: WorkerHarness, *program: str) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process, killed with SIGKILL at the end of the block."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable, *(program or ("-c", PROGRAM)), env=rig.process_environment(), stdout=asyncio.subprocess.DEVNULL
+        sys.executable, *(program or ("-c", PROGRAM)), env=harness.process_environment(), stdout=asyncio.subprocess.DEVNULL
     )
     try:
         yield process
@@ -51,38 +51,38 @@ class DeliveryReport:
     """Messages that the provider was handed again, and knew by their ids."""
 
 
-async def report_deliveries(rig: WorkerHarness, job: models.Job, rows: int) -> DeliveryReport:
+async def report_deliveries(harness: WorkerHarness, job: models.Job, rows: int) -> DeliveryReport:
     """Count what the database and the provider know."""
-    sent = rig.sent_ids()
+    sent = harness.sent_ids()
     handed = set(sent)
-    found = await rig.fetch_rows(
+    found = await harness.fetch_rows(
         "SELECT id, normalised_to, notification_status FROM notifications WHERE job_id = :id", id=job.id
     )
     ended = {row["normalised_to"] for row in found if row["notification_status"] == "delivered" and row["id"] in handed}
     return DeliveryReport(lost=rows - len(ended), doubled=len(handed) - len(ended), absorbed=len(sent) - len(handed))
 
 
-async def progress(rig: WorkerHarness, job: models.Job) -> int:
+async def progress(harness: WorkerHarness, job: models.Job) -> int:
     """A number that grows with every step: rows written, messages sent, receipts recorded."""
-    statuses = await rig.message_statuses(job.id)
-    return sum(statuses.values()) + statuses.get("delivered", 0) + len(rig.sent_ids())
+    statuses = await harness.message_statuses(job.id)
+    return sum(statuses.values()) + statuses.get("delivered", 0) + len(harness.sent_ids())
 
 
-async def kill_in_the_middle(rig: WorkerHarness, job: models.Job, times: int, rows: int, *program: str) -> int:
+async def kill_in_the_middle(harness: WorkerHarness, job: models.Job, times: int, rows: int, *program: str) -> int:
     """Kill workers one after the other, each a random step after it went on with the list; answers how many died so."""
     chance = random.Random(2_026)  # noqa: S311 - the same kills each time
     killed = 0
     for _ in range(times):
-        before = await progress(rig, job)
+        before = await progress(harness, job)
         if before >= 3 * rows:
             break
         step = chance.randrange(1, max(2, 3 * rows // times // 2))
-        async with worker(rig, *program) as process:
+        async with worker(harness, *program) as process:
 
             async def moved(goal: int = before + step) -> bool:
-                return await progress(rig, job) >= goal
+                return await progress(harness, job) >= goal
 
-            await rig.wait_until(moved, seconds=40)
+            await harness.wait_until(moved, seconds=40)
             await asyncio.sleep(chance.random() / 10)
             assert process.returncode is None
         killed += 1

@@ -30,10 +30,10 @@ def environment(harness: WorkerHarness) -> Mapping[str, str]:
     return {**harness.process_environment(), "DATABASE_POOL_SIZE": "20"}
 
 
-async def addresses(rig: WorkerHarness, count: int) -> list[str]:
+async def addresses(harness: WorkerHarness, count: int) -> list[str]:
     """Addresses of people whose password is another."""
     password = await crypto.hash_password("correct horse battery staple", for_notify=False)
-    return [(await rig.make.user(password=password)).email_address for _ in range(count)]
+    return [(await harness.make.user(password=password)).email_address for _ in range(count)]
 
 
 async def guess(http: httpx2.AsyncClient, address: str) -> tuple[bytes, float]:

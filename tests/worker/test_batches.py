@@ -1,4 +1,4 @@
-"""Small tasks run together, large ones alone, and each hears how its own went."""
+"""Batches: small tasks run together, large ones alone, and each gets its own result."""
 
 from __future__ import annotations
 
@@ -62,8 +62,8 @@ async def test_a_failed_batch_fails_for_its_own_tasks_only() -> None:
         if 2 in items:
             raise ValueError("two")
 
-    told = await asyncio.gather(*(batches.run("a", [n], action) for n in (1, 2)), return_exceptions=True)
-    assert [str(error) for error in told] == ["two", "two"]
+    errors = await asyncio.gather(*(batches.run("a", [n], action) for n in (1, 2)), return_exceptions=True)
+    assert [str(error) for error in errors] == ["two", "two"]
     with pytest.raises(ValueError, match="two"):
         await batches.run("a", [2], action)
     await batches.run("a", [3], action)

@@ -1,4 +1,4 @@
-"""Jobs become messages: all rows once, in any trouble."""
+"""Processing of jobs: every row becomes one message, in spite of failures."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ from tests.worker.harnesses import SYSTEM, WorkerHarness, recipient_csv
 DONE = "finished all notifications created"
 
 
-async def _process(rig: WorkerHarness, job_id: object) -> None:
-    await jobs.process(rig.worker_context(), {"job_id": str(job_id)})
+async def _process(harness: WorkerHarness, job_id: object) -> None:
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
 
 
 async def test_the_list_of_a_task_is_delivered(harness: WorkerHarness) -> None:
@@ -27,7 +27,7 @@ async def test_the_list_of_a_task_is_delivered(harness: WorkerHarness) -> None:
     job = await harness.create_job(template, recipient_csv(2_500), rows=2_500)
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _all(harness, job.id, {"delivered": 2_500}))
+        await harness.wait_until(lambda: _has_statuses(harness, job.id, {"delivered": 2_500}))
 
     assert await harness.job_status(job.id) == DONE
     assert await harness.queued_tasks() == []
@@ -35,8 +35,8 @@ async def test_the_list_of_a_task_is_delivered(harness: WorkerHarness) -> None:
     assert sorted(harness.sent_ids()) == sorted(job_notification_id(job.id, row) for row in range(2_500))
 
 
-async def _all(rig: WorkerHarness, job_id: object, expected: dict[str, int]) -> bool:
-    return await rig.message_statuses(job_id) == expected  # type: ignore[arg-type]
+async def _has_statuses(harness: WorkerHarness, job_id: object, expected: dict[str, int]) -> bool:
+    return await harness.message_statuses(job_id) == expected  # type: ignore[arg-type]
 
 
 async def test_a_row_becomes_a_message_with_its_values(harness: WorkerHarness) -> None:
@@ -243,7 +243,7 @@ async def test_a_scheduled_job_starts_when_it_is_due(harness: WorkerHarness) -> 
     job = await harness.create_job(template, recipient_csv(3), rows=3, job_status="scheduled", scheduled_for=soon)
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _all(harness, job.id, {"delivered": 3}))
+        await harness.wait_until(lambda: _has_statuses(harness, job.id, {"delivered": 3}))
 
     started = await harness.fetch_value("SELECT processing_started FROM jobs WHERE id = :id", id=job.id)
     assert soon <= started < soon + timedelta(seconds=5)

@@ -1,4 +1,4 @@
-"""A night's work: done in parts, killed in the middle, done again; nothing is lost, and nothing counts twice."""
+"""Nightly tasks that are interrupted and repeated: nothing is lost, and nothing counts twice."""
 
 from __future__ import annotations
 
@@ -24,11 +24,11 @@ WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' 
 
 
 @asynccontextmanager
-async def nightly(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that does the night's work, killed with SIGKILL at the end of the block."""
+async def run_nightly_process(harness: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs the nightly tasks, killed with SIGKILL at the end of the block."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "graphql_api", "work", "--nightly"),
-        env=rig.process_environment(),
+        env=harness.process_environment(),
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -39,20 +39,22 @@ async def nightly(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Proces
         await process.wait()
 
 
-async def places(rig: WorkerHarness, template: models.Template) -> tuple[int, int]:
-    """How many of a template's messages are live, and how many in the history."""
-    live = await rig.fetch_value("SELECT count(*) FROM notifications WHERE template_id = :id", id=template.id)
-    kept = await rig.fetch_value("SELECT count(*) FROM notification_history WHERE template_id = :id", id=template.id)
-    return live, kept
+async def message_counts(harness: WorkerHarness, template: models.Template) -> tuple[int, int]:
+    """The numbers of a template's messages in `notifications` and in the history."""
+    current = await harness.fetch_value("SELECT count(*) FROM notifications WHERE template_id = :id", id=template.id)
+    history = await harness.fetch_value(
+        "SELECT count(*) FROM notification_history WHERE template_id = :id", id=template.id
+    )
+    return current, history
 
 
-async def counted(rig: WorkerHarness, template: models.Template) -> dict[int, tuple[str, int]]:
-    """What was counted of a template's messages, by how many days ago."""
-    found = await rig.fetch_rows(
+async def load_facts(harness: WorkerHarness, template: models.Template) -> dict[int, tuple[str, int]]:
+    """Facts of a template's messages (status, count), by the age of the day in days."""
+    rows = await harness.fetch_rows(
         "SELECT bst_date, notification_status, notification_count FROM ft_notification_status WHERE template_id = :id",
         id=template.id,
     )
-    return {(TODAY - row["bst_date"]).days: (row["notification_status"], row["notification_count"]) for row in found}
+    return {(TODAY - row["bst_date"]).days: (row["notification_status"], row["notification_count"]) for row in rows}
 
 
 async def test_messages_move_in_batches(harness: WorkerHarness) -> None:
@@ -66,7 +68,7 @@ async def test_messages_move_in_batches(harness: WorkerHarness) -> None:
             moved.append(await retention.move_to_history(tx, SYSTEM, past, batch_size=2))
 
     assert moved == [2, 2, 1, 0]
-    assert await places(harness, template) == (0, 4)
+    assert await message_counts(harness, template) == (0, 4)
 
 
 async def test_a_locked_message_is_skipped(harness: WorkerHarness) -> None:
@@ -76,10 +78,10 @@ async def test_a_locked_message_is_skipped(harness: WorkerHarness) -> None:
     async with harness.database.transaction() as tx:
         await tx.execute(text("SELECT FROM notifications WHERE id = :id FOR UPDATE"), {"id": held.id})
         await schedule.move_expired_messages(harness.worker_context())
-        assert await places(harness, template) == (1, 1)
+        assert await message_counts(harness, template) == (1, 1)
 
     await schedule.move_expired_messages(harness.worker_context())
-    assert await places(harness, template) == (0, 2)
+    assert await message_counts(harness, template) == (0, 2)
 
 
 async def test_an_existing_history_row_does_not_change(harness: WorkerHarness) -> None:
@@ -89,9 +91,9 @@ async def test_an_existing_history_row_does_not_change(harness: WorkerHarness) -
 
     await schedule.move_expired_messages(harness.worker_context())
 
-    assert await places(harness, template) == (0, 1)
-    kept = "SELECT client_reference FROM notification_history WHERE id = :id"
-    assert await harness.fetch_value(kept, id=message.id) == "old"
+    assert await message_counts(harness, template) == (0, 1)
+    history = "SELECT client_reference FROM notification_history WHERE id = :id"
+    assert await harness.fetch_value(history, id=message.id) == "old"
 
 
 async def test_a_run_killed_while_messages_move_has_moved_whole_batches(
@@ -101,20 +103,20 @@ async def test_a_run_killed_while_messages_move_has_moved_whole_batches(
     for _ in range(3):
         await harness.make.notification(template, created_at=LONG_AGO)
 
-    # Whoever writes the history needs the service's row: the move stops between its delete and its end.
+    # Inserting into the history locks the service's row, so the move stops after its delete.
     async with harness.database.transaction() as tx:
         lock = "SELECT FROM services WHERE id = :id FOR UPDATE"
         await tx.execute(text(lock), {"id": template.service_id})
-        async with nightly(harness) as process:
-            await harness.wait_until(lambda: waiting(harness))
+        async with run_nightly_process(harness) as process:
+            await harness.wait_until(lambda: has_waiting_session(harness))
             assert process.returncode is None
-            assert await places(harness, template) == (3, 0)
+            assert await message_counts(harness, template) == (3, 0)
 
-    await harness.wait_until(lambda: nobody_waits(harness))
-    assert await places(harness, template) == (3, 0)
-    async with nightly(harness) as process:
+    await harness.wait_until(lambda: has_no_waiting_session(harness))
+    assert await message_counts(harness, template) == (3, 0)
+    async with run_nightly_process(harness) as process:
         assert await asyncio.wait_for(process.wait(), 60) == 0
-    assert await places(harness, template) == (0, 3)
+    assert await message_counts(harness, template) == (0, 3)
 
 
 async def test_a_run_killed_while_it_counts_continues_from_that_day(harness: WorkerHarness) -> None:
@@ -124,7 +126,7 @@ async def test_a_run_killed_while_it_counts_continues_from_that_day(harness: Wor
             await harness.make.notification(template, created_at=london_days.midnight(TODAY - timedelta(days=days)))
     await schedule.count_statuses(harness.worker_context())
     first = {days: ("delivered", days) for days in (1, 2, 3, 4)}
-    assert await counted(harness, template) == first
+    assert await load_facts(harness, template) == first
     await harness.execute(
         "UPDATE notifications SET notification_status = 'permanent-failure' WHERE template_id = :id", id=template.id
     )
@@ -133,15 +135,15 @@ async def test_a_run_killed_while_it_counts_continues_from_that_day(harness: Wor
     async with harness.database.transaction() as tx:
         lock = "SELECT FROM ft_notification_status WHERE template_id = :id AND bst_date = :day FOR UPDATE"
         await tx.execute(text(lock), {"id": template.id, "day": TODAY - timedelta(days=2)})
-        async with nightly(harness):
-            await harness.wait_until(lambda: waiting(harness))
-            assert await counted(harness, template) == second | {1: first[1], 2: first[2]}
+        async with run_nightly_process(harness):
+            await harness.wait_until(lambda: has_waiting_session(harness))
+            assert await load_facts(harness, template) == second | {1: first[1], 2: first[2]}
 
-    await harness.wait_until(lambda: nobody_waits(harness))
-    assert await counted(harness, template) == second | {1: first[1], 2: first[2]}
-    async with nightly(harness) as process:
+    await harness.wait_until(lambda: has_no_waiting_session(harness))
+    assert await load_facts(harness, template) == second | {1: first[1], 2: first[2]}
+    async with run_nightly_process(harness) as process:
         assert await asyncio.wait_for(process.wait(), 60) == 0
-    assert await counted(harness, template) == second
+    assert await load_facts(harness, template) == second
 
 
 async def test_two_concurrent_runs_count_once(harness: WorkerHarness) -> None:
@@ -152,7 +154,7 @@ async def test_two_concurrent_runs_count_once(harness: WorkerHarness) -> None:
     await asyncio.gather(*(schedule.count_statuses(harness.worker_context()) for _ in range(3)))
     await asyncio.gather(*(schedule.count_billing(harness.worker_context()) for _ in range(3)))
 
-    assert await counted(harness, template) == dict.fromkeys((1, 2, 3, 4), ("delivered", 1))
+    assert await load_facts(harness, template) == dict.fromkeys((1, 2, 3, 4), ("delivered", 1))
     billed = "SELECT sum(notifications_sent) FROM ft_billing WHERE template_id = :id"
     assert await harness.fetch_value(billed, id=template.id) == 4
 
@@ -178,7 +180,7 @@ async def test_a_read_while_messages_move_finds_each_of_them_once(harness: Worke
     await reading
 
     assert set(seen) == {40}
-    assert await places(harness, template) == (0, 40)
+    assert await message_counts(harness, template) == (0, 40)
 
 
 async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harness: WorkerHarness) -> None:
@@ -197,7 +199,7 @@ async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harnes
     }
     paths = {name: job_runs.list_path(service.id, job.id) for name, job in jobs.items()}
     for name, path in paths.items():
-        # What was killed between the list and its job is done again.
+        # A run killed between deleting the list and archiving the job is repeated.
         if name != "cancelled":
             await harness.store.put(path, b"phone number\n")
 
@@ -209,9 +211,9 @@ async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harnes
     assert {name for name, path in paths.items() if not await harness.store.exists(path)} == gone
 
 
-async def waiting(rig: WorkerHarness) -> bool:
-    return bool(await rig.fetch_value(WAITING))
+async def has_waiting_session(harness: WorkerHarness) -> bool:
+    return bool(await harness.fetch_value(WAITING))
 
 
-async def nobody_waits(rig: WorkerHarness) -> bool:
-    return not await rig.fetch_value(WAITING)
+async def has_no_waiting_session(harness: WorkerHarness) -> bool:
+    return not await harness.fetch_value(WAITING)

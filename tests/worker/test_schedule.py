@@ -1,4 +1,4 @@
-"""What is seen to by the clock."""
+"""Scheduled tasks."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ HOUR = timedelta(hours=1)
 DONE = "finished all notifications created"
 
 
-async def _job(rig: WorkerHarness, **values: Any) -> UUID:
-    await rig.execute(f"UPDATE jobs SET job_status = '{DONE}'")
-    template = await rig.make.template(await rig.make.service())
-    job = await rig.create_job(template, recipient_csv(3), rows=3, **values)
-    await rig.execute("TRUNCATE pgqueuer")
+async def _job(harness: WorkerHarness, **values: Any) -> UUID:
+    await harness.execute(f"UPDATE jobs SET job_status = '{DONE}'")
+    template = await harness.make.template(await harness.make.service())
+    job = await harness.create_job(template, recipient_csv(3), rows=3, **values)
+    await harness.execute("TRUNCATE pgqueuer")
     return job.id
 
 
@@ -139,14 +139,14 @@ async def test_a_held_task_is_retried_each_hour_for_three_days(harness: WorkerHa
     assert [status for _, status in await harness.queued_tasks()] == ["queued", "failed", "failed", "failed"]
 
 
-async def _moved(rig: WorkerHarness, *ids: UUID) -> list[str]:
-    """Where messages are: here, there, or nowhere."""
-    found = []
-    for one in ids:
-        here = await rig.fetch_rows("SELECT id FROM notifications WHERE id = :id", id=one)
-        there = await rig.fetch_rows("SELECT id FROM notification_history WHERE id = :id", id=one)
-        found.append({(1, 0): "live", (0, 1): "history", (0, 0): "gone"}[len(here), len(there)])
-    return found
+async def _locations(harness: WorkerHarness, *ids: UUID) -> list[str]:
+    """The table of each message: live, history or gone."""
+    locations = []
+    for message_id in ids:
+        here = await harness.fetch_rows("SELECT id FROM notifications WHERE id = :id", id=message_id)
+        there = await harness.fetch_rows("SELECT id FROM notification_history WHERE id = :id", id=message_id)
+        locations.append({(1, 0): "live", (0, 1): "history", (0, 0): "gone"}[len(here), len(there)])
+    return locations
 
 
 def _utc(moment: str) -> datetime:
@@ -165,14 +165,14 @@ async def test_messages_move_at_london_midnight_after_the_days_of_retention(
     young = await harness.make.notification(sms, created_at=_utc("2026-07-07T23:00:00"))
     test = await harness.make.notification(sms, created_at=_utc("2026-07-07"), key_type="test")
     short = await harness.make.notification(email, created_at=_utc("2026-07-11T22:59"))
-    kept = await harness.make.notification(email, created_at=_utc("2026-07-11T23:01"))
+    retained = await harness.make.notification(email, created_at=_utc("2026-07-11T23:01"))
 
     with time_machine.travel("2026-07-15T02:00Z", tick=True):
         await schedule.move_expired_messages(harness.worker_context())
         await schedule.move_expired_messages(harness.worker_context())
 
-    ids = (old.id, young.id, test.id, short.id, kept.id)
-    assert await _moved(harness, *ids) == ["history", "live", "gone", "history", "live"]
+    ids = (old.id, young.id, test.id, short.id, retained.id)
+    assert await _locations(harness, *ids) == ["history", "live", "gone", "history", "live"]
     (row,) = await harness.fetch_rows("SELECT * FROM notification_history WHERE id = :id", id=old.id)
     assert (row["notification_status"], row["created_at"], row["template_id"]) == ("delivered", old.created_at, sms.id)
     assert {"to", "normalised_to", "_personalisation", "reply_to_text"}.isdisjoint(row)
@@ -186,7 +186,7 @@ async def test_a_letter_that_is_not_sent_does_not_move(harness: WorkerHarness) -
 
     await schedule.move_expired_messages(harness.worker_context())
 
-    assert await _moved(harness, on_its_way.id, arrived.id) == ["live", "history"]
+    assert await _locations(harness, on_its_way.id, arrived.id) == ["live", "history"]
 
 
 async def test_expired_uploads_are_deleted_with_their_files(harness: WorkerHarness) -> None:

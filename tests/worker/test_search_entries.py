@@ -1,4 +1,4 @@
-"""The clock refreshes what can be searched for, while others search."""
+"""The scheduled refresh of search entries."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ async def test_new_entries_are_found_after_a_refresh(harness: WorkerHarness) -> 
     question = f"SELECT count(*) FROM search_entries WHERE row_id = '{service.id}'"
     before = await harness.fetch_value(question)
 
-    # Two workers may come to it at once.
+    # Two workers may refresh concurrently.
     await asyncio.gather(
         schedule.refresh_search(harness.worker_context()), schedule.refresh_search(harness.worker_context())
     )
