@@ -45,7 +45,7 @@ async def test_a_list_of_a_spreadsheet_is_delivered(harness: WorkerHarness, rows
 
     assert await harness.job_status(job.id) == "finished all notifications created"
     assert totals == sorted(totals)  # counts never decrease
-    assert len(harness.sent_ids()) == len(set(harness.sent_ids())) == messages
+    assert len(harness.sent_ids()) == len(set(harness.sent_ids())) == rows
     messages = await harness.fetch_rows(
         'SELECT "to", _personalisation FROM notifications WHERE job_id = :id AND job_row_number < 9 '
         "ORDER BY job_row_number",
