@@ -57,7 +57,7 @@ async def test_domains_are_stored_in_lower_case_without_duplicates(database: Dat
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "kept"),
+    ("kind", "given_crown", "stored_crown"),
     [
         (OrganisationType.LOCAL, True, False),
         (OrganisationType.NHS_CENTRAL, False, True),
