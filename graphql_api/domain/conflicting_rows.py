@@ -26,8 +26,8 @@ M = TypeVar("M", bound=models.Model)
 async def load_visible(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID) -> M | None:
     """The row, for `AlreadyExists.existing`; None when the caller may not see it.
 
-    It is expunged from the session, so that it can still be read after the rollback. Columns that need a permission
-    which the caller lacks are None.
+    It is expunged from the session, so that it can still be read after the rollback. Columns of restricted visibility
+    are None for callers who are not platform admins.
     """
     try:
         row = await visibility.find_visible(tx, actor, model, row_id)

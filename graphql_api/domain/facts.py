@@ -123,7 +123,7 @@ COUNT_STATUSES = text(
         FROM notifications_all_time_view
         WHERE {bill_lines.COUNTED_MESSAGES_SQL} AND {_CREATED_ON_DAYS} AND notification_status IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7
-    ), gone AS (
+    ), deleted AS (
         DELETE FROM ft_notification_status AS fact
         WHERE {_ALREADY_COUNTED} AND {_no_longer_counted("counted", _STATUS_KEY)}
     )
@@ -141,7 +141,7 @@ _BILLING_KEY = (
 )
 COUNT_BILLING = text(
     f"""
-    WITH {bill_lines.bill_line_ctes_sql(_CREATED_ON_DAYS)}, gone AS (
+    WITH {bill_lines.bill_line_ctes_sql(_CREATED_ON_DAYS)}, deleted AS (
         DELETE FROM ft_billing AS fact
         WHERE {_ALREADY_COUNTED} AND {_no_longer_counted("reckoned", _BILLING_KEY)}
     )

@@ -44,34 +44,34 @@ class MessageKind(StrEnum):
 
 
 MESSAGE_TEXTS = {
-    MessageKind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and tell it to nobody.",
+    MessageKind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and do not share it.",
     MessageKind.SIGN_IN_LINK: """Finish signing in to Notify
 
 Dear {name},
 
-here is what you need to finish signing in. It works once, within 30 minutes:
+use this token to finish signing in. It works once, within 30 minutes:
 
 {token}
 
-If you are not signing in, somebody knows your password: please change it.
+If you are not signing in, someone else knows your password: please change it.
 """,
     MessageKind.CONFIRM_ADDRESS: """Confirm your email address for Notify
 
 Dear {name},
 
-here is what you need to confirm that this address is yours. It works for an hour:
+use this token to confirm that this address is yours. It works for an hour:
 
 {token}
 
-If you have not registered with Notify, leave it: nothing will happen.
+If you have not registered with Notify, ignore this email.
 """,
     MessageKind.ADDRESS_REGISTERED: """You have a Notify account already
 
 Dear {name},
 
-somebody asked to register this address with Notify, but it has an account: sign in with that.
+someone asked to register this address with Notify, but it has an account: sign in with that.
 
-If it was not you, there is nothing to do.
+If it was not you, ignore this email.
 """,
     MessageKind.DETAILS_CHANGED: """Your Notify account was changed
 
@@ -79,7 +79,7 @@ Dear {name},
 
 {by} changed these of your details in Notify: {what}.
 
-If that is wrong, ask whoever manages your team.
+If that is wrong, ask a manager of your team.
 """,
 }
 """Texts; that of an email begins with its subject."""

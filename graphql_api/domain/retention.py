@@ -41,10 +41,10 @@ class ExpiredMessages(NamedTuple):
 
 _RETENTION_CUTOFFS = """
     services CROSS JOIN unnest(enum_range(NULL::notification_type)) AS channel (name)
-    LEFT JOIN service_data_retention AS kept
-        ON kept.service_id = services.id AND kept.notification_type = channel.name
+    LEFT JOIN service_data_retention AS retention
+        ON retention.service_id = services.id AND retention.notification_type = channel.name
     JOIN unnest(CAST(:days AS int[]), CAST(:cutoffs AS timestamp[])) AS cutoff (days, before)
-        ON cutoff.days = greatest(least(coalesce(kept.days_of_retention, :usual), :most), :least)
+        ON cutoff.days = greatest(least(coalesce(retention.days_of_retention, :default_days), :max_days), :min_days)
 """
 _FIND_EXPIRED = text(
     f"""
@@ -70,9 +70,9 @@ def _cutoff_parameters() -> dict[str, Any]:
     return {
         "days": list(ALLOWED_RETENTION_DAYS),
         "cutoffs": [london_days.midnight(today - timedelta(days=days)) for days in ALLOWED_RETENTION_DAYS],
-        "usual": DEFAULT_RETENTION_DAYS,
-        "least": ALLOWED_RETENTION_DAYS[0],
-        "most": ALLOWED_RETENTION_DAYS[-1],
+        "default_days": DEFAULT_RETENTION_DAYS,
+        "min_days": ALLOWED_RETENTION_DAYS[0],
+        "max_days": ALLOWED_RETENTION_DAYS[-1],
     }
 
 
@@ -87,14 +87,14 @@ _MOVE_TO_HISTORY = text(
                 notification_type = 'letter' AND notification_status IN ('pending-virus-check', 'created', 'sending')
             )
         ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED
-    ), gone AS (
+    ), deleted AS (
         DELETE FROM notifications USING old WHERE notifications.id = old.id RETURNING notifications.*
-    ), kept AS (
+    ), inserted AS (
         INSERT INTO notification_history ({_COLUMNS})
-        SELECT {_COLUMNS} FROM gone WHERE key_type <> 'test'
+        SELECT {_COLUMNS} FROM deleted WHERE key_type <> 'test'
         ON CONFLICT (id) DO NOTHING
     )
-    SELECT count(*) FROM gone
+    SELECT count(*) FROM deleted
     """  # noqa: S608 - made of the names of columns
 )
 
@@ -123,9 +123,9 @@ _FIND_EXPIRED_JOBS = text(
     f"""
     SELECT jobs.service_id, jobs.id
     FROM jobs JOIN templates ON templates.id = jobs.template_id
-    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_RETENTION_CUTOFFS}) AS kept
-        ON kept.service_id = jobs.service_id AND CAST(kept.channel AS text) = CAST(templates.template_type AS text)
-    WHERE NOT jobs.archived AND coalesce(jobs.scheduled_for, jobs.created_at) < kept.before
+    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_RETENTION_CUTOFFS}) AS expiry
+        ON expiry.service_id = jobs.service_id AND CAST(expiry.channel AS text) = CAST(templates.template_type AS text)
+    WHERE NOT jobs.archived AND coalesce(jobs.scheduled_for, jobs.created_at) < expiry.before
         AND jobs.job_status NOT IN ('scheduled', 'pending', 'in progress', 'error')
     ORDER BY jobs.created_at, jobs.id LIMIT {JOBS_PER_BATCH}
     """  # noqa: S608 - made of constants

@@ -138,7 +138,7 @@ async def update(
             user.id,
             before.get("email_address", user.email_address),
             name=user.name,
-            by=colleague.name if colleague else "Somebody",
+            by=colleague.name if colleague else "A manager",
             what=", ".join(announced),
         )
     await tx.flush()
@@ -266,4 +266,4 @@ async def _address_conflicts(tx: AsyncSession, actor: Actor, address: str) -> li
     # The rollback that follows would expire its attributes.
     tx.expunge(conflicting_user)
     existing = conflicting_user if actor.platform_wide else None
-    return [AlreadyExists("Somebody has registered this address.", "email_address", existing=existing)]
+    return [AlreadyExists("The address is already registered.", "email_address", existing=existing)]

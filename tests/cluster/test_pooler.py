@@ -140,7 +140,7 @@ async def load_settings(connection: AsyncConnection) -> dict[str, str]:
     return {name: str(await connection.scalar(text(f"SHOW {name}"))) for name in names}
 
 
-@pytest.mark.parametrize(("direct", "soon"), [(True, 0.9), (False, 3)])
+@pytest.mark.parametrize(("direct", "max_seconds"), [(True, 0.9), (False, 3)])
 async def test_job_events_arrive_at_once_over_a_direct_connection_and_in_two_seconds_without(
     pooler_settings: Settings,
     healthy_cluster: Cluster,

@@ -33,7 +33,7 @@ async def waiting(database: Database, signer: Signer, kind: MessageKind, to: str
         ("production", []),
         (
             "development",
-            [("447700900123", "12345 is your Notify code. Use it within 30 minutes, and tell it to nobody.")],
+            [("447700900123", "12345 is your Notify code. Use it within 30 minutes, and do not share it.")],
         ),
     ],
 )

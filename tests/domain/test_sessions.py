@@ -109,7 +109,7 @@ async def test_the_correct_password_sends_a_code_by_text_message(
     assert timedelta(minutes=30) <= challenge.expires_at - before < timedelta(minutes=31)
     (message,) = await queued_messages(database, signer)
     assert (message.channel, message.recipient, message.subject) == ("sms", "447700900123", None)
-    assert re.fullmatch(r"\d{5} is your Notify code\. Use it within 30 minutes, and tell it to nobody\.", message.text)
+    assert re.fullmatch(r"\d{5} is your Notify code\. Use it within 30 minutes, and do not share it\.", message.text)
 
 
 async def test_the_correct_code_starts_a_session(
@@ -200,10 +200,10 @@ async def test_an_error_takes_the_same_time_and_statements_whatever_its_cause(
 ) -> None:
     of_notify = await make.user(password=NOTIFY_PASSWORD_HASH)
     for address in (user.email_address, of_notify.email_address, "nobody@example.gov.uk"):
-        began, told = time.monotonic(), operation_stats.begin()
+        started_at, stats = time.monotonic(), operation_stats.begin()
         with statements(2):
             await catch_error(sign_in_service.sign_in(address, "another"))
-        assert 0 <= told.respond_not_before - began - sessions.MIN_FAILURE_SECONDS < 0.1
+        assert 0 <= stats.respond_not_before - started_at - sessions.MIN_FAILURE_SECONDS < 0.1
 
 
 async def test_failures_are_counted_and_committed(sign_in_service: SignInService, user: models.User) -> None:
