@@ -36,7 +36,7 @@ class ServerProcess:
         """Its output so far."""
         return self.log.read_text()
 
-    async def stop(self, seconds: float = 30) -> int:
+    async def stop(self, seconds: float = 120) -> int:
         """Send SIGTERM, and return the exit code."""
         if self.process.returncode is None:
             self.process.terminate()
@@ -67,7 +67,7 @@ async def running_server(
         )
     server = ServerProcess(process, port, log)
     try:
-        async with httpx2.AsyncClient() as http:
+        async with httpx2.AsyncClient(timeout=60) as http:
             await _wait_until_ready(http, server, status_path)
         yield server
     finally:
@@ -81,7 +81,7 @@ async def running_server(
 
 
 async def _wait_until_ready(
-    http: httpx2.AsyncClient, server: ServerProcess, status_path: str, seconds: float = 90
+    http: httpx2.AsyncClient, server: ServerProcess, status_path: str, seconds: float = 300
 ) -> None:
     end = time.monotonic() + seconds
     while True:

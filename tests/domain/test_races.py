@@ -17,6 +17,7 @@ from graphql_api.domain import api_keys, members, notifications, organisations, 
 from graphql_api.enums import Channel, KeyType, OrganisationType, ServicePermission
 from graphql_api.errors import AlreadyExists, DailyLimitExceeded, DomainError, VersionConflict
 from tests.builders import Builders, platform_admin, user_actor
+from tests.waiting import until_one_waits_for_a_lock
 
 Change = Callable[[AsyncSession], Awaitable[Any]]
 
@@ -55,7 +56,7 @@ async def while_held(database: Database, first: Change, second: Change) -> Any:
     async with database.transaction() as tx:
         await first(tx)
         waiting = asyncio.create_task(outcome(database, second))
-        await asyncio.sleep(0.3)
+        await until_one_waits_for_a_lock(database.primary, or_ends=waiting)
     return await waiting
 
 

@@ -1,4 +1,4 @@
-"""Documents by chance, over the schema: real fields and arguments, hostile values, fragments and directives."""
+"""Random documents of the schema: real fields and arguments, hostile values, fragments and directives."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ HOSTILE_VALUES: list[Any] = [
     *("+447700900123", "07700 900 123", "a@b.example", "a@[127.0.0.1]", "((name))", "((a??b))", "phone number\n0"),
     *([], {}, [None], [[[[[[[[]]]]]]]], {"a": {"b": {"c": {}}}}, ["x"] * 1_001, {"": ""}, list(range(300))),
 ]
-"""Values at which something somewhere gives up."""
+"""Values at the limits of types and libraries."""
 MAX_SELECTION_DEPTH = 5
 
 
 class DocumentGenerator:
-    """Operations by chance; `known` are ids that there are."""
+    """Random operations; `known` are ids that exist."""
 
     def __init__(self, random: Random, schema: GraphQLSchema, ids: list[str]) -> None:
         self._random = random
@@ -123,7 +123,7 @@ class DocumentGenerator:
             kinds = []
         parts = ["__typename"] if chance.random() < 0.2 or isinstance(parent, GraphQLUnionType) else []
         parts += [
-            f"... on {one.name} {self._directive()}{self._selection(one, depth - 1, max_fields)}" for one in kinds
+            f"... on {type_.name} {self._directive()}{self._selection(type_, depth - 1, max_fields)}" for type_ in kinds
         ]
         if not isinstance(parent, GraphQLUnionType):
             fields = list(parent.fields.items())
@@ -140,12 +140,12 @@ class DocumentGenerator:
 
     def _field(self, name: str, field: GraphQLField, depth: int) -> str:
         chance = self._random
-        given = []
+        arguments = []
         for argument, kind in field.args.items():
             if isinstance(kind.type, GraphQLNonNull) or chance.random() < 0.4:
-                given.append(f"{argument}: {self._argument(kind.type)}")
+                arguments.append(f"{argument}: {self._argument(kind.type)}")
         called = name if chance.random() < 0.9 else f"a{chance.randrange(100)}: {name}"
-        text = f"{called}{'(' + ', '.join(given) + ')' if given else ''} {self._directive()}"
+        text = f"{called}{'(' + ', '.join(arguments) + ')' if arguments else ''} {self._directive()}"
         of = get_named_type(field.type)
         if isinstance(of, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
             if depth <= 0:
@@ -187,18 +187,18 @@ class DocumentGenerator:
         return chance.choice(["Zoë", "a", "2026-01-01T00:00:00Z", "2026-01-01", "07700900123", "a@b.example", "1"])
 
     def _literal(self, value: Any, kind: Any) -> str:
-        """A value as a document has it."""
+        """A value as GraphQL literal."""
         kind = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
         if isinstance(value, dict):
             fields = kind.fields if isinstance(kind, GraphQLInputObjectType) else {}
             parts = (
-                f"{name or '_'}: {self._literal(one, getattr(fields.get(name), 'type', None))}"
-                for name, one in value.items()
+                f"{name or '_'}: {self._literal(item, getattr(fields.get(name), 'type', None))}"
+                for name, item in value.items()
             )
             return "{" + ", ".join(parts) + "}"
         if isinstance(value, list):
             of = kind.of_type if isinstance(kind, GraphQLList) else None
-            return "[" + ", ".join(self._literal(one, of) for one in value) + "]"
+            return "[" + ", ".join(self._literal(item, of) for item in value) + "]"
         if isinstance(kind, GraphQLEnumType) and isinstance(value, str) and value.isidentifier():
             return value
         return json.dumps(value)

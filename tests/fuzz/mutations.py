@@ -68,10 +68,10 @@ PATHS = ["/graphql"] * 30 + [
 class MalformedRequests:
     """Requests and frames, by chance; the same for the same seed."""
 
-    def __init__(self, random: Random, documents: DocumentGenerator, bearers: list[str]) -> None:
+    def __init__(self, random: Random, documents: DocumentGenerator, bearer_tokens: list[str]) -> None:
         self._random = random
         self._documents = documents
-        self._bearers = bearers
+        self._bearers = bearer_tokens
 
     def request(self) -> tuple[bytes, bool]:
         """A request as it goes over the wire, and whether it says truly where it ends."""
@@ -87,7 +87,7 @@ class MalformedRequests:
         honest = True
         if chance.random() < 0.2:
             name, values = chance.choice(HOSTILE_HEADERS)
-            headers = [one for one in headers if one[0] != name or chance.random() < 0.3]
+            headers = [header for header in headers if header[0] != name or chance.random() < 0.3]
             headers.append((name, chance.choice(values)))
             honest = name not in ("Upgrade", "Expect", "Host")
         elif chance.random() < 0.05:
@@ -152,16 +152,16 @@ class MalformedRequests:
             message: dict[str, Any] = {"type": kind, "id": str(chance.randrange(4))}
             if kind == "subscribe":
                 message["payload"] = self._documents.operation()
-            said = json.dumps(message)
+            text = json.dumps(message)
             how = chance.random()
             if how < 0.1:
-                said = json.dumps(self.value(3))
+                text = json.dumps(self.value(3))
             elif how < 0.2:
-                said = self.corrupt(said.encode()).decode("utf-8", "replace")
+                text = self.corrupt(text.encode()).decode("utf-8", "replace")
             elif how < 0.25:
                 message[chance.choice(["id", "payload", "type"])] = chance.choice(HOSTILE_VALUES)
-                said = json.dumps(message)
-            frames.append(said.encode() if how > 0.98 else said)
+                text = json.dumps(message)
+            frames.append(text.encode() if how > 0.98 else text)
         return frames
 
     def _connection_payload(self) -> Any:

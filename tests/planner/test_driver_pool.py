@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from typing import Any
 from uuid import uuid4
@@ -13,6 +12,7 @@ import pytest_asyncio
 from asyncpg import QueryCanceledError
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from graphql_api.auth.actors import Actor, ActorKind
 from graphql_api.auth.crypto import Signer
@@ -25,7 +25,12 @@ from graphql_api.planner import Planner, driver_pool
 from graphql_api.planner.driver_pool import Kept
 from graphql_api.settings import Settings
 from schema import schema
+from tests.waiting import never_idle_too_long, until
 
+ASLEEP = text(
+    "SELECT count(*) FROM pg_stat_activity "
+    "WHERE query LIKE '%sleep(600)' AND state = 'active' AND datname = current_database()"
+)
 PLAN_CACHE_MODE_QUERY = "SELECT current_setting('plan_cache_mode')"
 PREPARED_COUNT_QUERY = "SELECT count(*) FROM pg_prepared_statements WHERE statement LIKE '%/* kept */%'"
 
@@ -35,6 +40,7 @@ async def server(database_url: str, settings: Settings) -> AsyncIterator[Databas
     """A database with a pool of its own, of two connections."""
     pooled = {"database_url": SecretStr(database_url), "database_pool_size": 2}
     database = Database.connect(settings.model_copy(update=pooled))
+    never_idle_too_long(database.primary)
     yield database
     await database.close()
 
@@ -86,33 +92,49 @@ async def test_a_connection_plans_as_usual_for_whoever_has_it_next(server: Datab
 
 
 async def test_whoever_leaves_while_a_statement_runs_leaves_the_connection_to_others(
-    server: Database, pinned: Kept
+    pinned: Kept, engine: AsyncEngine
 ) -> None:
-    asking = [asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(60)", generic_plan=True)) for _ in range(3)]
-    await asyncio.sleep(0.2)
-    for one in asking:
-        one.cancel()
-    await asyncio.wait(asking)
+    async with engine.connect() as other:
+        await other.execution_options(isolation_level="AUTOCOMMIT")
 
-    assert await fetch_value(pinned, "SELECT 1") == 1
-    async with server.read_connection() as connection:
-        assert await connection.scalar(text("SELECT count(*) FROM pg_stat_activity WHERE query LIKE '%sleep(60)'")) == 0
+        async def asleep() -> int:
+            return int(await other.scalar(ASLEEP) or 0)
+
+        asking = [asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(600)", generic_plan=True)) for _ in range(3)]
+        await until(asleep)
+        for one in asking:
+            one.cancel()
+        await asyncio.wait(asking)
+
+        assert await fetch_value(pinned, "SELECT 1") == 1
+
+        async def awake() -> bool:
+            return await asleep() == 0
+
+        await until(awake)
 
 
-@pytest.mark.parametrize(("letters", "least", "most"), [(0, 0.09, 2), (50_000, 0.29, 2), (1_000_000, 0.09, 3)])
-async def test_slow_statements_keep_nobody_from_what_the_pool_has_besides(
-    server: Database, pinned: Kept, letters: int, least: float, most: float
+@pytest.mark.parametrize(("characters", "seconds"), [(0, 0.1), (50_000, 0.3), (1_000_000, 0.1)])
+async def test_a_statement_that_has_waited_long_enough_for_slow_ones_takes_another_connection_of_the_pool(
+    server: Database, kept: Kept, monkeypatch: pytest.MonkeyPatch, characters: int, seconds: float
 ) -> None:
-    slow = asyncio.create_task(fetch_value(pinned, "SELECT pg_sleep(60)"))
+    waited: list[tuple[float, bool]] = []
+    in_turn = Kept._in_turn  # noqa: SLF001 - how long it waits is what this is about
+
+    async def noted(self: Kept, patience: float) -> bool:
+        there = await in_turn(self, patience)
+        waited.append((round(patience, 2), there))
+        return there
+
+    slow = asyncio.create_task(fetch_value(kept, "SELECT pg_sleep(600)"))
     await asyncio.sleep(0)
-    began = time.monotonic()
-    besides = await fetch_value(pinned, "SELECT 1" + " " * letters)
-    took = time.monotonic() - began
+    monkeypatch.setattr(Kept, "_in_turn", noted)
+    besides = await fetch_value(kept, "SELECT 1" + " " * characters)
     slow.cancel()
     await asyncio.wait({slow})
 
     assert besides == 1
-    assert least < took < most
+    assert waited == [(seconds, False)]
     async with server.read_connection() as first, server.read_connection() as second:  # both are there again
         assert await first.scalar(text("SELECT 1")) == await second.scalar(text("SELECT 1")) == 1
 
@@ -120,7 +142,7 @@ async def test_slow_statements_keep_nobody_from_what_the_pool_has_besides(
 async def test_a_statement_that_takes_too_long_is_no_harm_to_the_next(pinned: Kept) -> None:
     await fetch_value(pinned, "SELECT set_config('statement_timeout', '50', false)")
     with pytest.raises(QueryCanceledError):
-        await fetch_value(pinned, "SELECT pg_sleep(60)")
+        await fetch_value(pinned, "SELECT pg_sleep(600)")
 
     assert await fetch_value(pinned, "SELECT 1") == 1
 
@@ -173,18 +195,24 @@ async def test_a_wide_query_leaves_connections_to_others(
     planner = Planner.of(schema, database, wide)
     context = Context(Actor(ActorKind.ADMIN, user_id=uuid4()), database, wide, signer, store)
     document = " ".join(f"a{number}: services {{ totalCount }}" for number in range(20))
+
+    def lent() -> int:
+        return sum(database.pool_metrics._checked_out.values())  # noqa: SLF001 - what Prometheus is shown
+
     try:
         async with server.transaction() as tx:
             await tx.execute(text("LOCK TABLE services"))
             asking = asyncio.create_task(planner(Operation(f"{{ {document} }}"), context))
-            await asyncio.sleep(5 * driver_pool.PATIENCE)
-            lent = sum(database.pool_metrics._checked_out.values())  # noqa: SLF001 - Prometheus is told of it
+            await until(lambda: lent() >= 4)
+            # Whatever waited for one of these has taken another by then, if it may.
+            await asyncio.sleep(3 * driver_pool.PATIENCE)
+            most = lent()
         answer = await asking
     finally:
         await planner.close()
         await database.close()
 
-    assert lent == 4
+    assert most == 4
     assert (answer or b"").count(b"totalCount") == 20
 
 

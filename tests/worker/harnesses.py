@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest_asyncio
 from sqlalchemy import text
 
-from graphql_api import migrate, models
+from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
@@ -26,7 +26,8 @@ from graphql_api.settings import Settings
 from graphql_api.worker import run
 from graphql_api.worker.context import WorkerContext
 from tests.builders import Builders
-from tests.models.databases import scratch_database
+from tests.models.databases import cloned
+from tests.waiting import PATIENCE, never_idle_too_long
 
 SYSTEM = Actor.system()
 
@@ -34,8 +35,7 @@ SYSTEM = Actor.system()
 @pytest_asyncio.fixture(scope="session")
 async def worker_url(postgres_url: str) -> AsyncIterator[str]:
     """The URL of a migrated database for workers, which is dropped at the end."""
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
+    async with cloned(postgres_url) as url:
         yield url
 
 
@@ -48,7 +48,7 @@ async def harness(worker_url: str, tmp_path: Path) -> AsyncIterator[WorkerHarnes
             "data_dir": tmp_path,
             "database_url": worker_url,
             # Statements of tests on whole tables can take long on a busy machine.
-            "database_statement_timeout_ms": 30_000,
+            "database_statement_timeout_ms": 120_000,
             "secret_key": ["test-secret-key"],
             "dangerous_salt": "test-salt",
             "fake_gateway_receipt_after": 0.1,
@@ -56,6 +56,7 @@ async def harness(worker_url: str, tmp_path: Path) -> AsyncIterator[WorkerHarnes
         }
     )
     database = Database.connect(settings)
+    never_idle_too_long(database.primary)
     harness = WorkerHarness(
         settings, database, Signer(tuple(settings.secret_keys), settings.salt), Store.connect(settings)
     )
@@ -99,7 +100,7 @@ class WorkerHarness:
             yield stop
         finally:
             stop.set()
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, PATIENCE)
 
     async def create_job(
         self, template: models.Template, csv: str, *, rows: int, run: Mapping[str, Any] | None = None, **values: Any
@@ -165,7 +166,7 @@ class WorkerHarness:
         rows = await self.fetch_rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
         return [(row["entrypoint"], row["status"]) for row in rows]
 
-    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE) -> None:
         """Wait until the condition is true; raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while not await condition():  # noqa: ASYNC110 - what it waits for is in the database

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from graphql_api.worker.batches import LARGE_TASK_ITEMS, TaskBatcher
+from tests.waiting import PATIENCE
 
 
 async def test_small_tasks_of_a_kind_are_batched_and_large_ones_run_alone() -> None:
@@ -29,14 +30,18 @@ async def test_small_tasks_of_a_kind_are_batched_and_large_ones_run_alone() -> N
 
 async def test_later_tasks_join_the_next_batch() -> None:
     batches, done = TaskBatcher(), []
+    started, ending = asyncio.Event(), asyncio.Event()
 
     async def action(items: Sequence[Any]) -> None:
-        await asyncio.sleep(0.05)
+        started.set()
+        await ending.wait()
         done.append(list(items))
 
     first = asyncio.create_task(batches.run("a", [1], action))
-    await asyncio.sleep(0.03)
-    await asyncio.gather(first, batches.run("a", [2], action), batches.run("a", [3], action))
+    await started.wait()
+    later = [asyncio.create_task(batches.run("a", [number], action)) for number in (2, 3)]
+    ending.set()
+    await asyncio.gather(first, *later)
 
     assert done == [[1], [2, 3]]
 
@@ -48,7 +53,7 @@ async def test_a_task_that_arrives_while_the_last_batch_ends_is_run(monkeypatch:
     async def action(items: Sequence[Any]) -> None:
         done.append(list(items))
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(PATIENCE):
         await batches.run("a", [1], action)
         await batches.run("a", [2], action)
 

@@ -178,18 +178,18 @@ async def test_a_failed_text_message_is_retried_at_once_and_then_every_five_minu
     (message_id,) = await _sms(harness)
     gateway = Recording(RetryableSendError("503"), RetryableSendError("timeout"))
     worker = harness.worker_context(sms=gateway)
-    waits = []
+    waits, before = [], utcnow()
     for attempt in (1, 2):
         await notifications.deliver_messages(worker, _payload([message_id]))
         (delivery,) = await harness.fetch_rows("SELECT * FROM deliveries")
         assert (delivery["attempts"], delivery["lease_owner"]) == (attempt, None)
         assert delivery["last_error"] == ("503", "timeout")[attempt - 1]
-        waits.append(await harness.fetch_value("SELECT max(execute_after - created)::text FROM pgqueuer"))
+        waits.append(await harness.fetch_value("SELECT max(execute_after - created) FROM pgqueuer"))
         await harness.execute("TRUNCATE pgqueuer")
     row = await harness.fetch_notification(message_id)
     assert (row["notification_status"], row["billable_units"]) == ("created", 1)
-    assert waits[0] == "00:00:00"
-    assert waits[1].startswith(("00:04:59.9", "00:05:00"))
+    assert waits[0] == timedelta()
+    assert before - utcnow() < waits[1] - timedelta(minutes=5) <= timedelta()
 
     await notifications.deliver_messages(worker, _payload([message_id]))
     assert len(gateway.sent) == 2  # not due
@@ -243,8 +243,7 @@ async def test_an_expired_claim_passes_on_and_its_old_owner_changes_nothing(harn
     (message_id,) = await _sms(harness)
     slow, quick = uuid4(), uuid4()
     async with harness.database.transaction() as tx:
-        await deliveries.claim(tx, SYSTEM, [message_id], owner=slow, lease_seconds=0)
-    await asyncio.sleep(0.01)
+        await deliveries.claim(tx, SYSTEM, [message_id], owner=slow, lease_seconds=-1)
     async with harness.database.transaction() as tx:
         (message,) = (await deliveries.claim(tx, SYSTEM, [message_id], owner=quick, lease_seconds=60)).messages
     assert (message.attempts, message.last_error) == (2, "abandoned")
@@ -264,16 +263,24 @@ async def test_an_expired_claim_passes_on_and_its_old_owner_changes_nothing(harn
 async def test_a_slow_gateway_keeps_its_claim(harness: WorkerHarness) -> None:
     (message_id,) = await _sms(harness)
 
+    answering = asyncio.Event()
+
     class Slow(Recording):
         async def send(self, message: OutgoingMessage) -> SendResult:
-            await asyncio.sleep(1)
+            await answering.wait()
             return await super().send(message)
 
     gateway = Slow()
-    worker = harness.worker_context(settings={"worker_lease": 0.3}, sms=gateway)
+    worker = harness.worker_context(settings={"worker_lease": 2}, sms=gateway)
     first = asyncio.create_task(notifications.deliver_messages(worker, _payload([message_id])))
-    await asyncio.sleep(0.6)
+
+    async def is_claim_extended() -> bool:
+        statement = "SELECT count(*) FROM deliveries WHERE lease_until > created_at + interval '4 seconds'"
+        return bool(await harness.fetch_value(statement) == 1)
+
+    await harness.wait_until(is_claim_extended)
     await notifications.deliver_messages(worker, _payload([message_id]))
+    answering.set()
     await first
 
     assert [message.id for message in gateway.sent] == [message_id]

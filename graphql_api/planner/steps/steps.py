@@ -12,12 +12,12 @@ from inspect import isawaitable
 from typing import TYPE_CHECKING, Any
 
 from graphql_api.auth import visibility
+from graphql_api.content.values import uuid_or_none
 from graphql_api.planner.errors import Declined
 from graphql_api.planner.steps import selects
 from loaders.core import statements
-from loaders.core.filters import uuid_or_none
+from schema.core.access import require_field_access
 from schema.core.node import MAX_NODE_IDS
-from schema.core.resolvers import require_field_access
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
