@@ -227,7 +227,4 @@ class JobMutations:
         """Cancel a scheduled job, or a letter job whose letters can all still be cancelled."""
         async with info.context.transaction() as tx:
             cancelled = await domain.cancel(tx, info.context.actor, **input.values())
-        return CancelJobPayload(
-            job=await Job.read(info.context, cancelled.job.id),
-            cancelled_notification_count=cancelled.notification_count,
-        )
+        return CancelJobPayload(job=await Job.read(info.context, cancelled.id))

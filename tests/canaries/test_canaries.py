@@ -30,7 +30,7 @@ from graphql_api.enums import Channel
 from graphql_api.settings import Settings, asyncpg_url
 from tests.builders import Builders
 from tests.canaries.secrets import Canaries
-from tests.faults.servers import ServerProcess, running_server
+from tests.cluster.servers import ServerProcess, running_server
 from tests.schema.tenants import Tenant, create_tenant, mutation_document, mutation_names, valid_inputs
 
 pytestmark = pytest.mark.timeout(180)

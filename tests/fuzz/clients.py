@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 import websockets
 from websockets.asyncio.client import connect
 
-from tests.faults.servers import ROOT
+from tests.cluster.servers import ROOT
 from tests.fuzz.mutations import MalformedRequests
 
 HOST = "127.0.0.1"

@@ -10,7 +10,7 @@ from uuid import uuid4
 from graphql_api.auth import tokens
 from graphql_api.domain import sessions
 from tests.cluster.clients import api_key_token
-from tests.faults.servers import running_server
+from tests.cluster.servers import running_server
 from tests.fuzz.clients import Report, fuzz_http, fuzz_websockets
 from tests.fuzz.documents import DocumentGenerator
 from tests.fuzz.mutations import MalformedRequests

@@ -107,8 +107,8 @@ async def test_a_mutation_is_open_to_whom_the_policy_says_and_closed_to_all_othe
 
 
 @pytest.mark.timeout(900)
-async def test_no_mutation_by_anybody_touches_what_is_another_tenants(world: World, undone: None) -> None:
-    del undone
+async def test_no_mutation_by_anybody_touches_what_is_another_tenants(world: World, rollback_after: None) -> None:
+    del rollback_after
     before = await checksums(world.context.database)
     wrong = []
     for role, actor in world.callers:

@@ -26,7 +26,7 @@ from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner
 from schema import schema
 from tests.builders import Builders, user_actor
-from tests.faults.servers import running_server
+from tests.cluster.servers import running_server
 from tests.waiting import PATIENCE, until
 from tests.worker.harnesses import WorkerHarness, harness, worker_url
 

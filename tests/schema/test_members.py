@@ -162,7 +162,7 @@ async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: B
             "__typename": "ValidationError",
             "code": "LAST_ADMINISTRATOR",
             "path": ["input", "userId"],
-            "message": "A service needs at least one member: add somebody else before this one leaves.",
+            "message": "A service needs at least one member: add another before this one leaves.",
         }
     ]
     assert (await ask(REMOVE, input=arguments)).error_codes == ["UNAUTHENTICATED"]

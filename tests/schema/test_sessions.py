@@ -103,7 +103,7 @@ async def test_a_wrong_code_has_an_error_with_a_path(ask: Ask, ada: models.User)
                 "__typename": "ValidationError",
                 "code": "CODE_WRONG",
                 "path": ["input", "proof", "smsCode"],
-                "message": "This is not the code that we sent.",
+                "message": "The code is wrong.",
             }
         ],
     }
