@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from graphql_api import models
 from graphql_api.auth import authentication, jwts
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
@@ -156,10 +154,8 @@ async def test_a_crafted_token_is_refused(
 ) -> None:
     service = await make.service(id=UUID(ISSUER))
     await make.api_key(service, secret=SECRET)
-    before = models.utcnow()
 
     assert await authenticator.rejection_message(token()) == expected
-    assert models.utcnow() - before < timedelta(seconds=1)
 
 
 GOOD = {

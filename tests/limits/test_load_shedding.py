@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Receive, Scope, Send
 
+from graphql_api import app
 from graphql_api.auth import crypto
 from graphql_api.database.database import Database
 from graphql_api.domain import sessions
@@ -23,9 +24,10 @@ from graphql_api.limits import load_shedding
 from graphql_api.limits.load_shedding import LoadShedder
 from graphql_api.server.http_protocol import HTTPProtocol
 from graphql_api.settings import Settings
-from tests.app_server import serve_settings
+from tests.app_server import client_of, serve_app, serve_settings
 from tests.builders import Builders
 from tests.cluster.clients import api_key_token
+from tests.waiting import PATIENCE, until
 
 
 class Clock:
@@ -133,10 +135,7 @@ async def test_a_request_is_not_active_after_its_response(
 
     monkeypatch.setattr(HTTPProtocol, "connection_made", connected)
     monkeypatch.setattr(Endpoint, "__call__", answered)
-    async with (
-        serve_settings(settings, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    async with serve_settings(settings, database, store) as address, client_of(address) as http:
         for _ in range(3):
             await http.post("/graphql", json={"query": "{ __typename }"})
 
@@ -146,33 +145,36 @@ async def test_a_request_is_not_active_after_its_response(
 async def test_the_delayed_response_of_a_refused_sign_in_takes_no_capacity(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 1.0)
+    monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 0.0)
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     one_connection = settings.model_copy(update={"database_pool_size": 1})
-    async with (
-        serve_settings(one_connection, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    application = app.create(one_connection, database=database, store=store)
+    load_shedder = application._app.state.server.load_shedder  # type: ignore[attr-defined]  # noqa: SLF001
+    async with serve_app(application) as address, client_of(address) as http:
 
-        async def ask(query: str, **headers: str) -> int:
-            return (await http.post("/graphql", json={"query": query}, headers=headers)).status_code
+        async def ask(query: str, **headers: str) -> tuple[int, float]:
+            began = time.monotonic()
+            response = await http.post("/graphql", json={"query": query}, headers=headers)
+            return response.status_code, time.monotonic() - began
 
-        began = time.monotonic()
+        _, undelayed = await ask(sign_in)
+        # Twelve are sent one after the other, and still wait when the other requests have been answered.
+        delay = 1 + 40 * undelayed
+        monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", delay)
         sign_ins = []
-        for events in (False, True) * 6:
+        for number, events in enumerate((False, True) * 6, 1):
             accept = {"accept": "text/event-stream"} if events else {}
             sign_ins.append(asyncio.create_task(ask(sign_in, **accept)))
-            await asyncio.sleep(0.05)
-        others = [await ask("{ __typename }") for _ in range(5)]
+            await until(lambda number=number: load_shedder.excluded_requests >= number)  # type: ignore[misc]
+        others = [(await ask("{ __typename }"))[0] for _ in range(5)]
         waiting = sum(not task.done() for task in sign_ins)
-        statuses = await asyncio.gather(*sign_ins)
-        took = time.monotonic() - began
+        results = await asyncio.gather(*sign_ins)
 
     assert others == [200] * 5
-    assert waiting > 6
-    assert statuses == [200] * 12
-    assert 1.5 < took < 4
+    assert waiting == 12
+    assert [status for status, _ in results] == [200] * 12
+    assert min(seconds for _, seconds in results) >= delay
 
 
 async def test_requests_that_wait_for_password_hashes_take_no_capacity(
@@ -180,23 +182,20 @@ async def test_requests_that_wait_for_password_hashes_take_no_capacity(
 ) -> None:
     monkeypatch.setattr(crypto.hashing_pool, "max_pending", 10)
     hash_allowed = threading.Event()
-    monkeypatch.setattr(crypto, "_verify", lambda *_: hash_allowed.wait(10))
+    monkeypatch.setattr(crypto, "_verify", lambda *_: hash_allowed.wait(PATIENCE))
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     one_connection = settings.model_copy(update={"database_pool_size": 1})
-    async with (
-        serve_settings(one_connection, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    async with serve_settings(one_connection, database, store) as address, client_of(address) as http:
 
         async def ask(query: str) -> list[str]:
             body = (await http.post("/graphql", json={"query": query})).json()
             return [error["extensions"]["code"] for error in body.get("errors", ())]
 
         sign_ins = []
-        for _ in range(12):
-            sign_ins.append(asyncio.create_task(ask(sign_in)))
-            await asyncio.sleep(0.05)
+        for number in range(1, 13):
+            sign_ins.append(task := asyncio.create_task(ask(sign_in)))
+            await until(lambda n=number, task=task: crypto.hashing_pool.pending == n or task.done())  # type: ignore[misc]
         others = [await ask("{ __typename }") for _ in range(5)]
         hash_allowed.set()
         codes = await asyncio.gather(*sign_ins)
@@ -205,40 +204,41 @@ async def test_requests_that_wait_for_password_hashes_take_no_capacity(
     assert codes == [[]] * 10 + [["UNAVAILABLE"]] * 2
 
 
-@pytest.fixture
-def slow(database: Database) -> Database:
-    """A database whose reads take a second."""
+class SlowDatabase(Database):
+    """A database whose reads wait for a gate to open."""
 
-    class Slow(Database):
-        @asynccontextmanager
-        async def read_connection(self) -> AsyncIterator[AsyncConnection]:
-            await asyncio.sleep(1)
-            async with database.read_connection() as connection:
-                yield connection
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.primary)
+        self.gate = asyncio.Event()
+        self._database = database
 
-    return Slow(database.primary)
+    @asynccontextmanager
+    async def read_connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection, behind the gate."""
+        await self.gate.wait()
+        async with self._database.read_connection() as connection:
+            yield connection
 
 
 async def test_requests_beyond_the_capacity_are_rejected_at_once_with_retry_after(
-    settings: Settings, slow: Database, store: Store, make: Builders, signer: object
+    settings: Settings, database: Database, store: Store, make: Builders, signer: object
 ) -> None:
     service = await make.service()
     key = await make.api_key(service)
     headers = {"authorization": f"Bearer {api_key_token(key, signer)}"}  # type: ignore[arg-type]
     one_connection = settings.model_copy(update={"database_pool_size": 1, "cors_origins": ["https://ours.example"]})
-    async with (
-        serve_settings(one_connection, slow, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    slow = SlowDatabase(database)
+    async with serve_settings(one_connection, slow, store) as address, client_of(address) as http:
 
         async def ask(**more: str) -> httpx2.Response:
             return await http.post("/graphql", json={"query": "{ viewer { __typename } }"}, headers=headers | more)
 
         tasks = [asyncio.create_task(ask()) for _ in range(6)]
-        await asyncio.sleep(0.3)
+        await until(lambda: sum(task.done() for task in tasks) == 3)
         done = {task.result().status_code for task in tasks if task.done()}
         cors_response = await ask(origin="https://ours.example")
         status_page = await http.get("/_status?simple")
+        slow.gate.set()
         statuses = Counter([(await task).status_code for task in tasks])
         rejected = next(task.result() for task in tasks if task.result().status_code == 503)
         retried = await ask()

@@ -108,7 +108,7 @@ async def test_each_mutation_is_allowed_to_the_roles_of_the_policy_only(
     assert wrong == []
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(900)
 async def test_no_mutation_changes_rows_of_another_tenant(world: World, rollback_after: None) -> None:
     del rollback_after
     before = await checksums(world.context.database)
