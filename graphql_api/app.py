@@ -68,49 +68,56 @@ SECURITY_HEADERS = {
 
 
 def create(
-    settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None
+    settings: Settings | None = None,
+    *,
+    database: Database | None = None,
+    store: Store | None = None,
+    planner: bool = True,
 ) -> EnvelopeMiddleware:
-    """The application by the settings, which are the environment's unless given.
+    """Build the application; `settings` are read from the environment by default.
 
-    Raises ValueError where a setting is missing; a database that is away is found out by the requests.
+    `planner=False` leaves every operation to graphql-core. Raises ValueError for a missing setting; no connection to
+    the database is opened before the first request.
     """
     settings = settings or Settings()
-    signer = Signer(tuple(settings.secret_keys), settings.salt)
     database = database or Database.connect(settings)
-    metrics = Metrics(database)
-    usage = ApiKeyUsageRecorder(database)
-    pressure = LoadShedder.from_settings(settings, database)
-    store, persisted, rates = (
-        store or Store.connect(settings),
-        PersistedDocuments.from_settings(settings),
-        RateLimiter.from_settings(settings),
-    )
-    events, live = JobChanges(settings.listen_url), ConnectionRegistry(database, settings)
     executor = Executor(
-        schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates, events, live
+        schema=schema,
+        database=database,
+        settings=settings,
+        signer=Signer(tuple(settings.secret_keys), settings.salt),
+        store=store or Store.connect(settings),
+        metrics=Metrics(database),
+        api_key_usage=ApiKeyUsageRecorder(database),
+        load_shedder=LoadShedder.from_settings(settings, database),
+        persisted_documents=PersistedDocuments.from_settings(settings),
+        rate_limiter=RateLimiter.from_settings(settings),
+        job_changes=JobChanges(settings.listen_url),
+        connection_registry=ConnectionRegistry(database, settings),
     )
-    planner = Planner.of(schema, database, settings)
+    query_planner = Planner.of(schema, database, settings) if planner else None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, object]]:
-        # What is there now stays; the collector need not walk it at each growing answer.
+        # Objects made at start-up live as long as the process: the garbage collector need not traverse them.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        ending = asyncio.Event()
-        writing = asyncio.create_task(_flush_periodically(metrics, usage, pressure, ending))
+        stop = asyncio.Event()
+        flushing = asyncio.create_task(_flush_periodically(executor, stop))
         yield {
-            "load_shedder": pressure,
-            "connection_registry": live,
-            "connection_limiter": ConnectionLimiter(settings, metrics),
+            "load_shedder": executor.load_shedder,
+            "connection_registry": executor.connection_registry,
+            "connection_limiter": ConnectionLimiter(settings, executor.metrics),
         }
-        ending.set()
-        await writing
-        await events.close()
-        await live.close()
-        await usage.close()
-        await planner.close()
-        await rates.close()
+        stop.set()
+        await flushing
+        await executor.job_changes.close()
+        await executor.connection_registry.close()
+        await executor.api_key_usage.close()
+        if query_planner is not None:
+            await query_planner.close()
+        await executor.rate_limiter.close()
         await database.close()
 
     middleware = []
@@ -125,7 +132,7 @@ def create(
                 max_age=CORS_MAX_AGE_SECONDS,
             )
         )
-    endpoint = Endpoint(executor, planner)
+    endpoint = Endpoint(executor, query_planner)
     app = Starlette(
         routes=_routes(executor, endpoint),
         middleware=middleware,
@@ -135,13 +142,12 @@ def create(
     app.router.redirect_slashes = False
     app.state.executor = executor
     app.state.figures = status.DatabaseMetrics(database)
-    return EnvelopeMiddleware(app, settings, metrics, pressure, {"/graphql": endpoint})
+    return EnvelopeMiddleware(app, settings, executor.metrics, executor.load_shedder, {"/graphql": endpoint})
 
 
-async def _flush_periodically(
-    metrics: Metrics, api_key_usage: ApiKeyUsageRecorder, load_shedder: LoadShedder, stop: asyncio.Event
-) -> None:
-    """Write down what has been counted, every few seconds, and at the end."""
+async def _flush_periodically(executor: Executor, stop: asyncio.Event) -> None:
+    """Write buffered metrics and API key usage every few seconds, and once more after `stop`."""
+    metrics, load_shedder = executor.metrics, executor.load_shedder
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), FLUSH_INTERVAL_SECONDS)
@@ -149,9 +155,9 @@ async def _flush_periodically(
             metrics.record_rejections(503, load_shedder.shed_requests)
             load_shedder.shed_requests = 0
             metrics.flush()
-            await api_key_usage.flush()
-        except Exception as fault:  # noqa: BLE001 - what is counted next must be written down all the same
-            error_masking.log_internal_error(fault)
+            await executor.api_key_usage.flush()
+        except Exception as error:  # noqa: BLE001 - the next flush must still run
+            error_masking.log_internal_error(error)
 
 
 def _routes(executor: Executor, endpoint: Endpoint) -> list[BaseRoute]:

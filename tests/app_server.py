@@ -25,7 +25,7 @@ async def serve_settings(settings: Settings, database: Database, store: Store) -
 async def serve_app(application: app.EnvelopeMiddleware) -> AsyncIterator[str]:
     """Serve what was made already, and answer its address."""
     with serve.listen("127.0.0.1", 0) as listener:
-        server = ReadyServer(serve.uvicorn_config(application=application))
+        server = ReadyServer(serve.uvicorn_config(lambda: application))
         task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
         await server.ready.wait()
         try:

@@ -177,7 +177,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
         calls = 0
 
         @asynccontextmanager
-        async def reading(self) -> AsyncIterator[AsyncConnection]:
+        async def read_connection(self) -> AsyncIterator[AsyncConnection]:
             self.calls += 1
             if self.calls > 1:
                 await asyncio.sleep(10)

@@ -229,7 +229,8 @@ def libpq_url(settings: Settings) -> str:
 @contextlib.asynccontextmanager
 async def _running_server(settings: Settings, listener: socket.socket) -> Any:
     """The server, in this process, once it answers; what is under way is finished in the end."""
-    server = _DevServer(uvicorn_config(application=app.create(settings)))
+    application = app.create(settings)
+    server = _DevServer(uvicorn_config(lambda: application))
     serving, ready = asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(server.ready.wait())
     try:
         await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)

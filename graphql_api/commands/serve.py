@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -21,6 +21,7 @@ from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from starlette.types import ASGIApp
@@ -35,16 +36,17 @@ SHUTDOWN_TIMEOUT_SECONDS = 10
 KEEP_ALIVE_TIMEOUT_SECONDS = 65
 """Seconds that a silent connection stays open: longer than load balancers keep theirs."""
 LISTEN_BACKLOG = 2_048
+APP_FACTORY = "graphql_api.commands.serve:create_app"
 log = structlog.get_logger(__name__)
 
 
-def create_app() -> ASGIApp:
-    """The application of a process of its own, which has its own logs."""
+def create_app(*, planner: bool = True) -> ASGIApp:
+    """Configure the process's logs and build the application."""
     from graphql_api import app  # noqa: PLC0415 - a port that is taken should be said before a schema is made
 
     settings = Settings()
     logs.configure(readable=settings.is_development)
-    return app.create(settings)
+    return app.create(settings, planner=planner)
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -71,11 +73,11 @@ def listen(host: str, port: int) -> socket.socket:
     return listener
 
 
-def uvicorn_config(*, workers: int = 1, application: Any = "graphql_api.commands.serve:create_app") -> uvicorn.Config:
-    """What uvicorn is told."""
+def uvicorn_config(app_factory: str | Callable[[], ASGIApp] = APP_FACTORY, *, workers: int = 1) -> uvicorn.Config:
+    """Configure uvicorn; several workers need the factory's name, as `module:function`."""
     return uvicorn.Config(
-        application,
-        factory=isinstance(application, str),
+        app_factory,
+        factory=True,
         workers=workers,
         lifespan="on",
         http=HTTPProtocol,
@@ -91,9 +93,9 @@ def uvicorn_config(*, workers: int = 1, application: Any = "graphql_api.commands
     )
 
 
-def serve(listener: socket.socket, *, workers: int) -> None:
+def serve(listener: socket.socket, *, workers: int, app_factory: str = APP_FACTORY) -> None:
     """Serve until SIGTERM or SIGINT, in this process or in several."""
-    config = uvicorn_config(workers=workers)
+    config = uvicorn_config(app_factory, workers=workers)
     if workers == 1:
         DrainingServer(config).run(sockets=[listener])
         return

@@ -49,9 +49,9 @@ TIMEOUT_MESSAGE = "The answer took too long: ask for less, or try again."
 STREAM_OPERATION_TYPES = frozenset(OperationType)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """What answers operations: the schema, and what its resolvers can reach."""
+    """Runs operations on the schema; holds what their resolvers use."""
 
     schema: ErrorMaskingSchema
     database: Database
@@ -109,14 +109,14 @@ class Executor:
     def create_context(self, actor: Actor) -> Context:
         """What one operation of a caller can reach."""
         return Context(
-            actor,
-            self.database,
-            self.settings,
-            self.signer,
-            self.store,
-            self.rate_limiter,
-            self.job_changes,
-            self._reauthenticate_for_event,
+            actor=actor,
+            database=self.database,
+            settings=self.settings,
+            signer=self.signer,
+            store=self.store,
+            rate_limiter=self.rate_limiter,
+            job_changes=self.job_changes,
+            reauthenticate=self._reauthenticate_for_event,
         )
 
     async def execute(
