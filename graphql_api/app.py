@@ -81,6 +81,7 @@ def create(
     """
     settings = settings or Settings()
     database = database or Database.connect(settings)
+    query_planner = Planner.of(schema, database, settings) if planner else None
     executor = Executor(
         schema=schema,
         database=database,
@@ -94,8 +95,8 @@ def create(
         rate_limiter=RateLimiter.from_settings(settings),
         job_changes=JobChanges(settings.listen_url),
         connection_registry=ConnectionRegistry(database, settings),
+        planner=query_planner,
     )
-    query_planner = Planner.of(schema, database, settings) if planner else None
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, object]]:
@@ -132,7 +133,7 @@ def create(
                 max_age=CORS_MAX_AGE_SECONDS,
             )
         )
-    endpoint = Endpoint(executor, query_planner)
+    endpoint = Endpoint(executor)
     app = Starlette(
         routes=_routes(executor, endpoint),
         middleware=middleware,

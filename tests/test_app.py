@@ -14,11 +14,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api import app
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import status
 from graphql_api.settings import Settings
-from tests.app_server import serve_settings
+from tests.app_server import serve_app, serve_settings
 from tests.builders import Builders
 
 Served = Callable[..., Any]
@@ -51,6 +52,17 @@ async def test_events_are_sent_where_nothing_else_is_wanted(client: httpx2.Async
     assert (response.status_code, response.headers["content-type"]) == (200, "text/event-stream; charset=utf-8")
     answer = '{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
     assert response.text == f"event: next\ndata: {answer}\n\nevent: complete\ndata:\n\n"
+
+
+async def test_a_server_without_a_planner_answers_the_same(
+    settings: Settings, database: Database, store: Store, client: httpx2.AsyncClient
+) -> None:
+    query = {"query": "{ __typename }"}
+    application = app.create(settings, database=database, store=store, planner=False)
+    async with serve_app(application) as address, httpx2.AsyncClient(base_url=f"http://{address}") as unplanned:
+        response = await unplanned.post("/graphql", json=query)
+
+    assert response.content == (await client.post("/graphql", json=query)).content
 
 
 async def test_an_operation_that_is_refused_has_no_events(client: httpx2.AsyncClient) -> None:

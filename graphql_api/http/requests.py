@@ -56,6 +56,11 @@ class Operation:
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def may_be_mutation(self) -> bool:
+        """Whether the document may hold a mutation: true for every one that does, and for some that do not."""
+        return "mutation" in self.query
+
 
 @lru_cache(maxsize=64)
 def negotiate_media_type(accept: str | None) -> str:

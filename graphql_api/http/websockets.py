@@ -244,8 +244,6 @@ class WebSocketConnection:
         structlog.contextvars.bind_contextvars(request_id=error_masking.new_request_id())
         try:
             actor = await self._executor.reauthenticate(actor)
-            operation_stats.begin()
-            self._executor.check_rate_limit(operation, actor)
             await self._send_results(operation_id, actor, operation)
         except OSError:
             pass  # the client is gone

@@ -28,7 +28,6 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 import orjson
-import structlog
 from graphql import GraphQLError
 
 from graphql_api.database.database import Database
@@ -50,7 +49,6 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 FORMAT = orjson.OPT_NAIVE_UTC | orjson.OPT_UTC_Z
-log = structlog.get_logger(__name__)
 
 __all__ = ["Planner"]
 
@@ -79,7 +77,7 @@ class Planner:
     async def __call__(self, operation: Operation, context: Context) -> bytes | None:
         """The whole answer as JSON, for a caller who is signed in.
 
-        Raises `Unavailable` where PostgreSQL ran out of time, and `TooManyRequests`.
+        Raises `Unavailable` where PostgreSQL ran out of time, `TooManyRequests`, and whatever else is a defect.
         """
         if not context.actor.signed_in:
             return None
@@ -97,7 +95,7 @@ class Planner:
             if sqlstate(fault) in RETRYABLE_SQLSTATES:
                 raise Unavailable("The database did not answer in time: try again.") from fault
             if not is_transient(fault):
-                log.warning("plan failed", kind=type(fault).__qualname__, exc_info=fault)
+                raise
             return None
 
     async def answer(self, operation: Operation, context: Context) -> bytes:

@@ -22,6 +22,7 @@ from graphql_api.gateways.object_store import Store
 from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
 from graphql_api.models import utcnow
 from graphql_api.observability.operation_stats import OperationStats
+from graphql_api.planner import Planner
 from graphql_api.settings import Settings
 from tests.app_server import serve_settings
 from tests.builders import Builders
@@ -103,6 +104,21 @@ async def test_calls_that_come_too_often_are_counted(
 
     assert statuses == [200, 200, 429, 429]
     assert await rows(database, FIGURES, id=key.id) == [(london_days.london_day(utcnow()), 4, 2, 2, 2, 0, True)]
+
+
+async def test_a_call_is_counted_when_the_database_is_unavailable_to_the_planner(
+    client_of: Callable[..., Client], make: Builders, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plan(*_: Any) -> None:
+        raise Unavailable("The database did not answer in time: try again.")
+
+    monkeypatch.setattr(Planner, "__call__", plan)
+    key = await make.api_key(await make.service())
+    async with client_of(key) as client:
+        answer = await client.post("/graphql", json={"query": "{ __typename }"})
+
+    assert answer.status_code == 503
+    assert await rows(database, FIGURES, id=key.id) == [(london_days.today(), 1, 0, 1, 0, 0, True)]
 
 
 async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: Builders, database: Database) -> None:

@@ -10,13 +10,19 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
+from structlog.testing import capture_logs
 
 from graphql_api import models
 from graphql_api.auth.crypto import Signer
+from graphql_api.context import Context
 from graphql_api.database.database import Database
 from graphql_api.enums import Channel
+from graphql_api.errors import Unavailable
 from graphql_api.gateways.object_store import Store
+from graphql_api.http.requests import Operation
 from graphql_api.models import utcnow
+from graphql_api.observability import operation_stats
+from graphql_api.planner import Planner
 from graphql_api.settings import Settings, asyncpg_url
 from tests.app_server import serve_settings
 from tests.builders import Builders
@@ -179,6 +185,77 @@ async def test_operations_are_counted_by_name_and_outcome(
     assert told['http_requests_total{method="POST",path="/graphql",status="415"}'] == 1
     assert told['http_request_seconds_count{path="/graphql"}'] == 8
     assert told["database_up"] == 1
+
+
+def replace_planner(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
+    """Replace the planner by one that sends a statement and then declines, or raises an error."""
+
+    async def plan(self: Planner, operation: Operation, context: Context) -> None:
+        del self, operation
+        operation_stats.add(statements=1)
+        async with context.database.read_connection() as connection:
+            await connection.execute(text("SELECT 1"))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(Planner, "__call__", plan)
+
+
+async def test_plans_are_counted_by_result(client: httpx2.AsyncClient, make: Builders, signer: Signer) -> None:
+    _, key = await of_key(make, signer)
+    document = "query Declined { users { nodes { id } } } query Planned { __typename }"
+    with capture_logs() as entries:
+        for name in ("Planned", "Declined", "no name"):
+            await client.post("/graphql", json={"query": document, "operationName": name}, headers=key)
+        await client.post("/graphql", json={"query": "query Anonymous { __typename }"})
+        await client.post("/graphql", json={"query": "mutation Out { signOut { __typename } }"}, headers=key)
+    told = await figures(client)
+
+    assert of(told, "graphql_plans_total") == {'{result="planned"}': 1, '{result="declined"}': 4}
+    assert [entry for entry in entries if entry["event"] == "plan declined"] == [
+        {"event": "plan declined", "log_level": "info", "operation": name} for name in ("Declined", "(other)")
+    ]
+
+
+async def test_a_planner_that_fails_is_counted_and_the_query_is_answered_without_it(
+    client: httpx2.AsyncClient, make: Builders, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_planner(monkeypatch, KeyError("07700900123"))
+    _, key = await of_key(make, signer)
+    with capture_logs() as entries:
+        answer = await client.post("/graphql", json={"query": "query Mine { __typename }"}, headers=key)
+    told = await figures(client)
+
+    assert answer.json()["data"] == {"__typename": "Query"}
+    assert of(told, "graphql_plans_total") == {'{result="failed"}': 1}
+    assert of(told, "graphql_operations_total") == {'{operation="Mine",outcome="ok"}': 1}
+    assert [(entry["operation"], entry["kind"]) for entry in entries if entry["event"] == "plan failed"] == [
+        ("Mine", "KeyError")
+    ]
+
+
+async def test_the_statements_of_a_declined_plan_are_counted(
+    client: httpx2.AsyncClient, make: Builders, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_planner(monkeypatch)
+    _, key = await of_key(make, signer)
+    await client.post("/graphql", json={"query": "query Mine { viewer { service { name } } }"}, headers=key)
+    told = await figures(client)
+
+    assert told['graphql_operation_statements_sum{operation="Mine"}'] == 2 + 1
+    assert told['graphql_operation_statements_count{operation="Mine"}'] == 1
+
+
+async def test_a_query_is_counted_when_the_database_is_unavailable_to_the_planner(
+    client: httpx2.AsyncClient, make: Builders, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_planner(monkeypatch, Unavailable("The database did not answer in time: try again."))
+    _, key = await of_key(make, signer)
+    answer = await client.post("/graphql", json={"query": "query Mine { __typename }"}, headers=key)
+    told = await figures(client)
+
+    assert answer.status_code == 503
+    assert of(told, "graphql_operations_total") == {'{operation="(other)",outcome="refused"}': 1}
 
 
 async def test_hostile_names_cannot_make_the_metrics_grow(
