@@ -19,7 +19,7 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.database.listen import JobChanges
-from graphql_api.errors import RequestError, Unavailable
+from graphql_api.errors import Unavailable, code_of_http_status
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import explorer, responses, status, uploads
 from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
@@ -34,7 +34,6 @@ from graphql_api.limits.load_shedding import LoadShedder, is_cancelled_on_discon
 from graphql_api.limits.rate_limiter import RateLimiter
 from graphql_api.observability import error_masking
 from graphql_api.observability.metrics import Metrics
-from graphql_api.observability.operation_stats import OperationStats
 from graphql_api.planner import Planner
 from graphql_api.server.slow_clients import ConnectionLimiter
 from graphql_api.settings import Settings
@@ -51,8 +50,6 @@ CORS_MAX_AGE_SECONDS = 600
 FLUSH_INTERVAL_SECONDS = 2.0
 """Seconds for which counts may stay in memory."""
 HSTS_MAX_AGE_SECONDS = 31_536_000
-FIRST_ERROR_STATUS = 400
-"""The first status of a request that was refused."""
 SHUTDOWN_MESSAGE = "The server is being stopped: try again."
 CLIENT_CLOSED_REQUEST_STATUS = 499
 """What is counted, as proxies do, where the client closed the connection before an answer."""
@@ -142,7 +139,7 @@ def create(
     )
     app.router.redirect_slashes = False
     app.state.executor = executor
-    app.state.figures = status.DatabaseMetrics(database)
+    app.state.database_metrics = status.DatabaseMetrics(database)
     return EnvelopeMiddleware(app, settings, executor.metrics, executor.load_shedder, {"/graphql": endpoint})
 
 
@@ -165,7 +162,7 @@ def _routes(executor: Executor, endpoint: Endpoint) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", WebSocketEndpoint(executor)),
-        Route("/uploads", _receive_upload, methods=["POST"]),
+        Route("/uploads", uploads.receive, methods=["POST"]),
         Route("/_status", status.status, methods=["GET", "POST"]),
         Route("/_status/live-service-and-organisation-counts", status.live_counts, methods=["GET"]),
         Route("/metrics", status.metrics, methods=["GET"]),
@@ -175,43 +172,20 @@ def _routes(executor: Executor, endpoint: Endpoint) -> list[BaseRoute]:
     return routes
 
 
-async def _receive_upload(request: Request) -> Response:
-    executor: Executor = request.app.state.executor
-    try:
-        actor = await executor.authenticate_request(request.headers, request.scope)
-    except RequestError as refusal:
-        return responses.request_error_response(refusal)
-    since = time.perf_counter()
-    response = await uploads.receive(
-        request, actor=actor, database=executor.database, store=executor.store, settings=executor.settings
-    )
-    if actor.api_key_id:
-        failed, seconds = response.status_code >= FIRST_ERROR_STATUS, time.perf_counter() - since
-        executor.api_key_usage.record_call(actor.api_key_id, failed=failed, seconds=seconds, stats=OperationStats())
-    return response
-
-
 async def _handle_http_exception(request: Request, error: Exception) -> Response:
-    """An address or a method that is not there."""
+    """Respond to an unknown path or a method that is not allowed."""
     del request
     if not isinstance(error, HTTPException):
         raise error
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
-    code = {401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(error.status_code, "BAD_REQUEST")
+    code = code_of_http_status(error.status_code)
     return responses.rejection_response(HTTPRejection(error.status_code, error.detail, code=code, **headers))
 
 
 async def _handle_exception(request: Request, error: Exception) -> Response:
-    """A fault, which the shell logs."""
+    """Respond to an internal error, which `EnvelopeMiddleware` logs."""
     del request, error
-    return _internal_error_response(structlog.contextvars.get_contextvars()["request_id"])
-
-
-def _internal_error_response(request_id: str) -> Response:
-    extensions = {"code": error_masking.INTERNAL_ERROR_CODE, "requestId": request_id}
-    return responses.json_response(
-        {"errors": [{"message": error_masking.INTERNAL_ERROR_MESSAGE, "extensions": extensions}]}, 500
-    )
+    return responses.internal_error_response(structlog.contextvars.get_contextvars()["request_id"])
 
 
 class EnvelopeMiddleware:
@@ -268,11 +242,11 @@ class EnvelopeMiddleware:
                 raise
             if not status and not is_cancelled_on_disconnect(scope):
                 # The time that requests have to end is over.
-                await responses.request_error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, protected)
+                await responses.error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, protected)
         except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
             error_masking.log_internal_error(fault)
             if not status:
-                await _internal_error_response(request_id)(scope, receive, protected)
+                await responses.internal_error_response(request_id)(scope, receive, protected)
         finally:
             # Nothing was answered to whoever was gone before.
             self._metrics.record_response(

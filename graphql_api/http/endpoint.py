@@ -57,7 +57,7 @@ class Endpoint:
             )
         except RequestError as refusal:
             await self._executor.delay_response(operation_stats.current())
-            return responses.request_error_response(
+            return responses.error_response(
                 refusal, JSON_MEDIA_TYPE if media_type == EVENT_STREAM_MEDIA_TYPE else media_type
             )
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from graphql_api.auth import authentication
-from graphql_api.errors import Unavailable
+from graphql_api.errors import CloseCode, Unavailable
 from graphql_api.observability import error_masking
 
 if TYPE_CHECKING:
@@ -22,12 +22,6 @@ if TYPE_CHECKING:
     from graphql_api.database.database import Database
     from graphql_api.settings import Settings
 
-FORBIDDEN_CLOSE_CODE = 4403
-"""The close code of a caller who is let in no more, as graphql-transport-ws has it."""
-SERVICE_RESTART_CLOSE_CODE = 1012
-"""That of a server which stops: come back, and find another."""
-TRY_AGAIN_LATER_CLOSE_CODE = 1013
-"""That of a server which has too many connections: come back later."""
 REVOCATION_CHECK_INTERVAL_SECONDS = 0.5
 """Seconds between two looks at whether everyone who stays is still let in."""
 
@@ -36,7 +30,7 @@ REVOCATION_CHECK_INTERVAL_SECONDS = 0.5
 class Slot:
     """One connection."""
 
-    request_close: Callable[[int], None]
+    request_close: Callable[[CloseCode], None]
     """Ends it, with a close code."""
     actor: Actor | None = None
     """Whose it is, once they have said so."""
@@ -61,7 +55,7 @@ class ConnectionRegistry:
         return len(self._slots)
 
     @contextlib.contextmanager
-    def reserve_slot(self, request_close: Callable[[int], None]) -> Iterator[Slot]:
+    def reserve_slot(self, request_close: Callable[[CloseCode], None]) -> Iterator[Slot]:
         """A place for a connection, of somebody not yet known; raises `Unavailable` where there is none."""
         if self._draining or len(self._slots) >= self._max_connections:
             raise Unavailable("This server has too many open connections: try again later.")
@@ -87,7 +81,7 @@ class ConnectionRegistry:
         """Let no more in, and end those that are there, for the server stops: all at once, after so long at most."""
         self._draining = True
         for seat in list(self._slots):
-            seat.request_close(SERVICE_RESTART_CLOSE_CODE)
+            seat.request_close(CloseCode.SERVICE_RESTART)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 while self._slots:  # noqa: ASYNC110 - it happens once
@@ -118,4 +112,4 @@ class ConnectionRegistry:
                 continue
             for seat in list(self._slots):
                 if seat.actor is not None and seat.actor.identity in ended:
-                    seat.request_close(FORBIDDEN_CLOSE_CODE)
+                    seat.request_close(CloseCode.FORBIDDEN)

@@ -6,13 +6,9 @@ import asyncio
 import contextlib
 from typing import TYPE_CHECKING, Any
 
-from graphql import GraphQLError
-
-from graphql_api.errors import QueryTooComplex, Unauthenticated
+from graphql_api.errors import CloseCode, QueryTooComplex, Unauthenticated
 from graphql_api.http import responses
-from graphql_api.http.open_connections import FORBIDDEN_CLOSE_CODE
 from graphql_api.http.requests import EVENT_STREAM_MEDIA_TYPE, GRAPHQL_MEDIA_TYPE
-from graphql_api.observability import error_masking
 
 if TYPE_CHECKING:
     from collections.abc import AsyncGenerator
@@ -60,9 +56,9 @@ class EventStream:
         self._load_shedder = executor.load_shedder
         self._results: AsyncGenerator[ExecutionResult] = executor.stream(operation, actor, occupies_capacity=True)
         self._next_result: asyncio.Future[ExecutionResult | None] = asyncio.get_running_loop().create_future()
-        self._close_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._close_code: asyncio.Future[CloseCode] = asyncio.get_running_loop().create_future()
 
-    def request_close(self, code: int) -> None:
+    def request_close(self, code: CloseCode) -> None:
         """End it soon, for a reason that is told as on a socket."""
         if not self._close_code.done():
             self._close_code.set_result(code)
@@ -102,8 +98,8 @@ class EventStream:
             if disconnected in done:
                 return
             if self._close_code in done:
-                if self._close_code.result() == FORBIDDEN_CLOSE_CODE:
-                    yield _format_event({"errors": [_format_error(Unauthenticated())]})
+                if self._close_code.result() == CloseCode.FORBIDDEN:
+                    yield _format_event({"errors": [responses.format_exception(Unauthenticated())]})
                     yield COMPLETE_EVENT
                 # Otherwise it is not complete, and the client comes back for the rest.
                 return
@@ -113,7 +109,7 @@ class EventStream:
             try:
                 result = self._next_result.result()
             except Exception as error:  # noqa: BLE001 - told as every other
-                yield _format_event({"errors": [_format_error(error)]})
+                yield _format_event({"errors": [responses.format_exception(error)]})
                 result = None
             if result is None:
                 yield COMPLETE_EVENT
@@ -128,10 +124,6 @@ def _format_event(body: dict[str, Any]) -> bytes:
     except QueryTooComplex as refusal:
         written = responses.encode_json({"errors": responses.format_errors(refusal)})
     return b"event: next\ndata: " + written + b"\n\n"
-
-
-def _format_error(error: Exception) -> Any:
-    return error_masking.mask_error(GraphQLError(str(error), original_error=error)).formatted
 
 
 async def _wait_for_disconnect(receive: Receive) -> None:

@@ -11,14 +11,9 @@ import structlog
 from graphql import GraphQLError, OperationType, get_operation_ast
 from strawberry.http.websocket_origin import is_same_origin
 
-from graphql_api.errors import BadRequest, RequestError, Unauthenticated, Unavailable
+from graphql_api.errors import BadRequest, CloseCode, RequestError, Unauthenticated, Unavailable, close_code
 from graphql_api.http import requests, responses
 from graphql_api.http.executor import ACTING_USER_HEADER
-from graphql_api.http.open_connections import (
-    FORBIDDEN_CLOSE_CODE,
-    SERVICE_RESTART_CLOSE_CODE,
-    TRY_AGAIN_LATER_CLOSE_CODE,
-)
 from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
 from graphql_api.limits.extension import document_cache_of
 from graphql_api.observability import error_masking, operation_stats
@@ -43,15 +38,15 @@ TOO_MANY_OPERATIONS = BadRequest(
 MAX_OPERATION_ID_CHARACTERS = 64
 
 CLOSE_REASONS = {
-    4400: "The message is none of the protocol's",
-    4401: "Send connection_init first",
-    FORBIDDEN_CLOSE_CODE: "Forbidden",
-    4406: f"The subprotocol is {SUBPROTOCOL}",
-    4408: "connection_init did not arrive in time",
-    4409: "An operation of this id is under way",
-    4429: "Send connection_init once",
-    SERVICE_RESTART_CLOSE_CODE: "The server stops: connect again",
-    TRY_AGAIN_LATER_CLOSE_CODE: "Try again later",
+    CloseCode.BAD_REQUEST: "The message is none of the protocol's",
+    CloseCode.UNAUTHORIZED: "Send connection_init first",
+    CloseCode.FORBIDDEN: "Forbidden",
+    CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE: f"The subprotocol is {SUBPROTOCOL}",
+    CloseCode.INIT_TIMEOUT: "connection_init did not arrive in time",
+    CloseCode.OPERATION_ALREADY_EXISTS: "An operation of this id is under way",
+    CloseCode.TOO_MANY_INIT_REQUESTS: "Send connection_init once",
+    CloseCode.SERVICE_RESTART: "The server stops: connect again",
+    CloseCode.TRY_AGAIN_LATER: "Try again later",
 }
 
 _MEMBERS_BY_MESSAGE_TYPE: dict[str, dict[str, type]] = {
@@ -66,7 +61,7 @@ _MEMBERS_BY_MESSAGE_TYPE: dict[str, dict[str, type]] = {
 class CloseRequired(Exception):
     """The connection must be closed, with a code."""
 
-    def __init__(self, code: int) -> None:
+    def __init__(self, code: CloseCode) -> None:
         """Name the code."""
         super().__init__(code)
         self.code = code
@@ -125,7 +120,7 @@ class WebSocketConnection:
         try:
             if SUBPROTOCOL not in offered_subprotocols:
                 await self._send({"type": "websocket.accept"})
-                await self._close(4406)
+                await self._close(CloseCode.SUBPROTOCOL_NOT_ACCEPTABLE)
                 return
             await self._send({"type": "websocket.accept", "subprotocol": SUBPROTOCOL})
             while (message := await self._receive())["type"] == "websocket.receive":
@@ -142,15 +137,15 @@ class WebSocketConnection:
             if self._tasks:
                 await asyncio.wait(self._tasks)
 
-    def request_close(self, code: int) -> None:
+    def request_close(self, code: CloseCode) -> None:
         """Close the connection soon; a server that stops lets its queries and mutations end."""
-        self._start_task(self._drain_and_close() if code == SERVICE_RESTART_CLOSE_CODE else self._close(code))
+        self._start_task(self._drain_and_close() if code == CloseCode.SERVICE_RESTART else self._close(code))
 
     async def _drain_and_close(self) -> None:
         self._draining = True
         if waiting := [task for task, operation in self._operations.values() if not self._is_subscription(operation)]:
             await asyncio.wait(waiting)
-        await self._close(SERVICE_RESTART_CLOSE_CODE)
+        await self._close(CloseCode.SERVICE_RESTART)
 
     def _is_subscription(self, operation: Operation) -> bool:
         """Whether it is a subscription."""
@@ -163,7 +158,7 @@ class WebSocketConnection:
 
     def _close_without_init(self) -> None:
         if not self._init_received:
-            self.request_close(4408)
+            self.request_close(CloseCode.INIT_TIMEOUT)
 
     def _start_task(self, coroutine: Any) -> asyncio.Task[None]:
         task: asyncio.Task[None] = asyncio.ensure_future(coroutine)
@@ -171,7 +166,7 @@ class WebSocketConnection:
         task.add_done_callback(self._tasks.discard)
         return task
 
-    async def _close(self, code: int) -> None:
+    async def _close(self, code: CloseCode) -> None:
         if self._closed:
             return
         self._closed = True
@@ -201,39 +196,35 @@ class WebSocketConnection:
     async def _handle_init(self, payload: Mapping[str, Any], slot: Slot) -> None:
         """Find out who it is, as they say in the payload or have said in the headers."""
         if self._init_received:
-            raise CloseRequired(4429)
+            raise CloseRequired(CloseCode.TOO_MANY_INIT_REQUESTS)
         self._init_received = True
         told = {name.lower(): value for name, value in payload.items()}
         headers = told if "authorization" in told else self._headers
         if not all(isinstance(headers.get(name, ""), str) for name in ("authorization", ACTING_USER_HEADER)):
-            raise CloseRequired(FORBIDDEN_CLOSE_CODE)
+            raise CloseRequired(CloseCode.FORBIDDEN)
         try:
             self._actor = await self._executor.authenticate_request(headers, self._scope)
             self._executor.connection_registry.assign_actor(slot, self._actor)
-        except Unavailable as error:
-            raise CloseRequired(TRY_AGAIN_LATER_CLOSE_CODE) from error
-        except RequestError as refusal:
-            raise CloseRequired(FORBIDDEN_CLOSE_CODE) from refusal
+        except RequestError as error:
+            raise CloseRequired(close_code(error)) from error
         await self._send_message({"type": "connection_ack"})
 
     async def _handle_subscribe(self, operation_id: str, payload: Mapping[str, Any]) -> None:
         operation = None
         try:
             operation = requests.parse_operation(payload, self._executor.persisted_documents)
-        except OperationNotExecuted as rejected:
-            refused = rejected
-        except HTTPRejection as rejected:
-            raise CloseRequired(4400) from rejected
+        except OperationNotExecuted as error:
+            rejection = error
+        except HTTPRejection as error:
+            raise CloseRequired(CloseCode.BAD_REQUEST) from error
         if self._actor is None:
-            raise CloseRequired(4401)
+            raise CloseRequired(CloseCode.UNAUTHORIZED)
         if operation_id in self._operations:
-            raise CloseRequired(4409)
+            raise CloseRequired(CloseCode.OPERATION_ALREADY_EXISTS)
         if operation is None:
-            await self._send_message({"type": "error", "id": operation_id, "payload": responses.format_errors(refused)})
+            await self._send_errors(operation_id, responses.format_errors(rejection))
         elif len(self._operations) >= MAX_CONCURRENT_OPERATIONS:
-            await self._send_message(
-                {"type": "error", "id": operation_id, "payload": responses.format_errors(TOO_MANY_OPERATIONS)}
-            )
+            await self._send_errors(operation_id, responses.format_errors(TOO_MANY_OPERATIONS))
         elif not self._draining:
             self._operations[operation_id] = RunningOperation(
                 self._start_task(self._run_operation(operation_id, self._actor, operation)), operation
@@ -248,21 +239,19 @@ class WebSocketConnection:
         except OSError:
             pass  # the client is gone
         except Unauthenticated:
-            await self._close(FORBIDDEN_CLOSE_CODE)
+            await self._close(CloseCode.FORBIDDEN)
         except Exception as error:  # noqa: BLE001 - told as every other
             await self._executor.delay_response(operation_stats.current(), occupies_capacity=False)
             self._release_operation_id(operation_id)
             with contextlib.suppress(OSError):
-                await self._send_error(operation_id, error)
+                await self._send_errors(operation_id, [responses.format_exception(error)])
 
     async def _send_results(self, operation_id: str, actor: Actor, operation: Operation) -> None:
         async with aclosing(self._executor.stream(operation, actor)) as results:
             async for result in results:
                 if responses.is_request_error(result):
                     self._release_operation_id(operation_id)
-                    await self._send_message(
-                        {"type": "error", "id": operation_id, "payload": responses.format_result(result)["errors"]}
-                    )
+                    await self._send_errors(operation_id, responses.format_result(result)["errors"])
                     return
                 await self._send_message(
                     {"type": "next", "id": operation_id, "payload": responses.format_result(result)}
@@ -270,9 +259,8 @@ class WebSocketConnection:
         self._release_operation_id(operation_id)
         await self._send_message({"type": "complete", "id": operation_id})
 
-    async def _send_error(self, operation_id: str, error: Exception) -> None:
-        shown = error_masking.mask_error(GraphQLError(str(error), original_error=error))
-        await self._send_message({"type": "error", "id": operation_id, "payload": [shown.formatted]})
+    async def _send_errors(self, operation_id: str, errors: list[Any]) -> None:
+        await self._send_message({"type": "error", "id": operation_id, "payload": errors})
 
     def _release_operation_id(self, operation_id: str) -> None:
         """Let the id be used again, before the last message of its operation is sent."""
@@ -292,12 +280,12 @@ def parse_message(text: str | None) -> dict[str, Any]:
     try:
         message = requests.decode_json(text or "")
         if not isinstance(message, dict) or not isinstance(message.get("payload"), dict | None):
-            raise CloseRequired(4400)
+            raise CloseRequired(CloseCode.BAD_REQUEST)
         members = _MEMBERS_BY_MESSAGE_TYPE[message.get("type")]  # type: ignore[index]
         if not all(isinstance(message.get(name), kind) for name, kind in members.items()):
-            raise CloseRequired(4400)
+            raise CloseRequired(CloseCode.BAD_REQUEST)
         if "id" in members and not (message["id"].isascii() and 0 < len(message["id"]) <= MAX_OPERATION_ID_CHARACTERS):
-            raise CloseRequired(4400)
+            raise CloseRequired(CloseCode.BAD_REQUEST)
     except (HTTPRejection, KeyError, TypeError) as error:
-        raise CloseRequired(4400) from error
+        raise CloseRequired(CloseCode.BAD_REQUEST) from error
     return message

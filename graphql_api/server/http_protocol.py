@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 EXEMPT_PATH_PREFIXES = (b"/_status", b"/metrics")
 """Beginnings of the paths that answer under any pressure: whoever runs the service has to see it."""
 
-_SHED_RESPONSE = responses.request_error_response(Unavailable("The server has too much to do: try again in a moment."))
+_SHED_RESPONSE = responses.error_response(Unavailable("The server has too much to do: try again in a moment."))
 SHED_RESPONSE_HEAD = b"HTTP/1.1 503 Service Unavailable\r\n" + b"".join(
     b"%b: %b\r\n" % header for header in (*_SHED_RESPONSE.raw_headers, (b"x-content-type-options", b"nosniff"))
 )

@@ -199,7 +199,7 @@ async def test_who_has_spent_all_is_told_when_to_ask_again(desk: Desk, query: st
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
     assert refused.json()["errors"] == [
         {
-            "message": "You ask too often. Wait 1 s, then ask again.",
+            "message": "Rate limit exceeded: try again in 1 s.",
             "extensions": {"code": "RATE_LIMITED", "retryAfterSeconds": 1},
         }
     ]
