@@ -96,7 +96,7 @@ async def test_the_status_is_503_before_the_database_is_migrated(
         await empty.close()
 
     assert answer.status_code == 503
-    assert answer.json()["message"] == "The database has none of our tables yet: migrate it (`./run migrate`)."
+    assert answer.json()["message"] == "The database has no tables of this API: migrate it (`./run migrate`)."
 
 
 async def test_the_status_is_503_while_the_database_is_away_unless_it_is_left_out(
