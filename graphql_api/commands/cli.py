@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphql_api.errors import CommandError
+from graphql_api.commands.terminal import echo
+from graphql_api.errors import CommandError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -184,15 +185,15 @@ def _migrate(options: argparse.Namespace) -> None:
             _check_migrations(url)
             return
         if options.index:
-            run_coroutine(indexes.build(url, write_line=_print_line))
+            run_coroutine(indexes.build(url, write_line=echo))
             return
         if options.log:
-            run_coroutine(change_triggers.create(url, write_line=_print_line))
+            run_coroutine(change_triggers.create(url, write_line=echo))
             return
         if options.down:
-            run_coroutine(migrate.downgrade(url, options.down, write_line=_print_line))
+            run_coroutine(migrate.downgrade(url, options.down, write_line=echo))
         else:
-            run_coroutine(migrate.upgrade(url, options.revision, write_line=_print_line))
+            run_coroutine(migrate.upgrade(url, options.revision, write_line=echo))
         print(f"The database is at revision {run_coroutine(migrate.current(url))}.")
 
 
@@ -206,10 +207,6 @@ def _check_migrations(url: str) -> None:
         raise SystemExit(1)
     if not plan.database_is_newer:
         run_coroutine(migrate.check(url))
-
-
-def _print_line(line: str) -> None:
-    print(line, flush=True)
 
 
 def _seed(options: argparse.Namespace) -> None:
@@ -278,9 +275,6 @@ def _error_message(error: Exception) -> str | None:
     from alembic.util.exc import CommandError as AlembicCommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from graphql_api import postgres, seed
-    from graphql_api.errors import RequestError
-
     if isinstance(error, SQLAlchemyError):
         # What the driver says can hold values, and an address with its password.
         return f"The database refused ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 tells more."
@@ -290,9 +284,6 @@ def _error_message(error: Exception) -> str | None:
     if isinstance(error, OSError | TimeoutError):
         what = error.filename or "The database of DATABASE_URL"
         return f"{what} cannot be reached ({error.strerror or type(error).__name__})."
-    if isinstance(
-        error,
-        CommandError | seed.SeedError | postgres.PostgresError | AlembicCommandError | RequestError | RuntimeError,
-    ):
+    if isinstance(error, CommandError | AlembicCommandError | RequestError | RuntimeError):
         return str(error)
     return None

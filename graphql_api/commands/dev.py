@@ -23,6 +23,7 @@ from graphql_api import seed as demo
 from graphql_api.auth import tokens
 from graphql_api.auth.crypto import Signer
 from graphql_api.commands.serve import listen, uvicorn_config
+from graphql_api.commands.terminal import echo
 from graphql_api.database.database import Database
 from graphql_api.domain import sessions
 from graphql_api.errors import CommandError
@@ -126,7 +127,7 @@ async def seed_demo_data(settings: Settings, notifications: int, *, force: bool 
             begun = True
 
         return await demo.seed(
-            libpq_url(settings),
+            settings.libpq_url,
             signer=Signer(tuple(settings.secret_keys), settings.salt),
             notifications=notifications,
             store=Store.connect(settings),
@@ -159,7 +160,7 @@ async def _run_all(settings: Settings, listener: socket.socket) -> None:
 
 async def _prepare_database(settings: Settings, listener: socket.socket) -> DevServerInfo:
     """A database with tables and data, and what there is to tell of it."""
-    await migrate.upgrade(libpq_url(settings))
+    await migrate.upgrade(settings.libpq_url)
     try:
         made = await seed_demo_data(settings, _demo_notification_count())
     except demo.SeedError as refused:
@@ -198,7 +199,7 @@ async def _server_info(
     told = {
         "graphql_url": f"http://{name}:{port}/graphql",
         "explorer_url": f"http://{name}:{port}/",
-        "database_url": libpq_url(settings),
+        "database_url": settings.libpq_url,
         "tokens": {role: await _session_token(database, signer, users.get(role)) for role in demo.DEMO_ROLES},
         "service_id": str(demo_data.service_id) if demo_data else None,
         "template_ids": {name: str(demo_data.template_ids[name]) if demo_data else None for name in ("sms", "email")},
@@ -219,11 +220,6 @@ async def _session_token(database: Database, signer: Signer, user_id: UUID | Non
             session = await sessions.start(tx, user)
             session.last_used_at = session.expires_at = now + DEMO_SESSION_LIFETIME
         return tokens.create_session_token(signer, user.id, session.id)
-
-
-def libpq_url(settings: Settings) -> str:
-    """DATABASE_URL as every program takes it, with its password."""
-    return settings.libpq_url
 
 
 @contextlib.asynccontextmanager
@@ -294,11 +290,6 @@ def _print_server_info(info: DevServerInfo) -> None:
             echo(f"\n  {role.replace('_', ' ').capitalize()}, {address}\n    token {told['tokens'][role]}")
         echo(f"\n  API key\n    token {made.api_key}")
     echo("\nCtrl-C stops it all; the data stay.")
-
-
-def echo(text: str, file: Any = None) -> None:
-    """Tell whoever sits at the terminal, at once though it be a pipe."""
-    print(text, file=file, flush=True)
 
 
 def _exit_on_signal(number: int, frame: Any) -> None:
