@@ -35,7 +35,7 @@ HEAD_TIMED_OUT = HTTPRejection(408, "The headers did not arrive in time.")
 TOO_MANY_CONNECTIONS = HTTPRejection(
     429, "Your address has too many connections open: use them again.", retry_after="1"
 )
-MALFORMED_REQUEST = HTTPRejection(400, "This is not HTTP.")
+MALFORMED_REQUEST = HTTPRejection(400, "Malformed HTTP request.")
 
 
 class ConnectionLimiter:

@@ -161,7 +161,7 @@ async def test_what_is_not_http_is_told_so(serving: Serving, text: bytes) -> Non
     async with serving() as address, Client.to(address) as client:
         status, body = await client.ask(text)
 
-        assert (status, message(body)) == (400, "This is not HTTP.")
+        assert (status, message(body)) == (400, "Malformed HTTP request.")
         assert await client.rest() == b""
 
 
