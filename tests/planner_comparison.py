@@ -1,4 +1,4 @@
-"""Every query that a test asks is asked a second time, of a plan: where the plan answers, it answers the same bytes."""
+"""Comparison of both executors: a query of a test runs by the planner, too, and must get the same bytes."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from graphql_api.context import Context
     from graphql_api.observability.error_masking import ErrorMaskingSchema
 
-COMPARING: ContextVar[bool] = ContextVar("REPLAYING", default=False)
-"""True while a plan answers, whose statements are not those that a test counts."""
+COMPARING: ContextVar[bool] = ContextVar("comparing", default=False)
+"""True while the planner runs, whose statements are not counted by tests."""
 
 
 @lru_cache(maxsize=1)
@@ -35,7 +35,7 @@ def _plan_cache(schema: ErrorMaskingSchema) -> Plans:
 async def planner_response(
     schema: ErrorMaskingSchema, document: str, variables: dict[str, Any], context: Context
 ) -> bytes | None:
-    """What a plan answers; None where it leaves the operation to graphql-core. Faults are raised."""
+    """The planner's response; None where it declines. Raises internal errors."""
     planner = Planner(schema, Borrowed(context.database))
     planner.plans = _plan_cache(schema)
     if not context.actor.signed_in:
@@ -52,19 +52,19 @@ async def planner_response(
 async def compare_with_planner(
     schema: ErrorMaskingSchema, document: str, variables: dict[str, Any], context: Context, result: ExecutionResult
 ) -> bool:
-    """Assert that a plan answers as graphql-core did, or not at all; tells whether it answered.
+    """Assert that the planner responds as graphql-core did, or declines; returns whether it responded.
 
-    It may fail only where graphql-core finds a fault of ours, too.
+    It may raise an error only where graphql-core has an internal error, too.
     """
     try:
-        found = await planner_response(schema, document, variables, context)
+        response = await planner_response(schema, document, variables, context)
     except Exception:
         if any((error.extensions or {}).get("code") == INTERNAL_ERROR_CODE for error in result.errors or ()):
             return False
         raise
     if log := os.environ.get("REPLAYS"):
-        with open(log, "a") as told:  # noqa: ASYNC230, PTH123
-            told.write(f"{'declined' if found is None else 'planned'} {bool(result.errors)} {document!r}\n")
-    if found is not None:
-        assert found == responses.encode_json(responses.format_result(result)), document
-    return found is not None
+        with open(log, "a") as log_file:  # noqa: ASYNC230, PTH123
+            log_file.write(f"{'declined' if response is None else 'planned'} {bool(result.errors)} {document!r}\n")
+    if response is not None:
+        assert response == responses.encode_json(responses.format_result(result)), document
+    return response is not None

@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, as its specification has it: POST and GET in two media types, and events."""
+"""The ASGI application of `/graphql`, by the GraphQL over HTTP specification: POST, GET, and event streams."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ class Endpoint:
         self._executor = executor
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer one request; one whose sender is gone is dropped."""
+        """Respond to one request; drop it where the client has disconnected."""
         try:
             response = await self._respond(scope, receive)
         except ClientDisconnect:
@@ -50,16 +50,12 @@ class Endpoint:
                 return responses.BytesResponse(b"", 303, [(b"location", b"/")])  # the explorer
             media_type = requests.negotiate_media_type(headers.get("accept"))
             return await self._handle_operation(scope, headers, receive, media_type)
-        except HTTPRejection as rejected:
-            self._executor.metrics.record_rejections(rejected.status)
-            return responses.rejection_response(
-                rejected, JSON_MEDIA_TYPE if media_type == EVENT_STREAM_MEDIA_TYPE else media_type
-            )
-        except RequestError as refusal:
+        except HTTPRejection as rejection:
+            self._executor.metrics.record_rejections(rejection.status)
+            return responses.rejection_response(rejection, _error_media_type(media_type))
+        except RequestError as error:
             await self._executor.delay_response(operation_stats.current())
-            return responses.error_response(
-                refusal, JSON_MEDIA_TYPE if media_type == EVENT_STREAM_MEDIA_TYPE else media_type
-            )
+            return responses.error_response(error, _error_media_type(media_type))
 
     async def _handle_operation(
         self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str
@@ -94,3 +90,7 @@ class Endpoint:
         if isinstance(result, bytes):
             return responses.bytes_response(responses.check_response_size(result), 200, media_type)
         return responses.result_response(result, media_type)
+
+
+def _error_media_type(media_type: str) -> str:
+    return JSON_MEDIA_TYPE if media_type == EVENT_STREAM_MEDIA_TYPE else media_type

@@ -1,4 +1,4 @@
-"""Runs the operations of every transport, and records what each took."""
+"""Runs the operations of every transport, and measures each of them."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ if TYPE_CHECKING:
     """Returns the whole response as JSON, or None where graphql-core is to run the operation."""
 
 ACTING_USER_HEADER = "x-notify-user-id"
-TIMEOUT_MESSAGE = "The answer took too long: ask for less, or try again."
+TIMEOUT_MESSAGE = "The operation timed out: select less, or try again."
 STREAM_OPERATION_TYPES = frozenset(OperationType)
 
 log = structlog.get_logger(__name__)
@@ -79,11 +79,11 @@ class Executor:
     actor_cache: ActorCache = field(default_factory=ActorCache)
 
     async def authenticate(self, token: str | None, acting_user: str | None = None, address: str = "") -> Actor:
-        """Whoever a token belongs to, or did a moment ago; raises `Unauthenticated`."""
-        known = None if token is None else self.actor_cache.get(token, acting_user)
-        if known is not None:
-            return known
-        since = time.monotonic()
+        """Return the actor of a token, cached for a moment; raises `Unauthenticated`."""
+        cached = None if token is None else self.actor_cache.get(token, acting_user)
+        if cached is not None:
+            return cached
+        started_at = time.monotonic()
         actor = await authentication.authenticate(
             token,
             acting_user,
@@ -93,32 +93,32 @@ class Executor:
             client_address=address,
         )
         if token is not None:
-            self.actor_cache.put(token, acting_user, actor, since)
+            self.actor_cache.put(token, acting_user, actor, started_at)
         return actor
 
     async def reauthenticate(self, actor: Actor, *, counts_as_use: bool = True) -> Actor:
-        """A caller who has stayed, as they are now or were a moment ago; raises `Unauthenticated`.
+        """Return the actor of an open connection with current permissions; raises `Unauthenticated`.
 
-        `used` tells whether they ask for something just now.
+        `counts_as_use` extends the session, as a new operation does.
         """
         if not actor.signed_in:
             return actor
-        known = self.actor_cache.get_renewed(actor)
-        if known is not None:
-            return known
-        since = time.monotonic()
+        cached = self.actor_cache.get_renewed(actor)
+        if cached is not None:
+            return cached
+        started_at = time.monotonic()
         actor = await authentication.reauthenticate(actor, database=self.database, counts_as_use=counts_as_use)
-        self.actor_cache.put_renewed(actor, since)
+        self.actor_cache.put_renewed(actor, started_at)
         return actor
 
     async def authenticate_request(self, headers: Mapping[str, str], scope: Scope) -> Actor:
-        """Whoever sends a request."""
+        """Return the actor of a request; raises `Unauthenticated`."""
         token = requests.bearer_token(headers)
         address = requests.client_address(scope, headers, self.settings.is_proxy) if token is None else ""
         return await self.authenticate(token, headers.get(ACTING_USER_HEADER), address)
 
     def create_context(self, actor: Actor) -> Context:
-        """What one operation of a caller can reach."""
+        """The context of one operation."""
         return Context(
             actor=actor,
             database=self.database,

@@ -1,4 +1,4 @@
-"""Answers over HTTP: JSON bytes, the status that goes with them, and errors in GraphQL's own shape."""
+"""Responses over HTTP: results and errors as JSON, with their status and headers."""
 
 from __future__ import annotations
 
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
 MAX_RESPONSE_BYTES = 10_000_000
-"""Of an answer, at most."""
 REQUEST_ERROR_STATUSES = (429, 500, 503)
 """Statuses of an operation that did not run, whatever the media type; the first of several errors' is taken."""
 _COMMON_HEADERS = {
@@ -43,26 +42,23 @@ _COMMON_HEADERS = {
 
 
 def encode_json(value: Any) -> bytes:
-    """JSON in UTF-8; slower for the values of a database that orjson cannot write, such as integers over 64 bits.
-
-    Raises `QueryTooComplex` where it is larger than an answer may be.
-    """
+    """JSON in UTF-8; raises `QueryTooComplex` over `MAX_RESPONSE_BYTES`."""
     try:
-        written = orjson.dumps(value)
-    except TypeError:
-        written = json.dumps(value, separators=(",", ":")).encode()
-    return check_response_size(written)
+        encoded = orjson.dumps(value)
+    except TypeError:  # an integer of over 64 bits, for example
+        encoded = json.dumps(value, separators=(",", ":")).encode()
+    return check_response_size(encoded)
 
 
 def check_response_size(body: bytes) -> bytes:
-    """An answer as it is; raises `QueryTooComplex` where it is larger than one may be."""
+    """Return the body; raises `QueryTooComplex` over `MAX_RESPONSE_BYTES`."""
     if len(body) > MAX_RESPONSE_BYTES:
-        raise QueryTooComplex(f"The answer has over {MAX_RESPONSE_BYTES:,} bytes: ask for less at once.")
+        raise QueryTooComplex(f"The response is over {MAX_RESPONSE_BYTES:,} bytes: select less.")
     return body
 
 
 def format_result(result: ExecutionResult) -> dict[str, Any]:
-    """The answer of an operation; one that was refused before it ran has no `data` at all."""
+    """The response of an operation; without `data` where the operation did not run."""
     body: dict[str, Any] = {} if is_request_error(result) else {"data": result.data}
     if result.errors:
         body["errors"] = [error.formatted for error in result.errors]
@@ -72,15 +68,15 @@ def format_result(result: ExecutionResult) -> dict[str, Any]:
 
 
 def is_request_error(result: ExecutionResult) -> bool:
-    """Whether an operation never ran: no data, and no error that points into them."""
+    """Whether the operation did not run: no data, and no error with a path."""
     return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors or ())
 
 
 def result_response(result: ExecutionResult, media_type: str) -> BytesResponse:
-    """A result in one of our types: 200, unless it was refused before it ran.
+    """The response of a result: 200 where the operation ran.
 
-    Then it is 400 for the GraphQL type, and 200 for plain JSON, whose clients read errors only there; a fault of ours
-    is one for both.
+    Otherwise a status of `REQUEST_ERROR_STATUSES`, 400 for the GraphQL media type, or 200 for plain JSON, whose clients
+    read errors only there.
     """
     status, headers = 200, None
     if is_request_error(result):
@@ -94,7 +90,7 @@ def result_response(result: ExecutionResult, media_type: str) -> BytesResponse:
 
 
 def rejection_response(rejection: HTTPRejection, media_type: str = JSON_MEDIA_TYPE) -> BytesResponse:
-    """A request that never became an operation."""
+    """The response to a request that never became an operation."""
     status = 200 if media_type == JSON_MEDIA_TYPE and isinstance(rejection, OperationNotExecuted) else rejection.status
     return json_response({"errors": format_errors(rejection)}, status, media_type, rejection.headers)
 
@@ -136,21 +132,20 @@ def _status_headers(status: int, *, retry_after_seconds: int) -> dict[str, str] 
 def json_response(
     body: Mapping[str, Any], status: int, media_type: str = JSON_MEDIA_TYPE, headers: Mapping[str, str] | None = None
 ) -> BytesResponse:
-    """JSON of a type, which nobody keeps."""
+    """A response of JSON that no cache stores."""
     return bytes_response(encode_json(body), status, media_type, headers)
 
 
 class BytesResponse(Response):
-    """An answer whose bytes are all there, and nothing else to be done about it."""
+    """A response whose body is complete: faster than Starlette's own."""
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Answer with this."""
         self.body = body
         self.status_code = status
         self.raw_headers = [(b"content-length", str(len(body)).encode()), *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         del scope, receive
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
@@ -159,6 +154,6 @@ class BytesResponse(Response):
 def bytes_response(
     body: bytes, status: int, media_type: str = JSON_MEDIA_TYPE, headers: Mapping[str, str] | None = None
 ) -> BytesResponse:
-    """The same of what is JSON already."""
-    given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    return BytesResponse(body, status, _COMMON_HEADERS[media_type] + given)
+    """A response of encoded JSON that no cache stores."""
+    extra_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    return BytesResponse(body, status, _COMMON_HEADERS[media_type] + extra_headers)

@@ -26,7 +26,7 @@ LEAK_PATTERN = re.compile(
     rb"|constraint \"|relation \"|INTERNAL|" + re.escape(bytes(ROOT))
 )
 """What an answer never has: words of ours, of the driver's and of the database's, and faults."""
-OVERLOAD_MESSAGE = b"The server has too much to do"
+OVERLOAD_MESSAGE = b"The server is overloaded"
 MAX_FRAME_BYTES = 65_536
 EXPECTED_CLOSE_CODES = {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4406, 4408, 4409, 4429}
 """Codes with which a WebSocket may be closed."""

@@ -1,4 +1,4 @@
-"""What tests of connections that stay open need: a database that keeps what is written, and servers on it."""
+"""Fixtures for tests of open connections: a database that commits, and servers on it."""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -22,13 +22,13 @@ class RunningServer:
 
     address: str
     executor: Executor
-    """What it answers with."""
+    """The executor that it uses."""
 
 
 @asynccontextmanager
-async def running_server(rig: WorkerHarness, **settings: Any) -> AsyncIterator[RunningServer]:
-    """A server with connections of its own."""
-    changed = rig.settings.model_copy(update=settings)
+async def running_server(harness: WorkerHarness, **settings: Any) -> AsyncIterator[RunningServer]:
+    """A server with its own database connections."""
+    changed = harness.settings.model_copy(update=settings)
     application = app.create(changed)
     async with serve_app(application) as address:
         yield RunningServer(address, application._app.state.executor)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -36,25 +36,25 @@ async def running_server(rig: WorkerHarness, **settings: Any) -> AsyncIterator[R
 
 @pytest_asyncio.fixture
 async def server(harness: WorkerHarness) -> AsyncIterator[RunningServer]:
-    """A server whose changes are kept, and so heard of."""
+    """A server on a database that commits, and so notifies."""
     async with running_server(harness) as served:
         yield served
 
 
 @dataclass
 class Team:
-    """A service, a template, and a key that sees both."""
+    """A service, a template, and an API key of the service."""
 
     service: models.Service
     template: models.Template
     key: models.ApiKey
     token: str
-    """The key as a client sends it."""
+    """The bearer token of the key."""
 
 
 @pytest_asyncio.fixture
 async def team(harness: WorkerHarness) -> Team:
-    """One that exists in the database."""
+    """A team whose rows are committed."""
     make, secret = harness.make, str(uuid4())
     service = await make.service()
     key = await make.api_key(service, secret=secret)

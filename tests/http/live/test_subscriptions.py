@@ -1,4 +1,4 @@
-"""Subscriptions: told of changes by the database, as often as anyone can read, and to nobody who may not."""
+"""Subscriptions: changes that the database notifies of, at most one a second, for callers who may see them."""
 
 import asyncio
 import itertools
@@ -28,27 +28,27 @@ from tests.websocket_client import (
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 
-async def test_a_job_is_followed_from_its_first_row_to_its_end(
+async def test_a_subscription_follows_a_job_from_its_first_row_to_its_end(
     harness: WorkerHarness, server: RunningServer, team: Team
 ) -> None:
     rows = 3_000
     job = await harness.create_job(team.template, recipient_csv(rows), rows=rows)
-    told, times = [], []
+    messages, times = [], []
     async with open_websocket(server.address) as connection:
         assert await subscribe_to_job(connection, team.token, job) == next_message(job, "PENDING", rows, 0, 0)
         async with harness.run_worker():
             while (message := await receive_message(connection))["type"] == "next":
-                told.append(message)
+                messages.append(message)
                 times.append(time.monotonic())
 
     assert message == {"type": "complete", "id": "1"}
-    assert told[-1] == next_message(job, "FINISHED_ALL_NOTIFICATIONS_CREATED", rows, rows, rows, final=True)
-    delivered = [one["payload"]["data"]["jobProgress"]["progress"]["delivered"] for one in told]
+    assert messages[-1] == next_message(job, "FINISHED_ALL_NOTIFICATIONS_CREATED", rows, rows, rows, final=True)
+    delivered = [message["payload"]["data"]["jobProgress"]["progress"]["delivered"] for message in messages]
     assert delivered == sorted(delivered)
     assert [gap for gap in (after - before for before, after in itertools.pairwise(times)) if gap < 0.9] == []
 
 
-async def test_every_server_hears_what_any_worker_does(
+async def test_every_server_publishes_changes_of_any_worker(
     harness: WorkerHarness, server: RunningServer, team: Team
 ) -> None:
     job = await harness.create_job(team.template, recipient_csv(2), rows=2)
@@ -66,7 +66,7 @@ async def test_every_server_hears_what_any_worker_does(
                 assert last == next_message(job, "FINISHED_ALL_NOTIFICATIONS_CREATED", 2, 2, 2, final=True)
 
 
-async def test_a_change_is_told_at_once_and_the_next_a_second_later(
+async def test_a_change_is_published_at_once_and_the_next_a_second_later(
     harness: WorkerHarness, server: RunningServer, team: Team
 ) -> None:
     job = await create_scheduled_job(harness, team)
@@ -89,18 +89,18 @@ async def test_a_change_is_told_at_once_and_the_next_a_second_later(
     assert 0.9 < second < 1.4
 
 
-async def test_what_changed_while_nothing_could_be_heard_is_told_afterwards(
+async def test_a_change_during_a_lost_connection_is_published_afterwards(
     harness: WorkerHarness, server: RunningServer, team: Team
 ) -> None:
     job = await create_scheduled_job(harness, team)
     async with open_websocket(server.address) as connection:
         await subscribe_to_job(connection, team.token, job)
         await asyncio.sleep(0.5)
-        gone = await harness.fetch_rows(
+        terminated = await harness.fetch_rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE application_name = 'notify-graphql events' AND datname = current_database()"
         )
-        assert len(gone) == 1
+        assert len(terminated) == 1
         await change_job_status(harness, job, "pending")
         began = time.monotonic()
 
@@ -108,7 +108,7 @@ async def test_what_changed_while_nothing_could_be_heard_is_told_afterwards(
         assert time.monotonic() - began < 2
 
 
-async def test_a_finished_job_is_told_once(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
+async def test_a_finished_job_is_published_once(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
     job = await harness.make.job(team.template, notification_count=0)
     async with open_websocket(server.address) as connection:
         first = await subscribe_to_job(connection, team.token, job)
@@ -117,37 +117,37 @@ async def test_a_finished_job_is_told_once(harness: WorkerHarness, server: Runni
         assert await receive_message(connection) == {"type": "complete", "id": "1"}
 
 
-@pytest.mark.parametrize("wanted", ["theirs", "nothing", "malformed"])
-async def test_nobody_follows_what_is_not_theirs(
-    harness: WorkerHarness, server: RunningServer, team: Team, wanted: str
+@pytest.mark.parametrize("job_id", ["of another service", "unknown", "malformed"])
+async def test_a_job_of_another_service_cannot_be_followed(
+    harness: WorkerHarness, server: RunningServer, team: Team, job_id: str
 ) -> None:
     other = await harness.make.template(await harness.make.service())
-    ids = {"theirs": str((await harness.make.job(other)).id), "nothing": str(uuid4()), "malformed": "\x00"}
+    ids = {"of another service": str((await harness.make.job(other)).id), "unknown": str(uuid4()), "malformed": "\x00"}
     async with open_websocket(server.address) as connection:
         await send_messages(
-            connection, connection_init(team.token), subscribe(JOB_PROGRESS_SUBSCRIPTION, id=ids[wanted])
+            connection, connection_init(team.token), subscribe(JOB_PROGRESS_SUBSCRIPTION, id=ids[job_id])
         )
         await receive_message(connection)
-        refused = await receive_message(connection)
+        message = await receive_message(connection)
 
-    assert (refused["type"], refused["id"]) == ("error", "1")
-    (error,) = refused["payload"]
+    assert (message["type"], message["id"]) == ("error", "1")
+    (error,) = message["payload"]
     assert error["extensions"] == {"code": "BAD_REQUEST"}
-    assert wanted == "malformed" or error["message"] == "Nothing that you can see has this id."
+    assert job_id == "malformed" or error["message"] == "Nothing that you can see has this id."
 
 
-async def test_who_is_signed_out_follows_nothing(server: RunningServer) -> None:
+async def test_an_anonymous_caller_cannot_follow_a_job(server: RunningServer) -> None:
     async with open_websocket(server.address) as connection:
         await send_messages(
             connection, {"type": "connection_init"}, subscribe(JOB_PROGRESS_SUBSCRIPTION, id=str(uuid4()))
         )
         await receive_message(connection)
-        refused = await receive_message(connection)
+        message = await receive_message(connection)
 
-    assert [error["extensions"]["code"] for error in refused["payload"]] == ["UNAUTHENTICATED"]
+    assert [error["extensions"]["code"] for error in message["payload"]] == ["UNAUTHENTICATED"]
 
 
-async def test_who_loses_a_permission_is_told_no_more(
+async def test_a_caller_who_loses_a_permission_gets_no_more_events(
     harness: WorkerHarness, server: RunningServer, team: Team
 ) -> None:
     user, token = await create_signed_in_member(harness, team)
@@ -157,10 +157,10 @@ async def test_who_loses_a_permission_is_told_no_more(
         await harness.execute("DELETE FROM permissions WHERE user_id = :id", id=user.id)
         await asyncio.sleep(1)
         await change_job_status(harness, job, "pending")
-        refused = await receive_message(connection)
+        message = await receive_message(connection)
 
-    assert (refused["type"], refused["id"]) == ("error", "1")
-    assert refused["payload"][0]["message"] == "Nothing that you can see has this id."
+    assert (message["type"], message["id"]) == ("error", "1")
+    assert message["payload"][0]["message"] == "Nothing that you can see has this id."
 
 
 async def test_a_revoked_key_closes_its_connections_within_a_second(
@@ -192,23 +192,23 @@ async def test_a_session_that_ends_closes_its_connections_within_a_second(
         assert time.monotonic() - began < 1
 
 
-async def test_a_follower_who_vanishes_is_let_go_of(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
+async def test_a_lost_connection_is_released(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
     job = await create_scheduled_job(harness, team)
     async with open_websocket(server.address) as connection:
         await subscribe_to_job(connection, team.token, job)
         assert (server.executor.connection_registry.count, server.executor.job_changes.topic_count) == (1, 1)
         connection.transport.abort()
         async with asyncio.timeout(2):
-            while server.executor.job_changes.topic_count or server.executor.connection_registry.count:  # noqa: ASYNC110 - nobody tells
+            while server.executor.job_changes.topic_count or server.executor.connection_registry.count:  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0.01)
 
 
-async def test_who_follows_no_more_is_let_go_of(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
+async def test_a_completed_subscription_is_released(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
     job = await create_scheduled_job(harness, team)
     async with open_websocket(server.address) as connection:
         await subscribe_to_job(connection, team.token, job)
         await send_messages(connection, {"type": "complete", "id": "1"}, {"type": "ping"})
         assert await receive_message(connection) == {"type": "pong"}
         async with asyncio.timeout(2):
-            while server.executor.job_changes.topic_count:  # noqa: ASYNC110 - nobody tells
+            while server.executor.job_changes.topic_count:  # noqa: ASYNC110 - there is no event
                 await asyncio.sleep(0.01)
