@@ -1,4 +1,4 @@
-"""The ASGI application: routes, what every request and answer has, start and end. Everything meets here."""
+"""The ASGI application: its parts, routes, middleware, start-up and shutdown."""
 
 from __future__ import annotations
 
@@ -48,11 +48,11 @@ if TYPE_CHECKING:
 
 CORS_MAX_AGE_SECONDS = 600
 FLUSH_INTERVAL_SECONDS = 2.0
-"""Seconds for which counts may stay in memory."""
+"""Seconds for which metrics and API key usage may stay in memory."""
 HSTS_MAX_AGE_SECONDS = 31_536_000
 SHUTDOWN_MESSAGE = "The server is being stopped: try again."
 CLIENT_CLOSED_REQUEST_STATUS = 499
-"""What is counted, as proxies do, where the client closed the connection before an answer."""
+"""The status counted, as by proxies, where the client closed the connection before the response."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -61,7 +61,7 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""Headers of every answer that does not set its own."""
+"""Headers of every response that does not set them itself."""
 
 
 def create(
@@ -189,7 +189,7 @@ async def _handle_exception(request: Request, error: Exception) -> Response:
 
 
 class EnvelopeMiddleware:
-    """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
+    """Gives every request an id, every response its security headers, and internal errors a masked response."""
 
     def __init__(
         self,
@@ -199,7 +199,7 @@ class EnvelopeMiddleware:
         load_shedder: LoadShedder,
         fast_routes: Mapping[str, ASGIApp] | None = None,
     ) -> None:
-        """Stand around an application; what it has at some paths is asked without it, unless by a page elsewhere."""
+        """`fast_routes` are applications by path, called without the router unless a page of another origin asks."""
         self._app = app
         self._fast_routes = fast_routes or {}
         self._metrics = metrics
@@ -210,25 +210,25 @@ class EnvelopeMiddleware:
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle one request, WebSocket or lifespan."""
         if scope["type"] != "http":
             await self._pass_through(scope, receive, send)
             return
         request_id = error_masking.new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        since = time.perf_counter()
+        started_at = time.perf_counter()
         status = 0
 
-        async def protected(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"]
-                given = {name for name, _ in headers}
+                names = {name for name, _ in headers}
                 message["headers"] = [
                     *headers,
                     (b"x-request-id", request_id.encode()),
-                    *(header for header in self._headers if header[0] not in given),
+                    *(header for header in self._headers if header[0] not in names),
                 ]
             await send(message)
 
@@ -236,28 +236,27 @@ class EnvelopeMiddleware:
         if app is None or any(name == b"origin" for name, _ in scope["headers"]):
             app = self._app
         try:
-            await app(scope, receive, protected)
+            await app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
             if not self._load_shedder.shutting_down and not is_cancelled_on_disconnect(scope):
                 raise
             if not status and not is_cancelled_on_disconnect(scope):
-                # The time that requests have to end is over.
-                await responses.error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, protected)
-        except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
-            error_masking.log_internal_error(fault)
+                # The time for requests to end is over.
+                await responses.error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - the last place where it can be caught
+            error_masking.log_internal_error(error)
             if not status:
-                await responses.internal_error_response(request_id)(scope, receive, protected)
+                await responses.internal_error_response(request_id)(scope, receive, send_with_headers)
         finally:
-            # Nothing was answered to whoever was gone before.
             self._metrics.record_response(
-                scope["path"], scope["method"], status or CLIENT_CLOSED_REQUEST_STATUS, time.perf_counter() - since
+                scope["path"], scope["method"], status or CLIENT_CLOSED_REQUEST_STATUS, time.perf_counter() - started_at
             )
 
     async def _pass_through(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Keep up a WebSocket, which is no work by itself; or the life of the application."""
-        sockets = scope["type"] == "websocket"
-        self._load_shedder.excluded_requests += sockets
+        """Run a WebSocket, which takes no capacity while it is idle, or the lifespan."""
+        is_websocket = scope["type"] == "websocket"
+        self._load_shedder.excluded_requests += is_websocket
         try:
             await self._app(scope, receive, send)
         finally:
-            self._load_shedder.excluded_requests -= sockets
+            self._load_shedder.excluded_requests -= is_websocket
