@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections import OrderedDict
 from typing import TYPE_CHECKING, Any
+
+from cachetools import LRUCache
 
 from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
 
@@ -20,9 +21,9 @@ DOCUMENT_ID_MEMBERS = ("documentId", "id", "doc_id")
 """Names that clients give to the id; the first is the specification's."""
 SHA256_PREFIX = "sha256:"
 MAX_REGISTERED_BYTES = 8 << 20
-"""Memory for registered documents; the oldest are evicted."""
-REGISTERED_OVERHEAD_BYTES = 256
-"""Memory of each registered document besides its text."""
+"""Memory for registered documents; the least recently used are evicted."""
+REGISTERED_OVERHEAD_BYTES = 416
+"""Memory of each registered document besides its text: its hash, and its entry in the cache."""
 MAX_REGISTERED_CHARACTERS = 100_000
 APOLLO_MANIFEST_FORMAT = "apollo-persisted-query-manifest"
 PERSISTED_ONLY_MESSAGE = "This server accepts persisted documents only: send `documentId`, and no `query`."
@@ -37,8 +38,7 @@ class PersistedDocuments:
         self._automatic = automatic
         self._manifest = {_sha256(text): text for text in manifest.values()}
         self._manifest |= {document_id.removeprefix(SHA256_PREFIX): text for document_id, text in manifest.items()}
-        self._registered: OrderedDict[str, str] = OrderedDict()
-        self._registered_bytes = 0
+        self._registered: LRUCache[str, str] = LRUCache(MAX_REGISTERED_BYTES, _registered_bytes)
 
     @classmethod
     def from_settings(cls, settings: Settings) -> PersistedDocuments:
@@ -71,7 +71,8 @@ class PersistedDocuments:
         ):
             if _sha256(text) != document_id:
                 raise HTTPRejection(400, "`sha256Hash` is not the hash of `query`.")
-            self._register(document_id, text)
+            if document_id not in self._registered and len(text) <= MAX_REGISTERED_CHARACTERS:
+                self._registered[document_id] = text
         return text
 
     def _find(self, document_id: str | None) -> str:
@@ -81,23 +82,13 @@ class PersistedDocuments:
                 "`query` must be the text of a GraphQL document." if self.allow_arbitrary else PERSISTED_ONLY_MESSAGE,
             )
         text = self._manifest.get(document_id)
-        if text is None and document_id in self._registered:
-            self._registered.move_to_end(document_id)
-            text = self._registered[document_id]
+        if text is None:
+            text = self._registered.get(document_id)
         if text is not None:
             return text
         if self._manifest or self._automatic:
             raise OperationNotExecuted("PersistedQueryNotFound", code="PERSISTED_QUERY_NOT_FOUND")
         raise OperationNotExecuted("PersistedQueryNotSupported", code="PERSISTED_QUERY_NOT_SUPPORTED")
-
-    def _register(self, document_id: str, text: str) -> None:
-        if document_id in self._registered or len(text) > MAX_REGISTERED_CHARACTERS:
-            return
-        self._registered[document_id] = text
-        self._registered_bytes += sys.getsizeof(text) + REGISTERED_OVERHEAD_BYTES
-        while self._registered_bytes > MAX_REGISTERED_BYTES:
-            _, oldest = self._registered.popitem(last=False)
-            self._registered_bytes -= sys.getsizeof(oldest) + REGISTERED_OVERHEAD_BYTES
 
 
 def read_manifest(path: Path) -> dict[str, str]:
@@ -142,6 +133,10 @@ def _document_id(body: Mapping[str, Any]) -> str | None:
     if not isinstance(document_id, str | None):
         raise HTTPRejection(400, "The id of a document must be a string.")
     return document_id.removeprefix(SHA256_PREFIX) if document_id else None
+
+
+def _registered_bytes(text: str) -> int:
+    return sys.getsizeof(text) + REGISTERED_OVERHEAD_BYTES
 
 
 def _sha256(text: str) -> str:

@@ -220,7 +220,7 @@ async def test_a_malformed_id_is_a_bad_request(
 
 
 def test_registered_documents_are_evicted_least_recently_used_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 1_500)
+    monkeypatch.setattr(persisted_documents, "MAX_REGISTERED_BYTES", 1_800)
     persisted = PersistedDocuments({}, automatic=True)
     texts = [f"{{ a{number}: __typename }} #{'x' * 300}" for number in range(3)]
     for text in texts[:2]:
