@@ -21,7 +21,7 @@ from graphql_api.database.database import Database
 from graphql_api.database.listen import JobChanges
 from graphql_api.errors import Unavailable, code_of_http_status
 from graphql_api.gateways.object_store import Store
-from graphql_api.http import explorer, responses, status, uploads
+from graphql_api.http import disconnects, explorer, responses, status, uploads
 from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
 from graphql_api.http.endpoint import Endpoint
 from graphql_api.http.executor import ACTING_USER_HEADER, Executor
@@ -30,7 +30,7 @@ from graphql_api.http.persisted_documents import PersistedDocuments
 from graphql_api.http.rejections import HTTPRejection
 from graphql_api.http.requests import PREFLIGHT_HEADERS
 from graphql_api.http.websockets import WebSocketEndpoint
-from graphql_api.limits.load_shedding import LoadShedder, is_cancelled_on_disconnect
+from graphql_api.limits.load_shedding import LoadShedder
 from graphql_api.limits.rate_limiter import RateLimiter
 from graphql_api.observability import error_masking
 from graphql_api.observability.metrics import Metrics
@@ -238,9 +238,9 @@ class EnvelopeMiddleware:
         try:
             await app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            if not self._load_shedder.shutting_down and not is_cancelled_on_disconnect(scope):
+            if not self._load_shedder.shutting_down and not disconnects.is_cancelled(scope):
                 raise
-            if not status and not is_cancelled_on_disconnect(scope):
+            if not status and not disconnects.is_cancelled(scope):
                 # The time for requests to end is over.
                 await responses.error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, send_with_headers)
         except Exception as error:  # noqa: BLE001 - the last place where it can be caught

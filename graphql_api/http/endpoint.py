@@ -10,11 +10,10 @@ from strawberry.schema.exceptions import CannotGetOperationTypeError, InvalidOpe
 from strawberry.types.graphql import OperationType
 
 from graphql_api.errors import RequestError, Unavailable
-from graphql_api.http import requests, responses, sse
+from graphql_api.http import disconnects, requests, responses, sse
 from graphql_api.http.executor import TIMEOUT_MESSAGE, Executor
 from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
 from graphql_api.http.requests import EVENT_STREAM_MEDIA_TYPE, JSON_MEDIA_TYPE
-from graphql_api.limits.load_shedding import cancel_on_disconnect
 from graphql_api.observability import operation_stats
 
 if TYPE_CHECKING:
@@ -68,7 +67,7 @@ class Endpoint:
                     scope, headers, receive, settings.max_body_bytes, executor.persisted_documents
                 )
                 if media_type != EVENT_STREAM_MEDIA_TYPE and not operation.may_be_mutation:
-                    cancel_on_disconnect(scope)
+                    disconnects.allow_cancel(scope)
                 actor = await executor.authenticate_request(headers, scope)
         except TimeoutError as error:
             if operation is None:

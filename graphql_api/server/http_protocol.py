@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql_api.errors import Unavailable
-from graphql_api.http import responses
-from graphql_api.limits.load_shedding import CANCEL_ON_DISCONNECT_KEY, CANCELLED_ON_DISCONNECT_KEY
+from graphql_api.http import disconnects, responses
 from graphql_api.server.slow_clients import COMPLETED_CYCLE, SlowClientProtection
 
 if TYPE_CHECKING:
@@ -45,9 +44,7 @@ class HTTPProtocol(SlowClientProtection):
         self._finish_receiving_body()
         if task is None or task.done() or cycle is None or cycle.response_complete:
             return
-        if cycle.scope.get(CANCEL_ON_DISCONNECT_KEY):
-            cycle.scope[CANCELLED_ON_DISCONNECT_KEY] = True  # type: ignore[literal-required]
-            task.cancel()
+        disconnects.cancel(cast("dict[str, Any]", cycle.scope), task)
 
     def data_received(self, data: bytes) -> None:
         """Exclude a request from the load until its body has arrived."""
