@@ -19,8 +19,9 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import status
 from graphql_api.settings import Settings
-from tests.app_server import serve_app, serve_settings
+from tests.app_server import client_of, serve_app, serve_settings
 from tests.builders import Builders
+from tests.waiting import PATIENCE
 
 Served = Callable[..., Any]
 
@@ -41,7 +42,7 @@ async def address(serve: Served, settings: Settings) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def client(address: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the running application."""
-    async with httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with client_of(address) as client:
         yield client
 
 
@@ -98,7 +99,7 @@ async def test_no_origin_is_allowed_unless_it_is_configured(serve: Served, setti
     ours = settings.model_copy(update={"cors_origins": ["https://ours.example"]})
     responses = []
     for configured in (settings, ours):
-        async with serve(configured) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+        async with serve(configured) as address, client_of(address) as client:
             responses.append(await client.options("/graphql", headers=preflight))
 
     assert [response.status_code for response in responses] == [200, 200]
@@ -118,7 +119,7 @@ def development(settings: Settings, tmp_path: Path) -> Settings:
 
 
 async def test_the_explorer_starts_signed_in_on_a_loopback_name_only(serve: Served, development: Settings) -> None:
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(development) as address, client_of(address) as client:
         here = await client.get("/")
         elsewhere = await client.get("/", headers={"host": "notify.elsewhere.example"})
 
@@ -135,7 +136,7 @@ async def test_a_browser_that_opens_the_api_is_redirected_to_the_explorer(
     serve: Served, development: Settings, client: httpx2.AsyncClient
 ) -> None:
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as there:
+    async with serve(development) as address, client_of(address) as there:
         redirect = await there.get("/graphql", headers=browser)
         query = await there.get("/graphql", params={"query": "{ __typename }"}, headers=browser)
     refused = await client.get("/graphql", headers=browser)
@@ -145,7 +146,7 @@ async def test_a_browser_that_opens_the_api_is_redirected_to_the_explorer(
 
 
 async def test_the_explorers_files_are_cached_for_ever(serve: Served, development: Settings) -> None:
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(development) as address, client_of(address) as client:
         page = (await client.get("/")).text
         names = re.findall(r'"\./(assets/[^"]+)"', page)
         responses = [await client.get(f"/{name}") for name in names]
@@ -159,7 +160,7 @@ async def test_the_explorers_files_are_cached_for_ever(serve: Served, developmen
 
 
 async def test_introspection_is_open_in_development(serve: Served, development: Settings) -> None:
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(development) as address, client_of(address) as client:
         response = await client.post("/graphql", json={"query": "{ __schema { queryType { name } } }"})
 
     assert response.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}}
@@ -172,7 +173,7 @@ async def test_a_body_that_does_not_arrive_times_out(serve: Served, settings: Se
         writer.write(
             b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
 
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -195,14 +196,14 @@ async def test_an_operation_that_takes_too_long_times_out(
         async def read_connection(self) -> AsyncIterator[AsyncConnection]:
             self.calls += 1
             if self.calls > 1:
-                await asyncio.sleep(10)
+                await asyncio.sleep(3_600)
             async with database.read_connection() as connection:
                 yield connection
 
     short = settings.model_copy(update={"request_timeout": 0.2})
-    async with serve(short, Slow(database.primary)) as address, httpx2.AsyncClient() as client:
+    async with serve(short, Slow(database.primary)) as address, client_of(address) as client:
         response = await client.post(
-            f"http://{address}/graphql",
+            "/graphql",
             json={"query": "{ viewer { service { name } } }"},
             headers={"authorization": f"Bearer key-{service.id}-{secret}"},
         )
@@ -219,7 +220,7 @@ async def test_introspection_is_a_setting(serve: Served, settings: Settings, mak
     codes = {}
     for policy in ("everyone", "signed-in", "nobody"):
         changed = settings.model_copy(update={"introspection": policy})
-        async with serve(changed) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+        async with serve(changed) as address, client_of(address) as client:
             for name, headers in (("stranger", {}), ("key", token)):
                 query = {"query": "{ __schema { queryType { name } } }"}
                 answer = (await client.post("/graphql", json=query, headers=headers)).json()
@@ -257,7 +258,7 @@ async def test_an_internal_error_shows_only_an_id(
         raise KeyError("07700900123")
 
     monkeypatch.setattr(status, "live_counts", broken)
-    async with serve(settings) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(settings) as address, client_of(address) as client:
         response = await client.get("/_status/live-service-and-organisation-counts")
 
     (error,) = response.json()["errors"]

@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +20,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from graphql_api import migrate
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import asyncpg_url
 from tests.builders import Builders
 from tests.dev_server import ROOT, free_port
-from tests.models.databases import scratch_database
+from tests.models.databases import cloned, scratch_database
+from tests.waiting import PATIENCE, attempts
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
-TIMEOUT_SECONDS = 90.0
 SECRETS = {"SECRET_KEY": "a", "DANGEROUS_SALT": "b"}
 
 
@@ -50,7 +48,7 @@ def command(*words: str, **values: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=TIMEOUT_SECONDS,
+        timeout=PATIENCE,
     )
 
 
@@ -68,20 +66,18 @@ class Running:
 
     def wait_for(self, text: str) -> None:
         """Wait for a text in the output."""
-        end = time.monotonic() + TIMEOUT_SECONDS
-        while text not in self.output:
+        for _ in attempts():
+            if text in self.output:
+                break
             assert self.process.poll() is None or text in self.output, self.output
-            assert time.monotonic() < end, self.output
-            time.sleep(0.05)
 
     def wait_for_port(self, port: str) -> Any:
         """Wait until the server responds; return its status."""
-        end = time.monotonic() + TIMEOUT_SECONDS
-        while True:
+        for _ in attempts():
+            assert self.process.poll() is None, self.output
             with contextlib.suppress(httpx2.TransportError):
-                return httpx2.get(f"http://127.0.0.1:{port}/_status").json()
-            assert time.monotonic() < end, self.output
-            time.sleep(0.1)
+                return httpx2.get(f"http://127.0.0.1:{port}/_status", timeout=PATIENCE).json()
+        return None
 
     def descendants(self) -> dict[int, list[str]]:
         """All descendant processes by pid, with their command lines."""
@@ -98,7 +94,7 @@ class Running:
     def end(self, number: int) -> int:
         """Send a signal; return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(TIMEOUT_SECONDS)
+        return self.process.wait(PATIENCE)
 
 
 def _words(pid: int) -> list[str]:
@@ -128,18 +124,14 @@ def running(log: Path, *words: str, **values: str) -> Iterator[Running]:
 
 
 def all_exit(processes: dict[int, list[str]]) -> bool:
-    """Whether all processes exit within 20 seconds."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if not any(_words(pid) == words for pid, words in processes.items()):
-            return True
-        time.sleep(0.05)
-    return False
+    """Wait until all processes have exited."""
+    return any(not any(_words(pid) == words for pid, words in processes.items()) for _ in attempts())
 
 
 def ask(url: str, query: str, token: str) -> Any:
     """The data of a query."""
-    response = httpx2.post(url, json={"query": query}, headers={"authorization": f"Bearer {token}"}).json()
+    headers = {"authorization": f"Bearer {token}"}
+    response = httpx2.post(url, json={"query": query}, headers=headers, timeout=PATIENCE).json()
     assert "errors" not in response, response
     return response["data"]
 
@@ -199,8 +191,9 @@ def test_dev_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     values = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port()), "DEMO_NOTIFICATIONS": "300"}
     with running(tmp_path / "log", "dev", **values) as dev:
         dev.wait_for("Starting PostgreSQL")
-        time.sleep(1)
-        processes = dev.descendants()
+        for _ in attempts():
+            if processes := dev.descendants():
+                break
         dev.end(signal.SIGINT)
 
         assert "Traceback" not in dev.output
@@ -299,8 +292,7 @@ def test_several_processes_serve_one_port(tmp_path: Path, database_url: str) -> 
 
 
 async def test_several_processes_share_metrics_and_lose_no_counts_at_the_end(tmp_path: Path, postgres_url: str) -> None:
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
+    async with cloned(postgres_url) as url:
         database = Database(create_async_engine(asyncpg_url(url)))
         make = Builders(database, Signer((b"a",), b"b"))
         key = await make.api_key(await make.service(), secret=str(uuid4()))
@@ -326,17 +318,31 @@ def count_together(folder: Path, url: str, token: str) -> list[str]:
         body = {"query": "query Mine { viewer { service { id } } }"}
         headers = {"authorization": f"Bearer {token}", "connection": "close"}
         for _ in range(60):
-            assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers).status_code == 200
-        time.sleep(2.5)
-        operators = {"authorization": "Bearer operators", "connection": "close"}
-        texts = [httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators).text for _ in range(4)]
-        assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers).status_code == 200
+            post_operation(port, body, headers)
+        # Each process flushes its metrics every few seconds.
+        for _ in attempts():
+            if all(sample.endswith(" 60.0") for sample in read_counts(port)):
+                break
+        samples = [read_counts(port) for _ in range(4)]
+        post_operation(port, body, headers)
         assert server.end(signal.SIGTERM) == 0
-    prefixes = ("graphql_operations_total{", 'http_requests_total{method="POST"')
-    samples = [sorted(line for line in text.splitlines() if line.startswith(prefixes)) for text in texts]
     assert samples == [samples[0]] * 4
-    assert all('db_connection_total_connected{bind="default"' in text for text in texts)
     return samples[0]
+
+
+def post_operation(port: str, body: dict[str, str], headers: dict[str, str]) -> None:
+    """Post an operation, and assert that it succeeds."""
+    response = httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers, timeout=PATIENCE)
+    assert response.status_code == 200
+
+
+def read_counts(port: str) -> list[str]:
+    """The samples of operations and of POST requests of all processes, as one of them shows them."""
+    operators = {"authorization": "Bearer operators", "connection": "close"}
+    text = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators, timeout=PATIENCE).text
+    assert 'db_connection_total_connected{bind="default"' in text
+    prefixes = ("graphql_operations_total{", 'http_requests_total{method="POST"')
+    return sorted(line for line in text.splitlines() if line.startswith(prefixes))
 
 
 def test_a_database_is_migrated_and_checked(database_url: str) -> None:

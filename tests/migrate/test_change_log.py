@@ -21,7 +21,7 @@ from loaders.changes import OBJECT_TYPES
 from tests.builders import Builders, api_key_actor
 from tests.conftest import SingleConnectionDatabase, Statements
 from tests.migrations import create_notify_tables
-from tests.models.databases import dump_sql, execute, open_connection, scratch_database
+from tests.models.databases import cloned, dump_sql, execute, open_connection, scratch_database
 
 NOT_LOGGED_TABLES = {
     # Messages, and what belongs to one.
@@ -375,9 +375,7 @@ async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: 
 
 
 async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_url: str) -> None:
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
-
+    async with cloned(postgres_url) as url:
         await execute(
             url,
             "ALTER TABLE organisation ALTER COLUMN name TYPE text",

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from uuid import uuid4
-
 from tests.http.probes.requests import (
     BAD_REQUEST,
     DEEP_LIST,
@@ -19,7 +17,7 @@ from tests.http.probes.requests import (
 )
 from tests.limits.test_extension import chain, nested
 
-SERVICE = str(uuid4())
+SERVICE = "6f0f3f0a-5d3b-4d0f-9d55-0a9f6f3a1c11"
 NODE, NODES = "node(id: $v) { id }", "nodes(ids: $v) { id }"
 USER_BY_EMAIL = "userByEmailAddress(emailAddress: $v) { id }"
 SERVICES_FIRST, SERVICES_AFTER = "services(first: $v) { totalCount }", "services(after: $v) { totalCount }"
