@@ -97,10 +97,10 @@ async def test_an_event_that_is_too_large_is_an_error(
 
 
 async def test_the_next_check_ends_the_streams_of_a_revoked_key(
-    harness: WorkerHarness, served: RunningServer, team: Team, checks: list[bool]
+    harness: WorkerHarness, server: RunningServer, team: Team, checks: list[bool]
 ) -> None:
     job = await create_scheduled_job(harness, team)
-    async with open_stream(served.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
+    async with open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
         events, first = await read_first(response)
         assert first == ("next", progress_payload(job, "SCHEDULED", 1, 0, 0))
         await revoke_key(harness, team)

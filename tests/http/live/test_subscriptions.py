@@ -168,10 +168,10 @@ async def test_a_caller_who_loses_a_permission_gets_no_more_events(
 
 
 async def test_the_next_check_closes_the_connections_of_a_revoked_key(
-    harness: WorkerHarness, served: RunningServer, team: Team, checks: list[bool]
+    harness: WorkerHarness, server: RunningServer, team: Team, checks: list[bool]
 ) -> None:
     job = await create_scheduled_job(harness, team)
-    async with open_websocket(served.address) as idle, open_websocket(served.address) as busy:
+    async with open_websocket(server.address) as idle, open_websocket(server.address) as busy:
         await send_messages(idle, connection_init(team.token))
         assert await receive_message(idle) == {"type": "connection_ack"}
         await subscribe_to_job(busy, team.token, job)
@@ -183,10 +183,10 @@ async def test_the_next_check_closes_the_connections_of_a_revoked_key(
 
 
 async def test_the_next_check_closes_the_connections_of_a_session_that_has_ended(
-    harness: WorkerHarness, served: RunningServer, team: Team, checks: list[bool]
+    harness: WorkerHarness, server: RunningServer, team: Team, checks: list[bool]
 ) -> None:
     user, token = await create_signed_in_member(harness, team)
-    async with open_websocket(served.address) as connection:
+    async with open_websocket(server.address) as connection:
         await send_messages(connection, connection_init(token))
         assert await receive_message(connection) == {"type": "connection_ack"}
         await harness.execute("UPDATE users SET current_session_id = NULL WHERE id = :id", id=user.id)
