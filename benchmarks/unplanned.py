@@ -1,20 +1,23 @@
-"""Ours without its planner, and everything else as it is: what graphql-core takes."""
+"""The server without its planner, otherwise the same: the time that graphql-core takes."""
 
 from __future__ import annotations
 
-import sys
-from typing import Any
+import contextlib
+from typing import TYPE_CHECKING
 
-from graphql_api import app
-from graphql_api.commands import cli
-from graphql_api.http import endpoint, executor
+from graphql_api.commands import serve
+from graphql_api.settings import read_settings
+
+if TYPE_CHECKING:
+    from starlette.types import ASGIApp
 
 
-def _endpoint_without_planner(server: executor.Executor, *_: Any) -> endpoint.Endpoint:
-    """The endpoint as it is where nobody plans."""
-    return endpoint.Endpoint(server)
+def create_app() -> ASGIApp:
+    """The application, without a planner."""
+    return serve.create_app(planner=False)
 
 
 if __name__ == "__main__":
-    vars(app)["Endpoint"] = _endpoint_without_planner
-    sys.exit(cli.main(["serve"]))
+    settings = read_settings(require_complete=True)
+    with contextlib.closing(serve.listen(settings.host, settings.port)) as listener:
+        serve.serve(listener, workers=1, app_factory="benchmarks.unplanned:create_app")

@@ -1,4 +1,4 @@
-"""`python -m graphql_api`: the commands."""
+"""The command line: `python -m graphql_api`."""
 
 import sys
 

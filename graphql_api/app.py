@@ -1,4 +1,4 @@
-"""The ASGI application: routes, what every request and answer has, start and end. Everything meets here."""
+"""The ASGI application: its parts, routes, middleware, start-up and shutdown."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from starlette.routing import BaseRoute, Mount, Route, WebSocketRoute
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.database.listen import JobChanges
-from graphql_api.errors import RequestError, Unavailable
+from graphql_api.errors import Unavailable, code_of_http_status
 from graphql_api.gateways.object_store import Store
-from graphql_api.http import explorer, responses, status, uploads
+from graphql_api.http import disconnects, explorer, responses, status, uploads
 from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
 from graphql_api.http.endpoint import Endpoint
 from graphql_api.http.executor import ACTING_USER_HEADER, Executor
@@ -30,11 +30,10 @@ from graphql_api.http.persisted_documents import PersistedDocuments
 from graphql_api.http.rejections import HTTPRejection
 from graphql_api.http.requests import PREFLIGHT_HEADERS
 from graphql_api.http.websockets import WebSocketEndpoint
-from graphql_api.limits.load_shedding import LoadShedder, is_cancelled_on_disconnect
+from graphql_api.limits.load_shedding import LoadShedder
 from graphql_api.limits.rate_limiter import RateLimiter
 from graphql_api.observability import error_masking
 from graphql_api.observability.metrics import Metrics
-from graphql_api.observability.operation_stats import OperationStats
 from graphql_api.planner import Planner
 from graphql_api.server.slow_clients import ConnectionLimiter
 from graphql_api.settings import Settings
@@ -49,13 +48,11 @@ if TYPE_CHECKING:
 
 CORS_MAX_AGE_SECONDS = 600
 FLUSH_INTERVAL_SECONDS = 2.0
-"""Seconds for which counts may stay in memory."""
+"""Seconds for which metrics and API key usage may stay in memory."""
 HSTS_MAX_AGE_SECONDS = 31_536_000
-FIRST_ERROR_STATUS = 400
-"""The first status of a request that was refused."""
 SHUTDOWN_MESSAGE = "The server is being stopped: try again."
 CLIENT_CLOSED_REQUEST_STATUS = 499
-"""What is counted, as proxies do, where the client closed the connection before an answer."""
+"""The status counted, as by proxies, where the client closed the connection before the response."""
 SECURITY_HEADERS = {
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
@@ -64,53 +61,61 @@ SECURITY_HEADERS = {
     "cross-origin-resource-policy": "same-origin",
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""Headers of every answer that does not set its own."""
+"""Headers of every response that does not set them itself."""
 
 
 def create(
-    settings: Settings | None = None, *, database: Database | None = None, store: Store | None = None
+    settings: Settings | None = None,
+    *,
+    database: Database | None = None,
+    store: Store | None = None,
+    planner: bool = True,
 ) -> EnvelopeMiddleware:
-    """The application by the settings, which are the environment's unless given.
+    """Build the application; `settings` are read from the environment by default.
 
-    Raises ValueError where a setting is missing; a database that is away is found out by the requests.
+    `planner=False` leaves every operation to graphql-core. Raises ValueError for a missing setting; no connection to
+    the database is opened before the first request.
     """
     settings = settings or Settings()
-    signer = Signer(tuple(settings.secret_keys), settings.salt)
     database = database or Database.connect(settings)
-    metrics = Metrics(database)
-    usage = ApiKeyUsageRecorder(database)
-    pressure = LoadShedder.from_settings(settings, database)
-    store, persisted, rates = (
-        store or Store.connect(settings),
-        PersistedDocuments.from_settings(settings),
-        RateLimiter.from_settings(settings),
-    )
-    events, live = JobChanges(settings.listen_url), ConnectionRegistry(database, settings)
+    query_planner = Planner.of(schema, database, settings) if planner else None
     executor = Executor(
-        schema, database, settings, signer, store, metrics, usage, pressure, persisted, rates, events, live
+        schema=schema,
+        database=database,
+        settings=settings,
+        signer=Signer(tuple(settings.secret_keys), settings.salt),
+        store=store or Store.connect(settings),
+        metrics=Metrics(database),
+        api_key_usage=ApiKeyUsageRecorder(database),
+        load_shedder=LoadShedder.from_settings(settings, database),
+        persisted_documents=PersistedDocuments.from_settings(settings),
+        rate_limiter=RateLimiter.from_settings(settings),
+        job_changes=JobChanges(settings.listen_url),
+        connection_registry=ConnectionRegistry(database, settings),
+        planner=query_planner,
     )
-    planner = Planner.of(schema, database, settings)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncIterator[Mapping[str, object]]:
-        # What is there now stays; the collector need not walk it at each growing answer.
+        # Objects made at start-up live as long as the process: the garbage collector need not traverse them.
         gc.collect()
         gc.freeze()
         gc.set_threshold(50_000, 20, 50)
-        ending = asyncio.Event()
-        writing = asyncio.create_task(_flush_periodically(metrics, usage, pressure, ending))
+        stop = asyncio.Event()
+        flushing = asyncio.create_task(_flush_periodically(executor, stop))
         yield {
-            "load_shedder": pressure,
-            "connection_registry": live,
-            "connection_limiter": ConnectionLimiter(settings, metrics),
+            "load_shedder": executor.load_shedder,
+            "connection_registry": executor.connection_registry,
+            "connection_limiter": ConnectionLimiter(settings, executor.metrics),
         }
-        ending.set()
-        await writing
-        await events.close()
-        await live.close()
-        await usage.close()
-        await planner.close()
-        await rates.close()
+        stop.set()
+        await flushing
+        await executor.job_changes.close()
+        await executor.connection_registry.close()
+        await executor.api_key_usage.close()
+        if query_planner is not None:
+            await query_planner.close()
+        await executor.rate_limiter.close()
         await database.close()
 
     middleware = []
@@ -125,7 +130,7 @@ def create(
                 max_age=CORS_MAX_AGE_SECONDS,
             )
         )
-    endpoint = Endpoint(executor, planner)
+    endpoint = Endpoint(executor)
     app = Starlette(
         routes=_routes(executor, endpoint),
         middleware=middleware,
@@ -134,14 +139,13 @@ def create(
     )
     app.router.redirect_slashes = False
     app.state.executor = executor
-    app.state.figures = status.DatabaseMetrics(database)
-    return EnvelopeMiddleware(app, settings, metrics, pressure, {"/graphql": endpoint})
+    app.state.database_metrics = status.DatabaseMetrics(database)
+    return EnvelopeMiddleware(app, settings, executor.metrics, executor.load_shedder, {"/graphql": endpoint})
 
 
-async def _flush_periodically(
-    metrics: Metrics, api_key_usage: ApiKeyUsageRecorder, load_shedder: LoadShedder, stop: asyncio.Event
-) -> None:
-    """Write down what has been counted, every few seconds, and at the end."""
+async def _flush_periodically(executor: Executor, stop: asyncio.Event) -> None:
+    """Write buffered metrics and API key usage every few seconds, and once more after `stop`."""
+    metrics, load_shedder = executor.metrics, executor.load_shedder
     while not stop.is_set():
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(stop.wait(), FLUSH_INTERVAL_SECONDS)
@@ -149,16 +153,16 @@ async def _flush_periodically(
             metrics.record_rejections(503, load_shedder.shed_requests)
             load_shedder.shed_requests = 0
             metrics.flush()
-            await api_key_usage.flush()
-        except Exception as fault:  # noqa: BLE001 - what is counted next must be written down all the same
-            error_masking.log_internal_error(fault)
+            await executor.api_key_usage.flush()
+        except Exception as error:  # noqa: BLE001 - the next flush must still run
+            error_masking.log_internal_error(error)
 
 
 def _routes(executor: Executor, endpoint: Endpoint) -> list[BaseRoute]:
     routes: list[BaseRoute] = [
         Route("/graphql", endpoint),
         WebSocketRoute("/graphql", WebSocketEndpoint(executor)),
-        Route("/uploads", _receive_upload, methods=["POST"]),
+        Route("/uploads", uploads.receive, methods=["POST"]),
         Route("/_status", status.status, methods=["GET", "POST"]),
         Route("/_status/live-service-and-organisation-counts", status.live_counts, methods=["GET"]),
         Route("/metrics", status.metrics, methods=["GET"]),
@@ -168,47 +172,24 @@ def _routes(executor: Executor, endpoint: Endpoint) -> list[BaseRoute]:
     return routes
 
 
-async def _receive_upload(request: Request) -> Response:
-    executor: Executor = request.app.state.executor
-    try:
-        actor = await executor.authenticate_request(request.headers, request.scope)
-    except RequestError as refusal:
-        return responses.request_error_response(refusal)
-    since = time.perf_counter()
-    response = await uploads.receive(
-        request, actor=actor, database=executor.database, store=executor.store, settings=executor.settings
-    )
-    if actor.api_key_id:
-        failed, seconds = response.status_code >= FIRST_ERROR_STATUS, time.perf_counter() - since
-        executor.api_key_usage.record_call(actor.api_key_id, failed=failed, seconds=seconds, stats=OperationStats())
-    return response
-
-
 async def _handle_http_exception(request: Request, error: Exception) -> Response:
-    """An address or a method that is not there."""
+    """Respond to an unknown path or a method that is not allowed."""
     del request
     if not isinstance(error, HTTPException):
         raise error
     headers = {name.replace("-", "_"): value for name, value in (error.headers or {}).items()}
-    code = {401: "UNAUTHENTICATED", 404: "NOT_FOUND"}.get(error.status_code, "BAD_REQUEST")
+    code = code_of_http_status(error.status_code)
     return responses.rejection_response(HTTPRejection(error.status_code, error.detail, code=code, **headers))
 
 
 async def _handle_exception(request: Request, error: Exception) -> Response:
-    """A fault, which the shell logs."""
+    """Respond to an internal error, which `EnvelopeMiddleware` logs."""
     del request, error
-    return _internal_error_response(structlog.contextvars.get_contextvars()["request_id"])
-
-
-def _internal_error_response(request_id: str) -> Response:
-    extensions = {"code": error_masking.INTERNAL_ERROR_CODE, "requestId": request_id}
-    return responses.json_response(
-        {"errors": [{"message": error_masking.INTERNAL_ERROR_MESSAGE, "extensions": extensions}]}, 500
-    )
+    return responses.internal_error_response(structlog.contextvars.get_contextvars()["request_id"])
 
 
 class EnvelopeMiddleware:
-    """Around every request: an id, the headers that protect a browser, and an answer that tells nothing of a fault."""
+    """Gives every request an id, every response its security headers, and internal errors a masked response."""
 
     def __init__(
         self,
@@ -218,7 +199,7 @@ class EnvelopeMiddleware:
         load_shedder: LoadShedder,
         fast_routes: Mapping[str, ASGIApp] | None = None,
     ) -> None:
-        """Stand around an application; what it has at some paths is asked without it, unless by a page elsewhere."""
+        """`fast_routes` are applications by path, called without the router unless a page of another origin asks."""
         self._app = app
         self._fast_routes = fast_routes or {}
         self._metrics = metrics
@@ -229,25 +210,25 @@ class EnvelopeMiddleware:
         self._headers = [(name.encode(), value.encode()) for name, value in headers.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on."""
+        """Handle one request, WebSocket or lifespan."""
         if scope["type"] != "http":
             await self._pass_through(scope, receive, send)
             return
         request_id = error_masking.new_request_id()
         structlog.contextvars.bind_contextvars(request_id=request_id)
-        since = time.perf_counter()
+        started_at = time.perf_counter()
         status = 0
 
-        async def protected(message: Message) -> None:
+        async def send_with_headers(message: Message) -> None:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
                 headers = message["headers"]
-                given = {name for name, _ in headers}
+                names = {name for name, _ in headers}
                 message["headers"] = [
                     *headers,
                     (b"x-request-id", request_id.encode()),
-                    *(header for header in self._headers if header[0] not in given),
+                    *(header for header in self._headers if header[0] not in names),
                 ]
             await send(message)
 
@@ -255,28 +236,27 @@ class EnvelopeMiddleware:
         if app is None or any(name == b"origin" for name, _ in scope["headers"]):
             app = self._app
         try:
-            await app(scope, receive, protected)
+            await app(scope, receive, send_with_headers)
         except asyncio.CancelledError:
-            if not self._load_shedder.shutting_down and not is_cancelled_on_disconnect(scope):
+            if not self._load_shedder.shutting_down and not disconnects.is_cancelled(scope):
                 raise
-            if not status and not is_cancelled_on_disconnect(scope):
-                # The time that requests have to end is over.
-                await responses.request_error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, protected)
-        except Exception as fault:  # noqa: BLE001 - the last place where it can be caught
-            error_masking.log_internal_error(fault)
+            if not status and not disconnects.is_cancelled(scope):
+                # The time for requests to end is over.
+                await responses.error_response(Unavailable(SHUTDOWN_MESSAGE))(scope, receive, send_with_headers)
+        except Exception as error:  # noqa: BLE001 - the last place where it can be caught
+            error_masking.log_internal_error(error)
             if not status:
-                await _internal_error_response(request_id)(scope, receive, protected)
+                await responses.internal_error_response(request_id)(scope, receive, send_with_headers)
         finally:
-            # Nothing was answered to whoever was gone before.
             self._metrics.record_response(
-                scope["path"], scope["method"], status or CLIENT_CLOSED_REQUEST_STATUS, time.perf_counter() - since
+                scope["path"], scope["method"], status or CLIENT_CLOSED_REQUEST_STATUS, time.perf_counter() - started_at
             )
 
     async def _pass_through(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Keep up a WebSocket, which is no work by itself; or the life of the application."""
-        sockets = scope["type"] == "websocket"
-        self._load_shedder.excluded_requests += sockets
+        """Run a WebSocket, which takes no capacity while it is idle, or the lifespan."""
+        is_websocket = scope["type"] == "websocket"
+        self._load_shedder.excluded_requests += is_websocket
         try:
             await self._app(scope, receive, send)
         finally:
-            self._load_shedder.excluded_requests -= sockets
+            self._load_shedder.excluded_requests -= is_websocket

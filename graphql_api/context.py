@@ -1,4 +1,4 @@
-"""What a resolver can reach: the caller, the reads of the request, and a transaction for a change."""
+"""What a resolver can use: the caller, the operation's loaders, and a transaction for a change."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class Context:
-    """One operation of one caller. Its loaders are its own, and new ones after each change."""
+    """One operation of one caller, with loaders of its own; a change replaces them."""
 
     actor: Actor
     database: Database
@@ -35,39 +35,38 @@ class Context:
     signer: Signer
     store: Store
     rate_limiter: RateLimiter | None = None
-    """Where the caller's points are; None where nothing is counted."""
+    """None where no points are charged."""
     job_changes: JobChanges = field(default_factory=JobChanges)
     reauthenticate: Callable[[Actor], Awaitable[Actor]] | None = None
-    """Finds out whether a caller may still ask, and what they may do by now."""
+    """Returns the caller with current permissions, or raises `Unauthenticated`."""
     reservation: Reservation | None = field(init=False, default=None)
-    """What the operation was charged, once it was."""
+    """The points that the operation has reserved."""
     loaders: Loaders = field(init=False)
 
     def __post_init__(self) -> None:
-        """Begin with loaders that have read nothing."""
         self.loaders = Loaders(self.database, self.actor, bulk=True)
 
     def reset_loaders(self) -> None:
-        """Forget what was read: what follows sees the change, from the primary."""
+        """Replace the loaders: later reads see the change, on the primary."""
         self.loaders = Loaders(self.database, self.actor)
 
     def close(self) -> None:
-        """Break off what the operation still reads when it has ended."""
+        """Cancel reads that are still running at the end of the operation."""
         self.loaders.cancel_reads()
 
     async def refresh(self) -> None:
-        """Let what follows be as new as what an operation of now would see; raises `Unauthenticated`."""
+        """Reload the caller and the loaders, for the next event of a stream; raises `Unauthenticated`."""
         if self.reauthenticate is not None:
             self.actor = await self.reauthenticate(self.actor)
         self.reset_loaders()
 
     @asynccontextmanager
     async def transaction(self) -> AsyncIterator[AsyncSession]:
-        """A session that commits at the end; whatever is read afterwards is read anew."""
+        """A session that commits at the end; later reads use new loaders."""
         async with self.database.transaction() as session:
             set_audit_author(session, self.actor)
             yield session
         operation_stats.add(messages=session.info.get(operation_stats.MESSAGE_COUNT_KEY, 0))
-        if caller := self.actor.api_key_id or self.actor.user_id:
-            await self.database.record_write(caller)
+        if caller_id := self.actor.api_key_id or self.actor.user_id:
+            await self.database.record_write(caller_id)
         self.reset_loaders()

@@ -1,4 +1,4 @@
-"""The application on a free port of this machine, in this process, for tests that need a real connection."""
+"""The application on a free port, in this process, for tests that need a real connection."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -18,16 +18,16 @@ from tests.waiting import PATIENCE
 
 @asynccontextmanager
 async def serve_settings(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
-    """Serve, and answer the address without its scheme."""
+    """Serve the application with settings; yields `host:port`."""
     async with serve_app(app.create(settings, database=database, store=store)) as address:
         yield address
 
 
 @asynccontextmanager
 async def serve_app(application: app.EnvelopeMiddleware) -> AsyncIterator[str]:
-    """Serve what was made already, and answer its address."""
+    """Serve an application; yields `host:port`."""
     with serve.listen("127.0.0.1", 0) as listener:
-        server = ReadyServer(serve.uvicorn_config(application=application))
+        server = ReadyServer(serve.uvicorn_config(lambda: application))
         task = asyncio.create_task(server._serve([listener]))  # noqa: SLF001 - `serve` would take the tests' signals
         await server.ready.wait()
         try:
@@ -43,13 +43,13 @@ def client_of(address: str, **options: Any) -> httpx2.AsyncClient:
 
 
 class ReadyServer(serve.DrainingServer):
-    """A server that says when it answers."""
+    """A server that sets `ready` once it has started."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self.ready = asyncio.Event()
 
     async def startup(self, sockets: Any = None) -> None:
-        """Start, and say so."""
+        """Start, and set `ready`."""
         await super().startup(sockets)
         self.ready.set()

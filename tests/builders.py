@@ -1,4 +1,4 @@
-"""Rows for tests: say what matters, the rest is invented."""
+"""Builders of rows for tests, with a default for every value."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ M = TypeVar("M", bound=models.Model)
 
 
 class Builders:
-    """Makes rows in the test's database, each written at once."""
+    """Builds rows, and writes each at once."""
 
     def __init__(self, database: Database, signer: Signer) -> None:
         self._database = database
@@ -27,35 +27,35 @@ class Builders:
         self._numbers = count(1)
 
     async def add(self, *rows: models.Model) -> None:
-        """Write rows, in this order."""
+        """Write rows in this order."""
         async with self._database.transaction() as tx:
             for row in rows:
                 tx.add(row)
                 await tx.flush()
 
     async def user(self, **values: Any) -> models.User:
-        """A person who can sign in."""
+        """A user who can sign in."""
         number = next(self._numbers)
-        invented = {
+        defaults = {
             "name": f"Person {number}",
             "email_address": f"person.{number}@example.gov.uk",
             "mobile_number": f"+4477009{number:05}",
             "password": "!",
             "state": "active",
         }
-        return await self._add_row(models.User(**invented | values))
+        return await self._add_row(models.User(**defaults | values))
 
     async def organisation(self, **values: Any) -> models.Organisation:
         """A public body."""
-        invented = {"name": f"Organisation {next(self._numbers)}", "organisation_type": "central", "crown": True}
-        return await self._add_row(models.Organisation(**invented | values))
+        defaults = {"name": f"Organisation {next(self._numbers)}", "organisation_type": "central", "crown": True}
+        return await self._add_row(models.Organisation(**defaults | values))
 
     async def service(self, *, features: Iterable[str] = FEATURES, **values: Any) -> models.Service:
-        """A live service, with its first version and a text sender."""
+        """A live service, with its first version and a text message sender."""
         number = next(self._numbers)
         if "created_by_id" not in values:
             values["created_by_id"] = (await self.user()).id
-        invented = {
+        defaults = {
             "name": f"Service {number}",
             "normalised_service_name": f"service.{number}",
             "email_sender_local_part": f"service.{number}",
@@ -65,7 +65,7 @@ class Builders:
             "letter_message_limit": 20_000,
             "international_sms_message_limit": 100,
         }
-        service = models.Service(**invented | values)
+        service = models.Service(**defaults | values)
         await self.add(
             service,
             service.snapshot(),
@@ -80,7 +80,7 @@ class Builders:
         permissions: Iterable[ServicePermission] = ALL_PERMISSIONS,
         user: models.User | None = None,
     ) -> models.User:
-        """A person in a service."""
+        """A member of a service."""
         user = user or await self.user()
         await self.add(
             models.ServiceMembership(user_id=user.id, service_id=service.id),
@@ -93,17 +93,17 @@ class Builders:
 
     async def template(self, service: models.Service, channel: Channel = Channel.SMS, **values: Any) -> models.Template:
         """A template, with its first version."""
-        invented: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "name": f"Template {next(self._numbers)}",
             "template_type": channel.value,
             "content": "Hello ((name))",
             "created_by_id": service.created_by_id,
         }
         if channel is not Channel.SMS:
-            invented["subject"] = "Your ((thing))"
+            defaults["subject"] = "Your ((thing))"
         if channel is Channel.LETTER:
-            invented |= {"postage": "second", "letter_languages": "english"}
-        template = models.Template(service_id=service.id, **invented | values)
+            defaults |= {"postage": "second", "letter_languages": "english"}
+        template = models.Template(service_id=service.id, **defaults | values)
         await self.add(
             template,
             template.snapshot(),
@@ -114,7 +114,7 @@ class Builders:
     async def api_key(
         self, service: models.Service, key_type: KeyType = KeyType.LIVE, *, secret: str | None = None, **values: Any
     ) -> models.ApiKey:
-        """An API key, with its first version; `secret` is a random UUID unless told."""
+        """An API key, with its first version; `secret` is a random UUID by default."""
         key = models.ApiKey(
             service_id=service.id,
             **{
@@ -130,7 +130,7 @@ class Builders:
 
     async def job(self, template: models.Template, **values: Any) -> models.Job:
         """A job of one row that is finished."""
-        invented = {
+        defaults = {
             "original_file_name": "people.csv",
             "notification_count": 1,
             "job_status": "finished all notifications created",
@@ -138,16 +138,16 @@ class Builders:
             "template_version": template.version,
         }
         return await self._add_row(
-            models.Job(service_id=template.service_id, template_id=template.id, **invented | values)
+            models.Job(service_id=template.service_id, template_id=template.id, **defaults | values)
         )
 
     async def notification(
         self, template: models.Template, *, personalisation: Any = None, **values: Any
     ) -> models.Notification:
-        """A message that was delivered."""
+        """A delivered message."""
         to = {"sms": "07700900123", "email": "someone@example.com", "letter": "A. Person\n1 Street\nSW1A 1AA"}
         normalised = {"sms": "447700900123", "email": "someone@example.com", "letter": "a.person1streetsw1a1aa"}
-        invented: dict[str, Any] = {
+        defaults: dict[str, Any] = {
             "to": to[template.template_type],
             "normalised_to": normalised[template.template_type],
             "notification_type": template.template_type,
@@ -158,12 +158,12 @@ class Builders:
             "billable_units": 1,
         }
         return await self._add_row(
-            models.Notification(service_id=template.service_id, template_id=template.id, **invented | values)
+            models.Notification(service_id=template.service_id, template_id=template.id, **defaults | values)
         )
 
     async def notification_history(self, template: models.Template, **values: Any) -> models.NotificationHistory:
-        """What is left of a delivered message after its retention."""
-        invented: dict[str, Any] = {
+        """The history of a delivered message, past its retention."""
+        defaults: dict[str, Any] = {
             "id": uuid4(),
             "notification_type": template.template_type,
             "template_version": template.version,
@@ -173,7 +173,7 @@ class Builders:
             "billable_units": 1,
         }
         return await self._add_row(
-            models.NotificationHistory(service_id=template.service_id, template_id=template.id, **invented | values)
+            models.NotificationHistory(service_id=template.service_id, template_id=template.id, **defaults | values)
         )
 
     async def _add_row(self, row: M) -> M:
@@ -184,7 +184,7 @@ class Builders:
 def user_actor(
     user: models.User, *services: models.Service, permissions: Iterable[ServicePermission] = ALL_PERMISSIONS
 ) -> Actor:
-    """Somebody signed in, with these permissions in each of the services."""
+    """A signed-in user with these permissions in each of the services."""
     return Actor(
         ActorKind.PERSON,
         user_id=user.id,
@@ -193,22 +193,22 @@ def user_actor(
 
 
 def platform_admin(user: models.User) -> Actor:
-    """A platform admin signed in."""
+    """A signed-in platform admin."""
     return Actor(ActorKind.ADMIN, user_id=user.id)
 
 
 def stranger() -> Actor:
-    """Somebody signed in who belongs nowhere."""
+    """A signed-in user who is a member of nothing."""
     return Actor(ActorKind.PERSON, user_id=uuid4())
 
 
 def organisation_member(user: models.User, *organisations: UUID) -> Actor:
-    """Somebody signed in who belongs to organisations, and to no service."""
+    """A signed-in user who is a member of organisations, and of no service."""
     return Actor(ActorKind.PERSON, user_id=user.id, organisation_ids=frozenset(organisations))
 
 
 def api_key_actor(api_key: models.ApiKey) -> Actor:
-    """An API key that asks for its own service."""
+    """An API key, with the permissions of keys in its service."""
     return Actor(
         ActorKind.KEY,
         api_key_id=api_key.id,

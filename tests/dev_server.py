@@ -1,4 +1,4 @@
-"""A real server for the suites that look at it from outside: `python -m graphql_api dev`, with data of its own."""
+"""A real server for end-to-end suites: `python -m graphql_api dev`, with its own data."""
 
 import contextlib
 import json
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-START_TIMEOUT_SECONDS = 600.0  # seconds, of which a first start spends most on copying PostgreSQL and making demo data
+START_TIMEOUT_SECONDS = 600.0  # a first start copies PostgreSQL and creates demo data
 STOP_TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)
 class DevServer:
-    """Where it listens and what works there, as its `dev.json` tells."""
+    """The URLs, tokens and ids of a server, from its `dev.json`."""
 
     graphql_url: str
     explorer_url: str
@@ -29,16 +29,16 @@ class DevServer:
 
     @classmethod
     def read(cls, path: Path) -> "DevServer":
-        """Take the parts of `dev.json` that these suites use."""
-        told = json.loads(path.read_text())
-        return cls(**{name: told[name] for name in cls.__dataclass_fields__})
+        """Read the parts of `dev.json` that the suites use."""
+        dev_json = json.loads(path.read_text())
+        return cls(**{name: dev_json[name] for name in cls.__dataclass_fields__})
 
 
 @contextlib.contextmanager
 def running_dev_server(data_dir: Path, **settings: str) -> Iterator[DevServer]:
-    """Start a server on a free port, wait until it answers, and stop it in the end.
+    """Start a server on a free port, wait until it is ready, and stop it at the end.
 
-    `DEV_JSON`, the path of a running server's `dev.json`, takes that server instead, where no settings are asked for.
+    Without settings, DEV_JSON may name the `dev.json` of a running server to use instead.
     """
     if (path := os.environ.get("DEV_JSON")) and not settings:
         yield DevServer.read(Path(path))
@@ -57,7 +57,7 @@ def running_dev_server(data_dir: Path, **settings: str) -> Iterator[DevServer]:
 
 
 def wait_until_ready(path: Path, process: "subprocess.Popen[bytes]", log: Path) -> DevServer:
-    """Wait for `dev.json`, which the server writes when it answers; RuntimeError with its output when it does not."""
+    """Wait for `dev.json`, which the server writes when it is ready; raises RuntimeError with its output."""
     end = time.monotonic() + START_TIMEOUT_SECONDS
     while time.monotonic() < end and process.poll() is None:
         with contextlib.suppress(FileNotFoundError, json.JSONDecodeError, KeyError):
@@ -69,7 +69,7 @@ def wait_until_ready(path: Path, process: "subprocess.Popen[bytes]", log: Path) 
 
 
 def stop(process: "subprocess.Popen[bytes]") -> None:
-    """End it as Ctrl-C does, and by force when that does not help."""
+    """Stop the process by SIGINT, as Ctrl-C does; kill it after a timeout."""
     process.send_signal(signal.SIGINT)
     try:
         process.wait(STOP_TIMEOUT_SECONDS)
@@ -80,7 +80,7 @@ def stop(process: "subprocess.Popen[bytes]") -> None:
 
 
 def free_port() -> int:
-    """A TCP port of the loopback interface that nobody listens on."""
+    """A free TCP port of the loopback interface."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]

@@ -12,10 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 from graphql import GraphQLError
 
-from graphql_api.errors import DomainError, RequestError
+from graphql_api.errors import INTERNAL_ERROR_CODE, DomainError, RequestError
 from graphql_api.http import responses
 from graphql_api.http.requests import Operation
-from graphql_api.observability.error_masking import INTERNAL_ERROR_CODE
 from graphql_api.planner import Planner
 from graphql_api.planner.driver_pool import PooledConnections
 from graphql_api.planner.errors import NotPlannable

@@ -1,4 +1,4 @@
-"""The whole application on a real port: events, status, metrics, the explorer, and what a fault looks like."""
+"""The whole application on a real port: events, security headers, the explorer, timeouts, and internal errors."""
 
 import asyncio
 import json
@@ -14,11 +14,12 @@ import pytest
 import pytest_asyncio
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from graphql_api import app
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import status
 from graphql_api.settings import Settings
-from tests.app_server import client_of, serve_settings
+from tests.app_server import client_of, serve_app, serve_settings
 from tests.builders import Builders
 from tests.waiting import PATIENCE
 
@@ -27,13 +28,13 @@ Served = Callable[..., Any]
 
 @pytest.fixture
 def serve(database: Database, store: Store) -> Served:
-    """Serve the application by settings, on a free port."""
+    """Serve the application with settings, on a free port."""
     return lambda settings, other=None: serve_settings(settings, other or database, store)
 
 
 @pytest_asyncio.fixture
 async def address(serve: Served, settings: Settings) -> AsyncIterator[str]:
-    """The address of the application as production has it, nearly."""
+    """The address of a server."""
     async with serve(settings) as address:
         yield address
 
@@ -45,7 +46,7 @@ async def client(address: str) -> AsyncIterator[httpx2.AsyncClient]:
         yield client
 
 
-async def test_events_are_sent_where_nothing_else_is_wanted(client: httpx2.AsyncClient) -> None:
+async def test_a_client_that_accepts_only_events_gets_events(client: httpx2.AsyncClient) -> None:
     headers = {"accept": "text/event-stream"}
     response = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
 
@@ -54,7 +55,18 @@ async def test_events_are_sent_where_nothing_else_is_wanted(client: httpx2.Async
     assert response.text == f"event: next\ndata: {answer}\n\nevent: complete\ndata:\n\n"
 
 
-async def test_an_operation_that_is_refused_has_no_events(client: httpx2.AsyncClient) -> None:
+async def test_a_server_without_a_planner_sends_the_same_response(
+    settings: Settings, database: Database, store: Store, client: httpx2.AsyncClient
+) -> None:
+    query = {"query": "{ __typename }"}
+    application = app.create(settings, database=database, store=store, planner=False)
+    async with serve_app(application) as address, httpx2.AsyncClient(base_url=f"http://{address}") as unplanned:
+        response = await unplanned.post("/graphql", json=query)
+
+    assert response.content == (await client.post("/graphql", json=query)).content
+
+
+async def test_an_operation_that_does_not_run_has_no_events(client: httpx2.AsyncClient) -> None:
     headers = {"accept": "text/event-stream"}
     response = await client.post("/graphql", json={"query": "{ nothing }"}, headers=headers)
 
@@ -62,7 +74,7 @@ async def test_an_operation_that_is_refused_has_no_events(client: httpx2.AsyncCl
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["BAD_REQUEST"]
 
 
-async def test_every_answer_protects_the_browser(client: httpx2.AsyncClient) -> None:
+async def test_every_response_has_security_headers(client: httpx2.AsyncClient) -> None:
     for path in ("/_status", "/nowhere", "/graphql"):
         headers = (await client.get(path)).headers
         assert headers["x-content-type-options"] == "nosniff"
@@ -71,7 +83,7 @@ async def test_every_answer_protects_the_browser(client: httpx2.AsyncClient) -> 
         assert "server" not in headers
 
 
-async def test_an_address_that_is_not_there_is_said_in_json(client: httpx2.AsyncClient) -> None:
+async def test_an_unknown_path_is_a_json_error(client: httpx2.AsyncClient) -> None:
     response = await client.get("/nowhere")
 
     assert response.status_code == 404
@@ -82,76 +94,79 @@ async def test_production_has_no_explorer(client: httpx2.AsyncClient) -> None:
     assert [(await client.get(path)).status_code for path in ("/", "/assets/notices.txt")] == [404, 404]
 
 
-async def test_no_origin_is_let_in_unless_it_is_configured(serve: Served, settings: Settings) -> None:
-    asked = {"origin": "https://ours.example", "access-control-request-method": "POST"}
+async def test_no_origin_is_allowed_unless_it_is_configured(serve: Served, settings: Settings) -> None:
+    preflight = {"origin": "https://ours.example", "access-control-request-method": "POST"}
     ours = settings.model_copy(update={"cors_origins": ["https://ours.example"]})
-    answers = []
-    for one in (settings, ours):
-        async with serve(one) as address, client_of(address) as client:
-            answers.append(await client.options("/graphql", headers=asked))
+    responses = []
+    for configured in (settings, ours):
+        async with serve(configured) as address, client_of(address) as client:
+            responses.append(await client.options("/graphql", headers=preflight))
 
-    assert [answer.status_code for answer in answers] == [200, 200]
-    assert [answer.headers.get("access-control-allow-origin") for answer in answers] == [None, "https://ours.example"]
-    assert "access-control-allow-credentials" not in answers[1].headers
+    assert [response.status_code for response in responses] == [200, 200]
+    assert [response.headers.get("access-control-allow-origin") for response in responses] == [
+        None,
+        "https://ours.example",
+    ]
+    assert "access-control-allow-credentials" not in responses[1].headers
 
 
 @pytest.fixture
 def development(settings: Settings, tmp_path: Path) -> Settings:
-    """Settings of a developer's machine, where `./run dev` has written its file."""
+    """Settings of development, with the file that `./run dev` writes."""
     facts = {"tokens": {"service_manager": "</script>token"}, "service_id": "a", "template_ids": {"sms": "b"}}
     (tmp_path / "dev.json").write_text(json.dumps(facts))
     return settings.model_copy(update={"environment": "development"})
 
 
-async def test_the_explorer_begins_signed_in_on_this_machine_alone(serve: Served, development: Settings) -> None:
+async def test_the_explorer_starts_signed_in_on_a_loopback_name_only(serve: Served, development: Settings) -> None:
     async with serve(development) as address, client_of(address) as client:
         here = await client.get("/")
         elsewhere = await client.get("/", headers={"host": "notify.elsewhere.example"})
 
     settings = re.compile(r'<script type="application/json" id="settings">(.*?)</script>')
-    told = [json.loads(found[1]) for page in (here, elsewhere) if (found := settings.search(page.text))]
-    beginning = {"graphqlUrl": "/graphql", "token": "</script>token", "serviceId": "a", "templateId": "b"}
-    assert told == [beginning, {"graphqlUrl": "/graphql"}]
+    initial = [json.loads(match[1]) for page in (here, elsewhere) if (match := settings.search(page.text))]
+    signed_in = {"graphqlUrl": "/graphql", "token": "</script>token", "serviceId": "a", "templateId": "b"}
+    assert initial == [signed_in, {"graphqlUrl": "/graphql"}]
     assert "</script>token" not in here.text
     assert here.headers["cache-control"] == "no-store"
     assert here.headers["content-security-policy"].startswith("default-src 'none'; script-src 'self'; ")
 
 
-async def test_a_browser_that_opens_the_api_itself_is_sent_to_the_explorer(
+async def test_a_browser_that_opens_the_api_is_redirected_to_the_explorer(
     serve: Served, development: Settings, client: httpx2.AsyncClient
 ) -> None:
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
     async with serve(development) as address, client_of(address) as there:
-        sent = await there.get("/graphql", headers=browser)
-        asks = await there.get("/graphql", params={"query": "{ __typename }"}, headers=browser)
+        redirect = await there.get("/graphql", headers=browser)
+        query = await there.get("/graphql", params={"query": "{ __typename }"}, headers=browser)
     refused = await client.get("/graphql", headers=browser)
 
-    assert (sent.status_code, sent.headers["location"]) == (303, "/")
-    assert (asks.status_code, refused.status_code) == (400, 400)
+    assert (redirect.status_code, redirect.headers["location"]) == (303, "/")
+    assert (query.status_code, refused.status_code) == (400, 400)
 
 
-async def test_the_explorers_files_are_kept_for_ever(serve: Served, development: Settings) -> None:
+async def test_the_explorers_files_are_cached_for_ever(serve: Served, development: Settings) -> None:
     async with serve(development) as address, client_of(address) as client:
         page = (await client.get("/")).text
         names = re.findall(r'"\./(assets/[^"]+)"', page)
-        answers = [await client.get(f"/{name}") for name in names]
+        responses = [await client.get(f"/{name}") for name in names]
         outside = await client.get("/assets/..%2findex.html")
 
-    assert len(answers) == 6
-    assert {(one.status_code, one.headers["cache-control"]) for one in answers} == {
+    assert len(responses) == 6
+    assert {(response.status_code, response.headers["cache-control"]) for response in responses} == {
         (200, "public, max-age=31536000, immutable")
     }
     assert outside.status_code == 404
 
 
-async def test_development_shows_its_schema_to_everyone(serve: Served, development: Settings) -> None:
+async def test_introspection_is_open_in_development(serve: Served, development: Settings) -> None:
     async with serve(development) as address, client_of(address) as client:
         response = await client.post("/graphql", json={"query": "{ __schema { queryType { name } } }"})
 
     assert response.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}}
 
 
-async def test_a_body_that_does_not_arrive_is_given_up(serve: Served, settings: Settings) -> None:
+async def test_a_body_that_does_not_arrive_times_out(serve: Served, settings: Settings) -> None:
     async with serve(settings.model_copy(update={"request_timeout": 0.2})) as address:
         host, _, port = address.partition(":")
         reader, writer = await asyncio.open_connection(host, int(port))
@@ -165,7 +180,7 @@ async def test_a_body_that_does_not_arrive_is_given_up(serve: Served, settings: 
     assert b"connection: close" in answer.lower()
 
 
-async def test_an_answer_that_takes_too_long_is_given_up(
+async def test_an_operation_that_takes_too_long_times_out(
     serve: Served, settings: Settings, database: Database, make: Builders
 ) -> None:
     service = await make.service()
@@ -173,7 +188,7 @@ async def test_an_answer_that_takes_too_long_is_given_up(
     await make.api_key(service, secret=secret)
 
     class Slow(Database):
-        """A database that is in no hurry, but for finding out who asks."""
+        """A database whose reads are slow, except that of the caller."""
 
         calls = 0
 
@@ -185,8 +200,8 @@ async def test_an_answer_that_takes_too_long_is_given_up(
             async with database.read_connection() as connection:
                 yield connection
 
-    hurried = settings.model_copy(update={"request_timeout": 0.2})
-    async with serve(hurried, Slow(database.primary)) as address, client_of(address) as client:
+    short = settings.model_copy(update={"request_timeout": 0.2})
+    async with serve(short, Slow(database.primary)) as address, client_of(address) as client:
         response = await client.post(
             "/graphql",
             json={"query": "{ viewer { service { name } } }"},
@@ -197,21 +212,21 @@ async def test_an_answer_that_takes_too_long_is_given_up(
     assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["UNAVAILABLE"]
 
 
-async def test_the_schema_is_shown_to_whom_the_settings_say(serve: Served, settings: Settings, make: Builders) -> None:
+async def test_introspection_is_a_setting(serve: Served, settings: Settings, make: Builders) -> None:
     service = await make.service()
     secret = str(uuid4())
     await make.api_key(service, secret=secret)
     token = {"authorization": f"Bearer key-{service.id}-{secret}"}
-    found = {}
+    codes = {}
     for policy in ("everyone", "signed-in", "nobody"):
-        one = settings.model_copy(update={"introspection": policy})
-        async with serve(one) as address, client_of(address) as client:
+        changed = settings.model_copy(update={"introspection": policy})
+        async with serve(changed) as address, client_of(address) as client:
             for name, headers in (("stranger", {}), ("key", token)):
                 query = {"query": "{ __schema { queryType { name } } }"}
                 answer = (await client.post("/graphql", json=query, headers=headers)).json()
-                found[policy, name] = [error["extensions"]["code"] for error in answer.get("errors", [])]
+                codes[policy, name] = [error["extensions"]["code"] for error in answer.get("errors", [])]
 
-    assert found == {
+    assert codes == {
         ("everyone", "stranger"): [],
         ("everyone", "key"): [],
         ("signed-in", "stranger"): ["UNAUTHENTICATED"],
@@ -221,7 +236,7 @@ async def test_the_schema_is_shown_to_whom_the_settings_say(serve: Served, setti
     }
 
 
-async def test_a_list_is_uploaded_by_whoever_may_send(client: httpx2.AsyncClient, make: Builders) -> None:
+async def test_a_list_can_be_uploaded_with_the_permission_to_send(client: httpx2.AsyncClient, make: Builders) -> None:
     service = await make.service()
     secret = str(uuid4())
     await make.api_key(service, secret=secret)
@@ -236,7 +251,9 @@ async def test_a_list_is_uploaded_by_whoever_may_send(client: httpx2.AsyncClient
     assert (stranger.status_code, forged.status_code) == (401, 401)
 
 
-async def test_a_fault_is_answered_by_an_id(serve: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_internal_error_shows_only_an_id(
+    serve: Served, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     async def broken(_request: Any) -> Any:
         raise KeyError("07700900123")
 

@@ -1,18 +1,18 @@
-"""What DATABASE_URL may look like, and where it leads."""
+"""Forms of DATABASE_URL, and what asyncpg gets of them."""
 
 import pytest
 
 from graphql_api.settings import Settings, asyncpg_url
 
 
-def led(url: str, **values: str) -> dict[str, object]:
-    """What asyncpg is given."""
-    made = asyncpg_url(url, **values)
-    return dict(made.get_dialect()().create_connect_args(made)[1])
+def connect_arguments(url: str, **values: str) -> dict[str, object]:
+    """The arguments of asyncpg.connect."""
+    parsed = asyncpg_url(url, **values)
+    return dict(parsed.get_dialect()().create_connect_args(parsed)[1])
 
 
-def test_one_host_is_taken_as_it_is() -> None:
-    assert led("postgresql+psycopg2://app:p%40ss@db.internal/notify") == {
+def test_a_url_of_one_host() -> None:
+    assert connect_arguments("postgresql+psycopg2://app:p%40ss@db.internal/notify") == {
         "host": "db.internal",
         "database": "notify",
         "user": "app",
@@ -20,8 +20,8 @@ def test_one_host_is_taken_as_it_is() -> None:
     }
 
 
-def test_of_several_hosts_the_one_that_takes_writes_is_wanted() -> None:
-    assert led("postgresql://app@one,two:5433/notify") == {
+def test_of_several_hosts_the_writable_one_is_used() -> None:
+    assert connect_arguments("postgresql://app@one,two:5433/notify") == {
         "host": ["one", "two"],
         "port": [5432, 5433],
         "database": "notify",
@@ -37,14 +37,14 @@ def test_of_several_bulk_hosts_a_standby_is_preferred() -> None:
     assert settings.replica_url.query["target_session_attrs"] == "prefer-standby"
 
 
-def test_what_the_url_says_itself_is_kept() -> None:
+def test_parameters_of_the_url_take_precedence() -> None:
     url = "postgresql://one,two/notify?target_session_attrs=any&sslmode=require"
 
-    assert led(url)["target_session_attrs"] == "any"
-    assert led(url)["ssl"] == "require"
+    assert connect_arguments(url)["target_session_attrs"] == "any"
+    assert connect_arguments(url)["ssl"] == "require"
 
 
-def test_programs_of_postgresql_get_the_url_in_their_own_words() -> None:
+def test_the_url_is_converted_to_the_format_of_libpq() -> None:
     settings = Settings.model_validate({"database_url": "postgresql+asyncpg://app@one,two:5433/notify?sslmode=require"})
 
     assert settings.libpq_url == (
@@ -53,8 +53,8 @@ def test_programs_of_postgresql_get_the_url_in_their_own_words() -> None:
 
 
 @pytest.mark.parametrize("url", ["mysql://one,two/notify", "one,two", "postgresql://secret@one:port/notify", ""])
-def test_anything_else_is_refused_without_quoting_it(url: str) -> None:
-    with pytest.raises(ValueError, match="must be like") as refusal:
+def test_an_invalid_url_is_an_error_that_does_not_quote_it(url: str) -> None:
+    with pytest.raises(ValueError, match="must be like") as error:
         asyncpg_url(url)
 
-    assert "secret" not in str(refusal.value)
+    assert "secret" not in str(error.value)

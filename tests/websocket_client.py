@@ -1,4 +1,4 @@
-"""A WebSocket client that says and hears messages of graphql-transport-ws."""
+"""A WebSocket client for graphql-transport-ws."""
 
 import asyncio
 import json
@@ -17,19 +17,19 @@ CONNECTION_INIT = {"type": "connection_init"}
 
 @asynccontextmanager
 async def open_websocket(address: str, **options: Any) -> AsyncIterator[ClientConnection]:
-    """A WebSocket to the running application."""
+    """Open a WebSocket to a server."""
     async with connect(f"ws://{address}/graphql", **{"subprotocols": [SUBPROTOCOL]} | options) as connection:
         yield connection
 
 
 async def send_messages(connection: ClientConnection, *messages: Any) -> None:
-    """Send messages, each as JSON unless it is a text."""
+    """Send messages, each as JSON unless it is a string or bytes."""
     for message in messages:
         await connection.send(message if isinstance(message, str | bytes) else json.dumps(message))
 
 
 async def receive_message(connection: ClientConnection) -> Any:
-    """The next message, which is text."""
+    """Receive the next message."""
     message = await asyncio.wait_for(connection.recv(), PATIENCE)
     assert isinstance(message, str)
     return json.loads(message)
@@ -47,10 +47,10 @@ async def wait_for_close_code(connection: ClientConnection) -> int:
 
 
 def subscribe(query: str, operation_id: str = "1", **variables: Any) -> dict[str, Any]:
-    """A message that asks for something."""
+    """A `subscribe` message."""
     return {"type": "subscribe", "id": operation_id, "payload": {"query": query, "variables": variables}}
 
 
 def connection_init(token: str) -> dict[str, Any]:
-    """A message that says who it is."""
+    """A `connection_init` message with a token."""
     return CONNECTION_INIT | {"payload": {"Authorization": f"Bearer {token}"}}

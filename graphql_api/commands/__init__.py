@@ -1,1 +1,9 @@
-"""The command line: dev, serve, work, migrate, seed, schema."""
+"""The command line: dev, serve, work, migrate, seed, schema.
+
+    cli         the commands and their arguments
+    serve       the server process: the socket and uvicorn
+    dev         `./run dev`: PostgreSQL, migrations, demo data, server and worker together
+    terminal    lines for the person at the terminal
+
+The top layer: nothing imports it.
+"""

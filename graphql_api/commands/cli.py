@@ -1,5 +1,5 @@
-"""The commands: dev, serve, work, migrate, seed, schema."""
-# ruff: noqa: PLC0415 - a command imports what it needs: help should not wait for a schema to be made
+"""The commands and their arguments: dev, serve, work, migrate, seed, schema."""
+# ruff: noqa: PLC0415 - a command imports what it needs, so that help does not wait for the schema
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from graphql_api.errors import CommandError
+from graphql_api.commands.terminal import echo
+from graphql_api.errors import CommandError, RequestError
 
 if TYPE_CHECKING:
     from collections.abc import Coroutine, Iterator, Sequence
@@ -24,17 +25,17 @@ SCHEMA_PATH = Path(__file__).resolve().parents[2] / "schema" / "schema.graphql"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command, and answer its exit status; what stands in its way is told in a sentence."""
+    """Run a command; return its exit status. Expected errors are one sentence on standard error."""
     options = _parser().parse_args(arguments)
     try:
         options.run(options)
     except KeyboardInterrupt:
         return 128 + signal.SIGINT
     except Exception as error:
-        sentence = _error_message(error)
-        if sentence is None or os.environ.get("DEBUG"):
+        message = _error_message(error)
+        if message is None or os.environ.get("DEBUG"):
             raise
-        print(sentence, file=sys.stderr)
+        print(message, file=sys.stderr)
         return 1
     return 0
 
@@ -43,22 +44,22 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="./run",
         description="Notify GraphQL: the GraphQL API server for GOV.UK-Notify-style notification platforms.",
-        epilog="Settings are environment variables: see graphql_api/settings.py. DEBUG=1 shows where an error arose.",
+        epilog="Settings are environment variables: see graphql_api/settings.py. DEBUG=1 shows tracebacks.",
     )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
 
     def command(name: str, run: Any, summary: str, details: str = "") -> argparse.ArgumentParser:
-        made = commands.add_parser(name, help=summary, description=f"{summary} {details}".strip())
-        made.set_defaults(run=run)
-        return made
+        subparser = commands.add_parser(name, help=summary, description=f"{summary} {details}".strip())
+        subparser.set_defaults(run=run)
+        return subparser
 
     command(
         "dev",
         _dev,
         "Start everything on this machine.",
-        "PostgreSQL (unless DATABASE_URL names one), migrations, demo data when there are none (DEMO_NOTIFICATIONS "
-        "sets how many messages, 20000 unless told, and half as many of older days), the server, a worker and the "
-        "explorer. What scripts need is written to DATA_DIR/dev.json. Ctrl-C stops it all; the data stay.",
+        "PostgreSQL (unless DATABASE_URL names one), migrations, demo data for an empty database (DEMO_NOTIFICATIONS "
+        "messages, 20000 by default, and half as many of earlier days), the server, a worker and the explorer. Tokens "
+        "for scripts are written to DATA_DIR/dev.json. Ctrl-C stops everything and keeps the data.",
     )
     serve = command(
         "serve",
@@ -73,51 +74,57 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="processes; each has its own pool of connections (1)",
     )
-    work = command("work", _work, "Run a worker: jobs, delivery, schedules.", "SIGTERM lets it finish what it is at.")
+    work = command(
+        "work", _work, "Run a worker: jobs, delivery, schedules.", "After SIGTERM it finishes its current tasks."
+    )
     work.add_argument(
         "--nightly",
         action="store_true",
-        help="do once, now, what a worker does each night (count statuses and bills, move messages past retention), "
-        "and end",
+        help="run once, now, the nightly tasks of a worker (count statuses and bills, move messages past retention), "
+        "and exit",
     )
-    work.add_argument("--with-parent", action="store_true", help="end when standard input is closed")
-    moves = command(
+    work.add_argument("--with-parent", action="store_true", help="exit when standard input is closed")
+    migrations = command(
         "migrate",
         _migrate,
         "Bring the database up to date.",
-        "Safe to run by several at once, and on a database that GOV.UK Notify made. Without DATABASE_URL it is the "
-        "database of ./run dev.",
+        "Safe to run in several processes at once, and on a database that GOV.UK Notify created. Without DATABASE_URL "
+        "it migrates the database of ./run dev.",
     )
-    which = moves.add_mutually_exclusive_group()
+    which = migrations.add_mutually_exclusive_group()
     which.add_argument("revision", nargs="?", default="head", help="apply migrations up to this one (head)")
-    which.add_argument("--down", metavar="REVISION", help="undo migrations down to this one, or base")
+    which.add_argument("--down", metavar="REVISION", help="revert migrations down to this one, or base")
     which.add_argument(
-        "--check", action="store_true", help="tell what would happen; fail if something would, or the models differ"
+        "--check", action="store_true", help="list what would happen; fail if something would, or the models differ"
     )
     which.add_argument(
-        "--sql", action="store_true", help="print what would happen, in SQL; without DATABASE_URL to an empty database"
+        "--sql",
+        action="store_true",
+        help="print the SQL of what would happen; without DATABASE_URL, of an empty database",
     )
     which.add_argument(
-        "--index", action="store_true", help="where GOV.UK Notify made the tables: build the indexes that we read by"
+        "--index", action="store_true", help="on tables that GOV.UK Notify created: build the indexes of this API"
     )
     which.add_argument(
-        "--log", action="store_true", help="where GOV.UK Notify made the tables: let them log administrative changes"
+        "--log",
+        action="store_true",
+        help="on tables that GOV.UK Notify created: log administrative changes by triggers",
     )
-    which.add_argument("--new", metavar="MESSAGE", help="write the next migration, from how the models have changed")
+    which.add_argument("--new", metavar="MESSAGE", help="write the next migration, from changes of the models")
     seed = command(
         "seed",
         _seed,
         "Fill an empty database with demo data.",
-        "The same every time. Without DATABASE_URL it is the database of ./run dev.",
+        "Always the same data. Without DATABASE_URL it fills the database of ./run dev.",
     )
     seed.add_argument(
         "--notifications",
         type=_positive_integer,
         default=20_000,
         metavar="N",
-        help="how many messages (20000), and half as many of older days",
+        help="messages (20000), and half as many of earlier days",
     )
-    seed.add_argument("--force", action="store_true", help="add them to a database that holds other data")
+    seed.add_argument("--force", action="store_true", help="add them to a database with other data")
     schema = command("schema", _schema, "Print the GraphQL schema.")
     schema.add_argument("--write", action="store_true", help=f"write it to schema/{SCHEMA_PATH.name} instead")
     return parser
@@ -169,9 +176,9 @@ def _migrate(options: argparse.Namespace) -> None:
     from graphql_api.settings import read_settings
 
     if options.new:
-        path, seen = run_coroutine(dry_runs.create_revision(options.new))
+        path, changes = run_coroutine(dry_runs.create_revision(options.new))
         print(f"{path.parent.parent.name}/{path.parent.name}/{path.name}")
-        for line in seen or ["Autogenerate saw no change of the models."]:
+        for line in changes or ["Autogenerate found no change of the models."]:
             print(f"  {line}")
         return
     settings = read_settings()
@@ -184,20 +191,20 @@ def _migrate(options: argparse.Namespace) -> None:
             _check_migrations(url)
             return
         if options.index:
-            run_coroutine(indexes.build(url, write_line=_print_line))
+            run_coroutine(indexes.build(url, write_line=echo))
             return
         if options.log:
-            run_coroutine(change_triggers.create(url, write_line=_print_line))
+            run_coroutine(change_triggers.create(url, write_line=echo))
             return
         if options.down:
-            run_coroutine(migrate.downgrade(url, options.down, write_line=_print_line))
+            run_coroutine(migrate.downgrade(url, options.down, write_line=echo))
         else:
-            run_coroutine(migrate.upgrade(url, options.revision, write_line=_print_line))
+            run_coroutine(migrate.upgrade(url, options.revision, write_line=echo))
         print(f"The database is at revision {run_coroutine(migrate.current(url))}.")
 
 
 def _check_migrations(url: str) -> None:
-    """Tell what a migration would do, and fail if it is not nothing."""
+    """Print what a migration would do, and fail if there is anything to do."""
     from graphql_api import migrate
 
     plan = run_coroutine(migrate.plan(url))
@@ -206,10 +213,6 @@ def _check_migrations(url: str) -> None:
         raise SystemExit(1)
     if not plan.database_is_newer:
         run_coroutine(migrate.check(url))
-
-
-def _print_line(line: str) -> None:
-    print(line, flush=True)
 
 
 def _seed(options: argparse.Namespace) -> None:
@@ -221,11 +224,11 @@ def _seed(options: argparse.Namespace) -> None:
     with _database_url(settings) as url:
         os.environ["DATABASE_URL"] = url
         run_coroutine(migrate.upgrade(url))
-        made = run_coroutine(
+        demo = run_coroutine(
             dev.seed_demo_data(read_settings(require_complete=True), options.notifications, force=options.force)
         )
-    print("Made." if made.created else "The demo data were there already.")
-    print(f"Everybody's password is {made.password}; an API key is {made.api_key}")
+    print("Created." if demo.created else "The demo data already exist.")
+    print(f"The password of every user is {demo.password}; an API key is {demo.api_key}")
 
 
 def _schema(options: argparse.Namespace) -> None:
@@ -239,7 +242,7 @@ def _schema(options: argparse.Namespace) -> None:
 
 
 def run_coroutine(coroutine: Coroutine[Any, Any, Any]) -> Any:
-    """Run to the end, on the faster loop where there is one."""
+    """Run to the end, on uvloop where it is installed."""
     try:
         from uvloop import new_event_loop
     except ImportError:
@@ -256,7 +259,7 @@ def _positive_integer(text: str) -> int:
 
 @contextlib.contextmanager
 def _database_url(settings: Settings) -> Iterator[str]:
-    """DATABASE_URL, or the database of `./run dev`, which is started where it does not run."""
+    """DATABASE_URL, or the database of `./run dev`, started if it is not running."""
     if settings.database_url:
         yield settings.database_url.get_secret_value()
         return
@@ -267,32 +270,26 @@ def _database_url(settings: Settings) -> Iterator[str]:
 
 
 def _terminate_with_parent() -> None:
-    """Wait until whoever started us is gone, and take it for a SIGTERM."""
-    while os.read(0, 1):  # not through sys.stdin, whose lock would be missed at the end
+    """Wait until the parent process has exited, then send SIGTERM to this one."""
+    while os.read(0, 1):  # not sys.stdin, whose lock would block the interpreter's exit
         pass
     os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _error_message(error: Exception) -> str | None:
-    """What to say of an error that comes from around a command; None for a fault of ours."""
+    """One sentence for an expected error; None for an internal one."""
     from alembic.util.exc import CommandError as AlembicCommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from graphql_api import postgres, seed
-    from graphql_api.errors import RequestError
-
     if isinstance(error, SQLAlchemyError):
-        # What the driver says can hold values, and an address with its password.
-        return f"The database refused ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 tells more."
-    # The queue's library looks for its tables side by side, and whichever it misses first advises a command of its own.
+        # The driver's message may hold values, or a URL with its password.
+        return f"Database error ({type(error).__name__}). Is it migrated (./run migrate)? DEBUG=1 shows details."
+    # pgqueuer looks for its tables concurrently, and its message advises a command of its own.
     if isinstance(error, RuntimeError) and "'pgq " in str(error):
         return "The database is not migrated: run ./run migrate first."
     if isinstance(error, OSError | TimeoutError):
-        what = error.filename or "The database of DATABASE_URL"
-        return f"{what} cannot be reached ({error.strerror or type(error).__name__})."
-    if isinstance(
-        error,
-        CommandError | seed.SeedError | postgres.PostgresError | AlembicCommandError | RequestError | RuntimeError,
-    ):
+        resource = error.filename or "The database of DATABASE_URL"
+        return f"{resource} cannot be reached ({error.strerror or type(error).__name__})."
+    if isinstance(error, CommandError | AlembicCommandError | RequestError | RuntimeError):
         return str(error)
     return None

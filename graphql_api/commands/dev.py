@@ -1,4 +1,4 @@
-"""`./run dev`: everything on one machine, started together and stopped together."""
+"""`./run dev`: PostgreSQL, migrations, demo data, server and worker, started and stopped together."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ from graphql_api import seed as demo
 from graphql_api.auth import tokens
 from graphql_api.auth.crypto import Signer
 from graphql_api.commands.serve import listen, uvicorn_config
+from graphql_api.commands.terminal import echo
 from graphql_api.database.database import Database
 from graphql_api.domain import sessions
 from graphql_api.errors import CommandError
@@ -38,17 +39,17 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parents[2]
 INTERNAL_CLIENT_NAME = "notify-admin"
 DEMO_SESSION_LIFETIME = timedelta(days=365)
-"""How long the tokens of the demo's people last, used or not."""
+"""Lifetime of the demo users' tokens, used or not."""
 WORKER_STOP_TIMEOUT_SECONDS = 15
-"""Seconds that the worker has to finish what it is at."""
+"""Seconds in which the worker may finish its current tasks."""
 
 
 def run() -> None:
-    """Start it all, wait for Ctrl-C or SIGTERM, and stop it all; raises `Complaint` and PostgresError."""
+    """Start everything, wait for Ctrl-C or SIGTERM, and stop everything; raises CommandError."""
     signal.signal(signal.SIGTERM, _exit_on_signal)
     settings = prepare_environment()
     with ExitStack() as running:
-        # Before anything that takes long: whoever has the port taken should hear of it at once.
+        # First, so that an error of the port comes before anything that takes long.
         listener = running.enter_context(contextlib.closing(listen(settings.host, settings.port)))
         running.enter_context(lock_data_dir(settings.data_dir))
         if settings.database_url is None:
@@ -61,7 +62,7 @@ def run() -> None:
 
 @contextlib.contextmanager
 def lock_data_dir(data_dir: Path) -> Iterator[None]:
-    """Nobody else's `./run dev` over the same data; raises `Complaint` where there is one."""
+    """Lock the folder; raises CommandError where another `./run dev` uses it."""
     with (data_dir / "dev.lock").open("a") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -73,7 +74,7 @@ def lock_data_dir(data_dir: Path) -> Iterator[None]:
 
 
 def prepare_environment() -> Settings:
-    """Put into the environment what a developer's machine needs and nobody has set, the secrets kept from last time."""
+    """Complete the environment for development, with secrets kept in DATA_DIR; raises CommandError."""
     os.environ["ENVIRONMENT"] = "development"
     data_dir = read_settings().data_dir.absolute()
     os.environ["DATA_DIR"] = str(data_dir)
@@ -87,46 +88,46 @@ def prepare_environment() -> Settings:
 
 
 def _read_or_create_secrets(data_dir: Path) -> dict[str, str]:
-    """The secrets of this folder's data, invented the first time."""
+    """The secrets of this folder, generated the first time."""
     path = data_dir / "secrets.json"
     with contextlib.suppress(FileNotFoundError, ValueError):
-        kept: dict[str, str] = json.loads(path.read_text())
-        return kept
-    invented = {
+        stored: dict[str, str] = json.loads(path.read_text())
+        return stored
+    generated = {
         "SECRET_KEY": secrets.token_urlsafe(32),
         "DANGEROUS_SALT": secrets.token_urlsafe(32),
         "INTERNAL_CLIENT_API_KEYS": json.dumps({INTERNAL_CLIENT_NAME: [secrets.token_urlsafe(32)]}),
     }
-    write_private_json(path, invented)
-    return invented
+    write_private_json(path, generated)
+    return generated
 
 
 def write_private_json(path: Path, value: Any) -> None:
-    """Write JSON that only its owner may read, all of it or nothing."""
+    """Write JSON atomically, readable by its owner only."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_suffix(".new")
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    temporary = path.with_suffix(".new")
+    descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(value, file, indent=2)
         file.write("\n")
-    fresh.replace(path)
+    temporary.replace(path)
 
 
 async def seed_demo_data(settings: Settings, notifications: int, *, force: bool = False) -> demo.Demo:
-    """Fill the migrated database of the settings with demo data; raises `demo.Refused` where it holds other data."""
-    begun = False
+    """Fill the migrated database with demo data; raises SeedError where it holds other data."""
+    started = False
     with demo.progress_bar() as display:
 
-        def progress(what: str, done: int, total: int) -> None:
-            nonlocal begun
+        def progress(stage: str, done: int, total: int) -> None:
+            nonlocal started
             if display:
-                display(what, done, total)
-            elif not begun:
-                echo(f"Making demo data: {total:,} messages ...")
-            begun = True
+                display(stage, done, total)
+            elif not started:
+                echo(f"Creating demo data: {total:,} messages ...")
+            started = True
 
         return await demo.seed(
-            libpq_url(settings),
+            settings.libpq_url,
             signer=Signer(tuple(settings.secret_keys), settings.salt),
             notifications=notifications,
             store=Store.connect(settings),
@@ -137,8 +138,8 @@ async def seed_demo_data(settings: Settings, notifications: int, *, force: bool 
 
 async def _run_all(settings: Settings, listener: socket.socket) -> None:
     stop = asyncio.Event()
-    for one in (signal.SIGINT, signal.SIGTERM):
-        asyncio.get_running_loop().add_signal_handler(one, stop.set)
+    for signal_number in (signal.SIGINT, signal.SIGTERM):
+        asyncio.get_running_loop().add_signal_handler(signal_number, stop.set)
     preparing = asyncio.create_task(_prepare_database(settings, listener))
     stopping = asyncio.create_task(stop.wait())
     await asyncio.wait({preparing, stopping}, return_when=asyncio.FIRST_COMPLETED)
@@ -146,45 +147,45 @@ async def _run_all(settings: Settings, listener: socket.socket) -> None:
         preparing.cancel()
         await asyncio.wait({preparing})
         return
-    facts = preparing.result()
-    async with _running_server(settings, listener) as serving, _running_worker() as working:
-        write_private_json(settings.data_dir / "dev.json", facts.dev_json)
-        _print_server_info(facts)
-        watching = {serving, asyncio.create_task(_report_worker_exit(working)), stopping}
+    info = preparing.result()
+    async with _running_server(settings, listener) as serving, _running_worker() as worker:
+        write_private_json(settings.data_dir / "dev.json", info.dev_json)
+        _print_server_info(info)
+        watching_worker = asyncio.create_task(_report_worker_exit(worker))
         await asyncio.wait({serving, stopping}, return_when=asyncio.FIRST_COMPLETED)
-        (watching - {serving, stopping}).pop().cancel()
+        watching_worker.cancel()
         stopping.cancel()
         echo("\nStopping ...")
 
 
 async def _prepare_database(settings: Settings, listener: socket.socket) -> DevServerInfo:
-    """A database with tables and data, and what there is to tell of it."""
-    await migrate.upgrade(libpq_url(settings))
+    """Migrate and seed the database; return how to reach it."""
+    await migrate.upgrade(settings.libpq_url)
     try:
-        made = await seed_demo_data(settings, _demo_notification_count())
-    except demo.SeedError as refused:
-        echo(f"No demo data: {refused}")
-        made = None
+        demo_data = await seed_demo_data(settings, _demo_notification_count())
+    except demo.SeedError as error:
+        echo(f"No demo data: {error}")
+        demo_data = None
     database = Database.connect(settings)
     try:
-        return await _server_info(settings, database, listener, made)
+        return await _server_info(settings, database, listener, demo_data)
     finally:
         await database.close()
 
 
 def _demo_notification_count() -> int:
-    told = os.environ.get("DEMO_NOTIFICATIONS", str(demo.DEFAULT_NOTIFICATIONS))
-    if not told.isascii() or not told.isdigit():
-        raise CommandError(f"DEMO_NOTIFICATIONS is {told}, which is no number of messages.")
-    return int(told)
+    value = os.environ.get("DEMO_NOTIFICATIONS", str(demo.DEFAULT_NOTIFICATIONS))
+    if not value.isascii() or not value.isdigit():
+        raise CommandError("DEMO_NOTIFICATIONS must be a number.")
+    return int(value)
 
 
 @dataclass(frozen=True, slots=True)
 class DevServerInfo:
-    """What is told of what runs: to scripts in `dev.json`, to people on the terminal."""
+    """How to reach the server: for scripts in `dev.json`, and for people on the terminal."""
 
     dev_json: dict[str, Any]
-    """The content of `dev.json`; null where the database is not the demo's."""
+    """The content of `dev.json`; its demo values are null where the database holds other data."""
     demo_data: demo.Demo | None
 
 
@@ -192,23 +193,23 @@ async def _server_info(
     settings: Settings, database: Database, listener: socket.socket, demo_data: demo.Demo | None
 ) -> DevServerInfo:
     host, port = listener.getsockname()[:2]
-    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - to be reached, not listened on
+    name = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(host, f"[{host}]" if ":" in host else host)  # noqa: S104 - compared, not listened on
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     users = demo_data.user_ids if demo_data else {}
-    told = {
+    dev_json = {
         "graphql_url": f"http://{name}:{port}/graphql",
         "explorer_url": f"http://{name}:{port}/",
-        "database_url": libpq_url(settings),
+        "database_url": settings.libpq_url,
         "tokens": {role: await _session_token(database, signer, users.get(role)) for role in demo.DEMO_ROLES},
         "service_id": str(demo_data.service_id) if demo_data else None,
         "template_ids": {name: str(demo_data.template_ids[name]) if demo_data else None for name in ("sms", "email")},
         "api_key": demo_data.api_key if demo_data else None,
     }
-    return DevServerInfo(told, demo_data)
+    return DevServerInfo(dev_json, demo_data)
 
 
 async def _session_token(database: Database, signer: Signer, user_id: UUID | None) -> str | None:
-    """The token of a session of one of the demo's people, which lasts; the one from last time, while it works."""
+    """A long-lived session token of a demo user; that of the last run while it is valid."""
     async with database.transaction() as tx:
         user = await tx.get(models.User, user_id) if user_id else None
         if user is None:
@@ -221,15 +222,11 @@ async def _session_token(database: Database, signer: Signer, user_id: UUID | Non
         return tokens.create_session_token(signer, user.id, session.id)
 
 
-def libpq_url(settings: Settings) -> str:
-    """DATABASE_URL as every program takes it, with its password."""
-    return settings.libpq_url
-
-
 @contextlib.asynccontextmanager
 async def _running_server(settings: Settings, listener: socket.socket) -> Any:
-    """The server, in this process, once it answers; what is under way is finished in the end."""
-    server = _DevServer(uvicorn_config(application=app.create(settings)))
+    """Run the server in this process, from when it is ready; running requests end first."""
+    application = app.create(settings)
+    server = _DevServer(uvicorn_config(lambda: application))
     serving, ready = asyncio.create_task(server.serve(sockets=[listener])), asyncio.create_task(server.ready.wait())
     try:
         await asyncio.wait({serving, ready}, return_when=asyncio.FIRST_COMPLETED)
@@ -241,7 +238,7 @@ async def _running_server(settings: Settings, listener: socket.socket) -> Any:
 
 
 class _DevServer(uvicorn.Server):
-    """A server that leaves signals to us, and says when it answers."""
+    """A server that leaves signals to `dev`, and sets `ready` when it accepts requests."""
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
@@ -258,7 +255,7 @@ class _DevServer(uvicorn.Server):
 
 @contextlib.asynccontextmanager
 async def _running_worker() -> Any:
-    """A worker, in a process of its own: out of reach of the terminal's Ctrl-C, and ended by our end whatever it is."""
+    """A worker process, which gets no Ctrl-C of the terminal and exits when this process has exited."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "graphql_api", "work", "--with-parent"),
         cwd=ROOT,
@@ -279,28 +276,23 @@ async def _running_worker() -> Any:
 
 async def _report_worker_exit(process: asyncio.subprocess.Process) -> None:
     code = await process.wait()
-    echo(f"The worker ended by itself (status {code}): nothing is sent until you start ./run dev again.", sys.stderr)
+    echo(f"The worker has exited (status {code}): nothing is sent until you start ./run dev again.", sys.stderr)
 
 
 def _print_server_info(info: DevServerInfo) -> None:
-    told, made = info.dev_json, info.demo_data
-    echo(f"\n  Explorer   {told['explorer_url']}\n  GraphQL    {told['graphql_url']}")
-    echo(f"  Database   {told['database_url']}\n  Scripts    {Path(os.environ['DATA_DIR']) / 'dev.json'}")
-    if made:
-        echo("\nThe explorer is signed in as the service manager. To sign in yourself, as any of these people,")
-        echo(f"the password is {made.password}; the code appears here, in place of a text message.")
-        for role, address in made.email_addresses.items():
-            echo(f"\n  {role.replace('_', ' ').capitalize()}, {address}\n    token {told['tokens'][role]}")
-        echo(f"\n  API key\n    token {made.api_key}")
-    echo("\nCtrl-C stops it all; the data stay.")
-
-
-def echo(text: str, file: Any = None) -> None:
-    """Tell whoever sits at the terminal, at once though it be a pipe."""
-    print(text, file=file, flush=True)
+    dev_json, demo_data = info.dev_json, info.demo_data
+    echo(f"\n  Explorer   {dev_json['explorer_url']}\n  GraphQL    {dev_json['graphql_url']}")
+    echo(f"  Database   {dev_json['database_url']}\n  Scripts    {Path(os.environ['DATA_DIR']) / 'dev.json'}")
+    if demo_data:
+        echo("\nThe explorer is signed in as the service manager. To sign in as one of these users,")
+        echo(f"the password is {demo_data.password}; the code appears here instead of in a text message.")
+        for role, address in demo_data.email_addresses.items():
+            echo(f"\n  {role.replace('_', ' ').capitalize()}, {address}\n    token {dev_json['tokens'][role]}")
+        echo(f"\n  API key\n    token {demo_data.api_key}")
+    echo("\nCtrl-C stops everything and keeps the data.")
 
 
 def _exit_on_signal(number: int, frame: Any) -> None:
-    """End as after Ctrl-C, cleaning up on the way."""
+    """Exit as after Ctrl-C, with clean-up."""
     del frame
     raise SystemExit(128 + number)

@@ -1,4 +1,4 @@
-"""The server process: a socket to listen on, and uvicorn as we want it."""
+"""The server process: a socket to listen on, and uvicorn."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import signal
 import socket
 import tempfile
 import time
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
@@ -21,6 +21,7 @@ from graphql_api.server.websocket_protocol import WebSocketProtocol
 from graphql_api.settings import Settings
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import FrameType
 
     from starlette.types import ASGIApp
@@ -29,28 +30,28 @@ if TYPE_CHECKING:
     from graphql_api.limits.load_shedding import LoadShedder
 
 MAX_WEBSOCKET_MESSAGE_BYTES = 65_536
-"""Bytes of a WebSocket's frame."""
 SHUTDOWN_TIMEOUT_SECONDS = 10
-"""Seconds that requests have to end when the server is told to stop."""
+"""Seconds in which requests may end after the server has stopped accepting."""
 KEEP_ALIVE_TIMEOUT_SECONDS = 65
-"""Seconds that a silent connection stays open: longer than load balancers keep theirs."""
+"""Seconds that an idle connection stays open: longer than load balancers keep theirs."""
 LISTEN_BACKLOG = 2_048
+APP_FACTORY = "graphql_api.commands.serve:create_app"
 log = structlog.get_logger(__name__)
 
 
-def create_app() -> ASGIApp:
-    """The application of a process of its own, which has its own logs."""
-    from graphql_api import app  # noqa: PLC0415 - a port that is taken should be said before a schema is made
+def create_app(*, planner: bool = True) -> ASGIApp:
+    """Configure the process's logs and build the application."""
+    from graphql_api import app  # noqa: PLC0415 - building the schema takes long: an error of the port comes first
 
     settings = Settings()
     logs.configure(readable=settings.is_development)
-    return app.create(settings)
+    return app.create(settings, planner=planner)
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """A socket on the address; raises `Complaint`, which tells what to do."""
+    """A listening socket; raises CommandError."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    # asyncio sends at once only where the protocol is told.
+    # asyncio sets TCP_NODELAY only where the socket names its protocol.
     listener = socket.socket(family, socket.SOCK_STREAM, socket.IPPROTO_TCP)
     try:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -60,22 +61,22 @@ def listen(host: str, port: int) -> socket.socket:
         listener.close()
         if error.errno == errno.EADDRINUSE:
             raise CommandError(
-                f"Port {port} of {host} is taken: stop what listens there, or set PORT to another."
+                f"Port {port} of {host} is in use: stop the process that listens there, or set another PORT."
             ) from error
-        why = error.strerror or str(error)
-        raise CommandError(f"The server cannot listen on {host}, port {port} ({why}).") from error
+        reason = error.strerror or str(error)
+        raise CommandError(f"The server cannot listen on {host}, port {port} ({reason}).") from error
     except OverflowError as error:
         listener.close()
-        raise CommandError(f"PORT is {port}, which is none: it goes from 0 to 65535.") from error
+        raise CommandError("PORT must be between 0 and 65535.") from error
     listener.set_inheritable(True)
     return listener
 
 
-def uvicorn_config(*, workers: int = 1, application: Any = "graphql_api.commands.serve:create_app") -> uvicorn.Config:
-    """What uvicorn is told."""
+def uvicorn_config(app_factory: str | Callable[[], ASGIApp] = APP_FACTORY, *, workers: int = 1) -> uvicorn.Config:
+    """Configure uvicorn; several workers need the factory's name, as `module:function`."""
     return uvicorn.Config(
-        application,
-        factory=isinstance(application, str),
+        app_factory,
+        factory=True,
         workers=workers,
         lifespan="on",
         http=HTTPProtocol,
@@ -91,54 +92,54 @@ def uvicorn_config(*, workers: int = 1, application: Any = "graphql_api.commands
     )
 
 
-def serve(listener: socket.socket, *, workers: int) -> None:
+def serve(listener: socket.socket, *, workers: int, app_factory: str = APP_FACTORY) -> None:
     """Serve until SIGTERM or SIGINT, in this process or in several."""
-    config = uvicorn_config(workers=workers)
+    config = uvicorn_config(app_factory, workers=workers)
     if workers == 1:
         DrainingServer(config).run(sockets=[listener])
         return
     with tempfile.TemporaryDirectory(prefix="notify-graphql-metrics-") as folder:
-        # Where they count together: read by `metrics` in each.
+        # The folder in which the processes share their metrics.
         os.environ.setdefault("PROMETHEUS_MULTIPROC_DIR", folder)
         multiprocess.Process = ServerProcess  # type: ignore[misc]  # uvicorn has no setting for it
         Multiprocess(config, sockets=[listener]).run()
 
 
 class DrainingServer(uvicorn.Server):
-    """A server that is told to end in time: first it says so, then it takes no more, and ends what is under way."""
+    """A server that drains: after SIGTERM `/_status` is 503, then it stops accepting and ends running requests."""
 
     _exits_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to answer, and say where."""
+        """Start, and log the addresses."""
         await super().startup(sockets)
-        for one in sockets or ():
-            host, port, *_ = one.getsockname()
+        for listener in sockets or ():
+            host, port, *_ = listener.getsockname()
             log.info("listening", host=host, port=port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note a signal: the first SIGTERM lets whoever sends requests find another server, any other ends at once."""
+        """Handle a signal: the first SIGTERM announces the end to load balancers, any other ends at once."""
         if sig != signal.SIGTERM or self._exits_at is not None:
             super().handle_exit(sig, frame)
             return
-        notice = 0.0
+        notice_seconds = 0.0
         if self._load_shedder is not None:
             self._load_shedder.shutting_down = True
-            notice = self._load_shedder.shutdown_notice_seconds
-        self._exits_at = time.monotonic() + notice
+            notice_seconds = self._load_shedder.shutdown_notice_seconds
+        self._exits_at = time.monotonic() + notice_seconds
 
     async def on_tick(self, counter: int) -> bool:
-        """Whether it is time to end."""
+        """Return whether to stop accepting."""
         if self._exits_at is not None and time.monotonic() >= self._exits_at:
             self.should_exit = True
         return await super().on_tick(counter)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Take no more, and end."""
+        """Stop accepting, close open connections, and end."""
         if self._load_shedder is not None:
             self._load_shedder.shutting_down = True
-            live: ConnectionRegistry = self.lifespan.state["connection_registry"]
-            await live.drain(SHUTDOWN_TIMEOUT_SECONDS / 2)
+            connections: ConnectionRegistry = self.lifespan.state["connection_registry"]
+            await connections.drain(SHUTDOWN_TIMEOUT_SECONDS / 2)
         await super().shutdown(sockets)
 
     @property
@@ -147,7 +148,7 @@ class DrainingServer(uvicorn.Server):
 
 
 class ServerProcess(multiprocess.Process):
-    """One of several processes that serve."""
+    """One of several server processes."""
 
     @property
     def server(self) -> DrainingServer:

@@ -204,3 +204,33 @@ async def delete_old_counts(tx: AsyncSession, actor: Actor, *, before: datetime)
 def queue_to_json(tasks: QueuedTasks) -> Mapping[str, Any]:
     """A queue, in the form of a snapshot."""
     return {"name": tasks.task, "depth": tasks.waiting, "oldest_seconds": tasks.oldest_seconds}
+
+
+class LiveCounts(NamedTuple):
+    """Services that are live, and organisations that have any."""
+
+    services: int
+    organisations: int
+
+
+_LIVE_COUNTS = text(
+    """
+    SELECT count(*) AS services, count(DISTINCT service.organisation_id) FILTER (WHERE organisation.active)
+        AS organisations
+    FROM services AS service LEFT JOIN organisation ON organisation.id = service.organisation_id
+    WHERE service.active AND NOT service.restricted AND service.count_as_live
+    """
+)
+
+
+async def live_counts(connection: AsyncConnection) -> LiveCounts:
+    """Live services and their organisations, for Notify's status page."""
+    return LiveCounts(*(await connection.execute(_LIVE_COUNTS)).one())
+
+
+async def schema_revision(connection: AsyncConnection) -> str | None:
+    """The migration that the database is at; None before the first."""
+    if await connection.scalar(text("SELECT to_regclass('graphql_api_version') IS NULL")):
+        return None
+    revision: str | None = await connection.scalar(text("SELECT version_num FROM graphql_api_version"))
+    return revision

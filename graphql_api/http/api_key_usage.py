@@ -1,4 +1,4 @@
-"""What API keys do, collected in this process, and written down every few seconds: never a write for each call."""
+"""Calls of API keys, counted in memory and written every few seconds, so that no call waits for a write."""
 
 from __future__ import annotations
 
@@ -24,18 +24,16 @@ if TYPE_CHECKING:
     from graphql_api.observability.operation_stats import OperationStats
 
 LAST_USED_GRANULARITY_MINUTES = 5
-"""How coarse the last use of a key is kept."""
+"""The time of a key's last use is rounded down to this."""
 FINAL_FLUSH_TIMEOUT_SECONDS = 5.0
-"""Seconds that the last writing may take, when the process ends."""
 
 log = structlog.get_logger(__name__)
 
 
 class ApiKeyUsageRecorder:
-    """Calls of one process that are not written down yet."""
+    """Calls of this process that are not yet written."""
 
     def __init__(self, database: Database) -> None:
-        """Begin with none."""
         self._database = database
         self._calls: dict[UUID, CallCounts] = {}
         self._pending: dict[tuple[UUID, date], CallCounts] = {}
@@ -43,7 +41,7 @@ class ApiKeyUsageRecorder:
         self._lock = asyncio.Lock()
 
     def record_call(self, api_key_id: UUID, *, failed: bool, seconds: float, stats: OperationStats) -> None:
-        """Count a call of a key, of which the tally says what it came to."""
+        """Count a call of a key; `stats` are those of its operation."""
         calls = self._calls.get(api_key_id)
         if calls is None:
             calls = self._calls[api_key_id] = CallCounts()
@@ -54,7 +52,7 @@ class ApiKeyUsageRecorder:
         calls.total_ms += seconds * 1_000
 
     async def flush(self) -> None:
-        """Write down all calls; while the database is away they are kept for the next time."""
+        """Write all calls; while the database is unavailable they stay in memory."""
         async with self._lock:
             self._move_to_pending()
             if not self._pending:
@@ -63,26 +61,26 @@ class ApiKeyUsageRecorder:
                 async with self._database.transaction() as tx:
                     await api_key_usage.add_calls(tx, self._pending, self._last_used)
             except (RequestError, DomainError, SQLAlchemyError, OSError) as error:
-                log.warning("the usage of keys waits to be written", keys=len(self._pending), kind=type(error).__name__)
+                log.warning("API key usage not written yet", keys=len(self._pending), kind=type(error).__name__)
                 return
             self._pending, self._last_used = {}, {}
 
     async def close(self) -> None:
-        """Write down what is left."""
+        """Write the remaining calls, within some seconds."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(FINAL_FLUSH_TIMEOUT_SECONDS):
                 await self.flush()
         self._move_to_pending()
         if self._pending:
-            log.error("the usage of keys is lost", calls=sum(calls.requests for calls in self._pending.values()))
+            log.error("API key usage lost", calls=sum(calls.requests for calls in self._pending.values()))
 
     def _move_to_pending(self) -> None:
-        """Let what has been counted wait to be written, as of this moment."""
+        """Add the counted calls to those that wait to be written, under today's date."""
         calls, self._calls = self._calls, {}
         now = utcnow()
-        used = now.replace(
+        last_used = now.replace(
             minute=now.minute // LAST_USED_GRANULARITY_MINUTES * LAST_USED_GRANULARITY_MINUTES, second=0, microsecond=0
         )
-        for api_key_id, added in calls.items():
-            self._pending.setdefault((api_key_id, london_days.london_day(now)), CallCounts()).add(added)
-            self._last_used[api_key_id] = used
+        for api_key_id, counts in calls.items():
+            self._pending.setdefault((api_key_id, london_days.london_day(now)), CallCounts()).add(counts)
+            self._last_used[api_key_id] = last_used

@@ -1,26 +1,35 @@
-"""Runs the operations of every transport, and records what each took."""
+"""Runs the operations of every transport, and measures each of them."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, nullcontext
+from contextlib import aclosing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from strawberry.types.graphql import OperationType
 
 from graphql_api.auth import authentication
 from graphql_api.auth.actor_cache import ActorCache
 from graphql_api.context import Context
 from graphql_api.domain import credentials
-from graphql_api.errors import TooManyRequests, Unavailable
+from graphql_api.errors import RequestError, TooManyRequests, Unavailable
 from graphql_api.http import requests, responses
 from graphql_api.observability import operation_stats
-from graphql_api.observability.metrics import OUTCOME_ERRORS, OUTCOME_OK, OUTCOME_REFUSED
+from graphql_api.observability.metrics import (
+    OUTCOME_ERRORS,
+    OUTCOME_OK,
+    OUTCOME_REFUSED,
+    PLAN_DECLINED,
+    PLAN_FAILED,
+    PLAN_PLANNED,
+    operation_name,
+)
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
 
     from starlette.types import Scope
     from strawberry.types import ExecutionResult
@@ -41,18 +50,19 @@ if TYPE_CHECKING:
     from graphql_api.observability.operation_stats import OperationStats
     from graphql_api.settings import Settings
 
+    Planner = Callable[[Operation, Context], Awaitable[bytes | None]]
+    """Returns the whole response as JSON, or None where graphql-core is to run the operation."""
+
 ACTING_USER_HEADER = "x-notify-user-id"
-
-
-TIMEOUT_MESSAGE = "The answer took too long: ask for less, or try again."
-
-
+TIMEOUT_MESSAGE = "The operation timed out: select less, or try again."
 STREAM_OPERATION_TYPES = frozenset(OperationType)
 
+log = structlog.get_logger(__name__)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """What answers operations: the schema, and what its resolvers can reach."""
+    """Runs operations on the schema; holds what their resolvers use."""
 
     schema: ErrorMaskingSchema
     database: Database
@@ -66,14 +76,15 @@ class Executor:
     rate_limiter: RateLimiter
     job_changes: JobChanges
     connection_registry: ConnectionRegistry
+    planner: Planner | None = None
     actor_cache: ActorCache = field(default_factory=ActorCache)
 
     async def authenticate(self, token: str | None, acting_user: str | None = None, address: str = "") -> Actor:
-        """Whoever a token belongs to, or did a moment ago; raises `Unauthenticated`."""
-        known = None if token is None else self.actor_cache.get(token, acting_user)
-        if known is not None:
-            return known
-        since = time.monotonic()
+        """Return the actor of a token, cached for a moment; raises `Unauthenticated`."""
+        cached = None if token is None else self.actor_cache.get(token, acting_user)
+        if cached is not None:
+            return cached
+        started_at = time.monotonic()
         actor = await authentication.authenticate(
             token,
             acting_user,
@@ -84,161 +95,193 @@ class Executor:
             client_address=address,
         )
         if token is not None:
-            self.actor_cache.put(token, acting_user, actor, since)
+            self.actor_cache.put(token, acting_user, actor, started_at)
         return actor
 
     async def reauthenticate(self, actor: Actor, *, counts_as_use: bool = True) -> Actor:
-        """A caller who has stayed, as they are now or were a moment ago; raises `Unauthenticated`.
+        """Return the actor of an open connection with current permissions; raises `Unauthenticated`.
 
-        `used` tells whether they ask for something just now.
+        `counts_as_use` extends the session, as a new operation does.
         """
         if not actor.signed_in:
             return actor
-        known = self.actor_cache.get_renewed(actor)
-        if known is not None:
-            return known
-        since = time.monotonic()
+        cached = self.actor_cache.get_renewed(actor)
+        if cached is not None:
+            return cached
+        started_at = time.monotonic()
         actor = await authentication.reauthenticate(
             actor, database=self.database, store=credentials, counts_as_use=counts_as_use
         )
-        self.actor_cache.put_renewed(actor, since)
+        self.actor_cache.put_renewed(actor, started_at)
         return actor
 
     async def authenticate_request(self, headers: Mapping[str, str], scope: Scope) -> Actor:
-        """Whoever sends a request."""
+        """Return the actor of a request; raises `Unauthenticated`."""
         token = requests.bearer_token(headers)
         address = requests.client_address(scope, headers, self.settings.is_proxy) if token is None else ""
         return await self.authenticate(token, headers.get(ACTING_USER_HEADER), address)
 
     def create_context(self, actor: Actor) -> Context:
-        """What one operation of a caller can reach."""
+        """The context of one operation."""
         return Context(
-            actor,
-            self.database,
-            self.settings,
-            self.signer,
-            self.store,
-            self.rate_limiter,
-            self.job_changes,
-            self._reauthenticate_for_event,
+            actor=actor,
+            database=self.database,
+            settings=self.settings,
+            signer=self.signer,
+            store=self.store,
+            rate_limiter=self.rate_limiter,
+            job_changes=self.job_changes,
+            reauthenticate=self._reauthenticate_for_event,
         )
 
     async def execute(
         self, operation: Operation, actor: Actor, allowed_types: frozenset[OperationType], deadline: float
-    ) -> ExecutionResult:
-        """Run a query or a mutation, until then by the loop's clock.
+    ) -> bytes | ExecutionResult:
+        """Run a query or a mutation until the deadline, a time of the event loop's clock.
 
-        Raises `Unavailable` after that, CannotGetOperationTypeError, and InvalidOperationTypeError.
+        Returns the response's JSON where the planner wrote it, else graphql-core's result. Raises `TooManyRequests`,
+        `Unavailable` (after the deadline, too), CannotGetOperationTypeError and InvalidOperationTypeError.
         """
-        began = time.perf_counter()
-        outcome = OUTCOME_REFUSED
-        context = self.create_context(actor)
-        try:
-            async with asyncio.timeout_at(deadline):
-                result = await self.schema.execute(
-                    operation.query,
-                    variable_values=operation.variables,
-                    context_value=context,
-                    operation_name=operation.name,
-                    allowed_operation_types=allowed_types,
-                )
-            if not responses.is_request_error(result):
-                outcome = OUTCOME_ERRORS if result.errors else OUTCOME_OK
-        except TimeoutError as error:
-            raise Unavailable(TIMEOUT_MESSAGE) from error
-        finally:
-            context.close()
-            self._clear_actor_cache(operation)
-            self._record_operation(operation, actor, outcome, time.perf_counter() - began, operation_stats.current())
-        await self.delay_response(operation_stats.current())
+        with self._measure(operation, actor) as measurement:
+            self.rate_limiter.admit(actor)
+            try:
+                async with asyncio.timeout_at(deadline):
+                    planned = await self._execute_planned(operation, actor)
+                    result = planned or await self._execute_fields(operation, actor, allowed_types)
+            except TimeoutError as error:
+                raise Unavailable(TIMEOUT_MESSAGE) from error
+            measurement.outcome = OUTCOME_OK if isinstance(result, bytes) else _outcome(result)
+        await self.delay_response(measurement.stats)
         return result
 
     async def stream(
         self, operation: Operation, actor: Actor, *, occupies_capacity: bool = False
     ) -> AsyncGenerator[ExecutionResult]:
-        """Run any operation, for as long as it has results; what counts as its time is that until the first.
+        """Run an operation of any type and yield its results; its measured time ends with the first.
 
-        `counted` tells that it came by a request, which counts as work until then.
-        Raises `Unavailable` where there is none after the time that a request has.
+        `occupies_capacity` is true for a request that the load shedder counts until then. Raises `TooManyRequests`,
+        and `Unavailable` where the first result takes longer than a request may.
         """
-        began, told = time.perf_counter(), operation_stats.begin()
-        seconds, outcome = None, OUTCOME_REFUSED
-        results: Any = await self.schema.stream(
-            operation.query,
-            variable_values=operation.variables,
-            context_value=self.create_context(actor),
-            operation_name=operation.name,
-            allowed_operation_types=STREAM_OPERATION_TYPES,
-        )
-        try:
-            async with aclosing(results):
-                async with asyncio.timeout(self.settings.request_timeout):
-                    result = await anext(results, None)
-                while result is not None:
-                    if seconds is None:
-                        seconds = time.perf_counter() - began
-                        await self.delay_response(told, occupies_capacity=occupies_capacity)
-                        outcome = OUTCOME_REFUSED if responses.is_request_error(result) else OUTCOME_OK
-                    if result.errors and outcome == OUTCOME_OK:
-                        outcome = OUTCOME_ERRORS
-                    yield result
-                    result = await anext(results, None)
-        except TimeoutError as error:
-            raise Unavailable(TIMEOUT_MESSAGE) from error
-        finally:
-            self._clear_actor_cache(operation)
-            self._record_operation(operation, actor, outcome, seconds or time.perf_counter() - began, told)
-
-    def check_rate_limit(self, operation: Operation, actor: Actor) -> None:
-        """Raise `TooManyRequests` for whoever has no point left, before anything that they ask is read."""
-        try:
+        with self._measure(operation, actor) as measurement:
             self.rate_limiter.admit(actor)
-        except TooManyRequests as error:
-            operation_stats.add(error_codes=frozenset({error.code}))
-            self._record_operation(operation, actor, OUTCOME_REFUSED, 0, operation_stats.current())
-            raise
-
-    async def execute_planned(
-        self, planner: Callable[[Operation, Context], Awaitable[bytes | None]], operation: Operation, actor: Actor
-    ) -> bytes | None:
-        """What a planner answers; None where it leaves it to `execute`."""
-        began = time.perf_counter()
-        context = self.create_context(actor)
-        try:
-            answer = await planner(operation, context)
-        except (asyncio.CancelledError, TooManyRequests) as error:
-            if isinstance(error, TooManyRequests):
-                operation_stats.add(error_codes=frozenset({error.code}))
-            self._record_operation(
-                operation, actor, OUTCOME_REFUSED, time.perf_counter() - began, operation_stats.current()
+            results: Any = await self.schema.stream(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=self.create_context(actor),
+                operation_name=operation.name,
+                allowed_operation_types=STREAM_OPERATION_TYPES,
             )
-            raise
-        finally:
-            context.close()
-        if answer is not None:
-            self._record_operation(operation, actor, OUTCOME_OK, time.perf_counter() - began, operation_stats.current())
-        return answer
+            try:
+                async with aclosing(results):
+                    async with asyncio.timeout(self.settings.request_timeout):
+                        result = await anext(results, None)
+                    measurement.stop_clock()
+                    if result is not None:
+                        await self.delay_response(measurement.stats, occupies_capacity=occupies_capacity)
+                        measurement.outcome = _outcome(result)
+                    while result is not None:
+                        if result.errors and measurement.outcome == OUTCOME_OK:
+                            measurement.outcome = OUTCOME_ERRORS
+                        yield result
+                        result = await anext(results, None)
+            except TimeoutError as error:
+                raise Unavailable(TIMEOUT_MESSAGE) from error
+            finally:
+                self._clear_actor_cache(operation)
 
     async def delay_response(self, stats: OperationStats, *, occupies_capacity: bool = True) -> None:
-        """Wait until an operation may be answered, which is no work."""
+        """Wait until the time before which an operation may not be answered; the load shedder does not count it."""
         seconds = stats.respond_not_before - time.monotonic()
         if seconds > 0:
             with self.load_shedder.exclude_request() if occupies_capacity else nullcontext():
                 await asyncio.sleep(seconds)
 
+    async def _execute_planned(self, operation: Operation, actor: Actor) -> bytes | None:
+        """Return the planner's response; None where the operation is left to graphql-core."""
+        if self.planner is None:
+            return None
+        context = self.create_context(actor)
+        try:
+            response = await self.planner(operation, context)
+        except RequestError:
+            raise
+        except Exception as error:
+            name = operation_name(operation.name, operation.query)
+            log.warning("plan failed", operation=name, kind=type(error).__qualname__, exc_info=error)
+            self.metrics.record_plan(PLAN_FAILED)
+            return None
+        finally:
+            context.close()
+        self.metrics.record_plan(PLAN_DECLINED if response is None else PLAN_PLANNED)
+        if response is None and actor.signed_in and not operation.may_be_mutation:
+            log.info("plan declined", operation=operation_name(operation.name, operation.query))
+        return response
+
+    async def _execute_fields(
+        self, operation: Operation, actor: Actor, allowed_types: frozenset[OperationType]
+    ) -> ExecutionResult:
+        """Run an operation field by field, by graphql-core."""
+        context = self.create_context(actor)
+        try:
+            return await self.schema.execute(
+                operation.query,
+                variable_values=operation.variables,
+                context_value=context,
+                operation_name=operation.name,
+                allowed_operation_types=allowed_types,
+            )
+        finally:
+            context.close()
+            self._clear_actor_cache(operation)
+
     async def _reauthenticate_for_event(self, actor: Actor) -> Actor:
         return await self.reauthenticate(actor, counts_as_use=False)
 
     def _clear_actor_cache(self, operation: Operation) -> None:
-        """Look callers up anew after what may have changed one of them."""
-        if "mutation" in operation.query:
+        """Forget every actor after a mutation, which may have changed their permissions."""
+        if operation.may_be_mutation:
             self.actor_cache.clear()
 
-    def _record_operation(
-        self, operation: Operation, actor: Actor, outcome: str, seconds: float, stats: OperationStats
-    ) -> None:
-        """Count an operation that has ended."""
-        caller_id = actor.api_key_id or actor.user_id
-        self.metrics.record_operation(caller_id, operation.name, operation.query, outcome, seconds, stats)
-        if actor.api_key_id:
-            self.api_key_usage.record_call(actor.api_key_id, failed=outcome != OUTCOME_OK, seconds=seconds, stats=stats)
+    @contextmanager
+    def _measure(self, operation: Operation, actor: Actor) -> Iterator[Measurement]:
+        """Measure one operation: at the end record its outcome, seconds and statements, and the use of an API key."""
+        measurement = Measurement(operation_stats.begin())
+        try:
+            yield measurement
+        except TooManyRequests as error:
+            measurement.stats.error_codes |= {error.code}
+            raise
+        finally:
+            measurement.stop_clock()
+            outcome, seconds, stats = measurement.outcome, measurement.seconds, measurement.stats
+            caller_id = actor.api_key_id or actor.user_id
+            self.metrics.record_operation(caller_id, operation.name, operation.query, outcome, seconds, stats)
+            if actor.api_key_id:
+                self.api_key_usage.record_call(
+                    actor.api_key_id, failed=outcome != OUTCOME_OK, seconds=seconds, stats=stats
+                )
+
+
+class Measurement:
+    """What one operation takes, from its admission to its end or, for a stream, to its first result."""
+
+    __slots__ = ("_running", "_started_at", "outcome", "seconds", "stats")
+
+    def __init__(self, stats: OperationStats) -> None:
+        self.stats = stats
+        self.outcome = OUTCOME_REFUSED
+        self.seconds = 0.0
+        self._started_at = time.perf_counter()
+        self._running = True
+
+    def stop_clock(self) -> None:
+        """End the measured time, once."""
+        if self._running:
+            self._running = False
+            self.seconds = time.perf_counter() - self._started_at
+
+
+def _outcome(result: ExecutionResult) -> str:
+    if responses.is_request_error(result):
+        return OUTCOME_REFUSED
+    return OUTCOME_ERRORS if result.errors else OUTCOME_OK

@@ -1,4 +1,4 @@
-"""The explorer's page and its files, for a developer's own machine."""
+"""The explorer (GraphiQL), served in development only."""
 
 from __future__ import annotations
 
@@ -27,18 +27,20 @@ IMMUTABLE_CACHE_CONTROL = "public, max-age=31536000, immutable"
 
 
 async def index_page(request: Request) -> Response:
-    """The page, with what it needs to begin signed in where the request is from this machine."""
+    """The page; for a request by a loopback name, with a token, so that it starts signed in."""
     settings: Settings = request.app.state.executor.settings
-    # A name that points here from elsewhere would let its owner's pages read the token.
-    trusted = request.url.hostname in LOOPBACK_HOSTS
-    told = json.dumps(_initial_settings(settings) if trusted else {"graphqlUrl": "/graphql"})
-    filled = EMPTY_SETTINGS_TAG.replace("{}", told.replace("<", "\\u003c"))
+    # Under another name that resolves to this machine (DNS rebinding), a foreign page could read the token.
+    is_loopback = request.url.hostname in LOOPBACK_HOSTS
+    content = json.dumps(_initial_settings(settings) if is_loopback else {"graphqlUrl": "/graphql"})
+    settings_tag = EMPTY_SETTINGS_TAG.replace("{}", content.replace("<", "\\u003c"))
     headers = {"content-security-policy": CONTENT_SECURITY_POLICY, "cache-control": "no-store"}
-    return HTMLResponse((GRAPHIQL_DIR / "index.html").read_text().replace(EMPTY_SETTINGS_TAG, filled), headers=headers)
+    return HTMLResponse(
+        (GRAPHIQL_DIR / "index.html").read_text().replace(EMPTY_SETTINGS_TAG, settings_tag), headers=headers
+    )
 
 
 def assets() -> StaticFiles:
-    """The page's files, whose names change with what is in them."""
+    """The page's files, whose names change with their content."""
     return _AssetFiles(directory=GRAPHIQL_DIR / "assets")
 
 
@@ -52,15 +54,15 @@ class _AssetFiles(StaticFiles):
 
 
 def _initial_settings(settings: Settings) -> dict[str, Any]:
-    """What the page is told, from `dev.json` where there is one."""
-    told: dict[str, Any] = {"graphqlUrl": "/graphql"}
+    """The page's initial settings, from `dev.json` where it exists."""
+    initial: dict[str, Any] = {"graphqlUrl": "/graphql"}
     try:
         dev = json.loads((settings.data_dir / "dev.json").read_text())
-        told |= {
+        initial |= {
             "token": dev["tokens"]["service_manager"],
             "serviceId": dev["service_id"],
             "templateId": dev["template_ids"]["sms"],
         }
     except (OSError, ValueError, KeyError, TypeError):
-        return told
-    return told
+        return initial
+    return initial

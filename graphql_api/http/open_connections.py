@@ -1,4 +1,4 @@
-"""Connections that stay open, WebSockets and streams of events: how many there may be, and until when."""
+"""Connections that stay open, WebSockets and event streams: their number, and when the server closes them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy.exc import DBAPIError
 
 from graphql_api.auth import authentication
-from graphql_api.errors import Unavailable
+from graphql_api.errors import CloseCode, Unavailable
 from graphql_api.observability import error_masking
 
 if TYPE_CHECKING:
@@ -22,31 +22,24 @@ if TYPE_CHECKING:
     from graphql_api.database.database import Database
     from graphql_api.settings import Settings
 
-FORBIDDEN_CLOSE_CODE = 4403
-"""The close code of a caller who is let in no more, as graphql-transport-ws has it."""
-SERVICE_RESTART_CLOSE_CODE = 1012
-"""That of a server which stops: come back, and find another."""
-TRY_AGAIN_LATER_CLOSE_CODE = 1013
-"""That of a server which has too many connections: come back later."""
 REVOCATION_CHECK_INTERVAL_SECONDS = 0.5
-"""Seconds between two looks at whether everyone who stays is still let in."""
+"""Seconds between two checks for sessions that ended and keys that were revoked."""
 
 
 @dataclass(eq=False, slots=True)
 class Slot:
     """One connection."""
 
-    request_close: Callable[[int], None]
-    """Ends it, with a close code."""
+    request_close: Callable[[CloseCode], None]
+    """Closes the connection."""
     actor: Actor | None = None
-    """Whose it is, once they have said so."""
+    """The caller, once authenticated."""
 
 
 class ConnectionRegistry:
-    """The connections of this process."""
+    """The open connections of this process."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
-        """Begin with none."""
         self._database = database
         self._max_connections = settings.live_connections
         self._max_connections_per_actor = settings.live_connections_per_caller
@@ -57,25 +50,25 @@ class ConnectionRegistry:
 
     @property
     def count(self) -> int:
-        """How many there are."""
+        """Open connections."""
         return len(self._slots)
 
     @contextlib.contextmanager
-    def reserve_slot(self, request_close: Callable[[int], None]) -> Iterator[Slot]:
-        """A place for a connection, of somebody not yet known; raises `Unavailable` where there is none."""
+    def reserve_slot(self, request_close: Callable[[CloseCode], None]) -> Iterator[Slot]:
+        """A slot for a connection, before it is authenticated; raises `Unavailable` where all are taken."""
         if self._draining or len(self._slots) >= self._max_connections:
             raise Unavailable("This server has too many open connections: try again later.")
-        seat = Slot(request_close)
-        self._slots.add(seat)
+        slot = Slot(request_close)
+        self._slots.add(slot)
         try:
-            yield seat
+            yield slot
         finally:
-            self._slots.discard(seat)
-            if seat.actor is not None:
-                self._release(seat.actor)
+            self._slots.discard(slot)
+            if slot.actor is not None:
+                self._release(slot.actor)
 
     def assign_actor(self, slot: Slot, actor: Actor) -> None:
-        """Tell whose a connection is; raises `Unavailable` where they have too many. All unknown are one caller."""
+        """Assign a connection to its caller; raises `Unavailable` over the limit. All anonymous callers share one."""
         if self._counts_by_actor[actor.identity] >= self._max_connections_per_actor:
             raise Unavailable("You have too many open connections: close some, or try again later.")
         slot.actor = actor
@@ -84,17 +77,17 @@ class ConnectionRegistry:
             self._revocation_task = asyncio.create_task(self._close_revoked())
 
     async def drain(self, seconds: float) -> None:
-        """Let no more in, and end those that are there, for the server stops: all at once, after so long at most."""
+        """Accept no more connections, close all, and wait for that at most so many seconds, as the server stops."""
         self._draining = True
-        for seat in list(self._slots):
-            seat.request_close(SERVICE_RESTART_CLOSE_CODE)
+        for slot in list(self._slots):
+            slot.request_close(CloseCode.SERVICE_RESTART)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                while self._slots:  # noqa: ASYNC110 - it happens once
+                while self._slots:  # noqa: ASYNC110 - once in a process
                     await asyncio.sleep(0.01)
 
     async def close(self) -> None:
-        """Watch no more."""
+        """Stop checking for revoked callers."""
         if self._revocation_task is not None:
             self._revocation_task.cancel()
             await asyncio.wait({self._revocation_task})
@@ -105,17 +98,17 @@ class ConnectionRegistry:
             del self._counts_by_actor[actor.identity]
 
     async def _close_revoked(self) -> None:
-        """End the connections of callers whose key was revoked, or whose session has ended."""
+        """Close the connections of callers whose key was revoked or whose session has ended."""
         while True:
             await asyncio.sleep(REVOCATION_CHECK_INTERVAL_SECONDS)
-            actors = {seat.actor.identity: seat.actor for seat in self._slots if seat.actor is not None}
+            actors = {slot.actor.identity: slot.actor for slot in self._slots if slot.actor is not None}
             try:
-                ended = await authentication.find_ended_identities(actors.values(), database=self._database)
+                ended_identities = await authentication.find_ended_identities(actors.values(), database=self._database)
             except (Unavailable, DBAPIError):
-                continue  # while the database is away nobody can say
-            except Exception as fault:  # noqa: BLE001 - whoever is revoked next must be found all the same
-                error_masking.log_internal_error(fault)
+                continue  # the database is unavailable
+            except Exception as error:  # noqa: BLE001 - the next check must still run
+                error_masking.log_internal_error(error)
                 continue
-            for seat in list(self._slots):
-                if seat.actor is not None and seat.actor.identity in ended:
-                    seat.request_close(FORBIDDEN_CLOSE_CODE)
+            for slot in list(self._slots):
+                if slot.actor is not None and slot.actor.identity in ended_identities:
+                    slot.request_close(CloseCode.FORBIDDEN)

@@ -1,4 +1,4 @@
-"""Requests that never become an operation."""
+"""Requests that never become an operation, or whose operation never runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from graphql_api.errors import BadRequest
 
 
 class HTTPRejection(Exception):
-    """The request never became an operation; told with an HTTP status, and as a GraphQL error with a code."""
+    """The request never becomes an operation: an HTTP status, and a GraphQL error with a code."""
 
     def __init__(self, status: int, message: str, *, code: str = BadRequest.code, **headers: str) -> None:
-        """Say what is wrong; headers by their names, with underscores for hyphens."""
+        """`headers` are named with underscores for hyphens."""
         super().__init__(message)
         self.status = status
         self.message = message
@@ -18,8 +18,7 @@ class HTTPRejection(Exception):
 
 
 class OperationNotExecuted(HTTPRejection):
-    """A well-formed request whose operation never runs: 200 in plain JSON, whose clients read errors only there."""
+    """A well-formed request whose operation never runs: 200 for plain JSON, whose clients read errors only there."""
 
     def __init__(self, message: str, *, code: str = BadRequest.code) -> None:
-        """Say why not."""
         super().__init__(400, message, code=code)

@@ -1,4 +1,4 @@
-"""An HTTP request becomes a GraphQL operation, or is rejected: read so strictly that nobody reads it differently."""
+"""Parsing of requests into GraphQL operations: strict, so that no proxy can read a request differently."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ GRAPHQL_MEDIA_TYPE, JSON_MEDIA_TYPE, EVENT_STREAM_MEDIA_TYPE = (
     "text/event-stream",
 )
 PREFLIGHT_HEADERS = ("authorization", "graphql-require-preflight", "apollo-require-preflight", "x-requested-with")
-"""Headers that a page of another origin cannot send unasked: a query by GET needs one of them."""
+"""Headers that a page of another origin cannot send without a preflight: a GET needs one of them."""
 UTF8_BOM = b"\xef\xbb\xbf"
 
 BODY_DRAIN_TIMEOUT_SECONDS = 2
-"""Seconds for which the rest of a refused body is heard and forgotten."""
+"""Seconds for which the rest of a rejected body is read and discarded."""
 
 SINGLE_VALUE_HEADERS = frozenset(
     {"authorization", "content-type", "content-length", "content-encoding", "x-notify-user-id"}
 )
-"""Headers that say one thing only."""
+"""Headers that may be sent once only."""
 
 _CONTENT_TYPE = re.compile(r'application/json(\s*;\s*charset\s*=\s*("utf-8"|utf-8))?\s*', re.IGNORECASE)
 _ADDRESS_WITH_PORT = re.compile(r"^(?:\[([^\]]*)\](?::\d+)?|([^:]*):\d+)$")
@@ -56,24 +56,30 @@ class Operation:
     name: str | None = None
     variables: dict[str, Any] = field(default_factory=dict)
 
+    @property
+    def may_be_mutation(self) -> bool:
+        """Whether the document may hold a mutation: true for every one that does, and for some that do not."""
+        return "mutation" in self.query
+
 
 @lru_cache(maxsize=64)
 def negotiate_media_type(accept: str | None) -> str:
-    """What to answer in, by the header Accept; raises `Rejected` where none of ours will do.
+    """The response's media type for an Accept header; raises HTTPRejection where none is acceptable.
 
-    The newer GraphQL type is chosen where it is named and ranks as high as JSON. Events are chosen only where no JSON
-    will do: some clients list them with every query.
+    The GraphQL media type is chosen where it is named and ranks no lower than JSON. Event streams are chosen only where
+    no JSON is acceptable: some clients list them with every query.
     """
     if accept is None or not accept.strip():
         return JSON_MEDIA_TYPE
     ranges: dict[str, float] = {}
-    for one in accept.split(","):
-        if match := _MEDIA_RANGE.fullmatch(one):
+    for media_range in accept.split(","):
+        if match := _MEDIA_RANGE.fullmatch(media_range):
             quality = _QUALITY.search(match[2])
             ranges[match[1].lower()] = float(quality[1]) if quality else 1.0
 
-    def rank(kind: str) -> float:
-        return next((ranges[one] for one in (kind, kind.partition("/")[0] + "/*", "*/*") if one in ranges), 0.0)
+    def rank(media_type: str) -> float:
+        candidates = (media_type, media_type.partition("/")[0] + "/*", "*/*")
+        return next((ranges[candidate] for candidate in candidates if candidate in ranges), 0.0)
 
     if ranges.get(GRAPHQL_MEDIA_TYPE, 0) > 0 and ranges[GRAPHQL_MEDIA_TYPE] >= rank(JSON_MEDIA_TYPE):
         return GRAPHQL_MEDIA_TYPE
@@ -84,22 +90,22 @@ def negotiate_media_type(accept: str | None) -> str:
     if rank(EVENT_STREAM_MEDIA_TYPE) > 0:
         return EVENT_STREAM_MEDIA_TYPE
     raise HTTPRejection(
-        406, f"This API answers in {GRAPHQL_MEDIA_TYPE}, {JSON_MEDIA_TYPE} or {EVENT_STREAM_MEDIA_TYPE}."
+        406, f"Acceptable media types are {GRAPHQL_MEDIA_TYPE}, {JSON_MEDIA_TYPE} and {EVENT_STREAM_MEDIA_TYPE}."
     )
 
 
 def parse_headers(scope: Scope) -> dict[str, str]:
-    """The headers of a request by their names, in lower case; raises `Rejected` for two of what may be said once."""
-    found: dict[str, str] = {}
+    """The headers of a request by lower-case name; raises HTTPRejection for a repeated `SINGLE_VALUE_HEADERS`."""
+    headers: dict[str, str] = {}
     for raw_name, raw_value in scope["headers"]:
         name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
-        if name not in found:
-            found[name] = value
+        if name not in headers:
+            headers[name] = value
         elif name in SINGLE_VALUE_HEADERS:
-            raise HTTPRejection(400, f"Send one header {name.title()}.")
+            raise HTTPRejection(400, f"Duplicate header {name.title()}.")
         else:
-            found[name] += f", {value}"
-    return found
+            headers[name] += f", {value}"
+    return headers
 
 
 async def read_operation(
@@ -109,7 +115,7 @@ async def read_operation(
     max_body_bytes: int,
     persisted_documents: PersistedDocuments,
 ) -> Operation:
-    """The operation of a POST, or of a GET; raises `Rejected` where there is none."""
+    """The operation of a POST or a GET; raises HTTPRejection."""
     if scope["method"] == "GET":
         return parse_operation(_parse_query_string(scope, headers), persisted_documents)
     if scope["method"] != "POST":
@@ -123,9 +129,9 @@ async def read_operation(
 
 
 async def _read_body(headers: Mapping[str, str], receive: Receive, max_body_bytes: int) -> bytes:
-    """The body, counted while it is read: at most so many bytes."""
-    length = int(headers.get("content-length", "0")[:20])  # which the parser has seen to be a number
-    too_large = HTTPRejection(413, f"The body may have {max_body_bytes:,} bytes at most.", connection="close")
+    """The body, of at most `max_body_bytes`; raises HTTPRejection."""
+    length = int(headers.get("content-length", "0")[:20])  # the HTTP parser accepts digits only
+    too_large = HTTPRejection(413, f"The body may have at most {max_body_bytes:,} bytes.", connection="close")
     if length > max_body_bytes:
         if "expect" not in headers and length <= 2 * max_body_bytes:
             await drain_body(receive, max_body_bytes)
@@ -135,47 +141,47 @@ async def _read_body(headers: Mapping[str, str], receive: Receive, max_body_byte
         message = await receive()
         if message["type"] == "http.disconnect":
             raise ClientDisconnect
-        piece: bytes = message.get("body", b"")
-        if len(body) + len(piece) > max_body_bytes:
+        chunk: bytes = message.get("body", b"")
+        if len(body) + len(chunk) > max_body_bytes:
             if message.get("more_body"):
                 await drain_body(receive, max_body_bytes)
             raise too_large
         if not message.get("more_body"):
-            return bytes(body) + piece if body else piece
-        body += piece
+            return bytes(body) + chunk if body else chunk
+        body += chunk
 
 
 async def drain_body(receive: Receive, max_body_bytes: int) -> None:
-    """Hear so many bytes for a while: a caller who is cut off while they speak may never hear the answer."""
-    heard = 0
+    """Discard up to `max_body_bytes`, for some seconds: a client may read no response before it has sent its body."""
+    received = 0
     with suppress(TimeoutError):
         async with asyncio.timeout(BODY_DRAIN_TIMEOUT_SECONDS):
-            while heard <= max_body_bytes:
+            while received <= max_body_bytes:
                 message = await receive()
-                heard += len(message.get("body", b""))
+                received += len(message.get("body", b""))
                 if message["type"] != "http.request" or not message.get("more_body"):
                     return
 
 
 def decode_json(body: bytes | str) -> Any:
-    """The value of a JSON text that has one reading only; raises `Rejected`."""
+    """The value of JSON; raises HTTPRejection, for ambiguous JSON such as repeated names, too."""
     try:
         if isinstance(body, bytes):
             if body.startswith(UTF8_BOM):
-                raise HTTPRejection(400, "The body is JSON in UTF-8 without a byte order mark.")
+                raise HTTPRejection(400, "The body must not begin with a byte order mark.")
             body = body.decode("utf-8")
         return _DECODER.decode(body)
     except (ValueError, RecursionError) as error:
-        raise HTTPRejection(400, "The body is not JSON that this API takes.") from error
+        raise HTTPRejection(400, "The body is not valid JSON.") from error
 
 
 def parse_operation(body: Any, persisted_documents: PersistedDocuments) -> Operation:
-    """The operation of a decoded body; raises `Rejected` where it has another shape."""
+    """The operation of a decoded body; raises HTTPRejection."""
     if not isinstance(body, dict):
         raise HTTPRejection(400, "The body must be one JSON object.")
     query, name = body.get("query"), body.get("operationName")
     if not isinstance(name, str | None):
-        raise HTTPRejection(400, "`operationName` must be a text or null.")
+        raise HTTPRejection(400, "`operationName` must be a string or null.")
     for member in ("variables", "extensions"):
         if not isinstance(body.get(member), dict | None):
             raise HTTPRejection(400, f"`{member}` must be an object or null.")
@@ -195,38 +201,38 @@ def _parse_query_string(scope: Scope, headers: Mapping[str, str]) -> Mapping[str
     if not any(name in headers for name in PREFLIGHT_HEADERS):
         raise HTTPRejection(400, "A query by GET needs a header that pages of other origins cannot send, such as "
                             "GraphQL-Require-Preflight: 1.")  # fmt: skip
-    found: dict[str, Any] = {}
+    parameters: dict[str, Any] = {}
     try:
         pairs = parse_qsl(scope["query_string"].decode("ascii"), keep_blank_values=True, errors="strict")
     except ValueError as error:
-        raise HTTPRejection(400, "The address must be text in UTF-8, percent-encoded.") from error
+        raise HTTPRejection(400, "The query string must be percent-encoded UTF-8.") from error
     for name, value in pairs:
-        if name in found:
-            raise HTTPRejection(400, "Each parameter may be given once.")
-        found[name] = decode_json(value) if name in {"variables", "extensions"} and value else value or None
-    return found
+        if name in parameters:
+            raise HTTPRejection(400, "Duplicate parameter in the query string.")
+        parameters[name] = decode_json(value) if name in {"variables", "extensions"} and value else value or None
+    return parameters
 
 
 def is_browser_navigation(scope: Scope, headers: Mapping[str, str]) -> bool:
-    """Whether somebody has opened the address in a browser, and asks for nothing."""
+    """Whether a person has opened the URL in a browser, without a query."""
     return scope["method"] == "GET" and not scope["query_string"] and "text/html" in headers.get("accept", "")
 
 
 def client_address(scope: Scope, headers: Mapping[str, str], is_proxy: Callable[[str], bool]) -> str:
-    """Where a request comes from, as far as it can be believed; "" where that is told by nobody but proxies.
+    """The client's address: the last of X-Forwarded-For and the peer that is no proxy; "" where all are proxies.
 
-    Each proxy adds to the header X-Forwarded-For whom it speaks for; what stands further left may be anybody's words.
+    Each proxy appends the address of its peer to X-Forwarded-For; what stands further left can be forged.
     """
-    told = reversed(headers.get("x-forwarded-for", "").split(","))
-    for one in ((scope.get("client") or ("",))[0], *told):
-        address = _ADDRESS_WITH_PORT.sub(r"\1\2", one.strip())
+    forwarded = reversed(headers.get("x-forwarded-for", "").split(","))
+    for hop in ((scope.get("client") or ("",))[0], *forwarded):
+        address = _ADDRESS_WITH_PORT.sub(r"\1\2", hop.strip())
         if address and not is_proxy(address):
             return address
     return ""
 
 
 def bearer_token(headers: Mapping[str, str]) -> str | None:
-    """The token of the header Authorization; None where there is none, and "" where it is of another scheme."""
+    """The token of the Authorization header; None without the header, and "" for another scheme than Bearer."""
     value = headers.get("authorization")
     if value is None:
         return None
@@ -235,10 +241,10 @@ def bearer_token(headers: Mapping[str, str]) -> str | None:
 
 
 def _object_from_pairs(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise HTTPRejection(400, "An object of the body has the same name twice.")
-    return found
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise HTTPRejection(400, "An object of the body has a duplicate name.")
+    return members
 
 
 def _parse_int(digits: str) -> int:

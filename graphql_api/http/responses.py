@@ -1,17 +1,26 @@
-"""Answers over HTTP: JSON bytes, the status that goes with them, and errors in GraphQL's own shape."""
+"""Responses over HTTP: results and errors as JSON, with their status and headers."""
 
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
 import orjson
+from graphql import GraphQLError
 from starlette.responses import Response
 
-from graphql_api.errors import QueryTooComplex, RequestError, TooManyRequests, Unauthenticated, Unavailable
+from graphql_api.errors import (
+    INTERNAL_ERROR_CODE,
+    DomainError,
+    QueryTooComplex,
+    RequestError,
+    TooManyRequests,
+    http_status,
+)
 from graphql_api.http.rejections import HTTPRejection, OperationNotExecuted
 from graphql_api.http.requests import GRAPHQL_MEDIA_TYPE, JSON_MEDIA_TYPE
-from graphql_api.observability.error_masking import INTERNAL_ERROR_CODE
+from graphql_api.observability import error_masking
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,8 +29,8 @@ if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
 
 MAX_RESPONSE_BYTES = 10_000_000
-"""Of an answer, at most."""
-RETRY_AFTER_HEADERS = {"retry-after": "1"}
+REQUEST_ERROR_STATUSES = (429, 500, 503)
+"""Statuses of an operation that did not run, whatever the media type; the first of several errors' is taken."""
 _COMMON_HEADERS = {
     media_type: [
         (b"content-type", f"{media_type}; charset=utf-8".encode()),
@@ -30,37 +39,26 @@ _COMMON_HEADERS = {
     ]
     for media_type in (JSON_MEDIA_TYPE, GRAPHQL_MEDIA_TYPE)
 }
-BEARER_CHALLENGE_HEADERS = {"www-authenticate": "Bearer"}
-_STATUS_BY_CODE = {
-    Unauthenticated.code: 401,
-    Unavailable.code: 503,
-    INTERNAL_ERROR_CODE: 500,
-    "FORBIDDEN": 403,
-    TooManyRequests.code: 429,
-}
 
 
 def encode_json(value: Any) -> bytes:
-    """JSON in UTF-8; slower for the values of a database that orjson cannot write, such as integers over 64 bits.
-
-    Raises `QueryTooComplex` where it is larger than an answer may be.
-    """
+    """JSON in UTF-8; raises `QueryTooComplex` over `MAX_RESPONSE_BYTES`."""
     try:
-        written = orjson.dumps(value)
-    except TypeError:
-        written = json.dumps(value, separators=(",", ":")).encode()
-    return check_response_size(written)
+        encoded = orjson.dumps(value)
+    except TypeError:  # an integer of over 64 bits, for example
+        encoded = json.dumps(value, separators=(",", ":")).encode()
+    return check_response_size(encoded)
 
 
 def check_response_size(body: bytes) -> bytes:
-    """An answer as it is; raises `QueryTooComplex` where it is larger than one may be."""
+    """Return the body; raises `QueryTooComplex` over `MAX_RESPONSE_BYTES`."""
     if len(body) > MAX_RESPONSE_BYTES:
-        raise QueryTooComplex(f"The answer has over {MAX_RESPONSE_BYTES:,} bytes: ask for less at once.")
+        raise QueryTooComplex(f"The response is over {MAX_RESPONSE_BYTES:,} bytes: select less.")
     return body
 
 
 def format_result(result: ExecutionResult) -> dict[str, Any]:
-    """The answer of an operation; one that was refused before it ran has no `data` at all."""
+    """The response of an operation; without `data` where the operation did not run."""
     body: dict[str, Any] = {} if is_request_error(result) else {"data": result.data}
     if result.errors:
         body["errors"] = [error.formatted for error in result.errors]
@@ -70,67 +68,84 @@ def format_result(result: ExecutionResult) -> dict[str, Any]:
 
 
 def is_request_error(result: ExecutionResult) -> bool:
-    """Whether an operation never ran: no data, and no error that points into them."""
+    """Whether the operation did not run: no data, and no error with a path."""
     return result.data is None and bool(result.errors) and all(error.path is None for error in result.errors or ())
 
 
 def result_response(result: ExecutionResult, media_type: str) -> BytesResponse:
-    """A result in one of our types: 200, unless it was refused before it ran.
+    """The response of a result: 200 where the operation ran.
 
-    Then it is 400 for the GraphQL type, and 200 for plain JSON, whose clients read errors only there; a fault of ours
-    is one for both.
+    Otherwise a status of `REQUEST_ERROR_STATUSES`, 400 for the GraphQL media type, or 200 for plain JSON, whose clients
+    read errors only there.
     """
-    status = 200
+    status, headers = 200, None
     if is_request_error(result):
-        codes = {(error.extensions or {}).get("code") for error in result.errors or ()}
-        if TooManyRequests.code in codes:
-            waits = [(error.extensions or {}).get("retryAfterSeconds", 1) for error in result.errors or ()]
-            return json_response(format_result(result), 429, media_type, {"retry-after": str(max(waits))})
-        if codes & {INTERNAL_ERROR_CODE, Unavailable.code}:
-            status = 500 if INTERNAL_ERROR_CODE in codes else 503
-        elif media_type == GRAPHQL_MEDIA_TYPE:
-            status = 400
-    return json_response(format_result(result), status, media_type, RETRY_AFTER_HEADERS if status == 503 else None)  # noqa: PLR2004 - its name is a number
+        extensions = [error.extensions or {} for error in result.errors or ()]
+        statuses = {http_status(members.get("code")) for members in extensions}
+        default = 400 if media_type == GRAPHQL_MEDIA_TYPE else 200
+        status = next((status for status in REQUEST_ERROR_STATUSES if status in statuses), default)
+        seconds = max(members.get("retryAfterSeconds", 1) for members in extensions)
+        headers = _status_headers(status, retry_after_seconds=seconds)
+    return json_response(format_result(result), status, media_type, headers)
 
 
 def rejection_response(rejection: HTTPRejection, media_type: str = JSON_MEDIA_TYPE) -> BytesResponse:
-    """A request that never became an operation."""
+    """The response to a request that never became an operation."""
     status = 200 if media_type == JSON_MEDIA_TYPE and isinstance(rejection, OperationNotExecuted) else rejection.status
     return json_response({"errors": format_errors(rejection)}, status, media_type, rejection.headers)
 
 
-def format_errors(error: HTTPRejection | RequestError) -> list[dict[str, Any]]:
-    """What never ran, as GraphQL's errors."""
-    return [{"message": error.message, "extensions": error.extensions}]
+def format_errors(error: HTTPRejection | RequestError | DomainError) -> list[dict[str, Any]]:
+    """The `errors` of a request that failed before its operation ran."""
+    extensions = {"code": error.code.value} if isinstance(error, DomainError) else error.extensions
+    return [{"message": error.message, "extensions": extensions}]
 
 
-def request_error_response(error: RequestError, media_type: str = JSON_MEDIA_TYPE) -> BytesResponse:
-    """A caller who is not let in, or a server that cannot tell just now."""
-    status = _STATUS_BY_CODE.get(error.code, 400)
-    headers = {401: BEARER_CHALLENGE_HEADERS, 503: RETRY_AFTER_HEADERS}.get(status)
-    if isinstance(error, TooManyRequests):
-        headers = {"retry-after": str(error.retry_after)}
+def format_exception(error: Exception) -> Any:
+    """Any exception as a GraphQL error, masked and logged where it is internal."""
+    return error_masking.mask_error(GraphQLError(str(error), original_error=error)).formatted
+
+
+def internal_error_response(request_id: str) -> BytesResponse:
+    """A 500 that gives the id under which the error was logged."""
+    extensions = {"code": INTERNAL_ERROR_CODE, "requestId": request_id}
+    return json_response({"errors": [{"message": error_masking.INTERNAL_ERROR_MESSAGE, "extensions": extensions}]}, 500)
+
+
+def error_response(error: RequestError | DomainError, media_type: str = JSON_MEDIA_TYPE) -> BytesResponse:
+    """A request that failed before its operation ran."""
+    status = http_status(error.code)
+    seconds = error.retry_after if isinstance(error, TooManyRequests) else 1
+    headers = _status_headers(status, retry_after_seconds=seconds)
     return json_response({"errors": format_errors(error)}, status, media_type, headers)
+
+
+def _status_headers(status: int, *, retry_after_seconds: int) -> dict[str, str] | None:
+    """Headers that go with a status."""
+    if status == HTTPStatus.UNAUTHORIZED:
+        return {"www-authenticate": "Bearer"}
+    if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return {"retry-after": str(retry_after_seconds)}
+    return None
 
 
 def json_response(
     body: Mapping[str, Any], status: int, media_type: str = JSON_MEDIA_TYPE, headers: Mapping[str, str] | None = None
 ) -> BytesResponse:
-    """JSON of a type, which nobody keeps."""
+    """A response of JSON that no cache stores."""
     return bytes_response(encode_json(body), status, media_type, headers)
 
 
 class BytesResponse(Response):
-    """An answer whose bytes are all there, and nothing else to be done about it."""
+    """A response whose body is complete: faster than Starlette's own."""
 
     def __init__(self, body: bytes, status: int, headers: list[tuple[bytes, bytes]]) -> None:
-        """Answer with this."""
         self.body = body
         self.status_code = status
         self.raw_headers = [(b"content-length", str(len(body)).encode()), *headers]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Send it."""
+        """Send the response."""
         del scope, receive
         await send({"type": "http.response.start", "status": self.status_code, "headers": self.raw_headers})
         await send({"type": "http.response.body", "body": self.body})
@@ -139,6 +154,6 @@ class BytesResponse(Response):
 def bytes_response(
     body: bytes, status: int, media_type: str = JSON_MEDIA_TYPE, headers: Mapping[str, str] | None = None
 ) -> BytesResponse:
-    """The same of what is JSON already."""
-    given = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
-    return BytesResponse(body, status, _COMMON_HEADERS[media_type] + given)
+    """A response of encoded JSON that no cache stores."""
+    extra_headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in (headers or {}).items()]
+    return BytesResponse(body, status, _COMMON_HEADERS[media_type] + extra_headers)

@@ -1,106 +1,107 @@
-"""`POST /uploads`: a list of recipients as text/csv, streamed to the object store, for a job to come."""
+"""`POST /uploads`: a list of recipients as text/csv, streamed to the object store, for a later job."""
 
 from __future__ import annotations
 
 import asyncio
+import time
+from http import HTTPStatus
 from typing import TYPE_CHECKING
 
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse
+from starlette.responses import JSONResponse, Response
 
 from graphql_api.domain import uploads
-from graphql_api.enums import UserErrorCode
 from graphql_api.errors import DomainError, RequestError
+from graphql_api.http import responses
+from graphql_api.http.rejections import HTTPRejection
 from graphql_api.http.requests import drain_body
+from graphql_api.observability.operation_stats import OperationStats
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.database.database import Database
-    from graphql_api.gateways.object_store import Store
-    from graphql_api.settings import Settings
+    from graphql_api.http.executor import Executor
 
 UPLOAD_TIMEOUT_SECONDS = 60
-"""Seconds that a list may take to arrive."""
-
-_STATUS_BY_CODE = {
-    "UNAUTHENTICATED": 401,
-    "FORBIDDEN": 403,
-    "RATE_LIMITED": 429,
-    "UNAVAILABLE": 503,
-    UserErrorCode.FILE_TOO_LARGE.value: 413,
-    UserErrorCode.TOO_MANY_ROWS.value: 413,
-}
+"""Seconds within which the whole list must arrive."""
+CSV_MEDIA_TYPE = "text/csv"
+CSV_PARAMETERS = frozenset({"", "charset=utf-8", "charset=utf8", "header=present"})
 
 
-async def receive(
-    request: Request, *, actor: Actor, database: Database, store: Store, settings: Settings
-) -> JSONResponse:
-    """Take a list in: 201 with `{"id", "byteCount", "rowCount"}`, or errors as GraphQL spells them.
+async def receive(request: Request) -> Response:
+    """Store a list: 201 with `{"id", "byteCount", "rowCount"}`, or errors in the format of GraphQL.
 
-    The body is text/csv in UTF-8, as it is; its name may be given as `?fileName=`.
+    The body is text/csv in UTF-8; `?fileName=` may name it. A call of an API key is counted.
     """
-    problem = _header_error(request, settings.max_upload_bytes)
-    if problem is not None:
-        await drain_body(request.receive, settings.max_upload_bytes)
-        return problem
+    executor: Executor = request.app.state.executor
+    try:
+        actor = await executor.authenticate_request(request.headers, request.scope)
+    except RequestError as error:
+        return responses.error_response(error)
+    started_at = time.perf_counter()
+    response = await _store(request, actor, executor)
+    if actor.api_key_id:
+        executor.api_key_usage.record_call(
+            actor.api_key_id,
+            failed=response.status_code >= HTTPStatus.BAD_REQUEST,
+            seconds=time.perf_counter() - started_at,
+            stats=OperationStats(),
+        )
+    return response
+
+
+async def _store(request: Request, actor: Actor, executor: Executor) -> Response:
+    max_bytes = executor.settings.max_upload_bytes
     body = _RequestBody(request)
     try:
+        _check_headers(request, max_bytes)
         async with asyncio.timeout(UPLOAD_TIMEOUT_SECONDS):
             upload = await uploads.receive(
-                database.transaction,
+                executor.database.transaction,
                 actor,
-                store,
+                executor.store,
                 chunks=body.chunks(),
-                max_bytes=settings.max_upload_bytes,
+                max_bytes=max_bytes,
                 file_name=request.query_params.get("fileName"),
             )
-    except (RequestError, DomainError) as refusal:
+    except (HTTPRejection, RequestError, DomainError) as error:
         if not body.complete:
-            await drain_body(request.receive, settings.max_upload_bytes)
-        return error_response(refusal)
+            await drain_body(request.receive, max_bytes)
+        if isinstance(error, HTTPRejection):
+            return responses.rejection_response(error)
+        return responses.error_response(error)
     except TimeoutError:
-        return _json_error(408, "BAD_REQUEST", "The list took too long to arrive.")
+        return responses.rejection_response(HTTPRejection(408, "The list did not arrive in time."))
     except ClientDisconnect:
-        return _json_error(400, "BAD_REQUEST", "The list broke off.")
-    kept = {"id": str(upload.id), "byteCount": upload.byte_count, "rowCount": upload.row_count}
-    return JSONResponse(kept, 201, {"Cache-Control": "no-store"})
-
-
-def error_response(error: RequestError | DomainError) -> JSONResponse:
-    """The answer for a refusal, of whoever raised it."""
-    code = error.code.value if isinstance(error, DomainError) else error.code
-    return _json_error(_STATUS_BY_CODE.get(code, 400), code, error.message)
+        return responses.rejection_response(HTTPRejection(400, "The request was aborted."))
+    content = {"id": str(upload.id), "byteCount": upload.byte_count, "rowCount": upload.row_count}
+    return JSONResponse(content, 201, {"Cache-Control": "no-store"})
 
 
 class _RequestBody:
-    """The body of a request, and whether all of it has been heard."""
+    """The body of a request; `complete` once all of it has been read."""
 
     def __init__(self, request: Request) -> None:
         self._request = request
         self.complete = False
 
     async def chunks(self) -> AsyncIterator[bytes]:
-        async for piece in self._request.stream():
-            yield piece
+        async for chunk in self._request.stream():
+            yield chunk
         self.complete = True
 
 
-def _header_error(request: Request, max_bytes: int) -> JSONResponse | None:
-    """What the request's head alone is refused for."""
-    kind, _, parameters = request.headers.get("content-type", "").partition(";")
-    charset = parameters.strip().lower().replace('"', "")
-    if kind.strip().lower() != "text/csv" or charset not in {"", "charset=utf-8", "charset=utf8", "header=present"}:
-        return _json_error(415, "BAD_REQUEST", "Send the list as text/csv in UTF-8.")
+def _check_headers(request: Request, max_bytes: int) -> None:
+    """Raise HTTPRejection or `Invalid` for a media type, an encoding or a length that is not accepted."""
+    media_type, _, parameters = request.headers.get("content-type", "").partition(";")
+    parameters = parameters.strip().lower().replace('"', "")
+    if media_type.strip().lower() != CSV_MEDIA_TYPE or parameters not in CSV_PARAMETERS:
+        raise HTTPRejection(415, "Send the list as text/csv in UTF-8.")
     if request.headers.get("content-encoding", "identity").lower() != "identity":
-        return _json_error(415, "BAD_REQUEST", "Send the list as it is, not compressed.")
+        raise HTTPRejection(415, "The list must not be compressed.")
     length = request.headers.get("content-length", "0")
     if not length.isdecimal():
-        return _json_error(400, "BAD_REQUEST", "The Content-Length is none.")
-    return error_response(uploads.too_large_error(max_bytes)) if int(length) > max_bytes else None
-
-
-def _json_error(status: int, code: str, message: str) -> JSONResponse:
-    body = {"errors": [{"message": message, "extensions": {"code": code}}]}
-    return JSONResponse(body, status, {"Cache-Control": "no-store"})
+        raise HTTPRejection(400, "Invalid Content-Length.")
+    if int(length) > max_bytes:
+        raise uploads.too_large_error(max_bytes)

@@ -11,12 +11,11 @@ from graphql import GraphQLError
 from strawberry.schema.exceptions import CannotGetOperationTypeError
 from uuid_utils.compat import uuid7
 
-from graphql_api.errors import BadRequest, DomainError, RequestError
+from graphql_api.errors import INTERNAL_ERROR_CODE, BadRequest, DomainError, RequestError
 
 if TYPE_CHECKING:
     from strawberry.types import ExecutionContext
 
-INTERNAL_ERROR_CODE = "INTERNAL"
 INTERNAL_ERROR_MESSAGE = "Something went wrong on our side. If it goes on, tell us the request id."
 MAX_MESSAGE_CHARACTERS = 1_000
 """Longer messages, such as those that repeat a value of the request, are cut."""

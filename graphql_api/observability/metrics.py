@@ -41,6 +41,8 @@ STATEMENT_COUNT_BUCKETS = (0, 1, 2, 3, 5, 8, 13, 20, 30, 50)
 OTHER_LABEL, UNNAMED_LABEL = "(other)", "(unnamed)"
 OUTCOME_OK, OUTCOME_ERRORS, OUTCOME_REFUSED = "ok", "errors", "refused"
 """Outcomes: no errors, some fields failed, or the operation was refused."""
+PLAN_PLANNED, PLAN_DECLINED, PLAN_FAILED = "planned", "declined", "failed"
+"""Results of planning: the planner wrote the response, it left the operation to graphql-core, or it raised an error."""
 
 SAVEPOINT_STATEMENT_PREFIXES = ("SAVEPOINT", "RELEASE", "ROLLBACK")
 
@@ -49,6 +51,7 @@ LABELLED_PATHS = frozenset(
 )
 LABELLED_METHODS = frozenset({"GET", "HEAD", "POST", "OPTIONS"})
 
+_NAME = re.compile(r"[_A-Za-z]\w*", re.ASCII)
 _OPERATION_NAME = re.compile(r"\s*(?:query|mutation|subscription)\s+([_A-Za-z]\w*)", re.ASCII)
 
 
@@ -102,6 +105,9 @@ class Metrics:
             buckets=STATEMENT_COUNT_BUCKETS,
             registry=self.registry,
         )
+        self._plan_counter = Counter(
+            "graphql_plans", "Operations offered to the planner, by result.", ["result"], registry=self.registry
+        )
         self._request_counter = Counter(
             "http_requests",
             "HTTP requests by path, method and status.",
@@ -138,6 +144,10 @@ class Metrics:
         self._pending_counts[self._operation_counter, (label, outcome)] += 1
         self._observe(self._operation_seconds, label, seconds, DURATION_BUCKETS_SECONDS)
         self._observe(self._operation_statements, label, stats.statements, STATEMENT_COUNT_BUCKETS)
+
+    def record_plan(self, result: str) -> None:
+        """Count an operation that was offered to the planner."""
+        self._pending_counts[self._plan_counter, (result,)] += 1
 
     def record_response(self, path: str, method: str, status: int, seconds: float) -> None:
         """Count an HTTP request."""
@@ -196,22 +206,30 @@ class Metrics:
         pending.observe(amount)
 
     def _operation_label(self, name: str | None, query: str, outcome: str, caller_id: UUID | None) -> str:
-        if not name:
-            match = _OPERATION_NAME.match(query)
-            name = match[1] if match else UNNAMED_LABEL
-        if name in self._operation_names or name == UNNAMED_LABEL:
+        name = operation_name(name, query)
+        if name in self._operation_names or name in {UNNAMED_LABEL, OTHER_LABEL}:
             return name
         # The name of a refused operation can be any text. All anonymous callers count as one here.
-        if (
-            outcome == OUTCOME_REFUSED
-            or len(self._operation_names) >= MAX_OPERATION_NAMES
-            or len(name) > MAX_OPERATION_NAME_CHARACTERS
-        ):
+        if outcome == OUTCOME_REFUSED or len(self._operation_names) >= MAX_OPERATION_NAMES:
             return OTHER_LABEL
         if list(self._operation_names.values()).count(caller_id) >= MAX_OPERATION_NAMES_PER_CALLER:
             return OTHER_LABEL
         self._operation_names[name] = caller_id
         return name
+
+
+def operation_name(name: str | None, query: str) -> str:
+    """The name that the request gives or, by default, that of the document's first operation.
+
+    `(unnamed)` where there is none, `(other)` for one that is no GraphQL name or too long to be shown.
+    """
+    if not name:
+        match = _OPERATION_NAME.match(query)
+        if match is None:
+            return UNNAMED_LABEL
+        name = match[1]
+    valid = len(name) <= MAX_OPERATION_NAME_CHARACTERS and _NAME.fullmatch(name)
+    return name if valid else OTHER_LABEL
 
 
 class _StaticCollector:

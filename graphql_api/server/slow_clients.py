@@ -1,4 +1,4 @@
-"""What a client may hold of a server: some connections, each with a small head, soon, and an answer that it reads."""
+"""Protection against slow clients: limits of connections, of head sizes, and of the times to send and to read."""
 
 from __future__ import annotations
 
@@ -19,51 +19,48 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 MAX_HEAD_BYTES = 16_384
-"""Of the first line of a request and its headers, together; and of what comes between the parts of a body."""
+"""Limit of a request line and headers together, and of the framing between chunks of a body."""
 HEAD_TIMEOUT_SECONDS = 5.0
-"""From the first byte of a head to its last; and to the first, on a new connection."""
+"""From the first byte of a head to its last, and from a new connection to its first byte."""
 LATE_BODY_TIMEOUT_SECONDS = 10.0
-"""Seconds for a body that is still coming when its request has been answered."""
+"""Seconds for the rest of a body after the response."""
 RESPONSE_READ_INTERVAL_SECONDS = 20.0
 MIN_RESPONSE_READ_BYTES = 65_536
-"""Bytes of an answer that a client must read in so many seconds."""
+"""Bytes of a response that a client must read in `RESPONSE_READ_INTERVAL_SECONDS`."""
 
 _HOST_HEADER = re.compile(rb"[\w.~!$&'()*+;=%:\[\]-]*")
 
-HEAD_TOO_LARGE = HTTPRejection(431, f"The address and the headers may have {MAX_HEAD_BYTES:,} bytes at most.")
+HEAD_TOO_LARGE = HTTPRejection(431, f"The request line and headers may have at most {MAX_HEAD_BYTES:,} bytes.")
 HEAD_TIMED_OUT = HTTPRejection(408, "The headers did not arrive in time.")
-TOO_MANY_CONNECTIONS = HTTPRejection(
-    429, "Your address has too many connections open: use them again.", retry_after="1"
-)
-MALFORMED_REQUEST = HTTPRejection(400, "This is not HTTP.")
+TOO_MANY_CONNECTIONS = HTTPRejection(429, "Too many open connections from this address: reuse them.", retry_after="1")
+MALFORMED_REQUEST = HTTPRejection(400, "Malformed HTTP request.")
 
 
 class ConnectionLimiter:
-    """The connections of a process, by the addresses that they come from."""
+    """The open connections of a process, counted by address."""
 
     def __init__(self, settings: Settings, metrics: Metrics) -> None:
-        """Let in as many as the settings say."""
         self._max_per_address = settings.connections_per_address
         self._is_proxy = settings.is_proxy
         self._open_by_address: Counter[str] = Counter()
         self.metrics = metrics
 
     def acquire(self, address: str) -> bool:
-        """Take one more from an address, unless it has enough; proxies speak for many and are not counted."""
+        """Count a connection; False where its address has too many, unless it is a proxy."""
         if self._open_by_address[address] >= self._max_per_address and not self._is_proxy(address):
             return False
         self._open_by_address[address] += 1
         return True
 
     def release(self, address: str) -> None:
-        """Forget one."""
+        """Count a connection that has closed."""
         self._open_by_address[address] -= 1
         if not self._open_by_address[address]:
             del self._open_by_address[address]
 
 
 class _CompletedCycle:
-    """A request of which nothing is to be done any more."""
+    """Stands for a request that needs no more handling."""
 
     response_complete = True
     response_started = True
@@ -77,30 +74,30 @@ COMPLETED_CYCLE: Any = _CompletedCycle()
 
 
 class SlowClientProtection(HttpToolsProtocol):
-    """A connection that is closed where its client only holds it."""
+    """A connection that closes where its client is too slow or sends too much."""
 
     _connection_limiter: ConnectionLimiter | None = None
     _address = ""
     _awaiting_head = True
-    """Whether the head of a request is next."""
+    """The head of a request is next."""
     _request_ended = False
-    """Whether the end of a request was the last thing to come."""
+    """The last received data ended with the end of a request."""
     _head_completed = False
-    """Whether the end of a head was among what came last."""
+    """The last received data held the end of a head."""
     _head_bytes = 0
-    """Bytes that came of a head, as long as it is not whole."""
+    """Bytes of an incomplete head."""
     _body_received = False
-    """Whether a part of a body was among what came last."""
+    """The last received data held part of a body."""
     _framing_bytes = 0
-    """Bytes that came since one did: sizes of chunks and what is said of them, and headers after the last."""
+    """Bytes since the last part of a body: chunk sizes, extensions and trailers."""
     _upgrade_offset: int | None = None
-    """Where, in what came last, the head ends of a request that offers another protocol."""
+    """Offset in the last received data where the head of a request with an unsupported Upgrade ends."""
     _receive_timer: asyncio.TimerHandle | None = None
     _read_timer: asyncio.TimerHandle | None = None
     _unread_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Begin, if this address may have one more."""
+        """Close the connection at once where its address has too many."""
         super().connection_made(transport)
         limiter: ConnectionLimiter | None = self.app_state.get("connection_limiter")
         if limiter and self.client:
@@ -112,18 +109,18 @@ class SlowClientProtection(HttpToolsProtocol):
         self._start_receive_timer(HEAD_TIMEOUT_SECONDS)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Cancel the timers, and count the connection as closed."""
         super().connection_lost(exc)
         self._cancel_receive_timer()
         self.resume_writing()
         self._release_connection()
 
     def data_received(self, data: bytes) -> None:
-        """Take what has come; what is no whole head must become one soon."""
+        """Parse received data; start the timer of an incomplete head."""
         self._request_ended = self._head_completed = self._body_received = False
-        rest = data
-        while rest:
-            rest = self._feed_parser(rest)
+        unparsed = data
+        while unparsed:
+            unparsed = self._feed_parser(unparsed)
         if self._request_ended:
             return
         if self._awaiting_head:
@@ -136,12 +133,12 @@ class SlowClientProtection(HttpToolsProtocol):
             self._reject(HEAD_TOO_LARGE)
 
     def on_message_begin(self) -> None:
-        """Begin a request."""
+        """Start a request."""
         self._request_ended = False
         super().on_message_begin()
 
     def on_headers_complete(self) -> None:
-        """Go on to the body, unless the head is too large."""
+        """Check the head of a request, and accept it."""
         if self._offers_unsupported_upgrade():
             return
         self._awaiting_head, self._head_completed = False, True
@@ -163,20 +160,20 @@ class SlowClientProtection(HttpToolsProtocol):
         else:
             self.accept_request()
         if not self.parser.should_upgrade():
-            # Headers that come after the body are nobody's: whatever stands before us has not looked at them.
+            # Trailers are dropped: a proxy in front of the server may not have checked them.
             self.headers = []
 
     def accept_request(self) -> None:
-        """Take on a request whose head is good."""
+        """Start a request whose head is valid."""
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
-        """Take a part of a body."""
+        """Receive part of a body."""
         self._body_received = True
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End a request; the next thing is the head of another."""
+        """End a request; the next data is the head of another."""
         if self._offers_unsupported_upgrade():
             return
         self._awaiting_head = self._request_ended = True
@@ -186,59 +183,59 @@ class SlowClientProtection(HttpToolsProtocol):
             self._start_receive_timer(self.timeout_keep_alive)
 
     def on_response_complete(self) -> None:
-        """End an answer, which may be there before the request is."""
+        """End a response; limit the time for the rest of its request's body."""
         super().on_response_complete()
         if not self._awaiting_head:
             self._unset_keepalive_if_required()
             self._start_receive_timer(LATE_BODY_TIMEOUT_SECONDS)
 
     def pause_writing(self) -> None:
-        """Wait for the client to read."""
+        """Start to check that the client reads."""
         super().pause_writing()
         self._unread_bytes = self.transport.get_write_buffer_size()
         self._read_timer = self.loop.call_later(RESPONSE_READ_INTERVAL_SECONDS, self._check_read_progress)
 
     def resume_writing(self) -> None:
-        """Go on: it does."""
+        """Stop checking: the client has read."""
         super().resume_writing()
         if self._read_timer is not None:
             self._read_timer.cancel()
             self._read_timer = None
 
     def handle_websocket_upgrade(self) -> None:
-        """Become a WebSocket, which is a connection of the same address."""
+        """Become a WebSocket, which is still counted for its address."""
         super().handle_websocket_upgrade()
-        socket: Any = self.transport.get_protocol()
-        lost = socket.connection_lost
+        websocket: Any = self.transport.get_protocol()
+        websocket_connection_lost = websocket.connection_lost
 
         def connection_lost(exc: Exception | None) -> None:
-            lost(exc)
+            websocket_connection_lost(exc)
             self._release_connection()
 
-        socket.connection_lost = connection_lost
+        websocket.connection_lost = connection_lost
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close a connection that has been silent, though something may be left to be read."""
+        """Close an idle connection, even with unread data."""
         if self.transport.get_write_buffer_size():
             self.transport.abort()
         super().timeout_keep_alive_handler()
 
     def send_400_response(self, msg: str) -> None:
-        """Refuse what cannot be parsed."""
+        """Reject a request that cannot be parsed."""
         del msg
         self._reject(MALFORMED_REQUEST)
 
     def _offers_unsupported_upgrade(self) -> bool:
-        """Whether a request offers to go on in a protocol that is not ours, as some clients always do."""
+        """Whether a request has an Upgrade to a protocol that is not supported, as some clients always send."""
         return self.parser.should_upgrade() and not self._should_upgrade()
 
     def _unsupported_upgrade_warning(self) -> None:
-        """Note where the parser has stopped, which takes such an offer for the end of HTTP."""
-        stopped = sys.exc_info()[1]
-        self._upgrade_offset = None if stopped is None else int(stopped.args[0])
+        """Keep the offset at which the parser stopped, which expects no more HTTP after an Upgrade."""
+        upgrade = sys.exc_info()[1]
+        self._upgrade_offset = None if upgrade is None else int(upgrade.args[0])
 
     def _feed_parser(self, data: bytes) -> bytes:
-        """Read what has come; answers what to read again, where an offer of another protocol was read in it."""
+        """Parse data; return the data to parse again, without an unsupported Upgrade."""
         super().data_received(data)
         if self._upgrade_offset is None:
             return b""
@@ -263,7 +260,7 @@ class SlowClientProtection(HttpToolsProtocol):
             self._receive_timer = None
 
     def _receive_timed_out(self) -> None:
-        """Close a connection on which something did not come in time."""
+        """Close a connection whose data did not arrive in time."""
         self._receive_timer = None
         if self._head_bytes:
             self._reject(HEAD_TIMED_OUT)
@@ -271,7 +268,7 @@ class SlowClientProtection(HttpToolsProtocol):
             self.transport.close()
 
     def _check_read_progress(self) -> None:
-        """See whether a client has read anything since."""
+        """Abort the connection where the client has read too little since the last check."""
         unread = self.transport.get_write_buffer_size()
         if unread > self._unread_bytes - MIN_RESPONSE_READ_BYTES:
             self.transport.abort()
@@ -285,12 +282,12 @@ class SlowClientProtection(HttpToolsProtocol):
         self._respond_and_close(rejection)
 
     def _respond_and_close(self, rejection: HTTPRejection) -> None:
-        """Answer, where no other answer is under way, and close."""
+        """Send the response, unless another is being sent, and close."""
         if self.transport.is_closing():
             return
         cycle = self.cycle
         if cycle is not None and cycle.more_body and not cycle.response_started and not self.pipeline:
-            # The rest of its body will never come.
+            # The rest of its body will not arrive.
             cycle.disconnected = True
         elif cycle is not None and not cycle.response_complete:
             cycle.keep_alive = False
@@ -305,13 +302,13 @@ class SlowClientProtection(HttpToolsProtocol):
 
 
 def _response_bytes(rejection: HTTPRejection) -> bytes:
-    answer = responses.rejection_response(rejection)
-    headers = [*answer.raw_headers, (b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
+    response = responses.rejection_response(rejection)
+    headers = [*response.raw_headers, (b"x-content-type-options", b"nosniff"), (b"connection", b"close")]
     line = b"HTTP/1.1 %d %b\r\n" % (rejection.status, HTTPStatus(rejection.status).phrase.encode())
-    return line + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + answer.body
+    return line + b"".join(b"%b: %b\r\n" % header for header in headers) + b"\r\n" + response.body
 
 
 _RESPONSE_BY_STATUS = {
-    one.status: _response_bytes(one)
-    for one in (HEAD_TOO_LARGE, HEAD_TIMED_OUT, TOO_MANY_CONNECTIONS, MALFORMED_REQUEST)
+    rejection.status: _response_bytes(rejection)
+    for rejection in (HEAD_TOO_LARGE, HEAD_TIMED_OUT, TOO_MANY_CONNECTIONS, MALFORMED_REQUEST)
 }

@@ -1,4 +1,4 @@
-"""A WebSocket as uvicorn has it, but let go of where its client does not read what it asked for."""
+"""uvicorn's WebSocket protocol; it aborts a connection whose client does not read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from uvicorn._types import ASGISendEvent
 
 WRITE_STALL_TIMEOUT_SECONDS = 10.0
-"""Seconds for which a client may leave what it was sent where it is."""
+"""Seconds for which a client may leave sent data unread."""
 
 
 class WebSocketProtocol(WebSocketsSansIOProtocol):
@@ -21,22 +21,22 @@ class WebSocketProtocol(WebSocketsSansIOProtocol):
     _abort_timer: asyncio.TimerHandle | None = None
 
     def pause_writing(self) -> None:
-        """Wait for the client, for a while; to close the connection would be to wait for ever."""
+        """Abort the connection after some seconds; closing it would wait for the client, too."""
         super().pause_writing()
         self._abort_timer = self.loop.call_later(WRITE_STALL_TIMEOUT_SECONDS, self.transport.abort)
 
     def resume_writing(self) -> None:
-        """Go on."""
+        """Cancel the abort."""
         self._cancel_abort()
         super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """End."""
+        """Cancel the abort."""
         self._cancel_abort()
         super().connection_lost(exc)
 
     async def send(self, message: ASGISendEvent) -> None:
-        """Send; uvicorn would take a connection that was refused for one that was forgotten."""
+        """Send a message; mark a rejected handshake as complete, or uvicorn would log an error."""
         await super().send(message)
         if message["type"] == "websocket.http.response.body" and not message.get("more_body"):
             self.handshake_complete = True

@@ -1,4 +1,4 @@
-"""The commands, as a newcomer and as an operator meet them: real processes, a real database."""
+"""The commands: real processes, and a real database."""
 
 import asyncio
 import contextlib
@@ -34,9 +34,9 @@ SECRETS = {"SECRET_KEY": "a", "DANGEROUS_SALT": "b"}
 
 
 def environment(**values: str) -> dict[str, str]:
-    """The environment without anything of ours, and with these."""
-    ours = ("DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "ENVIRONMENT", "PORT", "HOST", "DATA_DIR")
-    return {name: value for name, value in os.environ.items() if name not in ours} | values
+    """The environment without the settings of this project, except these."""
+    names = ("DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "ENVIRONMENT", "PORT", "HOST", "DATA_DIR")
+    return {name: value for name, value in os.environ.items() if name not in names} | values
 
 
 def command(*words: str, **values: str) -> "subprocess.CompletedProcess[str]":
@@ -54,45 +54,45 @@ def command(*words: str, **values: str) -> "subprocess.CompletedProcess[str]":
 
 @dataclass
 class Running:
-    """A command that goes on until it is stopped, with what it says."""
+    """A command that runs until it is stopped, and its output."""
 
     process: "subprocess.Popen[bytes]"
     log: Path
 
     @property
-    def said(self) -> str:
-        """What it has said so far."""
+    def output(self) -> str:
+        """The output so far."""
         return self.log.read_text()
 
     def wait_for(self, text: str) -> None:
-        """Wait until it has said something."""
+        """Wait for a text in the output."""
         for _ in attempts():
-            if text in self.said:
+            if text in self.output:
                 break
-            assert self.process.poll() is None or text in self.said, self.said
+            assert self.process.poll() is None or text in self.output, self.output
 
     def wait_for_port(self, port: str) -> Any:
-        """Wait until it answers, and tell what it says of itself."""
+        """Wait until the server responds; return its status."""
         for _ in attempts():
-            assert self.process.poll() is None, self.said
+            assert self.process.poll() is None, self.output
             with contextlib.suppress(httpx2.TransportError):
                 return httpx2.get(f"http://127.0.0.1:{port}/_status", timeout=PATIENCE).json()
         return None
 
     def descendants(self) -> dict[int, list[str]]:
-        """Its children and theirs, with their command lines."""
+        """All descendant processes by pid, with their command lines."""
         parents = {}
         for entry in Path("/proc").glob("[0-9]*"):
             with contextlib.suppress(OSError):
                 parents[int(entry.name)] = int((entry / "stat").read_text().rpartition(")")[2].split()[1])
-        found, new = set(), {self.process.pid}
-        while new:
-            new = {child for child, parent in parents.items() if parent in new}
-            found |= new
-        return {pid: words for pid in found if (words := _words(pid))}
+        pids, level = set(), {self.process.pid}
+        while level:
+            level = {child for child, parent in parents.items() if parent in level}
+            pids |= level
+        return {pid: words for pid in pids if (words := _words(pid))}
 
     def end(self, number: int) -> int:
-        """Send a signal, and answer the status when it is gone."""
+        """Send a signal; return the exit status."""
         self.process.send_signal(number)
         return self.process.wait(PATIENCE)
 
@@ -105,7 +105,7 @@ def _words(pid: int) -> list[str]:
 
 @contextlib.contextmanager
 def running(log: Path, *words: str, **values: str) -> Iterator[Running]:
-    """Start a command; it is killed in the end if it has not ended."""
+    """Start a command; kill it at the end if it still runs."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [sys.executable, "-m", "graphql_api", *words],
@@ -123,69 +123,68 @@ def running(log: Path, *words: str, **values: str) -> Iterator[Running]:
             process.wait()
 
 
-def gone(processes: dict[int, list[str]]) -> bool:
-    """Wait until all of them have ended."""
+def all_exit(processes: dict[int, list[str]]) -> bool:
+    """Wait until all processes have exited."""
     return any(not any(_words(pid) == words for pid, words in processes.items()) for _ in attempts())
 
 
 def ask(url: str, query: str, token: str) -> Any:
     """The data of a query."""
-    answer = httpx2.post(
-        url, json={"query": query}, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE
-    ).json()
-    assert "errors" not in answer, answer
-    return answer["data"]
+    headers = {"authorization": f"Bearer {token}"}
+    response = httpx2.post(url, json={"query": query}, headers=headers, timeout=PATIENCE).json()
+    assert "errors" not in response, response
+    return response["data"]
 
 
 def test_dev_starts_everything_and_stops_everything(tmp_path: Path) -> None:
     data = tmp_path / "data"
     values = {"DATA_DIR": str(data), "PORT": str(free_port()), "DEMO_NOTIFICATIONS": "300"}
     with running(tmp_path / "first.log", "dev", **values) as dev:
-        dev.wait_for("Ctrl-C stops it all")
-        told = json.loads((data / "dev.json").read_text())
+        dev.wait_for("Ctrl-C stops everything")
+        dev_json = json.loads((data / "dev.json").read_text())
         base = f"http://127.0.0.1:{values['PORT']}"
 
-        assert list(told) == [
+        assert list(dev_json) == [
             "graphql_url", "explorer_url", "database_url", "tokens", "service_id", "template_ids", "api_key",
         ]  # fmt: skip
-        assert (told["graphql_url"], told["explorer_url"]) == (f"{base}/graphql", f"{base}/")
-        assert list(told["tokens"]) == ["platform_admin", "service_manager", "service_viewer"]
-        for token in (*told["tokens"].values(), told["api_key"]):
-            seen = ask(told["graphql_url"], f'{{ service(id: "{told["service_id"]}") {{ id }} }}', token)
-            assert seen == {"service": {"id": told["service_id"]}}
-        for template_id in told["template_ids"].values():
-            seen = ask(told["graphql_url"], f'{{ template(id: "{template_id}") {{ id }} }}', told["api_key"])
-            assert seen == {"template": {"id": template_id}}
-        assert told["tokens"]["service_manager"] in httpx2.get(told["explorer_url"]).text
+        assert (dev_json["graphql_url"], dev_json["explorer_url"]) == (f"{base}/graphql", f"{base}/")
+        assert list(dev_json["tokens"]) == ["platform_admin", "service_manager", "service_viewer"]
+        for token in (*dev_json["tokens"].values(), dev_json["api_key"]):
+            result = ask(dev_json["graphql_url"], f'{{ service(id: "{dev_json["service_id"]}") {{ id }} }}', token)
+            assert result == {"service": {"id": dev_json["service_id"]}}
+        for template_id in dev_json["template_ids"].values():
+            result = ask(dev_json["graphql_url"], f'{{ template(id: "{template_id}") {{ id }} }}', dev_json["api_key"])
+            assert result == {"template": {"id": template_id}}
+        assert dev_json["tokens"]["service_manager"] in httpx2.get(dev_json["explorer_url"]).text
         modes = {stat.S_IMODE((data / name).stat().st_mode) for name in ("dev.json", "secrets.json")}
         assert modes == {0o600}
 
         elsewhere = values | {"PORT": str(free_port())}
         with running(tmp_path / "beside.log", "dev", **elsewhere) as other:
             other.wait_for("Another ./run dev uses the data in")
-        assert json.loads((data / "dev.json").read_text()) == told
+        assert json.loads((data / "dev.json").read_text()) == dev_json
 
         processes = dev.descendants()
         (worker,) = [pid for pid, words in processes.items() if "work" in words]
         os.kill(worker, signal.SIGKILL)
-        dev.wait_for("The worker ended by itself")
+        dev.wait_for("The worker has exited")
         assert httpx2.get(f"{base}/_status").status_code == 200
 
         assert dev.end(signal.SIGTERM) == 0
-        assert dev.said.endswith("Stopped.\n")
-        assert gone(processes)
+        assert dev.output.endswith("Stopped.\n")
+        assert all_exit(processes)
 
     with running(tmp_path / "second.log", "dev", **values) as dev:
-        dev.wait_for("Ctrl-C stops it all")
-        again = json.loads((data / "dev.json").read_text())
-        kept = ("tokens", "service_id", "template_ids", "api_key")
-        assert {name: again[name] for name in kept} == {name: told[name] for name in kept}
-        assert "Making demo data" not in dev.said
+        dev.wait_for("Ctrl-C stops everything")
+        second_json = json.loads((data / "dev.json").read_text())
+        stable_names = ("tokens", "service_id", "template_ids", "api_key")
+        assert {name: second_json[name] for name in stable_names} == {name: dev_json[name] for name in stable_names}
+        assert "Creating demo data" not in dev.output
         processes = dev.descendants()
         assert any("work" in words for words in processes.values())
 
         dev.end(signal.SIGKILL)
-        assert gone(processes)
+        assert all_exit(processes)
 
 
 def test_dev_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
@@ -197,24 +196,24 @@ def test_dev_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
                 break
         dev.end(signal.SIGINT)
 
-        assert "Traceback" not in dev.said
-        assert gone(processes)
+        assert "Traceback" not in dev.output
+        assert all_exit(processes)
 
 
-def test_a_taken_port_is_said_in_a_sentence(tmp_path: Path, database_url: str) -> None:
+def test_a_port_in_use_is_one_sentence(tmp_path: Path, database_url: str) -> None:
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        sentence = f"Port {port} of 127.0.0.1 is taken: stop what listens there, or set PORT to another.\n"
+        message = f"Port {port} of 127.0.0.1 is in use: stop the process that listens there, or set another PORT.\n"
 
         for words in (["dev"], ["serve"], ["serve", "--workers", "2"]):
             done = command(*words, PORT=port, DATABASE_URL=database_url, DATA_DIR=str(tmp_path), **SECRETS)
-            assert (done.returncode, done.stderr, done.stdout) == (1, sentence, "")
+            assert (done.returncode, done.stderr, done.stdout) == (1, message, "")
 
 
 @pytest.mark.parametrize(
-    ("values", "sentence"),
+    ("values", "message"),
     [
         ({}, "Set DATABASE_URL, or use `./run dev`, which starts a PostgreSQL of its own.\n"),
         ({"DATABASE_URL": "postgresql://x@127.0.0.1/x", "DANGEROUS_SALT": "b"},
@@ -223,20 +222,20 @@ def test_a_taken_port_is_said_in_a_sentence(tmp_path: Path, database_url: str) -
          "Set DANGEROUS_SALT: a random value that never changes.\n"),
         ({"DATABASE_URL": "oops", **SECRETS}, "DATABASE_URL must be like postgresql://user:password@host/database.\n"),
         ({"PORT": "x"},
-         "Settings are wrong. PORT: Input should be a valid integer, unable to parse string as an integer.\n"),
-        ({"CORS_ORIGINS": "https://www.example.gov.uk"}, "Settings are wrong. CORS_ORIGINS: Input should be JSON.\n"),
+         "Invalid settings. PORT: Input should be a valid integer, unable to parse string as an integer.\n"),
+        ({"CORS_ORIGINS": "https://www.example.gov.uk"}, "Invalid settings. CORS_ORIGINS: Input should be JSON.\n"),
         ({"PORT": "70000", "DATABASE_URL": "postgresql://x@127.0.0.1/x", **SECRETS},
-         "PORT is 70000, which is none: it goes from 0 to 65535.\n"),
+         "PORT must be between 0 and 65535.\n"),
     ],
     ids=["DATABASE_URL", "SECRET_KEY", "DANGEROUS_SALT", "no URL", "no number", "no JSON", "no port"],
 )  # fmt: skip
-def test_a_missing_setting_is_said_in_a_sentence(values: dict[str, str], sentence: str) -> None:
+def test_an_invalid_or_missing_setting_is_one_sentence(values: dict[str, str], message: str) -> None:
     done = command("serve", **values)
 
-    assert (done.returncode, done.stderr, done.stdout) == (1, sentence, "")
+    assert (done.returncode, done.stderr, done.stdout) == (1, message, "")
 
 
-def test_other_commands_say_the_same_of_settings() -> None:
+def test_other_commands_report_settings_the_same_way() -> None:
     done = command("migrate", DATABASE_URL="mysql://x@127.0.0.1/x")
     assert (done.returncode, done.stderr) == (
         1,
@@ -247,11 +246,11 @@ def test_other_commands_say_the_same_of_settings() -> None:
     assert done.returncode == 1
     assert (
         done.stderr
-        == "Settings are wrong. PORT: Input should be a valid integer, unable to parse string as an integer.\n"
+        == "Invalid settings. PORT: Input should be a valid integer, unable to parse string as an integer.\n"
     )
 
 
-def test_a_worker_says_in_a_sentence_what_it_lacks(postgres_url: str) -> None:
+def test_a_missing_setting_of_the_worker_is_one_sentence(postgres_url: str) -> None:
     done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="production", **SECRETS)
     assert done.stderr == (
         "Set SMS_GATEWAY, EMAIL_GATEWAY, LETTER_GATEWAY: where messages go. `fake` only pretends to deliver.\n"
@@ -262,7 +261,7 @@ def test_a_worker_says_in_a_sentence_what_it_lacks(postgres_url: str) -> None:
     assert done.stderr.splitlines()[-1] == "The database is not migrated: run ./run migrate first."
 
 
-def test_a_folder_that_cannot_be_written_to_is_said_in_a_sentence(tmp_path: Path) -> None:
+def test_a_folder_that_cannot_be_written_to_is_one_sentence(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     done = command("dev", DATA_DIR=str(tmp_path / "file" / "data"), PORT=str(free_port()))
 
@@ -287,63 +286,63 @@ def test_several_processes_serve_one_port(tmp_path: Path, database_url: str) -> 
 
         assert status["status"] == "ok"
         assert server.end(signal.SIGTERM) == 0
-        assert gone(processes)
-        for line in server.said.splitlines():
+        assert all_exit(processes)
+        for line in server.output.splitlines():
             json.loads(line)
 
 
-async def test_several_processes_count_together_and_lose_nothing_at_the_end(tmp_path: Path, postgres_url: str) -> None:
+async def test_several_processes_share_metrics_and_lose_no_counts_at_the_end(tmp_path: Path, postgres_url: str) -> None:
     async with cloned(postgres_url) as url:
         database = Database(create_async_engine(asyncpg_url(url)))
         make = Builders(database, Signer((b"a",), b"b"))
         key = await make.api_key(await make.service(), secret=str(uuid4()))
         token = f"{key.service_id}-{Signer((b'a',), b'b').unsign(key.secret)}"
-        counted = await asyncio.to_thread(count_together, tmp_path, url, token)
+        metrics = await asyncio.to_thread(count_together, tmp_path, url, token)
         async with database.read_connection() as connection:
-            kept = (await connection.execute(text("SELECT requests, succeeded FROM api_key_usage_daily"))).all()
+            counts = (await connection.execute(text("SELECT requests, succeeded FROM api_key_usage_daily"))).all()
         await database.close()
 
-    assert counted == [
+    assert metrics == [
         'graphql_operations_total{operation="Mine",outcome="ok"} 60.0',
         'http_requests_total{method="POST",path="/graphql",status="200"} 60.0',
     ]
-    assert kept == [(61, 61)]
+    assert counts == [(61, 61)]
 
 
 def count_together(folder: Path, url: str, token: str) -> list[str]:
-    """Ask sixty times of two processes, over a connection each, then for the counts, then once more before the end."""
+    """Send 60 queries to two processes, one connection each; read the metrics; send one more before the end."""
     port, words = str(free_port()), ("serve", "--workers", "2")
     values = {"PORT": port, "DATABASE_URL": url, "DATA_DIR": str(folder), "METRICS_TOKEN": "operators"} | SECRETS
     with running(folder / "log", *words, **values) as server:
         server.wait_for_port(port)
-        asked = {"query": "query Mine { viewer { service { id } } }"}
+        body = {"query": "query Mine { viewer { service { id } } }"}
         headers = {"authorization": f"Bearer {token}", "connection": "close"}
         for _ in range(60):
-            asked_once(port, asked, headers)
-        # Each process tells what it has counted every few seconds.
+            post_operation(port, body, headers)
+        # Each process flushes its metrics every few seconds.
         for _ in attempts():
-            if all(line.endswith(" 60.0") for line in counts(port)):
+            if all(sample.endswith(" 60.0") for sample in read_counts(port)):
                 break
-        found = [counts(port) for _ in range(4)]
-        asked_once(port, asked, headers)
+        samples = [read_counts(port) for _ in range(4)]
+        post_operation(port, body, headers)
         assert server.end(signal.SIGTERM) == 0
-    assert found == [found[0]] * 4
-    return found[0]
+    assert samples == [samples[0]] * 4
+    return samples[0]
 
 
-def asked_once(port: str, body: dict[str, str], headers: dict[str, str]) -> None:
-    """Ask, and be answered."""
-    answer = httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers, timeout=PATIENCE)
-    assert answer.status_code == 200
+def post_operation(port: str, body: dict[str, str], headers: dict[str, str]) -> None:
+    """Post an operation, and assert that it succeeds."""
+    response = httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers, timeout=PATIENCE)
+    assert response.status_code == 200
 
 
-def counts(port: str) -> list[str]:
-    """What one of the processes tells of the requests that all of them have answered."""
+def read_counts(port: str) -> list[str]:
+    """The samples of operations and of POST requests of all processes, as one of them shows them."""
     operators = {"authorization": "Bearer operators", "connection": "close"}
-    said = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators, timeout=PATIENCE).text
-    assert 'db_connection_total_connected{bind="default"' in said
-    wanted = ("graphql_operations_total{", 'http_requests_total{method="POST"')
-    return sorted(line for line in said.splitlines() if line.startswith(wanted))
+    text = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators, timeout=PATIENCE).text
+    assert 'db_connection_total_connected{bind="default"' in text
+    prefixes = ("graphql_operations_total{", 'http_requests_total{method="POST"')
+    return sorted(line for line in text.splitlines() if line.startswith(prefixes))
 
 
 def test_a_database_is_migrated_and_checked(database_url: str) -> None:
@@ -355,7 +354,7 @@ def test_a_database_is_migrated_and_checked(database_url: str) -> None:
     assert checked.stdout == done.stdout.replace(".", ": nothing to do.")
 
 
-async def test_a_check_tells_what_a_migration_would_do_and_fails(postgres_url: str) -> None:
+async def test_a_check_lists_what_a_migration_would_do_and_fails(postgres_url: str) -> None:
     async with scratch_database(postgres_url) as url:
         checked = await asyncio.to_thread(command, "migrate", "--check", DATABASE_URL=url)
 
@@ -365,7 +364,7 @@ async def test_a_check_tells_what_a_migration_would_do_and_fails(postgres_url: s
     assert second == "0001 Add people, and the codes that they prove themselves by"
 
 
-def test_the_migrations_are_told_in_sql() -> None:
+def test_the_migrations_are_printed_as_sql() -> None:
     done = command("migrate", "--sql")
 
     assert done.returncode == 0, done.stderr
@@ -388,7 +387,7 @@ def test_every_command_has_help(name: str) -> None:
     assert done.stdout.startswith(f"usage: ./run {name}".rstrip())
 
 
-def test_a_database_that_is_away_is_said_in_a_sentence() -> None:
+def test_an_unavailable_database_is_one_sentence() -> None:
     done = command("migrate", DATABASE_URL="postgresql://someone:secret@127.0.0.1:1/x")
 
     assert done.returncode == 1

@@ -37,10 +37,11 @@ cli.main(["serve"])
 ATTACK = f"""
 import itertools, json, os, sys
 from benchmarks.clients import Client
-from tests.http.probes import PROBES, body
+from tests.http.probes import PROBES
+from tests.http.probes.requests import body
 from tests.limits.test_extension import HOSTILE
 os.nice(5)
-sent = [probe.sent for probe in PROBES if probe.name.startswith("document: ") and probe.status == 400]
+sent = [probe.request for probe in PROBES if probe.name.startswith("document: ") and probe.status == 400]
 sent += [body(json.dumps({{"query": document}}).encode()) for document in HOSTILE.values()]
 requests = itertools.cycle(request.replace(b"Authorization: Bearer <token>\\r\\n", b"") for request in sent)
 with Client(int(sys.argv[1]), 8) as client:

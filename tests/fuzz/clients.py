@@ -26,7 +26,7 @@ LEAK_PATTERN = re.compile(
     rb"|constraint \"|relation \"|INTERNAL|" + re.escape(bytes(ROOT))
 )
 """Texts that no response may contain: names of modules, of the driver and of the database, and exceptions."""
-OVERLOAD_MESSAGE = b"The server has too much to do"
+OVERLOAD_MESSAGE = b"The server is overloaded"
 MAX_FRAME_BYTES = 65_536
 EXPECTED_CLOSE_CODES = {1000, 1002, 1003, 1007, 1009, 4400, 4401, 4403, 4406, 4408, 4409, 4429}
 """Close codes that a WebSocket may have."""

@@ -1,4 +1,4 @@
-"""What API keys do is collected while the server runs, and written down every few seconds and at the end."""
+"""Calls of API keys are counted while the server runs, and written every few seconds and at the end."""
 
 import json
 from collections.abc import Callable
@@ -22,6 +22,7 @@ from graphql_api.gateways.object_store import Store
 from graphql_api.http.api_key_usage import ApiKeyUsageRecorder
 from graphql_api.models import utcnow
 from graphql_api.observability.operation_stats import OperationStats
+from graphql_api.planner import Planner
 from graphql_api.settings import Settings
 from tests.app_server import serve_settings
 from tests.builders import Builders
@@ -40,7 +41,7 @@ Client = AbstractAsyncContextManager[httpx2.AsyncClient]
 
 @pytest.fixture
 def client_of(database: Database, store: Store, settings: Settings, signer: Signer) -> Callable[..., Client]:
-    """A client with a key, of a server that runs for as long as it is used."""
+    """A client with an API key, of a server that runs while the client is open."""
 
     @asynccontextmanager
     async def client(key: models.ApiKey, **changes: Any) -> Any:
@@ -55,18 +56,18 @@ def client_of(database: Database, store: Store, settings: Settings, signer: Sign
 
 
 async def rows(database: Database, statement: str, **values: Any) -> list[tuple[Any, ...]]:
-    """What a statement reads."""
+    """The rows of a statement."""
     async with database.read_connection() as connection:
         return [tuple(row) for row in await connection.execute(text(statement), values)]
 
 
-async def used(database: Database, key: models.ApiKey) -> Any:
-    """When a key was last used, as it is kept."""
-    found = await rows(database, "SELECT last_used_at FROM api_key_lifetimes WHERE api_key_id = :id", id=key.id)
-    return found[0][0] if found else None
+async def last_used(database: Database, key: models.ApiKey) -> Any:
+    """When a key was last used, as stored."""
+    result = await rows(database, "SELECT last_used_at FROM api_key_lifetimes WHERE api_key_id = :id", id=key.id)
+    return result[0][0] if result else None
 
 
-async def test_calls_and_messages_of_a_key_are_counted_by_the_time_the_server_has_ended(
+async def test_calls_and_messages_of_a_key_are_written_before_the_server_ends(
     client_of: Callable[..., Client], make: Builders, database: Database
 ) -> None:
     service = await make.service(rate_limit=0)
@@ -88,13 +89,13 @@ async def test_calls_and_messages_of_a_key_are_counted_by_the_time_the_server_ha
     day = london_days.london_day(before)
     assert await rows(database, FIGURES, id=key.id) == [(day, 5, 2, 3, 1, 1, True)]
     assert await rows(database, FIGURES, id=other.id) == []
-    assert await used(database, other) is None
-    kept = await used(database, key)
-    assert (kept.minute % 5, kept.second, kept.microsecond) == (0, 0, 0)
-    assert before - timedelta(minutes=5) <= kept <= utcnow()
+    assert await last_used(database, other) is None
+    stored = await last_used(database, key)
+    assert (stored.minute % 5, stored.second, stored.microsecond) == (0, 0, 0)
+    assert before - timedelta(minutes=5) <= stored <= utcnow()
 
 
-async def test_calls_that_come_too_often_are_counted(
+async def test_rate_limited_calls_are_counted(
     client_of: Callable[..., Client], make: Builders, database: Database
 ) -> None:
     key = await make.api_key(await make.service(rate_limit=1))
@@ -106,7 +107,22 @@ async def test_calls_that_come_too_often_are_counted(
     assert await rows(database, FIGURES, id=key.id) == [(london_days.london_day(utcnow()), 4, 2, 2, 2, 0, True)]
 
 
-async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: Builders, database: Database) -> None:
+async def test_a_call_is_counted_when_the_database_is_unavailable_to_the_planner(
+    client_of: Callable[..., Client], make: Builders, database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def plan(*_: Any) -> None:
+        raise Unavailable("The database did not answer in time: try again.")
+
+    monkeypatch.setattr(Planner, "__call__", plan)
+    key = await make.api_key(await make.service())
+    async with client_of(key) as client:
+        answer = await client.post("/graphql", json={"query": "{ __typename }"})
+
+    assert answer.status_code == 503
+    assert await rows(database, FIGURES, id=key.id) == [(london_days.today(), 1, 0, 1, 0, 0, True)]
+
+
+async def test_every_transport_is_counted(client_of: Callable[..., Client], make: Builders, database: Database) -> None:
     key = await make.api_key(await make.service())
     query = "{ viewer { service { id } } }"
     async with client_of(key) as client:
@@ -119,57 +135,57 @@ async def test_every_way_in_is_counted(client_of: Callable[..., Client], make: B
         async with connect(address, subprotocols=[PROTOCOL], additional_headers=header) as socket:
             for message in ({"type": "connection_init"}, {"type": "subscribe", "id": "1", "payload": {"query": query}}):
                 await socket.send(json.dumps(message))
-            heard = [json.loads(await socket.recv())["type"] for _ in range(3)]
+            message_types = [json.loads(await socket.recv())["type"] for _ in range(3)]
 
     assert [answer.status_code for answer in (events, refused, taken, empty)] == [200, 400, 201, 400]
-    assert heard == ["connection_ack", "next", "complete"]
+    assert message_types == ["connection_ack", "next", "complete"]
     assert await rows(database, FIGURES, id=key.id) == [(london_days.today(), 5, 3, 2, 0, 0, True)]
 
 
-async def test_figures_are_added_to_those_that_are_there(make: Builders, database: Database) -> None:
+async def test_counts_are_added_to_those_in_the_database(make: Builders, database: Database) -> None:
     key = await make.api_key(await make.service())
-    one, another = ApiKeyUsageRecorder(database), ApiKeyUsageRecorder(database)
-    for usage in (one, another, one):
+    first, second = ApiKeyUsageRecorder(database), ApiKeyUsageRecorder(database)
+    for usage in (first, second, first):
         usage.record_call(key.id, failed=False, seconds=0.25, stats=OperationStats(messages=2))
         await usage.flush()
-    await one.flush()
+    await first.flush()
 
-    found = await rows(
+    counts = await rows(
         database,
         "SELECT requests, succeeded, notifications, total_ms FROM api_key_usage_daily WHERE api_key_id = :id",
         id=key.id,
     )
-    assert found == [(3, 3, 6, 750)]
+    assert counts == [(3, 3, 6, 750)]
 
 
-async def test_what_cannot_be_written_is_written_later(make: Builders, database: Database) -> None:
+async def test_counts_that_cannot_be_written_are_written_later(make: Builders, database: Database) -> None:
     key = await make.api_key(await make.service())
 
-    class Away(Database):
-        away = True
+    class UnavailableDatabase(Database):
+        unavailable = True
 
         @asynccontextmanager
         async def transaction(self) -> Any:
-            if self.away:
+            if self.unavailable:
                 raise Unavailable("The database did not answer in time: try again.")
             async with database.transaction() as tx:
                 yield tx
 
-    away = Away(database.primary)
-    usage = ApiKeyUsageRecorder(away)
+    unavailable_database = UnavailableDatabase(database.primary)
+    usage = ApiKeyUsageRecorder(unavailable_database)
     usage.record_call(key.id, failed=True, seconds=1, stats=OperationStats())
     await usage.flush()
     usage.record_call(key.id, failed=False, seconds=1, stats=OperationStats())
     await usage.flush()
-    nothing = await rows(database, FIGURES, id=key.id)
-    away.away = False
+    before = await rows(database, FIGURES, id=key.id)
+    unavailable_database.unavailable = False
     await usage.close()
 
-    assert nothing == []
+    assert before == []
     assert await rows(database, FIGURES, id=key.id) == [(london_days.today(), 2, 1, 1, 0, 0, True)]
 
 
-async def test_a_key_that_is_gone_keeps_nobody_elses_figures_back(make: Builders, database: Database) -> None:
+async def test_a_deleted_key_does_not_prevent_the_counts_of_others(make: Builders, database: Database) -> None:
     key = await make.api_key(await make.service())
     usage = ApiKeyUsageRecorder(database)
     for api_key_id in (uuid4(), key.id):
@@ -179,9 +195,7 @@ async def test_a_key_that_is_gone_keeps_nobody_elses_figures_back(make: Builders
     assert await rows(database, "SELECT api_key_id FROM api_key_usage_daily") == [(key.id,)]
 
 
-async def test_nothing_is_written_where_nothing_was_called(
-    make: Builders, database: Database, statements: Statements
-) -> None:
+async def test_nothing_is_written_without_calls(make: Builders, database: Database, statements: Statements) -> None:
     key = await make.api_key(await make.service())
     usage = ApiKeyUsageRecorder(database)
     with statements(0):

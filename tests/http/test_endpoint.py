@@ -1,4 +1,4 @@
-"""GraphQL over HTTP, from outside: media types, methods, bodies, tokens, and what no request may do."""
+"""GraphQL over HTTP: media types, methods, bodies, tokens, CORS, and rejections."""
 
 import json
 import time
@@ -23,13 +23,13 @@ from tests.builders import Builders
 
 JSON = "application/json; charset=utf-8"
 GRAPHQL = "application/graphql-response+json; charset=utf-8"
-NAMES = "{ __typename }"
-PREFLIGHTED = {"GraphQL-Require-Preflight": "1"}
+TYPENAME = "{ __typename }"
+PREFLIGHT_HEADERS = {"GraphQL-Require-Preflight": "1"}
 
 
 @pytest_asyncio.fixture
 async def client(database: Database, settings: Settings, store: Store) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of the whole application, in this process; a fault of the application would be raised here."""
+    """A client of the whole application in this process, where an internal error of it would be raised."""
     transport = httpx2.ASGITransport(app.create(settings, database=database, store=store))
     async with httpx2.AsyncClient(transport=transport, base_url="http://notify") as client:
         yield client
@@ -41,17 +41,17 @@ BAD_TOKENS = ["Bearer x.y.z", "Bearer ", "Bearer", "Basic abc", "x", "Bearer " +
 async def post(client: httpx2.AsyncClient, body: Any = None, **headers: str) -> httpx2.Response:
     """Post a body, JSON unless it is bytes; headers by their names, with underscores for hyphens."""
     names = {"content-type": "application/json"} | {name.replace("_", "-"): value for name, value in headers.items()}
-    content = body if isinstance(body, bytes) else json.dumps(body or {"query": NAMES}).encode()
+    content = body if isinstance(body, bytes) else json.dumps(body or {"query": TYPENAME}).encode()
     return await client.post("/graphql", content=content, headers=names)
 
 
 def codes(response: httpx2.Response) -> list[str]:
-    """Codes of the errors."""
+    """The codes of a response's errors."""
     return [error["extensions"]["code"] for error in response.json()["errors"]]
 
 
 @pytest.mark.parametrize(
-    ("accept", "answered"),
+    ("accept", "media_type"),
     [
         ("*/*", JSON),
         ("application/*", JSON),
@@ -66,14 +66,14 @@ def codes(response: httpx2.Response) -> list[str]:
         ("nonsense, application/json", JSON),
     ],
 )
-async def test_the_caller_chooses_the_media_type(client: httpx2.AsyncClient, accept: str, answered: str) -> None:
+async def test_the_client_chooses_the_media_type(client: httpx2.AsyncClient, accept: str, media_type: str) -> None:
     response = await post(client, accept=accept)
 
-    assert (response.status_code, response.headers["content-type"]) == (200, answered)
+    assert (response.status_code, response.headers["content-type"]) == (200, media_type)
     assert response.content == b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
 
 
-async def test_a_type_that_is_not_ours_is_not_acceptable(client: httpx2.AsyncClient) -> None:
+async def test_an_unsupported_media_type_is_not_acceptable(client: httpx2.AsyncClient) -> None:
     response = await post(client, accept="text/html")
 
     assert (response.status_code, codes(response)) == (406, ["BAD_REQUEST"])
@@ -85,19 +85,19 @@ async def test_a_type_that_is_not_ours_is_not_acceptable(client: httpx2.AsyncCli
         {"query": "{"},
         {"query": "{ nothing }"},
         {"query": "query ($id: ID!) { node(id: $id) { id } }"},
-        {"query": NAMES, "operationName": "Other"},
+        {"query": TYPENAME, "operationName": "Other"},
         {"query": "subscription { nothing }"},
     ],
     ids=["syntax", "validation", "variables", "operation name", "subscription"],
 )
 async def test_an_operation_that_never_runs_has_no_data(client: httpx2.AsyncClient, body: dict[str, Any]) -> None:
-    modern = await post(client, body, accept="application/graphql-response+json")
+    graphql = await post(client, body, accept="application/graphql-response+json")
     plain = await post(client, body, accept="application/json")
 
-    assert (modern.status_code, plain.status_code) == (400, 200)
-    assert modern.json() == plain.json()
-    assert "data" not in modern.json()
-    assert codes(modern) == ["BAD_REQUEST"]
+    assert (graphql.status_code, plain.status_code) == (400, 200)
+    assert graphql.json() == plain.json()
+    assert "data" not in graphql.json()
+    assert codes(graphql) == ["BAD_REQUEST"]
 
 
 async def test_a_field_that_fails_leaves_the_status_and_the_other_fields(client: httpx2.AsyncClient) -> None:
@@ -124,13 +124,13 @@ async def test_a_field_that_fails_leaves_the_status_and_the_other_fields(client:
         ("", 415),
     ],
 )
-async def test_a_body_is_json_by_name(client: httpx2.AsyncClient, content_type: str, status: int) -> None:
+async def test_a_body_must_be_declared_as_json(client: httpx2.AsyncClient, content_type: str, status: int) -> None:
     response = await post(client, content_type=content_type)
 
     assert response.status_code == status
 
 
-async def test_a_compressed_body_is_refused(client: httpx2.AsyncClient) -> None:
+async def test_a_compressed_body_is_rejected(client: httpx2.AsyncClient) -> None:
     assert (await post(client, content_encoding="gzip")).status_code == 415
 
 
@@ -184,7 +184,7 @@ async def test_a_malformed_body_is_a_bad_request(client: httpx2.AsyncClient, bod
     ],
     ids=lambda value: repr(value)[:30],
 )
-async def test_a_variable_that_cannot_be_kept_is_refused(client: httpx2.AsyncClient, value: Any, message: str) -> None:
+async def test_a_variable_over_a_limit_is_rejected(client: httpx2.AsyncClient, value: Any, message: str) -> None:
     query = "query ($value: ID!) { node(id: $value) { id } }"
     response = await post(client, {"query": query, "variables": {"value": value}})
 
@@ -199,17 +199,17 @@ async def test_a_body_over_a_megabyte_is_too_large(client: httpx2.AsyncClient) -
     assert response.headers["connection"] == "close"
 
 
-async def test_a_body_is_counted_though_its_length_is_not_told(client: httpx2.AsyncClient) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+async def test_a_chunked_body_is_limited_too(client: httpx2.AsyncClient) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
         for _ in range(11):
             yield b" " * 100_000
 
-    response = await client.post("/graphql", content=pieces(), headers={"content-type": "application/json"})
+    response = await client.post("/graphql", content=chunks(), headers={"content-type": "application/json"})
 
     assert response.status_code == 413
 
 
-async def test_other_methods_are_told_which_there_are(client: httpx2.AsyncClient) -> None:
+async def test_other_methods_get_the_allowed_ones(client: httpx2.AsyncClient) -> None:
     for method in ("PUT", "DELETE", "PATCH", "HEAD"):
         response = await client.request(method, "/graphql")
         assert (response.status_code, response.headers["allow"]) == (405, "GET, POST")
@@ -218,33 +218,35 @@ async def test_other_methods_are_told_which_there_are(client: httpx2.AsyncClient
 async def test_a_query_may_be_sent_by_get(client: httpx2.AsyncClient) -> None:
     query = "query A($id: ID!) { node(id: $id) { id } } query B($yes: Boolean!) { __typename @include(if: $yes) }"
     parameters = {"query": query, "operationName": "B", "variables": '{"yes": true}'}
-    response = await client.get("/graphql", params=parameters, headers=PREFLIGHTED)
+    response = await client.get("/graphql", params=parameters, headers=PREFLIGHT_HEADERS)
 
     assert (response.status_code, response.json()["data"]) == (200, {"__typename": "Query"})
 
 
-async def test_one_of_several_operations_is_named(client: httpx2.AsyncClient) -> None:
+async def test_a_document_of_several_operations_needs_a_name(client: httpx2.AsyncClient) -> None:
     response = await client.post("/graphql", json={"query": "query A { __typename } query B { __typename }"})
 
     assert (response.json().get("data"), codes(response)) == (None, ["BAD_REQUEST"])
 
 
 async def test_a_page_of_another_origin_cannot_query_by_get(client: httpx2.AsyncClient) -> None:
-    response = await client.get("/graphql", params={"query": NAMES})
+    response = await client.get("/graphql", params={"query": TYPENAME})
 
     assert (response.status_code, codes(response)) == (400, ["BAD_REQUEST"])
 
 
-@pytest.mark.parametrize("parameters", [{}, {"query": NAMES, "variables": "{"}, [("query", NAMES), ("query", NAMES)]])
+@pytest.mark.parametrize(
+    "parameters", [{}, {"query": TYPENAME, "variables": "{"}, [("query", TYPENAME), ("query", TYPENAME)]]
+)
 async def test_a_malformed_query_string_is_a_bad_request(client: httpx2.AsyncClient, parameters: Any) -> None:
-    response = await client.get("/graphql", params=parameters, headers=PREFLIGHTED)
+    response = await client.get("/graphql", params=parameters, headers=PREFLIGHT_HEADERS)
 
     assert (response.status_code, codes(response)) == (400, ["BAD_REQUEST"])
 
 
 @pytest.mark.parametrize("address", ["/graphql?query=%FF", "/graphql?query=%7B__typename%7D&variables=%ED%A0%80"])
-async def test_an_address_that_is_not_utf_8_is_a_bad_request(client: httpx2.AsyncClient, address: str) -> None:
-    response = await client.get(address, headers=PREFLIGHTED)
+async def test_a_query_string_that_is_not_utf_8_is_a_bad_request(client: httpx2.AsyncClient, address: str) -> None:
+    response = await client.get(address, headers=PREFLIGHT_HEADERS)
 
     assert (response.status_code, codes(response)) == (400, ["BAD_REQUEST"])
 
@@ -266,9 +268,7 @@ async def test_an_api_key_is_a_token(client: httpx2.AsyncClient, make: Builders)
     assert response.json()["data"] == {"node": {"id": str(service.id)}}
 
 
-async def test_a_program_of_the_platform_names_the_person_whom_it_asks_for(
-    client: httpx2.AsyncClient, make: Builders
-) -> None:
+async def test_an_internal_client_names_its_user_in_a_header(client: httpx2.AsyncClient, make: Builders) -> None:
     service = await make.service()
     member = await make.member(service)
     claims = {"iss": "notify-admin", "iat": int(time.time())}
@@ -288,21 +288,21 @@ async def test_a_program_of_the_platform_names_the_person_whom_it_asks_for(
     "authorization", ["Bearer x.y.z", "Bearer ", "Bearer", "Basic abc", "x", "Bearer " + "x" * 2000]
 )
 async def test_a_bad_token_is_answered_with_401(client: httpx2.AsyncClient, authorization: str, accept: str) -> None:
-    response = await post(client, {"query": NAMES}, authorization=authorization, accept=accept)
+    response = await post(client, {"query": TYPENAME}, authorization=authorization, accept=accept)
 
     assert (response.status_code, codes(response)) == (401, ["UNAUTHENTICATED"])
     assert response.headers["www-authenticate"] == "Bearer"
     assert response.headers["content-type"] == f"{accept}; charset=utf-8"
 
 
-async def test_two_tokens_are_one_too_many(client: httpx2.AsyncClient) -> None:
+async def test_two_authorization_headers_are_a_bad_request(client: httpx2.AsyncClient) -> None:
     headers = [("content-type", "application/json"), ("authorization", "Bearer a"), ("authorization", "Bearer b")]
     response = await client.post("/graphql", content=b'{"query": "{ __typename }"}', headers=headers)
 
     assert response.status_code == 400
 
 
-async def test_answers_are_kept_by_nobody_and_have_an_id(client: httpx2.AsyncClient) -> None:
+async def test_responses_are_not_cached_and_have_an_id(client: httpx2.AsyncClient) -> None:
     response = await post(client)
 
     assert response.headers["cache-control"] == "no-store"
@@ -310,7 +310,7 @@ async def test_answers_are_kept_by_nobody_and_have_an_id(client: httpx2.AsyncCli
     assert len(response.headers["x-request-id"]) == 32
 
 
-async def test_an_answer_of_over_10_megabytes_is_an_error(
+async def test_a_response_over_the_size_limit_is_an_error(
     client: httpx2.AsyncClient, make: Builders, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     service = await make.service()
@@ -318,16 +318,16 @@ async def test_an_answer_of_over_10_megabytes_is_an_error(
     await make.api_key(service, KeyType.TEST, secret=secret)
     monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 200)
     query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
-    by_nobody = await post(client, {"query": query})
-    by_a_plan = await post(client, {"query": query}, authorization=f"Bearer a-name-{service.id}-{secret}")
+    unplanned = await post(client, {"query": query})
+    planned = await post(client, {"query": query}, authorization=f"Bearer a-name-{service.id}-{secret}")
 
-    for response in (by_nobody, by_a_plan):
+    for response in (unplanned, planned):
         assert (response.status_code, response.json()) == (
             400,
             {
                 "errors": [
                     {
-                        "message": "The answer has over 200 bytes: ask for less at once.",
+                        "message": "The response is over 200 bytes: select less.",
                         "extensions": {"code": "QUERY_TOO_COMPLEX"},
                     }
                 ]
@@ -345,7 +345,7 @@ ALLOWED = {
 
 @pytest_asyncio.fixture
 async def browser(settings: Settings, database: Database, store: Store) -> AsyncIterator[httpx2.AsyncClient]:
-    """A client of a server that listens, and lets pages of one other origin ask."""
+    """A client of a listening server that allows pages of one other origin."""
     changed = settings.model_copy(update={"cors_origins": [PAGE], "environment": "production", "shutdown_notice": 0})
     async with (
         serve_settings(changed, database, store) as address,
@@ -354,45 +354,48 @@ async def browser(settings: Settings, database: Database, store: Store) -> Async
         yield client
 
 
-async def test_a_page_of_a_configured_origin_may_ask(browser: httpx2.AsyncClient) -> None:
-    wanted = {"access-control-request-method": "POST", "access-control-request-headers": "authorization,content-type"}
-    before = await browser.options("/graphql", headers={"origin": PAGE} | wanted)
-    then = await post(browser, origin=PAGE)
+async def test_a_page_of_a_configured_origin_is_allowed(browser: httpx2.AsyncClient) -> None:
+    preflight_headers = {
+        "access-control-request-method": "POST",
+        "access-control-request-headers": "authorization,content-type",
+    }
+    preflight = await browser.options("/graphql", headers={"origin": PAGE} | preflight_headers)
+    response = await post(browser, origin=PAGE)
 
-    assert before.status_code == 200
-    assert {name: before.headers[name] for name in ALLOWED} == ALLOWED
-    assert "authorization" in before.headers["access-control-allow-headers"].lower()
-    assert (then.status_code, then.headers["access-control-allow-origin"]) == (200, PAGE)
-    assert not [name for name in (*before.headers, *then.headers) if name == "access-control-allow-credentials"]
+    assert preflight.status_code == 200
+    assert {name: preflight.headers[name] for name in ALLOWED} == ALLOWED
+    assert "authorization" in preflight.headers["access-control-allow-headers"].lower()
+    assert (response.status_code, response.headers["access-control-allow-origin"]) == (200, PAGE)
+    assert not [name for name in (*preflight.headers, *response.headers) if name == "access-control-allow-credentials"]
 
 
 @pytest.mark.parametrize(
     "origin", ["https://evil.example", "null", f"{PAGE}.evil.example", "http://app.example.gov.uk"]
 )
-async def test_a_page_of_another_origin_is_told_nothing(browser: httpx2.AsyncClient, origin: str) -> None:
-    wanted = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
-    before = await browser.options("/graphql", headers={"origin": origin} | wanted)
-    then = await post(browser, origin=origin)
+async def test_a_page_of_another_origin_gets_no_cors_headers(browser: httpx2.AsyncClient, origin: str) -> None:
+    preflight_headers = {"access-control-request-method": "POST", "access-control-request-headers": "content-type"}
+    preflight = await browser.options("/graphql", headers={"origin": origin} | preflight_headers)
+    response = await post(browser, origin=origin)
 
-    assert before.status_code == 400
-    assert not [name for name in (*before.headers, *then.headers) if name == "access-control-allow-origin"]
+    assert preflight.status_code == 400
+    assert not [name for name in (*preflight.headers, *response.headers) if name == "access-control-allow-origin"]
 
 
-async def test_every_answer_protects_browsers_and_names_no_server(browser: httpx2.AsyncClient) -> None:
-    refused = await browser.get("/graphql")
-    lost = await browser.get("/nowhere")
-    for response in (await post(browser), refused, lost):
+async def test_every_response_has_security_headers_and_no_server_header(browser: httpx2.AsyncClient) -> None:
+    rejected = await browser.get("/graphql")
+    unknown = await browser.get("/nowhere")
+    for response in (await post(browser), rejected, unknown):
         assert "server" not in response.headers
         assert {name: response.headers[name] for name in app.SECURITY_HEADERS} == app.SECURITY_HEADERS
         assert response.headers["strict-transport-security"] == "max-age=31536000"
 
-    assert (refused.status_code, lost.status_code) == (400, 404)
+    assert (rejected.status_code, unknown.status_code) == (400, 404)
 
 
-async def test_methods_are_told_to_whoever_asks_for_them(browser: httpx2.AsyncClient) -> None:
+async def test_options_and_head_return_the_allowed_methods(browser: httpx2.AsyncClient) -> None:
     options = await browser.options("/graphql")
     head = await browser.head("/graphql")
-    slash = await browser.post("/graphql/", json={"query": NAMES})
+    slash = await browser.post("/graphql/", json={"query": TYPENAME})
 
     assert (options.status_code, options.headers["allow"], options.content) == (200, "GET, POST, OPTIONS", b"")
     assert (head.status_code, head.headers["allow"], head.content) == (405, "GET, POST", b"")
@@ -409,11 +412,11 @@ async def test_methods_are_told_to_whoever_asks_for_them(browser: httpx2.AsyncCl
         (
             {"accept": "image/png"},
             406,
-            "This API answers in application/graphql-response+json, application/json or text/event-stream.",
+            "Acceptable media types are application/graphql-response+json, application/json and text/event-stream.",
         ),
     ],
 )
-async def test_what_is_wrong_with_a_request_is_one_sentence(
+async def test_a_rejection_is_one_error_with_one_sentence(
     browser: httpx2.AsyncClient, headers: dict[str, str], status: int, message: str
 ) -> None:
     response = await post(browser, **{name.replace("-", "_"): value for name, value in headers.items()})

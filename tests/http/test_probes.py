@@ -1,4 +1,4 @@
-"""Odd and wrong requests over a real connection: each is answered exactly and at once, and leaves no trace."""
+"""Unusual and wrong requests over a real connection: the exact response, soon, and nothing else."""
 
 from __future__ import annotations
 
@@ -22,15 +22,16 @@ from tests.app_server import serve_settings
 from tests.builders import Builders
 from tests.conftest import SingleConnectionDatabase
 from tests.fuzz.clients import LEAK_PATTERN
-from tests.http.probes import PROBES, TOKEN, TYPENAME_BODY, Probe, post_document, post_json
+from tests.http.probes import PROBES
+from tests.http.probes.requests import TOKEN, TYPENAME_BODY, Probe, body, document
 from tests.waiting import PATIENCE
 
-ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
+TYPENAME_RESPONSE = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
 
 
 @pytest_asyncio.fixture(scope="module")
-async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[str, bytes]]:
-    """A server of this process, and the token of a platform admin."""
+async def server(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[tuple[str, bytes]]:
+    """The address of a server in this process, and the token of a platform admin."""
     folder: Path = tmp_path_factory.mktemp("probes")
     settings = Settings.model_validate(
         {
@@ -56,15 +57,15 @@ async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -
 
 
 class Client:
-    """A connection, of bytes."""
+    """A connection that sends and receives bytes."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.reader, self.writer = reader, writer
 
     @classmethod
     @asynccontextmanager
-    async def to(cls, address: str) -> AsyncIterator[Client]:
-        """Open one, and close it."""
+    async def connect(cls, address: str) -> AsyncIterator[Client]:
+        """Open a connection, and close it at the end."""
         host, _, port = address.partition(":")
         client = cls(*await asyncio.open_connection(host, int(port)))
         try:
@@ -72,54 +73,58 @@ class Client:
         finally:
             client.writer.close()
 
-    async def ask(self, sent: bytes) -> tuple[int, bytes, bytes]:
-        """Send something, and read one answer: its status, its head and its body."""
-        self.writer.write(sent)
-        return await self.answer(bodiless=sent.startswith(b"HEAD"))
+    async def send(self, request: bytes) -> tuple[int, bytes, bytes]:
+        """Send a request, and read the response: its status, its head and its body."""
+        self.writer.write(request)
+        return await self.receive(has_body=not request.startswith(b"HEAD"))
 
-    async def answer(self, *, bodiless: bool = False) -> tuple[int, bytes, bytes]:
-        """Read one answer; a provisional one is none."""
+    async def receive(self, *, has_body: bool = True) -> tuple[int, bytes, bytes]:
+        """Read one response, after any 100 Continue."""
         head = await self.reader.readuntil(b"\r\n\r\n")
         if head.startswith(b"HTTP/1.1 100 "):
-            return await self.answer(bodiless=bodiless)
+            return await self.receive(has_body=has_body)
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
-        return int(head.split()[1]), head, b"" if bodiless else await self.reader.readexactly(length)
+        return int(head.split()[1]), head, await self.reader.readexactly(length) if has_body else b""
+
+
+def test_every_probe_has_its_own_name() -> None:
+    assert len({probe.name for probe in PROBES}) == len(PROBES)
 
 
 @pytest.mark.parametrize("probe", PROBES, ids=[probe.name for probe in PROBES])
-async def test_a_probe_is_answered_exactly_and_leaves_no_trace(
-    probe: Probe, world: tuple[str, bytes], caplog: pytest.LogCaptureFixture
+async def test_a_probe_gets_its_response_and_leaves_no_trace(
+    probe: Probe, server: tuple[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
-    address, token = world
-    async with Client.to(address) as client, asyncio.timeout(PATIENCE):
-        status, head, answer = await client.ask(probe.request.replace(TOKEN, token))
-        # Whatever was sent, nothing of it is taken for what comes after.
+    address, token = server
+    async with Client.connect(address) as client, asyncio.timeout(PATIENCE):
+        status, head, content = await client.send(probe.request.replace(TOKEN, token))
+        # No byte of the request may be read as part of the next one.
         closing = b"\r\nconnection: close\r\n" in head.lower()
-        after = await client.reader.read() if closing else (await client.ask(post_json(TYPENAME_BODY)))[2]
+        after = await client.reader.read() if closing else (await client.send(body(TYPENAME_BODY)))[2]
 
-    errors = json.loads(answer).get("errors", []) if answer else []
-    leak = LEAK_PATTERN.search(head + answer)
+    errors = json.loads(content).get("errors", []) if content else []
+    leak = LEAK_PATTERN.search(head + content)
     codes = {error["extensions"]["code"] for error in errors}
-    assert (status, codes) == (probe.status, {probe.code} if probe.code else set()), answer
+    assert (status, codes) == (probe.status, {probe.code} if probe.code else set()), content
     assert leak is None or leak[0] in probe.request
-    assert after == (b"" if closing else ANSWER)
+    assert after == (b"" if closing else TYPENAME_RESPONSE)
     assert [record for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 HEAD = b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\n"
 CHUNKED = HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 CHUNK = b"%x\r\n%b\r\n" % (len(TYPENAME_BODY), TYPENAME_BODY)
-SECOND = b"GET /_status?simple HTTP/1.1\r\nHost: notify\r\n\r\n"
-"""What must never be answered where it stands in what may be a body."""
+SMUGGLED = b"GET /_status?simple HTTP/1.1\r\nHost: notify\r\n\r\n"
+"""A request within the bytes of another, which must never get a response."""
 
 
 def framed(*lines: bytes) -> bytes:
-    """A request with these lines about its length, whose body holds another, and another after it."""
-    return HEAD + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + b"0\r\n\r\n" + SECOND
+    """A request with these lines about its length; its body may hold another request."""
+    return HEAD + b"".join(line + b"\r\n" for line in lines) + b"\r\n" + b"0\r\n\r\n" + SMUGGLED
 
 
 LENGTH = b"Content-Length: 5"
-NOT_TOLD_APART = {
+AMBIGUOUS_REQUESTS = {
     "a length and chunks": framed(LENGTH, b"Transfer-Encoding: chunked"),
     "chunks and a length": framed(b"Transfer-Encoding: chunked", LENGTH),
     "two lengths": framed(LENGTH, b"Content-Length: 0"),
@@ -138,8 +143,8 @@ NOT_TOLD_APART = {
         b"X: x\nTransfer-Encoding: chunked", b"X: x\rTransfer-Encoding: chunked", b"X: \0",
         b" Transfer-Encoding: chunked",
         b"Transfer-Encoding", b": chunked", b"\0Transfer-Encoding: chunked", b"Transfer\x0bEncoding: chunked")},
-    "lines that end by half": (HEAD + LENGTH + b"\r\n\r\n").replace(b"\r\n", b"\n") + b"0\r\n\r\n" + SECOND,
-    **{f"chunk {chunk!r:.40}": CHUNKED + chunk + SECOND for chunk in (
+    "lines that end by half": (HEAD + LENGTH + b"\r\n\r\n").replace(b"\r\n", b"\n") + b"0\r\n\r\n" + SMUGGLED,
+    **{f"chunk {chunk!r:.40}": CHUNKED + chunk + SMUGGLED for chunk in (
         b"0x1a\r\n", b"+1a\r\n", b"-1\r\n", b" 1a\r\n", b"1a \r\n", b"\r\n", b"g\r\n", b"1a\n" + TYPENAME_BODY,
         b"f" * 17 + b"\r\n",
         b"1a;\0\r\n", b"1a\r\n" + TYPENAME_BODY + b"0\r\n\r\n", b"1a\r\n" + TYPENAME_BODY + b"\n0\r\n\r\n",
@@ -150,20 +155,20 @@ NOT_TOLD_APART = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("sent", NOT_TOLD_APART.values(), ids=list(NOT_TOLD_APART))
-@pytest.mark.parametrize("pieces", [1, 2], ids=["at once", "head first"])
-async def test_a_request_whose_end_may_be_elsewhere_is_refused_and_hides_no_other(
-    sent: bytes, pieces: int, world: tuple[str, bytes]
+@pytest.mark.parametrize("ambiguous", AMBIGUOUS_REQUESTS.values(), ids=list(AMBIGUOUS_REQUESTS))
+@pytest.mark.parametrize("writes", [1, 2], ids=["at once", "head first"])
+async def test_a_request_of_ambiguous_length_is_rejected_and_smuggles_no_other(
+    ambiguous: bytes, writes: int, server: tuple[str, bytes]
 ) -> None:
-    head, end, rest = sent.partition(b"\r\n\r\n")
-    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
-        if pieces == 2 and rest:
+    head, end, rest = ambiguous.partition(b"\r\n\r\n")
+    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+        if writes == 2 and rest:
             client.writer.write(head + end)
             await asyncio.sleep(0.005)
-            sent = rest
-        status, _, answer = await client.ask(sent)
+            ambiguous = rest
+        status, _, content = await client.send(ambiguous)
 
-        assert (status, b"This is not HTTP." in answer) == (400, True), (status, answer)
+        assert (status, b"Malformed HTTP request." in content) == (400, True), (status, content)
         assert await client.reader.read() == b""
 
 
@@ -176,60 +181,60 @@ async def test_a_request_whose_end_may_be_elsewhere_is_refused_and_hides_no_othe
         CHUNK.replace(b"1a", b"1A") + b"0\r\nX: y\r\n\r\n",
         CHUNK + b"0\r\nAuthorization: Bearer x.y.z\r\nContent-Type: text/plain\r\nHost: x\r\n\r\n",
     ],
-    ids=["plain", "with extensions", "of a byte each", "in capitals", "and headers that change what was said"],
+    ids=["plain", "with extensions", "of one byte each", "in capitals", "and trailers that repeat headers"],
 )
-async def test_a_body_may_come_in_chunks_and_nothing_after_it_is_heard(chunks: bytes, world: tuple[str, bytes]) -> None:
-    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
+async def test_a_body_may_be_chunked_and_its_trailers_are_ignored(chunks: bytes, server: tuple[str, bytes]) -> None:
+    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
         for _ in range(2):
-            assert (await client.ask(CHUNKED + chunks))[2] == ANSWER
+            assert (await client.send(CHUNKED + chunks))[2] == TYPENAME_RESPONSE
 
 
 @pytest.mark.parametrize(
-    "begin", [CHUNK + b"0\r\nX: ", CHUNK + b"0\r\n", b"1a;"], ids=["a header", "headers", "a size"]
+    "start", [CHUNK + b"0\r\nX: ", CHUNK + b"0\r\n", b"1a;"], ids=["a header", "headers", "a size"]
 )
-async def test_what_is_between_chunks_or_after_them_may_not_be_long(begin: bytes, world: tuple[str, bytes]) -> None:
-    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
-        client.writer.write(CHUNKED + begin)
+async def test_chunk_sizes_and_trailers_are_limited_in_length(start: bytes, server: tuple[str, bytes]) -> None:
+    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+        client.writer.write(CHUNKED + start)
         for number in range(17):
             await asyncio.sleep(0.001)
-            client.writer.write(b"X-%06d: %b\r\n" % (number, b"x" * 1_000) if begin.endswith(b"\n") else b"x" * 1_000)
+            client.writer.write(b"X-%06d: %b\r\n" % (number, b"x" * 1_000) if start.endswith(b"\n") else b"x" * 1_000)
 
-        assert (await client.answer())[0] == 431
+        assert (await client.receive())[0] == 431
 
 
-@pytest.mark.parametrize("offer", [b"h2c", b"TLS/1.0", b"websocket/13", b"h2c, websocket"])
+@pytest.mark.parametrize("protocol", [b"h2c", b"TLS/1.0", b"websocket/13", b"h2c, websocket"])
 @pytest.mark.parametrize("pause", [0, 0.01])
-async def test_an_offer_of_another_protocol_changes_nothing(
-    offer: bytes, pause: float, world: tuple[str, bytes]
+async def test_an_upgrade_to_another_protocol_is_ignored(
+    protocol: bytes, pause: float, server: tuple[str, bytes]
 ) -> None:
-    lines = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nUpgrade: " + offer
-    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
-        client.writer.write(HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n" % len(SECOND))
+    lines = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nUpgrade: " + protocol
+    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+        client.writer.write(HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED))
         await asyncio.sleep(pause)
-        status, _, _ = await client.ask(SECOND)
-        answers = [
-            (await client.ask(HEAD + lines + b"\r\n" + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK + b"0\r\n\r\n"))
+        status, _, _ = await client.send(SMUGGLED)
+        received = [
+            (await client.send(HEAD + lines + b"\r\n" + b"Transfer-Encoding: chunked\r\n\r\n" + CHUNK + b"0\r\n\r\n"))
         ]
         client.writer.write(
             (HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n%b" % (len(TYPENAME_BODY), TYPENAME_BODY)) * 300
         )
-        answers += [await client.answer() for _ in range(300)]
+        received += [await client.receive() for _ in range(300)]
 
     assert status == 400
-    assert {answer for _, _, answer in answers} == {ANSWER}
+    assert {content for _, _, content in received} == {TYPENAME_RESPONSE}
 
 
-async def test_a_thousand_requests_at_once_are_answered_one_after_the_other(world: tuple[str, bytes]) -> None:
-    address, token = world
+async def test_a_thousand_pipelined_requests_are_answered_in_order(server: tuple[str, bytes]) -> None:
+    address, token = server
 
     def numbered(number: int) -> bytes:
         field = "services { totalCount }" if number % 10 == 0 else "__typename"
-        return post_document(f"{{ a{number}: {field} }}").replace(TOKEN, token)
+        return document(f"{{ a{number}: {field} }}").replace(TOKEN, token)
 
-    async with Client.to(address) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(address) as client, asyncio.timeout(PATIENCE):
         client.writer.write(b"".join(map(numbered, range(1_000))))
-        answers = [json.loads((await client.answer())[2]) for _ in range(1_000)]
-        after = await client.ask(post_json(TYPENAME_BODY))
+        contents = [json.loads((await client.receive())[2]) for _ in range(1_000)]
+        after = await client.send(body(TYPENAME_BODY))
 
-    assert [list(answer["data"]) for answer in answers] == [[f"a{number}"] for number in range(1_000)]
-    assert after[2] == ANSWER
+    assert [list(content["data"]) for content in contents] == [[f"a{number}"] for number in range(1_000)]
+    assert after[2] == TYPENAME_RESPONSE

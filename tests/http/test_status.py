@@ -1,4 +1,4 @@
-"""What operators ask: whether the service can do its work, and its figures."""
+"""The status endpoints: health, live counts, and metrics."""
 
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime, timedelta
@@ -10,13 +10,19 @@ import pytest
 import pytest_asyncio
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
+from structlog.testing import capture_logs
 
 from graphql_api import models
 from graphql_api.auth.crypto import Signer
+from graphql_api.context import Context
 from graphql_api.database.database import Database
 from graphql_api.enums import Channel
+from graphql_api.errors import Unavailable
 from graphql_api.gateways.object_store import Store
+from graphql_api.http.requests import Operation
 from graphql_api.models import utcnow
+from graphql_api.observability import operation_stats
+from graphql_api.planner import Planner
 from graphql_api.settings import Settings, asyncpg_url
 from tests.app_server import client_of, serve_settings
 from tests.builders import Builders
@@ -30,13 +36,13 @@ Served = Callable[..., Any]
 @pytest.fixture
 def settings(settings: Settings) -> Settings:
     """Settings with a token for the metrics."""
-    known = {"metrics_token": TOKEN, "git_commit": "4f2a", "built_at": datetime(2026, 11, 1, tzinfo=UTC)}
-    return Settings.model_validate(settings.model_dump() | known)
+    changes = {"metrics_token": TOKEN, "git_commit": "4f2a", "built_at": datetime(2026, 11, 1, tzinfo=UTC)}
+    return Settings.model_validate(settings.model_dump() | changes)
 
 
 @pytest.fixture
 def serve(database: Database, store: Store) -> Served:
-    """Serve the application by settings, on a free port."""
+    """Serve the application with settings, on a free port."""
     return lambda settings, other=None: serve_settings(settings, other or database, store)
 
 
@@ -47,29 +53,29 @@ async def client(serve: Served, settings: Settings) -> AsyncIterator[httpx2.Asyn
         yield client
 
 
-async def figures(client: httpx2.AsyncClient) -> dict[str, float]:
-    """Every figure by its name and labels."""
-    answer = await client.get("/metrics", headers=OPERATOR)
-    lines = [line.rpartition(" ") for line in answer.text.splitlines() if not line.startswith("#")]
+async def read_metrics(client: httpx2.AsyncClient) -> dict[str, float]:
+    """Every metric by its name and labels."""
+    response = await client.get("/metrics", headers=OPERATOR)
+    lines = [line.rpartition(" ") for line in response.text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in lines}
 
 
-async def of_key(make: Builders, signer: Signer) -> tuple[models.ApiKey, dict[str, str]]:
-    """A new key of a new service, and the header that it is sent in."""
+async def create_key(make: Builders, signer: Signer) -> tuple[models.ApiKey, dict[str, str]]:
+    """A new key of a new service, and its Authorization header."""
     row = await make.api_key(await make.service())
     return row, {"authorization": f"Bearer {row.service_id}-{signer.unsign(row.secret)}"}
 
 
-def of(figures: dict[str, float], name: str) -> dict[str, float]:
-    """The figures of one name, by their labels."""
-    return {key.removeprefix(name): value for key, value in figures.items() if key.partition("{")[0] == name}
+def by_labels(metrics: dict[str, float], name: str) -> dict[str, float]:
+    """The values of one metric, by its labels."""
+    return {key.removeprefix(name): value for key, value in metrics.items() if key.partition("{")[0] == name}
 
 
-async def test_the_status_tells_what_runs_and_the_revision_of_the_database(client: httpx2.AsyncClient) -> None:
-    asked, posted = await client.get("/_status"), await client.post("/_status")
+async def test_the_status_shows_the_commit_and_the_revision_of_the_database(client: httpx2.AsyncClient) -> None:
+    by_get, by_post = await client.get("/_status"), await client.post("/_status")
 
-    revision = asked.json()["db_version"]
-    assert asked.json() == {
+    revision = by_get.json()["db_version"]
+    assert by_get.json() == {
         "status": "ok",
         "git_commit": "4f2a",
         "build_time": "2026-11-01T00:00:00+00:00",
@@ -77,7 +83,7 @@ async def test_the_status_tells_what_runs_and_the_revision_of_the_database(clien
         "db_bulk_version": revision,
     }
     assert (len(revision), revision.isdigit()) == (4, True)
-    assert posted.json() == asked.json()
+    assert by_post.json() == by_get.json()
 
 
 async def test_the_status_is_503_before_the_database_is_migrated(
@@ -90,27 +96,27 @@ async def test_the_status_is_503_before_the_database_is_migrated(
         await empty.close()
 
     assert answer.status_code == 503
-    assert answer.json()["message"] == "The database has none of our tables yet: migrate it (`./run migrate`)."
+    assert answer.json()["message"] == "The database has no tables of this API: migrate it (`./run migrate`)."
 
 
-async def test_the_status_is_503_while_the_database_is_away_unless_it_is_left_out(
+async def test_the_status_is_503_while_the_database_is_unavailable_except_the_simple_one(
     serve: Served, settings: Settings
 ) -> None:
-    away = Database(create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing"))
-    async with serve(settings, away) as address, client_of(address) as client:
+    unavailable = Database(create_async_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing"))
+    async with serve(settings, unavailable) as address, client_of(address) as client:
         whole, simple = await client.get("/_status"), await client.get("/_status?simple=1")
         counts = await client.get("/_status/live-service-and-organisation-counts")
         token = "00000000-0000-4000-8000-000000000000-00000000-0000-4000-8000-000000000000"
         headers = {"authorization": f"Bearer {token}"}
-        asked = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
-        told = await figures(client)
+        response = await client.post("/graphql", json={"query": "{ __typename }"}, headers=headers)
+        metrics = await read_metrics(client)
 
     assert (whole.status_code, whole.json()["status"]) == (503, "error")
     assert (simple.status_code, simple.json()) == (200, {"status": "ok"})
     assert counts.status_code == 503
-    assert (asked.status_code, asked.headers["retry-after"]) == (503, "1")
-    assert [error["extensions"]["code"] for error in asked.json()["errors"]] == ["UNAVAILABLE"]
-    assert (told["database_up"], of(told, "queue_tasks")) == (0, {})
+    assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+    assert [error["extensions"]["code"] for error in response.json()["errors"]] == ["UNAVAILABLE"]
+    assert (metrics["database_up"], by_labels(metrics, "queue_tasks")) == (0, {})
 
 
 async def test_live_services_and_their_organisations_are_counted(client: httpx2.AsyncClient, make: Builders) -> None:
@@ -130,9 +136,9 @@ async def test_live_services_and_their_organisations_are_counted(client: httpx2.
     assert answer.json() == {"organisations": 1, "services": 3}
 
 
-async def test_metrics_are_for_those_who_have_the_token(client: httpx2.AsyncClient) -> None:
-    given = [{}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}, OPERATOR]
-    answers = [await client.get("/metrics", headers=headers) for headers in given]
+async def test_metrics_need_the_token(client: httpx2.AsyncClient) -> None:
+    headers_list = [{}, {"authorization": "Bearer wrong"}, {"authorization": f"Basic {TOKEN}"}, OPERATOR]
+    answers = [await client.get("/metrics", headers=headers) for headers in headers_list]
 
     assert [answer.status_code for answer in answers] == [401, 401, 401, 200]
     assert answers[0].json()["errors"][0]["extensions"] == {"code": "UNAUTHENTICATED"}
@@ -141,7 +147,7 @@ async def test_metrics_are_for_those_who_have_the_token(client: httpx2.AsyncClie
 
 
 @pytest.mark.parametrize(("environment", "status"), [("production", 404), ("test", 404), ("development", 200)])
-async def test_without_a_token_there_are_metrics_on_a_developers_machine_alone(
+async def test_metrics_without_a_configured_token_are_for_development_only(
     serve: Served, settings: Settings, environment: str, status: int
 ) -> None:
     other = settings.model_copy(update={"metrics_token": None, "environment": environment})
@@ -152,7 +158,7 @@ async def test_without_a_token_there_are_metrics_on_a_developers_machine_alone(
 async def test_operations_are_counted_by_name_and_outcome(
     client: httpx2.AsyncClient, make: Builders, signer: Signer
 ) -> None:
-    _, key = await of_key(make, signer)
+    _, key = await create_key(make, signer)
     fails = "query Fails { users { nodes { id } } }"
     await client.post("/graphql", json={"query": "query Mine { __typename }"}, headers=key)
     await client.post("/graphql", json={"query": "query Mine { viewer { service { name } } }"}, headers=key)
@@ -163,9 +169,9 @@ async def test_operations_are_counted_by_name_and_outcome(
     await client.post("/graphql", json={"query": "{ nothing }"}, headers=key)
     await client.post("/graphql", json={"query": "query Unsigned { __typename }"})
     await client.post("/graphql", content=b"{")
-    told = await figures(client)
+    metrics = await read_metrics(client)
 
-    assert of(told, "graphql_operations_total") == {
+    assert by_labels(metrics, "graphql_operations_total") == {
         '{operation="Mine",outcome="ok"}': 2,
         '{operation="Both",outcome="ok"}': 1,
         '{operation="Unsigned",outcome="ok"}': 1,
@@ -173,40 +179,111 @@ async def test_operations_are_counted_by_name_and_outcome(
         '{operation="Fails",outcome="errors"}': 1,
         '{operation="(unnamed)",outcome="refused"}': 1,
     }
-    assert told['graphql_operation_statements_sum{operation="Mine"}'] == 1
-    assert told['graphql_operation_seconds_count{operation="Mine"}'] == 2
-    assert of(told, "http_rejected_total") == {'{status="400"}': 1, '{status="415"}': 1}
-    assert told['http_requests_total{method="POST",path="/graphql",status="415"}'] == 1
-    assert told['http_request_seconds_count{path="/graphql"}'] == 8
-    assert told["database_up"] == 1
+    assert metrics['graphql_operation_statements_sum{operation="Mine"}'] == 1
+    assert metrics['graphql_operation_seconds_count{operation="Mine"}'] == 2
+    assert by_labels(metrics, "http_rejected_total") == {'{status="400"}': 1, '{status="415"}': 1}
+    assert metrics['http_requests_total{method="POST",path="/graphql",status="415"}'] == 1
+    assert metrics['http_request_seconds_count{path="/graphql"}'] == 8
+    assert metrics["database_up"] == 1
+
+
+def replace_planner(monkeypatch: pytest.MonkeyPatch, error: Exception | None = None) -> None:
+    """Replace the planner by one that sends a statement and then declines, or raises an error."""
+
+    async def plan(self: Planner, operation: Operation, context: Context) -> None:
+        del self, operation
+        operation_stats.add(statements=1)
+        async with context.database.read_connection() as connection:
+            await connection.execute(text("SELECT 1"))
+        if error is not None:
+            raise error
+
+    monkeypatch.setattr(Planner, "__call__", plan)
+
+
+async def test_plans_are_counted_by_result(client: httpx2.AsyncClient, make: Builders, signer: Signer) -> None:
+    _, key = await create_key(make, signer)
+    document = "query Declined { users { nodes { id } } } query Planned { __typename }"
+    with capture_logs() as entries:
+        for name in ("Planned", "Declined", "no name"):
+            await client.post("/graphql", json={"query": document, "operationName": name}, headers=key)
+        await client.post("/graphql", json={"query": "query Anonymous { __typename }"})
+        await client.post("/graphql", json={"query": "mutation Out { signOut { __typename } }"}, headers=key)
+    metrics = await read_metrics(client)
+
+    assert by_labels(metrics, "graphql_plans_total") == {'{result="planned"}': 1, '{result="declined"}': 4}
+    assert [entry for entry in entries if entry["event"] == "plan declined"] == [
+        {"event": "plan declined", "log_level": "info", "operation": name} for name in ("Declined", "(other)")
+    ]
+
+
+async def test_a_planner_that_fails_is_counted_and_the_query_is_answered_without_it(
+    client: httpx2.AsyncClient, make: Builders, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_planner(monkeypatch, KeyError("07700900123"))
+    _, key = await create_key(make, signer)
+    with capture_logs() as entries:
+        answer = await client.post("/graphql", json={"query": "query Mine { __typename }"}, headers=key)
+    metrics = await read_metrics(client)
+
+    assert answer.json()["data"] == {"__typename": "Query"}
+    assert by_labels(metrics, "graphql_plans_total") == {'{result="failed"}': 1}
+    assert by_labels(metrics, "graphql_operations_total") == {'{operation="Mine",outcome="ok"}': 1}
+    assert [(entry["operation"], entry["kind"]) for entry in entries if entry["event"] == "plan failed"] == [
+        ("Mine", "KeyError")
+    ]
+
+
+async def test_the_statements_of_a_declined_plan_are_counted(
+    client: httpx2.AsyncClient, make: Builders, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_planner(monkeypatch)
+    _, key = await create_key(make, signer)
+    await client.post("/graphql", json={"query": "query Mine { viewer { service { name } } }"}, headers=key)
+    metrics = await read_metrics(client)
+
+    assert metrics['graphql_operation_statements_sum{operation="Mine"}'] == 2 + 1
+    assert metrics['graphql_operation_statements_count{operation="Mine"}'] == 1
+
+
+async def test_a_query_is_counted_when_the_database_is_unavailable_to_the_planner(
+    client: httpx2.AsyncClient, make: Builders, signer: Signer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    replace_planner(monkeypatch, Unavailable("The database did not answer in time: try again."))
+    _, key = await create_key(make, signer)
+    answer = await client.post("/graphql", json={"query": "query Mine { __typename }"}, headers=key)
+    metrics = await read_metrics(client)
+
+    assert answer.status_code == 503
+    assert by_labels(metrics, "graphql_operations_total") == {'{operation="(other)",outcome="refused"}': 1}
 
 
 async def test_hostile_names_cannot_make_the_metrics_grow(
     client: httpx2.AsyncClient, make: Builders, signer: Signer
 ) -> None:
-    _, key = await of_key(make, signer)
+    _, key = await create_key(make, signer)
     for number in range(25):
         await client.post("/graphql", json={"query": f"query Made_up_{number} {{ __typename }}"}, headers=key)
         await client.post("/graphql", json={"query": "{ __typename }", "operationName": f"x {number}"}, headers=key)
         await client.get(f"/path/{number}")
         await client.request("PURGE", "/graphql")
-    _, other = await of_key(make, signer)
+    _, other = await create_key(make, signer)
     await client.post("/graphql", json={"query": "query Honest { __typename }"}, headers=other)
-    told = await figures(client)
+    metrics = await read_metrics(client)
 
-    names = of(told, "graphql_operations_total")
+    names = by_labels(metrics, "graphql_operations_total")
     assert names['{operation="(other)",outcome="ok"}'] == 5
     assert names['{operation="(other)",outcome="refused"}'] == 25
     assert names['{operation="Honest",outcome="ok"}'] == 1
     assert len(names) == 20 + 2 + 1
-    assert of(told, "http_requests_total") == {
+    assert by_labels(metrics, "http_requests_total") == {
         '{method="POST",path="/graphql",status="200"}': 51,
         '{method="GET",path="(other)",status="404"}': 25,
         '{method="(other)",path="/graphql",status="405"}': 25,
     }
 
 
-async def test_the_queue_and_the_messages_of_the_whole_service_are_told(
+async def test_metrics_show_the_queue_and_the_messages_of_the_whole_service(
     client: httpx2.AsyncClient, make: Builders, database: Database
 ) -> None:
     before = utcnow()
@@ -220,7 +297,7 @@ async def test_the_queue_and_the_messages_of_the_whole_service_are_told(
                 (0, 'queued', 'deliver notifications', now() + interval '1 hour'),
                 (0, 'picked', 'deliver notifications', now()),
                 (0, 'failed', 'process job', now() - interval '9 hours'),
-                (0, 'queued', 'nobody knows', now())
+                (0, 'queued', 'unknown task', now())
                 """
             )
         )
@@ -238,10 +315,10 @@ async def test_the_queue_and_the_messages_of_the_whole_service_are_told(
     await make.notification(sms, status="created", created_at=now - timedelta(minutes=2))
     await make.notification(sms, status="created", created_at=now - timedelta(hours=2))
     await make.notification(email, status="delivered", created_at=now)
-    told = await figures(client)
+    metrics = await read_metrics(client)
     passed = (utcnow() - before).total_seconds()
 
-    assert of(told, "queue_tasks") == {
+    assert by_labels(metrics, "queue_tasks") == {
         f'{{state="{state}",task="{task}"}}': {
             ("deliver notifications", "waiting"): 2,
             ("deliver notifications", "later"): 1,
@@ -251,19 +328,19 @@ async def test_the_queue_and_the_messages_of_the_whole_service_are_told(
         for task in ("deliver notifications", "platform message", "process job", "receive receipts")
         for state in ("waiting", "later", "running", "held")
     }
-    assert of(told, "messages_last_hour") == {
+    assert by_labels(metrics, "messages_last_hour") == {
         '{channel="sms",status="created"}': 1,
         '{channel="email",status="delivered"}': 1,
     }
-    assert told['queue_oldest_seconds{task="deliver notifications"}'] == pytest.approx(100, abs=1 + passed)
-    assert told['queue_oldest_seconds{task="process job"}'] == 0
-    assert told['schedule_seconds_since_run{schedule="see to jobs"}'] == pytest.approx(70, abs=1 + passed)
-    assert told['messages_oldest_unsent_seconds{channel="sms"}'] == pytest.approx(7200, abs=1 + passed)
-    assert told['messages_oldest_unsent_seconds{channel="email"}'] == 0
+    assert metrics['queue_oldest_seconds{task="deliver notifications"}'] == pytest.approx(100, abs=1 + passed)
+    assert metrics['queue_oldest_seconds{task="process job"}'] == 0
+    assert metrics['schedule_seconds_since_run{schedule="see to jobs"}'] == pytest.approx(70, abs=1 + passed)
+    assert metrics['messages_oldest_unsent_seconds{channel="sms"}'] == pytest.approx(7200, abs=1 + passed)
+    assert metrics['messages_oldest_unsent_seconds{channel="email"}'] == 0
 
 
-async def test_the_metrics_name_nobody(client: httpx2.AsyncClient, make: Builders, signer: Signer) -> None:
-    api_key, key = await of_key(make, signer)
+async def test_the_metrics_hold_no_personal_data(client: httpx2.AsyncClient, make: Builders, signer: Signer) -> None:
+    api_key, key = await create_key(make, signer)
     template = await make.template(await make.service(name=f"Secret {uuid4()}"))
     message = await make.notification(template)
     query = f'query {{ notification(id: "{message.id}") {{ id recipient }} }}'

@@ -1,4 +1,4 @@
-"""Lists that are sent ahead of their jobs: streamed in, counted, kept for a day, for their senders alone."""
+"""Uploads: lists of recipients for later jobs, streamed, counted, and stored for a day."""
 
 from __future__ import annotations
 
@@ -35,8 +35,8 @@ async def client(database: Database, settings: Settings, store: Store) -> AsyncI
         yield client
 
 
-class Sent:
-    """A service with a key, and whatever is kept of what is sent."""
+class Uploader:
+    """Uploads lists with an API key, and reads what is stored."""
 
     def __init__(self, client: httpx2.AsyncClient, database: Database, folder: Path) -> None:
         self.client = client
@@ -46,8 +46,8 @@ class Sent:
 
     async def post(self, content: Any, *, path: str = "/uploads", **headers: str) -> httpx2.Response:
         names = {name.replace("_", "-"): value for name, value in headers.items()}
-        sent = {"content-type": "text/csv", "authorization": f"Bearer {self.token}"} | names
-        return await self.client.post(path, content=content, headers=sent)
+        all_headers = {"content-type": "text/csv", "authorization": f"Bearer {self.token}"} | names
+        return await self.client.post(path, content=content, headers=all_headers)
 
     def files(self) -> list[str]:
         objects = self.folder / "objects"
@@ -64,33 +64,33 @@ async def api_key(make: Builders, service: models.Service) -> models.ApiKey:
 
 
 @pytest.fixture
-def sent(client: httpx2.AsyncClient, database: Database, tmp_path: Path, api_key: models.ApiKey) -> Sent:
-    made = Sent(client, database, tmp_path)
-    made.token = f"key-{api_key.service_id}-3b8a9a0e-52fc-4a0c-8f38-0a3e3c5d0c6f"
-    return made
+def uploader(client: httpx2.AsyncClient, database: Database, tmp_path: Path, api_key: models.ApiKey) -> Uploader:
+    uploader = Uploader(client, database, tmp_path)
+    uploader.token = f"key-{api_key.service_id}-3b8a9a0e-52fc-4a0c-8f38-0a3e3c5d0c6f"
+    return uploader
 
 
-async def test_a_list_is_kept_and_counted(sent: Sent, store: Store, api_key: models.ApiKey) -> None:
+async def test_a_list_is_stored_and_counted(uploader: Uploader, store: Store, api_key: models.ApiKey) -> None:
     before = models.utcnow()
-    response = await sent.post(GOOD, path="/uploads?fileName=people.csv")
+    response = await uploader.post(GOOD, path="/uploads?fileName=people.csv")
 
     upload_id = response.json()["id"]
     assert (response.status_code, response.headers["content-type"]) == (201, "application/json")
     assert response.json() == {"id": upload_id, "byteCount": len(GOOD), "rowCount": 2}
-    assert sent.files() == [f"uploads/{upload_id}.csv"]
+    assert uploader.files() == [f"uploads/{upload_id}.csv"]
     assert await store.get(f"uploads/{upload_id}.csv") == GOOD
-    (row,) = await sent.rows()
+    (row,) = await uploader.rows()
     assert (row.id, row.api_key_id, row.user_id) == (UUID(upload_id), api_key.id, None)
     assert (row.file_name, row.byte_count, row.row_count) == ("people.csv", len(GOOD), 2)
     assert before <= row.expires_at - timedelta(days=1) <= models.utcnow()
 
 
-async def test_pieces_that_cut_a_character_in_two_are_one_list(sent: Sent) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+async def test_chunks_may_split_a_character(uploader: Uploader) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
         for index in range(len(GOOD)):
             yield GOOD[index : index + 1]
 
-    assert (await sent.post(pieces())).json()["rowCount"] == 2
+    assert (await uploader.post(chunks())).json()["rowCount"] == 2
 
 
 @pytest.mark.parametrize(
@@ -110,41 +110,43 @@ async def test_pieces_that_cut_a_character_in_two_are_one_list(sent: Sent) -> No
         (b"a\n" + b"x\n" * 100_001, 413, "TOO_MANY_ROWS", "A list can have at most 100,000 rows."),
     ],
 )
-async def test_a_list_with_a_fault_is_not_kept(
-    sent: Sent, content: bytes, status: int, code: str, message: str
+async def test_an_invalid_list_is_not_stored(
+    uploader: Uploader, content: bytes, status: int, code: str, message: str
 ) -> None:
-    response = await sent.post(content)
+    response = await uploader.post(content)
 
     assert response.status_code == status
     assert response.json() == {"errors": [{"message": message, "extensions": {"code": code}}]}
-    assert (sent.files(), await sent.rows()) == ([], [])
+    assert (uploader.files(), await uploader.rows()) == ([], [])
 
 
-async def test_a_hundred_thousand_rows_are_a_list(sent: Sent) -> None:
-    response = await sent.post(b"a\n" + b"x\n" * 100_000)
+async def test_a_list_may_have_a_hundred_thousand_rows(uploader: Uploader) -> None:
+    response = await uploader.post(b"a\n" + b"x\n" * 100_000)
 
     assert response.json()["rowCount"] == 100_000
 
 
-async def test_a_list_over_the_limit_is_refused_by_its_length_or_as_it_comes(sent: Sent, settings: Settings) -> None:
-    told = b"x" * (settings.max_upload_bytes + 1)
+async def test_a_list_over_the_limit_is_rejected_by_its_content_length_or_while_it_is_read(
+    uploader: Uploader, settings: Settings
+) -> None:
+    with_length = b"x" * (settings.max_upload_bytes + 1)
 
-    async def untold() -> AsyncIterator[bytes]:
+    async def without_length() -> AsyncIterator[bytes]:
         for _ in range(11):
             yield b"x" * 1_000_000
 
-    for content in (told, untold()):
-        response = await sent.post(content)
+    for content in (with_length, without_length()):
+        response = await uploader.post(content)
         assert (response.status_code, response.json()["errors"][0]["extensions"]) == (413, {"code": "FILE_TOO_LARGE"})
-    assert (sent.files(), await sent.rows()) == ([], [])
+    assert (uploader.files(), await uploader.rows()) == ([], [])
 
 
-async def test_ten_megabytes_are_taken(sent: Sent, settings: Settings) -> None:
+async def test_a_list_may_have_ten_megabytes(uploader: Uploader, settings: Settings) -> None:
     row = b"07700900001," + b"x" * 987 + b"\n"
     content = b"phone number,name\n" + row * 9_999
     assert 9_990_000 < len(content) <= settings.max_upload_bytes
 
-    assert (await sent.post(content)).json()["rowCount"] == 9_999
+    assert (await uploader.post(content)).json()["rowCount"] == 9_999
 
 
 @pytest.mark.parametrize(
@@ -159,37 +161,37 @@ async def test_ten_megabytes_are_taken(sent: Sent, settings: Settings) -> None:
         ({"authorization": ""}, 401),
     ],
 )
-async def test_heads_of_requests_decide_what_is_kept(sent: Sent, headers: dict[str, str], status: int) -> None:
-    response = await sent.post(GOOD, **headers)
+async def test_headers_are_checked_before_the_body(uploader: Uploader, headers: dict[str, str], status: int) -> None:
+    response = await uploader.post(GOOD, **headers)
 
     assert response.status_code == status
-    assert len(sent.files()) == len(await sent.rows()) == (1 if status == 201 else 0)
+    assert len(uploader.files()) == len(await uploader.rows()) == (1 if status == 201 else 0)
 
 
-async def test_other_methods_are_not_allowed(sent: Sent) -> None:
-    assert (await sent.client.get("/uploads")).status_code == 405
+async def test_other_methods_are_not_allowed(uploader: Uploader) -> None:
+    assert (await uploader.client.get("/uploads")).status_code == 405
 
 
-async def test_a_file_name_can_be_too_long(sent: Sent) -> None:
-    response = await sent.post(GOOD, path=f"/uploads?fileName={'x' * 256}")
+async def test_a_file_name_can_be_too_long(uploader: Uploader) -> None:
+    response = await uploader.post(GOOD, path=f"/uploads?fileName={'x' * 256}")
 
     assert (response.status_code, response.json()["errors"][0]["extensions"]) == (400, {"code": "TOO_LONG"})
-    assert sent.files() == []
+    assert uploader.files() == []
 
 
 async def receive(database: Database, store: Store, actor: Actor, content: bytes = GOOD) -> models.Upload:
-    """Send a list as somebody."""
+    """Upload a list as an actor."""
 
-    async def pieces() -> AsyncIterator[bytes]:
+    async def chunks() -> AsyncIterator[bytes]:
         yield content
 
     return await uploads.receive(
-        database.transaction, actor, store, chunks=pieces(), max_bytes=1_000_000, file_name="people.csv"
+        database.transaction, actor, store, chunks=chunks(), max_bytes=1_000_000, file_name="people.csv"
     )
 
 
-async def test_whoever_sends_nothing_uploads_nothing(
-    make: Builders, database: Database, store: Store, service: models.Service, sent: Sent
+async def test_an_upload_needs_a_permission_to_send(
+    make: Builders, database: Database, store: Store, service: models.Service, uploader: Uploader
 ) -> None:
     user = await make.member(service)
 
@@ -199,7 +201,7 @@ async def test_whoever_sends_nothing_uploads_nothing(
     ):
         with pytest.raises(Exception, match="SEND_TEXTS"):
             await receive(database, store, actor)
-    assert sent.files() == []
+    assert uploader.files() == []
 
 
 CREATE = """
@@ -212,19 +214,19 @@ mutation ($input: CreateJobInput!) {
 """
 
 
-async def test_a_job_is_made_of_an_upload_by_its_sender_alone(
-    make: Builders, ask: Ask, database: Database, store: Store, service: models.Service, sent: Sent
+async def test_only_the_uploader_can_create_a_job_from_an_upload(
+    make: Builders, ask: Ask, database: Database, store: Store, service: models.Service, uploader: Uploader
 ) -> None:
     template = await make.template(service)
     user, colleague = await make.member(service), await make.member(service)
     upload = await receive(database, store, user_actor(user, service))
 
     async def create(actor: Actor, upload_id: Any) -> Any:
-        asked = {"serviceId": str(service.id), "templateId": str(template.id), "source": {"uploadId": str(upload_id)}}
-        return (await ask(CREATE, by=actor, input=asked)).root_field
+        input_ = {"serviceId": str(service.id), "templateId": str(template.id), "source": {"uploadId": str(upload_id)}}
+        return (await ask(CREATE, by=actor, input=input_)).root_field
 
-    made = await create(user_actor(user, service), upload.id)
-    assert made == {"job": {"fileName": "people.csv", "recipientCount": 2}, "userErrors": []}
+    response = await create(user_actor(user, service), upload.id)
+    assert response == {"job": {"fileName": "people.csv", "recipientCount": 2}, "userErrors": []}
     not_found = [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "source", "uploadId"]}]
     for actor, upload_id in (
         (user_actor(colleague, service), upload.id),
@@ -233,11 +235,11 @@ async def test_a_job_is_made_of_an_upload_by_its_sender_alone(
         (user_actor(user, service), "x"),
     ):
         assert await create(actor, upload_id) == {"job": None, "userErrors": not_found}
-    assert len(sent.files()) == 2
+    assert len(uploader.files()) == 2
 
 
 async def test_an_upload_expires_after_a_day(
-    make: Builders, database: Database, store: Store, service: models.Service, sent: Sent
+    make: Builders, database: Database, store: Store, service: models.Service, uploader: Uploader
 ) -> None:
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)
@@ -245,18 +247,18 @@ async def test_an_upload_expires_after_a_day(
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE uploads SET expires_at = timezone('utc', now()) WHERE id = :id"), {"id": old.id})
 
-    asked = jobs.JobRequest(template_id=template.id, service_id=service.id, source={"upload_id": old.id})
+    input_ = jobs.JobRequest(template_id=template.id, service_id=service.id, source={"upload_id": old.id})
     with pytest.raises(NotFound):
-        await jobs.create(database.transaction, actor, store, asked)
+        await jobs.create(database.transaction, actor, store, input_)
     async with database.transaction() as tx:
         gone = await uploads.delete_expired(tx)
 
     assert gone == [f"uploads/{old.id}.csv"]
-    assert [row.id for row in await sent.rows()] == [new.id]
+    assert [row.id for row in await uploader.rows()] == [new.id]
 
 
-async def test_a_list_that_breaks_off_is_not_kept(
-    make: Builders, sent: Sent, database: Database, store: Store, service: models.Service
+async def test_an_aborted_upload_is_not_stored(
+    make: Builders, uploader: Uploader, database: Database, store: Store, service: models.Service
 ) -> None:
     async def broken() -> AsyncIterator[bytes]:
         yield GOOD
@@ -266,4 +268,4 @@ async def test_a_list_that_breaks_off_is_not_kept(
     with pytest.raises(ConnectionResetError):
         await uploads.receive(database.transaction, actor, store, chunks=broken(), max_bytes=1_000)
 
-    assert (sent.files(), await sent.rows()) == ([], [])
+    assert (uploader.files(), await uploader.rows()) == ([], [])

@@ -216,7 +216,7 @@ async def test_a_rate_limited_response_says_when_to_retry(desk: Desk, query: str
     assert (refused.status_code, refused.headers["retry-after"]) == (429, "1")
     assert refused.json()["errors"] == [
         {
-            "message": "You ask too often. Wait 1 s, then ask again.",
+            "message": "Rate limit exceeded: try again in 1 s.",
             "extensions": {"code": "RATE_LIMITED", "retryAfterSeconds": 1},
         }
     ]

@@ -1,4 +1,4 @@
-"""What tests of connections that stay open need: a database that keeps what is written, and servers on it."""
+"""Fixtures for tests of open connections: a database that commits, and servers on it."""
 
 from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
@@ -26,13 +26,13 @@ class RunningServer:
 
     address: str
     executor: Executor
-    """What it answers with."""
+    """The executor that it uses."""
 
 
 @asynccontextmanager
-async def running_server(rig: WorkerHarness, **settings: Any) -> AsyncIterator[RunningServer]:
-    """A server with connections of its own."""
-    changed = rig.settings.model_copy(update=settings)
+async def running_server(harness: WorkerHarness, **settings: Any) -> AsyncIterator[RunningServer]:
+    """A server with its own database connections."""
+    changed = harness.settings.model_copy(update=settings)
     application = app.create(changed)
     async with serve_app(application) as address:
         yield RunningServer(address, application._app.state.executor)  # type: ignore[attr-defined]  # noqa: SLF001
@@ -40,42 +40,42 @@ async def running_server(rig: WorkerHarness, **settings: Any) -> AsyncIterator[R
 
 @pytest_asyncio.fixture
 async def server(harness: WorkerHarness) -> AsyncIterator[RunningServer]:
-    """A server whose changes are kept, and so heard of."""
+    """A server on a database that commits, and so notifies."""
     async with running_server(harness) as served:
         yield served
 
 
 @pytest.fixture
-def looks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
+def checks(monkeypatch: pytest.MonkeyPatch) -> list[bool]:
     """For each check of the callers with open connections: whether it found one whose access has ended."""
-    found: list[bool] = []
-    look = authentication.find_ended_identities
+    results: list[bool] = []
+    find_ended_identities = authentication.find_ended_identities
 
-    async def noted(actors: Iterable[Actor], *, database: Database) -> Any:
-        number = len(found)
-        found.append(False)
-        ended = await look(actors, database=database)
-        found[number] = bool(ended)
+    async def record_check(actors: Iterable[Actor], *, database: Database) -> Any:
+        number = len(results)
+        results.append(False)
+        ended = await find_ended_identities(actors, database=database)
+        results[number] = bool(ended)
         return ended
 
-    monkeypatch.setattr(authentication, "find_ended_identities", noted)
-    return found
+    monkeypatch.setattr(authentication, "find_ended_identities", record_check)
+    return results
 
 
 @dataclass
 class Team:
-    """A service, a template, and a key that sees both."""
+    """A service, a template, and an API key of the service."""
 
     service: models.Service
     template: models.Template
     key: models.ApiKey
     token: str
-    """The key as a client sends it."""
+    """The bearer token of the key."""
 
 
 @pytest_asyncio.fixture
 async def team(harness: WorkerHarness) -> Team:
-    """One that exists in the database."""
+    """A team whose rows are committed."""
     make, secret = harness.make, str(uuid4())
     service = await make.service()
     key = await make.api_key(service, secret=secret)

@@ -1,4 +1,4 @@
-"""GraphQL over WebSockets: the protocol, its limits, and who may open one."""
+"""GraphQL over WebSockets: the protocol, limits, origins and authentication."""
 
 from collections.abc import AsyncIterator
 from uuid import uuid4
@@ -27,12 +27,12 @@ COST_EXTENSION = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
 
 @pytest_asyncio.fixture
 async def address(settings: Settings, database: Database, store: Store) -> AsyncIterator[str]:
-    """The address of the application as production has it, nearly."""
+    """The address of a server."""
     async with serve_settings(settings, database, store) as address:
         yield address
 
 
-async def test_a_query_is_answered_over_a_socket(address: str) -> None:
+async def test_a_query_runs_over_a_websocket(address: str) -> None:
     async with open_websocket(address) as connection:
         await send_messages(connection, CONNECTION_INIT, subscribe("{ __typename }"))
 
@@ -51,34 +51,36 @@ async def test_a_query_is_answered_over_a_socket(address: str) -> None:
         ("{ __schema { queryType { name } } }", "UNAUTHENTICATED"),
     ],
 )
-async def test_a_socket_has_the_limits_of_http(address: str, query: str, code: str) -> None:
+async def test_a_websocket_has_the_limits_of_http(address: str, query: str, code: str) -> None:
     async with open_websocket(address) as connection:
         await send_messages(connection, CONNECTION_INIT, subscribe(query))
         await receive_message(connection)
-        told = await receive_message(connection)
+        message = await receive_message(connection)
 
-        assert (told["type"], told["id"]) == ("error", "1")
-        assert [error["extensions"]["code"] for error in told["payload"]] == [code]
+        assert (message["type"], message["id"]) == ("error", "1")
+        assert [error["extensions"]["code"] for error in message["payload"]] == [code]
 
 
-async def test_an_answer_that_is_too_large_is_an_error_and_the_socket_goes_on(
+async def test_a_message_that_is_too_large_is_an_error_and_the_websocket_stays_open(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(responses, "MAX_RESPONSE_BYTES", 300)
     query = "{ " + " ".join(f"a{number}: __typename" for number in range(20)) + " }"
-    message = "The answer has over 300 bytes: ask for less at once."
+    message = "The response is over 300 bytes: select less."
     error = {"message": message, "extensions": {"code": "QUERY_TOO_COMPLEX"}}
     async with open_websocket(address) as connection:
         await send_messages(connection, CONNECTION_INIT, subscribe(query), subscribe("{ __typename }", "2"))
-        told = [await receive_message(connection) for _ in range(4)]
+        messages = [await receive_message(connection) for _ in range(4)]
 
-    assert [one for one in told if one.get("id") == "1"] == [{"type": "error", "id": "1", "payload": [error]}]
-    assert [one["type"] for one in told if one.get("id") == "2"] == ["next", "complete"]
+    assert [received for received in messages if received.get("id") == "1"] == [
+        {"type": "error", "id": "1", "payload": [error]}
+    ]
+    assert [received["type"] for received in messages if received.get("id") == "2"] == ["next", "complete"]
 
 
-async def test_a_bad_token_closes_the_socket(address: str) -> None:
+async def test_an_invalid_token_closes_the_websocket(address: str) -> None:
     async with open_websocket(address) as connection:
-        await send_messages(connection, {**CONNECTION_INIT, "payload": {"Authorization": "Bearer nobody's"}})
+        await send_messages(connection, {**CONNECTION_INIT, "payload": {"Authorization": "Bearer unknown"}})
 
         assert await wait_for_close_code(connection) == 4403
 
@@ -96,14 +98,14 @@ async def test_a_bad_token_closes_the_socket(address: str) -> None:
     ],
     ids=lambda message: str(message)[:50],
 )  # fmt: skip
-async def test_a_malformed_message_closes_the_socket(address: str, message: str | bytes) -> None:
+async def test_an_invalid_message_closes_the_websocket(address: str, message: str | bytes) -> None:
     async with open_websocket(address) as connection:
         await send_messages(connection, CONNECTION_INIT, message)
 
         assert await wait_for_close_code(connection) == 4400
 
 
-async def test_the_protocols_rules_are_kept(address: str) -> None:
+async def test_a_violation_of_the_protocol_closes_the_websocket(address: str) -> None:
     async with open_websocket(address) as connection:
         await send_messages(connection, subscribe("{ __typename }"))
         assert await wait_for_close_code(connection) == 4401
@@ -114,34 +116,34 @@ async def test_the_protocols_rules_are_kept(address: str) -> None:
         assert await wait_for_close_code(connection) == 4406
 
 
-async def test_a_frame_over_64_kilobytes_closes_the_socket(address: str) -> None:
+async def test_a_frame_over_64_kilobytes_closes_the_websocket(address: str) -> None:
     async with open_websocket(address) as connection:
         await send_messages(connection, CONNECTION_INIT, subscribe("#" * 65_536))
 
         assert await wait_for_close_code(connection) == 1009
 
 
-async def test_a_page_of_another_origin_cannot_open_a_socket(address: str) -> None:
-    with pytest.raises(websockets.InvalidStatus) as refused:
+async def test_a_page_of_another_origin_cannot_open_a_websocket(address: str) -> None:
+    with pytest.raises(websockets.InvalidStatus) as rejection:
         async with open_websocket(address, origin=websockets.Origin("https://elsewhere.example")):
             pass
 
-    assert refused.value.response.status_code == 403
+    assert rejection.value.response.status_code == 403
 
 
-async def test_an_api_key_opens_a_socket_by_its_first_message_or_by_a_header(address: str, make: Builders) -> None:
+async def test_an_api_key_is_sent_in_connection_init_or_in_a_header(address: str, make: Builders) -> None:
     service = await make.service()
     secret = str(uuid4())
     await make.api_key(service, secret=secret)
     token = f"Bearer key-{service.id}-{secret}"
     query = subscribe("{ viewer { service { id } } }")
-    answers = []
+    received = []
     async with open_websocket(address) as connection:
         await send_messages(connection, {**CONNECTION_INIT, "payload": {"authorization": token}}, query)
-        answers += [await receive_message(connection), await receive_message(connection)]
+        received += [await receive_message(connection), await receive_message(connection)]
     async with open_websocket(address, additional_headers={"Authorization": token}) as connection:
         await send_messages(connection, CONNECTION_INIT, query)
-        answers += [await receive_message(connection), await receive_message(connection)]
+        received += [await receive_message(connection), await receive_message(connection)]
 
-    seen = {"data": {"viewer": {"service": {"id": str(service.id)}}}, **COST_EXTENSION}
-    assert answers == [{"type": "connection_ack"}, {"type": "next", "id": "1", "payload": seen}] * 2
+    payload = {"data": {"viewer": {"service": {"id": str(service.id)}}}, **COST_EXTENSION}
+    assert received == [{"type": "connection_ack"}, {"type": "next", "id": "1", "payload": payload}] * 2
