@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS
 
 _LINE_ENDS = re.compile(r"\r\n?|\n")
-_TRIMMED_CHARACTERS = " \t\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
+_TRIMMED_LINE_CHARACTERS = " \t\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
 _RULE = re.compile(r"-{3,}+")
 _HEADING = re.compile(r"(#{1,6}+)[ \t]*+([^ \t#].*)")
 _BULLET = re.compile(r"([*•-])(?!\1)[ \t]*+(.+)")
@@ -72,7 +72,7 @@ Block = Paragraph | Heading | HorizontalRule | BulletList | NumberedList | Inset
 
 def parse(text: str) -> list[Block]:
     """Read a text whose placeholders are filled."""
-    lines = [line.strip(_TRIMMED_CHARACTERS) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
+    lines = [line.strip(_TRIMMED_LINE_CHARACTERS) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
     return _parse_blocks(lines, insets=True)
 
 
@@ -137,7 +137,7 @@ def _parse_inset(lines: list[str], index: int) -> tuple[int, list[str]]:
         and lines[index]
         and (lines[index].startswith("^") or not _interrupts_paragraph(lines[index]))
     ):
-        inner.append(lines[index].removeprefix("^").strip(_TRIMMED_CHARACTERS))
+        inner.append(lines[index].removeprefix("^").strip(_TRIMMED_LINE_CHARACTERS))
         index += 1
     return index, inner
 

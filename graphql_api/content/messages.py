@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql_api.content import emails, letters, markup, sms, typography
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH, ZERO_WIDTH_CHARACTERS
 from graphql_api.content.placeholders import (
     RECIPIENT_COLUMNS,
-    ZERO_WIDTH_CHARACTERS,
     Personalisation,
     TemplateText,
     format_bullet_list,
@@ -20,7 +20,7 @@ from graphql_api.enums import Channel, LengthUnit, LetterLanguages, UserErrorCod
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
+_BLANK_CHARACTERS = " \t\r\n\u00a0" + ZERO_WIDTH_CHARACTERS
 MAX_TEMPLATE_NAME_CHARACTERS = 255
 "Characters of a template's name."
 
@@ -144,13 +144,13 @@ class CompiledTemplate:
     def _fill_subject(self, text: TemplateText, by_key: Mapping[str, Any]) -> str | None:
         if self.channel is Channel.SMS:
             return None
-        return typography.tidy(" ".join(text.fill(by_key).translate(_REMOVE_ZERO_WIDTH).split()))
+        return typography.tidy(" ".join(text.fill(by_key).translate(REMOVE_ZERO_WIDTH).split()))
 
     def _inspect(self, missing: list[str], body: str) -> Inspection:
         if self.channel is Channel.SMS:
             count = sms.measure(body, self.prefix)[1]
             return Inspection(self._problems(missing, length=count.character_count), count)
-        bare = not body.translate(_REMOVE_ZERO_WIDTH).strip()
+        bare = not body.translate(REMOVE_ZERO_WIDTH).strip()
         return Inspection(self._problems(missing, length=0 if bare else len(body.encode(errors="replace"))), None)
 
     def _problems(self, missing: list[str], *, length: int) -> list[Problem]:
@@ -239,7 +239,7 @@ def check_template(
 
 
 def _required_problems(value: str | None, field: str, message: str) -> Iterator[Problem]:
-    if not (value or "").strip(" \t\r\n\u00a0" + ZERO_WIDTH_CHARACTERS):
+    if not (value or "").strip(_BLANK_CHARACTERS):
         yield Problem(UserErrorCode.REQUIRED, message, (field,))
     elif not is_storable(value or ""):
         yield Problem(UserErrorCode.INVALID, "The text has characters that cannot be stored.", (field,))

@@ -5,13 +5,11 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH, ZERO_WIDTH_CHARACTERS, removal_table
 from graphql_api.enums import Channel
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-
-ZERO_WIDTH_CHARACTERS = "\u180e\u200b\u200c\u200d\u2060\ufeff"
-"Characters without width, which people paste without seeing them."
 
 ADDRESS_COLUMNS = (*(f"addressline{number}" for number in range(1, 8)), "postcode")
 RECIPIENT_COLUMNS = {
@@ -25,8 +23,7 @@ TRUTHY_VALUES = frozenset({"yes", "y", "true", "t", "1", "include", "show"})
 
 _PLACEHOLDER = re.compile(r"\(\(([^()]++)\)\)")
 _WHITESPACE = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
-_REMOVE_IGNORED_IN_NAMES = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + _WHITESPACE + "_-"))
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
+_REMOVE_IGNORED_IN_NAMES = removal_table(ZERO_WIDTH_CHARACTERS + _WHITESPACE + "_-")
 
 
 class Placeholder(NamedTuple):
@@ -100,7 +97,7 @@ class Personalisation:
 
 def list_items(value: list[Any] | tuple[Any, ...]) -> list[str]:
     """Give the members of a list value as text, blank ones dropped."""
-    texts = (str(member).translate(_REMOVE_ZERO_WIDTH).strip() for member in value if member is not None)
+    texts = (str(member).translate(REMOVE_ZERO_WIDTH).strip() for member in value if member is not None)
     return [text for text in texts if text]
 
 

@@ -7,7 +7,7 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH, ZERO_WIDTH_CHARACTERS
 from graphql_api.enums import SmsEncoding
 
 MAX_CHARACTERS = 918
@@ -47,7 +47,6 @@ _REPLACEMENTS = {
 }
 _SPACES_BEFORE_PUNCTUATION = re.compile(r" +(?=[.,])")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
 _TWO_SEPTET_CHARACTER = re.compile(f"[{re.escape(''.join(sorted(GSM7_EXTENSION_CHARACTERS)))}]")
 _ALREADY_TIDY = re.compile(r"[!-~]++(?:[ \n][!-~]++)*+")
 
@@ -101,7 +100,7 @@ def tidy(text: str) -> str:
         if _ALREADY_TIDY.fullmatch(text) and " ." not in text and " ," not in text:
             return text
     else:
-        text = unicodedata.normalize("NFC", text.translate(_REMOVE_ZERO_WIDTH))
+        text = unicodedata.normalize("NFC", text.translate(REMOVE_ZERO_WIDTH))
     lines = (" ".join(line.split()) for line in text.splitlines())
     return _SPACES_BEFORE_PUNCTUATION.sub("", _MANY_NEWLINES.sub("\n\n", "\n".join(lines))).strip()
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import string
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS, removal_table
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 
@@ -15,7 +15,7 @@ MAX_ADDRESS_CHARACTERS, MAX_HOST_CHARACTERS, MAX_LABEL_CHARACTERS = 320, 253, 63
 _LOCAL_PART = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++)*+")
 _LABEL = re.compile(r"[a-z0-9]++(?:-{1,2}[a-z0-9]++)*+")
 _LAST_LABEL = re.compile(r"[a-z]{2,63}|xn--[a-z0-9]++(?:-[a-z0-9]++)*+")
-_REMOVE_INVISIBLE = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0"))
+_REMOVE_INVISIBLE = removal_table(ZERO_WIDTH_CHARACTERS + "\u00a0")
 _COMMON_ADDRESS = re.compile(
     r"[a-z0-9_+-]++(?:\.[a-z0-9_+-]++)*+@(?:[a-z0-9]{1,63}(?:-[a-z0-9]++)*+\.)++[a-z]{2,63}", re.ASCII
 )

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS
 from graphql_api.content.placeholders import (
     ADDRESS_COLUMNS,
     RECIPIENT_COLUMNS,
-    ZERO_WIDTH_CHARACTERS,
     Placeholder,
     normalise,
 )
@@ -35,7 +35,7 @@ _RECIPIENT_COLUMN_LABELS = {
     Channel.LETTER: "address line 1 ... postcode",
 }
 _MIN_ADDRESS_COLUMNS = 3
-_TRIMMED_CHARACTERS = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
+_TRIMMED_CELL_CHARACTERS = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
 
 
 class MessageInspector(Protocol):
@@ -253,7 +253,7 @@ class RecipientList:
         self._add_problem(ListProblem(error.code, error.message, row=error.row, column=error.column))
 
     def _check_row(self, number: int, cells: list[str]) -> RecipientRow:
-        trimmed = [cell.strip(_TRIMMED_CHARACTERS) for cell in cells]
+        trimmed = [cell.strip(_TRIMMED_CELL_CHARACTERS) for cell in cells]
         width = len(self._headers)
         extra = [cell for cell in trimmed[width:] if cell]
         trimmed += [""] * (width - len(trimmed))
@@ -336,7 +336,7 @@ def open_list(
 
 
 def _trim(cell: str) -> str:
-    return cell.strip(_TRIMMED_CHARACTERS)
+    return cell.strip(_TRIMMED_CELL_CHARACTERS)
 
 
 def _first_non_empty(records: Iterator[list[str]]) -> list[str]:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS, removal_table
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 from graphql_api.recipients.sms_rates import NUMERIC_SENDER_CALLING_CODES, SMS_RATE_MULTIPLIERS
@@ -30,7 +30,7 @@ _DOMESTIC_PREFIX = re.compile(r"0[1-9]")
 _UK_MOBILE_DIGITS = 10
 _DRAMA_NUMBERS = range(7_700_900_000, 7_700_901_000)
 _ALLOWED_CHARACTERS = frozenset(string.digits + string.whitespace + ZERO_WIDTH_CHARACTERS + "\u00a0\u202f()-+")
-_REMOVE_INVISIBLE = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0\u202f" + string.whitespace))
+_REMOVE_INVISIBLE = removal_table(ZERO_WIDTH_CHARACTERS + "\u00a0\u202f" + string.whitespace)
 _MAX_TYPED_CHARACTERS = 250
 
 _LANDLINE_TYPES = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.UAN})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH
 from graphql_api.enums import Postage, UserErrorCode
 from graphql_api.recipients.countries import COUNTRIES, UK_NAMES, normalise
 from graphql_api.recipients.errors import RecipientError
@@ -28,7 +28,6 @@ _MAX_POSTCODE_CHARACTERS = 8
 _BFPO = re.compile(r"BFPO ?(?:C/O ?)?([0-9]{1,4})", re.IGNORECASE)
 _NO_FIXED_ABODE = re.compile(r"no fixed (?:abode|address)", re.IGNORECASE)
 _SPACE_BEFORE_PUNCTUATION = re.compile(r" (?=[.,])")
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
 
 
 class PostalAddress(NamedTuple):
@@ -88,7 +87,7 @@ def parse(address: str | Iterable[str], *, international: bool = False) -> Posta
 
 def _tidy_line(line: str) -> str:
     return _SPACE_BEFORE_PUNCTUATION.sub(
-        "", " ".join(line[:MAX_LINE_CHARACTERS].translate(_REMOVE_ZERO_WIDTH).split())
+        "", " ".join(line[:MAX_LINE_CHARACTERS].translate(REMOVE_ZERO_WIDTH).split())
     ).rstrip(" ,")
 
 
