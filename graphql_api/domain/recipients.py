@@ -140,7 +140,7 @@ async def examine(inputs: CheckInputs, data: str | bytes) -> RecipientCheck:
 
 def _check_rows(inputs: CheckInputs, data: str | bytes) -> RecipientCheck:
     prepared = inputs.prepared
-    listed = lists.open_list(
+    listed = lists.RecipientList(
         data,
         prepared.channel,
         prepared.content.placeholders,

@@ -107,7 +107,10 @@ class _Column(NamedTuple):
 
 
 class RecipientList:
-    """A list read as one goes over it; each pass reads the file again."""
+    """A list: the headers are read at once, the rows while iterating; each iteration reads the file again.
+
+    Faults of the file never raise: they are among `problems`.
+    """
 
     def __init__(
         self,
@@ -118,7 +121,6 @@ class RecipientList:
         template: MessageInspector | None = None,
         allowed: AllowedDestinations = AllowedDestinations(),  # noqa: B008 - immutable
     ) -> None:
-        """Read the headers and what the whole file tells."""
         self.channel = channel
         self.template = template
         self.allowed = allowed
@@ -165,8 +167,7 @@ class RecipientList:
         if not self._headers:
             self.problems.append(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
             return
-        enough = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
-        if len(self._recipient_keys) < enough:
+        if self._lacks_recipient_columns():
             message = f"The list needs a column called ‘{_RECIPIENT_COLUMN_LABELS[self.channel]}’."  # noqa: RUF001
             self.problems.append(ListProblem(UserErrorCode.MISSING_RECIPIENT_COLUMN, message))
         for key in self._recipient_keys:
@@ -197,9 +198,12 @@ class RecipientList:
     @property
     def missing_columns(self) -> list[str]:
         """Headers that the template needs and the list lacks, the recipient's first."""
-        enough = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
-        recipient = [] if len(self._recipient_keys) >= enough else [_RECIPIENT_COLUMN_LABELS[self.channel]]
+        recipient = [_RECIPIENT_COLUMN_LABELS[self.channel]] if self._lacks_recipient_columns() else []
         return [*recipient, *self._missing_placeholders()]
+
+    def _lacks_recipient_columns(self) -> bool:
+        required = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
+        return len(self._recipient_keys) < required
 
     def _missing_placeholders(self) -> list[str]:
         own = RECIPIENT_COLUMNS[self.channel]
@@ -321,18 +325,6 @@ class RecipientList:
             problems.append(RowProblem(number, column, error.code, error.message))
             return typed, None, None, None
         return typed, address.normalised, None, address
-
-
-def open_list(
-    data: bytes | str,
-    channel: Channel,
-    placeholders: Iterable[Placeholder | str],
-    *,
-    template: MessageInspector | None = None,
-    allowed: AllowedDestinations = AllowedDestinations(),  # noqa: B008 - immutable
-) -> RecipientList:
-    """Open a list: its headers are read at once, its rows as one goes over it. Never raises for what a file holds."""
-    return RecipientList(data, channel, placeholders, template=template, allowed=allowed)
 
 
 def _trim(cell: str) -> str:

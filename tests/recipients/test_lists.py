@@ -16,7 +16,6 @@ from graphql_api.recipients.lists import (
     RecipientList,
     RecipientRow,
     RowProblem,
-    open_list,
 )
 from graphql_api.recipients.phone_numbers import PhoneNumber
 
@@ -26,7 +25,7 @@ ALICE = PhoneNumber("447900900123", international=False, calling_code="44", mult
 def read(
     data: bytes | str, *names: str, channel: Channel = Channel.SMS, **more: bool
 ) -> tuple[RecipientList, list[RecipientRow]]:
-    recipients = open_list(data, channel, names, allowed=AllowedDestinations(**more))
+    recipients = RecipientList(data, channel, names, allowed=AllowedDestinations(**more))
     return recipients, list(recipients)
 
 
@@ -38,7 +37,7 @@ def test_a_good_row_has_everything_a_message_needs() -> None:
     body = "Hi ((name))"
     template = CompiledTemplate(Channel.SMS, subject=None, body=body, prefix="Service")
 
-    recipients = open_list(
+    recipients = RecipientList(
         "Phone-Number,First Name,NAME,reference\n07900 900123,x, Zoé ,ref-1\n",
         Channel.SMS,
         find(body),
@@ -174,7 +173,7 @@ def test_a_row_is_checked_as_the_message_it_becomes() -> None:
     template = CompiledTemplate(Channel.SMS, subject=None, body="((a))((b??c))")
     data = f"phone number,a,b\n07900900123,{'x' * 919},no\n07900900123,{'x' * 918},no\n07900900123,\u2060,no\n"
 
-    rows = list(open_list(data, Channel.SMS, ["a", "b"], template=template))
+    rows = list(RecipientList(data, Channel.SMS, ["a", "b"], template=template))
 
     assert rows[0].problems == [
         RowProblem(
@@ -190,7 +189,7 @@ def test_a_row_is_checked_as_the_message_it_becomes() -> None:
 def test_a_row_of_which_nothing_is_left_is_refused() -> None:
     template = CompiledTemplate(Channel.SMS, subject=None, body="((b??c))")
 
-    rows = list(open_list("phone number,b\n07900900123,no\n", Channel.SMS, ["b"], template=template))
+    rows = list(RecipientList("phone number,b\n07900900123,no\n", Channel.SMS, ["b"], template=template))
 
     assert found(rows) == [(0, None, UserErrorCode.MESSAGE_EMPTY)]
 
@@ -244,7 +243,7 @@ def test_a_file_that_cannot_be_read_is_one_problem() -> None:
 
 
 def test_a_fault_further_down_ends_the_list_with_its_place() -> None:
-    recipients = open_list('phone number\n07900900123\n"07900900123\n', Channel.SMS, [])
+    recipients = RecipientList('phone number\n07900900123\n"07900900123\n', Channel.SMS, [])
 
     assert recipients.problems == []
     assert [row.number for row in recipients] == [0]
@@ -266,14 +265,14 @@ def test_a_list_may_have_100_000_rows() -> None:
 
 @pytest.mark.parametrize("rest", ["\n" * 100_000 + "07900900123\n", "\n" * 1_000_000])
 def test_empty_rows_cannot_hide_too_many(rest: str) -> None:
-    recipients = open_list("phone number\n07900900123\n" + rest, Channel.SMS, [])
+    recipients = RecipientList("phone number\n07900900123\n" + rest, Channel.SMS, [])
 
     assert len(list(recipients)) == 1
     assert [problem.code for problem in recipients.problems] == [UserErrorCode.TOO_MANY_ROWS]
 
 
 def test_rows_can_be_read_from_any_number_on() -> None:
-    recipients = open_list("phone number\n" + "07900900123\n" * 10, Channel.SMS, [])
+    recipients = RecipientList("phone number\n" + "07900900123\n" * 10, Channel.SMS, [])
 
     assert [row.number for row in recipients.rows(7)] == [7, 8, 9]
     assert [row.number for row in recipients] == list(range(10))
@@ -284,7 +283,7 @@ def test_100_000_rows_are_checked_against_a_text_message_in_seconds() -> None:
     template = CompiledTemplate(Channel.SMS, subject=None, body=body, prefix="Town hall")
     lines = (f"07900{index:06d},Zoé {index},5 January,{index % 2}\r\n" for index in range(100_000))
     data = ("phone number,First Name,date,late\r\n" + "".join(lines)).encode()
-    recipients = open_list(data, Channel.SMS, find(body), template=template)
+    recipients = RecipientList(data, Channel.SMS, find(body), template=template)
     began = time.process_time()
 
     fragments = sum(row.sms.fragment_count for row in recipients if row.sms and not row.problems)
