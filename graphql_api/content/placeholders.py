@@ -81,14 +81,6 @@ class Personalisation:
             self.by_key[key] = value
             self.names.setdefault(key, name)
 
-    def get(self, name: str) -> Any:
-        """Find a value; None when it is missing or null."""
-        return self.by_key.get(normalise(name))
-
-    def __contains__(self, name: str) -> bool:
-        """Tell whether there is a value that is not null."""
-        return self.get(name) is not None
-
     def unused(self, keys: Iterable[str]) -> list[str]:
         """Name the values that none of these normalised names asks for, as the caller spelled them."""
         wanted = set(keys)
@@ -133,10 +125,6 @@ class TemplateText:
         self.names_by_key: dict[str, str] = {}
         for gap in self.occurrences:
             self.names_by_key.setdefault(gap.key, gap.name)
-
-    def missing_placeholders(self, by_key: Mapping[str, Any]) -> dict[str, str]:
-        """Give the placeholders whose value is missing or null, normalised name to name, by first appearance."""
-        return {key: name for key, name in self.names_by_key.items() if by_key.get(key) is None}
 
     def fill(
         self, by_key: Mapping[str, Any], format_list: Callable[[list[Any] | tuple[Any, ...]], str] = format_inline_list
