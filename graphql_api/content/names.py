@@ -9,24 +9,31 @@ _SPACES = re.compile(r"\s+")
 _DOTS = re.compile(r"\.{2,}")
 
 
+def slug(name: str, separator: str = "") -> str:
+    """A name as lower-case letters without accents and digits, with `separator` for each run of white space."""
+    bare = "".join(
+        character for character in unicodedata.normalize("NFD", name) if unicodedata.category(character) != "Mn"
+    )
+    return "".join(
+        character.lower()
+        for character in _SPACES.sub(separator, bare.strip())
+        if character.isalnum() or character == separator
+    )
+
+
 def local_part(name: str) -> str:
     """A name as the local part of an email address: lower-case letters without accents and digits, spaces as dots.
 
     By this form, too, two services may not be called the same.
     """
-    return _DOTS.sub(".", _slug(name, ".")).strip(".")
+    return _DOTS.sub(".", slug(name, ".")).strip(".")
 
 
 def api_key_prefix(name: str) -> str:
     """A name as the first part of an API key's text: as `local_part`, with underscores."""
-    return _slug(name, "_").strip("_")
+    return slug(name, "_").strip("_")
 
 
 def has_two_alphanumerics(name: str) -> bool:
     """Whether a name has two letters or digits, so that something is left of it once it is made plain."""
     return sum(character.isalnum() for character in name) > 1
-
-
-def _slug(name: str, separator: str) -> str:
-    bare = "".join(one for one in unicodedata.normalize("NFD", name) if unicodedata.category(one) != "Mn")
-    return "".join(one.lower() for one in _SPACES.sub(separator, bare.strip()) if one.isalnum() or one == separator)
