@@ -13,6 +13,8 @@ UNAVAILABLE_SQLSTATES = frozenset({"57P01", "57P02", "57P03", "53300", "08000", 
 RETRYABLE_SQLSTATES = frozenset({"57014", "55P03", "25P03", "25006", "40P01"})
 """SQLSTATEs that say nothing of the request: timeouts, deadlocks, and a primary that has become a replica."""
 
+LOCK_NOT_AVAILABLE_SQLSTATE, DEADLOCK_SQLSTATE = "55P03", "40P01"
+
 PROTOCOL_VIOLATION_SQLSTATE = "08P01"
 """SQLSTATE of a pooler that is sent the settings of a connection."""
 
