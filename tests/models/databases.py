@@ -1,4 +1,4 @@
-"""Databases of one test's own, on the server that the tests have."""
+"""Databases for single tests, on the server of the tests."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def scratch_database(postgres_url: str) -> AsyncIterator[str]:
-    """The address of a new, empty database, which goes afterwards."""
+    """The URL of a new, empty database, which is dropped at the end of the context."""
     name = f"scratch_{uuid4().hex}"
     admin = await asyncpg.connect(postgres_url)
     try:
@@ -43,7 +43,7 @@ async def open_connection(url: str) -> AsyncIterator[asyncpg.Connection]:
 
 
 def dump_sql(url: str, *tables: str, section: str = "--schema-only") -> str:
-    """What `pg_dump` writes of a database, or of some of its tables, but for the words that are new each time."""
+    """The output of `pg_dump` for a database or some of its tables, without its random keys."""
     command = [str(postgres.find_binaries() / "pg_dump"), section, "--no-owner", "--dbname", url]
     command += [f"--table={table}" for table in tables]
     dump = subprocess.run(command, check=True, capture_output=True, text=True).stdout
