@@ -52,7 +52,7 @@ async def test_its_tables_stay_unchanged_and_ours_are_added(database: str) -> No
     )
     assert [line[:4] for line in steps[1:]] == OURS
     assert steps[2].startswith(
-        "0015 Index messages by job and when they were made (nothing: Notify's tables stay as they are), "
+        "0015 Index messages by job and time of creation (nothing: Notify's tables stay as they are), "
     )
 
 
@@ -64,7 +64,7 @@ async def test_a_plan_lists_our_revisions(database: str) -> None:
         "be noted in a version table of our own, and then come:"
     )
     assert [line[:4] for line in lines[1:]] == OURS
-    assert lines[10] == "0023 Add sessions of people"
+    assert lines[10] == "0023 Add sessions of users"
 
 
 async def test_the_script_does_what_the_adoption_does(database: str, postgres_url: str) -> None:

@@ -80,7 +80,7 @@ async def test_migrations_create_what_the_models_declare(database: str) -> None:
     assert await migrate.current(database) == HEAD
     steps = migration_steps(lines)
     assert [line[:4] for line in steps] == REVISIONS
-    assert re.fullmatch(r"0014 Index the orders in which lists are read page by page, \d\.\d\d s", steps[13])
+    assert re.fullmatch(r"0014 Add indexes for the orders of pages, \d\.\d\d s", steps[13])
 
 
 async def test_a_difference_from_the_models_is_listed(database: str) -> None:
