@@ -260,7 +260,7 @@ def test_other_commands_say_the_same_of_settings() -> None:
 def test_a_worker_says_in_a_sentence_what_it_lacks(postgres_url: str) -> None:
     done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="production", **SECRETS)
     assert done.stderr == (
-        "Set SMS_GATEWAY, EMAIL_GATEWAY, LETTER_GATEWAY: where messages go. `fake` only pretends to deliver.\n"
+        "Set SMS_GATEWAY, EMAIL_GATEWAY, LETTER_GATEWAY: gateways must be chosen in production. `fake` sends nothing.\n"
     )
 
     done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="test", **SECRETS)
