@@ -195,10 +195,10 @@ def statements() -> Iterator[str]:
         """
     yield "REVOKE EXECUTE ON FUNCTION log_change() FROM PUBLIC"  # or any role could log rows of its own tables
     for table, arguments in LOGGED.items():
-        told = ", ".join(f"'{one}'" for one in arguments)
+        trigger_arguments = ", ".join(f"'{argument}'" for argument in arguments)
         yield f"""
             CREATE OR REPLACE TRIGGER log_change AFTER {EVENTS.get(table, "INSERT OR UPDATE OR DELETE")} ON {table}
-            FOR EACH ROW EXECUTE FUNCTION log_change({told})
+            FOR EACH ROW EXECUTE FUNCTION log_change({trigger_arguments})
             """
 
 

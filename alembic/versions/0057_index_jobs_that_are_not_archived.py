@@ -1,4 +1,4 @@
-"""Index jobs that are not archived by service and when they were made: most of them are archived after a week."""
+"""Index jobs that are not archived by service and time of creation; most are archived after a week."""
 
 from alembic import op
 

@@ -91,9 +91,8 @@ def require_supported_database(connection: sa.Connection, origin: DatabaseOrigin
     ):
         raise CommandError(
             f"The database holds tables of our names ({_join_names(unexpected)}), and neither {VERSION_TABLE} nor "
-            "Notify's "
-            "alembic_version tells who made them. Nothing was changed: use an empty database, or restore the version "
-            "table that belongs to them."
+            "Notify's alembic_version records who created them. Nothing was changed: use an empty database, or restore "
+            "the version table that belongs to them."
         )
 
 

@@ -89,9 +89,9 @@ class OrganisationFeature(Identified, Created, Model):
 
 
 class OrganisationMembership(Model):
-    """A user's place in an organisation.
+    """A user's membership of an organisation.
 
-    The table has no primary key, and its columns may be null; such rows are nobody's.
+    The table has no primary key, and its columns may be null; such rows are ignored.
     """
 
     __tablename__ = "user_to_organisation"

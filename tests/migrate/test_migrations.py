@@ -204,8 +204,8 @@ async def test_a_database_of_another_program_is_refused_unchanged(database: str)
 
     assert str(raised.value) == (
         "The database holds tables of our names (users), and neither graphql_api_version nor Notify's alembic_version "
-        "tells who made them. Nothing was changed: use an empty database, or restore the version table that belongs "
-        "to them."
+        "records who created them. Nothing was changed: use an empty database, or restore the version table that "
+        "belongs to them."
     )
     assert dump_sql(database) == before
 
