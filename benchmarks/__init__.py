@@ -1,5 +1,11 @@
-"""The benchmark: ours against SQL written by hand and against PostGraphile, on the same data and the same cores.
+"""The benchmark: this server against hand-written SQL and PostGraphile, on the same data and the same cores.
 
-`databases` makes the data, `questions` says what is asked of each server, `servers` runs them, `answers` sees that all
-answer the same, `loads` asks, `measures` reads what it cost, `runs` takes turns, `tables` and `pictures` tell.
+databases       the data, on a PostgreSQL of its own
+scenarios       the requests of each scenario, for each server
+servers         starts and stops the servers; handwritten, unplanned: two of them
+responses       compares the servers' responses
+clients         sends requests on a fixed number of connections
+measurements    processor time, memory, statements
+runs            measures all servers in turn
+tables, charts  the results as text and as SVG
 """

@@ -1,4 +1,4 @@
-"""The picture of a run, for the README: bars for each question, readable on light, on dark, and aloud."""
+"""The chart of a run, for the README: an SVG with bars per scenario, for light and dark themes and screen readers."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ if TYPE_CHECKING:
 WIDTH, MARGIN, GAP = 840, 20, 40
 PANEL_WIDTH = (WIDTH - 2 * MARGIN - GAP) / 2
 LABEL_WIDTH, VALUE_WIDTH = 124, 58
-"""Width of what stands left of a bar, and right of it."""
+"""Width of the label left of a bar, and of the value right of it."""
 TITLE_HEIGHT, ROW_HEIGHT, BAR_HEIGHT = 62, 26, 16
-"""Height of the title, of a row, and of the bar in it."""
+"""Height of the title, of a row, and of the bar in a row."""
 
 STYLE = """
   text { font: 13px system-ui, -apple-system, "Segoe UI", sans-serif; fill: #1f2328 }
   .title { font-size: 17px; font-weight: 600 }
-  .question { font-weight: 600 }
+  .scenario { font-weight: 600 }
   .small { font-size: 12px; fill: #59636e }
   .first { font-weight: 600 }
   .bar { fill: #8c959f }
@@ -35,34 +35,34 @@ STYLE = """
 
 
 def draw(run: Run, machine: str) -> str:
-    """The picture, as SVG: requests a second for the questions that count."""
-    titles = {question.name: question.title for question in run.scenarios}
+    """The chart as SVG: requests per second of the target scenarios."""
+    titles = {scenario.name: scenario.title for scenario in run.scenarios}
     shown = target_measurements(run)
     panel_height = 30 + ROW_HEIGHT * len(run.servers)
     height = round(TITLE_HEIGHT + (len(shown) + 1) // 2 * (panel_height + 16) + 34)
     parts: list[str] = []
-    told: list[str] = []
+    sentences: list[str] = []
     for number, name in enumerate(shown):
         left = MARGIN + number % 2 * (PANEL_WIDTH + GAP)
         top = TITLE_HEIGHT + number // 2 * (panel_height + 16)
         rates = {server.kind.title: shown[name][server.kind.name] for server in run.servers}
         measured = {title: cell for title, cell in rates.items() if cell.rates}
-        most = max(cell.median_rate for cell in measured.values())
-        parts.append(_text(left, top + 14, f"{titles[name]}, {run.field_counts[name]:,} fields", "question"))
+        highest = max(cell.median_rate for cell in measured.values())
+        parts.append(_text(left, top + 14, f"{titles[name]}, {run.field_counts[name]:,} fields", "scenario"))
         for row, (title, cell) in enumerate(measured.items()):
             parts += _bar(
-                left, top + 30 + ROW_HEIGHT * row, title, format_rate(cell), cell.median_rate / most, first=row == 0
+                left, top + 30 + ROW_HEIGHT * row, title, format_rate(cell), cell.median_rate / highest, first=row == 0
             )
-        told.append(
+        sentences.append(
             f"{titles[name]}: " + ", ".join(f"{title} {format_rate(cell)}" for title, cell in measured.items()) + "."
         )
-    head = "Requests a second, on one core each"
+    head = "Requests per second, on one core each"
     return "\n".join(
         [
             f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" role="img"',
             f'  width="{WIDTH}" height="{height}" aria-labelledby="title description">',
             f'<title id="title">{head}</title>',
-            f'<desc id="description">{escape(" ".join(told))}</desc>',
+            f'<desc id="description">{escape(" ".join(sentences))}</desc>',
             f"<style>{STYLE}</style>",
             _text(MARGIN, 26, head, "title"),
             _text(MARGIN, 46, f"{TARGET_CONCURRENCY} connections; more is better", "small"),
@@ -75,18 +75,20 @@ def draw(run: Run, machine: str) -> str:
 
 
 def _bar(left: float, top: float, title: str, value: str, share: float, *, first: bool) -> list[str]:
-    """A row: who, the bar, and the figure."""
+    """A row: server, bar and value."""
     kind = "first" if first else ""
     middle, width = top + ROW_HEIGHT / 2, max(1.0, (PANEL_WIDTH - LABEL_WIDTH - VALUE_WIDTH) * share)
-    place = f'x="{left + LABEL_WIDTH:.1f}" y="{middle - BAR_HEIGHT / 2:.1f}" width="{width:.1f}" height="{BAR_HEIGHT}"'
+    geometry = (
+        f'x="{left + LABEL_WIDTH:.1f}" y="{middle - BAR_HEIGHT / 2:.1f}" width="{width:.1f}" height="{BAR_HEIGHT}"'
+    )
     return [
         _text(left + LABEL_WIDTH - 8, middle + 4, title, kind, anchor="end"),
-        f'<rect class="{f"bar {kind}".strip()}" {place} rx="2"/>',
+        f'<rect class="{f"bar {kind}".strip()}" {geometry} rx="2"/>',
         _text(left + LABEL_WIDTH + width + 6, middle + 4, value, kind),
     ]
 
 
 def _text(x: float, y: float, text: str, kind: str = "", anchor: str = "start") -> str:
-    marks = f' class="{kind}"' if kind else ""
-    turned = f' text-anchor="{anchor}"' if anchor != "start" else ""
-    return f'<text{marks} x="{x:.1f}" y="{y:.1f}"{turned}>{escape(text)}</text>'
+    class_ = f' class="{kind}"' if kind else ""
+    anchor_ = f' text-anchor="{anchor}"' if anchor != "start" else ""
+    return f'<text{class_} x="{x:.1f}" y="{y:.1f}"{anchor_}>{escape(text)}</text>'

@@ -1,4 +1,4 @@
-"""The load: a fixed number of connections, each of which asks again as soon as it has its answer."""
+"""The client: a fixed number of connections, each of which sends a request as soon as it has the last response."""
 
 from __future__ import annotations
 
@@ -16,28 +16,28 @@ if TYPE_CHECKING:
 HOST = "127.0.0.1"
 RECEIVE_BYTES = 1 << 18
 RESPONSE_TIMEOUT_SECONDS = 60.0
-"""Seconds without any answer after which a server is taken for dead."""
+"""Seconds without any response after which a run fails."""
 
 
 @dataclass
 class TurnResult:
-    """What one server did in one turn."""
+    """Results of one turn."""
 
     seconds: float
-    """From the first question to the last answer."""
+    """Seconds from the first request to the last response."""
     latencies: list[float] = field(repr=False)
-    """Seconds, of each right answer."""
+    """Seconds until each correct response."""
     failures: int
-    """Answers of another status, or of another length than was expected."""
+    """Number of responses with another status or length than expected."""
 
     @property
     def rate(self) -> float:
-        """Right answers a second."""
+        """Correct responses per second."""
         return len(self.latencies) / self.seconds if self.seconds else 0.0
 
 
 class _Connection:
-    """One connection: what it waits for."""
+    """One connection, and the state of the response that it reads."""
 
     __slots__ = ("body_bytes", "head_chunks", "ok", "remaining_bytes", "sent_at", "socket")
 
@@ -51,7 +51,7 @@ class _Connection:
         self.ok = False
 
     def feed(self, data: bytes) -> bool:
-        """Take what has come; True when the answer is whole."""
+        """Take received data; True when the response is complete."""
         if self.remaining_bytes is None:
             if self.head_chunks:
                 data = b"".join((*self.head_chunks, data))
@@ -61,11 +61,11 @@ class _Connection:
                 self.head_chunks.append(data)
                 return False
             head = data[:end].lower()
-            place = head.find(b"\r\ncontent-length:")
-            if place < 0:
-                raise RuntimeError("An answer has no Content-Length.")
-            stop = head.find(b"\r", place + 2)
-            self.body_bytes = int(head[place + 17 : stop if stop > 0 else end])
+            header = head.find(b"\r\ncontent-length:")
+            if header < 0:
+                raise RuntimeError("A response has no Content-Length.")
+            stop = head.find(b"\r", header + 2)
+            self.body_bytes = int(head[header + 17 : stop if stop > 0 else end])
             self.ok = head[9:12] == b"200"
             self.remaining_bytes = self.body_bytes - (len(data) - end - 4)
         else:
@@ -80,7 +80,9 @@ class Client:
     """Open connections to one server; leaving the context closes them."""
 
     def __init__(self, port: int, connections: int) -> None:
-        self._connections = {one.socket.fileno(): one for one in (_Connection(port) for _ in range(connections))}
+        self._connections = {
+            connection.socket.fileno(): connection for connection in (_Connection(port) for _ in range(connections))
+        }
         self._poll = select.epoll()
         for descriptor in self._connections:
             self._poll.register(descriptor, select.EPOLLIN)
@@ -93,46 +95,46 @@ class Client:
         expected_bytes: int | None = None,
         max_requests: int = 1 << 60,
     ) -> TurnResult:
-        """Ask for so long, or so many times, and wait for the answers that are still to come.
+        """Send requests for some seconds or up to a number, and wait for the last responses.
 
-        An answer whose body has not the expected `length` in bytes is a failure.
+        A response whose body has not `expected_bytes` is a failure.
         """
         connections, poll, clock = self._connections, self._poll, time.perf_counter
         latencies: list[float] = []
         failures, left, waiting = 0, max_requests, 0
         gc.disable()
-        began = last = clock()
-        until = began + seconds
-        for one in connections.values():
+        started = last = clock()
+        deadline = started + seconds
+        for connection in connections.values():
             if left:
                 left -= 1
                 waiting += 1
-                one.sent_at = clock()
-                one.socket.sendall(make_request())
+                connection.sent_at = clock()
+                connection.socket.sendall(make_request())
         while waiting:
             events = poll.poll(RESPONSE_TIMEOUT_SECONDS)
             if not events:
-                raise TimeoutError(f"No answer came for {RESPONSE_TIMEOUT_SECONDS:g} seconds.")
+                raise TimeoutError(f"No response for {RESPONSE_TIMEOUT_SECONDS:g} seconds.")
             for descriptor, _ in events:
-                one = connections[descriptor]
-                data = one.socket.recv(RECEIVE_BYTES)
+                connection = connections[descriptor]
+                data = connection.socket.recv(RECEIVE_BYTES)
                 if not data:
                     raise ConnectionError("A server closed a connection.")
-                if not one.feed(data):
+                if not connection.feed(data):
                     continue
                 last = clock()
-                if one.ok and (expected_bytes is None or one.body_bytes == expected_bytes):
-                    latencies.append(last - one.sent_at)
+                if connection.ok and (expected_bytes is None or connection.body_bytes == expected_bytes):
+                    latencies.append(last - connection.sent_at)
                 else:
                     failures += 1
-                if last < until and left:
+                if last < deadline and left:
                     left -= 1
-                    one.sent_at = last
-                    one.socket.sendall(make_request())
+                    connection.sent_at = last
+                    connection.socket.sendall(make_request())
                 else:
                     waiting -= 1
         gc.enable()
-        return TurnResult(last - began, latencies, failures)
+        return TurnResult(last - started, latencies, failures)
 
     def __enter__(self) -> Self:
         return self
@@ -141,12 +143,12 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._poll.close()
-        for one in self._connections.values():
-            one.socket.close()
+        for connection in self._connections.values():
+            connection.socket.close()
 
 
 def fetch(port: int, request: bytes) -> tuple[int, bytes]:
-    """Ask once: the status, and the body."""
+    """Send one request; its status and body."""
     with socket.create_connection((HOST, port), timeout=RESPONSE_TIMEOUT_SECONDS) as connection:
         connection.sendall(request)
         data = b""
@@ -168,7 +170,7 @@ def _receive(connection: socket.socket) -> bytes:
 
 
 def post(path: str, body: bytes, headers: dict[str, str] | None = None) -> bytes:
-    """A request as it goes over the wire."""
+    """The bytes of a request."""
     lines = {"host": HOST, "content-type": "application/json", "content-length": str(len(body)), **(headers or {})}
     head = [f"POST {path} HTTP/1.1", *(f"{name}: {value}" for name, value in lines.items()), "", ""]
     return "\r\n".join(head).encode() + body

@@ -1,4 +1,4 @@
-"""The benchmark's database: half a million messages on a PostgreSQL of its own, and what questions are about."""
+"""The benchmark's database: half a million messages on a PostgreSQL of its own, and the ids in requests."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MESSAGE_COUNT = 500_000
 DEEP_PAGE_SIZE = 10
-"""Messages on a page of the deep list: page 10,000 lies a hundred thousand messages in."""
+"""Messages on a page of the deep list: page 10,000 begins after 99,990 messages."""
 DEEP_PAGE_NUMBERS = (1, 1_000, 10_000)
 LIST_PAGE_SIZE = 100
 LIST_PAGE_COUNT = 10
@@ -37,7 +37,7 @@ TREE_MEMBER_COUNT = 5
 TREE_TEMPLATE_COUNT = 10
 
 POSTGRES_SETTINGS = {
-    "shared_buffers": "512MB",  # the data fit, so that no disk is measured
+    "shared_buffers": "512MB",  # holds all data, so that no disk is measured
     "random_page_cost": "1.1",  # as on any solid-state disk
     "jit": "off",
     "max_connections": "60",
@@ -48,21 +48,21 @@ POSTGRES_SETTINGS = {
 
 @dataclass(frozen=True, slots=True)
 class Parameters:
-    """What questions are about, and who asks ours."""
+    """Ids in the requests, and the token for this server."""
 
     service_id: str
-    """The service with the most messages that has 20 templates and 20 jobs too."""
+    """The service with the most messages of those with 20 templates and 20 jobs."""
     organisation_id: str
     """An organisation with 50 services."""
     token: str
-    """A platform admin's session."""
+    """Session token of a platform admin."""
     cursor_positions: dict[int, tuple[str, str]]
-    """Creation time and id of the last message before so many others of the service, latest first."""
+    """Creation time and id of the service's message at an offset, latest first, by the number of messages up to it."""
     message_count: int
-    """Of the service."""
+    """Number of messages of the service."""
 
     def cursor(self, offset: int) -> str | None:
-        """Our cursor of the place after so many messages; None for the beginning."""
+        """This server's cursor after so many messages; None for 0."""
         if not offset:
             return None
         return encode_cursor(list(self.cursor_positions[offset]), notifications.of_service.order)
@@ -70,9 +70,9 @@ class Parameters:
 
 @contextmanager
 def running(folder: Path, messages: int) -> Iterator[tuple[postgres.PostgresServer, dict[str, str], Parameters]]:
-    """A PostgreSQL with the data, made the first time; the environment that ours needs, and the facts.
+    """Start a PostgreSQL with the data, made on the first run: the server, the environment of this server, parameters.
 
-    It inherits the cores that this process may use.
+    It inherits the cores of this process.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with postgres.start(folder / f"postgres-{messages}", durable=False, settings=POSTGRES_SETTINGS) as server:
@@ -88,12 +88,12 @@ def running(folder: Path, messages: int) -> Iterator[tuple[postgres.PostgresServ
 def _secrets(folder: Path) -> dict[str, str]:
     path = folder / "secrets.json"
     if not path.exists():
-        invented = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "DANGEROUS_SALT")}
+        generated = {name: secrets.token_urlsafe(32) for name in ("SECRET_KEY", "DANGEROUS_SALT")}
         descriptor = os.open(path, os.O_WRONLY | os.O_CREAT, 0o600)
         with os.fdopen(descriptor, "w") as file:
-            json.dump(invented, file)
-    kept: dict[str, str] = json.loads(path.read_text())
-    return kept
+            json.dump(generated, file)
+    stored: dict[str, str] = json.loads(path.read_text())
+    return stored
 
 
 async def _prepare(environment: dict[str, str], messages: int) -> Parameters:
@@ -105,22 +105,24 @@ async def _prepare(environment: dict[str, str], messages: int) -> Parameters:
         dangerous_salt=SecretStr(environment["DANGEROUS_SALT"]),
     )
     signer = Signer(tuple(settings.secret_keys), settings.salt)
-    print(f"Data: {messages:,} messages (the first time they are made, which takes a minute or two).", flush=True)
+    print(f"Data: {messages:,} messages (made on the first run, which takes a minute or two).", flush=True)
     demo = await seed.seed(url, signer=signer, notifications=messages)
     connection = await asyncpg.connect(url, server_settings={"timezone": "UTC"})
     try:
         if not await connection.fetchval("SELECT to_regnamespace('benchmark') IS NOT NULL"):
             await _adapt_data(connection)
-        facts = await _read_parameters(connection)
+        parameters = await _read_parameters(connection)
     finally:
         await connection.close()
-    return Parameters(token=await _create_session_token(settings, signer, demo), **facts)
+    return Parameters(token=await _create_session_token(settings, signer, demo), **parameters)
 
 
 async def _adapt_data(connection: asyncpg.Connection) -> None:
-    """Give the demo's world what the questions ask for, in the same transaction as the mark that it was done."""
+    """Change the demo data for the scenarios, in one transaction with the schema that marks them as changed."""
     async with connection.transaction():
-        await connection.execute("CREATE SCHEMA benchmark")  # out of the sight of a server of all tables
+        await connection.execute(
+            "CREATE SCHEMA benchmark"
+        )  # not seen by PostGraphile, which serves all tables of a schema
         await connection.execute("CREATE EXTENSION pg_stat_statements SCHEMA benchmark")
         await connection.execute("UPDATE users SET state = 'active' WHERE state = 'pending'")
         await connection.execute(_FIFTY_SERVICES, TREE_SERVICE_COUNT, TREE_TEMPLATE_COUNT)
@@ -180,7 +182,7 @@ _CREATORS_AND_JOBS = """
 
 
 async def _busiest_service_id(connection: asyncpg.Connection) -> Any:
-    """The service with the most messages that has 20 templates and 20 jobs too."""
+    """The service with the most messages of those with 20 templates and 20 jobs."""
     return await connection.fetchval(
         """
         SELECT service_id FROM notifications
@@ -197,7 +199,7 @@ async def _read_parameters(connection: asyncpg.Connection) -> dict[str, Any]:
     offsets = {(depth - 1) * DEEP_PAGE_SIZE for depth in DEEP_PAGE_NUMBERS} | {
         LIST_PAGE_SIZE * page for page in range(LIST_PAGE_COUNT)
     }
-    places = {}
+    positions = {}
     for offset in sorted(offsets - {0}):
         row = await connection.fetchrow(
             """
@@ -208,12 +210,14 @@ async def _read_parameters(connection: asyncpg.Connection) -> dict[str, Any]:
             offset - 1,
         )
         if row:
-            places[offset] = (row["created_at"].isoformat(), str(row["id"]))
+            positions[offset] = (row["created_at"].isoformat(), str(row["id"]))
     return {
         "service_id": str(service_id),
         "organisation_id": str(await connection.fetchval(_LARGEST_ORGANISATION)),
-        "messages": await connection.fetchval("SELECT count(*) FROM notifications WHERE service_id = $1", service_id),
-        "places": places,
+        "message_count": await connection.fetchval(
+            "SELECT count(*) FROM notifications WHERE service_id = $1", service_id
+        ),
+        "cursor_positions": positions,
     }
 
 

@@ -1,6 +1,6 @@
-"""The limit: one SQL statement for each question, which answers finished JSON, behind the barest ASGI application.
+"""The upper limit: one SQL statement per scenario, which returns JSON, behind a minimal ASGI application.
 
-Its answers hold the words of the database as they are; nobody is asked who they are.
+Its responses hold values as the database stores them; it does not authenticate.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _CREATOR = """CASE WHEN u.id IS NOT NULL THEN json_build_object('id', u.id, 'nam
 _JOB = "CASE WHEN j.id IS NOT NULL THEN json_build_object('id', j.id, 'fileName', j.original_file_name) END AS job"
 
 POINT = """
-    SELECT row_to_json(found) FROM (
+    SELECT row_to_json(service) FROM (
         SELECT id, name, organisation_type AS "organisationType", rate_limit AS "rateLimitPerMinute", version, notes,
             created_at AS "createdAt", updated_at AS "updatedAt"
         FROM services WHERE id = $1
-    ) AS found
+    ) AS service
 """
 DASHBOARD = f"""
     SELECT json_build_object(
@@ -107,7 +107,7 @@ _LIST = f"""
 _PAGE = """
     SELECT json_agg(item) FROM (
         SELECT COLUMNS FROM notifications AS n
-        WHERE n.service_id = $1 PLACE ORDER BY n.created_at DESC, n.id DESC LIMIT 10
+        WHERE n.service_id = $1 CURSOR ORDER BY n.created_at DESC, n.id DESC LIMIT 10
     ) AS item
 """.replace("COLUMNS", _SCALARS)
 COUNT = """
@@ -124,16 +124,16 @@ STATEMENTS = {
     "point": POINT,
     "dashboard": DASHBOARD,
     "tree": TREE,
-    # A page size is part of the text: PostgreSQL plans for an unknown limit badly.
+    # The page size is part of the text: PostgreSQL plans badly for an unknown limit.
     **{f"list {size}": _LIST.replace("SIZE", str(size)) for size in (10, 100, 1_000)},
-    "first page": _PAGE.replace("PLACE", ""),
-    "page": _PAGE.replace("PLACE", "AND (n.created_at, n.id) < ($2, $3)"),
+    "first page": _PAGE.replace("CURSOR", ""),
+    "page": _PAGE.replace("CURSOR", "AND (n.created_at, n.id) < ($2, $3)"),
     "count": COUNT,
 }
 
 
 class Application:
-    """Answers `{"ask": name of a statement, "with": [its parameters]}`."""
+    """Takes `{"statement": its name, "parameters": [...]}`, and responds with the statement's JSON."""
 
     pool: asyncpg.Pool
 
@@ -143,7 +143,7 @@ class Application:
         receive: Callable[[], Awaitable[Message]],
         send: Callable[[Message], Awaitable[None]],
     ) -> None:
-        """Answer one request, or start and stop."""
+        """Serve one request, or the lifespan."""
         if scope["type"] == "lifespan":
             await self._run_lifespan(receive, send)
             return
@@ -152,14 +152,14 @@ class Application:
         while message.get("more_body"):
             message = await receive()
             body += message["body"]
-        asked = orjson.loads(body)
-        values = asked["with"]
-        if len(values) > 1:  # a place: when, and which
+        request = orjson.loads(body)
+        values = request["parameters"]
+        if len(values) > 1:  # a cursor: time and id
             values[1] = datetime.fromisoformat(values[1])
-        answer = await self.pool.fetchval(STATEMENTS[asked["ask"]], *values)
-        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(answer)).encode())]
+        content = await self.pool.fetchval(STATEMENTS[request["statement"]], *values)
+        headers = [(b"content-type", b"application/json"), (b"content-length", str(len(content)).encode())]
         await send({"type": "http.response.start", "status": 200, "headers": headers})
-        await send({"type": "http.response.body", "body": answer})
+        await send({"type": "http.response.body", "body": content})
 
     async def _run_lifespan(
         self, receive: Callable[[], Awaitable[Message]], send: Callable[[Message], Awaitable[None]]
@@ -168,7 +168,7 @@ class Application:
             message = await receive()
             if message["type"] == "lifespan.startup":
                 size = int(os.environ["POOL_SIZE"])
-                # Else PostgreSQL thinks each page anew, which takes it as long as reading the page.
+                # A custom plan per page would take PostgreSQL as long as reading the page.
                 settings = {"timezone": "UTC", "jit": "off", "plan_cache_mode": "force_generic_plan"}
                 self.pool = await asyncpg.create_pool(
                     os.environ["DATABASE_URL"],
@@ -189,12 +189,12 @@ class Application:
 
 
 async def _set_json_codec(connection: asyncpg.Connection) -> None:
-    """Leave JSON as the bytes that come over the wire."""
+    """Leave JSON undecoded."""
     await connection.set_type_codec("json", schema="pg_catalog", format="binary", encoder=bytes, decoder=bytes)
 
 
 async def _skip_reset(connection: asyncpg.Connection) -> None:
-    """Take a connection back as it is: nothing was changed on it, and clearing it would be a statement more."""
+    """Do not reset connections: nothing is changed on them, and a reset is one more statement."""
 
 
 app = Application()

@@ -1,4 +1,4 @@
-"""One run: all answers compared, statements counted, and then every server in turn, again and again."""
+"""One run: responses are compared, statements counted, and all servers measured in turn, round by round."""
 
 from __future__ import annotations
 
@@ -21,134 +21,136 @@ if TYPE_CHECKING:
     from benchmarks.servers import RunningServer
 
 WARMUP_REQUESTS = 12
-"""Questions before the first is timed: from the sixth on PostgreSQL may plan a statement once for all."""
+"""Requests before the first measured one: after five, PostgreSQL may use a generic plan."""
 STATEMENT_COUNT_REQUESTS = 5
-"""Requests over which statements are counted."""
+"""Requests of which the statements are counted."""
 SOAK_CONNECTIONS, SOAK_BATCH_REQUESTS, UNLIMITED_SECONDS = 16, 50_000, 1e9
 MAX_WAIT_SECONDS = 8.0
-"""Seconds that a request may be expected to wait for its turn; where it were more, nothing is measured."""
+"""Seconds that a request may have to wait for its turn; above that, the scenario is not measured."""
 
 
 class ResponseMismatch(Exception):
-    """Two servers answer a question differently; the message tells where."""
+    """The responses of two servers to a scenario differ; the message says where."""
 
 
 @dataclass(frozen=True, slots=True)
 class Timing:
-    """How long is measured."""
+    """Duration of the measurement."""
 
     seconds_per_turn: float
-    """Of each turn."""
+    """Seconds of each turn."""
     rounds: int
 
 
 @dataclass
 class Run:
-    """Servers, questions, and what was found out."""
+    """Servers, scenarios, and their measurements."""
 
     servers: Sequence[RunningServer]
     scenarios: Sequence[Scenario]
     postmaster: int
     timing: Timing
     measurements: dict[tuple[str, int], dict[str, Measurement]] = field(default_factory=dict)
-    """By question and concurrency, then by server."""
+    """Measurements by scenario and concurrency, then by server."""
     field_counts: dict[str, int] = field(default_factory=dict)
-    """How many fields the answer to a question has."""
+    """Number of fields in the response, by scenario."""
     resident_megabytes: dict[str, float] = field(default_factory=dict)
-    """Megabytes of each server in the end."""
+    """Resident memory of each server at the end, in megabytes."""
     request_counts: dict[str, int] = field(default_factory=dict)
-    """How many requests each server has answered."""
+    """Number of responses of each server."""
     _response_bytes: dict[tuple[str, str], int] = field(default_factory=dict)
     _response_seconds: dict[tuple[str, str], float] = field(default_factory=dict)
     _statements: dict[tuple[str, str], float] = field(default_factory=dict)
 
     def compare(self) -> None:
-        """Ask everything of everyone, warm; raises `Unequal` unless all say the same."""
-        for question in self.scenarios:
-            said: dict[str, object] = {}
+        """Send every scenario to every server, and warm it up; raises `ResponseMismatch` where responses differ."""
+        for scenario in self.scenarios:
+            contents: dict[str, object] = {}
             for server in self.servers:
-                ask = question.request(server.kind.language, server.kind.path, server.headers)
-                if ask is None:
+                make_request = scenario.request(server.kind.language, server.kind.path, server.headers)
+                if make_request is None:
                     continue
-                key = (question.name, server.kind.name)
+                key = (scenario.name, server.kind.name)
                 for _ in range(WARMUP_REQUESTS):
-                    began = time.perf_counter()
-                    status, body = fetch(server.port, ask())
-                    self._response_seconds[key] = time.perf_counter() - began
-                if status != 200:  # noqa: PLR2004 - its name is a number
-                    raise ResponseMismatch(f"{server.kind.name} answers {question.name} with {status}: {body[:500]!r}")
+                    started = time.perf_counter()
+                    status, body = fetch(server.port, make_request())
+                    self._response_seconds[key] = time.perf_counter() - started
+                if status != 200:  # noqa: PLR2004 - the status OK
+                    raise ResponseMismatch(f"{server.kind.name}: status {status} for {scenario.name}: {body[:500]!r}")
                 self._response_bytes[key] = len(body)
                 try:
-                    said[server.kind.name] = responses.normalized_response(question.name, server.kind.language, body)
+                    contents[server.kind.name] = responses.normalized_response(
+                        scenario.name, server.kind.language, body
+                    )
                 except ValueError as error:
-                    raise ResponseMismatch(f"{server.kind.name} refuses {question.name}: {error}") from error
-            (first, standard), *others = said.items()
-            self.field_counts[question.name] = responses.count_fields(standard)
-            for name, answer in others:
-                different = responses.first_difference(standard, answer)
-                if different:
-                    raise ResponseMismatch(f"{first} and {name} answer {question.name} differently: {different}.")
+                    raise ResponseMismatch(f"{server.kind.name}: errors for {scenario.name}: {error}") from error
+            (first, expected), *others = contents.items()
+            self.field_counts[scenario.name] = responses.count_fields(expected)
+            for name, content in others:
+                difference = responses.first_difference(expected, content)
+                if difference:
+                    raise ResponseMismatch(f"{first} and {name} differ in {scenario.name}: {difference}.")
 
     def count_statements(self, url: str) -> None:
-        """Count the statements of a request, who asks included."""
+        """Count the statements of a request, those of authentication included."""
         counter = measurements.StatementCounter(url)
         asyncio.run(counter.start())
         time.sleep(0.2)
         try:
-            for question in self.scenarios:
+            for scenario in self.scenarios:
                 for server in self.servers:
-                    ask = question.request(server.kind.language, server.kind.path, server.headers)
-                    if ask is not None:
+                    make_request = scenario.request(server.kind.language, server.kind.path, server.headers)
+                    if make_request is not None:
                         asyncio.run(counter.take_count())
                         for _ in range(STATEMENT_COUNT_REQUESTS):
-                            fetch(server.port, ask())
-                        key = (question.name, server.kind.name)
+                            fetch(server.port, make_request())
+                        key = (scenario.name, server.kind.name)
                         self._statements[key] = asyncio.run(counter.take_count()) / STATEMENT_COUNT_REQUESTS
         finally:
             asyncio.run(counter.stop())
 
     def measure(self) -> None:
-        """Take the time of every question at each of its concurrencies."""
-        for question in self.scenarios:
-            for concurrency in question.concurrencies:
-                began = time.perf_counter()
-                self.measurements[question.name, concurrency] = self._measure(question, concurrency)
-                told = f"{question.title} at {concurrency}: {time.perf_counter() - began:.0f} s"
-                print(f"  {told}", flush=True)
+        """Measure every scenario at each of its concurrencies."""
+        for scenario in self.scenarios:
+            for concurrency in scenario.concurrencies:
+                started = time.perf_counter()
+                self.measurements[scenario.name, concurrency] = self._measure(scenario, concurrency)
+                seconds = time.perf_counter() - started
+                print(f"  {scenario.title} at {concurrency}: {seconds:.0f} s", flush=True)
         for server in self.servers:
             self.resident_megabytes[server.kind.name] = measurements.resident_megabytes(server.pid)
 
     def soak(self, requests: int) -> None:
-        """Ask the first question many times more of each server, in batches, and read its memory again."""
-        question = self.scenarios[0]
+        """Send more requests of the first scenario to each server, in batches, and measure its memory again."""
+        scenario = self.scenarios[0]
         for server in self.servers:
-            ask = question.request(server.kind.language, server.kind.path, server.headers)
-            if ask is None:
+            make_request = scenario.request(server.kind.language, server.kind.path, server.headers)
+            if make_request is None:
                 continue
             name = server.kind.name
             with Client(server.port, SOAK_CONNECTIONS) as client:
                 for first in range(0, requests, SOAK_BATCH_REQUESTS):
-                    done = client.run(
-                        ask, seconds=UNLIMITED_SECONDS, max_requests=min(SOAK_BATCH_REQUESTS, requests - first)
+                    turn = client.run(
+                        make_request, seconds=UNLIMITED_SECONDS, max_requests=min(SOAK_BATCH_REQUESTS, requests - first)
                     )
-                    self.request_counts[name] = self.request_counts.get(name, 0) + len(done.latencies)
+                    self.request_counts[name] = self.request_counts.get(name, 0) + len(turn.latencies)
             self.resident_megabytes[name] = measurements.resident_megabytes(server.pid)
             print(
                 f"  {name} after {self.request_counts[name]:,} requests: {self.resident_megabytes[name]:.0f} MB",
                 flush=True,
             )
 
-    def _measure(self, question: Scenario, concurrency: int) -> dict[str, Measurement]:
+    def _measure(self, scenario: Scenario, concurrency: int) -> dict[str, Measurement]:
         cells: dict[str, Measurement] = {}
         with contextlib.ExitStack() as stack:
             turns = []
             for server in self.servers:
-                ask = question.request(server.kind.language, server.kind.path, server.headers)
-                if ask is None:
+                make_request = scenario.request(server.kind.language, server.kind.path, server.headers)
+                if make_request is None:
                     continue
                 name = server.kind.name
-                cell = cells[name] = measurements.Measurement(statements=self._statements.get((question.name, name)))
-                wait = self._response_seconds[question.name, name] * concurrency
+                cell = cells[name] = measurements.Measurement(statements=self._statements.get((scenario.name, name)))
+                wait = self._response_seconds[scenario.name, name] * concurrency
                 if wait > MAX_WAIT_SECONDS:
                     cell.note = f"not run: each would wait {wait:.0f} s"
                     continue
@@ -156,40 +158,45 @@ class Run:
                 rounds = max(
                     1, min(self.timing.rounds, round(self.timing.rounds * 2 * self.timing.seconds_per_turn / wait))
                 )
-                turns.append((server, ask, client, cell, rounds))
+                turns.append((server, make_request, client, cell, rounds))
                 if wait < self.timing.seconds_per_turn:
-                    client.run(ask, seconds=0.2)
+                    client.run(make_request, seconds=0.2)
             for number in range(self.timing.rounds):
-                for server, ask, client, cell, rounds in turns[number % len(turns) :] + turns[: number % len(turns)]:
+                for server, make_request, client, cell, rounds in (
+                    turns[number % len(turns) :] + turns[: number % len(turns)]
+                ):
                     if number < rounds:
-                        self._run_turn(question, server, ask, client, cell)
+                        self._run_turn(scenario, server, make_request, client, cell)
         return cells
 
     def _run_turn(
-        self, question: Scenario, server: RunningServer, ask: object, client: Client, cell: Measurement
+        self, scenario: Scenario, server: RunningServer, make_request: object, client: Client, cell: Measurement
     ) -> None:
-        used = measurements.cpu_seconds(server.pid)
-        used_by_database = measurements.children_cpu_seconds(self.postmaster)
-        length = self._response_bytes[question.name, server.kind.name]
-        done = client.run(ask, seconds=self.timing.seconds_per_turn, expected_bytes=length)  # type: ignore[arg-type]
-        cell.server_cpu_seconds += measurements.cpu_seconds(server.pid) - used
-        cell.database_cpu_seconds += measurements.children_cpu_seconds(self.postmaster) - used_by_database
-        cell.rates.append(done.rate)
-        cell.latencies += done.latencies
-        cell.failures += done.failures
-        self.request_counts[server.kind.name] = self.request_counts.get(server.kind.name, 0) + len(done.latencies)
+        server_cpu_before = measurements.cpu_seconds(server.pid)
+        database_cpu_before = measurements.children_cpu_seconds(self.postmaster)
+        length = self._response_bytes[scenario.name, server.kind.name]
+        turn = client.run(make_request, seconds=self.timing.seconds_per_turn, expected_bytes=length)  # type: ignore[arg-type]
+        cell.server_cpu_seconds += measurements.cpu_seconds(server.pid) - server_cpu_before
+        cell.database_cpu_seconds += measurements.children_cpu_seconds(self.postmaster) - database_cpu_before
+        cell.rates.append(turn.rate)
+        cell.latencies += turn.latencies
+        cell.failures += turn.failures
+        self.request_counts[server.kind.name] = self.request_counts.get(server.kind.name, 0) + len(turn.latencies)
 
 
-def select_scenarios(servers: Sequence[RunningServer], facts: Parameters, only: Sequence[str]) -> list[Scenario]:
-    """The questions that were asked for; every one where none was."""
+def select_scenarios(servers: Sequence[RunningServer], parameters: Parameters, only: Sequence[str]) -> list[Scenario]:
+    """The scenarios with these names, or the first word of them; all without names."""
     cursors: dict[int, str] = {}
     for server in servers:
         if server.kind.language == POSTGRAPHILE:
-            for place in facts.cursor_positions:
-                variables = {"id": facts.service_id, "offset": place - 1}
+            for offset in parameters.cursor_positions:
+                variables = {"id": parameters.service_id, "offset": offset - 1}
                 body = json.dumps({"query": POSTGRAPHILE_CURSOR_QUERY, "variables": variables}).encode()
-                answer = json.loads(fetch(server.port, post(server.kind.path, body))[1])
-                (edge,) = answer["data"]["serviceByRowId"]["notificationsByServiceId"]["edges"]
-                cursors[place] = edge["cursor"]
-    found = all_scenarios(facts, cursors)
-    return [one for one in found if not only or one.name in only or one.name.partition("-")[0] in only]
+                response = json.loads(fetch(server.port, post(server.kind.path, body))[1])
+                (edge,) = response["data"]["serviceByRowId"]["notificationsByServiceId"]["edges"]
+                cursors[offset] = edge["cursor"]
+    return [
+        scenario
+        for scenario in all_scenarios(parameters, cursors)
+        if not only or scenario.name in only or scenario.name.partition("-")[0] in only
+    ]

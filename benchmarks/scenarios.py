@@ -1,4 +1,4 @@
-"""What is asked: each question in the words of each server, for the same rows and the same values."""
+"""The scenarios: the request of each for each server, for the same rows and the same values."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from benchmarks.databases import Parameters
 
 OURS, HANDWRITTEN, POSTGRAPHILE = "ours", "handwritten", "postgraphile"
-"""The languages that questions are put in."""
+"""The query languages of the servers."""
 
 _OUR_SCALARS = """
   id channel status statusGroup recipient reference keyType jobRowNumber provider createdAt sentAt updatedAt
@@ -118,18 +118,18 @@ _NODES = {
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """One question: how to put it to each server, and how to read the rows of their answers."""
+    """One scenario: the bodies of its requests, and the concurrencies at which it is measured."""
 
     name: str
     title: str
     bodies: Mapping[str, Callable[[], bytes]]
-    """What to post, by language; a language without it cannot be asked so."""
+    """A function that makes the body, by language; a scenario without a language is not run there."""
     concurrencies: tuple[int, ...] = (16,)
     nodes: int = 0
-    """How many nodes the answer has, where costs a node are compared."""
+    """Number of nodes in the response, where the cost per node is compared."""
 
     def request(self, language: str, path: str, headers: Mapping[str, str]) -> Callable[[], bytes] | None:
-        """What to send over the wire, time after time."""
+        """A function that makes the bytes of each request; None where the language lacks the scenario."""
         body = self.bodies.get(language)
         if body is None:
             return None
@@ -141,29 +141,31 @@ class Scenario:
 
 COLD = "cold"
 TARGET_SCENARIOS = ("point", "dashboard", "tree", "list")
-"""The questions whose figures are the targets."""
+"""The scenarios whose results are compared with the targets."""
 
 
-def all_scenarios(facts: Parameters, postgraphile_cursors: Mapping[int, str]) -> list[Scenario]:
-    """Every question; `peer_cursors` are PostGraphile's names of the places that pages go on from."""
-    service, organisation = facts.service_id, facts.organisation_id
-    cursors: dict[str, Callable[[int], str | None]] = {OURS: facts.cursor, POSTGRAPHILE: postgraphile_cursors.get}
-    every = (1, 16, 64)
+def all_scenarios(parameters: Parameters, postgraphile_cursors: Mapping[int, str]) -> list[Scenario]:
+    """Every scenario; `postgraphile_cursors` are PostGraphile's cursors by offset."""
+    service, organisation = parameters.service_id, parameters.organisation_id
+    cursors: dict[str, Callable[[int], str | None]] = {OURS: parameters.cursor, POSTGRAPHILE: postgraphile_cursors.get}
+    concurrencies = (1, 16, 64)
     pages = range(LIST_PAGE_SIZE, LIST_PAGE_SIZE * LIST_PAGE_COUNT, LIST_PAGE_SIZE)
     return [
-        _scenario("point", "One service", _POINT, service, ("point", [service]), every),
-        _scenario("dashboard", "Dashboard", _DASHBOARD, service, ("dashboard", [service]), every),
-        _scenario("tree", f"{TREE_SERVICE_COUNT} services", _TREE, organisation, ("tree", [organisation]), every, 800),
+        _scenario("point", "One service", _POINT, service, ("point", [service]), concurrencies),
+        _scenario("dashboard", "Dashboard", _DASHBOARD, service, ("dashboard", [service]), concurrencies),
+        _scenario(
+            "tree", f"{TREE_SERVICE_COUNT} services", _TREE, organisation, ("tree", [organisation]), concurrencies, 800
+        ),
         _scenario(
             "list",
             f"{LIST_PAGE_SIZE * LIST_PAGE_COUNT:,} messages",
             {language: _list(language, list(pages)) for language in (OURS, POSTGRAPHILE)},
             service,
             ("list 1000", [service]),
-            every,
+            concurrencies,
             LIST_PAGE_SIZE * LIST_PAGE_COUNT,
             variables={
-                language: {f"p{place}": cursor(place) for place in pages} for language, cursor in cursors.items()
+                language: {f"p{offset}": cursor(offset) for offset in pages} for language, cursor in cursors.items()
             },
         ),
         *(
@@ -178,12 +180,12 @@ def all_scenarios(facts: Parameters, postgraphile_cursors: Mapping[int, str]) ->
             for size in (10, 100)
         ),
         *(
-            _deep_page(facts, depth, cursors)
+            _deep_page(parameters, depth, cursors)
             for depth in DEEP_PAGE_NUMBERS
-            if (depth - 1) * DEEP_PAGE_SIZE in {0, *facts.cursor_positions}
+            if (depth - 1) * DEEP_PAGE_SIZE in {0, *parameters.cursor_positions}
         ),
         _scenario("count", "totalCount", _COUNT, service, ("count", [service])),
-        Scenario(COLD, "Dashboard, never seen", _cold_bodies(service)),
+        Scenario(COLD, "Dashboard, new document", _cold_bodies(service)),
     ]
 
 
@@ -192,7 +194,7 @@ def _scenario(
     title: str,
     documents: Mapping[str, str],
     root_id: str,
-    by_hand: tuple[str, list[Any]],
+    handwritten: tuple[str, list[Any]],
     concurrencies: tuple[int, ...] = (16,),
     nodes: int = 0,
     variables: Mapping[str, Mapping[str, Any]] | None = None,
@@ -201,9 +203,9 @@ def _scenario(
         language: _graphql(document, {"id": root_id, **(variables or {}).get(language, {})})
         for language, document in documents.items()
     }
-    statement, values = by_hand
-    asked = json.dumps({"ask": statement, "with": values}).encode()
-    return Scenario(name, title, {**bodies, HANDWRITTEN: lambda: asked}, concurrencies, nodes)
+    statement, values = handwritten
+    handwritten_body = json.dumps({"statement": statement, "parameters": values}).encode()
+    return Scenario(name, title, {**bodies, HANDWRITTEN: lambda: handwritten_body}, concurrencies, nodes)
 
 
 def _graphql(document: str, variables: Mapping[str, Any]) -> Callable[[], bytes]:
@@ -211,10 +213,10 @@ def _graphql(document: str, variables: Mapping[str, Any]) -> Callable[[], bytes]
     return lambda: body
 
 
-def _list(language: str, places: list[int], size: int = LIST_PAGE_SIZE) -> str:
-    """The first page, and pages after each of the places, side by side."""
+def _list(language: str, offsets: list[int], size: int = LIST_PAGE_SIZE) -> str:
+    """The first page, and the page after each of the offsets, as aliases of one field."""
     identifier, cursor = ("ID!", "String") if language == OURS else ("UUID!", "Cursor")
-    arguments = "".join(f", $p{place}: {cursor}" for place in places)
+    arguments = "".join(f", $p{offset}: {cursor}" for offset in offsets)
     field, order, head = (
         ("notifications", "", "service(id: $id)")
         if language == OURS
@@ -222,7 +224,7 @@ def _list(language: str, places: list[int], size: int = LIST_PAGE_SIZE) -> str:
     )
     first = f"p0: {field}(first: {size}{order}) {_NODES[language]}"
     others = "".join(
-        f" p{place}: {field}(first: {size}, after: $p{place}{order}) {_NODES[language]}" for place in places
+        f" p{offset}: {field}(first: {size}, after: $p{offset}{order}) {_NODES[language]}" for offset in offsets
     )
     return f"query List($id: {identifier}{arguments}) {{ {head} {{ {first}{others} }} }}"
 
@@ -241,25 +243,26 @@ _COUNT = {
     f"notifications: notificationsByServiceId(first: {DEEP_PAGE_SIZE}, {_LATEST_FIRST}) "
     "{ totalCount nodes { id: rowId } } } }",
 }
-POSTGRAPHILE_CURSOR_QUERY = f"""query Place($id: UUID!, $offset: Int!) {{
+POSTGRAPHILE_CURSOR_QUERY = f"""query Cursor($id: UUID!, $offset: Int!) {{
   serviceByRowId(rowId: $id) {{
     notificationsByServiceId(first: 1, offset: $offset, {_LATEST_FIRST}) {{ edges {{ cursor }} }}
   }}
 }}"""
-"""Asks PostGraphile how it names a place."""
+"""Reads PostGraphile's cursor of a position."""
 
 
-def _deep_page(facts: Parameters, depth: int, cursors: Mapping[str, Callable[[int], str | None]]) -> Scenario:
+def _deep_page(parameters: Parameters, depth: int, cursors: Mapping[str, Callable[[int], str | None]]) -> Scenario:
     before = (depth - 1) * DEEP_PAGE_SIZE
-    by_hand = (
-        ("page", [facts.service_id, *facts.cursor_positions[before]]) if before else ("first page", [facts.service_id])
+    service_id = parameters.service_id
+    handwritten = (
+        ("page", [service_id, *parameters.cursor_positions[before]]) if before else ("first page", [service_id])
     )
     variables = {language: {"after": cursor(before) if before else None} for language, cursor in cursors.items()}
-    return _scenario(f"page-{depth}", f"Page {depth:,}", _PAGE, facts.service_id, by_hand, variables=variables)
+    return _scenario(f"page-{depth}", f"Page {depth:,}", _PAGE, service_id, handwritten, variables=variables)
 
 
 def _cold_bodies(service_id: str) -> dict[str, Callable[[], bytes]]:
-    """The dashboard in words that nobody has used before: another alias each time."""
+    """The dashboard as a new document each time, with a different alias."""
     numbers = itertools.count(int.from_bytes(service_id.encode()[-3:]))
 
     def cold(document: str) -> Callable[[], bytes]:

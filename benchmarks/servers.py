@@ -1,4 +1,4 @@
-"""The servers that are compared: started on one core, found by their port, ended by their process id."""
+"""The servers that are compared: each is started on one core and a free port, and stopped at the end."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 ROOT = Path(__file__).resolve().parent.parent
 POSTGRAPHILE_FOLDER = Path(__file__).resolve().parent / "postgraphile"
 POOL_SIZE = 8
-"""Connections that each server may have."""
+"""Database connections of each server."""
 STARTUP_TIMEOUT_SECONDS = 60.0
-"""Seconds in which a server has to answer."""
+"""Seconds within which a server must accept connections."""
 
 
 class ServerUnavailable(Exception):
-    """This server cannot be run here; the message tells why, in a sentence."""
+    """The server cannot be run here; the message is a sentence with the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class ServerKind:
-    """One way of answering."""
+    """A server to compare: its query language, path and command."""
 
     name: str
     title: str
@@ -60,12 +60,12 @@ SERVER_KINDS = (
         ),
     ),
 )
-"""Ours first, the limit last."""
+"""This server first, the upper limit last."""
 
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:
-    """A server that answers."""
+    """A running server."""
 
     kind: ServerKind
     pid: int
@@ -74,25 +74,25 @@ class RunningServer:
 
 
 def prepare(kind: ServerKind) -> None:
-    """See that a server can be run; raises `Missing`."""
+    """Install what a server needs; raises `ServerUnavailable` where it cannot be run."""
     if kind.name == "planned" and not find_spec("graphql_api.planner"):
-        raise ServerUnavailable("There is no planner yet.")
+        raise ServerUnavailable("The planner is not installed.")
     if kind.language != POSTGRAPHILE:
         return
     if not shutil.which("npm"):
-        raise ServerUnavailable("It needs npm, which is not here.")
+        raise ServerUnavailable("It needs npm, which is not installed.")
     if not (POSTGRAPHILE_FOLDER / "node_modules" / "postgraphile").exists():
-        print("Installing PostGraphile from npm, this once ...", flush=True)
+        print("Installing PostGraphile from npm ...", flush=True)
         command = ["npm", "ci", "--no-audit", "--no-fund", "--loglevel=error"]
-        done = subprocess.run(command, cwd=POSTGRAPHILE_FOLDER, check=False, capture_output=True, text=True)  # noqa: S603
-        if done.returncode:
-            raise ServerUnavailable(f"npm could not install it: {done.stderr.strip().splitlines()[-1:]}")
+        install = subprocess.run(command, cwd=POSTGRAPHILE_FOLDER, check=False, capture_output=True, text=True)  # noqa: S603
+        if install.returncode:
+            raise ServerUnavailable(f"npm could not install it: {install.stderr.strip().splitlines()[-1:]}")
 
 
 def node_path() -> str:
-    """The Node that was installed with PostGraphile, as new as it wants; or else the one that is there."""
-    found = next(POSTGRAPHILE_FOLDER.glob("node_modules/node-linux-*/bin/node"), None)
-    return str(found or shutil.which("node") or "node")
+    """Path of the Node.js that was installed with PostGraphile; otherwise that of the system."""
+    installed = next(POSTGRAPHILE_FOLDER.glob("node_modules/node-linux-*/bin/node"), None)
+    return str(installed or shutil.which("node") or "node")
 
 
 @contextmanager
@@ -104,14 +104,14 @@ def running(
     command = [*kind.command, str(port)] if kind.language == HANDWRITTEN else list(kind.command)
     if kind.language == POSTGRAPHILE:
         command.insert(0, node_path())
-    surroundings = {
+    server_environment = {
         **os.environ,
         **environment,
         "PORT": str(port),
         "HOST": HOST,
         "POOL_SIZE": str(POOL_SIZE),
         "DATABASE_POOL_SIZE": str(POOL_SIZE),
-        "DATABASE_POOL_TIMEOUT": "60",  # with all at once, the slowest wait long
+        "DATABASE_POOL_TIMEOUT": "60",  # with 64 requests at once, the last ones wait long
         "REQUEST_TIMEOUT": "60",
         "NODE_ENV": "production",
         "GRAPHILE_ENV": "production",
@@ -120,11 +120,11 @@ def running(
         process = subprocess.Popen(  # noqa: S603
             command,
             cwd=kind.folder,
-            env=surroundings,
+            env=server_environment,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
-            preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - nothing else runs here yet
+            preexec_fn=lambda: os.sched_setaffinity(0, {core}),  # noqa: PLW1509 - no threads run yet
         )
         try:
             _wait_until_listening(process, port, logs / f"{kind.name}.log")
@@ -139,17 +139,17 @@ def running(
 
 
 def _wait_until_listening(process: subprocess.Popen[bytes], port: int, log: Path) -> None:
-    until = time.monotonic() + STARTUP_TIMEOUT_SECONDS
-    while time.monotonic() < until:
+    deadline = time.monotonic() + STARTUP_TIMEOUT_SECONDS
+    while time.monotonic() < deadline:
         if process.poll() is not None:
-            raise RuntimeError(f"A server ended by itself (status {process.returncode}): see {log}.")
+            raise RuntimeError(f"A server exited (status {process.returncode}): see {log}.")
         try:
             socket.create_connection((HOST, port), timeout=1).close()
         except OSError:
             time.sleep(0.05)
         else:
             return
-    raise TimeoutError(f"A server did not answer in {STARTUP_TIMEOUT_SECONDS:g} seconds: see {log}.")
+    raise TimeoutError(f"A server accepted no connection within {STARTUP_TIMEOUT_SECONDS:g} seconds: see {log}.")
 
 
 def _free_port() -> int:

@@ -1,29 +1,30 @@
 """Notify GraphQL: the GraphQL API server for GOV.UK-Notify-style notification platforms.
 
-The map. Every file is a cell of a grid, `layer/noun.py`: rows are layers (what kind of thing is said), columns are
-nouns (what it is said about). Three sentences govern it: **loaders read, the domain writes, the schema translates.**
+The map. A file of the product is a cell of a grid, `layer/noun.py`: rows are layers, columns are the nouns of the
+domain. Three sentences govern it: **loaders read, the domain writes, the schema translates.** Everything else is
+infrastructure, in packages named by the field's terms. From the top; a package imports only from below it:
 
-    commands                                         the command line: dev, serve, work, migrate, seed, schema
-    app                                              the application: routes, what every response has, start and end
-    planner                                          the fast path of queries; can be left out
-    server                                           uvicorn's protocols, protected against slow clients
-    worker                                           what happens after the response
-    schema                                           GraphQL: a type, a connection or a mutation is a few lines
-    http                                             requests in, responses out, in every transport
-    context                                          what a resolver can reach
-    limits                                           what a request may cost, and how much is taken on at once
-    seed                                             demo data
-    loaders, domain                                  siblings: reads, and rules with writes
-    observability                                    metrics, logs, errors without details
-    auth                                             who is asking, what they may do, which rows they can see
-    gateways, migrate, tasks                         the outside world, the tables' migrations, work for later
-    database                                         connections to PostgreSQL
-    models                                           the tables
-    recipients, billing, content                     to whom, at what price, and what a message says: pure rules
-    settings, statuses, errors, enums, postgres      what everything stands on
+    commands                       the command line: dev, serve, work, migrate, seed, schema
+    app                            the ASGI application: routes, middleware, start and shutdown
+    planner                        compiles a query to SQL; optional, see `app.create(..., planner=...)`
+    server                         uvicorn's protocols: load shedding, protection against slow clients
+    worker                         queued tasks and schedules: jobs, deliveries, nightly work
+    schema                         the GraphQL types, connections and mutations, a file per noun
+    http                           requests and responses: HTTP, server-sent events, WebSockets, uploads
+    context                        what a resolver can reach: actor, loaders, transaction
+    limits                         limits of documents and values, points, rate limiter, load shedder
+    seed                           demo data
+    loaders, domain                reads; rules and writes. Siblings: neither imports the other
+    observability                  metrics, logs, error masking, statistics of an operation
+    auth                           tokens, actors, permissions, visibility of rows
+    gateways, migrate, tasks       providers and object store; migrations; the task queue
+    database                       engines, pools, replicas, transactions, LISTEN
+    models                         SQLAlchemy models of the tables
+    recipients, billing            recipients and lists of them; prices and London's days: pure rules
+    content                        text of messages: placeholders, SMS, emails, letters: pure rules
+    settings, statuses, postgres   environment variables; groups of statuses; embedded PostgreSQL
+    errors                         request errors and domain errors
+    enums                          enums shared by models and schema
 
-To add a field: annotate it in `schema/<noun>.py`.
-A connection: a line in `loaders/<noun>.py` and one in `schema/<noun>.py`.
-A mutation: a function in `graphql_api/domain/<noun>.py`, its input, payload and five lines in `schema/<noun>.py`.
-A table: a model in `graphql_api/models/<noun>.py`, a numbered migration, a line in `graphql_api/auth/visibility.py`.
+`docs/architecture.md` has the rooms as a picture, the life of a request, a glossary, and recipes for additions.
 """

@@ -9,7 +9,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.auth import visibility
 from graphql_api.models import ApiKey, ApiKeyHistory, ApiKeyLifetime, ApiKeyUsage
-from loaders.core import One, batch, one, row
+from loaders.core import One, batch, one, row, visible_rows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 by_id = row(ApiKey.id)
 service = one(ApiKey.service)
-# Of the key itself, Notify makes its revoker the creator.
+# In api_keys, Notify overwrites the creator with the person who revokes the key; the first version has the creator.
 first_version = One(("id",), row(ApiKeyHistory.id, ApiKeyHistory.version, inherits_visibility=True), key_suffix=(1,))
 created_by = one(ApiKey.created_by)
 lifetime = one(ApiKey.lifetime)
@@ -30,7 +30,7 @@ revoked_by = one(ApiKeyLifetime.revoked_by)
 
 
 class ApiKeyDays(NamedTuple):
-    """A key and a run of London days, both ends included."""
+    """A key and a range of London days, both ends included."""
 
     api_key_id: UUID
     first: date
@@ -44,7 +44,7 @@ _REQUESTED_DAYS = (
         bindparam("lasts", type_=ARRAY(Date())),
     )
     .table_valued("api_key_id", "first", "last", with_ordinality="place")
-    .render_derived(name="wanted")
+    .render_derived(name="requested")
 )
 _USAGE_STATEMENT = (
     select(
@@ -67,12 +67,11 @@ _USAGE_STATEMENT = (
 async def usage(
     connection: AsyncConnection, actor: Actor, keys: Sequence[ApiKeyDays]
 ) -> Mapping[ApiKeyDays, dict[date, Any]]:
-    """What keys did, by the day; days without anything are left out."""
-    predicate = visibility.row_predicate(ApiKeyUsage, visibility.visibility_scope(actor))
-    statement = _USAGE_STATEMENT if predicate is None else _USAGE_STATEMENT.where(predicate)
+    """Usage of keys by day; days without calls are left out."""
+    statement = visible_rows(_USAGE_STATEMENT, ApiKeyUsage, visibility.visibility_scope(actor))
     ids, firsts, lasts = zip(*keys, strict=True)
     values = {"keys": list(ids), "firsts": list(firsts), "lasts": list(lasts)}
-    found: dict[ApiKeyDays, dict[date, Any]] = {}
-    for day in await connection.execute(statement, visibility.bind_values(actor) | values):
-        found.setdefault(keys[day.place - 1], {})[day.day] = day
-    return found
+    usage_by_day: dict[ApiKeyDays, dict[date, Any]] = {}
+    for row_ in await connection.execute(statement, visibility.bind_values(actor) | values):
+        usage_by_day.setdefault(keys[row_.place - 1], {})[row_.day] = row_
+    return usage_by_day

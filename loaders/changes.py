@@ -1,4 +1,4 @@
-"""Reads of the log of administrative changes."""
+"""Reads of the change log."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING
 from sqlalchemy import Text, Uuid, any_, bindparam, func
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.models import Change
 from loaders.core import AnyOf, CustomFilter, Equals, Filter, Page, Within, one, ordered_by, table_page
-from loaders.core.filters import uuid_or_none
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -53,7 +53,7 @@ OBJECT_TYPES = {
     "users": "User",
     "webauthn_credential": "User",
 }
-"""What a row of each table is, or is part of."""
+"""The GraphQL type of a row of each table, or of the object that the row is part of."""
 
 
 def _tables_of_types(object_types: Sequence[str]) -> list[str]:

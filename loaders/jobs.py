@@ -1,4 +1,4 @@
-"""Reads of jobs, and how far each has come."""
+"""Reads of jobs and of their progress."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ of_service = page(Service.jobs, newest(Job), orders=_ORDERS, filters=FILTERS)
 of_template = page(Template.jobs, newest(Job), orders=_ORDERS, filters=FILTERS)
 
 service = one(Job.service)
-# Whoever sees a job sees what it sends, though its template may lie in a folder that is closed to them.
+# A job's template is visible with the job, also in a folder that the caller may not open.
 template = one(Job.template, inherits_visibility=True)
 template_version = one(Job.template_as_sent, inherits_visibility=True)
 created_by = one(Job.created_by)
@@ -47,7 +47,7 @@ created_with = one(JobRun.api_key)
 
 
 class Progress(NamedTuple):
-    """How the messages of a job stand."""
+    """Counts of a job's messages by group of status."""
 
     total: int
     created: int
@@ -56,21 +56,21 @@ class Progress(NamedTuple):
     failed: int
     cancelled: int
     ended: bool
-    "No message will be made any more, whatever the total says."
+    "Whether no more messages will be created, also when `created` is below `total`."
 
     @property
     def finished(self) -> int:
-        """Rows whose message has come to its end."""
+        """Number of messages with a final status."""
         return self.delivered + self.failed + self.cancelled
 
     @property
     def fraction_complete(self) -> float:
-        """Share of rows that have, from 0 to 1; a list without rows is complete."""
+        """Fraction of rows whose message has a final status, from 0 to 1; 1 without rows."""
         return min(self.finished / self.total, 1.0) if self.total else 1.0
 
     @property
     def is_final(self) -> bool:
-        """Whether no count can change again."""
+        """Whether no count can change any more."""
         return not self.in_progress and (self.ended or self.created >= self.total)
 
 
@@ -98,9 +98,9 @@ _COUNTS_STATEMENT: Any = union_all(_ROW_COUNTS, _FACT_COUNTS)
 
 @batch(key=lambda job: (job.id, job.notification_count, job.job_status))
 async def progress(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Progress]:
-    """Counts by group of status, of messages past their retention too, in one snapshot.
+    """Counts by group of status, of messages after their retention period too.
 
-    Where messages have gone from the history, what nights have counted of them stands.
+    Of messages that are no longer in the history, the nightly facts have the counts; the larger total holds.
     """
     del actor
     rows: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)

@@ -1,4 +1,4 @@
-"""Reads of a service's members."""
+"""Reads of memberships of services."""
 
 from __future__ import annotations
 
@@ -24,21 +24,21 @@ user = one(ServiceMembership.user, inherits_visibility=True)
 
 
 def _has_all_permissions(name: str) -> ColumnElement[bool]:
-    """The member has every permission of an array without repetitions."""
+    """The member has every permission of an array without duplicates."""
     held = ServiceMemberPermission
-    wanted: Any = bindparam(name, type_=ARRAY(held.permission.type))
-    found = (
+    required: Any = bindparam(name, type_=ARRAY(held.permission.type))
+    count = (
         select(func.count())
         .select_from(held)
         .where(
             held.user_id == ServiceMembership.user_id,
             held.service_id == ServiceMembership.service_id,
-            held.permission == any_(wanted),
+            held.permission == any_(required),
         )
         .correlate(ServiceMembership)
         .scalar_subquery()
     )
-    result: ColumnElement[bool] = found == func.cardinality(wanted)
+    result: ColumnElement[bool] = count == func.cardinality(required)
     return result
 
 
@@ -56,7 +56,7 @@ of_service = page(
 async def permissions(
     connection: AsyncConnection, actor: Actor, keys: Sequence[tuple[UUID, UUID]]
 ) -> Mapping[tuple[UUID, UUID], list[ServicePermission]]:
-    """What members may do, in the order of the vocabulary; whoever sees a membership sees it."""
+    """Permissions of members, in the order of the enum; visible with the membership."""
     del actor
     held = ServiceMemberPermission
     members = (
@@ -75,4 +75,7 @@ async def permissions(
     words: dict[Any, set[str]] = {}
     for user_id, service_id, word in rows:
         words.setdefault((user_id, service_id), set()).add(word)
-    return {key: [one for one in ServicePermission if one.value in found] for key, found in words.items()}
+    return {
+        key: [permission for permission in ServicePermission if permission.value in stored]
+        for key, stored in words.items()
+    }

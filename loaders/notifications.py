@@ -1,4 +1,4 @@
-"""Reads of messages: those of the last days, and of those before what is left of them."""
+"""Reads of messages: recent ones, and the history of those whose personal data are erased."""
 
 from __future__ import annotations
 
@@ -39,26 +39,29 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 MIN_SEARCH_CHARACTERS = 3
-"""Characters: a trigram index needs as many."""
+"""Length of a search text: a trigram index needs as many characters."""
 
 _PHONE_CHARACTERS = frozenset("0123456789 ()-+\u00a0")
 
 
 def _matches_search(name: str) -> ColumnElement[bool]:
-    """One LIKE per form, for an index of trigrams cannot serve LIKE ANY."""
+    """One LIKE per form of the text; a trigram index cannot serve LIKE ANY."""
     forms = [Notification.normalised_to.like(bindparam(f"{name}_{form}")) for form in ("email", "phone", "letter")]
     return or_(*forms, Notification.client_reference.ilike(bindparam(f"{name}_reference")))
 
 
 def _search_patterns(value: str) -> dict[str, str]:
-    """What is searched for, as it is stored of each channel; a form too short for the index stands aside."""
+    """The patterns of the text as each channel stores it; the longest replaces those too short for the index.
+
+    Raises `BadRequest` where all are too short.
+    """
     text = value.strip()
     email = email_addresses.normalise(text)
     digits = phone_numbers.normalise(text) if _PHONE_CHARACTERS.issuperset(text) else ""
     letter = "".join(text.split()).lower()
     longest = max(email, digits, letter, key=len)
     if len(longest) < MIN_SEARCH_CHARACTERS:
-        raise BadRequest(f"Give {MIN_SEARCH_CHARACTERS} characters or more to look for.")
+        raise BadRequest(f"`search` must have at least {MIN_SEARCH_CHARACTERS} characters.")
     forms = {"email": email, "phone": digits, "letter": letter}
     patterns = {
         name: like_pattern(form if len(form) >= MIN_SEARCH_CHARACTERS else longest) for name, form in forms.items()
@@ -100,16 +103,16 @@ _by_row_number = ordered_by(Notification.job_row_number, Notification.id)
 
 
 class _OrdersOutsideJobs(dict[str, Order]):
-    """Orders of messages that need not come from one job: rows of a list are no order of them."""
+    """Orders of messages of several jobs, without that by row number, which is of one job."""
 
     def __missing__(self, name: str) -> NoReturn:
-        raise BadRequest("JOB_ROW_NUMBER is an order of one job's messages: ask for `notifications` of the job.")
+        raise BadRequest("JOB_ROW_NUMBER can only be used for the `notifications` of a job.")
 
 
 _ORDERS = _OrdersOutsideJobs(created_at=_by_created_at)
 
 by_id = row(Notification.id, archive=NotificationHistory)
-# Searching takes a while, and what was erased of old messages does not change.
+# Searches are slow, and the history hardly changes.
 _BULK_FILTERS = frozenset({"search", "include_erased"})
 of_service = page(Service.notifications, newest(Notification), orders=_ORDERS, filters=FILTERS, bulk=_BULK_FILTERS)
 of_template = page(Template.notifications, newest(Notification), orders=_ORDERS, filters=FILTERS, bulk=_BULK_FILTERS)
@@ -122,7 +125,7 @@ of_job = page(
 )
 
 service = one(Notification.service)
-# Whoever sees a message sees what it says, though its template may lie in a folder that is closed to them.
+# A message's template is visible with the message, also in a folder that the caller may not open.
 template = one(Notification.template, inherits_visibility=True)
 template_version = one(Notification.template_as_sent, inherits_visibility=True)
 api_key = one(Notification.api_key)
@@ -131,7 +134,7 @@ job = one(Notification.job)
 
 
 def _cost_key(message: Any) -> tuple[Any, ...]:
-    """What the cost of a message depends on."""
+    """The columns on which the cost of a message depends, and the key of its rate."""
     rate = prices.rate_key(
         message.notification_type,
         message.created_at,
@@ -143,10 +146,12 @@ def _cost_key(message: Any) -> tuple[Any, ...]:
 
 @batch(key=_cost_key)
 async def cost(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, prices.MessageCost]:
-    """Costs of messages, at the rate of their days."""
+    """Costs of messages, at the rates of their days."""
     del actor
-    wanted = list({key[-1] for key in keys})
-    rates = prices.rates_by_key((await connection.execute(prices.SELECT_RATES, prices.rate_parameters(wanted))).all())
+    rate_keys = list({key[-1] for key in keys})
+    rates = prices.rates_by_key(
+        (await connection.execute(prices.SELECT_RATES, prices.rate_parameters(rate_keys))).all()
+    )
     return {
         (channel, status, units, multiplier, rate): prices.message_cost(channel, status, units, multiplier, rates[rate])
         for channel, status, units, multiplier, rate in keys

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy import Uuid, and_, any_, bindparam, func, select
+from sqlalchemy import Uuid, any_, bindparam, func, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api.models import Organisation, OrganisationDomain, OrganisationFeature, Service
 from loaders.core import AnyOf, Contains, Equals, Switch, batch, many, one, ordered_by, page, row, table_page
 from loaders.core.orders import true_first
-from loaders.services import FILTERS, ORDERS
+from loaders.services import FILTERS, ORDERS, is_live
 from loaders.services import by_name as by_service_name
 
 if TYPE_CHECKING:
@@ -39,8 +39,7 @@ organisations = table_page(
 services = page(
     Organisation.services, true_first(Service.active, Service.name, Service.id), orders=ORDERS, filters=FILTERS
 )
-_is_live = and_(Service.active, Service.restricted.is_(False), Service.count_as_live)
-live_services = page(Organisation.services, by_service_name, where=_is_live)
+live_services = page(Organisation.services, by_service_name, where=is_live)
 domains = many(Organisation.domains, ordered_by(OrganisationDomain.domain))
 features = many(Organisation.features, ordered_by(OrganisationFeature.permission))
 agreement_signed_by = one(Organisation.agreement_signed_by)
@@ -48,15 +47,15 @@ agreement_signed_by = one(Organisation.agreement_signed_by)
 
 @batch(key=lambda organisation: organisation.id, default_factory=lambda: 0, bulk=True)
 async def live_service_count(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, int]:
-    """Live services that count as live: a figure of the organisation's, which counts those that one cannot see too."""
+    """Number of live services that count as live, including those that the caller cannot see."""
     del actor
-    found = await connection.execute(
+    rows = await connection.execute(
         select(Service.organisation_id, func.count())
         .where(
             Service.organisation_id == any_(bindparam("organisations", type_=ARRAY(Uuid()))),
-            _is_live,
+            is_live,
         )
         .group_by(Service.organisation_id),
         {"organisations": list(keys)},
     )
-    return dict(found.all())
+    return dict(rows.all())

@@ -1,4 +1,4 @@
-"""Reads of what can be searched for."""
+"""Reads of search entries: texts of the objects that `search` finds."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _CURRENT_PREDICATES = {
     SearchType.TEMPLATE: ~Template.archived & ~Template.hidden,
     SearchType.USER: User.state != "inactive",
 }
-# An entry may be older than what has become of its row since.
+# An entry may be older than the state of its row.
 _entry_is_current = or_(
     *(
         (SearchEntry.kind == kind.value)
@@ -35,9 +35,9 @@ _entry_is_current = or_(
 
 
 def _similarity_keys(_descending: bool) -> tuple[ColumnElement[float], ...]:
-    alike = func.similarity(SearchEntry.text, bindparam("query_text", type_=Text()))
-    # As it is told: four digits, which a cursor brings back as they were.
-    return cast(cast(alike, Numeric(5, 4)), Double()), SearchEntry.row_id  # type: ignore[return-value]
+    similarity = func.similarity(SearchEntry.text, bindparam("query_text", type_=Text()))
+    # Rounded to four digits, so that the value in a cursor equals that in the database.
+    return cast(cast(similarity, Numeric(5, 4)), Double()), SearchEntry.row_id  # type: ignore[return-value]
 
 
 by_similarity = Order("similarity", _similarity_keys, descending=True)
@@ -46,7 +46,7 @@ entries = table_page(
     by_similarity,
     filters={
         "query": CustomFilter(
-            # The entries are in lower case: made so for each search, they would be slower to look through.
+            # Entries are stored in lower case: LIKE on them is faster than ILIKE.
             lambda name: SearchEntry.text.like(bindparam(f"{name}_pattern"), escape="\\"),
             lambda query: {"text": query, "pattern": like_pattern(query.lower())},
         ),

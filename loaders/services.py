@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from sqlalchemy import Uuid, any_, bindparam, case, func, or_, select
+from sqlalchemy import Uuid, and_, any_, bindparam, case, func, or_, select
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from graphql_api.enums import Channel
 from graphql_api.models import ApiKey, DailyUsage, Service, ServiceFeature, Template
 from loaders.core import (
     AnyOf,
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
 
 by_id = row(Service.id)
 by_name = ordered_by(Service.name, Service.id)
+is_live = and_(Service.active, Service.restricted.is_(False), Service.count_as_live)
 status = case((Service.active.is_(False), "archived"), (Service.restricted, "trial"), else_="live")
 
 ORDERS = {
@@ -55,7 +57,7 @@ organisation = one(Service.organisation)
 created_by = one(Service.created_by)
 features = many(Service.features, ordered_by(ServiceFeature.permission))
 
-# Keys that were revoked are listed for a week.
+# Revoked keys are listed for a week.
 _ONE_WEEK_AGO = func.timezone("UTC", func.now()) - timedelta(days=7)
 api_keys = page(
     Service.api_keys,
@@ -86,39 +88,44 @@ templates = page(
 
 
 class DailyLimitUsage(NamedTuple):
-    """How many messages of a kind a service may send a day, and how many it has sent today (UTC)."""
+    """Messages that a service may send in a day (UTC), and how many it has sent today.
 
-    kind: str
-    limit: int
+    `international` marks the separate limit on text messages abroad.
+    """
+
+    channel: Channel
+    international: bool
+    messages_per_day: int
     used: int
 
 
-_LIMIT_COLUMNS = {
-    "email": Service.email_message_limit,
-    "sms": Service.sms_message_limit,
-    "letter": Service.letter_message_limit,
-    "international_sms": Service.international_sms_message_limit,
+_LIMITS = {
+    "email": (Channel.EMAIL, False, Service.email_message_limit),
+    "sms": (Channel.SMS, False, Service.sms_message_limit),
+    "letter": (Channel.LETTER, False, Service.letter_message_limit),
+    "international_sms": (Channel.SMS, True, Service.international_sms_message_limit),
 }
+"""Channel, whether it is the limit on messages abroad, and column, by the kind that `DailyUsage` counts."""
 
 
 @batch(key=lambda service: service.id, default_factory=list)
 async def daily_limits(
     connection: AsyncConnection, actor: Actor, keys: Sequence[Any]
 ) -> Mapping[Any, list[DailyLimitUsage]]:
-    """Limits and today's use of services: one for each channel, then texts abroad."""
+    """Daily limits of services and today's use: of each channel, then of text messages abroad."""
     del actor
     today = (DailyUsage.service_id == Service.id) & (DailyUsage.day == datetime.now(UTC).date())
     used = select(func.jsonb_object_agg(DailyUsage.kind, DailyUsage.count)).where(today).scalar_subquery()
-    found = await connection.execute(
-        select(Service.id, used, *_LIMIT_COLUMNS.values()).where(
+    rows = await connection.execute(
+        select(Service.id, used, *(column for _, _, column in _LIMITS.values())).where(
             Service.id == any_(bindparam("services", type_=ARRAY(Uuid())))
         ),
         {"services": list(keys)},
     )
     return {
         service_id: [
-            DailyLimitUsage(kind, limit, (counts or {}).get(kind, 0))
-            for kind, limit in zip(_LIMIT_COLUMNS, limits, strict=True)
+            DailyLimitUsage(channel, international, limit, (counts or {}).get(kind, 0))
+            for (kind, (channel, international, _)), limit in zip(_LIMITS.items(), limits, strict=True)
         ]
-        for service_id, counts, *limits in found
+        for service_id, counts, *limits in rows
     }

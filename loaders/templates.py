@@ -13,5 +13,5 @@ versions = page(Template.versions, ordered_by(TemplateHistory.version, descendin
 
 version_service = one(TemplateHistory.service)
 version_saved_by = one(TemplateHistory.created_by)
-# Whoever sees a version, as that of a job is, is led to its template, though it may lie in a closed folder.
+# A version's template is visible with the version, also in a folder that the caller may not open.
 version_template = one(TemplateHistory.template, inherits_visibility=True)

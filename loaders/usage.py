@@ -1,4 +1,4 @@
-"""What services used and spent in financial years: bills that nights have kept, and messages from where those end."""
+"""Usage of services in financial years: from the nightly bills, and from messages of the days after those."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 HIGH_VOLUME_UNITS = 300_000
-"""Units of texts in a year after which nothing is free in the next."""
+"""Units of text messages in a year from which the next year has no free allowance."""
 
 
 class ServiceYear(NamedTuple):
@@ -33,24 +33,24 @@ class ServiceYear(NamedTuple):
 
 
 class UsageLine(NamedTuple):
-    """What a month's messages of one channel, rate and class of post come to."""
+    """A line of the bill: the messages of one month, channel, rate and class of post."""
 
     month: date
     channel: str
     rate: Decimal
-    "Pounds, for a unit of a text or for a whole letter."
+    "Pounds per unit of a text message, or per letter."
     postage: str
     messages: int
     units: int
     "Fragments times multipliers, or sheets."
     free_units: int
-    "Units that the allowance paid for."
+    "Units within the free allowance."
     updated_at: datetime | None
-    "When a night last changed anything in it."
+    "When a nightly task last changed it."
 
     @property
     def charged_units(self) -> int:
-        """Units that it did not."""
+        """Units beyond the free allowance."""
         return self.units - self.free_units
 
     @property
@@ -60,7 +60,7 @@ class UsageLine(NamedTuple):
 
 
 class YearUsage(NamedTuple):
-    """A service's year: how many text units are free, and its lines by month."""
+    """A service's year: the free units of text messages, and its lines by month."""
 
     allowance: int
     is_custom: bool
@@ -68,44 +68,44 @@ class YearUsage(NamedTuple):
     lines: list[UsageLine]
 
 
-_IN_FINANCIAL_YEAR = "bst_date >= make_date(wanted.year, 4, 1) AND bst_date < make_date(wanted.year + 1, 4, 1)"
+_IN_FINANCIAL_YEAR = "bst_date >= make_date(requested.year, 4, 1) AND bst_date < make_date(requested.year + 1, 4, 1)"
 _LIVE_SINCE = bill_lines.midnight_sql("(SELECT since FROM live)")
 _LIVE_LINES = bill_lines.bill_line_ctes_sql(f"service_id = ANY(:services) AND created_at >= {_LIVE_SINCE}")
-# Free units are used in the order of days, and the day on which they run out is divided exactly.
+# Free units are used in the order of days; the day on which they run out is split exactly.
 _USAGE_STATEMENT = text(
     f"""
-    WITH wanted AS (
-        SELECT * FROM unnest(:services, :years) WITH ORDINALITY AS wanted(service_id, year, ordinal)
+    WITH requested AS (
+        SELECT * FROM unnest(:services, :years) WITH ORDINALITY AS requested(service_id, year, ordinal)
     ), live AS MATERIALIZED ({bill_lines.first_uncounted_day_sql("ft_billing")}),
     {_LIVE_LINES},
     allowed AS (
-        SELECT wanted.*,
+        SELECT requested.*,
             coalesce(
                 own.free_sms_fragment_limit, earlier.free_sms_fragment_limit, CASE WHEN volume.high THEN 0 END,
-                usual.allowance, 0
+                default_allowance.allowance, 0
             ) AS allowance,
             coalesce(own.has_custom_allowance, earlier.has_custom_allowance, false) AS is_custom,
             coalesce(own.high_volume_service_last_year, volume.high) AS high_volume
-        FROM wanted JOIN services ON services.id = wanted.service_id
+        FROM requested JOIN services ON services.id = requested.service_id
         LEFT JOIN annual_billing AS own
-            ON own.service_id = wanted.service_id AND own.financial_year_start = wanted.year
+            ON own.service_id = requested.service_id AND own.financial_year_start = requested.year
         LEFT JOIN LATERAL (
             SELECT * FROM annual_billing
-            WHERE annual_billing.service_id = wanted.service_id AND financial_year_start < wanted.year
+            WHERE annual_billing.service_id = requested.service_id AND financial_year_start < requested.year
             ORDER BY financial_year_start DESC LIMIT 1
         ) AS earlier ON earlier.has_custom_allowance
         LEFT JOIN LATERAL (
-            SELECT allowance FROM default_annual_allowance AS usual
-            WHERE usual.notification_type = 'sms' AND valid_from_financial_year_start <= wanted.year
-                AND usual.organisation_type IN (coalesce(services.organisation_type, 'other'), 'other')
-            ORDER BY usual.organisation_type <> coalesce(services.organisation_type, 'other'),
+            SELECT allowance FROM default_annual_allowance AS default_allowance
+            WHERE default_allowance.notification_type = 'sms' AND valid_from_financial_year_start <= requested.year
+                AND default_allowance.organisation_type IN (coalesce(services.organisation_type, 'other'), 'other')
+            ORDER BY default_allowance.organisation_type <> coalesce(services.organisation_type, 'other'),
                 valid_from_financial_year_start DESC
             LIMIT 1
-        ) AS usual ON true
+        ) AS default_allowance ON true
         CROSS JOIN LATERAL (
             SELECT coalesce(sum(billable_units * rate_multiplier), 0) >= {HIGH_VOLUME_UNITS} AS high FROM ft_billing
-            WHERE ft_billing.service_id = wanted.service_id AND ft_billing.notification_type = 'sms'
-                AND bst_date >= make_date(wanted.year - 1, 4, 1) AND bst_date < make_date(wanted.year, 4, 1)
+            WHERE ft_billing.service_id = requested.service_id AND ft_billing.notification_type = 'sms'
+                AND bst_date >= make_date(requested.year - 1, 4, 1) AND bst_date < make_date(requested.year, 4, 1)
         ) AS volume
     ), daily AS (
         SELECT ordinal, bst_date, notification_type, rate, postage,
@@ -113,14 +113,14 @@ _USAGE_STATEMENT = text(
         FROM (
             SELECT ordinal, bst_date, notification_type, rate, postage, billable_units, rate_multiplier,
                 notifications_sent, coalesce(updated_at, created_at) AS kept_at
-            FROM wanted JOIN ft_billing USING (service_id) CROSS JOIN live
+            FROM requested JOIN ft_billing USING (service_id) CROSS JOIN live
             WHERE {_IN_FINANCIAL_YEAR} AND bst_date < live.since
             UNION ALL
             SELECT ordinal, bst_date, notification_type, rate, postage, billable_units, rate_multiplier,
                 notifications_sent, NULL
-            FROM wanted JOIN reckoned USING (service_id)
+            FROM requested JOIN reckoned USING (service_id)
             WHERE {_IN_FINANCIAL_YEAR}
-        ) AS both_of_them
+        ) AS combined
         GROUP BY 1, 2, 3, 4, 5
     ), running AS (
         SELECT daily.*, allowance,
@@ -149,13 +149,13 @@ _USAGE_STATEMENT = text(
 async def by_financial_year(
     connection: AsyncConnection, actor: Actor, keys: Sequence[ServiceYear]
 ) -> Mapping[ServiceYear, YearUsage]:
-    """Services' years; whoever asks has been found to be allowed to."""
+    """Usage of services by year; the caller checks permissions."""
     del actor
     services, years = zip(*keys, strict=True)
     values: dict[str, Any] = {"services": list(services), "years": list(years)}
-    found: dict[ServiceYear, YearUsage] = {}
+    usage: dict[ServiceYear, YearUsage] = {}
     for ordinal, allowance, is_custom, high_volume, *line in await connection.execute(_USAGE_STATEMENT, values):
-        year = found.setdefault(keys[ordinal - 1], YearUsage(allowance, is_custom, high_volume, []))
+        year = usage.setdefault(keys[ordinal - 1], YearUsage(allowance, is_custom, high_volume, []))
         if line[0] is not None:
             year.lines.append(UsageLine(*line))
-    return found
+    return usage

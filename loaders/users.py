@@ -1,4 +1,4 @@
-"""Reads of people."""
+"""Reads of users."""
 
 from graphql_api.models import Service, ServiceMembership, User
 from loaders.core import AnyOf, Contains, Equals, Within, ordered_by, page, row, table_page

@@ -1,11 +1,20 @@
-"""The GraphQL schema: every noun's part of Query and Mutation, put together."""
+"""The GraphQL schema: one file per noun, put together to Query, Mutation and Subscription.
+
+    core          what the files below are made with; imports no noun
+    enums, errors, mutations    enums of the API, entries of `userErrors`, the decorators of mutations
+    refs          lazy references between types of different files: the one circle that is allowed
+    money, ranges, actors, statistics, messages ...    types that several nouns share
+    services, templates, notifications ...    the nouns: entity, filters, fields of Query, mutations
+
+Translates between GraphQL and `loaders` (reads) and `graphql_api.domain` (writes); imports no SQL.
+"""
 
 import strawberry
 from strawberry.schema.config import StrawberryConfig
 
 from graphql_api.limits.extension import LimitsExtension
 from graphql_api.observability.error_masking import ErrorMaskingSchema
-from schema import enums as _registered_words  # noqa: F401 - importing them registers them
+from schema import enums as _registered_enums  # noqa: F401 - importing them registers them
 from schema import errors
 from schema.api_keys import ApiKeyMutations
 from schema.changes import ChangeQueries
@@ -27,7 +36,7 @@ from schema.users import UserMutations, UserQueries
 from schema.viewer import ViewerQueries
 
 
-@strawberry.type(description="Reading. Root fields are nullable, so that an error in one leaves the others' data.")
+@strawberry.type(description="Reading. Root fields are nullable: an error in one leaves the data of the others.")
 class Query(
     ChangeQueries,
     JobQueries,
@@ -44,10 +53,12 @@ class Query(
     UserQueries,
     ViewerQueries,
 ):
-    """Every noun's reads."""
+    """The fields of Query of every noun."""
 
 
-@strawberry.type(description="Writing. Fields run in order; each is a transaction of its own.")
+@strawberry.type(
+    description="Writing. Fields run in order, each in its own transaction; null only beside a top-level error."
+)
 class Mutation(
     ApiKeyMutations,
     JobMutations,
@@ -59,7 +70,7 @@ class Mutation(
     TemplateMutations,
     UserMutations,
 ):
-    """Every noun's changes."""
+    """The fields of Mutation of every noun."""
 
 
 @strawberry.type(
@@ -67,7 +78,7 @@ class Mutation(
     "connecting and on every event."
 )
 class Subscription(JobSubscriptions):
-    """Every noun's news."""
+    """The fields of Subscription of every noun."""
 
 
 schema = ErrorMaskingSchema(

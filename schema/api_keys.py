@@ -1,10 +1,10 @@
-"""API keys: what GraphQL says of them; the key itself is told once."""
+"""API keys; the secret is returned only when the key is created."""
 
 import builtins
 from datetime import date as date_type
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import strawberry
 
@@ -16,62 +16,55 @@ from graphql_api.errors import BadRequest
 from graphql_api.limits import points
 from loaders import api_keys as loaders
 from schema import refs
-from schema.core import (
-    Entity,
-    Info,
-    Input,
-    Node,
-    column,
-    computed,
-    entity,
-    input_type,
-    mutation,
-    payload,
-    to_one,
-    value_object,
-)
-from schema.money import GBP, Money
-from schema.ranges import DateRangeInput
-from schema.statistics import parse_day_range
+from schema.core import Entity, Info, Input, Node, column, computed, entity, input_type, to_one, value_object
+from schema.money import Money
+from schema.mutations import mutation, payload
+from schema.ranges import DateRangeInput, parse_day_range
 
 DEFAULT_USAGE_DAYS = 7
 MAX_USAGE_DAYS = 366
 
 
 def _expires_at(revoked_at: datetime | None, lifetime: Any) -> datetime | None:
-    moments = [revoked_at, lifetime and lifetime.expires_at]
-    return min((moment for moment in moments if moment is not None), default=None)
+    times = [revoked_at, lifetime and lifetime.expires_at]
+    return min((time for time in times if time is not None), default=None)
 
 
 def _last_used_at(_id: Any, lifetime: Any) -> datetime | None:
-    used: datetime | None = lifetime and lifetime.last_used_at
-    return used
+    last_used_at: datetime | None = lifetime and lifetime.last_used_at
+    return last_used_at
+
+
+UsageRange: TypeAlias = Annotated[
+    DateRangeInput | None,
+    strawberry.argument(description="London days, at most 366; the last seven when left out."),
+]
 
 
 @value_object
 class ApiKeyUsageDay:
-    """What one key did on one day."""
+    """Usage of one key on one day."""
 
     date: date_type
-    """London day."""
+    """Day in London."""
     requests: int
-    """Calls made."""
+    """Number of calls."""
     succeeded: int
-    """Calls answered without an error."""
+    """Number of calls without an error."""
     failed: int
-    """Calls refused or failed."""
+    """Number of calls with an error."""
     rate_limited: int
-    """Calls refused for coming too fast."""
+    """Number of calls refused by a rate limit."""
     notifications: int
-    """Messages accepted."""
+    """Number of messages accepted."""
     cost: Money
-    """Cost of those messages at the full rate."""
+    """Cost of the messages, without regard to the yearly free allowance."""
     mean_response_milliseconds: float | None
-    """Mean time to answer; null without calls."""
+    """Mean response time; null without calls."""
 
     @classmethod
     def of(cls, day: date_type, row: Any | None) -> Self:
-        """The figures of a day; nothing happened where there is no row."""
+        """The usage of a day; zeros without a row."""
         return cls(
             date=day,
             requests=row.requests if row else 0,
@@ -79,44 +72,42 @@ class ApiKeyUsageDay:
             failed=row.failed if row else 0,
             rate_limited=row.rate_limited if row else 0,
             notifications=row.notifications if row else 0,
-            cost=Money(amount=row.cost if row else Decimal(0), currency=GBP),
+            cost=Money.pounds(row.cost if row else Decimal(0)),
             mean_response_milliseconds=row.total_ms / row.requests if row and row.requests else None,
         )
 
 
 @entity(models.ApiKey)
 class ApiKey(Entity, Node):
-    """A key with which programs call for one service."""
+    """A key with which programs act for one service."""
 
     id: strawberry.ID
     """UUID of the row."""
     name: str
     """Unique among the service's keys that are not revoked."""
     type: KeyType = column(models.ApiKey.key_type)
-    """Whom it may send to."""
+    """Type of the key, which decides whom it can send to."""
     service: refs.Service = to_one(loaders.service)
-    """The service."""
+    """Service of the key."""
     prefix: str = computed(models.ApiKey.secret, via=domain.shown_prefix)
-    """First eight characters of the secret, to tell keys apart; the rest is shown once, when the key is made."""
+    """First eight characters of the secret, which identify the key; the whole is shown once, when it is created."""
     created_by: refs.User | None = to_one(loaders.first_version, loaders.created_by)
-    """Who made it."""
+    """Who created it; null when the caller may not see them."""
     created_at: datetime
-    """When it was made."""
+    """When it was created."""
     expires_at: datetime | None = computed(models.ApiKey.expiry_date, via=_expires_at, related=(loaders.lifetime,))
-    """When it stops or stopped working; null for never."""
+    """When it expires or expired; null for never."""
     revoked_at: datetime | None = column(models.ApiKey.expiry_date)
-    """When it was revoked; a second call does not move it."""
+    """When it was first revoked; null for a key that is not revoked."""
     version: int
-    """Starts at 1, raised by one on every change."""
+    """Number of the version: 1 at first, one more after every change."""
     revoked_by: refs.User | None = to_one(loaders.lifetime, loaders.revoked_by)
     """Who revoked it."""
     last_used_at: datetime | None = computed(models.ApiKey.id, via=_last_used_at, related=(loaders.lifetime,))
-    """When it last called, to the nearest five minutes; null for never."""
+    """When it was last used, to within five minutes; null for never."""
 
-    @strawberry.field(
-        description="Calls and messages per day, the last seven days when left out.", metadata=points.weight(10)
-    )
-    async def usage(self, info: Info, range: DateRangeInput | None = None) -> list[ApiKeyUsageDay] | None:
+    @strawberry.field(description="Calls and messages per day.", metadata=points.weight(10))
+    async def usage(self, info: Info, range: UsageRange = None) -> list[ApiKeyUsageDay] | None:
         """Every day of the range, the earliest first."""
         if range is None:
             last = london_days.today()
@@ -127,9 +118,9 @@ class ApiKey(Entity, Node):
             first + timedelta(days=number) for number in builtins.range(min((last - first).days, MAX_USAGE_DAYS) + 1)
         ]
         if len(days) > MAX_USAGE_DAYS:
-            raise BadRequest(f"Ask for {MAX_USAGE_DAYS} days at most.")
-        found = await info.context.loaders.batch(loaders.usage, loaders.ApiKeyDays(self.row.id, first, last))
-        return [ApiKeyUsageDay.of(day, found.get(day)) for day in days]
+            raise BadRequest(f"`range` must have at most {MAX_USAGE_DAYS} days.")
+        rows_by_day = await info.context.loaders.batch(loaders.usage, loaders.ApiKeyDays(self.row.id, first, last))
+        return [ApiKeyUsageDay.of(day, rows_by_day.get(day)) for day in days]
 
 
 @input_type
@@ -137,7 +128,7 @@ class ApiKeyFilter(Input):
     """Which keys to list; every condition given must hold."""
 
     types: list[KeyType] | None = None
-    """Any of these."""
+    """Of any of these types."""
     include_revoked: bool | None = True
     """False leaves out keys revoked in the last seven days."""
 
@@ -151,20 +142,20 @@ class CreateApiKeyInput(Input):
     name: str
     """Unique among the service's keys that are not revoked."""
     type: KeyType
-    """Whom it may send to."""
+    """Type of the key, which decides whom it can send to."""
     expires_at: datetime | None = None
-    """When it stops working; never when left out."""
+    """When it expires; never when left out."""
 
 
 @payload
 class CreateApiKeyPayload:
-    """Answer of `createApiKey`."""
+    """Result of `createApiKey`."""
 
     api_key: refs.ApiKey | None
-    """The key's record."""
+    """The API key."""
     key: str | None
-    """The key itself, `<name>-<service id>-<secret>` as GOV.UK Notify's clients take it; this is the only time
-    it can be read.
+    """The key with its secret, `<name>-<service id>-<secret>` as GOV.UK Notify's clients take it; it cannot be read
+    again.
     """
 
 
@@ -178,19 +169,19 @@ class RevokeApiKeyInput(Input):
 
 @payload
 class RevokeApiKeyPayload:
-    """Answer of `revokeApiKey`."""
+    """Result of `revokeApiKey`."""
 
     api_key: refs.ApiKey | None
-    """The key's record."""
+    """The API key."""
 
 
 @strawberry.type
 class ApiKeyMutations:
-    """The part of Mutation that makes and stops API keys."""
+    """The fields of Mutation that create and revoke API keys."""
 
     @mutation
     async def create_api_key(self, info: Info, input: CreateApiKeyInput) -> CreateApiKeyPayload:
-        """Make an API key; a service in trial may not have a live one."""
+        """Create an API key; a service in trial cannot have a live one."""
         context = info.context
         async with context.transaction() as tx:
             key = await domain.create(tx, context.actor, signer=context.signer, **input.values())
@@ -198,7 +189,7 @@ class ApiKeyMutations:
 
     @mutation
     async def revoke_api_key(self, info: Info, input: RevokeApiKeyInput) -> RevokeApiKeyPayload:
-        """Stop an API key for good; a second call changes nothing."""
+        """Revoke an API key permanently; a second call changes nothing."""
         async with info.context.transaction() as tx:
             row = await domain.revoke(tx, info.context.actor, **input.values())
         return RevokeApiKeyPayload(api_key=await ApiKey.read(info.context, row.id))

@@ -1,4 +1,4 @@
-"""How organisations and services are invoiced, which only platform admins see."""
+"""Details for invoices of organisations and services; only platform admins see them."""
 
 from graphql_api import models
 from graphql_api.context import Context
@@ -7,30 +7,30 @@ from schema.core import Input, computed, input_type, value_object
 
 @value_object
 class BillingDetails:
-    """How to send a bill."""
+    """Details for invoices."""
 
     purchase_order_number: str | None
-    """Purchase order to quote."""
+    """Purchase order number on the invoice."""
     contact_names: str | None
-    """Names to send it to."""
+    """Names of the recipients of the invoice."""
     contact_email_addresses: str | None
-    """Addresses to send it to."""
+    """Email addresses of the recipients of the invoice."""
     reference: str | None
-    """Reference to quote."""
+    """Reference on the invoice."""
 
 
 @input_type
 class BillingDetailsInput(Input):
-    """How to send a bill."""
+    """Details for invoices."""
 
     purchase_order_number: str | None = None
-    """Purchase order to quote."""
+    """Purchase order number on the invoice."""
     contact_names: str | None = None
-    """Names to send it to."""
+    """Names of the recipients of the invoice."""
     contact_email_addresses: str | None = None
-    """Addresses to send it to."""
+    """Email addresses of the recipients of the invoice."""
     reference: str | None = None
-    """Reference to quote."""
+    """Reference on the invoice."""
 
 
 def _billing_details(context: Context, *values: str | None) -> BillingDetails | None:
@@ -43,7 +43,7 @@ def _billing_details(context: Context, *values: str | None) -> BillingDetails | 
 
 
 def billing_details_field(model: type[models.Organisation | models.Service]) -> BillingDetails | None:
-    """The field of an entity: its four columns; null for whoever is not a platform admin."""
+    """The field of an entity, from its four billing columns; null except to platform admins."""
     return computed(  # type: ignore[no-any-return]
         model.purchase_order_number,
         model.billing_contact_names,

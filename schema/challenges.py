@@ -1,4 +1,4 @@
-"""What is still to be proved before somebody is signed in."""
+"""The second step of signing in."""
 
 from datetime import datetime
 from typing import Self
@@ -13,17 +13,17 @@ class SignInChallenge:
     """The second step of signing in."""
 
     token: str
-    """Opaque; pass it to `completeSignIn`."""
+    """Opaque token, for `completeSignIn`."""
     method: AuthType
-    """What proof is wanted."""
+    """Kind of proof that is needed."""
     sent_to: str | None
-    """Where a code or link went, mostly hidden."""
+    """Number or address that a code or link was sent to, mostly hidden."""
     expires_at: datetime
-    """Until when it can be met."""
+    """When the challenge expires."""
 
     @classmethod
     def of(cls, challenge: challenges.Challenge) -> Self:
-        """The challenge that the domain has set."""
+        """A challenge of the domain."""
         return cls(
             token=challenge.token,
             method=challenge.method,

@@ -1,4 +1,4 @@
-"""The log of administrative changes: what GraphQL says of an entry, in its own words rather than the tables'."""
+"""The audit log: entries of the change log, with the names of GraphQL instead of those of tables and columns."""
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
@@ -23,6 +23,7 @@ from graphql_api.enums import (
     UserState,
 )
 from loaders import changes as loaders
+from schema.actors import Actor
 from schema.core import (
     JSON,
     Connection,
@@ -40,7 +41,7 @@ from schema.core import (
     to_union,
     value_object,
 )
-from schema.jobs import Actor
+from schema.enums import member_or_none
 from schema.ranges import DateTimeRangeInput
 
 FIELD_NAMES = {
@@ -74,12 +75,15 @@ FIELD_NAMES = {
     "users.platform_admin": "isPlatformAdmin",
     "webauthn_credential.name": "securityKeys",
 }
-"""Fields that are called otherwise than their columns."""
+"""Fields whose names are not the camelCase of their columns, by table and column."""
 
 
 def _enum_name(enum: type[DatabaseEnum]) -> Callable[[Any], Any]:
-    names = {word.value: word.name for word in enum}
-    return lambda value: names.get(value, value)
+    def convert(value: Any) -> Any:
+        member = member_or_none(enum, value)
+        return value if member is None else member.name
+
+    return convert
 
 
 def _utc_datetime(value: str) -> str:
@@ -109,7 +113,7 @@ VALUE_CONVERTERS: Mapping[str, Callable[[Any], Any]] = {
     "users.auth_type": _enum_name(AuthType),
     "users.state": _enum_name(UserState),
 }
-"""Values that are written otherwise than in the tables."""
+"""Functions from a stored value to that of the field, by table and column."""
 
 
 @value_object
@@ -130,15 +134,15 @@ def _camel_case(name: str) -> str:
 
 
 def _field_changes(table: str, before: Mapping[str, Any] | None, after: Mapping[str, Any] | None) -> list[FieldChange]:
-    was, is_now = before or {}, after or {}
+    before, after = before or {}, after or {}
 
-    def shown(name: str, value: Any) -> Any:
+    def convert(name: str, value: Any) -> Any:
         return value if value is None else VALUE_CONVERTERS.get(f"{table}.{name}", lambda same: same)(value)
 
-    fields = {name: FIELD_NAMES.get(f"{table}.{name}", _camel_case(name)) for name in (*was, *is_now)}
+    fields = {name: FIELD_NAMES.get(f"{table}.{name}", _camel_case(name)) for name in (*before, *after)}
     return [
-        FieldChange(field=field, before=shown(name, was.get(name)), after=shown(name, is_now.get(name)))
-        for name, field in sorted(fields.items(), key=lambda one: one[1])
+        FieldChange(field=field, before=convert(name, before.get(name)), after=convert(name, after.get(name)))
+        for name, field in sorted(fields.items(), key=lambda item: item[1])
     ]
 
 
@@ -147,27 +151,27 @@ class AuditLogEntry(Entity):
     """One recorded change."""
 
     id: strawberry.ID
-    """UUID of the row; not for `node(id:)`."""
+    """UUID of the entry; not for `node(id:)`."""
     occurred_at: datetime
-    """When."""
+    """When the change was made."""
     action: AuditAction = column(models.Change.operation)
-    """What was done."""
+    """Kind of change."""
     object_type: str = computed(models.Change.table_name, via=loaders.OBJECT_TYPES.__getitem__)
-    """GraphQL type of what was changed."""
+    """GraphQL type of the changed object."""
     object_id: strawberry.ID = column(models.Change.row_id)
-    """UUID of what was changed; of a membership, the person's."""
+    """UUID of the changed object; of a membership, the person's."""
     actor: Actor | None = to_union(loaders.actor_user, loaders.actor_api_key)
-    """Who did it."""
+    """Who made the change; null for the system itself."""
     request_id: str | None
-    """Request it happened in, as in logs and INTERNAL errors."""
+    """Id of the request, as in logs and INTERNAL errors."""
     changes: list[FieldChange] = computed(
         models.Change.table_name, models.Change.before, models.Change.after, via=_field_changes
     )
     """Fields that differ."""
 
-    @strawberry.field(description="The thing itself; null when it is gone or the caller may not see it.")
+    @strawberry.field(description="The changed object; null when it no longer exists or the caller may not see it.")
     async def object(self, info: Info) -> Node | None:
-        """The object, where there is one with a row of its own."""
+        """The object, where its type is a Node."""
         kinds = {
             kind.__strawberry_definition__.name: kind  # type: ignore[attr-defined]
             for kind in registered_entities().values()
@@ -182,20 +186,20 @@ class AuditLogFilter(Input):
     """Which changes to list; every condition given must hold."""
 
     object_types: list[str] | None = None
-    """To any of these GraphQL types."""
+    """Of objects of any of these GraphQL types."""
     object_id: strawberry.ID | None = None
-    """To this object."""
+    """Of this object."""
     actor_id: strawberry.ID | None = None
-    """By this person or key."""
+    """By this person or API key."""
     actions: list[AuditAction] | None = None
-    """Any of these."""
+    """Of any of these kinds."""
     occurred_at: DateTimeRangeInput | None = None
-    """Made in this time."""
+    """Made in this range."""
 
 
 @query_fields
 class ChangeQueries:
-    """The part of Query that reads the log."""
+    """The field of Query that reads the log."""
 
     audit_log: Connection[AuditLogEntry] | None = connection(loaders.changes, filter=AuditLogFilter, admins_only=True)
     """Every recorded change, latest first; platform admins only."""

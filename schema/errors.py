@@ -1,7 +1,9 @@
-"""What the domain refuses, as entries of `userErrors`."""
+"""Domain errors as entries of `userErrors`."""
 
+import inspect
+from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import strawberry
 from strawberry.utils.str_converters import to_camel_case
@@ -9,70 +11,100 @@ from strawberry.utils.str_converters import to_camel_case
 from graphql_api import errors
 from graphql_api.context import Context
 from graphql_api.enums import Channel, LengthUnit, RecipientNotAllowedReason, UserErrorCode
-from schema import enums as _registered_words  # noqa: F401 - importing them registers them
-from schema import refs
-from schema.core.entities import entity_from_row, interface
-from schema.core.node import Node
-from schema.core.types import value_object
+from schema import enums as _registered_enums  # noqa: F401 - importing them registers them
+from schema.core import Node, entity_from_row, interface, value_object
 
 ARGUMENTS_WITH_CALLER_KEYS = frozenset({"personalisation"})
-"""Path segments below these are keys of the caller's own, spelled as they are."""
+"""Arguments whose keys are names of the caller's own, which paths spell unchanged."""
 
 
 @interface
 class UserError:
-    """One problem with one mutation; concrete types add the figures a good error screen needs."""
+    """One problem with one mutation; concrete types add the values that an error message needs."""
 
     message: str
-    """Sentence fit to show to a person."""
+    """Sentence that can be shown to a person."""
     code: UserErrorCode
     """Stable reason for programs."""
     path: list[str] | None
-    """Where in the arguments it is, for example ["input", "rows", "12", "personalisation", "name"]."""
+    """Path of the argument, for example ["input", "rows", "12", "personalisation", "name"]."""
 
 
-@value_object
+T = TypeVar("T")
+ERROR_TYPES: dict[type[errors.DomainError], tuple[type[UserError], Callable[[Any], dict[str, Any]]]] = {}
+"""The GraphQL type of each domain error, and the function that reads its fields' values from an error."""
+
+
+@dataclass_transform(kw_only_default=True)
+def error_type(
+    error: type[errors.DomainError], *, convert: Mapping[str, Callable[[Any], Any]] | None = None
+) -> Callable[[type[T]], type[T]]:
+    """Make a type of `userErrors` for a domain error.
+
+    Each field of the type's own has the value of the error's attribute of the same name, which `convert` may map.
+    """
+    converters = convert or {}
+
+    def decorate(cls: type[T]) -> type[T]:
+        names = tuple(inspect.get_annotations(cls))
+
+        def values_of(raised: errors.DomainError) -> dict[str, Any]:
+            values = {name: getattr(raised, name) for name in names}
+            return values | {name: function(values[name]) for name, function in converters.items()}
+
+        kind: Any = value_object(cls)
+        ERROR_TYPES[error] = kind, values_of
+        return cast(type[T], kind)
+
+    return decorate
+
+
+def _object_of(row: Any) -> Any:
+    return entity_from_row(row, type(row))
+
+
+@error_type(errors.Invalid)
 class ValidationError(UserError):
-    """A value that breaks a rule and needs no further figures."""
+    """A value that breaks a rule."""
 
 
-@value_object
+@error_type(errors.NotFound)
 class NotFoundError(UserError):
-    """Something the arguments name does not exist or may not be seen."""
+    """An id in the arguments names nothing that the caller can see."""
 
     missing_id: strawberry.ID
     """The id as the caller sent it."""
 
 
-@value_object
+@error_type(errors.AlreadyExists, convert={"existing": _object_of})
 class AlreadyExistsError(UserError):
     """A name, domain, sender or the like is taken."""
 
     existing: Node | None
-    """What holds it; null when the caller may not see that."""
+    """The object that has it; null when the caller may not see that object."""
 
 
-@value_object
+@error_type(errors.IllegalState)
 class IllegalStateError(UserError):
     """The object is in a state from which this change is not possible."""
 
     current_state: str
-    """State the object is in."""
+    """Current state of the object."""
     allowed_states: list[str]
     """States in which the change is possible."""
 
 
-@value_object
+@error_type(errors.VersionConflict)
 class VersionConflictError(UserError):
-    """`expectedVersion` was given and someone else has saved since."""
+    """The object has a newer version than `expectedVersion`."""
 
     expected_version: int
-    """Version the caller thought was current."""
+    """Version in the arguments."""
     current_version: int
-    """Version that is current."""
+    """Current version of the object."""
 
 
-@value_object
+@error_type(errors.IdempotencyConflict)
 class IdempotencyError(UserError):
     """The idempotency key was used with other arguments, or its first call is still running."""
 
@@ -80,114 +112,78 @@ class IdempotencyError(UserError):
     """When the key was first used."""
 
 
-@value_object
+@error_type(errors.RateLimited)
 class RateLimitedError(UserError):
-    """Sends come faster than the service's rate for this kind of key."""
+    """The service sends faster than its rate limit for this type of key allows."""
 
     limit: int
-    """Sends allowed per window; a third of it, and at most 1,000, may come at once."""
+    """Sends allowed per window; at most a third of them, and at most 1,000, at once."""
     window_seconds: int
-    """Length of the window."""
+    """Length of the window, in seconds."""
     retry_after_seconds: float
-    """When the next send would be accepted."""
+    """Seconds until the next send would be accepted."""
 
 
-@value_object
+@error_type(errors.DailyLimitExceeded)
 class DailyLimitExceededError(UserError):
-    """The call would take a channel over its limit for the day."""
+    """The call would exceed the daily limit of a channel."""
 
     channel: Channel
-    """Channel whose limit it is."""
+    """Channel of the limit."""
     international: bool
-    """True when it is the separate limit on text messages abroad."""
+    """True for the separate limit on text messages abroad."""
     limit: int
-    """Messages allowed a day."""
+    """Messages allowed per day."""
     used: int
     """Messages accepted so far today."""
     requested: int
-    """Messages this call asked for."""
+    """Messages in this call."""
     resets_at: datetime
     """Next midnight UTC."""
 
 
-@value_object
+@error_type(errors.MissingPersonalisation)
 class MissingPersonalisationError(UserError):
-    """The template has placeholders that got no value."""
+    """The template has placeholders without a value."""
 
     placeholders: list[str]
     """Their names as the template spells them."""
 
 
-@value_object
+@error_type(errors.MessageTooLong)
 class MessageTooLongError(UserError):
-    """The message with its values in is over the limit for its channel."""
+    """The message, with its values filled in, is longer than its channel allows."""
 
     length: int
-    """Length found."""
+    """Length of the message."""
     limit: int
-    """Length allowed."""
+    """Longest length allowed."""
     unit: LengthUnit
-    """What is counted."""
+    """Unit of both lengths."""
 
 
-@value_object
+@error_type(errors.RecipientNotAllowed)
 class RecipientNotAllowedError(UserError):
-    """The recipient is outside the team and guest list."""
+    """The recipient is neither in the team nor on the guest list."""
 
     reason: RecipientNotAllowedReason
-    """Why only those are allowed."""
-
-
-@value_object
-class RecipientListError(UserError):
-    """A list of recipients was refused."""
-
-    check: refs.RecipientCheck
-    """What the checks found, with the first rows that have problems."""
-
-
-ERROR_TYPES: dict[type[errors.DomainError], tuple[type[UserError], tuple[str, ...]]] = {
-    errors.Invalid: (ValidationError, ()),
-    errors.NotFound: (NotFoundError, ("missing_id",)),
-    errors.AlreadyExists: (AlreadyExistsError, ()),
-    errors.IllegalState: (IllegalStateError, ("current_state", "allowed_states")),
-    errors.VersionConflict: (VersionConflictError, ("expected_version", "current_version")),
-    errors.IdempotencyConflict: (IdempotencyError, ("first_used_at",)),
-    errors.RateLimited: (RateLimitedError, ("limit", "window_seconds", "retry_after_seconds")),
-    errors.DailyLimitExceeded: (
-        DailyLimitExceededError,
-        ("channel", "international", "limit", "used", "requested", "resets_at"),
-    ),
-    errors.MissingPersonalisation: (MissingPersonalisationError, ("placeholders",)),
-    errors.MessageTooLong: (MessageTooLongError, ("length", "limit", "unit")),
-    errors.RecipientNotAllowed: (RecipientNotAllowedError, ("reason",)),
-    errors.RecipientListRefused: (RecipientListError, ()),
-}
-"""The GraphQL type of each refusal, and the figures that it carries over."""
+    """Why the recipients are restricted."""
 
 
 def user_errors(error: errors.DomainError, context: Context, *prefix: str) -> list[UserError]:
-    """The entries for a refusal; paths begin with `prefix`, which is "input" where it is left out."""
+    """The entries for a domain error; paths begin with `prefix`, or with "input" where that is left out."""
     if isinstance(error, errors.Problems):
         return [entry for problem in error.problems for entry in user_errors(problem, context, *prefix)]
-    kind, figures = ERROR_TYPES[type(error)]
-    values: dict[str, Any] = {name: getattr(error, name) for name in figures}
-    if isinstance(error, errors.AlreadyExists):
-        values["existing"] = None if error.existing is None else entity_from_row(error.existing, type(error.existing))
-    if isinstance(error, errors.RecipientListRefused):
-        from schema.recipients import RecipientCheck  # noqa: PLC0415 - it has user errors of its own
-
-        values["check"] = RecipientCheck.of(error.check)
-    return [
-        kind(message=error.message, code=error.code, path=_graphql_path(prefix or ("input",), error.path), **values)
-    ]
+    kind, values_of = ERROR_TYPES[type(error)]
+    path = _graphql_path(prefix or ("input",), error.path)
+    return [kind(message=error.message, code=error.code, path=path, **values_of(error))]
 
 
 def _graphql_path(prefix: tuple[str, ...], path: errors.ArgumentPath) -> list[str]:
-    """Argument names in GraphQL's spelling, up to keys that are the caller's own."""
-    spelled = list(prefix)
-    own = False
+    """Argument names in camelCase; keys below `ARGUMENTS_WITH_CALLER_KEYS` unchanged."""
+    graphql_path = list(prefix)
+    is_caller_key = False
     for name in path:
-        spelled.append(name if own else to_camel_case(name))
-        own = own or name in ARGUMENTS_WITH_CALLER_KEYS
-    return spelled
+        graphql_path.append(name if is_caller_key else to_camel_case(name))
+        is_caller_key = is_caller_key or name in ARGUMENTS_WITH_CALLER_KEYS
+    return graphql_path

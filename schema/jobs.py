@@ -1,7 +1,7 @@
-"""Jobs: what GraphQL says of them, and how they are made and stopped."""
+"""Jobs: one template sent to a list of recipients."""
 
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Self
 
 import strawberry
 
@@ -11,7 +11,7 @@ from graphql_api.enums import Channel, ErrorPolicy, JobOrderField, JobStatus, Se
 from loaders import jobs as loaders
 from loaders import notifications
 from schema import refs
-from schema.api_keys import ApiKey
+from schema.actors import Actor
 from schema.core import (
     Connection,
     Entity,
@@ -25,46 +25,42 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
     one_of_input,
-    payload,
     query_fields,
     to_one,
     to_union,
     value_object,
 )
+from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.ranges import DateTimeRangeInput
 from schema.recipients import RecipientSourceInput
-from schema.users import User
-
-Actor = Annotated[User | ApiKey, strawberry.union("Actor", description="Who did something: a person or an API key.")]
 
 
 @value_object
 class JobProgress:
-    """How a job's messages stand."""
+    """Counts of a job's messages."""
 
     total: int
     """Rows in the list."""
     created: int
-    """Rows that are now messages."""
+    """Rows of which a message was created."""
     in_progress: int
-    """Messages in progress."""
+    """Messages without a final status."""
     delivered: int
-    """Messages delivered."""
+    """Messages that were delivered."""
     failed: int
-    """Messages failed."""
+    """Messages that failed."""
     cancelled: int
-    """Messages cancelled."""
+    """Messages that were cancelled."""
     fraction_complete: float
     """Share of rows with a final status, from 0 to 1."""
     is_final: bool
-    """True when no count can change again."""
+    """True when no count can change any more."""
 
     @classmethod
     def of(cls, progress: loaders.Progress) -> Self:
-        """The counts of a job."""
+        """Counts as the loader returns them."""
         return cls(
             total=progress.total,
             created=progress.created,
@@ -84,39 +80,39 @@ class Job(Entity, Node):
     id: strawberry.ID
     """UUID of the row."""
     service: refs.Service = to_one(loaders.service)
-    """Sender's service."""
+    """Service that sends it."""
     template: refs.Template = to_one(loaders.template)
-    """Template, as it is now."""
+    """Template in its current version."""
     template_version: refs.TemplateVersion = to_one(loaders.template_version)
-    """Template as it was when the job was made."""
+    """Version of the template that the job sends."""
     channel: Channel = computed(via=lambda version: version.template_type, related=(loaders.template_version,))
-    """Channel."""
+    """Channel of the template."""
     file_name: str | None = column(models.Job.original_file_name, blank_is_null=True)
-    """Name of the file or contact list; null when the rows came with the call."""
+    """Name of the file or contact list; null when the rows were in the call."""
     status: JobStatus = column(models.Job.job_status)
-    """Where it stands."""
+    """Status of the job."""
     recipient_count: int = column(models.Job.notification_count)
     """Rows in the list."""
     created_at: datetime
-    """When it was made."""
+    """When it was created."""
     updated_at: datetime | None
     """When it last changed."""
     scheduled_for: datetime | None
-    """When it is to start; null for at once."""
+    """When it is to start; null for an immediate start."""
     processing_started_at: datetime | None = column(models.Job.processing_started)
-    """When the first row was read."""
+    """When the first row was processed."""
     processing_finished_at: datetime | None = column(models.Job.processing_finished)
     """When every row had been queued."""
     archived: bool
-    """True past retention: the file and the rows' personal data are gone, the counts stay."""
+    """True after the retention period: the file and the rows' personal data are deleted, the counts stay."""
     progress: JobProgress = batched(loaders.progress, via=JobProgress.of)
-    """How its messages stand."""
+    """Counts of its messages."""
     notifications: Connection[refs.Notification] | None = connection(
         notifications.of_job, filter=NotificationFilter, order=NotificationOrder
     )
-    """Its messages, by row number when no order is given; read as `Service.notifications`."""
+    """Its messages, by row number when no order is given; visible as `Service.notifications` is."""
     created_by: Actor | None = to_union(loaders.created_by, (loaders.run, loaders.created_with))
-    """Who made it."""
+    """Who created it; null when the caller may not see them."""
 
 
 JOB_LIST_PERMISSIONS = (
@@ -133,13 +129,13 @@ class JobFilter(Input):
     """Which jobs to list; every condition given must hold."""
 
     statuses: list[JobStatus] | None = None
-    """Any of these."""
+    """Having any of these statuses."""
     template_id: strawberry.ID | None = None
-    """Made from this template."""
+    """Sending this template."""
     created_at: DateTimeRangeInput | None = None
-    """Made in this time."""
+    """Created in this range."""
     archived: bool | None = False
-    """Those past retention instead of current ones; null means both."""
+    """True for those past the retention period, false for the others, null for both."""
 
 
 @input_type
@@ -147,14 +143,14 @@ class JobOrder(Input):
     """How to order jobs."""
 
     field: JobOrderField
-    """What to order by."""
+    """Field to order by."""
     direction: SortDirection = SortDirection.DESC
     """Direction."""
 
 
 @query_fields
 class JobQueries:
-    """The part of Query that reads jobs."""
+    """The field of Query that reads jobs."""
 
     job: refs.Job | None = by_id(loaders.by_id)
     """One job."""
@@ -165,7 +161,7 @@ class ScheduleInput(Input):
     """When to send."""
 
     at: strawberry.Maybe[datetime]
-    """One instant for everyone, in the future and at most seven days ahead."""
+    """One time for all rows, in the future and at most seven days ahead."""
 
 
 @input_type
@@ -173,22 +169,22 @@ class CreateJobInput(Input):
     """Arguments of `createJob`."""
 
     service_id: strawberry.ID | None = None
-    """Needed from a person; an API key's own service is taken."""
+    """Required from a person; for an API key, its own service is used."""
     template_id: strawberry.ID
     """The template."""
     source: RecipientSourceInput
-    """Where the rows come from."""
+    """Source of the rows."""
     schedule: ScheduleInput | None = None
-    """When to start; at once when left out."""
+    """When to start; immediately when left out."""
     error_policy: ErrorPolicy | None = ErrorPolicy.SEND_NOTHING
-    """What to do when some rows are bad."""
+    """What to do when some rows have errors."""
     idempotency_key: str | None = None
     """As for `sendNotification`."""
 
 
 @payload
 class CreateJobPayload:
-    """Answer of `createJob`."""
+    """Result of `createJob`."""
 
     job: refs.Job | None
     """The job."""
@@ -204,21 +200,21 @@ class CancelJobInput(Input):
 
 @payload
 class CancelJobPayload:
-    """Answer of `cancelJob`."""
+    """Result of `cancelJob`."""
 
     job: refs.Job | None
     """The job."""
     cancelled_notification_count: int = 0
-    """Letters cancelled with it."""
+    """Number of letters cancelled with it."""
 
 
 @strawberry.type
 class JobMutations:
-    """The part of Mutation that makes and stops jobs."""
+    """The fields of Mutation that create and cancel jobs."""
 
     @mutation
     async def create_job(self, info: Info, input: CreateJobInput) -> CreateJobPayload:
-        """Send one template to a list; not for letters in trial."""
+        """Send one template to a list of recipients; a service in trial cannot send letters."""
         context, values = info.context, input.values()
         if values.get("error_policy") is None:
             values["error_policy"] = ErrorPolicy.SEND_NOTHING
@@ -228,10 +224,7 @@ class JobMutations:
 
     @mutation
     async def cancel_job(self, info: Info, input: CancelJobInput) -> CancelJobPayload:
-        """Stop a scheduled job, or a letter job whose letters can all still be cancelled."""
+        """Cancel a scheduled job, or a letter job whose letters can all still be cancelled."""
         async with info.context.transaction() as tx:
             cancelled = await domain.cancel(tx, info.context.actor, **input.values())
-        return CancelJobPayload(
-            job=await Job.read(info.context, cancelled.job.id),
-            cancelled_notification_count=cancelled.notification_count,
-        )
+        return CancelJobPayload(job=await Job.read(info.context, cancelled.id))

@@ -1,4 +1,4 @@
-"""Members of services, and what they may do there."""
+"""Members of services and their permissions."""
 
 import strawberry
 
@@ -7,19 +7,20 @@ from graphql_api import models
 from graphql_api.domain import members
 from graphql_api.enums import ServicePermission
 from schema import refs
-from schema.core import Entity, Info, Input, batched, entity, entity_of, input_type, mutation, payload, to_one
+from schema.core import Entity, Info, Input, batched, entity, entity_of, input_type, to_one
+from schema.mutations import mutation, payload
 
 
 @entity(models.ServiceMembership)
 class ServiceMembership(Entity):
-    """A person's place in a service."""
+    """A person's membership of a service."""
 
     service: refs.Service = to_one(loaders.members.service)
     """The service."""
     user: refs.User = to_one(loaders.members.user)
     """The person."""
     permissions: list[ServicePermission] = batched(loaders.members.permissions)
-    """What they may do there."""
+    """Permissions in the service."""
 
 
 @input_type
@@ -27,7 +28,7 @@ class ServiceMemberFilter(Input):
     """Which members to list; every condition given must hold."""
 
     has_permissions: list[ServicePermission] | None = None
-    """Having all of these."""
+    """Having all of these permissions."""
 
 
 @input_type
@@ -39,15 +40,15 @@ class SetServiceMemberInput(Input):
     user_id: strawberry.ID
     """The person."""
     permissions: list[ServicePermission]
-    """Replaces the whole set."""
+    """New permissions, which replace the old ones."""
 
 
 @payload
 class SetServiceMemberPayload:
-    """Answer of `setServiceMember`."""
+    """Result of `setServiceMember`."""
 
     membership: ServiceMembership | None
-    """Their place in it."""
+    """The membership."""
 
 
 @input_type
@@ -62,21 +63,21 @@ class RemoveServiceMemberInput(Input):
 
 @payload
 class RemoveServiceMemberPayload:
-    """Answer of `removeServiceMember`."""
+    """Result of `removeServiceMember`."""
 
     service: refs.Service | None
     """The service."""
     removed_user_id: strawberry.ID | None
-    """The person."""
+    """The person who was removed."""
 
 
 @strawberry.type
 class MemberMutations:
-    """What changes who belongs to a service."""
+    """The fields of Mutation that change memberships."""
 
     @mutation
     async def set_service_member(self, info: Info, input: SetServiceMemberInput) -> SetServiceMemberPayload:
-        """Add a person to a service, or change what they may do there."""
+        """Add a person to a service, or change their permissions in it."""
         context = info.context
         async with context.transaction() as tx:
             membership = await members.add_or_update(tx, context.actor, **input.values())
@@ -84,7 +85,7 @@ class MemberMutations:
 
     @mutation
     async def remove_service_member(self, info: Info, input: RemoveServiceMemberInput) -> RemoveServiceMemberPayload:
-        """Take a person out of a service; members may take themselves out."""
+        """Remove a person from a service; members may remove themselves."""
         context = info.context
         async with context.transaction() as tx:
             service = await members.remove(tx, context.actor, **input.values())

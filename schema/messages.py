@@ -1,4 +1,4 @@
-"""Messages as people read them, and what to know before they are sent."""
+"""Rendered messages, with their length and problems."""
 
 from typing import Any, Self, cast
 
@@ -17,9 +17,9 @@ class ReplacedCharacter:
     """A character that a text message cannot carry."""
 
     original: str
-    """As written."""
+    """Character of the text."""
     replacement: str
-    """As sent: a plain equivalent or a question mark."""
+    """Character that is sent instead: a plain equivalent or a question mark."""
 
 
 @value_object
@@ -29,55 +29,55 @@ class SmsCount:
     character_count: int
     """Characters counted against the limit, without the service name prefix."""
     character_limit: int
-    """918."""
+    """Longest text allowed: 918 characters."""
     encoding: SmsEncoding
-    """Alphabet it goes out in."""
+    """Alphabet in which it is sent."""
     fragment_count: int
-    """Fragments it is billed as, prefix included."""
+    """Fragments that are billed, prefix included."""
     replaced_characters: list[ReplacedCharacter]
-    """Characters outside the alphabet and what stands in for them."""
+    """Characters outside the alphabet, and their replacements."""
 
     @classmethod
     def of(cls, count: sms.SmsCount) -> Self:
-        """The count of a text as it would be sent."""
+        """The count as `content.sms` makes it."""
         return cls(
             character_count=count.character_count,
             character_limit=count.character_limit,
             encoding=count.encoding,
             fragment_count=count.fragment_count,
             replaced_characters=[
-                ReplacedCharacter(original=one.original, replacement=one.replacement)
-                for one in count.replaced_characters
+                ReplacedCharacter(original=character.original, replacement=character.replacement)
+                for character in count.replaced_characters
             ],
         )
 
 
 @value_object
 class RenderedMessage:
-    """A message with its placeholders filled in, and what to know before sending it."""
+    """A message with its placeholders filled in, its length and its problems."""
 
     channel: Channel
-    """Channel."""
+    """Channel of the message."""
     subject: str | None
-    """Subject of an email or letter."""
+    """Subject of an email, heading of a letter; null for a text message."""
     text: str
-    """What a handset or a plain-text mail reader shows."""
+    """Plain text, as phones and plain-text mail clients show it."""
     html: str | None
-    """What other mail readers show; emails only."""
+    """HTML, as other mail clients show it; emails only."""
     preheader: str | None
-    """First 256 characters of the body, shown by mail readers beside the subject; emails only."""
+    """First 256 characters of the body, which mail clients show beside the subject; emails only."""
     missing_placeholders: list[str]
     """Placeholders without a value."""
     unused_personalisation: list[str]
-    """Keys sent that the template does not use."""
+    """Names of values that the template does not use."""
     sms: SmsCount | None
-    """Length and price in fragments; text messages only."""
+    """Length in characters and fragments; text messages only."""
     errors: list[UserError]
-    """Why a send would refuse it as it stands."""
+    """Problems for which a send would be refused."""
 
     @classmethod
     def of(cls, rendered: messages.RenderedContent, context: Context, *prefix: str) -> Self:
-        """The message with its problems, whose paths begin with `prefix` where that is the name of an argument."""
+        """The message with its problems; their paths begin with `prefix`, the name of an argument, if given."""
         entries = [
             entry
             for problem in rendered.problems
@@ -100,7 +100,7 @@ class RenderedMessage:
 
 
 def parse_personalisation(value: JSON | None) -> dict[str, Any]:
-    """Values for placeholders as an argument gives them; `BadRequest` for what could be no personalisation."""
+    """Values of placeholders from an argument; `BadRequest` for JSON that cannot be personalisation."""
     for problem in check(value):
         raise BadRequest(" ".join([problem.message, *problem.path[:1]]))
     return cast(dict[str, Any], value or {})

@@ -1,4 +1,4 @@
-"""Sums of money, exact."""
+"""Amounts of money, exact."""
 
 from decimal import Decimal
 from typing import Self
@@ -15,9 +15,14 @@ class Money:
     amount: Decimal
     """Exact amount in major units; text message rates need four decimal places."""
     currency: str
-    """ISO 4217 code; GBP."""
+    """ISO 4217 code; always GBP."""
 
     @classmethod
-    def of(cls, amount: Decimal | None) -> Self | None:
-        """A sum in pounds; None where there is none."""
-        return None if amount is None else cls(amount=amount, currency=GBP)
+    def pounds(cls, amount: Decimal) -> Self:
+        """An amount in pounds."""
+        return cls(amount=amount, currency=GBP)
+
+    @classmethod
+    def pounds_or_none(cls, amount: Decimal | None) -> Self | None:
+        """An amount in pounds; None for None."""
+        return None if amount is None else cls.pounds(amount)

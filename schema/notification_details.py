@@ -1,4 +1,4 @@
-"""What a message's columns tell: its status in words, its content, its cost, and what only its channel has."""
+"""Values computed from a message's columns: status text, content, cost, details of each channel."""
 
 from datetime import datetime
 from decimal import Decimal
@@ -11,48 +11,47 @@ from graphql_api.content import messages
 from graphql_api.context import Context
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup, Postage
 from schema.core import value_object
+from schema.enums import member_or_none
 from schema.messages import RenderedMessage
 from schema.money import Money
 from schema.ranges import DateRange
-from schema.template_contents import CHANNELS_BY_VALUE, sms_prefix
-
-_POSTAGES_BY_VALUE = {postage.value: postage for postage in Postage}
+from schema.template_contents import sms_prefix
 
 
 @value_object
 class EmailDetails:
-    """What only emails have."""
+    """Fields of emails."""
 
     reply_to_address: str | None
-    """Where replies go; null once erased."""
+    """Reply-to address; null once erased."""
     one_click_unsubscribe_url: str | None
-    """Link in its header; null once erased."""
+    """List-Unsubscribe link of its header; null once erased."""
     file_count: int
-    """Files sent with it as links."""
+    """Number of files sent as links."""
 
 
 @value_object
 class SmsDetails:
-    """What only text messages have."""
+    """Fields of text messages."""
 
     sender: str | None
-    """Name or number it comes from; null once erased."""
+    """Name or number of the sender; null once erased."""
     fragment_count: int | None
-    """Fragments billed; null until handed over."""
+    """Fragments billed; null until given to a provider."""
     international: bool
     """True for a number outside the UK."""
     calling_code: str | None
     """Calling code of the country, without +."""
     rate_multiplier: Decimal | None
-    """How many UK units a fragment costs."""
+    """Units that a fragment costs."""
 
 
 @value_object
 class LetterDetails:
-    """What only letters have."""
+    """Fields of letters."""
 
     contact_block: str | None
-    """Sender's address; null for none or once erased."""
+    """Sender's address; null without one or once erased."""
     address_lines: list[str] | None
     """Recipient's address; null once erased."""
     postage: Postage
@@ -60,38 +59,38 @@ class LetterDetails:
     sheet_count: int | None
     """Sheets billed; null until counted."""
     print_deadline: datetime | None
-    """From then on it can no longer be cancelled."""
+    """Time from which it can no longer be cancelled."""
     estimated_delivery: DateRange | None
-    """Days on which it should arrive."""
+    """First and last day of the expected delivery."""
     validation_problems: list[str]
-    """Rules that its address or PDF broke."""
+    """Rules that its address or PDF breaks."""
 
 
 @value_object
 class NotificationCost:
-    """What one message costs."""
+    """Cost of one message."""
 
     total: Money | None
-    """Units at the rate of the day, without the yearly free allowance; null until ready."""
+    """Units at the rate of the day, without regard to the yearly free allowance; null until ready."""
     unit_rate: Money | None
     """Price of one unit; null until ready."""
     billable_units: int | None
     """Fragments times the country's multiplier, or sheets; null until ready."""
     ready: bool
-    """False until it is handed to a provider or, for a letter, its sheets are known."""
+    """False until the message is given to a provider or, for a letter, its sheets are counted."""
 
     @classmethod
     def of(cls, cost: prices.MessageCost) -> Self:
-        """The cost, with its currency."""
+        """The cost as the domain computes it, in pounds."""
         return cls(
-            total=Money.of(cost.total),
-            unit_rate=Money.of(cost.unit_rate),
+            total=Money.pounds_or_none(cost.total),
+            unit_rate=Money.pounds_or_none(cost.unit_rate),
             billable_units=cost.units,
             ready=cost.ready,
         )
 
 
-_CHANNEL_STATUS_TEXTS: dict[Channel, dict[NotificationStatus, str]] = {
+_CHANNEL_STATUS_TEXTS: dict[str, dict[NotificationStatus, str]] = {
     Channel.EMAIL: {
         NotificationStatus.TEMPORARY_FAILURE: "Inbox not accepting messages right now",
         NotificationStatus.PERMANENT_FAILURE: "No such email address",
@@ -127,45 +126,50 @@ _STATUS_TEXTS = {
 
 
 def status_text(channel: str, stored: str) -> str:
-    """A status in words that suit the channel and a screen."""
+    """The text of a stored status for a channel."""
     status = statuses.status_of(stored)
-    return _CHANNEL_STATUS_TEXTS[CHANNELS_BY_VALUE[channel]].get(status) or _STATUS_TEXTS[status]
+    return _CHANNEL_STATUS_TEXTS[channel].get(status) or _STATUS_TEXTS[status]
 
 
 def is_final(stored: str) -> bool:
-    """Whether the status cannot change again by itself."""
+    """Whether a stored status changes no more without a call."""
     return statuses.group_of(stored) is not NotificationStatusGroup.IN_PROGRESS
 
 
 def completed_at(stored: str, updated_at: datetime | None) -> datetime | None:
-    """When the status became final."""
+    """When the status became final; None before."""
     return updated_at if is_final(stored) else None
 
 
 def unsigned_personalisation(context: Context, signed: str | None) -> Any:
-    """The values sent; null where they are erased or hidden."""
+    """The values of placeholders; None where they are erased or redacted."""
     return None if signed is None else context.signer.unsign(signed)
 
 
 @lru_cache(maxsize=64)
-def _parsed_template(
-    channel: Channel, subject: str | None, body: str, prefix: str | None, *welsh: str | None
+def _compiled_template(
+    channel: str, subject: str | None, body: str, prefix: str | None, *welsh: str | None
 ) -> messages.CompiledTemplate:
-    """A template cut at its placeholders; a page of messages has few of them."""
+    """A compiled template, cached: the messages of a page have few different ones."""
     welsh_subject, welsh_body = welsh
     return messages.CompiledTemplate(
-        channel, subject=subject, body=body, prefix=prefix, welsh_subject=welsh_subject, welsh_body=welsh_body
+        Channel(channel),
+        subject=subject,
+        body=body,
+        prefix=prefix,
+        welsh_subject=welsh_subject,
+        welsh_body=welsh_body,
     )
 
 
 def rendered_content(
     context: Context, to: str | None, signed: str | None, unsubscribe_url: str | None, template: Any, service: Any
 ) -> RenderedMessage | None:
-    """The message as sent; a message without personalisation is one whose template redacts it."""
+    """The message as sent; None once erased. Without personalisation, the values are redacted."""
     if to is None or template is None:
         return None
-    text = _parsed_template(
-        CHANNELS_BY_VALUE[template.template_type],
+    compiled = _compiled_template(
+        template.template_type,
         template.subject,
         template.content,
         sms_prefix(service),
@@ -173,27 +177,27 @@ def rendered_content(
         template.letter_welsh_content,
     )
     values = unsigned_personalisation(context, signed)
-    return RenderedMessage.of(text.render(values, redact=signed is None, unsubscribe_url=unsubscribe_url), context)
+    return RenderedMessage.of(compiled.render(values, redact=signed is None, unsubscribe_url=unsubscribe_url), context)
 
 
 def email_details(
     channel: str, reply_to: str | None, unsubscribe_url: str | None, files: int | None
 ) -> EmailDetails | None:
-    """What only an email has."""
+    """The fields of an email; None for other channels."""
     if channel != Channel.EMAIL:
         return None
     return EmailDetails(reply_to_address=reply_to, one_click_unsubscribe_url=unsubscribe_url, file_count=files or 0)
 
 
 def sms_details(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
-    """What only a text message has."""
+    """The fields of a text message; None for other channels."""
     if channel != Channel.SMS:
         return None
     sender, units, international, prefix, multiplier = columns
-    waiting = stored == NotificationStatus.CREATED and not units
+    is_waiting = stored == NotificationStatus.CREATED and not units
     return SmsDetails(
         sender=sender,
-        fragment_count=None if waiting else units,
+        fragment_count=None if is_waiting else units,
         international=bool(international),
         calling_code=prefix.lstrip("+") if prefix else None,
         rate_multiplier=multiplier,
@@ -201,11 +205,11 @@ def sms_details(channel: str, stored: str, *columns: Any) -> SmsDetails | None:
 
 
 def letter_details(channel: str, to: str | None, *columns: Any) -> LetterDetails | None:
-    """What only a letter has."""
+    """The fields of a letter; None for other channels."""
     if channel != Channel.LETTER:
         return None
     contact, stored_postage, sheets, created_at = columns
-    postage = _POSTAGES_BY_VALUE.get(stored_postage, Postage.SECOND)
+    postage = member_or_none(Postage, stored_postage) or Postage.SECOND
     first, last = letter_days.delivery_dates(created_at, postage)
     return LetterDetails(
         contact_block=contact,

@@ -1,4 +1,4 @@
-"""Messages: what GraphQL says of them, and how they are sent."""
+"""Notifications: messages to one recipient each, and how they are sent."""
 
 import asyncio
 from datetime import datetime
@@ -36,14 +36,13 @@ from schema.core import (
     entity,
     input_type,
     one_of_input,
-    payload,
     query_fields,
-    sending_mutation,
     to_one,
     value_object,
 )
 from schema.errors import UserError, user_errors
 from schema.messages import RenderedMessage
+from schema.mutations import payload, sending_mutation
 from schema.notification_details import EmailDetails, LetterDetails, NotificationCost, SmsDetails
 from schema.ranges import DateTimeRangeInput
 
@@ -55,31 +54,31 @@ class Notification(Entity, Node):
     id: strawberry.ID
     """UUID of the row."""
     service: refs.Service = to_one(loaders.service)
-    """Sender's service."""
+    """Service that sent it."""
     channel: Channel = column(models.Notification.notification_type)
-    """Channel."""
+    """Channel of the message."""
     status: NotificationStatus = computed(models.Notification.status, via=statuses.status_of)
-    """Where it stands."""
+    """Status of the message."""
     status_text: str = computed(
         models.Notification.notification_type, models.Notification.status, via=details.status_text
     )
-    """The same in words that suit the channel and a screen."""
+    """Text of the status for its channel, to be shown to a person."""
     status_group: NotificationStatusGroup = computed(models.Notification.status, via=statuses.group_of)
-    """Group the status counts in."""
+    """Group of the status, as statistics count it."""
     is_final: bool = computed(models.Notification.status, via=details.is_final)
-    """True when the status cannot change again by itself."""
+    """True when the status changes no more without a call."""
     recipient: str | None = column(models.Notification.to)
-    """As given by the sender; null once erased."""
+    """Recipient as the sender gave it; null once erased."""
     reference: str | None = column(models.Notification.client_reference)
-    """The caller's own reference; kept when the rest is erased."""
+    """The sender's own reference; not erased with the rest."""
     template: refs.Template = to_one(loaders.template)
-    """Template, as it is now."""
+    """Template in its current version."""
     template_version: refs.TemplateVersion = to_one(loaders.template_version)
-    """Template as it was when this was sent."""
+    """Version of the template that was sent."""
     personalisation: JSON | None = computed(
         models.Notification.personalisation, via=details.unsigned_personalisation, pass_context=True
     )
-    """Values sent; null once erased or where the template redacts them."""
+    """Values of placeholders; null once erased or where the template redacts them."""
     content: RenderedMessage | None = computed(
         models.Notification.to,
         models.Notification.personalisation,
@@ -90,21 +89,21 @@ class Notification(Entity, Node):
     )
     """The message as sent, values hidden where the template redacts them; null once erased."""
     key_type: KeyType
-    """Kind of key it counts as; LIVE for a person's."""
+    """Type of the API key; LIVE for a message that a person sent."""
     api_key: refs.ApiKey | None = to_one(loaders.api_key)
-    """Key it was sent with; null for a person's and for one the caller may not see."""
+    """API key that sent it; null for a person's message and for a key that the caller may not see."""
     created_by: refs.User | None = to_one(loaders.created_by)
-    """Person who sent it; null for a key's."""
+    """Person who sent it; null for a message sent with a key."""
     job: refs.Job | None = to_one(loaders.job)
-    """Job it came from."""
+    """Job that sent it; null for a message outside a job."""
     job_row_number: int | None
     """Row in the job's list, counted from 0."""
     provider: str | None = column(models.Notification.sent_by)
-    """Identifier of the company it was handed to, such as mmg, firetext, ses or dvla."""
+    """Identifier of the provider that it was given to, such as mmg, firetext, ses or dvla."""
     created_at: datetime
     """When it was accepted."""
     sent_at: datetime | None
-    """When it was handed over."""
+    """When it was given to the provider."""
     updated_at: datetime | None
     """When its status last changed."""
     completed_at: datetime | None = computed(
@@ -112,11 +111,11 @@ class Notification(Entity, Node):
     )
     """When its status became final."""
     personal_data_erased: bool = computed(models.Notification.to, via=lambda to: to is None)
-    """True past retention: recipient, values, content, senders and events are gone, the rest can still be read and
-    counted.
+    """True after the retention period: recipient, values, content, senders and events are erased; the rest can still be
+    read and counted.
     """
     cost: NotificationCost = batched(loaders.cost, via=NotificationCost.of)
-    """What it costs."""
+    """Cost of the message."""
     email: EmailDetails | None = computed(
         models.Notification.notification_type,
         models.Notification.reply_to_text,
@@ -124,7 +123,7 @@ class Notification(Entity, Node):
         models.Notification.document_download_count,
         via=details.email_details,
     )
-    """What only emails have."""
+    """Fields of emails; null for other channels."""
     sms: SmsDetails | None = computed(
         models.Notification.notification_type,
         models.Notification.status,
@@ -135,7 +134,7 @@ class Notification(Entity, Node):
         models.Notification.rate_multiplier,
         via=details.sms_details,
     )
-    """What only text messages have."""
+    """Fields of text messages; null for other channels."""
     letter: LetterDetails | None = computed(
         models.Notification.notification_type,
         models.Notification.to,
@@ -145,7 +144,7 @@ class Notification(Entity, Node):
         models.Notification.created_at,
         via=details.letter_details,
     )
-    """What only letters have."""
+    """Fields of letters; null for other channels."""
 
 
 @input_type
@@ -153,33 +152,33 @@ class NotificationFilter(Input):
     """Which messages to list; every condition given must hold."""
 
     channels: list[Channel] | None = None
-    """Any of these."""
+    """Of any of these channels."""
     statuses: list[NotificationStatus] | None = None
-    """Any of these."""
+    """Having any of these statuses."""
     status_groups: list[NotificationStatusGroup] | None = None
-    """Any of these."""
+    """Having a status of any of these groups."""
     key_types: list[KeyType] | None = None
-    """Any of these; all that the caller may see when left out."""
+    """Of any of these types of key; of all that the caller may see when left out."""
     template_id: strawberry.ID | None = None
-    """Made from this template."""
+    """Of this template, in any version."""
     job_id: strawberry.ID | None = None
-    """From this job."""
+    """Of this job."""
     api_key_id: strawberry.ID | None = None
-    """Sent with this key."""
+    """Sent with this API key."""
     created_by_id: strawberry.ID | None = None
     """Sent by this person."""
     reference: str | None = None
-    """Exactly this reference."""
+    """Having exactly this reference."""
     search: str | None = None
     """Part of a recipient or reference, three characters or more; recipients are normalised before matching."""
     include_jobs: bool | None = True
-    """False leaves out messages that came from a job."""
+    """False leaves out messages of jobs."""
     include_one_off: bool | None = True
-    """False leaves out messages that a person sent one by one."""
+    """False leaves out single messages that a person sent."""
     created_at: DateTimeRangeInput | None = None
-    """Accepted in this time."""
+    """Accepted in this range."""
     include_erased: bool | None = False
-    """True also finds messages past retention, without personal data; `search` then matches references only."""
+    """True includes messages after the retention period, of which `search` matches references only."""
 
 
 @input_type
@@ -187,14 +186,14 @@ class NotificationOrder(Input):
     """How to order messages."""
 
     field: NotificationOrderField
-    """What to order by."""
+    """Field to order by."""
     direction: SortDirection = SortDirection.DESC
     """Direction."""
 
 
 @query_fields
 class NotificationQueries:
-    """The part of Query that reads messages."""
+    """The field of Query that reads messages."""
 
     notification: refs.Notification | None = by_id(loaders.by_id)
     """One message, also after its personal data have been erased."""
@@ -205,19 +204,19 @@ class PostalAddressInput(Input):
     """A postal address."""
 
     lines: list[str]
-    """Three to seven; the last is a UK postcode or, where allowed, a country."""
+    """Three to seven lines; the last is a UK postcode or, where allowed, a country."""
 
 
 @one_of_input
 class RecipientInput(Input):
-    """Whom to send to; must suit the template's channel."""
+    """The recipient, of the template's channel."""
 
     email_address: strawberry.Maybe[str]
-    """For an email."""
+    """Address, for an email."""
     phone_number: strawberry.Maybe[str]
-    """For a text message."""
+    """Phone number, for a text message."""
     postal_address: strawberry.Maybe[PostalAddressInput]
-    """For a letter."""
+    """Postal address, for a letter."""
 
 
 @input_type
@@ -225,28 +224,28 @@ class SendNotificationInput(Input):
     """Arguments of `sendNotification`."""
 
     service_id: strawberry.ID | None = None
-    """Needed from a person; an API key's own service is taken."""
+    """Required from a person; for an API key, its own service is used."""
     template_id: strawberry.ID
     """The template."""
     recipient: RecipientInput
-    """Whom to send to."""
+    """The recipient."""
     personalisation: JSON | None = None
-    """Object of placeholder name to string, number, boolean or list of strings; names match whatever their case,
-    spaces, hyphens and underscores.
+    """Object of placeholder name to string, number, boolean or list of strings; names match regardless of case, spaces,
+    hyphens and underscores.
     """
     reference: str | None = None
-    """The caller's own reference, up to 1,000 characters, not unique."""
+    """The sender's own reference, up to 1,000 characters; need not be unique."""
     postage: Postage | None = None
-    """Letters only; the template's own when left out."""
+    """Class of post of a letter; the template's when left out."""
     idempotency_key: str | None = None
-    """Up to 255 characters; for 24 hours the same key with the same arguments gives the first result and sends
-    nothing.
+    """Key of up to 255 characters; for 24 hours, the same key with the same arguments returns the first result and
+    sends nothing.
     """
 
 
 @payload
 class SendNotificationPayload:
-    """Answer of `sendNotification`."""
+    """Result of `sendNotification`."""
 
     notification: refs.Notification | None
     """The message."""
@@ -257,11 +256,11 @@ class SendNotificationItemInput(Input):
     """One message of many."""
 
     recipient: RecipientInput
-    """Whom to send to."""
+    """The recipient."""
     personalisation: JSON | None = None
     """As for `sendNotification`."""
     reference: str | None = None
-    """The caller's own reference."""
+    """The sender's own reference."""
 
 
 @input_type
@@ -269,41 +268,41 @@ class SendNotificationsInput(Input):
     """Arguments of `sendNotifications`."""
 
     service_id: strawberry.ID | None = None
-    """Needed from a person; an API key's own service is taken."""
+    """Required from a person; for an API key, its own service is used."""
     template_id: strawberry.ID
     """The template."""
     items: list[SendNotificationItemInput]
-    """One per message."""
+    """The messages, up to 250."""
     idempotency_key: str | None = None
     """As for `sendNotification`, for the call as a whole."""
 
 
 @value_object
 class SendNotificationResult:
-    """What became of one message of many."""
+    """Result for one message of many."""
 
     index: int
-    """Place in `items`, counted from 0."""
+    """Index in `items`, counted from 0."""
     notification: refs.Notification | None
-    """The message; null when refused."""
+    """The message; null when it was refused."""
     errors: list[UserError]
     """Why it was refused."""
 
 
 @payload
 class SendNotificationsPayload:
-    """Answer of `sendNotifications`."""
+    """Result of `sendNotifications`."""
 
-    results: list[SendNotificationResult] = []  # noqa: RUF012 - the decorator makes a fresh one each time
-    """One per item, in the same order; empty when the call as a whole is refused."""
+    results: list[SendNotificationResult] = []  # noqa: RUF012 - a default, which the decorator copies
+    """Results of the items, in their order; empty when the whole call was refused."""
     accepted_count: int = 0
-    """Messages accepted."""
+    """Number of messages accepted."""
     rejected_count: int = 0
-    """Messages refused."""
+    """Number of messages refused."""
 
 
 async def consume_send_token(context: Context, service_id: UUID | None) -> None:
-    """Take the token of a sending call, for good, before it is known whether it will be refused."""
+    """Consume a token of the service's send rate in a transaction of its own, so that a refused call costs one too."""
     service_id = service_id or context.actor.key_service_id
     if service_id is not None:
         async with context.transaction() as tx:
@@ -311,7 +310,7 @@ async def consume_send_token(context: Context, service_id: UUID | None) -> None:
 
 
 async def _read_notification(context: Context, row: models.Notification | None) -> Any:
-    """The message as the caller sees it; one that was only answered, not stored, as it was answered."""
+    """The message as the caller sees it; the given row where none is stored, as for simulated sends."""
     if row is None:
         return None
     return await Notification.read(context, row.id) or Notification.of(row)
@@ -319,7 +318,7 @@ async def _read_notification(context: Context, row: models.Notification | None) 
 
 @strawberry.type
 class NotificationMutations:
-    """The part of Mutation that sends messages."""
+    """The fields of Mutation that send messages."""
 
     @sending_mutation
     async def send_notification(self, info: Info, input: SendNotificationInput) -> SendNotificationPayload:
@@ -332,7 +331,7 @@ class NotificationMutations:
 
     @sending_mutation
     async def send_notifications(self, info: Info, input: SendNotificationsInput) -> SendNotificationsPayload:
-        """Send up to 250 messages of one template, each accepted or refused by itself."""
+        """Send up to 250 messages of one template, each accepted or refused on its own."""
         context, values = info.context, input.values()
         await consume_send_token(context, values.get("service_id"))
         async with context.transaction() as tx:

@@ -1,4 +1,4 @@
-"""The operation that is asked: what it costs, and what its caller may still spend."""
+"""The cost of the operation, and the points that the caller has left."""
 
 import math
 from datetime import datetime
@@ -10,34 +10,34 @@ from schema.core import Info, value_object
 
 @value_object
 class RateLimit:
-    """The caller's points: an operation reserves what it could cost, and is given back what it did not use."""
+    """The caller's points: an operation reserves its highest cost, and gets back what it did not use."""
 
     limit: int
-    """Points that come back within a minute."""
+    """Points that are refilled per minute."""
     capacity: int
     """Points that can be spent at once."""
     cost: int
-    """Points that this operation has reserved."""
+    """Points that this operation reserved."""
     remaining: int
-    """Points that were left then; below zero after an operation that costs more than `capacity`."""
+    """Points left after the reservation; below zero after an operation that costs more than `capacity`."""
     reset_at: datetime
-    """When all will have come back, if nothing more is asked."""
+    """When all points will be refilled, without further operations."""
 
 
 @strawberry.type
 class OperationQueries:
-    """The part of Query that tells of the operation itself."""
+    """The fields of Query about the operation itself."""
 
-    @strawberry.field(description="What the caller may still ask for; null for whoever is not limited.")
+    @strawberry.field(description="The caller's rate limit and points; null for a caller without a limit.")
     def rate_limit(self, info: Info) -> RateLimit | None:
-        """As it stood when the operation was charged."""
-        standing = info.context.reservation
-        if standing is None:
+        """The points after the operation's reservation."""
+        reservation = info.context.reservation
+        if reservation is None:
             return None
         return RateLimit(
-            limit=standing.bucket.points_per_minute,
-            capacity=standing.bucket.capacity,
-            cost=standing.points,
-            remaining=math.floor(standing.remaining),
-            reset_at=standing.full_at,
+            limit=reservation.bucket.points_per_minute,
+            capacity=reservation.bucket.capacity,
+            cost=reservation.points,
+            remaining=math.floor(reservation.remaining),
+            reset_at=reservation.full_at,
         )

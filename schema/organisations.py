@@ -1,4 +1,4 @@
-"""Organisations: what GraphQL says of them, and how platform admins change them."""
+"""Organisations: public bodies that own services."""
 
 from datetime import datetime
 from typing import Any, Self
@@ -28,41 +28,41 @@ from schema.core import (
     entity,
     entity_from_row,
     input_type,
-    mutation,
-    payload,
     query_fields,
     to_many,
     value_object,
 )
+from schema.core.arguments import After, Before, FinancialYear, First, Last
+from schema.mutations import mutation, payload
 from schema.services import ServiceFilter, ServiceOrder
 from schema.usage import ServiceUsage, service_usage_connection
 
 
 @value_object
 class Agreement:
-    """Whether an organisation has signed the agreement."""
+    """The data sharing and financial agreement with an organisation."""
 
     signed: bool | None
-    """Null when nobody has said."""
+    """Whether it is signed; null when not known."""
     signed_at: datetime | None
     """When it was signed."""
     signed_on_behalf_of_name: str | None
-    """For whom it was signed, if not for the signer."""
+    """Name of the person for whom it was signed, if not the signer."""
     signed_on_behalf_of_email_address: str | None
-    """Address of the person it was signed for."""
+    """Address of that person."""
     version: float | None
     """Version of the agreement."""
     signed_by_id: strawberry.Private[Any]
 
-    @strawberry.field(description="Who signed.")
+    @strawberry.field(description="The person who signed.")
     async def signed_by(self, info: Info) -> refs.User | None:
-        """The person, as far as the caller sees them."""
-        person = await info.context.loaders.row(loaders.agreement_signed_by.row, self.signed_by_id)
-        return entity_from_row(person, models.User)  # type: ignore[no-any-return]
+        """The signer; None where the caller may not see them."""
+        row = await info.context.loaders.row(loaders.agreement_signed_by.row, self.signed_by_id)
+        return entity_from_row(row, models.User)  # type: ignore[no-any-return]
 
     @classmethod
     def of(cls, *values: Any) -> Self:
-        """The agreement of an organisation, from its columns."""
+        """The agreement, from the columns of an organisation."""
         signed, at, name, address, version, signed_by_id = values
         return cls(
             signed=signed,
@@ -85,13 +85,13 @@ class Organisation(Entity, Node):
     active: bool
     """False once archived."""
     type: OrganisationType | None = computed(models.Organisation.organisation_type, via=domain.parse_type)
-    """Kind of body, on which the free allowance depends."""
+    """Type of organisation, on which the free allowance depends."""
     crown: bool | None
-    """Whether it is a Crown body; null when nobody has recorded it."""
+    """Whether it is a Crown body; null when not known."""
     domains: list[str] = to_many(loaders.domains, via=lambda row: row.domain)
-    """Email domains whose people belong here, in lower case; a domain belongs to one organisation."""
+    """Email domains of its people, in lower case; a domain belongs to one organisation only."""
     features: list[OrganisationFeature] = to_many(loaders.features, via=lambda row: row.permission)
-    """What is switched on for it."""
+    """Features that are enabled for it."""
     agreement: Agreement = computed(
         models.Organisation.agreement_signed,
         models.Organisation.agreement_signed_at,
@@ -101,36 +101,36 @@ class Organisation(Entity, Node):
         models.Organisation.agreement_signed_by_id,
         via=Agreement.of,
     )
-    """State of the data sharing and financial agreement."""
+    """The data sharing and financial agreement."""
     can_approve_own_go_live_requests: bool = column(models.Organisation.can_approve_own_go_live_requests)
-    """Whether an approver may approve a request they made."""
+    """Whether approvers may approve their own requests to go live."""
     request_to_go_live_notes: str | None
-    """Shown to a service team that asks to go live."""
+    """Notes for service teams that request to go live."""
     notes: str | None
-    """Platform admins' notes; null for anyone else."""
+    """Platform admins' notes; null for other callers."""
     billing_details: BillingDetails | None = billing_details_field(models.Organisation)
-    """How to bill it; platform admins only, null for anyone else."""
+    """Details for invoices; null except to platform admins."""
     created_at: datetime
-    """When it was added."""
+    """When it was created."""
     updated_at: datetime | None
     """When it last changed."""
     live_service_count: int = batched(loaders.live_service_count)
-    """Live services that count as live."""
+    """Number of its live services, without those that do not count as live."""
     services: Connection[refs.Service] | None = connection(loaders.services, filter=ServiceFilter, order=ServiceOrder)
     """Its services; active ones first, then by name, when no order is given."""
 
     @strawberry.field(
-        description="What each live service used and spent in one financial year; the current one when left out.",
+        description="Usage and cost of each live service in one financial year.",
         metadata=points.weight(200),
     )
     async def usage_by_service(
         self,
         info: Info,
-        financial_year: int | None = None,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
+        financial_year: FinancialYear = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> Connection[ServiceUsage] | None:
         """A page of live services, by name."""
         paging = {"first": first, "after": after, "last": last, "before": before}
@@ -145,13 +145,13 @@ class OrganisationFilter(Input):
     """Which organisations to list; every condition given must hold."""
 
     name_contains: str | None = None
-    """Part of the name, whatever its case."""
+    """Part of the name; case-insensitive."""
     types: list[OrganisationType] | None = None
-    """Any of these kinds."""
+    """Of any of these types."""
     active: bool | None = None
-    """Archived or not; both when left out."""
+    """True for active organisations, false for archived ones."""
     agreement_signed: bool | None = None
-    """Whether the agreement is signed."""
+    """Whether they have signed the agreement."""
 
 
 @input_type
@@ -159,21 +159,21 @@ class OrganisationOrder(Input):
     """How to order organisations."""
 
     field: OrganisationOrderField
-    """What to order by."""
+    """Field to order by."""
     direction: SortDirection = SortDirection.ASC
     """Direction."""
 
 
 @query_fields
 class OrganisationQueries:
-    """The part of Query that reads organisations."""
+    """The fields of Query that read organisations."""
 
     organisation: refs.Organisation | None = by_id(loaders.by_id)
     """One organisation."""
     organisations: Connection[refs.Organisation] | None = connection(
         loaders.organisations, filter=OrganisationFilter, order=OrganisationOrder
     )
-    """Organisations the caller may see; by name when no order is given."""
+    """Organisations that the caller may see; by name when no order is given."""
 
 
 @input_type
@@ -183,7 +183,7 @@ class CreateOrganisationInput(Input):
     name: str
     """Unique name."""
     type: OrganisationType
-    """Kind of body; some kinds decide `crown`."""
+    """Type of organisation; some types decide `crown`."""
     crown: bool | None = None
     """Whether it is a Crown body."""
     domains: list[str] | None = None
@@ -194,7 +194,7 @@ class CreateOrganisationInput(Input):
 
 @payload
 class CreateOrganisationPayload:
-    """Answer of `createOrganisation`."""
+    """Result of `createOrganisation`."""
 
     organisation: refs.Organisation | None
     """The organisation."""
@@ -209,26 +209,26 @@ class UpdateOrganisationInput(Input):
     name: str | None = None
     """Unique name."""
     type: OrganisationType | None = None
-    """Kind of body."""
+    """Type of organisation."""
     crown: bool | None = None
     """Whether it is a Crown body."""
     domains: list[str] | None = None
-    """Replaces the whole list."""
+    """New list of email domains, which replaces the old one."""
     features: list[OrganisationFeature] | None = None
-    """Replaces the whole set."""
+    """New set of features, which replaces the old one."""
     can_approve_own_go_live_requests: bool | None = None
-    """Whether an approver may approve a request they made."""
+    """Whether approvers may approve their own requests to go live."""
     request_to_go_live_notes: str | None = None
-    """Shown to a service team that asks to go live."""
+    """Notes for service teams that request to go live."""
     notes: str | None = None
     """Platform admins' notes."""
     billing_details: BillingDetailsInput | None = None
-    """Replaces them all."""
+    """New details for invoices, which replace all old ones."""
 
 
 @payload
 class UpdateOrganisationPayload:
-    """Answer of `updateOrganisation`."""
+    """Result of `updateOrganisation`."""
 
     organisation: refs.Organisation | None
     """The organisation."""
@@ -244,7 +244,7 @@ class ArchiveOrganisationInput(Input):
 
 @payload
 class ArchiveOrganisationPayload:
-    """Answer of `archiveOrganisation`."""
+    """Result of `archiveOrganisation`."""
 
     organisation: refs.Organisation | None
     """The organisation."""
@@ -252,18 +252,18 @@ class ArchiveOrganisationPayload:
 
 @strawberry.type
 class OrganisationMutations:
-    """The part of Mutation that changes organisations."""
+    """The fields of Mutation that change organisations."""
 
     @mutation
     async def create_organisation(self, info: Info, input: CreateOrganisationInput) -> CreateOrganisationPayload:
-        """Add an organisation; platform admins only."""
+        """Create an organisation; platform admins only."""
         async with info.context.transaction() as tx:
             row = await domain.create(tx, info.context.actor, **input.values())
         return CreateOrganisationPayload(organisation=await Organisation.read(info.context, row.id))
 
     @mutation
     async def update_organisation(self, info: Info, input: UpdateOrganisationInput) -> UpdateOrganisationPayload:
-        """Change an organisation; a new kind reaches its services and their allowances; platform admins only."""
+        """Change an organisation; a new type also changes its services and their allowances; platform admins only."""
         changes = input.values()
         async with info.context.transaction() as tx:
             row = await domain.update(
@@ -273,7 +273,7 @@ class OrganisationMutations:
 
     @mutation
     async def archive_organisation(self, info: Info, input: ArchiveOrganisationInput) -> ArchiveOrganisationPayload:
-        """Archive an organisation; refused while it has an active service, a member or a pending invitation; platform admins only."""  # noqa: E501 - one sentence of the schema
+        """Archive an organisation without active services, members and pending invitations; platform admins only."""
         async with info.context.transaction() as tx:
             row = await domain.archive(tx, info.context.actor, **input.values())
         return ArchiveOrganisationPayload(organisation=await Organisation.read(info.context, row.id))

@@ -1,27 +1,31 @@
-"""Following jobs: where each stands, told whenever it has changed."""
+"""The subscription to a job's progress."""
 
 from collections.abc import AsyncGenerator
 from functools import partial
+from typing import Annotated, TypeAlias
 
 import strawberry
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.enums import JobStatus
-from graphql_api.errors import NotFound, Unauthenticated, Unavailable
+from graphql_api.errors import NotFound, Unavailable
 from loaders import jobs as loaders
-from loaders.core.filters import uuid_or_none
 from schema import refs
-from schema.core import Info, value_object
+from schema.core import Info, require_signed_in, value_object
 from schema.jobs import Job, JobProgress
 
 UNFINISHED_STATUSES = frozenset(
     status.value for status in (JobStatus.SCHEDULED, JobStatus.PENDING, JobStatus.IN_PROGRESS, JobStatus.ERROR)
 )
-"""Statuses, as stored, from which a job goes on to another by itself."""
+"""Stored statuses from which a job changes to another without a call."""
+
+
+JobId: TypeAlias = Annotated[strawberry.ID, strawberry.argument(description="The job.")]
 
 
 @value_object
 class JobProgressEvent:
-    """A job's progress at one moment."""
+    """A job's progress at one time."""
 
     job: refs.Job
     """The job."""
@@ -31,17 +35,16 @@ class JobProgressEvent:
 
 @strawberry.type
 class JobSubscriptions:
-    """The part of Subscription that follows jobs."""
+    """The field of Subscription about jobs."""
 
     @strawberry.subscription(
-        description="The state at once, then after each change, at most once a second; ends when the job can change no "
-        "more."
+        description="The progress now, then after each change, at most once a second; ends when the job can no longer "
+        "change."
     )
-    async def job_progress(self, info: Info, job_id: strawberry.ID) -> AsyncGenerator[JobProgressEvent, None]:
-        """Tell what has changed, to whoever may still see it."""
-        context, last = info.context, None
-        if not context.actor.signed_in:
-            raise Unauthenticated
+    async def job_progress(self, info: Info, job_id: JobId) -> AsyncGenerator[JobProgressEvent, None]:
+        """The job and its counts after each change; authentication and visibility are checked again each time."""
+        context, last_event = info.context, None
+        require_signed_in(context.actor)
         key = uuid_or_none(job_id)
         if key is None:
             raise NotFound(job_id, "job_id")
@@ -55,11 +58,11 @@ class JobSubscriptions:
                     row = job.row
                     counts = await follower.topic.read(partial(context.loaders.batch, loaders.progress, row))
                 except Unavailable:
-                    if last is None:
+                    if last_event is None:
                         raise
                 else:
-                    if (row, counts) != last:
-                        last = row, counts
+                    if (row, counts) != last_event:
+                        last_event = row, counts
                         follower.throttle()
                         yield JobProgressEvent(job=job, progress=JobProgress.of(counts))
                     if counts.is_final and row.job_status not in UNFINISHED_STATUSES:

@@ -1,10 +1,10 @@
-"""Lists of recipients: where they come from, and what a check finds in them."""
+"""Lists of recipients: their sources, and the result of checking one against a template."""
 
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import strawberry
 
-from graphql_api import models
+from graphql_api import errors, models
 from graphql_api.context import Context
 from graphql_api.domain import recipients as domain
 from graphql_api.enums import UserErrorCode
@@ -13,7 +13,7 @@ from graphql_api.limits import points
 from loaders import jobs
 from schema import refs
 from schema.core import JSON, Info, Input, entity_from_row, input_type, one_of_input, value_object
-from schema.errors import UserError, user_errors
+from schema.errors import UserError, error_type, user_errors
 from schema.messages import RenderedMessage
 from schema.money import Money
 from schema.notifications import RecipientInput
@@ -21,68 +21,68 @@ from schema.notifications import RecipientInput
 
 @value_object
 class RecipientRowError:
-    """One problem in one row."""
+    """A problem of one row."""
 
     row_number: int
-    """Row, counted from 0."""
+    """Number of the row, counted from 0."""
     column: str | None
-    """Header it stands under; null for the row as a whole."""
+    """Header of the column; null for the whole row."""
     code: UserErrorCode
     """Stable reason for programs."""
     message: str
-    """Sentence fit to show to a person."""
+    """Sentence that can be shown to a person."""
 
 
 @value_object
 class RecipientRow:
-    """One row of a list, rendered."""
+    """A row of a list, with its message."""
 
     row_number: int
-    """Row, counted from 0."""
+    """Number of the row, counted from 0."""
     recipient: str | None
-    """Recipient as given."""
+    """Recipient as in the list."""
     personalisation: JSON
-    """Values by header."""
+    """Values, by header."""
     message: RenderedMessage
-    """What would be sent."""
+    """Message that would be sent."""
 
 
 @value_object
 class RecipientCheck:
-    """What a list of recipients looks like against one template."""
+    """The result of checking a list of recipients against a template."""
 
     result: strawberry.Private[domain.RecipientCheck]
 
     valid: bool
-    """True when a job made from it would be accepted."""
+    """True when `createJob` would accept the list."""
     columns: list[str]
-    """Headers found."""
+    """Headers of the list."""
     recipient_columns: list[str]
-    """Headers used for the recipient."""
+    """Headers that hold the recipient."""
     unused_columns: list[str]
-    """Headers used neither for the recipient nor for a placeholder."""
+    """Headers that are neither of the recipient nor of a placeholder."""
     missing_columns: list[str]
-    """Headers that the template needs and the list lacks."""
+    """Headers that the template needs and the list does not have."""
     row_count: int
-    """Rows, without empty ones at the end."""
+    """Number of rows, without empty ones at the end."""
     rows_with_errors_count: int
-    """Rows with problems."""
+    """Number of rows with problems."""
     row_errors: list[RecipientRowError]
-    """Problems of the first rows that have any, at most twenty rows."""
+    """Problems of the first twenty rows that have any."""
     international_count: int
-    """Text messages that would go abroad."""
+    """Number of text messages to numbers abroad."""
     duplicate_recipient_count: int
-    """Rows whose recipient stands in an earlier row."""
+    """Number of rows whose recipient is also in an earlier row."""
     total_units: int
     """Fragments times multipliers, or sheets."""
     estimated_cost: Money
-    """Those units at today's rate, without the yearly free allowance."""
+    """Cost of the units at today's rate, without regard to the yearly free allowance."""
     remaining_today: int
-    """Messages the channel may still send today."""
+    """Messages of the channel that can still be sent today."""
 
     @classmethod
     def of(cls, result: domain.RecipientCheck) -> Self:
-        """What the domain found."""
+        """The result as the domain returns it."""
         return cls(
             result=result,
             valid=result.is_valid,
@@ -101,24 +101,32 @@ class RecipientCheck:
             international_count=result.international_count,
             duplicate_recipient_count=result.duplicate_recipient_count,
             total_units=result.total_units,
-            estimated_cost=Money(amount=result.estimated_cost, currency="GBP"),
+            estimated_cost=Money.pounds(result.estimated_cost),
             remaining_today=result.remaining_today,
         )
 
-    @strawberry.field(description="What is wrong with the list as a whole.")
+    @strawberry.field(description="Problems of the list as a whole.")
     def problems(self, info: Info) -> list[UserError]:
-        """The problems, whose paths are those of the arguments."""
+        """The problems, with paths of the arguments."""
         return [entry for problem in self.result.problems for entry in user_errors(problem, info.context)]
 
-    @strawberry.field(description="First rows as they would be sent, at most ten.")
+    @strawberry.field(description="The first rows as they would be sent, at most ten.")
     def sample(self, info: Info) -> list[RecipientRow]:
-        """The rows, rendered when they are asked for."""
+        """The rows, rendered only when selected."""
         return [_recipient_row(self.result, row, info.context) for row in self.result.sample]
 
-    @strawberry.field(description="Job of today with the same file name, template and version.")
+    @strawberry.field(description="A job of today with the same file name, template and version.")
     async def already_sent(self, info: Info) -> refs.Job | None:
         """The job, as far as the caller sees it."""
         return entity_from_row(await info.context.loaders.row(jobs.by_id, self.result.already_sent_job_id), models.Job)  # type: ignore[no-any-return]
+
+
+@error_type(errors.RecipientListRefused, convert={"check": RecipientCheck.of})
+class RecipientListError(UserError):
+    """A list of recipients has problems."""
+
+    check: RecipientCheck
+    """Result of the checks, with the first rows that have problems."""
 
 
 def _recipient_row(result: domain.RecipientCheck, row: Any, context: Context) -> RecipientRow:
@@ -136,9 +144,9 @@ class CsvInput(Input):
     """A small CSV file with a header row."""
 
     file_name: str
-    """Its name."""
+    """Name of the file."""
     content: str
-    """Its text, as far as the body of a request carries it (1 MB)."""
+    """Text of the file, limited by the size of a request (1 MB)."""
 
 
 @input_type
@@ -146,25 +154,25 @@ class RecipientRowInput(Input):
     """One recipient."""
 
     recipient: RecipientInput
-    """Whom to send to."""
+    """Email address, phone number or postal address."""
     personalisation: JSON | None = None
     """As for `sendNotification`."""
     reference: str | None = None
-    """The caller's own reference; in a CSV file the column `reference`."""
+    """The sender's own reference; in a CSV file the column `reference`."""
 
 
 @one_of_input
 class RecipientSourceInput(Input):
-    """Where the rows come from."""
+    """Source of the rows."""
 
     csv: strawberry.Maybe[CsvInput]
-    """A small CSV file, in the call itself."""
+    """A small CSV file in the arguments."""
     upload_id: strawberry.Maybe[strawberry.ID]
-    """A file of up to 10 MB and 100,000 rows, as the upload route (plain HTTP) names it."""
+    """Id that the upload route (plain HTTP) returned for a file of up to 10 MB and 100,000 rows."""
     rows: strawberry.Maybe[list[RecipientRowInput]]
-    """The rows themselves, up to 250."""
+    """The rows in the arguments, up to 250."""
     contact_list_id: strawberry.Maybe[strawberry.ID]
-    """A saved list."""
+    """A saved contact list."""
 
 
 @input_type
@@ -176,24 +184,27 @@ class CheckRecipientsInput(Input):
     template_id: strawberry.ID
     """The template."""
     source: RecipientSourceInput
-    """Where the rows come from."""
+    """Source of the rows."""
+
+
+CheckInput: TypeAlias = Annotated[CheckRecipientsInput, strawberry.argument(description="The list and the template.")]
 
 
 @strawberry.type
 class RecipientQueries:
-    """The part of Query that checks lists."""
+    """The field of Query that checks lists."""
 
     @strawberry.field(
-        description="Run every check that `createJob` would run, and price it, without sending.",
+        description="Run every check of `createJob` and compute the cost, without sending.",
         metadata=points.weight(400),
     )
-    async def check_recipients(self, info: Info, input: CheckRecipientsInput) -> RecipientCheck | None:
-        """What the checks found; null where there is no such service, template or list."""
+    async def check_recipients(self, info: Info, input: CheckInput) -> RecipientCheck | None:
+        """The result of the checks; None where the service, template or list does not exist."""
         context = info.context
         try:
-            found = await domain.check(context.database.transaction, context.actor, context.store, **input.values())
+            check = await domain.check(context.database.transaction, context.actor, context.store, **input.values())
         except NotFound:
             return None
-        except DomainError as refusal:
-            found = domain.RecipientCheck(problems=[refusal])
-        return RecipientCheck.of(found)
+        except DomainError as error:
+            check = domain.RecipientCheck(problems=[error])
+        return RecipientCheck.of(check)

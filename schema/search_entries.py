@@ -1,4 +1,4 @@
-"""Searching: whatever has a text in its name, subject or address, the most alike first."""
+"""Search by part of a name, subject or address; the most similar results first."""
 
 import asyncio
 from typing import Annotated, Any
@@ -7,11 +7,12 @@ import strawberry
 
 from graphql_api.auth.visibility import SEARCHABLE_MODELS
 from graphql_api.enums import SearchType
-from graphql_api.errors import BadRequest, Unauthenticated
+from graphql_api.errors import BadRequest
 from graphql_api.limits import points
 from loaders import search_entries as loaders
 from loaders.core import PageArguments, PageResult
-from schema.core import Info, PageInfo, entity_of, value_object
+from schema.core import Connection, Info, entity_of, require_signed_in, value_object
+from schema.core.arguments import After, Before, First, Last
 from schema.organisations import Organisation
 from schema.services import Service
 from schema.templates import Template
@@ -21,7 +22,7 @@ MIN_QUERY_CHARACTERS, MAX_QUERY_CHARACTERS = 3, 500
 
 SearchResult = Annotated[
     Organisation | Service | Template | User,
-    strawberry.union("SearchResult", description="Something a search can find."),
+    strawberry.union("SearchResult", description="An object that `search` can return."),
 ]
 
 
@@ -30,58 +31,43 @@ class SearchResultEdge:
     """One SearchResult in a page."""
 
     cursor: str
-    """Opaque place in the list, for `after` and `before`."""
+    """Opaque position in the list, for `after` and `before`."""
     node: SearchResult
     """The object."""
     score: float
-    """Similarity, higher is closer; results come in this order."""
+    """Similarity, from 0 to 1; results are in descending order of it."""
 
 
 @strawberry.type(description="A page of SearchResult objects.")
-class SearchResultConnection:
-    """A page of entries; each object is read by itself, as the caller sees it now."""
+class SearchResultConnection(Connection[SearchResult]):
+    """A page of search entries; each object is read on its own, as the caller sees it now."""
 
-    arguments: strawberry.Private[PageArguments]
-
-    @strawberry.field(description="The page, with a cursor for each.")
+    @strawberry.field(description="The objects of the page, each with its cursor.")
     async def edges(self, info: Info) -> list[SearchResultEdge]:
-        """The objects with their places and scores."""
-        slice_ = await self._read_page(info)
-        found = zip(slice_.rows, await _read_objects(info, slice_), strict=True)
+        """The objects with their cursors and scores."""
+        result = await self.read_page(info)
+        objects = zip(result.rows, await _read_objects(info, result), strict=True)
         return [
-            SearchResultEdge(cursor=slice_.cursor(row), node=object_, score=row.sort_0)
-            for row, object_ in found
+            SearchResultEdge(cursor=result.cursor(row), node=object_, score=row.sort_0)
+            for row, object_ in objects
             if object_ is not None
         ]
 
-    @strawberry.field(description="The page without cursors.")
+    @strawberry.field(description="The objects of the page, without cursors.")
     async def nodes(self, info: Info) -> list[SearchResult]:
         """The objects alone."""
-        return [object_ for object_ in await _read_objects(info, await self._read_page(info)) if object_ is not None]
-
-    @strawberry.field(description="Where the page begins and ends.")
-    async def page_info(self, info: Info) -> PageInfo:
-        """The page's ends."""
-        return PageInfo(result=await self._read_page(info))
-
-    @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
-    async def total_count(self, info: Info) -> int:
-        """The size of the whole list."""
-        return await info.context.loaders.total_count(loaders.entries, None, self.arguments.filters)
-
-    async def _read_page(self, info: Info) -> PageResult:
-        return await info.context.loaders.page(loaders.entries, None, self.arguments)
+        return [object_ for object_ in await _read_objects(info, await self.read_page(info)) if object_ is not None]
 
 
 async def _read_objects(info: Info, result: PageResult) -> list[Any]:
-    """What the entries lead to; None for what has gone from the caller's sight since."""
+    """The objects of the entries; None for one that the caller no longer sees."""
     kinds = {kind.value: entity_of(model) for kind, model in SEARCHABLE_MODELS.items()}
     return await asyncio.gather(*(kinds[row.kind].read(info.context, row.row_id) for row in result.rows))
 
 
 @strawberry.type
 class SearchQueries:
-    """The part of Query that searches."""
+    """The field of Query that searches."""
 
     @strawberry.field(
         description="Organisations, services, templates and people by part of a name, subject or address.",
@@ -90,21 +76,22 @@ class SearchQueries:
     async def search(
         self,
         info: Info,
-        query: str,
-        types: list[SearchType] | None = None,
-        first: int | None = None,
-        after: str | None = None,
-        last: int | None = None,
-        before: str | None = None,
+        query: Annotated[str, strawberry.argument(description="Text to search for, 3 to 500 characters.")],
+        types: Annotated[
+            list[SearchType] | None, strawberry.argument(description="Types of object to return; all when left out.")
+        ] = None,
+        first: First = None,
+        after: After = None,
+        last: Last = None,
+        before: Before = None,
     ) -> SearchResultConnection | None:
-        """Whatever the caller sees that has the text, whatever its case; `%` and the like stand for themselves."""
-        if not info.context.actor.signed_in:
-            raise Unauthenticated
-        wanted = query.strip()
-        if not MIN_QUERY_CHARACTERS <= len(wanted) <= MAX_QUERY_CHARACTERS:
-            raise BadRequest(f"Give {MIN_QUERY_CHARACTERS} to {MAX_QUERY_CHARACTERS} characters to look for.")
-        filters = {"query": wanted} | ({} if types is None else {"types": types})
+        """Visible objects whose text contains the query, regardless of case; `%` and `_` are no wildcards."""
+        require_signed_in(info.context.actor)
+        query = query.strip()
+        if not MIN_QUERY_CHARACTERS <= len(query) <= MAX_QUERY_CHARACTERS:
+            raise BadRequest(f"`query` must have {MIN_QUERY_CHARACTERS} to {MAX_QUERY_CHARACTERS} characters.")
+        filters = {"query": query} | ({} if types is None else {"types": types})
         arguments = PageArguments.parse(
             loaders.by_similarity, filters, first=first, after=after, last=last, before=before
         )
-        return SearchResultConnection(arguments=arguments)
+        return SearchResultConnection(page=loaders.entries, parent_key=None, arguments=arguments)

@@ -1,4 +1,4 @@
-"""The server itself: what runs, and whether it can do its work."""
+"""The version and state of the running server."""
 
 from datetime import datetime
 
@@ -14,34 +14,34 @@ class ServerStatus:
     """State and version of the running server."""
 
     ok: bool
-    """Whether the server can do its work."""
+    """Whether the database can be queried."""
     git_commit: str | None
-    """Commit it was built from."""
+    """Git commit of the build."""
     built_at: datetime | None
-    """When it was built."""
+    """Time of the build."""
     database_revision: str | None
-    """Latest migration applied."""
+    """Latest migration applied to the database; null when it cannot be queried."""
 
-    @strawberry.field(description="Live services that count as live.")
+    @strawberry.field(description="Number of live services, without those that do not count as live.")
     async def live_service_count(self, info: Info) -> int:
-        """Counted when it is asked for."""
+        """Counted only when selected."""
         count: int = await info.context.loaders.batch(loaders.live_service_count, None)
         return count
 
-    @strawberry.field(description="Active organisations.")
+    @strawberry.field(description="Number of active organisations.")
     async def organisation_count(self, info: Info) -> int:
-        """Counted when it is asked for."""
+        """Counted only when selected."""
         count: int = await info.context.loaders.batch(loaders.organisation_count, None)
         return count
 
 
 @strawberry.type
 class ServerQueries:
-    """The part of Query that tells of the server."""
+    """The field of Query about the server."""
 
-    @strawberry.field(description="Version of the running server; needs no sign-in.")
+    @strawberry.field(description="Version and state of the running server; needs no sign-in.")
     async def server_status(self, info: Info) -> ServerStatus | None:
-        """The build, and what the database answers."""
+        """The build, and the revision of the database."""
         settings = info.context.settings
         try:
             revision = await info.context.loaders.batch(loaders.revision, None)

@@ -1,18 +1,15 @@
-"""Services: what GraphQL says of them, and how their teams change them."""
+"""Services: a team's account, its settings, limits and usage."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
-from typing import Any, Self
+from typing import Annotated, TypeAlias
 
 import strawberry
 
 from graphql_api import models
 from graphql_api.domain import services as domain
 from graphql_api.domain.organisations import parse_type
-from graphql_api.domain.sending_limits import resets_at
 from graphql_api.enums import (
-    Channel,
     OrganisationType,
     ServiceFeature,
     ServiceOrderField,
@@ -25,6 +22,7 @@ from graphql_api.limits import points
 from loaders import changes, jobs, members, notifications, statistics
 from loaders import services as loaders
 from schema import refs
+from schema import service_details as details
 from schema.api_keys import ApiKeyFilter
 from schema.billing_details import BillingDetails, BillingDetailsInput, billing_details_field
 from schema.changes import AuditLogEntry, AuditLogFilter
@@ -41,99 +39,24 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
-    payload,
     query_fields,
     to_many,
     to_one,
-    value_object,
 )
+from schema.core.arguments import FinancialYear
 from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
 from schema.members import ServiceMemberFilter
+from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
-from schema.ranges import DateRangeInput
-from schema.statistics import NotificationStatistics, parse_day_range
+from schema.ranges import DateRangeInput, parse_day_range
+from schema.service_details import DailyLimit, ServiceSettings, ServiceVolumesInput
+from schema.statistics import NotificationStatistics
 from schema.templates import TemplateFilter, TemplateOrder
 from schema.usage import AnnualAllowance, Usage, read_year_usage
 
-
-@value_object
-class ServiceVolumes:
-    """Messages expected in a year; null where nobody has said."""
-
-    sms: int | None
-    """Text messages."""
-    email: int | None
-    """Emails."""
-    letter: int | None
-    """Letters."""
-
-
-@value_object
-class ServiceSettings:
-    """What a service's team decides about its messages."""
-
-    prefix_sms: bool
-    """Whether the service name starts every text message."""
-    custom_email_sender_name: str | None
-    """Name before the address in emails; null means the service name."""
-    email_sender_local_part: str
-    """Part of the sending address before the @."""
-    confirmed_email_sender_name: bool
-    """Whether the team has confirmed the sender name."""
-    contact_link: str | None
-    """Where people can turn for help; needed before files can be sent by email."""
-    consent_to_research: bool | None
-    """Whether the team may be asked about its service; null when it has not said."""
-    volumes: ServiceVolumes
-    """The team's estimate of a year's messages."""
-
-    @classmethod
-    def of(cls, *values: Any) -> Self:
-        """The settings of a service, from its columns."""
-        prefix, sender, local_part, confirmed, link, consent, sms, email, letter = values
-        return cls(
-            prefix_sms=prefix,
-            custom_email_sender_name=sender,
-            email_sender_local_part=local_part,
-            confirmed_email_sender_name=bool(confirmed),
-            contact_link=link,
-            consent_to_research=consent,
-            volumes=ServiceVolumes(sms=sms, email=email, letter=letter),
-        )
-
-
-@value_object
-class DailyLimit:
-    """One ceiling on accepted messages a day."""
-
-    channel: Channel
-    """Channel it is for."""
-    international: bool
-    """True for the separate ceiling on text messages abroad."""
-    limit: int
-    """Messages allowed a day."""
-    used: int
-    """Messages accepted so far today."""
-    remaining: int
-    """Messages still allowed today."""
-    resets_at: datetime
-    """Next midnight UTC."""
-
-
-def _daily_limits(limits: Sequence[loaders.DailyLimitUsage]) -> list[DailyLimit]:
-    channels = {channel.value: channel for channel in Channel}
-    return [
-        DailyLimit(
-            channel=channels.get(one.kind, Channel.SMS),
-            international=one.kind not in channels,
-            limit=one.limit,
-            used=one.used,
-            remaining=max(one.limit - one.used, 0),
-            resets_at=resets_at(),
-        )
-        for one in limits
-    ]
+StatisticsRange: TypeAlias = Annotated[
+    DateRangeInput | None, strawberry.argument(description="London days; today when left out.")
+]
 
 
 def _service_status(active: bool, restricted: bool) -> ServiceStatus:
@@ -149,23 +72,23 @@ class Service(Entity, Node):
     id: strawberry.ID
     """UUID of the row."""
     name: str
-    """Name recipients see; unique, also once reduced to the local part of an email address."""
+    """Name that recipients see; unique, also as the local part of an email address."""
     status: ServiceStatus = computed(models.Service.active, models.Service.restricted, via=_service_status)
     """Trial, live or archived."""
     organisation: refs.Organisation | None = to_one(loaders.organisation)
-    """Owner; null when none or when the caller may not see it."""
+    """Organisation that owns it; null when there is none or the caller may not see it."""
     organisation_type: OrganisationType | None = computed(models.Service.organisation_type, via=parse_type)
-    """Kind of body, also for a service without an organisation."""
+    """Type of organisation, also for a service without one."""
     created_by: refs.User | None = to_one(loaders.created_by)
-    """Who made it."""
+    """Who created it; null when the caller may not see them."""
     created_at: datetime
-    """When it was made."""
+    """When it was created."""
     updated_at: datetime | None
     """When it last changed."""
     version: int
-    """Starts at 1, raised by one on every change to the service itself."""
+    """Number of the version: 1 at first, one more after every change of the service itself."""
     features: list[ServiceFeature] = to_many(loaders.features, via=lambda row: row.permission)
-    """What is switched on for it."""
+    """Features that are enabled for it."""
     settings: ServiceSettings = computed(
         models.Service.prefix_sms,
         models.Service.custom_email_sender_name,
@@ -178,15 +101,15 @@ class Service(Entity, Node):
         models.Service.volume_letter,
         via=ServiceSettings.of,
     )
-    """What its team decides."""
+    """Settings that its team changes itself."""
     notes: str | None
-    """Platform admins' notes; null for anyone else."""
+    """Platform admins' notes; null for other callers."""
     billing_details: BillingDetails | None = billing_details_field(models.Service)
-    """How to bill it; platform admins only, null for anyone else."""
+    """Details for invoices; null except to platform admins."""
     rate_limit_per_minute: int = column(models.Service.rate_limit)
-    """Sends allowed a minute, for each kind of API key."""
-    daily_limits: list[DailyLimit] = batched(loaders.daily_limits, via=_daily_limits)
-    """Limit and use today, one per channel and one for text messages abroad."""
+    """Sends allowed per minute for each type of API key."""
+    daily_limits: list[DailyLimit] = batched(loaders.daily_limits, via=details.daily_limits)
+    """Limits and today's use: one per channel, and one for text messages abroad."""
     members: Connection[refs.ServiceMembership] | None = connection(
         members.of_service, filter=ServiceMemberFilter, people_only=True
     )
@@ -194,18 +117,18 @@ class Service(Entity, Node):
     api_keys: Connection[refs.ApiKey] | None = connection(
         loaders.api_keys, filter=ApiKeyFilter, permissions=ServicePermission.MANAGE_API_KEYS
     )
-    """Live keys and those revoked in the last seven days; needs MANAGE_API_KEYS."""
+    """API keys that are not revoked, or were revoked in the last seven days; needs MANAGE_API_KEYS."""
     templates: Connection[refs.Template] | None = connection(
         loaders.templates, filter=TemplateFilter, order=TemplateOrder
     )
-    """Templates in folders the caller may open; by name when no order is given."""
+    """Templates in folders that the caller may open; by name when no order is given."""
     notifications: Connection[refs.Notification] | None = connection(
         notifications.of_service,
         filter=NotificationFilter,
         order=NotificationOrder,
         permissions=ServicePermission.VIEW_ACTIVITY,
     )
-    """Its messages, latest first; needs VIEW_ACTIVITY; a key sees those made with its own type of key."""
+    """Its messages, latest first; needs VIEW_ACTIVITY; a key sees the messages of its own type of key."""
     jobs: Connection[refs.Job] | None = connection(
         jobs.of_service, filter=JobFilter, order=JobOrder, permissions=JOB_LIST_PERMISSIONS
     )
@@ -217,27 +140,26 @@ class Service(Entity, Node):
     Changes to the service, its people, senders, keys, templates and webhooks, latest first; needs MANAGE_SETTINGS.
     """
 
-    @strawberry.field(description="Counts over a run of days, today when left out; needs VIEW_ACTIVITY.")
-    async def statistics(self, info: Info, range: DateRangeInput | None = None) -> NotificationStatistics | None:
-        """The figures of the days asked for."""
+    @strawberry.field(description="Numbers of messages over a range of days; needs VIEW_ACTIVITY.")
+    async def statistics(self, info: Info, range: StatisticsRange = None) -> NotificationStatistics | None:
+        """The statistics of the range; today's without one."""
         if not info.context.actor.has_permission(ServicePermission.VIEW_ACTIVITY, self.row.id):
             raise Forbidden(ServicePermission.VIEW_ACTIVITY.name)
         first, last = parse_day_range(range)
-        wanted = statistics.ServiceDays(self.row.id, first, last)
-        return NotificationStatistics.of(first, last, await info.context.loaders.batch(statistics.by_status, wanted))
+        key = statistics.ServiceDays(self.row.id, first, last)
+        return NotificationStatistics.of(first, last, await info.context.loaders.batch(statistics.by_status, key))
 
     @strawberry.field(
-        description="Use and spend in one financial year, the current one when left out; needs MANAGE_SETTINGS or "
-        "membership of the organisation.",
+        description="Usage and cost in one financial year; needs MANAGE_SETTINGS or membership of the organisation.",
         metadata=points.weight(20),
     )
-    async def usage(self, info: Info, financial_year: int | None = None) -> Usage | None:
-        """The figures of the year asked for."""
+    async def usage(self, info: Info, financial_year: FinancialYear = None) -> Usage | None:
+        """The usage in the year."""
         return Usage.of(*await read_year_usage(info, self.row, financial_year))
 
-    @strawberry.field(description="Free text messages in one financial year; read as `usage`.")
-    async def annual_allowance(self, info: Info, financial_year: int | None = None) -> AnnualAllowance | None:
-        """The allowance of the year asked for."""
+    @strawberry.field(description="Free text messages in one financial year; visible as `usage` is.")
+    async def annual_allowance(self, info: Info, financial_year: FinancialYear = None) -> AnnualAllowance | None:
+        """The allowance of the year."""
         return AnnualAllowance.of(*await read_year_usage(info, self.row, financial_year))
 
 
@@ -246,15 +168,15 @@ class ServiceFilter(Input):
     """Which services to list; every condition given must hold."""
 
     name_contains: str | None = None
-    """Part of the name, whatever its case."""
+    """Part of the name; case-insensitive."""
     statuses: list[ServiceStatus] | None = None
-    """Any of these."""
+    """Having any of these statuses."""
     organisation_id: strawberry.ID | None = None
-    """Owned by this organisation."""
+    """Of this organisation."""
     organisation_types: list[OrganisationType] | None = None
-    """Any of these kinds."""
+    """Of any of these types of organisation."""
     has_active_go_live_request: bool | None = None
-    """Whether a request to go live is open."""
+    """Whether they have an open request to go live."""
 
 
 @input_type
@@ -262,19 +184,19 @@ class ServiceOrder(Input):
     """How to order services."""
 
     field: ServiceOrderField
-    """What to order by."""
+    """Field to order by."""
     direction: SortDirection = SortDirection.ASC
     """Direction."""
 
 
 @query_fields
 class ServiceQueries:
-    """The part of Query that reads services."""
+    """The fields of Query that read services."""
 
     service: refs.Service | None = by_id(loaders.by_id)
     """One service."""
     services: Connection[refs.Service] | None = connection(loaders.services, filter=ServiceFilter, order=ServiceOrder)
-    """Services the caller may see; by name when no order is given."""
+    """Services that the caller may see; by name when no order is given."""
 
 
 @input_type
@@ -284,29 +206,17 @@ class CreateServiceInput(Input):
     name: str
     """Unique name."""
     organisation_id: strawberry.ID | None = None
-    """Owner; found by the caller's email domain when left out."""
+    """Organisation that owns it; by default that of the caller's email domain."""
     organisation_type: OrganisationType | None = None
-    """Kind of body, where there is no organisation."""
+    """Type of organisation, where the service has none."""
 
 
 @payload
 class CreateServicePayload:
-    """Answer of `createService`."""
+    """Result of `createService`."""
 
     service: refs.Service | None
     """The service."""
-
-
-@input_type
-class ServiceVolumesInput(Input):
-    """Messages expected in a year."""
-
-    sms: int | None = None
-    """Text messages."""
-    email: int | None = None
-    """Emails."""
-    letter: int | None = None
-    """Letters."""
 
 
 @input_type
@@ -316,34 +226,34 @@ class UpdateServiceInput(Input):
     service_id: strawberry.ID
     """The service."""
     expected_version: int | None = None
-    """Refused with VERSION_CONFLICT when the service has moved on."""
+    """Version that the caller read; a newer one gives VERSION_CONFLICT."""
     name: str | None = None
     """Unique name; a new one clears `confirmedUnique`."""
     organisation_type: OrganisationType | None = None
-    """Kind of body; platform admins only."""
+    """Type of organisation; platform admins only."""
     prefix_sms: bool | None = None
-    """Whether the service name starts every text message."""
+    """Whether every text message begins with the service name."""
     custom_email_sender_name: str | None = None
-    """Name before the address in emails, confirmed by being set; null for the service name."""
+    """Sender name of emails, which setting it confirms; null for the service name."""
     confirmed_email_sender_name: bool | None = None
-    """Confirms the sender name."""
+    """True to confirm the sender name."""
     confirmed_unique: bool | None = None
-    """Says that no other service does the same."""
+    """True to confirm that no other service does the same."""
     contact_link: str | None = None
-    """Where people can turn for help."""
+    """Where recipients get help."""
     consent_to_research: bool | None = None
-    """Whether the team may be asked about its service."""
+    """Whether the team agrees to be asked about its service."""
     volumes: ServiceVolumesInput | None = None
-    """Replaces the estimate."""
+    """New estimate, which replaces the old one."""
     notes: str | None = None
-    """Platform admins only."""
+    """Notes; platform admins only."""
     billing_details: BillingDetailsInput | None = None
-    """Replaces them all; platform admins only."""
+    """New details for invoices, which replace all old ones; platform admins only."""
 
 
 @payload
 class UpdateServicePayload:
-    """Answer of `updateService`."""
+    """Result of `updateService`."""
 
     service: refs.Service | None
     """The service."""
@@ -359,7 +269,7 @@ class ArchiveServiceInput(Input):
 
 @payload
 class ArchiveServicePayload:
-    """Answer of `archiveService`."""
+    """Result of `archiveService`."""
 
     service: refs.Service | None
     """The service."""
@@ -367,15 +277,15 @@ class ArchiveServicePayload:
 
 @strawberry.type
 class ServiceMutations:
-    """The part of Mutation that changes services."""
+    """The fields of Mutation that change services."""
 
     @mutation
     async def create_service(self, info: Info, input: CreateServiceInput) -> CreateServicePayload:
-        """Add a service in trial; the caller becomes its first member, with every permission."""
+        """Create a service in trial; the caller becomes its first member, with every permission."""
         context = info.context
         async with context.transaction() as tx:
             row = await domain.create(tx, context.actor, **input.values())
-        # The caller was no member when the request began.
+        # The actor was authenticated before the membership existed.
         permissions = {**context.actor.permissions, row.id: frozenset(ServicePermission)}
         context.actor = replace(context.actor, permissions=permissions)
         context.reset_loaders()
@@ -397,7 +307,7 @@ class ServiceMutations:
 
     @mutation
     async def archive_service(self, info: Info, input: ArchiveServiceInput) -> ArchiveServicePayload:
-        """Close a service for good; in trial by its managers, live by platform admins only."""
+        """Archive a service permanently: one in trial by its managers, a live one by platform admins only."""
         async with info.context.transaction() as tx:
             row = await domain.archive(tx, info.context.actor, **input.values())
         return ArchiveServicePayload(service=await Service.read(info.context, row.id))

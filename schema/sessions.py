@@ -1,4 +1,4 @@
-"""Signing in, in two steps, and out."""
+"""Signing in, in two steps, and signing out."""
 
 from dataclasses import replace
 from datetime import datetime
@@ -8,7 +8,8 @@ import strawberry
 from graphql_api.auth import authentication
 from graphql_api.domain import sessions
 from schema.challenges import SignInChallenge
-from schema.core import Info, Input, input_type, mutation, one_of_input, payload, value_object
+from schema.core import Info, Input, input_type, one_of_input, value_object
+from schema.mutations import mutation, payload
 from schema.users import User
 
 
@@ -19,7 +20,7 @@ class Session:
     token: str
     """Bearer token for the Authorization header and for websocket connection parameters."""
     expires_at: datetime
-    """20 hours on; for platform admins also after 30 minutes without use."""
+    """20 hours after signing in; for platform admins also after 30 minutes without use."""
     user: User
     """The person."""
 
@@ -29,25 +30,25 @@ class SignInInput(Input):
     """Arguments of `signIn`."""
 
     email_address: str
-    """Address."""
+    """Email address."""
     password: str
-    """Password."""
+    """The password."""
 
 
 @payload
 class SignInPayload:
-    """Answer of `signIn`."""
+    """Result of `signIn`."""
 
     challenge: SignInChallenge | None
-    """What is still to be proved."""
+    """Second step, which `completeSignIn` takes."""
 
 
 @one_of_input
 class SignInProofInput(Input):
-    """Proof of who one is."""
+    """Proof of identity for the second step."""
 
     sms_code: strawberry.Maybe[str]
-    """Five digits sent by text message."""
+    """Five-digit code from the text message."""
     email_token: strawberry.Maybe[str]
     """Token of the emailed link."""
 
@@ -59,32 +60,32 @@ class CompleteSignInInput(Input):
     challenge_token: str
     """Token of the challenge."""
     proof: SignInProofInput
-    """The proof."""
+    """The code or token that was sent."""
 
 
 @payload
 class CompleteSignInPayload:
-    """Answer of `completeSignIn`."""
+    """Result of `completeSignIn`."""
 
     session: Session | None
-    """The session."""
+    """The new session."""
 
 
 @payload
 class SignOutPayload:
-    """Answer of `signOut`."""
+    """Result of `signOut`."""
 
     ok: bool = False
-    """True when there is no session any more."""
+    """True when the session has ended."""
 
 
 @strawberry.type
 class SessionMutations:
-    """What begins and ends sessions."""
+    """The fields of Mutation that start and end sessions."""
 
     @mutation
     async def sign_in(self, info: Info, input: SignInInput) -> SignInPayload:
-        """First step of signing in; never tells whether the address or the password was wrong."""
+        """First step of signing in; the error is the same for a wrong address and a wrong password."""
         context = info.context
         challenge = await sessions.sign_in(context.transaction, signer=context.signer, **input.values())
         return SignInPayload(challenge=SignInChallenge.of(challenge))
@@ -96,7 +97,7 @@ class SessionMutations:
         signed_in = await sessions.complete_sign_in(context.transaction, signer=context.signer, **input.values())
         actor = await authentication.person_actor(context.database, signed_in.user.id)
         if actor is not None:
-            # The answer is read as the person who has just signed in.
+            # The payload is resolved as the person who has just signed in.
             context.actor = replace(actor, session_id=signed_in.session.id)
             context.reset_loaders()
         user = await User.read(context, signed_in.user.id)

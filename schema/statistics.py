@@ -1,43 +1,39 @@
-"""Figures: how many messages a run of days saw, and what became of them."""
+"""Statistics: numbers of messages over a range of days, by channel and status."""
 
 from collections.abc import Sequence
 from datetime import date
 from typing import Self
 
-from graphql_api.billing import london_days
 from graphql_api.enums import Channel, NotificationStatus, NotificationStatusGroup
-from graphql_api.errors import BadRequest
 from graphql_api.statuses import group_of, status_of
 from loaders.statistics import MessageCount
 from schema.core import value_object
-from schema.ranges import DateRange, DateRangeInput
-
-CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
+from schema.ranges import DateRange
 
 
 @value_object
 class NotificationCounts:
-    """Messages by group; test keys never count."""
+    """Numbers of messages by status group, without those of test keys."""
 
     requested: int
-    """Everything asked for, less what was cancelled."""
+    """All messages but the cancelled ones."""
     in_progress: int
-    """In progress."""
+    """Messages without a final status."""
     delivered: int
-    """Delivered."""
+    """Delivered messages."""
     failed: int
-    """Failed."""
+    """Failed messages."""
     cancelled: int
-    """Cancelled."""
+    """Cancelled messages."""
     failure_rate: float | None
-    """Failed over finished, from 0 to 1; null when nothing has finished."""
+    """Failed messages divided by delivered and failed ones, from 0 to 1; null when there are neither."""
 
     @classmethod
     def of(cls, counts: Sequence[MessageCount]) -> Self:
-        """The groups of so many counts."""
+        """The sums of counts by status group."""
         by_group = dict.fromkeys(NotificationStatusGroup, 0)
-        for one in counts:
-            by_group[group_of(one.status)] += one.messages
+        for count in counts:
+            by_group[group_of(count.status)] += count.messages
         delivered, failed = by_group[NotificationStatusGroup.DELIVERED], by_group[NotificationStatusGroup.FAILED]
         in_progress = by_group[NotificationStatusGroup.IN_PROGRESS]
         return cls(
@@ -55,9 +51,9 @@ class ChannelStatistics:
     """Messages of one channel."""
 
     channel: Channel
-    """The channel."""
+    """Channel of the messages."""
     counts: NotificationCounts
-    """The counts."""
+    """Their numbers by status group."""
 
 
 @value_object
@@ -65,53 +61,45 @@ class StatusCount:
     """Messages of one channel with one status."""
 
     channel: Channel
-    """The channel."""
+    """Channel of the messages."""
     status: NotificationStatus
-    """The status."""
+    """Status of the messages."""
     count: int
     """Number of messages."""
 
 
 @value_object
 class NotificationStatistics:
-    """Messages over a run of days."""
+    """Numbers of messages over a range of days."""
 
     range: DateRange
-    """The days."""
+    """First and last day."""
     total: NotificationCounts
     """All channels together."""
     by_channel: list[ChannelStatistics]
-    """One per channel."""
+    """Numbers of messages of each channel."""
     by_status: list[StatusCount]
-    """One per channel and status that occurs."""
+    """Numbers of messages of each channel and status that occurs."""
 
     @classmethod
     def of(cls, first: date, last: date, counts: Sequence[MessageCount]) -> Self:
-        """The figures of a run of days."""
+        """The statistics of a range of days, both ends included."""
         by_status: dict[tuple[Channel, NotificationStatus], int] = {}
-        for one in counts:
-            place = CHANNELS_BY_VALUE[one.channel], status_of(one.status)
-            by_status[place] = by_status.get(place, 0) + one.messages
+        for count in counts:
+            key = Channel(count.channel), status_of(count.status)
+            by_status[key] = by_status.get(key, 0) + count.messages
         return cls(
             range=DateRange(from_=first, to=last),
             total=NotificationCounts.of(counts),
             by_channel=[
                 ChannelStatistics(
-                    channel=channel, counts=NotificationCounts.of([one for one in counts if one.channel == channel])
+                    channel=channel,
+                    counts=NotificationCounts.of([count for count in counts if count.channel == channel]),
                 )
                 for channel in Channel
             ],
             by_status=[
-                StatusCount(channel=channel, status=status, count=count)
-                for (channel, status), count in sorted(by_status.items())
+                StatusCount(channel=channel, status=status, count=messages)
+                for (channel, status), messages in sorted(by_status.items())
             ],
         )
-
-
-def parse_day_range(range: DateRangeInput | None) -> tuple[date, date]:
-    """The first and last day asked for; today where nothing is."""
-    if range is None:
-        return london_days.today(), london_days.today()
-    if range.from_ > range.to:
-        raise BadRequest("A range of days ends on the day it begins, or later.")
-    return range.from_, range.to

@@ -1,7 +1,7 @@
-"""How the system is, for platform admins."""
+"""The health of the system, for platform admins."""
 
 from datetime import datetime, timedelta
-from typing import Any, Self
+from typing import Annotated, Any, Self, TypeAlias
 
 import strawberry
 
@@ -12,9 +12,8 @@ from graphql_api.models import utcnow
 from loaders import health as loaders
 from schema.core import Info, value_object
 from schema.ranges import DateTimeRangeInput
-from schema.statistics import CHANNELS_BY_VALUE
 
-DEFAULT_HISTORY, MAX_HISTORY = timedelta(hours=1), timedelta(days=1)
+DEFAULT_HISTORY_DURATION, MAX_HISTORY_DURATION = timedelta(hours=1), timedelta(days=1)
 MAX_GRAPHQL_INT = 2**31 - 1
 
 
@@ -23,57 +22,57 @@ class QueueHealth:
     """State of one queue."""
 
     name: str
-    """Name."""
+    """Name of the queue."""
     depth: int
-    """Tasks waiting."""
+    """Number of waiting tasks."""
     oldest_age_seconds: float | None
-    """Age of the oldest one; null when empty."""
+    """Age of the oldest waiting task; null when there is none."""
 
 
 @value_object
 class ProviderHealth:
-    """State of one provider at one moment."""
+    """State of one provider at the time of a snapshot."""
 
     identifier: str
-    """Short name."""
+    """Identifier of the provider, such as mmg."""
     channel: Channel
-    """What it delivers."""
+    """Channel that it delivers."""
     active: bool
-    """Whether it was used."""
+    """Whether messages were given to it."""
     priority: int
-    """Weight."""
+    """Weight among the providers of its channel."""
     slow_fraction: float | None
-    """Share of messages slower than the threshold."""
+    """Fraction of messages slower than the threshold, from 0 to 1."""
     errors_in_last_minute: int | None
-    """Errors in the minute before."""
+    """Number of errors in the minute before."""
 
 
 @value_object
 class HealthSnapshot:
-    """Measures taken at one moment."""
+    """Measurements at one time."""
 
     taken_at: datetime
-    """When."""
+    """When it was taken."""
     database_ok: bool
-    """Whether the database answered."""
+    """Whether the database could be queried."""
     database_connections_in_use: int
-    """Connections doing work."""
+    """Number of connections that run a statement."""
     database_connections_total: int
-    """Connections open."""
+    """Number of open connections."""
     database_latency_milliseconds: float | None
-    """Time of a trivial query."""
+    """Duration of a trivial query."""
     queues: list[QueueHealth]
-    """One per queue."""
+    """State of each queue."""
     providers: list[ProviderHealth]
-    """One per provider."""
+    """State of each provider."""
     cpu_fraction: float | None
-    """Share of processor time in use, from 0 to 1."""
+    """Fraction of processor time in use, from 0 to 1."""
     memory_bytes: float | None
-    """Memory in use."""
+    """Memory in use, in bytes."""
 
     @classmethod
     def of(cls, row: Any) -> Self:
-        """A snapshot as it was kept."""
+        """A stored snapshot."""
         return cls(
             taken_at=row.taken_at,
             database_ok=row.database_ok,
@@ -81,19 +80,19 @@ class HealthSnapshot:
             database_connections_total=row.connections_total,
             database_latency_milliseconds=row.latency_ms,
             queues=[
-                QueueHealth(name=one["name"], depth=one["depth"], oldest_age_seconds=one["oldest_seconds"])
-                for one in row.queues
+                QueueHealth(name=queue["name"], depth=queue["depth"], oldest_age_seconds=queue["oldest_seconds"])
+                for queue in row.queues
             ],
             providers=[
                 ProviderHealth(
-                    identifier=one["identifier"],
-                    channel=CHANNELS_BY_VALUE[one["channel"]],
-                    active=one["active"],
-                    priority=one["priority"],
-                    slow_fraction=one["slow_fraction"],
-                    errors_in_last_minute=one.get("errors"),
+                    identifier=provider["identifier"],
+                    channel=Channel(provider["channel"]),
+                    active=provider["active"],
+                    priority=provider["priority"],
+                    slow_fraction=provider["slow_fraction"],
+                    errors_in_last_minute=provider.get("errors"),
                 )
-                for one in row.providers
+                for provider in row.providers
             ],
             cpu_fraction=row.cpu_fraction,
             memory_bytes=row.memory_bytes,
@@ -102,20 +101,20 @@ class HealthSnapshot:
 
 @value_object
 class RowCountAlert:
-    """A table whose row count moved more than expected."""
+    """A table whose row count changed more than expected."""
 
     table: str
     """Name of the table."""
     previous_count: int
-    """Rows before."""
+    """Number of rows at the count before."""
     current_count: int
-    """Rows now."""
+    """Number of rows at the latest count."""
     taken_at: datetime
-    """When they were counted."""
+    """When the rows were last counted."""
 
     @classmethod
     def of(cls, row: Any) -> Self:
-        """The last two counts of a table; GraphQL's integers end before the largest tables do."""
+        """The last two counts of a table, at most the largest Int of GraphQL."""
         return cls(
             table=row.table_name,
             previous_count=min(row.before, MAX_GRAPHQL_INT),
@@ -124,9 +123,15 @@ class RowCountAlert:
         )
 
 
+HistoryRange: TypeAlias = Annotated[
+    DateTimeRangeInput | None,
+    strawberry.argument(description="Time of the snapshots, at most one day; the last hour when left out."),
+]
+
+
 @value_object
 class SystemHealth:
-    """State of the running system."""
+    """Health of the running system."""
 
     @strawberry.field(description="Latest snapshot; null before the first.")
     async def latest(self, info: Info) -> HealthSnapshot | None:
@@ -135,40 +140,40 @@ class SystemHealth:
         return None if row is None else HealthSnapshot.of(row)
 
     @strawberry.field(
-        description="Snapshots, one a minute, oldest first; the last hour when left out, a day at most.",
+        description="Snapshots, one per minute, earliest first.",
         metadata=points.weight(100),
     )
-    async def history(self, info: Info, range: DateTimeRangeInput | None = None) -> list[HealthSnapshot]:
-        """The snapshots of a stretch of time."""
+    async def history(self, info: Info, range: HistoryRange = None) -> list[HealthSnapshot]:
+        """The snapshots of a range of time."""
         rows = await info.context.loaders.batch(loaders.history, _time_range(range))
         return [HealthSnapshot.of(row) for row in rows]
 
     @strawberry.field(
-        description="Tables whose row count moved more than expected since the snapshot before.",
+        description="Tables whose row count changed more than expected since the count before.",
         metadata=points.weight(10),
     )
     async def row_count_alerts(self, info: Info) -> list[RowCountAlert]:
-        """Tables that moved by more than a twentieth, and by more than a hundred rows."""
+        """Tables that changed by more than 5 %, and by more than 100 rows."""
         rows = await info.context.loaders.batch(loaders.row_count_alerts, None)
         return [RowCountAlert.of(row) for row in rows]
 
 
 def _time_range(range: DateTimeRangeInput | None) -> loaders.TimeRange:
-    """The time asked for; an end left out is now, a beginning left out an hour before the end."""
+    """The range of time; its end is now when left out, its beginning an hour before the end."""
     values = range.values() if range else {}
     until = values.get("to") or utcnow()
-    since = values.get("from_") or until - DEFAULT_HISTORY
-    if not timedelta() <= until - since <= MAX_HISTORY:
-        raise BadRequest("Ask for a day of snapshots at most, from its beginning to its end.")
+    since = values.get("from_") or until - DEFAULT_HISTORY_DURATION
+    if not timedelta() <= until - since <= MAX_HISTORY_DURATION:
+        raise BadRequest("`range` must begin before it ends and be at most one day long.")
     return loaders.TimeRange(since, until)
 
 
 @strawberry.type
 class SystemHealthQueries:
-    """The part of Query that tells how the system is."""
+    """The field of Query about the health of the system."""
 
     @strawberry.field(description="State of database, queues and providers; platform admins only.")
     async def system_health(self, info: Info) -> SystemHealth | None:
-        """What the worker has measured."""
+        """The worker's measurements; `Forbidden` except to platform admins."""
         info.context.actor.require_platform_admin()
         return SystemHealth()

@@ -1,8 +1,8 @@
-"""What a template says, whether it is current or past, saved or not."""
+"""The content of templates: of current and past versions, and as input."""
 
 from collections.abc import Iterable
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeAlias
 
 import strawberry
 
@@ -14,51 +14,49 @@ from schema import refs
 from schema.core import JSON, Info, Input, computed, input_type, interface, one_of_input, to_one, value_object
 from schema.messages import RenderedMessage, parse_personalisation
 
-CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
-
 
 @value_object
 class Placeholder:
-    """A gap in a template that each message fills."""
+    """A placeholder of a template, filled in for each message."""
 
     name: str
-    """As first spelled in the template."""
+    """Name as first spelled in the template."""
     conditional: bool
-    """True for ((name??text)), whose text appears when the value means yes."""
+    """True for ((name??text)), whose text appears when the value is yes or true."""
     conditional_text: str | None
-    """The text after the first ??; null for a plain one."""
+    """Text after the first ??; null for an unconditional one."""
     in_subject: bool
-    """True when the subject uses it."""
+    """True when the subject contains it."""
 
 
 @value_object
 class EmailTemplateDetails:
-    """What only email templates have."""
+    """Fields of email templates."""
 
     has_unsubscribe_link: bool
-    """Whether emails get a link to unsubscribe."""
+    """Whether emails contain an unsubscribe link."""
 
 
 @value_object
 class SmsTemplateDetails:
-    """What only text message templates have."""
+    """Fields of text message templates."""
 
     character_count: int
-    """Characters with placeholders left as they are and without the service name prefix."""
+    """Characters, with placeholders as written and without the service name prefix."""
     fragment_count: int
     """Fragments of that text, with the prefix."""
     uses_unicode: bool
-    """True when the text needs the 16-bit alphabet."""
+    """True when the text needs UCS-2 instead of GSM 7-bit."""
 
 
 @value_object
 class LetterTemplateDetails:
-    """What only letter templates have."""
+    """Fields of letter templates."""
 
     postage: Postage
-    """Class of post unless a send says otherwise."""
+    """Class of post where a send names none."""
     languages: LetterLanguages
-    """Languages it is written in."""
+    """Languages of the letter."""
     welsh_subject: str | None
     """Subject in Welsh; null for English only."""
     welsh_body: str | None
@@ -66,11 +64,11 @@ class LetterTemplateDetails:
 
 
 def _placeholders(subject: str | None, body: str, welsh_subject: str | None, welsh_body: str | None) -> Any:
-    """By first appearance; those that only the Welsh pages of a letter have come last."""
+    """In order of first appearance; those of a letter's Welsh pages alone come last."""
     by_key: dict[str, placeholders.Placeholder] = {}
-    for one_ in _find_placeholders((subject, body), (welsh_subject, welsh_body)):
-        by_key.setdefault(placeholders.normalise(one_.name), one_)
-    return [Placeholder(**one_._asdict()) for one_ in by_key.values()]
+    for placeholder in _find_placeholders((subject, body), (welsh_subject, welsh_body)):
+        by_key.setdefault(placeholders.normalise(placeholder.name), placeholder)
+    return [Placeholder(**placeholder._asdict()) for placeholder in by_key.values()]
 
 
 def _find_placeholders(*texts: tuple[str | None, str | None]) -> Iterable[placeholders.Placeholder]:
@@ -106,11 +104,11 @@ def _letter_details(channel: str, postage: Any, languages: Any, *welsh: str | No
 
 
 def sms_prefix(service: Any) -> str | None:
-    """What a service's text messages begin with."""
+    """The prefix of a service's text messages, its name; None where it has none."""
     return service.name if service is not None and service.prefix_sms else None
 
 
-# Current and past templates have the same columns, so that what is computed from them is declared once for both.
+# Templates and their versions have the same columns, so that fields computed from them are declared once for both.
 PLACEHOLDERS_FIELD = computed(
     models.Template.subject,
     models.Template.content,
@@ -136,41 +134,46 @@ SAVED_AT_FIELD = computed(
 )
 
 
+Personalisation: TypeAlias = Annotated[
+    JSON | None, strawberry.argument(description="Object of placeholder name to value, as for `sendNotification`.")
+]
+
+
 @interface
 class TemplateContent:
-    """What a template says at one version, whether current (Template) or past (TemplateVersion)."""
+    """The content of a template at one version, current (Template) or past (TemplateVersion)."""
 
     id: strawberry.ID
-    """Template's UUID, or for a past version that, a colon and the version."""
+    """UUID of the template; for a past version followed by a colon and the version."""
     version: int
     """Version number."""
     name: str
     """Name, up to 255 characters."""
     channel: Channel
-    """Channel; a template never changes it."""
+    """Channel of the template, which never changes."""
     subject: str | None
     """Subject of an email, heading of a letter; null for a text message."""
     body: str
-    """Body."""
+    """Body with ((placeholders))."""
     placeholders: list[Placeholder]
     """In order of first appearance, subject before body."""
     email: EmailTemplateDetails | None
-    """What only email templates have."""
+    """Fields of email templates."""
     sms: SmsTemplateDetails | None
-    """What only text message templates have."""
+    """Fields of text message templates."""
     letter: LetterTemplateDetails | None
-    """What only letter templates have."""
+    """Fields of letter templates."""
     saved_by: refs.User | None
     """Who saved this version; null where the caller may not see them."""
     saved_at: datetime
     """When this version was saved."""
 
-    @strawberry.field(description="This version with values filled in; missing ones are listed in it.")
-    async def preview(self, info: Info, personalisation: JSON | None = None) -> RenderedMessage:
-        """The message that these values make."""
-        row: Any = getattr(self, "row")  # noqa: B009 - whoever implements this is made of a row
+    @strawberry.field(description="This version with values filled in; the result lists missing ones.")
+    async def preview(self, info: Info, personalisation: Personalisation = None) -> RenderedMessage:
+        """The message with these values."""
+        row: Any = getattr(self, "row")  # noqa: B009 - the entities that implement this have a row
         template = messages.CompiledTemplate(
-            CHANNELS_BY_VALUE[row.template_type],
+            Channel(row.template_type),
             subject=row.subject,
             body=row.content,
             prefix=sms_prefix(await info.context.loaders.one(loaders.service, row)),
@@ -182,19 +185,19 @@ class TemplateContent:
 
 @input_type
 class EmailTemplateInput(Input):
-    """What an email template says."""
+    """Content of an email template."""
 
     subject: str
-    """Subject."""
+    """Subject of the emails."""
     body: str
     """Body, with the markup of emails."""
     has_unsubscribe_link: bool | None = False
-    """Whether emails get a link to unsubscribe."""
+    """Whether emails contain an unsubscribe link."""
 
 
 @input_type
 class SmsTemplateInput(Input):
-    """What a text message template says."""
+    """Content of a text message template."""
 
     body: str
     """Text, up to 918 characters."""
@@ -202,16 +205,16 @@ class SmsTemplateInput(Input):
 
 @input_type
 class LetterTemplateInput(Input):
-    """What a letter template says."""
+    """Content of a letter template."""
 
     subject: str
-    """Heading."""
+    """Heading of the letter."""
     body: str
-    """Body."""
+    """Body of the message."""
     postage: Postage | None = Postage.SECOND
-    """Class of post; a UK one."""
+    """Class of post within the UK."""
     languages: LetterLanguages | None = LetterLanguages.ENGLISH
-    """Languages it is written in."""
+    """Languages of the letter."""
     welsh_subject: str | None = None
     """Heading in Welsh; needed for WELSH_THEN_ENGLISH."""
     welsh_body: str | None = None
@@ -220,14 +223,14 @@ class LetterTemplateInput(Input):
 
 @one_of_input
 class TemplateContentInput(Input):
-    """What a template of one channel says."""
+    """Content of a template of one channel."""
 
     email: strawberry.Maybe[EmailTemplateInput]
-    """An email."""
+    """Content of an email."""
     sms: strawberry.Maybe[SmsTemplateInput]
-    """A text message."""
+    """Content of a text message."""
     letter: strawberry.Maybe[LetterTemplateInput]
-    """A letter."""
+    """Content of a letter."""
 
 
 @input_type
@@ -235,11 +238,11 @@ class EmailTemplatePatchInput(Input):
     """What to change in an email template."""
 
     subject: str | None = None
-    """Subject."""
+    """Subject of the emails."""
     body: str | None = None
-    """Body."""
+    """Body of the message."""
     has_unsubscribe_link: bool | None = None
-    """Whether emails get a link to unsubscribe."""
+    """Whether emails contain an unsubscribe link."""
 
 
 @input_type
@@ -247,7 +250,7 @@ class SmsTemplatePatchInput(Input):
     """What to change in a text message template."""
 
     body: str | None = None
-    """Text."""
+    """Text, up to 918 characters."""
 
 
 @input_type
@@ -255,13 +258,13 @@ class LetterTemplatePatchInput(Input):
     """What to change in a letter template."""
 
     subject: str | None = None
-    """Heading."""
+    """Heading of the letter."""
     body: str | None = None
-    """Body."""
+    """Body of the message."""
     postage: Postage | None = None
-    """Class of post."""
+    """Class of post within the UK."""
     languages: LetterLanguages | None = None
-    """Languages it is written in."""
+    """Languages of the letter."""
     welsh_subject: str | None = None
     """Heading in Welsh."""
     welsh_body: str | None = None
@@ -273,8 +276,8 @@ class TemplateContentPatchInput(Input):
     """What to change in a template of one channel."""
 
     email: strawberry.Maybe[EmailTemplatePatchInput]
-    """An email."""
+    """Content of an email."""
     sms: strawberry.Maybe[SmsTemplatePatchInput]
-    """A text message."""
+    """Content of a text message."""
     letter: strawberry.Maybe[LetterTemplatePatchInput]
-    """A letter."""
+    """Content of a letter."""

@@ -1,17 +1,17 @@
-"""Templates and their versions: what GraphQL says of them, and how teams change them."""
+"""Templates and their versions."""
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
 from graphql_api import models
 from graphql_api.content import messages
+from graphql_api.content.values import uuid_or_none
 from graphql_api.domain import templates as domain
 from graphql_api.enums import Channel, ServicePermission, SortDirection, TemplateOrderField
 from loaders import jobs, notifications, services
 from loaders import templates as loaders
-from loaders.core.filters import uuid_or_none
 from schema import refs
 from schema.core import (
     JSON,
@@ -26,16 +26,14 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
-    payload,
     query_fields,
     to_one,
 )
 from schema.jobs import JOB_LIST_PERMISSIONS, JobFilter, JobOrder
 from schema.messages import RenderedMessage, parse_personalisation
+from schema.mutations import mutation, payload
 from schema.notifications import NotificationFilter, NotificationOrder
 from schema.template_contents import (
-    CHANNELS_BY_VALUE,
     EMAIL_FIELD,
     LETTER_FIELD,
     PLACEHOLDERS_FIELD,
@@ -55,41 +53,41 @@ from schema.template_contents import (
 
 @entity(models.TemplateHistory, by_id=loaders.version)
 class TemplateVersion(Entity, TemplateContent):
-    """A template as it was after one change."""
+    """A version of a template."""
 
     id: strawberry.ID = computed(models.TemplateHistory.id, models.TemplateHistory.version, via="{}:{}".format)
-    """Template's UUID, a colon and the version; not for `node(id:)`."""
+    """UUID of the template, a colon and the version; not for `node(id:)`."""
     version: int
     """Version number."""
     name: str
     """Name, up to 255 characters."""
     channel: Channel = column(models.TemplateHistory.template_type)
-    """Channel; a template never changes it."""
+    """Channel of the template, which never changes."""
     subject: str | None
     """Subject of an email, heading of a letter; null for a text message."""
     body: str = column(models.TemplateHistory.content)
-    """Body."""
+    """Body with ((placeholders))."""
     placeholders: list[Placeholder] = PLACEHOLDERS_FIELD
     """In order of first appearance, subject before body."""
     email: EmailTemplateDetails | None = EMAIL_FIELD
-    """What only email templates have."""
+    """Fields of email templates."""
     sms: SmsTemplateDetails | None = SMS_FIELD
-    """What only text message templates have."""
+    """Fields of text message templates."""
     letter: LetterTemplateDetails | None = LETTER_FIELD
-    """What only letter templates have."""
+    """Fields of letter templates."""
     saved_by: refs.User | None = SAVED_BY_FIELD
     """Who saved this version; null where the caller may not see them."""
     saved_at: datetime = SAVED_AT_FIELD
     """When this version was saved."""
     template: refs.Template = to_one(loaders.version_template)
-    """The template, as it is now."""
+    """The template in its current version."""
     archived: bool
-    """True where this version is the one that archived it."""
+    """True for the version that archived the template."""
 
 
 @entity(models.Template)
 class Template(Entity, Node, TemplateContent):
-    """A message to send many times, with ((placeholders)); its content is that of the current version."""
+    """A message with ((placeholders)), sent many times; its content is that of the current version."""
 
     id: strawberry.ID
     """UUID of the row."""
@@ -98,54 +96,56 @@ class Template(Entity, Node, TemplateContent):
     name: str
     """Name, up to 255 characters."""
     channel: Channel = column(models.Template.template_type)
-    """Channel; a template never changes it."""
+    """Channel of the template, which never changes."""
     subject: str | None
     """Subject of an email, heading of a letter; null for a text message."""
     body: str = column(models.Template.content)
-    """Body."""
+    """Body with ((placeholders))."""
     placeholders: list[Placeholder] = PLACEHOLDERS_FIELD
     """In order of first appearance, subject before body."""
     email: EmailTemplateDetails | None = EMAIL_FIELD
-    """What only email templates have."""
+    """Fields of email templates."""
     sms: SmsTemplateDetails | None = SMS_FIELD
-    """What only text message templates have."""
+    """Fields of text message templates."""
     letter: LetterTemplateDetails | None = LETTER_FIELD
-    """What only letter templates have."""
+    """Fields of letter templates."""
     saved_by: refs.User | None = SAVED_BY_FIELD
     """Who saved this version; null where the caller may not see them."""
     saved_at: datetime = SAVED_AT_FIELD
     """When this version was saved."""
     service: refs.Service = to_one(loaders.service)
-    """Owner."""
+    """Service that owns it."""
     archived: bool
-    """True once archived; it can still be read."""
+    """True once archived; an archived template can still be read."""
     redact_personalisation: bool = computed(
         via=lambda redaction: redaction is not None and redaction.redact_personalisation, related=(loaders.redaction,)
     )
-    """Once true, personalisation is hidden wherever messages are shown, for every version, for good."""
+    """Whether personalisation of its messages is hidden; once true, it stays true, for every version."""
     created_at: datetime
-    """When the first version was made."""
+    """When the first version was created."""
     updated_at: datetime | None
     """When it last changed."""
     versions: Connection[refs.TemplateVersion] | None = connection(loaders.versions)
-    """Its history, newest first, the current version included."""
+    """Its versions, latest first, the current one included."""
     notifications: Connection[refs.Notification] | None = connection(
         notifications.of_template,
         filter=NotificationFilter,
         order=NotificationOrder,
         permissions=ServicePermission.VIEW_ACTIVITY,
     )
-    """Messages made from any version, latest first; read as `Service.notifications`."""
+    """Messages of any version, latest first; visible as `Service.notifications` are."""
     jobs: Connection[refs.Job] | None = connection(
         jobs.of_template, filter=JobFilter, order=JobOrder, permissions=JOB_LIST_PERMISSIONS
     )
-    """Jobs made from any version, latest first; read as `Service.jobs`."""
+    """Jobs of any version, latest first; visible as `Service.jobs` are."""
 
     created_by: refs.User | None = to_one(loaders.first_version, loaders.saved_by)
-    """Who made the first version."""
+    """Who created the first version; null where the caller may not see them."""
 
-    @strawberry.field(description="One version; null when there is none with this number.")
-    async def at_version(self, info: Info, version: int) -> refs.TemplateVersion | None:
+    @strawberry.field(description="One version; null when no version has this number.")
+    async def at_version(
+        self, info: Info, version: Annotated[int, strawberry.argument(description="Version number.")]
+    ) -> refs.TemplateVersion | None:
         """The version with this number."""
         return await TemplateVersion.read(info.context, self.row.id, version)  # type: ignore[no-any-return]
 
@@ -155,11 +155,11 @@ class TemplateFilter(Input):
     """Which templates to list; every condition given must hold."""
 
     channels: list[Channel] | None = None
-    """Any of these."""
+    """Of any of these channels."""
     name_contains: str | None = None
-    """Part of the name, whatever its case."""
+    """Part of the name; case-insensitive."""
     archived: bool | None = False
-    """Archived ones instead of current ones; null means both."""
+    """True for archived templates, false for the others, null for both."""
 
 
 @input_type
@@ -167,7 +167,7 @@ class TemplateOrder(Input):
     """How to order templates."""
 
     field: TemplateOrderField
-    """What to order by."""
+    """Field to order by."""
     direction: SortDirection = SortDirection.ASC
     """Direction."""
 
@@ -177,29 +177,35 @@ class PreviewTemplateInput(Input):
     """Content to render without saving."""
 
     service_id: strawberry.ID
-    """Service, for its name and features."""
+    """Service whose name and features apply."""
     content: TemplateContentInput
-    """What it says."""
+    """Content of the template."""
     personalisation: JSON | None = None
-    """Values for placeholders."""
+    """Values of placeholders, by name."""
 
 
 @query_fields
 class TemplateQueries:
-    """The part of Query that reads templates."""
+    """The fields of Query that read templates."""
 
     template: refs.Template | None = by_id(loaders.by_id)
     """One template, archived or not."""
 
-    @strawberry.field(description="Render template content that has not been saved, for an editor's preview.")
-    async def preview_template(self, info: Info, input: PreviewTemplateInput) -> RenderedMessage | None:
-        """The message that the content and the values make; null for a service that the caller does not see."""
+    @strawberry.field(
+        description="Template content that has not been saved, with values filled in, for an editor's preview."
+    )
+    async def preview_template(
+        self,
+        info: Info,
+        input: Annotated[PreviewTemplateInput, strawberry.argument(description="The content and the values.")],
+    ) -> RenderedMessage | None:
+        """The rendered message; None for a service that the caller does not see."""
         service = await info.context.loaders.row(services.by_id, uuid_or_none(input.service_id))
         if service is None:
             return None
         ((channel, fields),) = input.content.values().items()
         template = messages.CompiledTemplate(
-            CHANNELS_BY_VALUE[channel],
+            Channel(channel),
             subject=fields.get("subject"),
             body=fields["body"],
             prefix=sms_prefix(service),
@@ -217,16 +223,16 @@ class CreateTemplateInput(Input):
     service_id: strawberry.ID
     """The service."""
     name: str
-    """Up to 255 characters."""
+    """Name, up to 255 characters."""
     content: TemplateContentInput
-    """What it says; the channel is the one given."""
+    """Content, which decides the channel."""
     idempotency_key: str | None = None
     """As for `sendNotification`."""
 
 
 @payload
 class CreateTemplatePayload:
-    """Answer of `createTemplate`."""
+    """Result of `createTemplate`."""
 
     template: refs.Template | None
     """The template."""
@@ -239,25 +245,25 @@ class UpdateTemplateInput(Input):
     template_id: strawberry.ID
     """The template."""
     expected_version: int | None = None
-    """Refused with VERSION_CONFLICT when the template has moved on."""
+    """Version that the caller read; a newer one gives VERSION_CONFLICT."""
     name: str | None = None
-    """Up to 255 characters."""
+    """Name, up to 255 characters."""
     content: TemplateContentPatchInput | None = None
-    """What to change; must be of the template's own channel."""
+    """Changes of the content, for the template's own channel."""
 
 
 @payload
 class UpdateTemplatePayload:
-    """Answer of `updateTemplate`."""
+    """Result of `updateTemplate`."""
 
     template: refs.Template | None
     """The template."""
     changed: bool = False
-    """False when nothing differed."""
+    """False when no value differs from the current version."""
     placeholders_added: list[str] = []  # noqa: RUF012 - a default, which Strawberry copies
-    """Placeholders that senders must now supply."""
+    """Placeholders that the previous version did not have."""
     placeholders_removed: list[str] = []  # noqa: RUF012 - a default, which Strawberry copies
-    """Placeholders that are gone."""
+    """Placeholders that only the previous version had."""
 
 
 @input_type
@@ -270,7 +276,7 @@ class ArchiveTemplateInput(Input):
 
 @payload
 class ArchiveTemplatePayload:
-    """Answer of `archiveTemplate`."""
+    """Result of `archiveTemplate`."""
 
     template: refs.Template | None
     """The template."""
@@ -286,7 +292,7 @@ class RedactTemplateInput(Input):
 
 @payload
 class RedactTemplatePayload:
-    """Answer of `redactTemplate`."""
+    """Result of `redactTemplate`."""
 
     template: refs.Template | None
     """The template."""
@@ -294,22 +300,20 @@ class RedactTemplatePayload:
 
 @strawberry.type
 class TemplateMutations:
-    """The part of Mutation that changes templates."""
+    """The fields of Mutation that change templates."""
 
     @mutation
     async def create_template(self, info: Info, input: CreateTemplateInput) -> CreateTemplatePayload:
-        """Add a template; its channel, one of the service's features, never changes."""
+        """Create a template; its channel, one of the service's features, never changes."""
         values = input.values()
         ((channel, content),) = values.pop("content").items()
         async with info.context.transaction() as tx:
-            row = await domain.create(
-                tx, info.context.actor, channel=CHANNELS_BY_VALUE[channel], content=content, **values
-            )
+            row = await domain.create(tx, info.context.actor, channel=Channel(channel), content=content, **values)
         return CreateTemplatePayload(template=await Template.read(info.context, row.id))
 
     @mutation
     async def update_template(self, info: Info, input: UpdateTemplateInput) -> UpdateTemplatePayload:
-        """Save a new version of a template; a save that changes nothing makes none."""
+        """Save a new version of a template; without changes, none is created."""
         values = input.values()
         content: dict[str, Any] = values.pop("content", None) or {}
         async with info.context.transaction() as tx:
@@ -318,7 +322,7 @@ class TemplateMutations:
                 info.context.actor,
                 template_id=values.pop("template_id"),
                 expected_version=values.pop("expected_version", None),
-                channel=next((CHANNELS_BY_VALUE[channel] for channel in content), None),
+                channel=next((Channel(channel) for channel in content), None),
                 changes=values | next(iter(content.values()), {}),
             )
         return UpdateTemplatePayload(
@@ -330,14 +334,14 @@ class TemplateMutations:
 
     @mutation
     async def archive_template(self, info: Info, input: ArchiveTemplateInput) -> ArchiveTemplatePayload:
-        """Archive a template; takes it out of its folder and makes a version."""
+        """Archive a template: removes it from its folder and saves a version."""
         async with info.context.transaction() as tx:
             row = await domain.archive(tx, info.context.actor, **input.values())
         return ArchiveTemplatePayload(template=await Template.read(info.context, row.id))
 
     @mutation
     async def redact_template(self, info: Info, input: RedactTemplateInput) -> RedactTemplatePayload:
-        """Hide personalisation of a template's messages for good."""
+        """Hide personalisation of a template's messages permanently."""
         async with info.context.transaction() as tx:
             row = await domain.redact(tx, info.context.actor, **input.values())
         return RedactTemplatePayload(template=await Template.read(info.context, row.id))

@@ -1,4 +1,4 @@
-"""Usage: what a service's messages come to in a financial year, and how many texts are free."""
+"""Usage of a service in a financial year, its cost, and the allowance of free text messages."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,12 +17,11 @@ from loaders.core import PageArguments
 from loaders.usage import UsageLine, YearUsage
 from schema import refs
 from schema.core import Connection, Info, entity_from_row, value_object
-from schema.money import GBP, Money
+from schema.enums import member_or_none
+from schema.money import Money
 from schema.ranges import DateRange
 
 FIRST_FINANCIAL_YEAR = 2016
-_CHANNELS_BY_VALUE: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_POSTAGES_BY_VALUE: dict[str, Postage] = {postage.value: postage for postage in Postage}
 
 
 @value_object
@@ -42,7 +41,7 @@ class SmsUsage:
     charged_units: int
     """Units beyond the free ones."""
     cost: Money
-    """Those at the rate of the day each was sent."""
+    """Charged units, each at the rate of the day on which it was sent."""
 
 
 @value_object
@@ -62,7 +61,7 @@ class LetterUsage:
     sheets: int
     """Sheets of paper."""
     cost: Money
-    """What they cost."""
+    """Cost of the letters."""
 
 
 @value_object
@@ -72,11 +71,11 @@ class MonthlyUsage:
     month: date
     """First day of the month."""
     channel: Channel
-    """The channel."""
+    """Channel of the messages."""
     postage: Postage | None
     """Class of post; letters only."""
     rate: Money
-    """Price of one unit or letter."""
+    """Price of one unit, or of one letter."""
     notifications: int
     """Number of messages."""
     chargeable_units: int
@@ -86,21 +85,21 @@ class MonthlyUsage:
     charged_units: int
     """Units beyond the free ones."""
     cost: Money
-    """What the line costs."""
+    """Cost of the line."""
 
     @classmethod
     def of(cls, line: UsageLine) -> Self:
-        """A line as it stands on the bill."""
+        """A line of the bill."""
         return cls(
             month=line.month,
-            channel=_CHANNELS_BY_VALUE[line.channel],
-            postage=_POSTAGES_BY_VALUE.get(line.postage),
-            rate=pounds(line.rate),
+            channel=Channel(line.channel),
+            postage=member_or_none(Postage, line.postage),
+            rate=Money.pounds(line.rate),
             notifications=line.messages,
             chargeable_units=line.units,
             free_allowance_used=line.free_units,
             charged_units=line.charged_units,
-            cost=pounds(line.cost),
+            cost=Money.pounds(line.cost),
         )
 
 
@@ -111,23 +110,23 @@ class Usage:
     financial_year: int
     """Calendar year in which it starts."""
     range: DateRange
-    """Its days."""
+    """Days of the year."""
     sms: SmsUsage
-    """Text messages."""
+    """Usage of text messages."""
     email: EmailUsage
-    """Emails."""
+    """Usage of emails."""
     letter: LetterUsage
-    """Letters."""
+    """Usage of letters."""
     total_cost: Money
     """Text messages and letters together."""
     months: list[MonthlyUsage]
-    """The same by month, channel, rate and postage."""
+    """Lines of the bill by month, channel, rate and postage."""
     updated_at: datetime | None
-    """When the figures were last brought up to date."""
+    """When the stored figures were last updated."""
 
     @classmethod
     def of(cls, start_year: int, year: YearUsage) -> Self:
-        """The figures of a year."""
+        """The usage of a year, from its lines."""
         texts, emails, letters = (
             [line for line in year.lines if line.channel == channel]
             for channel in (Channel.SMS, Channel.EMAIL, Channel.LETTER)
@@ -152,7 +151,7 @@ class Usage:
                 cost=_total_cost(letters),
             ),
             total_cost=_total_cost(year.lines),
-            # Emails stand on no bill.
+            # Emails cost nothing.
             months=[MonthlyUsage.of(line) for line in year.lines if line.channel != Channel.EMAIL],
             updated_at=max((line.updated_at for line in year.lines if line.updated_at is not None), default=None),
         )
@@ -184,42 +183,42 @@ class AnnualAllowance:
 
 @strawberry.type(description="One service's use and spend.")
 class ServiceUsage:
-    """A service as a page of an organisation's services holds it, in one year."""
+    """A row of a page of services, and the year."""
 
     row: strawberry.Private[Any]
     year: strawberry.Private[int]
 
     @strawberry.field(description="The service.")
     def service(self) -> refs.Service:
-        """The service itself."""
+        """The service of the row."""
         service: refs.Service = entity_from_row(self.row, models.Service)
         return service
 
-    @strawberry.field(description="The figures.")
+    @strawberry.field(description="Its usage in the year.")
     async def usage(self, info: Info) -> Usage:
-        """Its year."""
-        wanted = usage.ServiceYear(self.row.id, self.year)
-        return Usage.of(self.year, await info.context.loaders.batch(usage.by_financial_year, wanted))
+        """The service's usage in the year."""
+        key = usage.ServiceYear(self.row.id, self.year)
+        return Usage.of(self.year, await info.context.loaders.batch(usage.by_financial_year, key))
 
 
 @dataclass(frozen=True, slots=True)
 class _ServiceUsageFactory:
-    """Makes of a page's rows what they used in a year."""
+    """The `entity` of a connection that makes a `ServiceUsage` of each row."""
 
     year: int
 
     def of(self, row: Any) -> ServiceUsage:
-        """One service's."""
+        """The usage of one service."""
         return ServiceUsage(row=row, year=self.year)
 
 
 def service_usage_connection(
     info: Info, organisation: Any, financial_year: int | None, **paging: int | str | None
 ) -> Connection[ServiceUsage]:
-    """Live services of an organisation, for its members and platform admins."""
+    """Usage of an organisation's live services; `Forbidden` except to its members and platform admins."""
     actor = info.context.actor
     if not actor.platform_wide and organisation.id not in actor.organisation_ids:
-        raise Forbidden("ORGANISATION_MEMBER", "This is for members of the organisation.")
+        raise Forbidden("ORGANISATION_MEMBER", "You must be a member of the organisation.")
     page = organisations.live_services
     arguments = PageArguments.parse(page.order, {}, **paging)  # type: ignore[arg-type]
     return Connection(
@@ -230,10 +229,10 @@ def service_usage_connection(
     )
 
 
-async def read_year_usage(info: Info, service: Any, requested_year: int | None) -> tuple[int, YearUsage]:
-    """The financial year asked for, the current one where none is, and its figures.
+async def read_year_usage(info: Info, service: Any, financial_year: int | None) -> tuple[int, YearUsage]:
+    """The financial year, the current one for None, and the service's usage in it.
 
-    For whoever manages the service's settings, belongs to its organisation, or is its key.
+    Raises `Forbidden` except to those with MANAGE_SETTINGS, members of the organisation and the service's keys.
     """
     actor = info.context.actor
     if not (
@@ -242,23 +241,18 @@ async def read_year_usage(info: Info, service: Any, requested_year: int | None) 
         or actor.key_service_id == service.id
     ):
         raise Forbidden(ServicePermission.MANAGE_SETTINGS.name)
-    year = financial_year_or_current(requested_year)
+    year = financial_year_or_current(financial_year)
     return year, await info.context.loaders.batch(usage.by_financial_year, usage.ServiceYear(service.id, year))
 
 
-def financial_year_or_current(requested_year: int | None) -> int:
-    """The financial year asked for, the current one where none is; `BadRequest` for one that has no figures."""
+def financial_year_or_current(financial_year: int | None) -> int:
+    """The financial year, the current one for None; `BadRequest` for a year before the first or after the current."""
     current = london_days.financial_year(london_days.today())
-    year = current if requested_year is None else requested_year
+    year = current if financial_year is None else financial_year
     if not FIRST_FINANCIAL_YEAR <= year <= current:
-        raise BadRequest(f"`financialYear` takes {FIRST_FINANCIAL_YEAR} to {current}: the year in which it starts.")
+        raise BadRequest(f"`financialYear` must be between {FIRST_FINANCIAL_YEAR} and {current}.")
     return year
 
 
-def pounds(amount: Decimal) -> Money:
-    """A sum, which is there."""
-    return Money(amount=amount, currency=GBP)
-
-
 def _total_cost(lines: Sequence[UsageLine]) -> Money:
-    return pounds(sum((line.cost for line in lines), Decimal(0)))
+    return Money.pounds(sum((line.cost for line in lines), Decimal(0)))

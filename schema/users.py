@@ -1,6 +1,7 @@
-"""People: who they are, and what of them can be changed."""
+"""Users: the people who sign in."""
 
 from datetime import datetime
+from typing import Annotated
 
 import strawberry
 
@@ -8,7 +9,6 @@ import loaders.users
 from graphql_api import models
 from graphql_api.domain import users
 from graphql_api.enums import AuthType, SortDirection, UserOrderField, UserState
-from graphql_api.errors import Unauthenticated
 from graphql_api.recipients import email_addresses
 from schema import refs
 from schema.challenges import SignInChallenge
@@ -23,10 +23,10 @@ from schema.core import (
     connection,
     entity,
     input_type,
-    mutation,
-    payload,
     query_fields,
+    require_signed_in,
 )
+from schema.mutations import mutation, payload
 from schema.ranges import DateTimeRangeInput
 
 
@@ -37,17 +37,17 @@ class User(Entity, Node):
     name: str
     """Full name."""
     email_address: str
-    """Address, unique whatever its case."""
+    """Address, unique regardless of case."""
     phone_number: str | None = column(models.User.mobile_number)
     """
     Mobile number; null except to the person, to those with MANAGE_USERS in a shared service, and to platform admins.
     """
     state: UserState
-    """Whether they can sign in."""
+    """State of the account, on which signing in depends."""
     auth_type: AuthType
-    """How they prove who they are after the password."""
+    """Second step of signing in."""
     is_platform_admin: bool = column(models.User.platform_admin)
-    """True for a person who looks after the whole platform; no mutation grants it."""
+    """True for a platform admin; no mutation grants it."""
     created_at: datetime
     """When they registered."""
     updated_at: datetime | None
@@ -55,17 +55,17 @@ class User(Entity, Node):
     last_logged_in_at: datetime | None = column(models.User.logged_in_at)
     """When they last signed in; null except to the person and platform admins."""
     failed_login_count: int | None
-    """Failures since the last success, ten of which lock; null except to the person and platform admins."""
+    """Failed sign-ins since the last success; ten lock the account; null except to the person and platform admins."""
     password_changed_at: datetime | None
     """When the password last changed; null except to the person and platform admins."""
     email_address_validated_at: datetime | None = column(models.User.email_access_validated_at)
-    """When they last proved the address, needed every 90 days; null except to the person and platform admins."""
+    """When they last confirmed the address, needed every 90 days; null except to the person and platform admins."""
     take_part_in_research: bool | None
-    """Whether they may be asked to take part in research; null except to the person and platform admins."""
+    """Whether they agree to take part in research; null except to the person and platform admins."""
     receives_new_features_email: bool | None
-    """Whether they want news by email; null except to the person and platform admins."""
+    """Whether they get emails about new features; null except to the person and platform admins."""
     service_memberships: Connection[refs.ServiceMembership] | None = connection(loaders.users.service_memberships)
-    """Services they belong to, as far as the caller may see them."""
+    """Their services, as far as the caller may see them."""
 
 
 @input_type
@@ -73,19 +73,19 @@ class UserFilter(Input):
     """Which people to list; every condition given must hold."""
 
     email_address_contains: str | None = None
-    """Part of the address, whatever its case."""
+    """Part of the address; case-insensitive."""
     name_contains: str | None = None
-    """Part of the name, whatever its case."""
+    """Part of the name; case-insensitive."""
     states: list[UserState] | None = None
     """Any of these."""
     platform_admin: bool | None = None
     """Whether they are platform admins."""
     take_part_in_research: bool | None = None
-    """Whether they may be asked to take part in research."""
+    """Whether they agree to take part in research."""
     created_at: DateTimeRangeInput | None = None
-    """Registered in this time."""
+    """Registered in this range."""
     last_logged_in_at: DateTimeRangeInput | None = None
-    """Last signed in in this time."""
+    """Last signed in in this range."""
 
 
 @input_type
@@ -93,34 +93,35 @@ class UserOrder(Input):
     """How to order people."""
 
     field: UserOrderField
-    """What to order by."""
+    """Field to order by."""
     direction: SortDirection = SortDirection.ASC
     """Direction."""
 
 
 @query_fields
 class UserQueries:
-    """People, as the caller sees them."""
+    """The fields of Query that read users."""
 
     user: User | None = by_id(loaders.users.by_id)
     """One person."""
     users: Connection[User] | None = connection(
         loaders.users.users, filter=UserFilter, order=UserOrder, admins_only=True
     )
-    """Everyone; platform admins only."""
+    """All users; platform admins only."""
 
     @strawberry.field(
-        description="The person with exactly this address, whatever its case; platform admins only, except for oneself."
+        description="The person with this address, regardless of case; for one's own address or by platform admins."
     )
-    async def user_by_email_address(self, info: Info, email_address: str) -> User | None:
-        """Somebody by their address; for anyone else's than one's own, platform admins only."""
+    async def user_by_email_address(
+        self, info: Info, email_address: Annotated[str, strawberry.argument(description="The whole address.")]
+    ) -> User | None:
+        """The user with this address; `Forbidden` for another's address unless the caller is a platform admin."""
         context, address = info.context, email_addresses.normalise(email_address)
-        if not context.actor.signed_in:
-            raise Unauthenticated
+        require_signed_in(context.actor)
         if context.actor.user_id is not None and not context.actor.platform_wide:
-            oneself: User | None = await User.read(context, context.actor.user_id)
-            if oneself is not None and oneself.email_address == address:
-                return oneself
+            caller: User | None = await User.read(context, context.actor.user_id)
+            if caller is not None and caller.email_address == address:
+                return caller
         context.actor.require_platform_admin()
         row = await context.loaders.row(loaders.users.by_email_address, address)
         return None if row is None else User.of(row)
@@ -133,18 +134,18 @@ class RegisterUserInput(Input):
     name: str
     """Full name."""
     email_address: str
-    """Government address, or any address with an invitation."""
+    """Government address; with an invitation, any address."""
     phone_number: str | None = None
     """Mobile number; needed to sign in by text message."""
     password: str
     """Eight characters or more, not a common one."""
     auth_type: AuthType | None = AuthType.SMS
-    """How they will prove who they are."""
+    """Second step of signing in."""
 
 
 @payload
 class RegisterUserPayload:
-    """Answer of `registerUser`."""
+    """Result of `registerUser`."""
 
     ok: bool = False
     """True when an email was sent, to confirm or to say that the address is registered."""
@@ -157,17 +158,17 @@ class VerifyEmailAddressInput(Input):
     """Arguments of `verifyEmailAddress`."""
 
     token: str
-    """Token of the link."""
+    """Token of the emailed link."""
 
 
 @payload
 class VerifyEmailAddressPayload:
-    """Answer of `verifyEmailAddress`."""
+    """Result of `verifyEmailAddress`."""
 
     user: User | None
     """The person."""
     challenge: SignInChallenge | None = None
-    """Next step for someone who is not signed in."""
+    """Next step of signing in; null when the caller is signed in."""
 
 
 @input_type
@@ -186,16 +187,16 @@ class UpdateUserInput(Input):
     phone_number: str | None = None
     """Mobile number; null clears it, unless they sign in by text message."""
     auth_type: AuthType | None = None
-    """How they prove who they are."""
+    """Second step of signing in."""
     take_part_in_research: bool | None = None
-    """Whether they may be asked to take part in research."""
+    """Whether they agree to take part in research."""
     receives_new_features_email: bool | None = None
-    """Whether they want news by email."""
+    """Whether they get emails about new features."""
 
 
 @payload
 class UpdateUserPayload:
-    """Answer of `updateUser`."""
+    """Result of `updateUser`."""
 
     user: User | None
     """The person."""
@@ -203,18 +204,18 @@ class UpdateUserPayload:
 
 @strawberry.type
 class UserMutations:
-    """What changes people."""
+    """The fields of Mutation that change users."""
 
     @mutation
     async def register_user(self, info: Info, input: RegisterUserInput) -> RegisterUserPayload:
-        """Register; the answer is the same whether or not the address is known."""
+        """Register; the result is the same for a registered address and a new one."""
         context = info.context
         await users.register(context.transaction, signer=context.signer, **input.values())
         return RegisterUserPayload(ok=True)
 
     @mutation
     async def verify_email_address(self, info: Info, input: VerifyEmailAddressInput) -> VerifyEmailAddressPayload:
-        """Prove an address by the emailed link, good for one hour: after registering, or every 90 days."""
+        """Confirm an address with the emailed link, valid for one hour: after registering, or every 90 days."""
         context = info.context
         user, challenge = await users.confirm_email_address(
             context.transaction, token=input.token, signer=context.signer
@@ -226,7 +227,7 @@ class UserMutations:
 
     @mutation
     async def update_user(self, info: Info, input: UpdateUserInput) -> UpdateUserPayload:
-        """Change a person's details; someone whose address or number another person changes is told."""
+        """Change a person's details; a person whose address or number another person changes is notified."""
         context, changes = info.context, input.values()
         user_id = changes.pop("user_id", None)
         async with context.transaction() as tx:

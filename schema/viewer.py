@@ -1,14 +1,18 @@
-"""Whoever asks, as they see themselves."""
+"""The caller of the operation."""
+
+from typing import Annotated, TypeAlias
 
 import strawberry
 
 from graphql_api import models
 from graphql_api.auth.actors import ActorKind
+from graphql_api.content.values import uuid_or_none
 from graphql_api.enums import ServicePermission
-from loaders.core.filters import uuid_or_none
 from schema import refs
 from schema.core import Info, entity_of
 from schema.users import User
+
+ServiceId: TypeAlias = Annotated[strawberry.ID, strawberry.argument(description="The service.")]
 
 
 @strawberry.type(
@@ -17,15 +21,15 @@ from schema.users import User
 class Viewer:
     """The caller: a signed-in person or a service's API key, so exactly one of `user` and `apiKey` is set."""
 
-    @strawberry.field(description="The person.")
+    @strawberry.field(description="The signed-in person; null for a key.")
     async def user(self, info: Info) -> User | None:
-        """The person; none for a key."""
+        """The person; None for a key."""
         user_id = info.context.actor.user_id
         return None if user_id is None else await User.read(info.context, user_id)
 
-    @strawberry.field(description="The key.")
+    @strawberry.field(description="The API key; null for a person.")
     async def api_key(self, info: Info) -> refs.ApiKey | None:
-        """The key; none for a person."""
+        """The key; None for a person."""
         key_id = info.context.actor.api_key_id
         return None if key_id is None else await entity_of(models.ApiKey).read(info.context, key_id)
 
@@ -35,16 +39,16 @@ class Viewer:
         service_id = info.context.actor.key_service_id
         return None if service_id is None else await entity_of(models.Service).read(info.context, service_id)
 
-    @strawberry.field(description="True for a person who looks after the whole platform.")
+    @strawberry.field(description="True for a platform admin.")
     def is_platform_admin(self, info: Info) -> bool:
         """Whether every service is visible to the caller."""
         return info.context.actor.kind is ActorKind.ADMIN
 
     @strawberry.field(
-        description="What the person may do in one service; empty for a key, whose scopes say it.",
+        description="The person's permissions in one service; empty for a key.",
     )
-    def permissions(self, info: Info, service_id: strawberry.ID) -> list[ServicePermission]:
-        """What rules of writing would allow, in the order of the vocabulary."""
+    def permissions(self, info: Info, service_id: ServiceId) -> list[ServicePermission]:
+        """The permissions that mutations would require, in the order of the enum."""
         actor, key = info.context.actor, uuid_or_none(service_id)
         if key is None or actor.kind is ActorKind.KEY:
             return []
@@ -53,9 +57,9 @@ class Viewer:
 
 @strawberry.type
 class ViewerQueries:
-    """The part of Query that tells who asks."""
+    """The field of Query about the caller."""
 
-    @strawberry.field(description="The caller; null when nobody is signed in.")
+    @strawberry.field(description="The caller; null for an anonymous one.")
     def viewer(self, info: Info) -> Viewer | None:
         """The caller."""
         return Viewer() if info.context.actor.signed_in else None

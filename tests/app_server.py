@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import httpx2
 import uvicorn
 
 from graphql_api import app
@@ -12,6 +13,7 @@ from graphql_api.commands import serve
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
+from tests.waiting import PATIENCE
 
 
 @asynccontextmanager
@@ -33,6 +35,11 @@ async def serve_app(application: app.EnvelopeMiddleware) -> AsyncIterator[str]:
         finally:
             server.should_exit = True
             await task
+
+
+def client_of(address: str, **options: Any) -> httpx2.AsyncClient:
+    """A client of such an address, which waits for as long as a slow machine may need."""
+    return httpx2.AsyncClient(base_url=f"http://{address}", timeout=PATIENCE, **options)
 
 
 class ReadyServer(serve.DrainingServer):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AbstractContextManager, asynccontextmanager, contextmanager
 from dataclasses import dataclass
@@ -15,36 +14,49 @@ import pytest_asyncio
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, AsyncSession, create_async_engine
 
-from graphql_api import migrate, models, postgres
+from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.context import Context
 from graphql_api.database.database import Database, translated_errors
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings, asyncpg_url
-from tests import planner_comparison
+from tests import planner_comparison, servers
 from tests.builders import Builders, user_actor
-from tests.models.databases import scratch_database
+from tests.models.databases import cloned
+from tests.servers import (
+    pytest_collection_modifyitems,
+    pytest_configure,
+    pytest_configure_node,
+    pytest_unconfigure,
+    pytest_xdist_auto_num_workers,
+)
+
+__all__ = [
+    "pytest_collection_modifyitems",
+    "pytest_configure",
+    "pytest_configure_node",
+    "pytest_unconfigure",
+    "pytest_xdist_auto_num_workers",
+]
 
 SAVEPOINT_STATEMENTS = ("SAVEPOINT", "RELEASE SAVEPOINT", "ROLLBACK")
 """What a test's own transaction adds to the statements of the code under test."""
 
 
 @pytest.fixture(scope="session")
-def postgres_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server for tests, by the URL of an administrator: DATABASE_URL's, or one of our own that forgets."""
-    if url := os.environ.get("DATABASE_URL"):
-        yield url
-        return
-    with postgres.start(tmp_path_factory.mktemp("postgres"), durable=False) as server:
-        yield server.url()
+def postgres_url(request: pytest.FixtureRequest) -> str:
+    """A server for tests, by the URL of an administrator: DATABASE_URL's, or one of our own that forgets.
+
+    All processes of a run share it, each with databases of its own.
+    """
+    return servers.url(request.config)
 
 
 @pytest_asyncio.fixture(scope="session")
 async def database_url(postgres_url: str) -> AsyncIterator[str]:
     """A migrated database, empty but for the lookup rows; dropped at the end."""
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
+    async with cloned(postgres_url) as url:
         yield url
 
 

@@ -1,30 +1,47 @@
-"""The processor's time that work takes, beside a yardstick: a busy machine slows both."""
+"""What work costs the processor, as a multiple of a yardstick: how fast the machine is, and how busy, cancels out."""
 
+import gc
 import time
 from collections.abc import Callable
 
-_YARDSTICK_SECONDS = 0.0028
-"""Seconds that the yardstick takes on the quiet machine where the bounds were set."""
+Work = Callable[[], object]
 
 
-def cpu_seconds(work: Callable[[], object], sufficient_seconds: float, tries: int = 12) -> float:
-    """The least of `tries`; it stops at the first that is no more than `enough`."""
-    best = float("inf")
-    for _ in range(tries):
-        took = _measure(work)
-        if took > sufficient_seconds:
-            took *= min(1.0, _YARDSTICK_SECONDS / min(_measure(_yardstick) for _ in range(2)))
-        best = min(best, took)
-        if best <= sufficient_seconds:
-            break
-    return best
-
-
-def _measure(work: Callable[[], object]) -> float:
-    began = time.process_time()
-    work()
-    return time.process_time() - began
-
-
-def _yardstick() -> dict[str, int]:
+def yardstick() -> dict[str, int]:
+    """Work of the interpreter's most common kind: texts, numbers and a dictionary."""
     return {str(number): number for number in range(20_000)}
+
+
+_quickest: dict[Work, float] = {}
+"""The least seconds that each yardstick has taken so far in this process."""
+
+
+def ratio(work: Work, *, enough: float, beside: Work = yardstick, tries: int = 20) -> float:
+    """The least time of some work, divided by the least of a yardstick; both are measured in turns.
+
+    It stops at the first ratio that is `enough` or less, so that only what seems slow is measured often.
+    """
+    least = _measure(work)
+    if beside in _quickest and least <= enough * _quickest[beside]:
+        return least / _quickest[beside]
+    unit = float("inf")
+    for _ in range(tries):
+        unit = min(unit, _measure(beside))
+        _quickest[beside] = min(unit, _quickest.get(beside, unit))
+        if least <= enough * unit:
+            break
+        least = min(least, _measure(work))
+    return least / unit
+
+
+def _measure(work: Work) -> float:
+    """Seconds of this thread; what other tests have left behind is not collected meanwhile."""
+    collecting = gc.isenabled()
+    gc.disable()
+    try:
+        began = time.thread_time()
+        work()
+        return time.thread_time() - began
+    finally:
+        if collecting:
+            gc.enable()

@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-START_TIMEOUT_SECONDS = 120.0  # seconds, of which a first start spends most on copying PostgreSQL and making demo data
-STOP_TIMEOUT_SECONDS = 30.0
+START_TIMEOUT_SECONDS = 600.0  # seconds, of which a first start spends most on copying PostgreSQL and making demo data
+STOP_TIMEOUT_SECONDS = 120.0
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,7 @@
-"""Every query that a test asks is asked a second time, of a plan: where the plan answers, it answers the same bytes."""
+"""Runs the queries of tests by the planner too, and compares: its bytes must be those of graphql-core's result.
+
+The fixture `ask` does so with every document, so that every test of the schema is one of the planner.
+"""
 
 from __future__ import annotations
 
@@ -14,9 +17,9 @@ from graphql_api.http import responses
 from graphql_api.http.requests import Operation
 from graphql_api.observability.error_masking import INTERNAL_ERROR_CODE
 from graphql_api.planner import Planner
-from graphql_api.planner.driver_pool import Borrowed
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.plan_cache import Plans
+from graphql_api.planner.driver_pool import PooledConnections
+from graphql_api.planner.errors import NotPlannable
+from graphql_api.planner.plan_cache import PlanCache
 
 if TYPE_CHECKING:
     from strawberry.types import ExecutionResult
@@ -24,27 +27,27 @@ if TYPE_CHECKING:
     from graphql_api.context import Context
     from graphql_api.observability.error_masking import ErrorMaskingSchema
 
-COMPARING: ContextVar[bool] = ContextVar("REPLAYING", default=False)
-"""True while a plan answers, whose statements are not those that a test counts."""
+COMPARING: ContextVar[bool] = ContextVar("COMPARING", default=False)
+"""True while a plan runs: tests that count statements leave its statements out."""
 
 
 @lru_cache(maxsize=1)
-def _plan_cache(schema: ErrorMaskingSchema) -> Plans:
-    return Plans(schema)
+def _plan_cache(schema: ErrorMaskingSchema) -> PlanCache:
+    return PlanCache(schema)
 
 
 async def planner_response(
     schema: ErrorMaskingSchema, document: str, variables: dict[str, Any], context: Context
 ) -> bytes | None:
-    """What a plan answers; None where it leaves the operation to graphql-core. Faults are raised."""
-    planner = Planner(schema, Borrowed(context.database))
-    planner.plans = _plan_cache(schema)
+    """The response of the planner; None for an operation that is not plannable. Raises unexpected exceptions."""
+    planner = Planner(schema, PooledConnections(context.database))
+    planner.plan_cache = _plan_cache(schema)
     if not context.actor.signed_in:
         return None
     token = COMPARING.set(True)
     try:
-        return await planner.answer(Operation(document, None, variables), context)
-    except (Declined, RequestError, DomainError, GraphQLError):
+        return await planner.execute(Operation(document, None, variables), context)
+    except (NotPlannable, RequestError, DomainError, GraphQLError):
         return None
     finally:
         COMPARING.reset(token)
@@ -53,19 +56,20 @@ async def planner_response(
 async def compare_with_planner(
     schema: ErrorMaskingSchema, document: str, variables: dict[str, Any], context: Context, result: ExecutionResult
 ) -> bool:
-    """Assert that a plan answers as graphql-core did, or not at all; tells whether it answered.
+    """Assert that the planner gives this result of graphql-core, or none; returns whether it gives one.
 
-    It may fail only where graphql-core finds a fault of ours, too.
+    The planner may raise an exception only where the result has an internal error, too. The environment variable
+    `PLANNED_DOCUMENTS` may name a file, to which a line for each document is appended.
     """
     try:
-        found = await planner_response(schema, document, variables, context)
+        response = await planner_response(schema, document, variables, context)
     except Exception:
         if any((error.extensions or {}).get("code") == INTERNAL_ERROR_CODE for error in result.errors or ()):
             return False
         raise
-    if log := os.environ.get("REPLAYS"):
-        with open(log, "a") as told:  # noqa: ASYNC230, PTH123
-            told.write(f"{'declined' if found is None else 'planned'} {bool(result.errors)} {document!r}\n")
-    if found is not None:
-        assert found == responses.encode_json(responses.format_result(result)), document
-    return found is not None
+    if path := os.environ.get("PLANNED_DOCUMENTS"):
+        with open(path, "a") as file:  # noqa: ASYNC230, PTH123
+            file.write(f"{'declined' if response is None else 'planned'} {bool(result.errors)} {document!r}\n")
+    if response is not None:
+        assert response == responses.encode_json(responses.format_result(result)), document
+    return response is not None

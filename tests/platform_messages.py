@@ -1,4 +1,4 @@
-"""What the platform has promised to send, as a worker would read it."""
+"""Queued platform messages, decrypted as the worker does."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 async def queued_messages(database: Database, signer: Signer) -> list[OutgoingMessage]:
-    """Every message that waits, in the order in which they were promised."""
+    """Every queued platform message, in order."""
     async with database.read_connection() as connection:
         payloads = await connection.scalars(
             text("SELECT payload FROM pgqueuer WHERE entrypoint = :task ORDER BY id"), {"task": Task.PLATFORM_MESSAGE}

@@ -18,8 +18,9 @@ from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import status
 from graphql_api.settings import Settings
-from tests.app_server import serve_settings
+from tests.app_server import client_of, serve_settings
 from tests.builders import Builders
+from tests.waiting import PATIENCE
 
 Served = Callable[..., Any]
 
@@ -40,7 +41,7 @@ async def address(serve: Served, settings: Settings) -> AsyncIterator[str]:
 @pytest_asyncio.fixture
 async def client(address: str) -> AsyncIterator[httpx2.AsyncClient]:
     """A client of the running application."""
-    async with httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with client_of(address) as client:
         yield client
 
 
@@ -86,7 +87,7 @@ async def test_no_origin_is_let_in_unless_it_is_configured(serve: Served, settin
     ours = settings.model_copy(update={"cors_origins": ["https://ours.example"]})
     answers = []
     for one in (settings, ours):
-        async with serve(one) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+        async with serve(one) as address, client_of(address) as client:
             answers.append(await client.options("/graphql", headers=asked))
 
     assert [answer.status_code for answer in answers] == [200, 200]
@@ -103,7 +104,7 @@ def development(settings: Settings, tmp_path: Path) -> Settings:
 
 
 async def test_the_explorer_begins_signed_in_on_this_machine_alone(serve: Served, development: Settings) -> None:
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(development) as address, client_of(address) as client:
         here = await client.get("/")
         elsewhere = await client.get("/", headers={"host": "notify.elsewhere.example"})
 
@@ -120,7 +121,7 @@ async def test_a_browser_that_opens_the_api_itself_is_sent_to_the_explorer(
     serve: Served, development: Settings, client: httpx2.AsyncClient
 ) -> None:
     browser = {"accept": "text/html,application/xhtml+xml,*/*;q=0.8"}
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as there:
+    async with serve(development) as address, client_of(address) as there:
         sent = await there.get("/graphql", headers=browser)
         asks = await there.get("/graphql", params={"query": "{ __typename }"}, headers=browser)
     refused = await client.get("/graphql", headers=browser)
@@ -130,7 +131,7 @@ async def test_a_browser_that_opens_the_api_itself_is_sent_to_the_explorer(
 
 
 async def test_the_explorers_files_are_kept_for_ever(serve: Served, development: Settings) -> None:
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(development) as address, client_of(address) as client:
         page = (await client.get("/")).text
         names = re.findall(r'"\./(assets/[^"]+)"', page)
         answers = [await client.get(f"/{name}") for name in names]
@@ -144,7 +145,7 @@ async def test_the_explorers_files_are_kept_for_ever(serve: Served, development:
 
 
 async def test_development_shows_its_schema_to_everyone(serve: Served, development: Settings) -> None:
-    async with serve(development) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(development) as address, client_of(address) as client:
         response = await client.post("/graphql", json={"query": "{ __schema { queryType { name } } }"})
 
     assert response.json()["data"] == {"__schema": {"queryType": {"name": "Query"}}}
@@ -157,7 +158,7 @@ async def test_a_body_that_does_not_arrive_is_given_up(serve: Served, settings: 
         writer.write(
             b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
-        answer = await asyncio.wait_for(reader.read(), 10)
+        answer = await asyncio.wait_for(reader.read(), PATIENCE)
         writer.close()
 
     assert answer.startswith(b"HTTP/1.1 408 ")
@@ -180,14 +181,14 @@ async def test_an_answer_that_takes_too_long_is_given_up(
         async def reading(self) -> AsyncIterator[AsyncConnection]:
             self.calls += 1
             if self.calls > 1:
-                await asyncio.sleep(10)
+                await asyncio.sleep(3_600)
             async with database.read_connection() as connection:
                 yield connection
 
     hurried = settings.model_copy(update={"request_timeout": 0.2})
-    async with serve(hurried, Slow(database.primary)) as address, httpx2.AsyncClient() as client:
+    async with serve(hurried, Slow(database.primary)) as address, client_of(address) as client:
         response = await client.post(
-            f"http://{address}/graphql",
+            "/graphql",
             json={"query": "{ viewer { service { name } } }"},
             headers={"authorization": f"Bearer key-{service.id}-{secret}"},
         )
@@ -204,7 +205,7 @@ async def test_the_schema_is_shown_to_whom_the_settings_say(serve: Served, setti
     found = {}
     for policy in ("everyone", "signed-in", "nobody"):
         one = settings.model_copy(update={"introspection": policy})
-        async with serve(one) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+        async with serve(one) as address, client_of(address) as client:
             for name, headers in (("stranger", {}), ("key", token)):
                 query = {"query": "{ __schema { queryType { name } } }"}
                 answer = (await client.post("/graphql", json=query, headers=headers)).json()
@@ -240,7 +241,7 @@ async def test_a_fault_is_answered_by_an_id(serve: Served, settings: Settings, m
         raise KeyError("07700900123")
 
     monkeypatch.setattr(status, "live_counts", broken)
-    async with serve(settings) as address, httpx2.AsyncClient(base_url=f"http://{address}") as client:
+    async with serve(settings) as address, client_of(address) as client:
         response = await client.get("/_status/live-service-and-organisation-counts")
 
     (error,) = response.json()["errors"]

@@ -9,6 +9,8 @@ from typing import Any
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
+from tests.waiting import PATIENCE
+
 SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 CONNECTION_INIT = {"type": "connection_init"}
 
@@ -28,14 +30,14 @@ async def send_messages(connection: ClientConnection, *messages: Any) -> None:
 
 async def receive_message(connection: ClientConnection) -> Any:
     """The next message, which is text."""
-    message = await asyncio.wait_for(connection.recv(), 10)
+    message = await asyncio.wait_for(connection.recv(), PATIENCE)
     assert isinstance(message, str)
     return json.loads(message)
 
 
 async def wait_for_close_code(connection: ClientConnection) -> int:
     """The code with which the server closes."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(PATIENCE):
         with suppress(websockets.ConnectionClosed):
             async for _ in connection:
                 pass

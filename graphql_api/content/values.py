@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
+from uuid import UUID
 
 from graphql_api.content.problems import Problem
 from graphql_api.enums import UserErrorCode
@@ -37,6 +38,17 @@ def is_storable(text: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def uuid_or_none(value: str | UUID) -> UUID | None:
+    """The UUID that a canonical text names, in either case; None for any other text."""
+    if isinstance(value, UUID):
+        return value
+    try:
+        uuid = UUID(value)
+    except ValueError:
+        return None
+    return uuid if str(uuid) == value.lower() else None
 
 
 def _entry_problems(name: object, value: object) -> Iterator[Problem]:

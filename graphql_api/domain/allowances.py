@@ -1,4 +1,4 @@
-"""Free allowances: how many text fragments a service need not pay for in a financial year."""
+"""Free allowances: text message fragments of a financial year that a service does not pay for."""
 
 from __future__ import annotations
 
@@ -20,27 +20,27 @@ if TYPE_CHECKING:
 
 
 async def default_allowance(tx: AsyncSession, organisation_type: str | None, year: int) -> int:
-    """The allowance of a kind of body in a financial year: the latest figure set by then, else that of other bodies."""
+    """The default allowance of an organisation type in a financial year; that of OTHER if the type has none."""
     allowance = models.DefaultAnnualAllowance
-    wanted = [organisation_type or OrganisationType.OTHER, OrganisationType.OTHER]
-    found = await tx.scalar(
+    types = [organisation_type or OrganisationType.OTHER, OrganisationType.OTHER]
+    fragments = await tx.scalar(
         select(allowance.allowance)
         .where(
             allowance.notification_type == Channel.SMS,
-            allowance.organisation_type.in_(wanted),
+            allowance.organisation_type.in_(types),
             allowance.valid_from_financial_year_start <= year,
         )
         .order_by(
-            case((allowance.organisation_type == wanted[0], 0), else_=1),
+            case((allowance.organisation_type == types[0], 0), else_=1),
             allowance.valid_from_financial_year_start.desc(),
         )
         .limit(1)
     )
-    return found or 0
+    return fragments or 0
 
 
 async def reset(tx: AsyncSession, service_ids: Sequence[UUID], organisation_type: str | None) -> None:
-    """Give services this year's usual allowance of a kind of body; those that sent very much last year get none."""
+    """Set the allowance of services for this year to their type's default, or to 0 after a year of high volume."""
     if not service_ids:
         return
     year = london_days.financial_year(london_days.today())

@@ -1,4 +1,4 @@
-"""What API keys do, by the day in London: calls, messages, and what those cost. Figures are only ever added to."""
+"""Usage of API keys by London day: calls, messages and their cost. Figures are only added to."""
 
 from __future__ import annotations
 
@@ -19,17 +19,17 @@ if TYPE_CHECKING:
 
 @dataclass(slots=True)
 class CallCounts:
-    """So many calls of one key."""
+    """Counts of one key's calls in one day."""
 
     requests: int = 0
     failed: int = 0
-    """Answered with an error, or refused; `rate_limited` are among them."""
+    """Calls with errors or rejected; includes `rate_limited`."""
     rate_limited: int = 0
     messages: int = 0
     total_ms: float = 0.0
 
     def add(self, other: CallCounts) -> None:
-        """Add others of the same key and day."""
+        """Add counts of the same key and day."""
         self.requests += other.requests
         self.failed += other.failed
         self.rate_limited += other.rate_limited
@@ -37,8 +37,7 @@ class CallCounts:
         self.total_ms += other.total_ms
 
 
-# Rows are taken in the order of their keys, so that processes which write the same ones cannot wait for each other.
-# Keys that are gone are left out.
+# Rows are locked in the order of their keys, so that concurrent processes cannot deadlock. Deleted keys are left out.
 _ADD_CALLS = text(
     """
     INSERT INTO api_key_usage_daily AS usage
@@ -59,7 +58,7 @@ _ADD_CALLS = text(
         total_ms = usage.total_ms + excluded.total_ms
     """
 )
-# The key is locked, as whoever revokes it does, lest both make its row here.
+# Locks the key, as revoking it does, so that not both insert its lifetime.
 _UPDATE_LAST_USED = text(
     """
     WITH used AS (
@@ -81,28 +80,28 @@ _UPDATE_LAST_USED = text(
 async def add_calls(
     tx: AsyncSession, calls: Mapping[tuple[UUID, date], CallCounts], last_used: Mapping[UUID, datetime]
 ) -> None:
-    """Add calls by key and day; `last_used` are moments in naive UTC, as coarse as they shall be kept."""
-    counted = list(calls.values())
+    """Add calls by key and day; `last_used` is the time of the last call by key, naive UTC."""
+    counts = list(calls.values())
     values: dict[str, Any] = {
         "keys": [key for key, _ in calls],
         "days": [day for _, day in calls],
-        "requests": [one.requests for one in counted],
-        "failed": [one.failed for one in counted],
-        "rate_limited": [one.rate_limited for one in counted],
-        "messages": [one.messages for one in counted],
-        "total_ms": [one.total_ms for one in counted],
+        "requests": [count.requests for count in counts],
+        "failed": [count.failed for count in counts],
+        "rate_limited": [count.rate_limited for count in counts],
+        "messages": [count.messages for count in counts],
+        "total_ms": [count.total_ms for count in counts],
     }
     await tx.execute(_UPDATE_LAST_USED, {"keys": list(last_used), "moments": list(last_used.values())})
     await tx.execute(_ADD_CALLS, values)
 
 
 async def add_messages(tx: AsyncSession, api_key_id: UUID, created_at: datetime, count: int) -> None:
-    """Add messages that a worker has made of a key's job."""
+    """Add messages of a key's job, to the London day of `created_at` (naive UTC)."""
     if count:
         await add_calls(tx, {(api_key_id, london_days.london_day(created_at)): CallCounts(messages=count)}, {})
 
 
-# Texts cost by the fragment, letters by all their sheets together; what test keys send costs nothing.
+# The price of a text message is per fragment, that of a letter by its number of sheets; test keys cost nothing.
 _ADD_COST = text(
     """
     WITH sent AS (
@@ -141,5 +140,5 @@ _ADD_COST = text(
 
 
 async def add_cost(tx: AsyncSession, notification_ids: Sequence[UUID]) -> None:
-    """Add what messages cost, once they are handed over, to the day on which they were made."""
+    """Add the cost of accepted messages to the day of their creation."""
     await tx.execute(_ADD_COST, {"ids": list(notification_ids)})

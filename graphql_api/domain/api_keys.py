@@ -1,4 +1,4 @@
-"""API keys: secrets by which programs speak for a service; shown once, stopped for good."""
+"""API keys: credentials of programs that act for a service; their plaintext is returned once."""
 
 from __future__ import annotations
 
@@ -13,11 +13,10 @@ from sqlalchemy import select
 from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.content import names
-from graphql_api.content.values import is_storable
 from graphql_api.domain import checks, conflicting_rows, notify_compatibility, versions
 from graphql_api.domain.service_states import LIVE, TRIAL, require_active
 from graphql_api.enums import KeyType, ServicePermission, UserErrorCode
-from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, raise_problems
+from graphql_api.errors import AlreadyExists, IllegalState, Invalid, raise_problems
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -30,11 +29,11 @@ if TYPE_CHECKING:
     from graphql_api.auth.crypto import Signer
 
 SHOWN_SECRET_CHARACTERS = 8
-"""Characters of a secret that are shown."""
+"""Length of a secret's prefix that is shown."""
 
 
 class NewApiKey(NamedTuple):
-    """A key's record, and the text that clients take: `<name>-<service id>-<secret>`."""
+    """An API key and its plaintext, `<name>-<service id>-<secret>`."""
 
     api_key: models.ApiKey
     plaintext: str
@@ -50,8 +49,8 @@ async def create(
     type: KeyType,  # noqa: A002 - the contract's word
     expires_at: datetime | None = None,
 ) -> NewApiKey:
-    """Make a key; its secret is kept signed, and is not told again. `expires_at` is naive UTC."""
-    # Locked, for it may be about to close.
+    """Create an API key; its secret is stored signed. `expires_at` is naive UTC."""
+    # Locked, so that it is not archived meanwhile.
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_API_KEYS, service.id, "service_id")
     user_id = actor.require_person()
@@ -75,7 +74,7 @@ async def create(
 
 
 async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.ApiKey:
-    """Stop a key for good; a second call changes nothing."""
+    """Revoke a key; a second call changes nothing."""
     key = await visibility.find_visible(tx, actor, models.ApiKey, api_key_id, "api_key_id", lock=True)
     if not actor.platform_wide:
         actor.require(ServicePermission.MANAGE_API_KEYS, key.service_id, "api_key_id")
@@ -87,24 +86,24 @@ async def revoke(tx: AsyncSession, actor: Actor, *, api_key_id: UUID) -> models.
 
 
 async def revoke_expired(tx: AsyncSession, actor: Actor, *, limit: int = 1_000) -> int:
-    """Revoke keys that have come to their end, where Notify would still take them, for it knows of no ends.
+    """Revoke expired keys beside Notify, which does not read expiry dates and would accept them.
 
-    Answers how many, `most` at a time.
+    At most `limit` at a time; returns how many.
     """
     actor.require_platform_admin()
     if not await notify_compatibility.is_enabled(tx):
         return 0
     key, lifetime = models.ApiKey, models.ApiKeyLifetime
-    found = await tx.execute(
+    rows = await tx.execute(
         select(key, lifetime)
         .join(lifetime, lifetime.api_key_id == key.id)
         .where(key.expiry_date.is_(None), lifetime.expires_at <= models.utcnow())
         .limit(limit)
         .with_for_update(of=key, key_share=True, skip_locked=True)
     )
-    expired = found.all()
-    for live_key, its_lifetime in expired:
-        expire(tx, actor, live_key, its_lifetime, for_notify=True)
+    expired = rows.all()
+    for api_key, key_lifetime in expired:
+        expire(tx, actor, api_key, key_lifetime, for_notify=True)
     await tx.flush()
     return len(expired)
 
@@ -112,9 +111,10 @@ async def revoke_expired(tx: AsyncSession, actor: Actor, *, limit: int = 1_000) 
 def expire(
     tx: AsyncSession, actor: Actor, key: models.ApiKey, lifetime: models.ApiKeyLifetime | None, *, for_notify: bool
 ) -> None:
-    """Give a key its last version, with the present moment as its end.
+    """Revoke a key now, as its last version.
 
-    Who made the key stays on record; `for_notify`, in its first version alone.
+    The history row names the caller. `for_notify` writes the caller to the key itself too, as Notify does; its creator
+    is then in the first version.
     """
     now = models.utcnow()
     key.expiry_date = now
@@ -131,10 +131,10 @@ def expire(
 
 
 def shown_prefix(signed_secret: str) -> str:
-    """The first eight characters of a secret as it is stored, to tell keys apart; proves nothing."""
-    text = signed_secret.rpartition(".")[0]
-    raw = base64.urlsafe_b64decode(text.lstrip(".") + "=" * (-len(text.lstrip(".")) % 4))
-    secret: str = json.loads(zlib.decompress(raw) if text.startswith(".") else raw)
+    """The first eight characters of a stored secret, to distinguish keys; the signature is not verified."""
+    payload = signed_secret.rpartition(".")[0]
+    raw = base64.urlsafe_b64decode(payload.lstrip(".") + "=" * (-len(payload.lstrip(".")) % 4))
+    secret: str = json.loads(zlib.decompress(raw) if payload.startswith(".") else raw)
     return secret[:SHOWN_SECRET_CHARACTERS]
 
 
@@ -151,17 +151,18 @@ def _validate(
             code=UserErrorCode.SERVICE_IN_TRIAL_MODE,
         )
     if expires_at is not None and expires_at <= models.utcnow():
-        yield Invalid("Choose a time to come.", "expires_at", code=UserErrorCode.OUT_OF_RANGE)
+        yield Invalid("The expiry must be in the future.", "expires_at", code=UserErrorCode.OUT_OF_RANGE)
 
 
-async def _name_conflicts(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[DomainError]:
-    if not is_storable(name):
-        return []
+async def _name_conflicts(tx: AsyncSession, actor: Actor, service_id: UUID, name: str) -> list[AlreadyExists]:
     row = models.ApiKey
-    holder_id = await tx.scalar(
-        select(row.id).where(row.service_id == service_id, row.name == name.strip(), row.expiry_date.is_(None))
+    return await conflicting_rows.name_conflicts(
+        tx,
+        actor,
+        row,
+        name,
+        row.service_id == service_id,
+        row.name == name.strip(),
+        row.expiry_date.is_(None),
+        message="A live API key of this service has this name.",
     )
-    if holder_id is None:
-        return []
-    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
-    return [AlreadyExists("A live API key of this service has this name.", "name", existing=holder)]

@@ -1,4 +1,4 @@
-"""Whom a caller may send to: anyone, or the team, or the team and the guest list."""
+"""Recipients that a caller may send to: everyone, the team, or the team and the guest list."""
 
 from __future__ import annotations
 
@@ -26,18 +26,17 @@ _MESSAGES = {
 
 @dataclass(frozen=True, slots=True)
 class Audience:
-    """Those who may be sent to: everyone where there is no `reason`, else `allowed`, in normalised form."""
+    """Allowed recipients: everyone without a `restriction`, else those in `allowed`, which are normalised."""
 
     restriction: RecipientNotAllowedReason | None = None
     allowed: frozenset[str] = frozenset()
     includes_guest_list: bool = False
 
     def __contains__(self, normalised: object) -> bool:
-        """Tell whether a recipient may be sent to."""
         return self.restriction is None or normalised in self.allowed
 
     def not_allowed_error(self, *path: str) -> RecipientNotAllowed:
-        """What to say of a recipient who may not."""
+        """The error for a recipient outside the audience."""
         reason = self.restriction or RecipientNotAllowedReason.TRIAL_MODE
         guests = " and guest list" if self.includes_guest_list else ""
         return RecipientNotAllowed(_MESSAGES[reason].format(guests=guests), *path, reason=reason)
@@ -49,9 +48,9 @@ EVERYONE = Audience()
 async def load_audience(
     tx: AsyncSession, service: models.Service, channel: Channel, key_type: KeyType | None
 ) -> Audience:
-    """Whom a kind of key may send to, or a person (no `key_type`); one statement where that is not everyone.
+    """The audience of an API key's type, or of a person (`key_type` None); one statement unless that is everyone.
 
-    Letters need no list: a service in trial and a team key cannot send them at all.
+    Letters are not restricted here, for services in trial and team keys cannot send them at all.
     """
     if key_type is KeyType.TEST or channel is Channel.LETTER:
         return EVERYONE
@@ -62,9 +61,9 @@ async def load_audience(
     else:
         return EVERYONE
     with_guests = key_type is not None
-    read = phone_numbers.normalise if channel is Channel.SMS else email_addresses.normalise
-    found = await _allowed_recipients(tx, service.id, channel, include_guest_list=with_guests)
-    return Audience(reason, frozenset(read(one) for one in found), with_guests)
+    normalise = phone_numbers.normalise if channel is Channel.SMS else email_addresses.normalise
+    recipients = await _allowed_recipients(tx, service.id, channel, include_guest_list=with_guests)
+    return Audience(reason, frozenset(map(normalise, recipients)), with_guests)
 
 
 async def _allowed_recipients(

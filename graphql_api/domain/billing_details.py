@@ -1,4 +1,4 @@
-"""Billing details: the four columns by which an organisation or a service is invoiced."""
+"""Billing details: four columns of organisations and services."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ COLUMN_BY_ARGUMENT = {
     "contact_email_addresses": "billing_contact_email_addresses",
     "reference": "billing_reference",
 }
-"""Columns by the names of the arguments."""
+"""Columns by argument."""
 
 _LIMITED_LENGTH_ARGUMENTS = ("purchase_order_number", "reference")
 
 
 def billing_columns(details: Mapping[str, Any] | None) -> dict[str, Any]:
-    """Every column: details are replaced whole."""
+    """Values of all four columns; absent details are None."""
     return {column: (details or {}).get(name) for name, column in COLUMN_BY_ARGUMENT.items()}
 
 
 def validate_details(details: Mapping[str, Any] | None) -> Iterator[Invalid]:
-    """What is wrong with them."""
+    """Problems of billing details."""
     for name, value in (details or {}).items():
         yield from checks.optional_text(
             value,

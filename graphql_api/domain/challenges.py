@@ -1,4 +1,4 @@
-"""The second step of signing in: what is sent, to whom, and the token that remembers what was asked for."""
+"""The second factor of signing in: a code or link that is sent, and the signed token that names user and method."""
 
 from __future__ import annotations
 
@@ -14,37 +14,28 @@ from graphql_api import models
 from graphql_api.auth import crypto, tokens
 from graphql_api.domain import platform_messages
 from graphql_api.domain.platform_messages import MessageKind
-from graphql_api.enums import AuthType, UserErrorCode
+from graphql_api.enums import AuthType, UserErrorCode, UserState
 from graphql_api.errors import IllegalState, Invalid
 
 if TYPE_CHECKING:
-    from contextlib import AbstractAsyncContextManager
     from datetime import datetime
-    from typing import Protocol
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.crypto import Signer
-
-    class TransactionFactory(Protocol):
-        """The door to transactions, for rules that hash between them: hashing must hold no connection."""
-
-        def __call__(self) -> AbstractAsyncContextManager[AsyncSession]:
-            """A session that commits at the end."""
-            ...
-
+    from graphql_api.domain.transactions import TransactionFactory
 
 CODE_LIFETIME = timedelta(minutes=30)
-MAX_LIVE_CODES = 5
+MAX_VALID_CODES = 5
 SMS_CODE_DIGITS = 5
 CONFIRMATION_LIFETIME = timedelta(hours=1)
 CODE_TYPE_BY_METHOD = {AuthType.SMS: "sms", AuthType.EMAIL: "email"}
-"""What Notify calls the codes of each method."""
+"""Values of `verify_codes.code_type`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """What is still to be proved; `expires_at` is naive UTC."""
+    """A second factor that is still to be given; `sent_to` is masked, `expires_at` naive UTC."""
 
     token: str
     method: AuthType
@@ -55,9 +46,10 @@ class Challenge:
 async def begin(
     transaction: TransactionFactory, user: models.User, *, signer: Signer, suppress_message: bool = False
 ) -> Challenge:
-    """Send what the person's method wants, and answer the challenge; `silently`, nothing is sent.
+    """Send a code or a link by the user's method, and return the challenge.
 
-    While five codes are live nothing more is sent either, and the answer looks the same.
+    Nothing is sent with `suppress_message`, or while five codes are valid; the challenge looks the same. Raises
+    `IllegalState` for a user with a security key.
     """
     method = AuthType(user.auth_type)
     if method is AuthType.WEBAUTHN:
@@ -94,24 +86,24 @@ async def begin(
 
 
 def verify_token(signer: Signer, token: str) -> tuple[UUID, AuthType]:
-    """Whose challenge it is, and what it wants proved; raises `Invalid` for one that is broken or too old."""
+    """The id of the user and the method of a challenge; raises `Invalid` for a malformed or expired token."""
     try:
         user_id, method = tokens.unsign(signer, "challenge", token, max_age_seconds=int(CODE_LIFETIME.total_seconds()))
     except tokens.ExpiredToken as error:
         raise expired_error("challenge_token") from error
     except tokens.InvalidToken as error:
-        message = "This is no challenge: pass the token of `signIn` on unchanged."
+        message = "The challenge token is not valid: pass the token of `signIn` on unchanged."
         raise Invalid(message, "challenge_token", code=UserErrorCode.LINK_INVALID) from error
     return UUID(user_id), AuthType[method]
 
 
 def expired_error(*path: str) -> Invalid:
-    """The refusal of what is too old or was used before; the two look alike."""
+    """The error for a code that is expired or used; the two are not distinguished."""
     return Invalid("This has expired or was used before: sign in again.", *path, code=UserErrorCode.CODE_EXPIRED)
 
 
 async def send_confirmation_link(tx: AsyncSession, user: models.User, *, signer: Signer) -> None:
-    """Send the link by which somebody proves that their address is theirs."""
+    """Email the link that confirms the user's address."""
     token = tokens.sign(signer, "confirmation", _confirmation_claims(user))
     await platform_messages.send(
         tx, signer, MessageKind.CONFIRM_ADDRESS, user.id, user.email_address, name=user.name, token=token
@@ -119,26 +111,28 @@ async def send_confirmation_link(tx: AsyncSession, user: models.User, *, signer:
 
 
 async def verify_confirmation_link(tx: AsyncSession, signer: Signer, token: str) -> models.User:
-    """The person, locked, whose address a link proves.
+    """The user, locked, whose address a link confirms.
 
-    Raises `Invalid` when it is broken or too old, or their address or password is another by now.
+    Raises `Invalid` for a malformed or expired token, and when the address or the password has changed since.
     """
     try:
-        registration = tokens.unsign(
+        claims = tokens.unsign(
             signer, "confirmation", token, max_age_seconds=int(CONFIRMATION_LIFETIME.total_seconds())
         )
     except tokens.ExpiredToken as error:
         raise _link_expired_error() from error
     except tokens.InvalidToken as error:
-        raise Invalid("This link is broken: copy the whole of it.", "token", code=UserErrorCode.LINK_INVALID) from error
-    user = await tx.get(models.User, UUID(registration[0]), with_for_update=True)
-    if user is None or user.state == "inactive" or _confirmation_claims(user) != registration:
+        raise Invalid(
+            "The link is not valid: copy the whole of it.", "token", code=UserErrorCode.LINK_INVALID
+        ) from error
+    user = await tx.get(models.User, UUID(claims[0]), with_for_update=True)
+    if user is None or user.state == UserState.INACTIVE or _confirmation_claims(user) != claims:
         raise _link_expired_error()
     return user
 
 
 def generate_sms_code() -> str:
-    """A code, no digit of which stands next to its twin."""
+    """Five random digits, without equal neighbours."""
     digits = secrets.choice("0123456789")
     while len(digits) < SMS_CODE_DIGITS:
         digits += secrets.choice("0123456789".replace(digits[-1], ""))
@@ -146,18 +140,18 @@ def generate_sms_code() -> str:
 
 
 def _link_expired_error() -> Invalid:
-    return Invalid("This link is too old: ask for a new one.", "token", code=UserErrorCode.LINK_EXPIRED)
+    return Invalid("The link has expired: request a new one.", "token", code=UserErrorCode.LINK_EXPIRED)
 
 
 def _confirmation_claims(user: models.User) -> list[str]:
-    """What a link is good for: one address, and one password of one person."""
+    """Claims of a confirmation token: user id, address, and when the password was set."""
     return [user.id.hex, user.email_address, user.password_changed_at.isoformat()]
 
 
 async def _can_send_another_code(tx: AsyncSession, user_id: UUID, now: datetime) -> bool:
-    """Whether fewer than five codes are live; the person's row is locked, so that nobody counts at the same time."""
+    """Whether fewer than five codes are valid; locks the user's row, so that concurrent calls respect the limit."""
     await tx.execute(select(models.User.id).where(models.User.id == user_id).with_for_update(key_share=True))
-    live = await tx.scalar(
+    valid_count = await tx.scalar(
         select(func.count())
         .select_from(models.VerifyCode)
         .where(
@@ -166,11 +160,11 @@ async def _can_send_another_code(tx: AsyncSession, user_id: UUID, now: datetime)
             models.VerifyCode.expiry_datetime > now,
         )
     )
-    return (live or 0) < MAX_LIVE_CODES
+    return (valid_count or 0) < MAX_VALID_CODES
 
 
 def _mask_contact(user: models.User, method: AuthType) -> str:
-    """The end of a phone number, or the beginning and the domain of an address."""
+    """The last three digits of a phone number, or the first character and the domain of an email address."""
     if method is AuthType.SMS:
         number = user.mobile_number or ""
         return "*" * max(len(number) - 3, 0) + number[-3:]

@@ -1,4 +1,4 @@
-"""Checks that many nouns need of a text, each answering what is wrong with it."""
+"""Checks of values that several nouns need; each yields the problems."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ if TYPE_CHECKING:
     from datetime import datetime
 
 MAX_TEXT_CHARACTERS = 255
-"""Characters of most names and addresses."""
+"""Length of most columns of names and addresses."""
 
 
 def required_name(value: str | None, *path: str) -> Iterator[Invalid]:
-    """A name: there, and not too long."""
+    """A name: not blank, and not too long."""
     if (value or "").strip():
         yield from optional_text(value, *path)
     else:
@@ -26,7 +26,7 @@ def required_name(value: str | None, *path: str) -> Iterator[Invalid]:
 
 
 def public_name(value: str | None, *path: str) -> Iterator[Invalid]:
-    """A name of something that the public sees: a name, with two letters or digits."""
+    """A name that recipients see: also with at least two letters or digits."""
     problems = list(required_name(value, *path))
     yield from problems
     if not problems and not has_two_alphanumerics(value or ""):
@@ -34,7 +34,7 @@ def public_name(value: str | None, *path: str) -> Iterator[Invalid]:
 
 
 def optional_text(value: str | None, *path: str, max_characters: int | None = MAX_TEXT_CHARACTERS) -> Iterator[Invalid]:
-    """A text that may be missing: not too long, and nothing in it that the database cannot hold."""
+    """A text or None: not too long, and without characters that PostgreSQL cannot store."""
     if value is None:
         return
     if max_characters is not None and len(value) > max_characters:
@@ -44,11 +44,11 @@ def optional_text(value: str | None, *path: str, max_characters: int | None = MA
 
 
 def not_null(value: object, *path: str) -> Iterator[Invalid]:
-    """A value that can be changed but not cleared."""
+    """A value that can be changed but not set to null."""
     if value is None:
-        yield Invalid("This cannot be cleared: leave it out, or give a value.", *path, code=UserErrorCode.REQUIRED)
+        yield Invalid("This cannot be null: leave it out, or give a value.", *path, code=UserErrorCode.REQUIRED)
 
 
 def archived_name(value: str, archived_at: datetime) -> str:
-    """The name of what was archived, which frees the name it had; `at` is naive UTC."""
+    """The name of an archived row, which frees its former name; `archived_at` is naive UTC."""
     return f"_archived_{archived_at:%Y-%m-%d-%H:%M:%S}_{value}"[:MAX_TEXT_CHARACTERS]

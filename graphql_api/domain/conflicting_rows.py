@@ -1,18 +1,21 @@
-"""Holders: what already has a value that somebody asks for, as far as they may see it."""
+"""Rows that already hold a unique value, as far as the caller may see them."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, TypeVar
 
+from sqlalchemy import select
 from sqlalchemy.orm.attributes import set_committed_value
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.errors import NotFound
+from graphql_api.content.values import is_storable
+from graphql_api.errors import AlreadyExists, NotFound
 
 if TYPE_CHECKING:
     from uuid import UUID
 
+    from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
@@ -21,10 +24,10 @@ M = TypeVar("M", bound=models.Model)
 
 
 async def load_visible(tx: AsyncSession, actor: Actor, model: type[M], row_id: UUID) -> M | None:
-    """The row, to be shown with a refusal; None when the caller may not see it.
+    """The row, for `AlreadyExists.existing`; None when the caller may not see it.
 
-    It is taken out of the session, so that it can still be read when the refusal has undone the transaction, and what
-    only some may read of it is blank for others.
+    It is expunged from the session, so that it can still be read after the rollback. Columns of restricted visibility
+    are None for callers who are not platform admins.
     """
     try:
         row = await visibility.find_visible(tx, actor, model, row_id)
@@ -35,3 +38,15 @@ async def load_visible(tx: AsyncSession, actor: Actor, model: type[M], row_id: U
         if guarded is model and not actor.platform_wide:
             set_committed_value(row, name, None)
     return row
+
+
+async def name_conflicts(
+    tx: AsyncSession, actor: Actor, model: type[M], name: str, *same_name: ColumnElement[bool], message: str
+) -> list[AlreadyExists]:
+    """The problem that a row of `model` fulfils `same_name`; empty where there is none, or `name` cannot be stored."""
+    if not is_storable(name):
+        return []
+    row_id = await tx.scalar(select(model.id).where(*same_name))  # type: ignore[attr-defined]
+    if row_id is None:
+        return []
+    return [AlreadyExists(message, "name", existing=await load_visible(tx, actor, model, row_id))]

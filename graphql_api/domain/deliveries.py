@@ -1,4 +1,4 @@
-"""Messages on their way: claimed by one worker at a time, handed over, and what became of them."""
+"""Deliveries: messages that a worker claims and hands to a gateway, and the outcome of each attempt."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import text
 
 from graphql_api.database.listen import notify_job_changed_sql
 from graphql_api.domain import api_key_usage, notify_compatibility
+from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.enums import Channel, NotificationStatus
 from graphql_api.models import utcnow
 from graphql_api.tasks import Task, enqueue, enqueue_all
@@ -25,10 +26,10 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 MESSAGES_PER_TASK = 1_000
-"""Messages of one task of the queue."""
+"""Messages of one queued task."""
 
 ABANDONED = "abandoned"
-"""What `last_error` says when a worker went away between claiming a message and telling how it went."""
+"""Value of `last_error` when the claim of a worker expired before it recorded an outcome."""
 
 OPEN_STATUSES = (
     NotificationStatus.CREATED,
@@ -37,34 +38,34 @@ OPEN_STATUSES = (
     NotificationStatus.SENT,
     NotificationStatus.PENDING_VIRUS_CHECK,
 )
-"""Statuses that a receipt may change; in every other a message has come to its end."""
+"""Statuses that a receipt may change; all others are final."""
 
 
 @dataclass(frozen=True, slots=True)
 class DeliveryPolicy:
-    """How patient delivery is; times are seconds."""
+    """Leases, retries and timeouts of deliveries."""
 
     lease_seconds: float = 5
-    """For how long a claim holds without being renewed."""
+    """Duration of a claim that is not renewed."""
     max_retries: int = 48
     retry_after_seconds: float = 300
     overdue_after: timedelta = timedelta(hours=1)
-    """When a message that nobody took is queued again."""
+    """Age at which a message that no worker has claimed is enqueued again."""
     receipt_timeout: timedelta = timedelta(days=3)
-    """When a message of which nothing is heard has failed."""
+    """Age at which a message without a receipt has failed."""
 
 
 class Claim(NamedTuple):
-    """What a worker may send now."""
+    """The result of `claim`."""
 
     messages: Sequence[Row[Any]]
-    """Columns of `notifications`, with `attempts` (this one included) and `last_error` of the delivery."""
+    """Claimed messages: columns of `notifications`, `attempts` (this one included) and `last_error`."""
     claimed_elsewhere: list[UUID]
-    """Messages that wait as well, but are claimed by another worker."""
+    """Ids of messages that another worker has claimed."""
 
 
 class SentMessage(NamedTuple):
-    """A message that a provider has taken over."""
+    """A message that a provider has accepted."""
 
     id: UUID
     provider: str
@@ -73,48 +74,46 @@ class SentMessage(NamedTuple):
     sent_at: datetime
     """Naive UTC."""
     outcome: NotificationStatus | None = None
-    """What became of it, where that is known at once."""
+    """The final status, if the provider returned it at once."""
 
 
 class FailedMessage(NamedTuple):
-    """A message that could not be handed over this time."""
+    """A message whose attempt has failed."""
 
     id: UUID
     channel: Channel
     attempts: int
     billable_units: int
     reason: str
-    """A code, with nothing of the message in it."""
+    """A code, without content of the message."""
 
 
-# Times are compared by the database's clock: workers' clocks differ.
-_NOW = "timezone('utc', clock_timestamp())"
 _CLAIM = text(
     f"""
     INSERT INTO deliveries AS delivery (notification_id, attempts, lease_owner, lease_until, created_at)
-    SELECT id, 1, CAST(:owner AS uuid), {_NOW} + CAST(:lease AS interval), {_NOW} FROM notifications
+    SELECT id, 1, CAST(:owner AS uuid), {NOW_SQL} + CAST(:lease AS interval), {NOW_SQL} FROM notifications
     WHERE id = ANY(CAST(:ids AS uuid[])) AND notification_status = 'created' ORDER BY id
     ON CONFLICT (notification_id) DO UPDATE SET
         attempts = delivery.attempts + 1,
         last_error = CASE WHEN delivery.lease_owner IS NULL THEN delivery.last_error ELSE '{ABANDONED}' END,
         lease_owner = excluded.lease_owner,
         lease_until = excluded.lease_until
-    WHERE (delivery.lease_until IS NULL OR delivery.lease_until < {_NOW})
-        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {_NOW} + interval '1 second')
+    WHERE (delivery.lease_until IS NULL OR delivery.lease_until < {NOW_SQL})
+        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {NOW_SQL} + interval '1 second')
     RETURNING notification_id
     """  # noqa: S608 - made of constants
 )
-# A statement of its own, to see what was committed while the first one waited for another worker's.
+# A second statement, to see what was committed while the first one waited for a lock.
 _SELECT_CLAIMED = text(
-    """
+    f"""
     SELECT message.id, message.notification_type, message."to", message.normalised_to, message.service_id,
         message.template_id, message.template_version, message.key_type, message._personalisation AS personalisation,
         message.reply_to_text, message.unsubscribe_link, message.international,
         delivery.attempts, delivery.last_error, coalesce(delivery.lease_owner = :owner, false) AS mine,
-        coalesce(delivery.lease_until > timezone('utc', clock_timestamp()), false) AS leased
+        coalesce(delivery.lease_until > {NOW_SQL}, false) AS leased
     FROM notifications AS message LEFT JOIN deliveries AS delivery ON delivery.notification_id = message.id
     WHERE message.id = ANY(CAST(:ids AS uuid[])) AND message.notification_status = 'created'
-    """
+    """  # noqa: S608 - made of constants
 )
 _RELEASE = text("DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner")
 
@@ -122,21 +121,21 @@ _RELEASE = text("DELETE FROM deliveries WHERE notification_id = ANY(CAST(:ids AS
 async def claim(
     tx: AsyncSession, actor: Actor, notification_ids: Iterable[UUID], *, owner: UUID, lease_seconds: float
 ) -> Claim:
-    """Claim those messages that wait to be sent, for `lease` seconds; each is claimed by one `owner` at a time."""
+    """Claim the messages in status CREATED that no other owner has claimed, for `lease_seconds`."""
     actor.require_platform_admin()
     values = {"owner": owner, "ids": list(notification_ids)}
     claimed = set((await tx.execute(_CLAIM, values | {"lease": timedelta(seconds=lease_seconds)})).scalars())
     waiting = (await tx.execute(_SELECT_CLAIMED, values)).all()
     mine = [message for message in waiting if message.mine]
-    if gone := claimed - {message.id for message in mine}:
-        # Sent, or cancelled, since the first statement looked.
-        await tx.execute(_RELEASE, {"ids": list(gone), "owner": owner})
+    if unavailable := claimed - {message.id for message in mine}:
+        # Sent or cancelled since the first statement.
+        await tx.execute(_RELEASE, {"ids": list(unavailable), "owner": owner})
     return Claim(mine, [message.id for message in waiting if message.leased and not message.mine])
 
 
 _RENEW = text(
     f"""
-    UPDATE deliveries SET lease_until = {_NOW} + CAST(:lease AS interval)
+    UPDATE deliveries SET lease_until = {NOW_SQL} + CAST(:lease AS interval)
     WHERE notification_id = ANY(CAST(:ids AS uuid[])) AND lease_owner = :owner
     """  # noqa: S608 - made of constants
 )
@@ -145,7 +144,7 @@ _RENEW = text(
 async def renew(
     tx: AsyncSession, actor: Actor, notification_ids: Iterable[UUID], *, owner: UUID, lease_seconds: float
 ) -> None:
-    """Hold on to a claim for `lease` seconds more."""
+    """Extend a claim to `lease_seconds` from now."""
     actor.require_platform_admin()
     await tx.execute(_RENEW, {"ids": list(notification_ids), "owner": owner, "lease": timedelta(seconds=lease_seconds)})
 
@@ -173,7 +172,7 @@ _RECORD_SENT = text(
 
 
 async def record_sent(tx: AsyncSession, actor: Actor, sent: Sequence[SentMessage], *, owner: UUID) -> set[UUID]:
-    """Record messages that were handed over, as far as `owner` still holds them; answers which those were."""
+    """Record accepted messages whose claim `owner` still holds; returns their ids."""
     actor.require_platform_admin()
     if not sent:
         return set()
@@ -188,8 +187,8 @@ async def record_sent(tx: AsyncSession, actor: Actor, sent: Sequence[SentMessage
         "outcomes": outcomes,
     }
     recorded = (await tx.execute(_RECORD_SENT, values)).all()
-    if of_keys := [message.id for message in recorded if message.api_key_id]:
-        await api_key_usage.add_cost(tx, of_keys)
+    if api_key_message_ids := [message.id for message in recorded if message.api_key_id]:
+        await api_key_usage.add_cost(tx, api_key_message_ids)
     return {message.id for message in recorded}
 
 
@@ -217,7 +216,7 @@ _FAIL_PERMANENTLY = text(
         RETURNING notification_id
     )
     UPDATE notifications AS message SET
-        notification_status = 'technical-failure', updated_at = {_NOW}, billable_units = attempt.units
+        notification_status = 'technical-failure', updated_at = {NOW_SQL}, billable_units = attempt.units
     FROM mine JOIN unnest(CAST(:ids AS uuid[]), CAST(:units AS int[])) AS attempt (id, units)
         ON attempt.id = mine.notification_id
     WHERE message.id = attempt.id AND message.notification_status = 'created'
@@ -229,9 +228,9 @@ _FAIL_PERMANENTLY = text(
 async def record_failed(
     tx: AsyncSession, actor: Actor, failed: Iterable[FailedMessage], *, owner: UUID, policy: DeliveryPolicy
 ) -> None:
-    """Queue messages again that could not be handed over; those that have used up their retries have failed for good.
+    """Enqueue failed messages again; those without retries left become TECHNICAL_FAILURE.
 
-    A text is tried again at once after its first attempt.
+    The first retry of a text message has no delay.
     """
     actor.require_platform_admin()
     by_wait: dict[float | None, list[FailedMessage]] = {}
@@ -257,7 +256,7 @@ async def record_failed(
 _RECORD_RECEIPTS = text(
     f"""
     UPDATE notifications AS message SET
-        notification_status = receipt.status, updated_at = greatest(message.updated_at, {_NOW})
+        notification_status = receipt.status, updated_at = greatest(message.updated_at, {NOW_SQL})
     FROM unnest(CAST(:ids AS uuid[]), CAST(:statuses AS text[])) AS receipt (id, status)
     WHERE message.id = receipt.id AND message.notification_status = ANY(CAST(:open AS text[]))
         AND message.notification_status <> receipt.status
@@ -267,7 +266,7 @@ _RECORD_RECEIPTS = text(
 
 
 async def record_receipts(tx: AsyncSession, actor: Actor, receipts: Mapping[UUID, NotificationStatus]) -> set[UUID]:
-    """Record what became of messages; late and repeated receipts change nothing. Answers which messages changed."""
+    """Record receipts by message id; late and repeated ones change nothing. Returns the ids of changed messages."""
     actor.require_platform_admin()
     ids = sorted(receipts)
     statuses = [receipts[notification_id].value for notification_id in ids]
@@ -278,11 +277,10 @@ async def record_receipts(tx: AsyncSession, actor: Actor, receipts: Mapping[UUID
 async def enqueue_messages(
     tx: AsyncSession, notification_ids: Iterable[UUID], *, due: datetime | None = None, priority: int = 0
 ) -> None:
-    """Ask the worker to send messages, a task for each thousand; `due` is naive UTC, None for at once."""
-    waiting = [str(notification_id) for notification_id in notification_ids]
+    """Enqueue the delivery of messages, a task for each thousand; `due` is naive UTC, None for at once."""
+    ids = [str(notification_id) for notification_id in notification_ids]
     payloads = [
-        {"notification_ids": list(waiting[at : at + MESSAGES_PER_TASK])}
-        for at in range(0, len(waiting), MESSAGES_PER_TASK)
+        {"notification_ids": ids[start : start + MESSAGES_PER_TASK]} for start in range(0, len(ids), MESSAGES_PER_TASK)
     ]
     await enqueue_all(tx, Task.DELIVER, payloads, due_at=due, priority=priority)
 
@@ -290,33 +288,33 @@ async def enqueue_messages(
 async def enqueue_receipts(
     tx: AsyncSession, outcomes: Mapping[NotificationStatus, Sequence[UUID]], *, delay_seconds: float = 0
 ) -> None:
-    """Record what became of messages `after` so many seconds: a provider's receipts, where it sends none itself."""
+    """Enqueue receipts for after a delay; for providers that send none themselves."""
     receipts = {status.value: [str(notification_id) for notification_id in ids] for status, ids in outcomes.items()}
     await enqueue(tx, Task.RECEIVE, {"receipts": receipts}, due_at=utcnow() + timedelta(seconds=delay_seconds))
 
 
-# Notify's own messages have random ids, ours never: it sends its own, however late.
+# Beside Notify, messages with random ids (version 4) are Notify's, which sends them itself.
 _UUID_VERSION_POSITION = 15
 _SELECT_OVERDUE = text(
     f"""
     SELECT message.id FROM notifications AS message
     LEFT JOIN deliveries AS delivery ON delivery.notification_id = message.id
-    WHERE message.notification_status = 'created' AND message.created_at < {_NOW} - CAST(:age AS interval)
+    WHERE message.notification_status = 'created' AND message.created_at < {NOW_SQL} - CAST(:age AS interval)
         AND message.notification_type IN ('email', 'sms')
-        AND (delivery.lease_until IS NULL OR delivery.lease_until < {_NOW})
-        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {_NOW} - interval '1 minute')
+        AND (delivery.lease_until IS NULL OR delivery.lease_until < {NOW_SQL})
+        AND (delivery.next_attempt_at IS NULL OR delivery.next_attempt_at < {NOW_SQL} - interval '1 minute')
         AND NOT (
             CAST(:beside_notify AS boolean) AND substr(CAST(message.id AS text), {_UUID_VERSION_POSITION}, 1) = '4'
         )
-    ORDER BY message.created_at LIMIT :most
+    ORDER BY message.created_at LIMIT :limit
     """  # noqa: S608 - made of constants
 )
 
 
 async def requeue_overdue(tx: AsyncSession, actor: Actor, *, policy: DeliveryPolicy, limit: int = 10_000) -> int:
-    """Queue messages again that were written long ago and that nobody took; answers how many, `most` at a time."""
+    """Enqueue old messages that no worker has claimed, at most `limit`; returns how many."""
     actor.require_platform_admin()
-    values = {"age": policy.overdue_after, "most": limit, "beside_notify": await notify_compatibility.is_enabled(tx)}
+    values = {"age": policy.overdue_after, "limit": limit, "beside_notify": await notify_compatibility.is_enabled(tx)}
     ids = list((await tx.execute(_SELECT_OVERDUE, values)).scalars())
     await enqueue_messages(tx, ids)
     return len(ids)
@@ -324,12 +322,12 @@ async def requeue_overdue(tx: AsyncSession, actor: Actor, *, policy: DeliveryPol
 
 _FAIL_WITHOUT_RECEIPT = text(
     f"""
-    UPDATE notifications SET notification_status = 'temporary-failure', updated_at = {_NOW}
+    UPDATE notifications SET notification_status = 'temporary-failure', updated_at = {NOW_SQL}
     WHERE id IN (
         SELECT id FROM notifications
         WHERE notification_type IN ('email', 'sms') AND notification_status IN ('sending', 'pending')
-            AND created_at < {_NOW} - CAST(:age AS interval)
-        LIMIT :most FOR UPDATE SKIP LOCKED
+            AND created_at < {NOW_SQL} - CAST(:age AS interval)
+        LIMIT :limit FOR UPDATE SKIP LOCKED
     )
     RETURNING id, {notify_job_changed_sql("job_id")}
     """  # noqa: S608 - made of constants
@@ -337,6 +335,6 @@ _FAIL_WITHOUT_RECEIPT = text(
 
 
 async def fail_without_receipt(tx: AsyncSession, actor: Actor, *, policy: DeliveryPolicy, limit: int = 5_000) -> int:
-    """Let messages fail of which nothing has been heard for days; answers how many, `most` at a time."""
+    """Fail messages without a receipt for days, at most `limit`; returns how many."""
     actor.require_platform_admin()
-    return len((await tx.execute(_FAIL_WITHOUT_RECEIPT, {"age": policy.receipt_timeout, "most": limit})).all())
+    return len((await tx.execute(_FAIL_WITHOUT_RECEIPT, {"age": policy.receipt_timeout, "limit": limit})).all())

@@ -1,4 +1,7 @@
-"""Refusals in their other forms: what pure rules find becomes a `DomainError`, and that becomes JSON and comes back."""
+"""Conversion of domain errors: from problems of content and recipients, and to and from JSON.
+
+The JSON holds names of classes and attributes, and is stored for 24 hours (`idempotency`): do not rename those.
+"""
 
 from __future__ import annotations
 
@@ -23,7 +26,7 @@ _CLASS_BY_NAME: dict[str, type[DomainError]] = {
         errors.RecipientNotAllowed,
     )
 }
-"""What one message of many can be refused by."""
+"""Errors of a single message of `sendNotifications`."""
 
 _FIELD_PARSERS: dict[str, Any] = {
     "code": UserErrorCode,
@@ -36,7 +39,7 @@ _FIELD_PARSERS: dict[str, Any] = {
 
 
 def from_content_problem(problem: Problem, *prefix: str) -> DomainError:
-    """What is wrong with a message's content; the problem's own path goes below `prefix`."""
+    """The error for a problem of content; `prefix` is put before the problem's path."""
     path = (*prefix, *problem.path)
     if problem.code is UserErrorCode.MISSING_PERSONALISATION:
         return MissingPersonalisation(problem.placeholders, *path)
@@ -46,12 +49,12 @@ def from_content_problem(problem: Problem, *prefix: str) -> DomainError:
 
 
 def from_recipient_error(error: RecipientError, *path: str) -> Invalid:
-    """What is wrong with a recipient."""
+    """The error for a recipient that does not parse."""
     return Invalid(error.message, *path, code=error.code)
 
 
 def to_json(error: DomainError) -> dict[str, Any]:
-    """A refusal of one message, to be kept."""
+    """An error of a single message as JSON."""
     values = {name: list(value) if isinstance(value, tuple) else value for name, value in vars(error).items()}
     return {"kind": type(error).__name__} | {
         name: value.isoformat() if isinstance(value, datetime) else value for name, value in values.items()
@@ -59,7 +62,7 @@ def to_json(error: DomainError) -> dict[str, Any]:
 
 
 def from_json(stored: dict[str, Any]) -> DomainError:
-    """A refusal that was kept."""
+    """The error of `to_json`."""
     values = dict(stored)
     kind = _CLASS_BY_NAME[values.pop("kind")]
     error = kind.__new__(kind, values["message"])

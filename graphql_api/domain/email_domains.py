@@ -1,4 +1,4 @@
-"""Which email addresses are a government's own: those who have one may register unaided."""
+"""Email domains of public bodies: users with such an address may register without an invitation."""
 
 from __future__ import annotations
 
@@ -35,29 +35,32 @@ GOVERNMENT_DOMAINS = frozenset(
         "senedd.wales",
     }
 )
-"""Domains that only public bodies have, with every domain below them."""
+"""Domains of public bodies; their subdomains count too."""
 
 
 async def filter_government_addresses(tx: AsyncSession, addresses: Iterable[str]) -> set[str]:
-    """Those of the addresses whose domain, or one above it, is a government's or any organisation's."""
-    domains = {address: _domain_suffixes(address) for address in addresses}
-    unsure = {domain for tried in domains.values() if not GOVERNMENT_DOMAINS & tried for domain in tried}
-    ours = GOVERNMENT_DOMAINS | await _organisation_domains(tx, unsure) if unsure else GOVERNMENT_DOMAINS
-    return {address for address, tried in domains.items() if ours & tried}
+    """The addresses whose domain, or a parent of it, is in `GOVERNMENT_DOMAINS` or belongs to an organisation."""
+    # Top-level domains do not count.
+    suffixes_by_address = {address: {*domain_suffixes(address)[:-1]} for address in addresses}
+    undecided = {
+        suffix for suffixes in suffixes_by_address.values() if not GOVERNMENT_DOMAINS & suffixes for suffix in suffixes
+    }
+    domains = GOVERNMENT_DOMAINS | await _organisation_domains(tx, undecided) if undecided else GOVERNMENT_DOMAINS
+    return {address for address, suffixes in suffixes_by_address.items() if domains & suffixes}
 
 
 async def is_government_address(tx: AsyncSession, address: str) -> bool:
-    """Whether an address is a government's own."""
+    """Whether `filter_government_addresses` keeps an address."""
     return bool(await filter_government_addresses(tx, [address]))
 
 
 async def _organisation_domains(tx: AsyncSession, domains: set[str]) -> set[str]:
-    owned = models.OrganisationDomain.domain
-    wanted = any_(bindparam("domains", sorted(domains), ARRAY(owned.type)))
-    return set(await tx.scalars(select(owned).where(owned == wanted)))
+    column = models.OrganisationDomain.domain
+    parameter = bindparam("domains", sorted(domains), ARRAY(column.type))
+    return set(await tx.scalars(select(column).where(column == any_(parameter))))
 
 
-def _domain_suffixes(address: str) -> set[str]:
-    """The domain of an address and those above it, but for the last."""
+def domain_suffixes(address: str) -> list[str]:
+    """The domain of an email address and its parent domains, the longest first, in lower case."""
     labels = address.rpartition("@")[2].lower().split(".")
-    return {".".join(labels[start:]) for start in range(len(labels) - 1)}
+    return [".".join(labels[start:]) for start in range(len(labels))]

@@ -1,7 +1,7 @@
-"""Counts of messages by London day, made each night: what became of them, and what they come to on the bill.
+"""Facts: nightly counts of messages by London day, by status and for billing.
 
-A day is counted again as long as its messages may change, in one statement, which sees each message in one place even
-while it is moved to the history. What is counted already and has not changed is left as it is.
+A day is counted again while its messages may change. One statement counts it, so that it sees each message once even
+while retention moves messages to the history. Rows that have not changed are not written.
 """
 
 from __future__ import annotations
@@ -25,31 +25,31 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 STATUS_RECOUNT_DAYS = {Channel.EMAIL: 4, Channel.SMS: 4, Channel.LETTER: 10}
-"""For so many days before today, what became of a channel's messages is counted again."""
+"""Days before today whose statuses are counted again, by channel."""
 
 BILLING_RECOUNT_DAYS = 10
-"""For so many days before today, what is billed is counted again."""
+"""Days before today whose billable messages are counted again."""
 
 ADVISORY_LOCK_KEY = 0xFAC75
-"""Held while a day is counted: by one at a time."""
+"""Advisory lock that is held while a day is counted."""
 
 
 class DueDay(NamedTuple):
-    """A day to be counted, and the channels of which."""
+    """A London day to be counted, and its channels."""
 
     day: date
     channels: tuple[Channel, ...]
 
 
 async def find_due_status_days(tx: AsyncSession, actor: Actor) -> list[DueDay]:
-    """Days whose statuses are to be counted, the oldest first; those that no night has counted are among them."""
+    """Days whose statuses are to be counted, the oldest first, including days that were never counted."""
     actor.require_platform_admin()
     fact = models.NotificationStatusFact
     return list(_due_days(STATUS_RECOUNT_DAYS, await _first_uncounted_day(tx, fact)))
 
 
 async def find_due_billing_days(tx: AsyncSession, actor: Actor) -> list[DueDay]:
-    """Days whose bills are to be counted, the oldest first; those that no night has counted are among them."""
+    """Days whose billable messages are to be counted, the oldest first, including days that were never counted."""
     actor.require_platform_admin()
     return list(
         _due_days(dict.fromkeys(Channel, BILLING_RECOUNT_DAYS), await _first_uncounted_day(tx, models.BillingFact))
@@ -57,7 +57,7 @@ async def find_due_billing_days(tx: AsyncSession, actor: Actor) -> list[DueDay]:
 
 
 async def _first_uncounted_day(tx: AsyncSession, fact: Any) -> date:
-    """The day after the last that was counted; that of the first message, where none was; today at the latest."""
+    """The day after the last that was counted, or that of the first message; today at the latest."""
     today = london_days.today()
     last = await tx.scalar(select(func.max(fact.bst_date)).where(fact.bst_date < today))
     if last is not None:
@@ -68,20 +68,22 @@ async def _first_uncounted_day(tx: AsyncSession, fact: Any) -> date:
 
 def _due_days(recount_days: dict[Channel, int], first_uncounted: date) -> Iterator[DueDay]:
     today = london_days.today()
-    begins = {channel: min(today - timedelta(days=count), first_uncounted) for channel, count in recount_days.items()}
-    first = min(begins.values())
+    first_days = {
+        channel: min(today - timedelta(days=count), first_uncounted) for channel, count in recount_days.items()
+    }
+    first = min(first_days.values())
     for day in (first + timedelta(days=ahead) for ahead in range((today - first).days)):
-        yield DueDay(day, tuple(channel for channel, begin in begins.items() if begin <= day))
+        yield DueDay(day, tuple(channel for channel, first_day in first_days.items() if first_day <= day))
 
 
 async def count_statuses(tx: AsyncSession, actor: Actor, due: DueDay) -> None:
-    """Count what became of a day's messages."""
+    """Count a day's messages by status."""
     actor.require_platform_admin()
     await _count(tx, COUNT_STATUSES, due)
 
 
 async def count_billing(tx: AsyncSession, actor: Actor, due: DueDay) -> None:
-    """Count what a day's messages come to."""
+    """Count a day's billable messages."""
     actor.require_platform_admin()
     await _count(tx, COUNT_BILLING, due)
 
@@ -105,7 +107,7 @@ _ALREADY_COUNTED = f"""
 
 
 def _no_longer_counted(counted: str, key: str) -> str:
-    """Nothing with this key has been counted."""
+    """The condition that `counted` has no row with the fact's `key`, which is a comma-separated list of columns."""
     same = " AND ".join(f"{counted}.{name} = fact.{name}" for name in key.split(", "))
     return f"NOT EXISTS (SELECT FROM {counted} WHERE {same})"
 
@@ -121,7 +123,7 @@ COUNT_STATUSES = text(
         FROM notifications_all_time_view
         WHERE {bill_lines.COUNTED_MESSAGES_SQL} AND {_CREATED_ON_DAYS} AND notification_status IS NOT NULL
         GROUP BY 1, 2, 3, 4, 5, 6, 7
-    ), gone AS (
+    ), deleted AS (
         DELETE FROM ft_notification_status AS fact
         WHERE {_ALREADY_COUNTED} AND {_no_longer_counted("counted", _STATUS_KEY)}
     )
@@ -132,14 +134,14 @@ COUNT_STATUSES = text(
     WHERE fact.notification_count <> excluded.notification_count
     """  # noqa: S608 - made of constants
 )
-"""Messages by status, of the days from `first` to `last`, of these `channels`."""
+"""Counts by status; parameters `first` and `last` (days), `channels`, `now`."""
 
 _BILLING_KEY = (
     "bst_date, template_id, service_id, notification_type, provider, rate_multiplier, international, rate, postage"
 )
 COUNT_BILLING = text(
     f"""
-    WITH {bill_lines.bill_line_ctes_sql(_CREATED_ON_DAYS)}, gone AS (
+    WITH {bill_lines.bill_line_ctes_sql(_CREATED_ON_DAYS)}, deleted AS (
         DELETE FROM ft_billing AS fact
         WHERE {_ALREADY_COUNTED} AND {_no_longer_counted("reckoned", _BILLING_KEY)}
     )
@@ -152,4 +154,4 @@ COUNT_BILLING = text(
         IS DISTINCT FROM (excluded.billable_units, excluded.notifications_sent)
     """  # noqa: S608 - made of constants
 )
-"""Billable messages, of the days from `first` to `last`, of these `channels`; a line that nothing supports goes."""
+"""Billable messages; parameters as of `COUNT_STATUSES`. Facts without messages are deleted."""

@@ -1,4 +1,8 @@
-"""How the whole service is: its queue, messages, providers and connections, measured; and what is kept of that."""
+"""Health of the system: measurements of queue, messages, providers and connections, and their stored snapshots.
+
+The reads are here and not in the loaders, because they measure the whole database over a plain connection, without an
+actor, for metrics and snapshots; no GraphQL field reads them.
+"""
 
 from __future__ import annotations
 
@@ -37,21 +41,21 @@ COUNTED_TABLES = (
     "user_to_service",
     "users",
 )
-"""Tables whose rows are counted each night."""
+"""Tables whose rows are counted nightly."""
 
 
 class QueuedTasks(NamedTuple):
-    """What the queue holds of one task."""
+    """Queued tasks of one kind."""
 
     task: str
     waiting: int
-    "Due, and taken by nobody yet."
+    "Due, and not running."
     later: int
     running: int
     held: int
-    "Failed too often; some get another chance."
+    "Failed too often; some are queued again later."
     oldest_seconds: float | None
-    "For how long the one that waits longest has been due."
+    "Seconds since the oldest waiting task was due."
 
 
 _QUEUE = text(
@@ -70,14 +74,14 @@ _QUEUE = text(
 
 
 async def queued_tasks(connection: AsyncConnection) -> list[QueuedTasks]:
-    """Every task's part of the queue, in the order of their names."""
+    """Every kind of task, in the order of their names."""
     rows = await connection.execute(_QUEUE, {"tasks": [task.value for task in Task]})
-    found = {row.task: QueuedTasks(*row) for row in rows}
-    return [found.get(task.value, QueuedTasks(task.value, 0, 0, 0, 0, None)) for task in sorted(Task)]
+    queued_by_task = {row.task: QueuedTasks(*row) for row in rows}
+    return [queued_by_task.get(task.value, QueuedTasks(task.value, 0, 0, 0, 0, None)) for task in sorted(Task)]
 
 
 class MessageCount(NamedTuple):
-    """Messages of one channel in one status."""
+    """The number of messages of one channel in one status."""
 
     channel: str
     status: str
@@ -94,11 +98,11 @@ _MESSAGES = text(
 
 
 async def recent_message_counts(connection: AsyncConnection) -> list[MessageCount]:
-    """Messages made within the last hour, by channel and status."""
+    """Messages created within the last hour, by channel and status."""
     return [MessageCount(*row) for row in await connection.execute(_MESSAGES)]
 
 
-# A minimum for each channel by itself is read from the end of an index.
+# A minimum per channel is read from the end of an index.
 _UNSENT = text(
     """
     SELECT channel, extract(epoch FROM timezone('utc', now()) - oldest)::float
@@ -112,7 +116,7 @@ _UNSENT = text(
 
 
 async def oldest_unsent_seconds(connection: AsyncConnection) -> dict[str, float]:
-    """Seconds that the oldest message which nobody has handed over has waited, by channel; letters wait by design."""
+    """Age in seconds of the oldest message in status CREATED, by channel, without letters."""
     return {row[0]: row[1] for row in await connection.execute(_UNSENT)}
 
 
@@ -125,7 +129,7 @@ _LAST_RUNS = text(
 
 
 async def seconds_since_last_runs(connection: AsyncConnection) -> dict[str, float]:
-    """Seconds since each scheduled task last ran, or, if it never did, since it was first scheduled."""
+    """Seconds since each scheduled task last ran, or since it was first scheduled."""
     return {row[0]: row[1] for row in await connection.execute(_LAST_RUNS)}
 
 
@@ -138,12 +142,12 @@ _CONNECTIONS = text(
 
 
 async def connection_counts(connection: AsyncConnection) -> tuple[int, int]:
-    """Connections of everybody to this database: those at work, this one not counted, and all."""
+    """Client connections to this database: those in use, without this one, and all."""
     row = (await connection.execute(_CONNECTIONS)).one()
     return row.in_use, row.total
 
 
-# Slow is what took five minutes, or has not come yet after as long.
+# Slow: delivered after five minutes or more, or not delivered after as long.
 _PROVIDERS = text(
     """
     WITH handed_over AS (
@@ -167,12 +171,12 @@ _PROVIDERS = text(
 
 
 async def provider_health(connection: AsyncConnection) -> list[dict[str, Any]]:
-    """Each provider, and the share of the last fifteen minutes' messages that it was slow with; None without any."""
+    """Each provider, and the fraction of its messages of the last 15 minutes that were slow; None without messages."""
     return [dict(row) for row in (await connection.execute(_PROVIDERS)).mappings()]
 
 
 async def store_snapshot(tx: AsyncSession, actor: Actor, snapshot: models.HealthSnapshot) -> None:
-    """Keep a snapshot, and let those go that are too old."""
+    """Store a snapshot, and delete expired ones."""
     actor.require_platform_admin()
     tx.add(snapshot)
     await tx.execute(
@@ -181,7 +185,7 @@ async def store_snapshot(tx: AsyncSession, actor: Actor, snapshot: models.Health
 
 
 async def count_rows(tx: AsyncSession, actor: Actor, table: str, *, taken_at: datetime, timeout_seconds: int) -> int:
-    """Count a table of `COUNTED` within so many seconds, and keep the figure."""
+    """Count a table of `COUNTED_TABLES`, and store the result; cancelled after `timeout_seconds`."""
     actor.require_platform_admin()
     if table not in COUNTED_TABLES:
         raise ValueError(table)
@@ -192,11 +196,11 @@ async def count_rows(tx: AsyncSession, actor: Actor, table: str, *, taken_at: da
 
 
 async def delete_old_counts(tx: AsyncSession, actor: Actor, *, before: datetime) -> None:
-    """Let counts go that are too old."""
+    """Delete counts that are past their retention before this moment."""
     actor.require_platform_admin()
     await tx.execute(delete(models.TableCount).where(models.TableCount.taken_at < before - TABLE_COUNT_RETENTION))
 
 
 def queue_to_json(tasks: QueuedTasks) -> Mapping[str, Any]:
-    """A queue as a snapshot keeps it."""
+    """A queue, in the form of a snapshot."""
     return {"name": tasks.task, "depth": tasks.waiting, "oldest_seconds": tasks.oldest_seconds}

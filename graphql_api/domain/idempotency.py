@@ -1,4 +1,4 @@
-"""Requests repeated with the same key: the first one's answer again, and nothing done twice."""
+"""Idempotency keys: a repeated call returns the stored result of the first, and writes nothing."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from graphql_api.errors import IdempotencyConflict, Invalid, Unauthenticated
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -32,15 +33,15 @@ LOCK_NOT_AVAILABLE_SQLSTATE = "55P03"
 
 @dataclass(frozen=True, slots=True)
 class IdempotentCall:
-    """One mutation asked for with a key, or without one.
+    """One call of a mutation, with an idempotency key or without one.
 
         call = await idempotency.begin(tx, actor, "createTemplate", key, arguments)
-        if call.answer is not None:
-            return await access.find(tx, actor, models.Template, UUID(call.answer["template_id"]))
+        if call.stored_result is not None:
+            return await visibility.find_visible(tx, actor, models.Template, UUID(call.stored_result["template_id"]))
         ...
-        await call.finish(tx, {"template_id": str(template.id)})
+        await call.store_result(tx, {"template_id": str(template.id)})
 
-    `answer` is what the first call kept; None when this is the first.
+    `stored_result` is the result of the first call; None if this is the first.
     """
 
     caller: str = ""
@@ -48,7 +49,7 @@ class IdempotentCall:
     stored_result: dict[str, Any] | None = None
 
     async def store_result(self, tx: AsyncSession, result: dict[str, Any]) -> None:
-        """Keep the answer (JSON), for whoever repeats the call; it is there once the transaction commits."""
+        """Store the result (JSON) for repetitions of the call; nothing without a key."""
         if self.key is not None:
             row = await tx.get_one(models.IdempotencyKey, (self.caller, self.key))
             row.result = result
@@ -58,11 +59,10 @@ class IdempotentCall:
 async def begin(
     tx: AsyncSession, actor: Actor, mutation: str, key: str | None, arguments: Mapping[str, Any]
 ) -> IdempotentCall:
-    """Claim a key for this transaction, or find what its first call answered; without a key there is nothing to do.
+    """Claim a key in this transaction, or load the result of its first call; without a key nothing is done.
 
-    A rollback gives the key back, so that a refusal keeps nothing. While another transaction holds the key, this one
-    waits for it, as long as the database lets it wait for a lock. Raises `IdempotencyConflict` when the key came with
-    other arguments, or when the wait is over.
+    A rollback releases the key. While another transaction has claimed it, this one waits, up to the lock timeout.
+    Raises `IdempotencyConflict` when the key was used with other arguments, or the wait has timed out.
     """
     if key is None:
         return IdempotentCall()
@@ -81,8 +81,7 @@ async def begin(
     except DBAPIError as error:
         if sqlstate(error) != LOCK_NOT_AVAILABLE_SQLSTATE:
             raise
-        message = "The first call with this idempotency key is still running: ask again in a moment."
-        raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, now) from error
+        raise _in_progress_error(now) from error
     if claimed.first():
         return IdempotentCall(caller, key)
     return IdempotentCall(caller, key, await _load_result(tx, caller, key, fingerprint))
@@ -91,7 +90,7 @@ async def begin(
 async def find_call(
     tx: AsyncSession, actor: Actor, mutation: str, key: str | None, arguments: Mapping[str, Any]
 ) -> IdempotentCall:
-    """Find what the first call with a key answered, without claiming the key: before long work that ends in writes."""
+    """Load the result of the first call with a key without claiming it; for long work before the writes."""
     if key is None:
         return IdempotentCall()
     check_key(key)
@@ -100,13 +99,13 @@ async def find_call(
 
 
 async def delete_expired(tx: AsyncSession) -> int:
-    """Delete the keys that no longer count; answers how many."""
-    old = delete(models.IdempotencyKey).where(models.IdempotencyKey.created_at < models.utcnow() - KEY_LIFETIME)
-    return len((await tx.execute(old.returning(models.IdempotencyKey.key))).all())
+    """Delete expired keys; returns how many."""
+    statement = delete(models.IdempotencyKey).where(models.IdempotencyKey.created_at < models.utcnow() - KEY_LIFETIME)
+    return len((await tx.execute(statement.returning(models.IdempotencyKey.key))).all())
 
 
 def check_key(key: str) -> None:
-    """Refuse a key that cannot be kept."""
+    """Raise `Invalid` for a key that cannot be stored."""
     if not key:
         raise Invalid("An idempotency key cannot be empty.", "idempotency_key", code=UserErrorCode.REQUIRED)
     if len(key) > MAX_KEY_CHARACTERS:
@@ -117,7 +116,7 @@ def check_key(key: str) -> None:
 
 
 def caller_identity(actor: Actor) -> str:
-    """Whose keys they are: each person and each API key has their own."""
+    """The owner of keys, as text: a user or an API key. Raises `Unauthenticated`."""
     if actor.api_key_id is not None:
         return f"key:{actor.api_key_id}"
     if actor.user_id is not None:
@@ -126,13 +125,13 @@ def caller_identity(actor: Actor) -> str:
 
 
 def compute_fingerprint(mutation: str, arguments: Mapping[str, Any]) -> str:
-    """A hash of what was asked: equal for equal arguments, in whatever order their names stand."""
+    """SHA-256 of a call, in hex; the order of the arguments does not matter."""
     canonical = json.dumps([mutation, arguments], default=_json_default, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(canonical.encode()).hexdigest()
 
 
 def _json_default(value: Any) -> Any:
-    """What JSON does not know: bytes by their hash, sets in order, anything else as its text."""
+    """Bytes as their hash, sets sorted, any other value as its text."""
     if isinstance(value, bytes):
         return hashlib.sha256(value).hexdigest()
     if isinstance(value, set | frozenset):
@@ -140,23 +139,27 @@ def _json_default(value: Any) -> Any:
     return str(value)
 
 
+def _in_progress_error(first_call_at: datetime) -> IdempotencyConflict:
+    message = "The first call with this idempotency key is still running: try again in a moment."
+    return IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, first_call_at)
+
+
 async def _load_result(tx: AsyncSession, caller: str, key: str, fingerprint: str) -> dict[str, Any] | None:
-    """What a key's first call answered; None where there is none. A call of our own transaction has no answer yet."""
+    """The result of a key's first call; None if there is none. Raises `IdempotencyConflict`."""
     row = models.IdempotencyKey
-    found = (
+    stored = (
         await tx.execute(
             select(row.fingerprint, row.result, row.created_at).where(
                 row.caller == caller, row.key == key, row.created_at >= models.utcnow() - KEY_LIFETIME
             )
         )
     ).first()
-    if found is None:
+    if stored is None:
         return None
-    if found.fingerprint != fingerprint:
+    if stored.fingerprint != fingerprint:
         message = "This idempotency key was used with other arguments: use a new one."
-        raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_REUSED, found.created_at)
-    if found.result is None:
-        message = "The first call with this idempotency key is still running: ask again in a moment."
-        raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_IN_PROGRESS, found.created_at)
-    result: dict[str, Any] = found.result
+        raise IdempotencyConflict(message, UserErrorCode.IDEMPOTENCY_KEY_REUSED, stored.created_at)
+    if stored.result is None:
+        raise _in_progress_error(stored.created_at)
+    result: dict[str, Any] = stored.result
     return result

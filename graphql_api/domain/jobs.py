@@ -1,10 +1,10 @@
-"""Jobs: one template sent to a list of recipients, checked whole before anything is written."""
+"""Jobs: one template sent to a list of recipients, which is checked as a whole before anything is written."""
 
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 from uuid import UUID
 
 from uuid_utils.compat import uuid7
@@ -14,7 +14,7 @@ from graphql_api.auth import visibility
 from graphql_api.database.listen import notify_job_changed
 from graphql_api.domain import idempotency, job_runs, recipients, sending_limits, sends
 from graphql_api.domain.service_states import require_active
-from graphql_api.enums import ErrorPolicy, JobStatus, UserErrorCode
+from graphql_api.enums import Channel, ErrorPolicy, JobStatus, UserErrorCode
 from graphql_api.errors import IllegalState, Invalid, RecipientListRefused
 
 if TYPE_CHECKING:
@@ -24,22 +24,21 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.recipients import CheckInputs, RecipientCheck, TransactionFactory
+    from graphql_api.domain.recipients import CheckInputs, RecipientCheck
+    from graphql_api.domain.transactions import TransactionFactory
     from graphql_api.gateways.object_store import Store
 
 MAX_SCHEDULE_AHEAD = timedelta(days=7)
 _MUTATION_NAME = "createJob"
-_STORED_POLICY_BY_POLICY = {ErrorPolicy.SEND_NOTHING: "all_or_nothing", ErrorPolicy.SEND_GOOD_ROWS: "skip_bad_rows"}
-_STATUSES = {status.value: status for status in JobStatus}
 
 
 @dataclass(frozen=True, slots=True)
 class JobRequest:
-    """What is asked of `create`: a key's own service where none is named, and a start at once where no time is."""
+    """Arguments of `create`; without `service_id` the API key's service, without `schedule` at once."""
 
     template_id: UUID
     source: Mapping[str, Any]
-    "As `recipient_sources.find` takes it."
+    "As for `recipient_sources.resolve`."
     service_id: UUID | None = None
     schedule: Mapping[str, datetime] | None = None
     "`at` is naive UTC."
@@ -48,69 +47,61 @@ class JobRequest:
 
     @property
     def scheduled_for(self) -> datetime | None:
-        """When to start; None for at once."""
+        """When to start, naive UTC; None for at once."""
         return self.schedule["at"] if self.schedule else None
 
 
-class CancelledJob(NamedTuple):
-    """A job that was cancelled, and how many of its letters with it."""
-
-    job: models.Job
-    notification_count: int = 0
-
-
 async def create(transaction: TransactionFactory, actor: Actor, store: Store, request: JobRequest) -> models.Job:
-    """Check a list, keep it, and promise its processing; what is refused leaves nothing.
+    """Check a list, store it, and write the job, its run and its task; an error leaves nothing behind.
 
-    It opens transactions of its own, for none is held while a long list is read: one for the token, one for what the
-    check needs, and one that writes the job, its run and its task together. The list is stored before that, and thrown
-    away if it comes to nothing.
+    It opens its own transactions, so that none is held while a long list is read: one for the token, one for what the
+    check needs, and one for the writes. The list is stored before the last one, and deleted if that fails.
     """
     if service_id := request.service_id or actor.key_service_id:
         async with transaction() as tx:
             await sending_limits.consume_token(tx, actor, service_id)
-    asked = {name: value for name, value in asdict(request).items() if name != "idempotency_key"}
+    arguments = {name: value for name, value in asdict(request).items() if name != "idempotency_key"}
     async with transaction() as tx:
-        call = await idempotency.find_call(tx, actor, _MUTATION_NAME, request.idempotency_key, asked)
+        call = await idempotency.find_call(tx, actor, _MUTATION_NAME, request.idempotency_key, arguments)
         if call.stored_result:
             return await visibility.find_visible(tx, actor, models.Job, UUID(call.stored_result["job_id"]))
         _check_schedule(request.scheduled_for)
-        plan = await recipients.prepare(
+        inputs = await recipients.prepare(
             tx, actor, service_id=request.service_id, template_id=request.template_id, source=request.source
         )
-    data = await plan.source.read(store)
-    checked = await recipients.examine(plan, data)
-    _check_list(plan, checked, request.error_policy)
+    data = await inputs.source.read(store)
+    checked = await recipients.examine(inputs, data)
+    _check_list(inputs, checked, request.error_policy)
     job_id = uuid7()
-    path = job_runs.list_path(plan.prepared.service.id, job_id)
+    path = job_runs.list_path(inputs.prepared.service.id, job_id)
     await store.put(path, data if isinstance(data, bytes) else data.encode())
     try:
         async with transaction() as tx:
-            job = await _insert_job(tx, actor, request, plan, checked, job_id, asked)
+            job = await _insert_job(tx, actor, request, inputs, checked, job_id, arguments)
     except BaseException:
         await store.delete(path)
         raise
-    if job.id != job_id:  # the same call, at the same time, was faster
+    if job.id != job_id:  # a concurrent call with the same idempotency key was first
         await store.delete(path)
     return job
 
 
-async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> CancelledJob:
-    """Stop a job that has not begun: a scheduled one."""
+async def cancel(tx: AsyncSession, actor: Actor, *, job_id: UUID) -> models.Job:
+    """Cancel a scheduled job. Raises `IllegalState` for any other."""
     job = await visibility.find_visible(tx, actor, models.Job, job_id, "job_id", lock=True)
     template = await tx.get_one(models.Template, job.template_id)
-    actor.require(sends.PERMISSION_BY_CHANNEL[sends.CHANNEL_BY_VALUE[template.template_type]], job.service_id, "job_id")
+    actor.require(sends.PERMISSION_BY_CHANNEL[Channel(template.template_type)], job.service_id, "job_id")
     if job.job_status != JobStatus.SCHEDULED:
         raise IllegalState(
-            "Only a job that waits for its time can be cancelled.",
+            "Only a scheduled job can be cancelled.",
             "job_id",
-            current=_STATUSES[job.job_status].name,
+            current=JobStatus(job.job_status).name,
             allowed=[JobStatus.SCHEDULED.name],
         )
     job.job_status = JobStatus.CANCELLED.value
     await tx.flush()
     await notify_job_changed(tx, job.id)
-    return CancelledJob(job)
+    return job
 
 
 def _check_schedule(scheduled_for: datetime | None) -> None:
@@ -118,52 +109,52 @@ def _check_schedule(scheduled_for: datetime | None) -> None:
         return
     now = models.utcnow()
     if scheduled_for <= now:
-        message = "The time to send has gone by."
+        message = "The time to send is in the past."
         raise Invalid(message, "schedule", "at", code=UserErrorCode.SCHEDULED_TIME_IN_PAST)
     if scheduled_for > now + MAX_SCHEDULE_AHEAD:
         message = f"The time to send can be at most {MAX_SCHEDULE_AHEAD.days} days ahead."
         raise Invalid(message, "schedule", "at", code=UserErrorCode.SCHEDULED_TIME_TOO_FAR_AHEAD)
 
 
-def _check_list(plan: CheckInputs, checked: RecipientCheck, policy: ErrorPolicy) -> None:
-    """Refuse a list for what is wrong with it as a whole, and for bad rows unless some are good and may go alone."""
-    some_good = checked.rows_with_errors_count < checked.row_count
-    if not checked.problems and policy is ErrorPolicy.SEND_GOOD_ROWS and some_good:
+def _check_list(inputs: CheckInputs, checked: RecipientCheck, policy: ErrorPolicy) -> None:
+    """Raise `RecipientListRefused` for problems of the list, and for bad rows unless the policy sends the others."""
+    has_good_rows = checked.rows_with_errors_count < checked.row_count
+    if not checked.problems and policy is ErrorPolicy.SEND_GOOD_ROWS and has_good_rows:
         return
-    why = recipients.summarise_problems(checked)
-    if why:
-        message, code = why
-        raise RecipientListRefused(message, *plan.source.argument_path, code=code, check=checked)
+    summary = recipients.summarise_problems(checked)
+    if summary:
+        message, code = summary
+        raise RecipientListRefused(message, *inputs.source.argument_path, code=code, check=checked)
 
 
 async def _insert_job(
     tx: AsyncSession,
     actor: Actor,
     request: JobRequest,
-    plan: CheckInputs,
+    inputs: CheckInputs,
     checked: RecipientCheck,
     job_id: UUID,
     arguments: Mapping[str, Any],
 ) -> models.Job:
-    """The job, what the worker needs to know of it, and the worker's task; or the job of the same call before."""
+    """Write the job, its run and its task; or find the job of an earlier call with the same idempotency key."""
     call = await idempotency.begin(tx, actor, _MUTATION_NAME, request.idempotency_key, arguments)
     if call.stored_result:
         return await visibility.find_visible(tx, actor, models.Job, UUID(call.stored_result["job_id"]))
-    prepared = plan.prepared
-    # It may have been closed while the list was read.
+    prepared = inputs.prepared
+    # It may have been archived while the list was read.
     require_active(await visibility.find_visible(tx, actor, models.Service, prepared.service.id, "service_id"))
-    at = request.scheduled_for
+    due = request.scheduled_for
     job = models.Job(
         id=job_id,
         service_id=prepared.service.id,
         template_id=prepared.template.id,
         template_version=prepared.template.version,
-        original_file_name=plan.source.file_name or "",
-        contact_list_id=plan.source.contact_list_id,
+        original_file_name=inputs.source.file_name or "",
+        contact_list_id=inputs.source.contact_list_id,
         created_by_id=None if actor.api_key_id else actor.user_id,
-        job_status=(JobStatus.SCHEDULED if at else JobStatus.PENDING).value,
+        job_status=(JobStatus.SCHEDULED if due else JobStatus.PENDING).value,
         notification_count=checked.row_count,
-        scheduled_for=at,
+        scheduled_for=due,
     )
     tx.add(job)
     await tx.flush()
@@ -171,12 +162,12 @@ async def _insert_job(
         models.JobRun(
             job_id=job.id,
             api_key_id=actor.api_key_id,
-            error_policy=_STORED_POLICY_BY_POLICY[request.error_policy],
+            error_policy=job_runs.STORED_POLICY_BY_POLICY[request.error_policy],
             reply_to_text=prepared.default_sender,
             bad_rows=checked.disallowed_rows,
         )
     )
     await tx.flush()
-    await job_runs.enqueue_run(tx, job.id, due=at)
+    await job_runs.enqueue_run(tx, job.id, due=due)
     await call.store_result(tx, {"job_id": str(job.id)})
     return job

@@ -1,4 +1,4 @@
-"""What a message is as a row: made in bulk for jobs, one by one for single sends, always in the same form."""
+"""Rows of `notifications`: built for single sends and for jobs, and inserted in bulk."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ RowValues = dict[str, Any]
 """A row of `notifications`, by the model's attribute names."""
 
 INVALID_CALLING_CODE = "+44"
-"""What Notify writes as the calling code of a number that is none."""
+"""The calling code that Notify stores for an invalid number."""
 
 _INVISIBLE_CHARACTERS = removal_table(ZERO_WIDTH_CHARACTERS + "\u00a0\u202f")
 _REFERENCE_CHARACTERS = string.ascii_uppercase + string.digits
@@ -41,7 +41,7 @@ _INTERNATIONAL_POSTAGES = frozenset({Postage.EUROPE.value, Postage.REST_OF_WORLD
 
 @dataclass(frozen=True, slots=True)
 class SharedFields:
-    """What all messages of one call, or of one job, have in common."""
+    """Column values that all messages of a call or a job share."""
 
     service_id: UUID
     template_id: UUID
@@ -52,21 +52,21 @@ class SharedFields:
     key_type: KeyType = KeyType.LIVE
     api_key_id: UUID | None = None
     created_by_id: UUID | None = None
-    "The person who sent it; null in jobs, where the person is on the job."
+    "The sender; null for a job, which has its own `created_by_id`."
     job_id: UUID | None = None
     reply_to_text: str | None = None
-    "Sender, reply-to address or contact block, resolved."
+    "Sender, reply-to address or contact block."
     postage: Postage | None = None
-    "Letters: the sender's choice, which an address abroad overrides."
+    "For letters; an international address overrides it."
 
 
 class Recipient(NamedTuple):
-    """One message's own part."""
+    """Recipient and values of one message."""
 
     to: str
-    "As typed; an address has its lines joined by newlines."
+    "As given; the lines of a postal address are joined by newlines."
     normalised: str | None
-    "Null when the recipient is wrong."
+    "Null for an invalid recipient."
     personalisation: Mapping[str, Any]
     reference: str | None = None
     phone_number: PhoneNumber | None = None
@@ -74,7 +74,7 @@ class Recipient(NamedTuple):
 
 
 def job_notification_id(job_id: UUID, row_number: int) -> UUID:
-    """The id of a job's message: the same each time the row is read, so that a retried chunk changes nothing."""
+    """The id of a job's message: a hash of job and row, so that a repeated chunk inserts nothing."""
     return uuid5(job_id, str(row_number))
 
 
@@ -84,15 +84,15 @@ def build_job_rows(
     signer: Signer,
     is_failed: Callable[[RecipientRow], bool] | None = None,
 ) -> list[RowValues]:
-    """Rows of a job's list as messages; those with problems, or for whom `failed` says so, are VALIDATION_FAILED.
+    """Build the messages of a job's rows; those with problems, or for which `is_failed` is true, are VALIDATION_FAILED.
 
-    Fast: tens of thousands of rows a second.
+    Speed matters: a job has up to 100,000 rows.
     """
     if shared_fields.job_id is None:
         raise ValueError("A job's messages need the job's id.")
-    made = []
+    built = []
     for row in rows:
-        broken = bool(row.problems) or (is_failed is not None and is_failed(row))
+        failed = bool(row.problems) or (is_failed is not None and is_failed(row))
         recipient = Recipient(
             row.recipient, row.normalised, row.personalisation, row.reference, row.phone_number, row.postal_address
         )
@@ -100,17 +100,17 @@ def build_job_rows(
             shared_fields, recipient, signer, notification_id=job_notification_id(shared_fields.job_id, row.number)
         )
         values["job_row_number"] = row.number
-        if broken:
+        if failed:
             values["status"] = NotificationStatus.VALIDATION_FAILED.value
             values["updated_at"] = shared_fields.created_at
             if shared_fields.channel is Channel.SMS:
                 values["rate_multiplier"] = Decimal(0)
-        made.append(values)
-    return made
+        built.append(values)
+    return built
 
 
 def build_row(shared_fields: SharedFields, recipient: Recipient, signer: Signer, *, notification_id: UUID) -> RowValues:
-    """A message as a row, in status CREATED."""
+    """Build a message in status CREATED."""
     channel = shared_fields.channel
     values: RowValues = {
         "id": notification_id,
@@ -153,7 +153,7 @@ def build_row(shared_fields: SharedFields, recipient: Recipient, signer: Signer,
 
 
 def _searchable_recipient(channel: Channel, recipient: str) -> str:
-    """What a wrong recipient is found by."""
+    """The searchable form of an invalid recipient."""
     if channel is Channel.SMS:
         return phone_numbers.normalise(recipient)
     if channel is Channel.EMAIL:
@@ -190,7 +190,7 @@ _COLUMN_TYPES = {
 _COLUMN_NAMES = {"status": "notification_status", "personalisation": "_personalisation"}
 _COLUMNS = ", ".join(f'"{_COLUMN_NAMES.get(name, name)}"' for name in _COLUMN_TYPES)
 _ARRAY_PARAMETERS = ", ".join(f"CAST(:{name} AS {kind}[])" for name, kind in _COLUMN_TYPES.items())
-# A column is an array, so that the text is the same for any number of rows, and a chunk is one round trip.
+# Each column is an array parameter, so that the statement is the same for any number of rows.
 _INSERT = text(
     f"INSERT INTO notifications ({_COLUMNS}) "  # noqa: S608
     f"SELECT * FROM unnest({_ARRAY_PARAMETERS}) ON CONFLICT DO NOTHING RETURNING id"
@@ -198,10 +198,10 @@ _INSERT = text(
 
 
 async def insert_rows(tx: AsyncSession, rows: Sequence[RowValues]) -> list[UUID]:
-    """Write messages in one statement, and answer the ids of those that were not there before, in no certain order."""
+    """Insert messages in one statement; returns the ids of those that did not exist, in no particular order."""
     if not rows:
         return []
     columns = {name: list(map(itemgetter(name), rows)) for name in _COLUMN_TYPES}
-    written = list((await tx.execute(_INSERT, columns)).scalars())
-    tx.info[operation_stats.MESSAGE_COUNT_KEY] = tx.info.get(operation_stats.MESSAGE_COUNT_KEY, 0) + len(written)
-    return written
+    inserted_ids = list((await tx.execute(_INSERT, columns)).scalars())
+    tx.info[operation_stats.MESSAGE_COUNT_KEY] = tx.info.get(operation_stats.MESSAGE_COUNT_KEY, 0) + len(inserted_ids)
+    return inserted_ids

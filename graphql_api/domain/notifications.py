@@ -1,4 +1,4 @@
-"""Messages: sending one, and sending many of one template at once."""
+"""Notifications: send one message, or many of one template."""
 
 from __future__ import annotations
 
@@ -44,13 +44,8 @@ SMOKE_TEST_RECIPIENTS = frozenset(
         "simulate-delivered-3@notifications.service.gov.uk",
     }
 )
-"""Recipients that clients test themselves with: a message to one passes every check, is answered, and never stored."""
+"""Recipients for tests of clients: a message to one is checked and returned, but not stored."""
 
-_CHANNEL_BY_RECIPIENT_FIELD = {
-    "email_address": Channel.EMAIL,
-    "phone_number": Channel.SMS,
-    "postal_address": Channel.LETTER,
-}
 _RECIPIENT_PLACEHOLDERS = {Channel.EMAIL: "emailaddress", Channel.SMS: "phonenumber"}
 _RECIPIENT_NAMES = {
     Channel.EMAIL: "an email address",
@@ -61,7 +56,7 @@ _RECIPIENT_NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class SendResult:
-    """What became of one message of many."""
+    """The result of one message of `send_many`: a notification or errors."""
 
     index: int
     notification: models.Notification | None = None
@@ -69,7 +64,7 @@ class SendResult:
 
 
 class _CheckedMessage(NamedTuple):
-    """One message that passed every check but the day's limits."""
+    """A message that passed every check except the daily limits."""
 
     recipient: Recipient
     daily_counts: dict[str, int]
@@ -92,11 +87,11 @@ async def send(  # noqa: PLR0913 - the fields of the input
     postage: Postage | None = None,
     idempotency_key: str | None = None,
 ) -> models.Notification:
-    """Send one message: it is stored, counted, and its delivery promised, or refused with every problem at once.
+    """Check, store and count one message, and enqueue its delivery.
 
-    A key's own service is taken where none is named. `recipient` holds one of `email_address`, `phone_number` and
-    `postal_address` ({"lines": [...]}). Call `limits.spend` first, in a transaction of its own. What is answered for a
-    smoke-test recipient is not in the database.
+    `service_id` defaults to the API key's service. `recipient` holds one of `email_address`, `phone_number` and
+    `postal_address` ({"lines": [...]}). Call `sending_limits.consume_token` before, in its own transaction. The
+    notification for a smoke-test recipient is not stored. Raises `Problems` with every problem.
     """
     arguments = {
         "service_id": service_id or actor.key_service_id,
@@ -112,27 +107,29 @@ async def send(  # noqa: PLR0913 - the fields of the input
             tx, actor, models.Notification, UUID(call.stored_result["notification_id"])
         )
     prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
-    spent = sending_limits.check(prepared.service, {prepared.channel.value: 1}, prepared.daily_usage, prepared.key_type)
+    limit_errors = sending_limits.check(
+        prepared.service, {prepared.channel.value: 1}, prepared.daily_usage, prepared.key_type
+    )
     checked, problems = _check_message(
         prepared, recipient=recipient, personalisation=personalisation, reference=reference, postage=postage
     )
-    raise_problems([*spent, *problems])
+    raise_problems([*limit_errors, *problems])
     if checked is None:
         raise AssertionError("a message without problems has been checked")
-    made = notification_rows.build_row(
+    row = notification_rows.build_row(
         prepared.shared_fields(actor, postage=postage),
         checked.recipient,
         signer,
         notification_id=UUID(call.stored_result["notification_id"]) if call.stored_result else uuid7(),
     )
     if checked.is_smoke_test:
-        notification = await _build_unstored(tx, made)
+        notification = await _build_unstored(tx, row)
     else:
         await sending_limits.add_daily_usage(tx, prepared.service, checked.daily_counts, prepared.key_type)
-        await _insert_and_enqueue(tx, [made])
-        notification = models.Notification(**made)
+        await _insert_and_enqueue(tx, [row])
+        notification = models.Notification(**row)
     if call.stored_result is None:
-        await call.store_result(tx, {"notification_id": str(made["id"]), "stored": not checked.is_smoke_test})
+        await call.store_result(tx, {"notification_id": str(row["id"]), "stored": not checked.is_smoke_test})
     return notification
 
 
@@ -146,10 +143,10 @@ async def send_many(
     service_id: UUID | None = None,
     idempotency_key: str | None = None,
 ) -> list[SendResult]:
-    """Send up to 250 messages of one template, each accepted or refused by itself; results stand in the items' order.
+    """Send up to 250 messages of one template; the results are in the order of the items.
 
-    An item holds `recipient`, and may hold `personalisation` and `reference`, as for `send`. Raises what concerns the
-    call as a whole. Messages are accepted in order, up to the day's limit.
+    An item holds `recipient`, and optionally `personalisation` and `reference`, as for `send`. Errors of an item are in
+    its result; errors of the whole call are raised. Messages are accepted in order, up to the daily limit.
     """
     if not items:
         raise Invalid("Give at least one message.", "items", code=UserErrorCode.REQUIRED)
@@ -165,27 +162,27 @@ async def send_many(
     prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
     if call.stored_result:
         return await _replay_results(tx, actor, prepared, signer, items, call.stored_result["results"])
-    left = await sending_limits.lock_remaining(tx, prepared.service, _limit_kinds(prepared), prepared.key_type)
-    sending = prepared.shared_fields(actor)
-    taken: Counter[str] = Counter()
+    remaining = await sending_limits.lock_remaining(tx, prepared.service, _limit_kinds(prepared), prepared.key_type)
+    shared_fields = prepared.shared_fields(actor)
+    accepted: Counter[str] = Counter()
     results, rows = [], []
     for index, item in enumerate(items):
         path = ("items", str(index))
         checked, problems = _check_message(prepared, **item)
-        over = _exceeded_limits(prepared, checked, left, taken) if checked else []
-        if checked is None or over:
+        limit_errors = _exceeded_limits(prepared, checked, remaining, accepted) if checked else []
+        if checked is None or limit_errors:
             results.append(
-                SendResult(index, errors=[problem.with_path_prefix(*path) for problem in [*problems, *over]])
+                SendResult(index, errors=[problem.with_path_prefix(*path) for problem in [*problems, *limit_errors]])
             )
             continue
-        row = notification_rows.build_row(sending, checked.recipient, signer, notification_id=uuid7())
+        row = notification_rows.build_row(shared_fields, checked.recipient, signer, notification_id=uuid7())
         if checked.is_smoke_test:
             results.append(SendResult(index, await _build_unstored(tx, row)))
             continue
-        taken.update(checked.daily_counts)
+        accepted.update(checked.daily_counts)
         rows.append(row)
         results.append(SendResult(index, models.Notification(**row)))
-    await sending_limits.add_daily_usage(tx, prepared.service, taken, prepared.key_type)
+    await sending_limits.add_daily_usage(tx, prepared.service, accepted, prepared.key_type)
     await _insert_and_enqueue(tx, rows)
     await call.store_result(tx, {"results": [_result_to_json(result) for result in results]})
     return results
@@ -199,7 +196,7 @@ def _check_message(
     reference: str | None = None,
     postage: Postage | None = None,
 ) -> tuple[_CheckedMessage | None, list[DomainError]]:
-    """Everything that one message can be refused for, in the order in which it is to be shown."""
+    """Check one message against everything but the daily limits; problems are in the order of the fields."""
     problems: list[DomainError] = []
     if reference is not None and len(reference) > MAX_REFERENCE_CHARACTERS:
         message = f"A reference can have at most {MAX_REFERENCE_CHARACTERS:,} characters."
@@ -208,24 +205,24 @@ def _check_message(
         problems.append(Invalid("The reference has characters that cannot be stored.", "reference"))
     malformed = values.check(personalisation)
     problems += [domain_errors.from_content_problem(problem, "personalisation") for problem in malformed]
-    given: dict[str, Any] = {} if malformed or personalisation is None else dict(personalisation)
+    placeholder_values: dict[str, Any] = {} if malformed or personalisation is None else dict(personalisation)
     try:
-        read = _parse_recipient(prepared, recipient, postage)
-    except DomainError as refusal:
-        # The content can be judged all the same, but for a letter's, which the address fills in.
+        parsed = _parse_recipient(prepared, recipient, postage)
+    except DomainError as error:
+        # The content can be checked all the same, except a letter's, whose placeholders the address fills.
         if not malformed and prepared.channel is not Channel.LETTER:
-            problems += _check_content(prepared, given, recipient)[0]
-        return None, [*problems, refusal]
-    if read.normalised not in prepared.audience:
+            problems += _check_content(prepared, placeholder_values, recipient)[0]
+        return None, [*problems, error]
+    if parsed.normalised not in prepared.audience:
         problems.append(prepared.audience.not_allowed_error("recipient"))
     if not malformed:
-        wrong, given = _check_content(prepared, given, recipient, read)
-        problems += wrong
+        content_problems, placeholder_values = _check_content(prepared, placeholder_values, recipient, parsed)
+        problems += content_problems
     if problems:
         return None, problems
-    international = bool(read.phone_number and read.phone_number.international)
+    international = bool(parsed.phone_number and parsed.phone_number.international)
     counts = sending_limits.daily_counts(prepared.channel, 1, int(international))
-    return _CheckedMessage(read._replace(personalisation=given, reference=reference), counts), []
+    return _CheckedMessage(parsed._replace(personalisation=placeholder_values, reference=reference), counts), []
 
 
 def _check_content(
@@ -234,7 +231,7 @@ def _check_content(
     recipient: Mapping[str, Any],
     parsed_recipient: Recipient | None = None,
 ) -> tuple[list[DomainError], dict[str, Any]]:
-    """What is wrong with the message, and its values with those that the recipient fills in."""
+    """Problems of the content, and the personalisation with the values that the recipient provides."""
     filled = dict(personalisation)
     by_key = Personalisation(personalisation).by_key
     if parsed_recipient is not None and parsed_recipient.postal_address:
@@ -248,27 +245,27 @@ def _check_content(
 
 
 def _parse_recipient(prepared: PreparedSend, recipient: Mapping[str, Any], postage: Postage | None) -> Recipient:
-    """The recipient as read by the rules of its channel; raises what is wrong with it."""
+    """The recipient, parsed by the rules of its channel. Raises `Invalid`."""
     ((name, value),) = recipient.items()
     path: tuple[str, ...] = ("recipient", name)
-    if _CHANNEL_BY_RECIPIENT_FIELD[name] is not prepared.channel:
+    if sends.CHANNEL_BY_RECIPIENT_FIELD[name] is not prepared.channel:
         message = f"The template needs {_RECIPIENT_NAMES[prepared.channel]}."
         raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     if postage is not None and prepared.channel is not Channel.LETTER:
         raise Invalid("Only letters have postage.", "postage", code=UserErrorCode.POSTAGE_NOT_ALLOWED)
-    permits = prepared.recipient_permissions
+    allowed = prepared.recipient_permissions
     try:
         if prepared.channel is Channel.EMAIL:
             return Recipient(value, email_addresses.parse(value), {})
         if prepared.channel is Channel.SMS:
-            number = phone_numbers.parse(value, international=permits.international_sms, landlines=permits.landlines)
+            number = phone_numbers.parse(value, international=allowed.international_sms, landlines=allowed.landlines)
             return Recipient(value, number.normalised, {}, phone_number=number)
         lines = value["lines"]
         path = (*path, "lines")
         if not all(map(values.is_storable, lines)):
             message = "The address has characters that cannot be stored."
             raise Invalid(message, *path, code=UserErrorCode.ADDRESS_INVALID_CHARACTERS)
-        address = postal_addresses.parse(lines, international=permits.international_letters)
+        address = postal_addresses.parse(lines, international=allowed.international_letters)
         if postage is not None:
             path = ("postage",)
             address.resolve_postage(postage)
@@ -278,14 +275,14 @@ def _parse_recipient(prepared: PreparedSend, recipient: Mapping[str, Any], posta
 
 
 def _limit_kinds(prepared: PreparedSend) -> list[str]:
-    """The day's counts that messages of a channel can add to."""
+    """Kinds of daily counts that messages of the channel add to."""
     return list(sending_limits.daily_counts(prepared.channel, 1, 1))
 
 
 def _exceeded_limits(
     prepared: PreparedSend, checked: _CheckedMessage, remaining: Mapping[str, int], accepted: Mapping[str, int]
 ) -> list[DomainError]:
-    """Which of the day's limits one more message would pass."""
+    """Errors of the daily limits that one more message would exceed."""
     if checked.is_smoke_test or all(
         accepted.get(kind, 0) + count <= remaining[kind] for kind, count in checked.daily_counts.items()
     ):
@@ -300,14 +297,14 @@ def _exceeded_limits(
 
 
 async def _insert_and_enqueue(tx: AsyncSession, rows: Sequence[notification_rows.RowValues]) -> None:
-    """Write messages, and promise their delivery."""
+    """Insert messages, and enqueue their delivery."""
     if rows:
         await notification_rows.insert_rows(tx, rows)
         await enqueue(tx, Task.DELIVER, {"notification_ids": [str(row["id"]) for row in rows]})
 
 
 async def _build_unstored(tx: AsyncSession, row: notification_rows.RowValues) -> models.Notification:
-    """The message to a smoke-test recipient, which is only answered; what its template redacts is not."""
+    """A message to a smoke-test recipient, not inserted; without personalisation if the template redacts it."""
     redaction = await tx.get(models.TemplateRedaction, row["template_id"])
     if redaction is not None and redaction.redact_personalisation:
         row = row | {"personalisation": None}
@@ -315,7 +312,7 @@ async def _build_unstored(tx: AsyncSession, row: notification_rows.RowValues) ->
 
 
 def _result_to_json(result: SendResult) -> dict[str, Any]:
-    """A result as JSON; of a smoke-test message only that it was accepted."""
+    """A result as JSON; that of a smoke-test message has `stored` false."""
     if result.notification is None:
         return {"errors": [domain_errors.to_json(error) for error in result.errors]}
     smoke_test = result.notification.normalised_to in SMOKE_TEST_RECIPIENTS
@@ -330,14 +327,16 @@ async def _replay_results(
     items: Sequence[Mapping[str, Any]],
     stored_results: Sequence[Mapping[str, Any]],
 ) -> list[SendResult]:
-    """Results as the first call answered them, the messages as they are now."""
+    """The results of the first call, with the current state of the messages."""
     results = []
-    for index, (item, one) in enumerate(zip(items, stored_results, strict=True)):
-        if "errors" in one:
-            results.append(SendResult(index, errors=[domain_errors.from_json(error) for error in one["errors"]]))
+    for index, (item, stored_result) in enumerate(zip(items, stored_results, strict=True)):
+        if "errors" in stored_result:
+            results.append(
+                SendResult(index, errors=[domain_errors.from_json(error) for error in stored_result["errors"]])
+            )
             continue
-        notification_id = UUID(one["notification_id"])
-        if one["stored"]:
+        notification_id = UUID(stored_result["notification_id"])
+        if stored_result["stored"]:
             results.append(
                 SendResult(index, await visibility.find_visible(tx, actor, models.Notification, notification_id))
             )

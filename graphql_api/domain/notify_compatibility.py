@@ -1,4 +1,4 @@
-"""Who else is at work on the database: GOV.UK Notify's own programs, which must understand what is written."""
+"""Whether GOV.UK Notify's own programs use the same database, and must understand what is written."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ if TYPE_CHECKING:
 
 
 async def is_enabled(tx: AsyncSession) -> bool:
-    """Whether to write as Notify does where we would write otherwise.
+    """Whether to write as Notify does where this project would write differently.
 
-    NOTIFY_COMPATIBLE says so; where it says nothing, the table of Notify's own migrations does, by being there.
+    The setting NOTIFY_COMPATIBLE decides; without it, whether the table of Notify's migrations exists.
     """
-    told: bool | None = tx.info.get("notify_compatible")
-    if told is not None:
-        return told
+    setting: bool | None = tx.info.get("notify_compatible")
+    if setting is not None:
+        return setting
     return bool(await tx.scalar(select(func.to_regclass("alembic_version").is_not(None))))

@@ -1,8 +1,9 @@
-"""Organisations: the public bodies that own services; platform admins look after them."""
+"""Organisations: public bodies that own services; only platform admins change them."""
 
 from __future__ import annotations
 
 import re
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import any_, bindparam, delete, exists, func, select
@@ -10,8 +11,7 @@ from sqlalchemy.dialects.postgresql import ARRAY
 
 from graphql_api import models
 from graphql_api.auth import visibility
-from graphql_api.content.values import is_storable
-from graphql_api.domain import allowances, brandings, checks, conflicting_rows, versions
+from graphql_api.domain import allowances, brandings, checks, conflicting_rows, email_domains, versions
 from graphql_api.domain.billing_details import billing_columns, validate_details
 from graphql_api.enums import OrganisationFeature, OrganisationType, UserErrorCode
 from graphql_api.errors import AlreadyExists, DomainError, IllegalState, Invalid, raise_problems
@@ -29,7 +29,6 @@ COPIED_FIELDS = ("can_approve_own_go_live_requests", "request_to_go_live_notes",
 _DOMAIN_PATTERN = re.compile(
     r"(?=.{3,253}\Z)[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?(\.[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?)+\Z"
 )
-_TYPE_BY_VALUE = {kind.value: kind for kind in OrganisationType}
 
 
 async def create(
@@ -42,15 +41,15 @@ async def create(
     domains: Sequence[str] | None = None,
     agreement_signed: bool | None = None,
 ) -> models.Organisation:
-    """Add an organisation, with the NHS's branding if it belongs to it."""
+    """Create an organisation; one of the NHS gets its branding."""
     actor.require_platform_admin()
-    wanted = _normalise_domains(domains or ())
+    normalised_domains = _normalise_domains(domains or ())
     raise_problems(
         [
             *checks.public_name(name, "name"),
-            *_validate_domains(wanted),
+            *_validate_domains(normalised_domains),
             *await _name_conflicts(tx, actor, name.strip()),
-            *await _domain_conflicts(tx, actor, wanted, None),
+            *await _domain_conflicts(tx, actor, normalised_domains, None),
         ]
     )
     organisation = models.Organisation(
@@ -63,7 +62,9 @@ async def create(
         organisation.email_branding_id, organisation.letter_branding_id = await brandings.find_nhs_brandings(tx)
     tx.add(organisation)
     await tx.flush()
-    tx.add_all(models.OrganisationDomain(domain=domain, organisation_id=organisation.id) for domain in wanted)
+    tx.add_all(
+        models.OrganisationDomain(domain=domain, organisation_id=organisation.id) for domain in normalised_domains
+    )
     await tx.flush()
     return organisation
 
@@ -71,7 +72,7 @@ async def create(
 async def update(
     tx: AsyncSession, actor: Actor, *, organisation_id: UUID, changes: Mapping[str, Any]
 ) -> models.Organisation:
-    """Change what is given; a new type, and crown, reach its services, and a new type their free allowance."""
+    """Change the fields in `changes`; type and crown apply to its services too, a new type resets their allowance."""
     actor.require_platform_admin()
     organisation = await visibility.find_visible(
         tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True
@@ -99,7 +100,7 @@ async def update(
 
 
 async def archive(tx: AsyncSession, actor: Actor, *, organisation_id: UUID) -> models.Organisation:
-    """Close an organisation that nobody uses any more; a second call changes nothing."""
+    """Archive an organisation that is not in use; a second call changes nothing."""
     actor.require_platform_admin()
     organisation = await visibility.find_visible(
         tx, actor, models.Organisation, organisation_id, "organisation_id", lock=True
@@ -119,21 +120,17 @@ async def archive(tx: AsyncSession, actor: Actor, *, organisation_id: UUID) -> m
 
 
 def require_active(organisation: models.Organisation) -> None:
-    """Refuse to change anything of an organisation that is archived."""
+    """Raise `IllegalState` for an archived organisation."""
     if not organisation.active:
         message = "The organisation is archived."
         raise IllegalState(message, "organisation_id", current=ARCHIVED, allowed=[ACTIVE])
 
 
 async def find_by_email_domain(tx: AsyncSession, email_address: str) -> models.Organisation | None:
-    """The organisation that owns the domain of an address: the longest of its domains that fits.
-
-    It is locked, for it may be about to close.
-    """
-    labels = email_address.rpartition("@")[2].lower().split(".")
-    suffixes = [".".join(labels[start:]) for start in range(len(labels))]
+    """The organisation that owns the longest matching domain of an email address, locked; None without one."""
+    suffixes = email_domains.domain_suffixes(email_address)
     domain = models.OrganisationDomain
-    found: models.Organisation | None = await tx.scalar(
+    organisation: models.Organisation | None = await tx.scalar(
         select(models.Organisation)
         .join(domain, domain.organisation_id == models.Organisation.id)
         .where(domain.domain == any_(bindparam("suffixes", suffixes, ARRAY(domain.domain.type))))
@@ -142,23 +139,27 @@ async def find_by_email_domain(tx: AsyncSession, email_address: str) -> models.O
         .limit(1)
         .with_for_update(of=models.Organisation, key_share=True)
     )
-    return found
+    return organisation
 
 
+@lru_cache(maxsize=64)
 def parse_type(stored: str | None) -> OrganisationType | None:
-    """A type as it is known today: Notify's database permits one that is none any more (`nhs`)."""
-    return _TYPE_BY_VALUE.get(stored, OrganisationType.OTHER) if stored else None
+    """The stored type; OTHER for one that is not known here, such as Notify's former `nhs`."""
+    try:
+        return OrganisationType(stored) if stored else None
+    except ValueError:
+        return OrganisationType.OTHER
 
 
 async def resolve_crown(tx: AsyncSession, organisation_type: str | None, default: bool | None) -> bool | None:
-    """Whether a body is the Crown's: as its type says, `otherwise` where the type leaves it open."""
+    """Whether a body belongs to the Crown: by its type, or `default` if the type does not imply it."""
     kind = models.OrganisationType
     implied = await tx.scalar(select(kind.is_crown).where(kind.name == organisation_type))
     return default if implied is None else implied
 
 
 def _normalise_domains(domains: Sequence[str]) -> list[str]:
-    """In lower case, each once."""
+    """In lower case, without duplicates."""
     return list(dict.fromkeys(domain.strip().lower() for domain in domains))
 
 
@@ -194,41 +195,42 @@ async def _find_conflicts(
     return problems + await _domain_conflicts(tx, actor, domains or (), organisation.id)
 
 
-async def _name_conflicts(tx: AsyncSession, actor: Actor, name: str) -> list[DomainError]:
-    if not is_storable(name):
-        return []
+async def _name_conflicts(tx: AsyncSession, actor: Actor, name: str) -> list[AlreadyExists]:
     row = models.Organisation
-    holder_id = await tx.scalar(select(row.id).where(row.name == name))
-    if holder_id is None:
-        return []
-    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
-    return [AlreadyExists("Another organisation has this name.", "name", existing=holder)]
+    return await conflicting_rows.name_conflicts(
+        tx, actor, row, name, row.name == name, message="Another organisation has this name."
+    )
 
 
 async def _domain_conflicts(
     tx: AsyncSession, actor: Actor, domains: Sequence[str], organisation_id: UUID | None
 ) -> list[DomainError]:
-    wanted = [domain for domain in domains if _DOMAIN_PATTERN.match(domain)]
-    if not wanted:
+    valid_domains = [domain for domain in domains if _DOMAIN_PATTERN.match(domain)]
+    if not valid_domains:
         return []
     row = models.OrganisationDomain
-    found = await tx.execute(select(row.domain, row.organisation_id).where(row.domain.in_(wanted)))
-    taken = {domain: holder_id for domain, holder_id in found if holder_id != organisation_id}
-    rows = {
-        holder_id: await conflicting_rows.load_visible(tx, actor, models.Organisation, holder_id)
-        for holder_id in {*taken.values()}
+    owners = await tx.execute(select(row.domain, row.organisation_id).where(row.domain.in_(valid_domains)))
+    owner_id_by_domain = {domain: owner_id for domain, owner_id in owners if owner_id != organisation_id}
+    owner_by_id = {
+        owner_id: await conflicting_rows.load_visible(tx, actor, models.Organisation, owner_id)
+        for owner_id in {*owner_id_by_domain.values()}
     }
     return [
-        AlreadyExists(f"{domain} belongs to another organisation.", "domains", str(index), existing=rows[taken[domain]])
+        AlreadyExists(
+            f"{domain} belongs to another organisation.",
+            "domains",
+            str(index),
+            existing=owner_by_id[owner_id_by_domain[domain]],
+        )
         for index, domain in enumerate(domains)
-        if domain in taken
+        if domain in owner_id_by_domain
     ]
 
 
 async def _type_columns(
     tx: AsyncSession, organisation: models.Organisation, changes: Mapping[str, Any]
 ) -> dict[str, Any]:
-    """Columns that a new type or crown decides; a body that becomes the NHS's gets its branding where it has none."""
+    """Columns that a new type or crown sets; a new NHS body gets the NHS branding where it has none."""
     if "type" not in changes and "crown" not in changes:
         return {}
     kind = changes.get("type", organisation.organisation_type)
@@ -263,38 +265,38 @@ async def _propagate_to_services(tx: AsyncSession, organisation: models.Organisa
 
 async def _replace_domains(tx: AsyncSession, organisation_id: UUID, domains: Sequence[str]) -> None:
     row = models.OrganisationDomain
-    present = set(await tx.scalars(select(row.domain).where(row.organisation_id == organisation_id)))
-    gone = present.difference(domains)
-    if gone:
-        await tx.execute(delete(row).where(row.organisation_id == organisation_id, row.domain.in_(gone)))
-    tx.add_all(row(domain=domain, organisation_id=organisation_id) for domain in domains if domain not in present)
+    current = set(await tx.scalars(select(row.domain).where(row.organisation_id == organisation_id)))
+    removed = current.difference(domains)
+    if removed:
+        await tx.execute(delete(row).where(row.organisation_id == organisation_id, row.domain.in_(removed)))
+    tx.add_all(row(domain=domain, organisation_id=organisation_id) for domain in domains if domain not in current)
 
 
 async def _replace_features(tx: AsyncSession, organisation_id: UUID, features: Sequence[OrganisationFeature]) -> None:
     row = models.OrganisationFeature
-    present = set(await tx.scalars(select(row.permission).where(row.organisation_id == organisation_id)))
-    gone = present.difference(features)
-    if gone:
-        await tx.execute(delete(row).where(row.organisation_id == organisation_id, row.permission.in_(gone)))
-    tx.add_all(row(organisation_id=organisation_id, permission=feature) for feature in sorted({*features} - present))
+    current = set(await tx.scalars(select(row.permission).where(row.organisation_id == organisation_id)))
+    removed = current.difference(features)
+    if removed:
+        await tx.execute(delete(row).where(row.organisation_id == organisation_id, row.permission.in_(removed)))
+    tx.add_all(row(organisation_id=organisation_id, permission=feature) for feature in sorted({*features} - current))
 
 
 async def _remaining_uses(tx: AsyncSession, organisation_id: UUID) -> Iterator[Invalid]:
-    """What still depends on an organisation: active services, members, people asked to join."""
-    service, member, invited = models.Service, models.OrganisationMembership, models.InvitedOrganisationUser
-    found = (
+    """Problems of an organisation that is in use: active services, members, pending invitations."""
+    service, member, invitation = models.Service, models.OrganisationMembership, models.InvitedOrganisationUser
+    row = (
         await tx.execute(
             select(
                 exists().where(service.organisation_id == organisation_id, service.active),
                 exists().where(member.organisation_id == organisation_id),
-                exists().where(invited.organisation_id == organisation_id, invited.status == "pending"),
+                exists().where(invitation.organisation_id == organisation_id, invitation.status == "pending"),
             )
         )
     ).one()
-    services, members, invitations = found
+    services, members, invitations = row
     reasons = {"active services": services, "members": members, "pending invitations": invitations}
     return (
-        Invalid(f"The organisation still has {what}.", "organisation_id", code=UserErrorCode.IN_USE)
-        for what, there_are in reasons.items()
-        if there_are
+        Invalid(f"The organisation still has {label}.", "organisation_id", code=UserErrorCode.IN_USE)
+        for label, is_in_use in reasons.items()
+        if is_in_use
     )

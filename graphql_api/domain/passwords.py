@@ -1,4 +1,4 @@
-"""What makes a password good enough: eight characters, and not one of those that are tried first."""
+"""Rules for new passwords: length, and not one of the most common."""
 
 from __future__ import annotations
 
@@ -79,11 +79,11 @@ COMMON_PASSWORDS = frozenset(
     zaq1xsw2 zxc12345 zxcv1234 zxcvbnm1 zxcvbnm123 zxcvbnm, zxcvbnmz zzzzzzzz
     """.split()  # noqa: SIM905 - a list of words reads better without a thousand quotes
 )
-"""Passwords that lists of leaks begin with, of eight characters or more, in lower case."""
+"""The most frequent passwords of published leaks, of eight characters or more, in lower case."""
 
 
 def validate(password: str, *path: str) -> Iterator[Invalid]:
-    """What is wrong with a new password."""
+    """Problems of a new password."""
     if len(password) < MIN_PASSWORD_CHARACTERS:
         yield Invalid(
             f"A password needs at least {MIN_PASSWORD_CHARACTERS} characters.", *path, code=UserErrorCode.TOO_SHORT
@@ -95,7 +95,7 @@ def validate(password: str, *path: str) -> Iterator[Invalid]:
     elif not is_storable(password):
         yield Invalid("The password has characters that cannot be stored.", *path)
     elif _is_common(password):
-        message = "This password is one of the most common, and easily guessed: choose another."
+        message = "This password is one of the most common: choose another."
         yield Invalid(message, *path, code=UserErrorCode.PASSWORD_TOO_COMMON)
 
 

@@ -1,6 +1,6 @@
-"""What the platform itself writes to people: codes and links to sign in with, and news of their own account.
+"""Messages of the platform to its users: sign-in codes and links, and notices about their account.
 
-A message waits in the queue sealed, for it holds what must be read by its recipient alone, and is sent by the worker.
+The worker sends them. In the queue their values are encrypted, for they hold secrets.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 TASK_PRIORITY = 10
-"""Somebody waits for these: they go before messages of services."""
+"""Higher than that of services' messages, for users are waiting."""
 SEAL_PURPOSE = "platform message"
 SMS_SENDER = "GOVUK"
 log = structlog.get_logger(__name__)
 
 
 class MessageKind(StrEnum):
-    """What the platform has to say."""
+    """Kinds of platform message."""
 
     SIGN_IN_CODE = "sign in code"
     SIGN_IN_LINK = "sign in link"
@@ -44,34 +44,34 @@ class MessageKind(StrEnum):
 
 
 MESSAGE_TEXTS = {
-    MessageKind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and tell it to nobody.",
+    MessageKind.SIGN_IN_CODE: "{code} is your Notify code. Use it within 30 minutes, and do not share it.",
     MessageKind.SIGN_IN_LINK: """Finish signing in to Notify
 
 Dear {name},
 
-here is what you need to finish signing in. It works once, within 30 minutes:
+use this token to finish signing in. It works once, within 30 minutes:
 
 {token}
 
-If you are not signing in, somebody knows your password: please change it.
+If you are not signing in, someone else knows your password: please change it.
 """,
     MessageKind.CONFIRM_ADDRESS: """Confirm your email address for Notify
 
 Dear {name},
 
-here is what you need to confirm that this address is yours. It works for an hour:
+use this token to confirm that this address is yours. It works for an hour:
 
 {token}
 
-If you have not registered with Notify, leave it: nothing will happen.
+If you have not registered with Notify, ignore this email.
 """,
     MessageKind.ADDRESS_REGISTERED: """You have a Notify account already
 
 Dear {name},
 
-somebody asked to register this address with Notify, but it has an account: sign in with that.
+someone asked to register this address with Notify, but it has an account: sign in with that.
 
-If it was not you, there is nothing to do.
+If it was not you, ignore this email.
 """,
     MessageKind.DETAILS_CHANGED: """Your Notify account was changed
 
@@ -79,41 +79,41 @@ Dear {name},
 
 {by} changed these of your details in Notify: {what}.
 
-If that is wrong, ask whoever manages your team.
+If that is wrong, ask a manager of your team.
 """,
 }
-"""The text of a code, and of each email after its subject."""
+"""Texts; that of an email begins with its subject."""
 
 
 async def send(
     tx: AsyncSession, signer: Signer, kind: MessageKind, user_id: UUID, recipient: str, **values: str
 ) -> None:
-    """Promise a message in the caller's transaction; `to` is an email address, for a code a phone number."""
+    """Enqueue a message; `recipient` is an email address, or a phone number for a code."""
     sealed = tokens.seal(signer, SEAL_PURPOSE, {"to": recipient, **values})
     payload = {"id": str(uuid4()), "kind": kind.value, "user_id": str(user_id), "sealed": sealed}
     await enqueue(tx, Task.PLATFORM_MESSAGE, payload, priority=TASK_PRIORITY)
 
 
 def decode_payload(payload: Mapping[str, Any], signer: Signer) -> OutgoingMessage:
-    """The message that a task's payload holds; raises `tokens.Broken` when our keys have changed since."""
+    """Decrypt the payload of a task; raises `tokens.InvalidToken` if the keys have changed."""
     kind = MessageKind(payload["kind"])
     values = tokens.unseal(signer, SEAL_PURPOSE, payload["sealed"])
-    by_text = kind is MessageKind.SIGN_IN_CODE
-    subject, text = ("", MESSAGE_TEXTS[kind]) if by_text else MESSAGE_TEXTS[kind].split("\n\n", 1)
+    is_sms = kind is MessageKind.SIGN_IN_CODE
+    subject, text = ("", MESSAGE_TEXTS[kind]) if is_sms else MESSAGE_TEXTS[kind].split("\n\n", 1)
     return OutgoingMessage(
         id=UUID(payload["id"]),
-        channel=Channel.SMS if by_text else Channel.EMAIL,
-        recipient=phone_numbers.normalise(values["to"]) if by_text else values["to"],
+        channel=Channel.SMS if is_sms else Channel.EMAIL,
+        recipient=phone_numbers.normalise(values["to"]) if is_sms else values["to"],
         text=text.format(**values),
         subject=subject or None,
-        sender=SMS_SENDER if by_text else None,
-        from_name=None if by_text else "Notify",
-        from_local_part=None if by_text else "notify",
+        sender=SMS_SENDER if is_sms else None,
+        from_name=None if is_sms else "Notify",
+        from_local_part=None if is_sms else "notify",
     )
 
 
 async def deliver(payload: Mapping[str, Any], *, signer: Signer, gateways: Gateways, settings: Settings) -> None:
-    """Hand a message to its gateway; on a developer's machine it is printed too. Raises `gateways.TryAgain`."""
+    """Send a message through its gateway, and log it in development. Raises `gateways.RetryableSendError`."""
     message = decode_payload(payload, signer)
     if settings.is_development:
         log.info("platform message", to=message.recipient, subject=message.subject, text=message.text)

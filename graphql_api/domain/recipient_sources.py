@@ -1,4 +1,4 @@
-"""Where a list of recipients comes from: text in the call, rows, an upload, or a list that the service keeps."""
+"""Sources of a list of recipients: CSV text, rows, an upload, or a contact list."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from graphql_api.auth import visibility
 from graphql_api.content import values
 from graphql_api.content.placeholders import RECIPIENT_COLUMNS, normalise
 from graphql_api.domain import domain_errors
+from graphql_api.domain.sends import CHANNEL_BY_RECIPIENT_FIELD
 from graphql_api.enums import Channel, UserErrorCode
 from graphql_api.errors import DomainError, Invalid, NotFound, raise_problems
 from graphql_api.recipients.lists import REFERENCE_COLUMN
@@ -30,11 +31,6 @@ if TYPE_CHECKING:
 MAX_INLINE_ROWS = 250
 MAX_FILE_NAME_CHARACTERS = 255
 
-_CHANNEL_BY_RECIPIENT_FIELD = {
-    "email_address": Channel.EMAIL,
-    "phone_number": Channel.SMS,
-    "postal_address": Channel.LETTER,
-}
 _RECIPIENT_HEADERS = {
     Channel.EMAIL: ["email address"],
     Channel.SMS: ["phone number"],
@@ -44,19 +40,19 @@ _RECIPIENT_HEADERS = {
 
 @dataclass(frozen=True, slots=True)
 class RecipientSource:
-    """A list, or where it is stored."""
+    """A list, or its place in the object store."""
 
     argument_path: tuple[str, ...]
-    "Of the argument that it came by."
+    "Path of the argument."
     file_name: str | None
-    "None where the rows came with the call."
+    "None for rows of the call."
     content: str | bytes | None = None
     storage_path: str | None = None
     "Path in the object store."
     contact_list_id: UUID | None = None
 
     async def read(self, store: Store) -> str | bytes:
-        """The list itself."""
+        """The content of the list. Raises `Invalid` if its file is gone."""
         if self.content is not None:
             return self.content
         try:
@@ -68,17 +64,17 @@ class RecipientSource:
 
 
 def upload_path(upload_id: UUID) -> str:
-    """Where an upload is kept in the object store."""
+    """Path of an upload in the object store."""
     return f"uploads/{upload_id}.csv"
 
 
 def contact_list_path(service_id: UUID, contact_list_id: UUID) -> str:
-    """Where a list that a service keeps is kept in the object store."""
+    """Path of a contact list in the object store."""
     return f"service-{service_id}-notify/contact-lists/{contact_list_id}.csv"
 
 
 async def resolve(tx: AsyncSession, actor: Actor, prepared: PreparedSend, source: Mapping[str, Any]) -> RecipientSource:
-    """Find a list: `source` holds `csv` ({"file_name", "content"}), `rows`, `upload_id` or `contact_list_id`."""
+    """Resolve `source`, which holds `csv` ({"file_name", "content"}), `rows`, `upload_id` or `contact_list_id`."""
     ((kind, value),) = source.items()
     path = ("source", kind)
     if kind == "csv":
@@ -91,25 +87,27 @@ async def resolve(tx: AsyncSession, actor: Actor, prepared: PreparedSend, source
         if upload.expires_at <= models.utcnow() or not _is_own_upload(actor, upload):
             raise NotFound(value, *path)
         return RecipientSource(path, upload.file_name, storage_path=upload_path(upload.id))
-    kept = await visibility.find_visible(tx, actor, models.ContactList, value, *path)
-    if kept.archived or kept.service_id != prepared.service.id:
+    contact_list = await visibility.find_visible(tx, actor, models.ContactList, value, *path)
+    if contact_list.archived or contact_list.service_id != prepared.service.id:
         raise NotFound(value, *path)
-    if kept.template_type != prepared.channel:
+    if contact_list.template_type != prepared.channel:
         message = "The list is for another channel than the template."
         raise Invalid(message, *path, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
-    stored = contact_list_path(kept.service_id, kept.id)
-    return RecipientSource(path, kept.original_file_name, storage_path=stored, contact_list_id=kept.id)
+    storage_path = contact_list_path(contact_list.service_id, contact_list.id)
+    return RecipientSource(
+        path, contact_list.original_file_name, storage_path=storage_path, contact_list_id=contact_list.id
+    )
 
 
 def _is_own_upload(actor: Actor, upload: models.Upload) -> bool:
-    """Whether the upload is the caller's own, whoever else may see it."""
+    """Whether the caller made the upload; others may see it too."""
     if actor.api_key_id is not None:
         return upload.api_key_id == actor.api_key_id
     return upload.user_id is not None and upload.user_id == actor.user_id
 
 
 def check_file_name(name: str, *path: str) -> None:
-    """Refuse a name that cannot be kept."""
+    """Raise `Invalid` for a name that cannot be stored."""
     if len(name) > MAX_FILE_NAME_CHARACTERS:
         message = f"A file's name can have at most {MAX_FILE_NAME_CHARACTERS} characters."
         raise Invalid(message, *path, code=UserErrorCode.TOO_LONG)
@@ -118,7 +116,7 @@ def check_file_name(name: str, *path: str) -> None:
 
 
 def _as_csv(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as the file that a job keeps; raises what no file could hold."""
+    """Rows as the CSV file of a job. Raises `Invalid` and `Problems` for values that a file cannot hold."""
     if not rows:
         raise Invalid("Give at least one row.", "source", "rows", code=UserErrorCode.FILE_EMPTY)
     if len(rows) > MAX_INLINE_ROWS:
@@ -137,22 +135,22 @@ def _as_csv(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> str:
         *(name for key, name in names.items() for _ in range(widths[key])),
         REFERENCE_COLUMN,
     ]
-    written = io.StringIO()
-    writer = csv.writer(written)
+    output = io.StringIO()
+    writer = csv.writer(output)
     writer.writerow(headers)
     for row in rows:
-        given = {normalise(name): value for name, value in (row.get("personalisation") or {}).items()}
+        values_by_key = {normalise(name): value for name, value in (row.get("personalisation") or {}).items()}
         reference = row.get("reference")
         if reference is None:
-            reference = given.get(REFERENCE_COLUMN)
-        cells = [cell for key in names for cell in _value_cells(given.get(key), widths[key])]
+            reference = values_by_key.get(REFERENCE_COLUMN)
+        cells = [cell for key in names for cell in _value_cells(values_by_key.get(key), widths[key])]
         writer.writerow([*_recipient_cells(channel, row["recipient"]), *cells, _cell_text(reference)])
-    return written.getvalue()
+    return output.getvalue()
 
 
 def _check_row(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError]:
     ((field, recipient),) = row["recipient"].items()
-    if _CHANNEL_BY_RECIPIENT_FIELD[field] is not channel:
+    if CHANNEL_BY_RECIPIENT_FIELD[field] is not channel:
         message = "The recipient is for another channel than the template."
         yield Invalid(message, "recipient", field, code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
     elif not all(map(values.is_storable, recipient["lines"] if field == "postal_address" else [recipient])):
@@ -175,7 +173,7 @@ def _check_row(channel: Channel, row: Mapping[str, Any]) -> Iterator[DomainError
 
 
 def _value_columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple[dict[str, str], dict[str, int]]:
-    """Names of the values by normalised name, and how many columns each takes: a list takes two or more."""
+    """Names and column counts of the values, by normalised name; a list value has at least two columns."""
     names: dict[str, str] = {}
     widths: dict[str, int] = {}
     for row in rows:
@@ -184,7 +182,7 @@ def _value_columns(channel: Channel, rows: Sequence[Mapping[str, Any]]) -> tuple
             if not key or key == REFERENCE_COLUMN or key in RECIPIENT_COLUMNS[channel]:
                 continue
             names.setdefault(key, name)
-            # One column would make a list of one a plain value.
+            # In one column a list of one would be read as a plain value.
             width = max(len(value), 2) if isinstance(value, list) else 1
             widths[key] = max(widths.get(key, 1), width)
     return names, widths

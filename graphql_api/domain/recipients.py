@@ -1,21 +1,17 @@
-"""Checking a list of recipients against one template: everything that makes a job refuse it, and what it would cost.
+"""Check of a list of recipients against one template: every problem that a job would raise, and the estimated cost.
 
-No connection is held while a long list is read: `prepare` needs a transaction, `examine` none. That is why `check`
-takes the way to open transactions, and not one of them.
+`prepare` needs a transaction, `examine` none, so that no connection is held while a long list is read.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from sqlalchemy import select
-from sqlalchemy.ext.asyncio import AsyncSession
 
 from graphql_api import models
 from graphql_api.billing import london_days, prices
@@ -29,44 +25,45 @@ if TYPE_CHECKING:
     from collections.abc import Mapping
     from uuid import UUID
 
+    from sqlalchemy.ext.asyncio import AsyncSession
+
     from graphql_api.auth.actors import Actor
     from graphql_api.content.messages import RenderedContent
     from graphql_api.domain.recipient_sources import RecipientSource
     from graphql_api.domain.sends import PreparedSend
+    from graphql_api.domain.transactions import TransactionFactory
     from graphql_api.gateways.object_store import Store
     from graphql_api.recipients.lists import RecipientList, RecipientRow
-
-TransactionFactory = Callable[[], AbstractAsyncContextManager[AsyncSession]]
 
 MAX_SAMPLE_ROWS = 10
 MAX_REPORTED_ERROR_ROWS = 20
 _ASSUMED_LETTER_SHEETS = 1
-"""Pages are made elsewhere: until then a letter counts as one sheet."""
+"""Letters are not rendered here, so each is taken to have one sheet."""
 
 
 @dataclass(frozen=True, slots=True)
 class CheckInputs:
-    """What a check needs to know besides the list."""
+    """The rows and values that a check needs besides the list."""
 
     prepared: PreparedSend
     source: RecipientSource
     sms_rate: Decimal | None
     letter_rates: Mapping[str, Decimal]
-    "By postage, for one sheet."
+    "Price of one sheet, by postage."
     already_sent_job_id: UUID | None
     "A job of today (London) with the same file name, template and version."
 
 
 @dataclass(slots=True)
 class RecipientCheck:
-    """What a list of recipients looks like against one template.
+    """The result of a check.
 
-    Without what was `prepared`, it tells why the list was not even read.
+    Without `prepared` the list was not read, and `problems` hold the reason.
     """
 
     prepared: PreparedSend | None = None
     problems: list[DomainError] = field(default_factory=list)
-    "What is wrong with the list as a whole."
+    "Problems of the list as a whole."
     columns: list[str] = field(default_factory=list)
     recipient_columns: list[str] = field(default_factory=list)
     unused_columns: list[str] = field(default_factory=list)
@@ -82,7 +79,7 @@ class RecipientCheck:
     remaining_today: int = 0
     already_sent_job_id: UUID | None = None
     disallowed_rows: list[int] = field(default_factory=list)
-    "Rows that only who may be sent to refuses, which the list alone does not tell."
+    "Rows, counted from 0, whose recipients are outside the audience."
 
     @property
     def is_valid(self) -> bool:
@@ -105,92 +102,92 @@ async def check(
     source: Mapping[str, Any],
     service_id: UUID | None = None,
 ) -> RecipientCheck:
-    """Check a list as a job would be checked, and send nothing."""
+    """Check a list as `jobs.create` does, without sending it."""
     async with transaction() as tx:
-        plan = await prepare(tx, actor, service_id=service_id, template_id=template_id, source=source)
-    return await examine(plan, await plan.source.read(store))
+        inputs = await prepare(tx, actor, service_id=service_id, template_id=template_id, source=source)
+    return await examine(inputs, await inputs.source.read(store))
 
 
 async def prepare(
     tx: AsyncSession, actor: Actor, *, template_id: UUID, source: Mapping[str, Any], service_id: UUID | None = None
 ) -> CheckInputs:
-    """Find all that a check needs: who may send what, where the list is, rates, and whether it was sent today."""
+    """Read what a check needs: permissions, the place of the list, rates, and a job of today with the same list."""
     prepared = await sends.prepare(tx, actor, service_id=service_id, template_id=template_id)
-    found = await recipient_sources.resolve(tx, actor, prepared, source)
+    resolved_source = await recipient_sources.resolve(tx, actor, prepared, source)
     now = models.utcnow()
-    wanted = [prices.rate_key(Channel.SMS, now)]
-    wanted += [
+    rate_keys = [prices.rate_key(Channel.SMS, now)]
+    rate_keys += [
         prices.rate_key(Channel.LETTER, now, sheets=_ASSUMED_LETTER_SHEETS, postage=postage.value)
         for postage in Postage
     ]
-    rates = prices.rates_by_key((await tx.execute(prices.SELECT_RATES, prices.rate_parameters(wanted))).all())
+    rates = prices.rates_by_key((await tx.execute(prices.SELECT_RATES, prices.rate_parameters(rate_keys))).all())
     return CheckInputs(
         prepared=prepared,
-        source=found,
-        sms_rate=rates[wanted[0]],
+        source=resolved_source,
+        sms_rate=rates[rate_keys[0]],
         letter_rates={rate.postage: price for rate, price in rates.items() if rate.postage and price is not None},
-        already_sent_job_id=await _find_job_sent_today(tx, prepared, found),
+        already_sent_job_id=await _find_job_sent_today(tx, prepared, resolved_source),
     )
 
 
 async def examine(inputs: CheckInputs, data: str | bytes) -> RecipientCheck:
-    """Check a list, in a thread, for a long one takes seconds."""
+    """Check a list in a thread, for a long one takes seconds."""
     return await asyncio.to_thread(_check_rows, inputs, data)
 
 
 def _check_rows(inputs: CheckInputs, data: str | bytes) -> RecipientCheck:
     prepared = inputs.prepared
-    listed = lists.RecipientList(
+    recipient_list = lists.RecipientList(
         data,
         prepared.channel,
         prepared.content.placeholders,
         template=prepared.content,
         allowed=prepared.recipient_permissions,
     )
-    found = RecipientCheck(prepared, already_sent_job_id=inputs.already_sent_job_id)
+    result = RecipientCheck(prepared, already_sent_job_id=inputs.already_sent_job_id)
     seen: set[str] = set()
     postages: Counter[str] = Counter()
-    for row in listed:
+    for row in recipient_list:
         problems = row.problems
         if row.normalised is not None:
             if row.normalised in seen:
-                found.duplicate_recipient_count += 1
+                result.duplicate_recipient_count += 1
             seen.add(row.normalised)
             if row.normalised not in prepared.audience:
-                problems = [*problems, _not_allowed_problem(prepared, listed, row)]
-                found.disallowed_rows.append(row.number)
-        if len(found.sample) < MAX_SAMPLE_ROWS:
-            found.sample.append(row)
+                problems = [*problems, _not_allowed_problem(prepared, recipient_list, row)]
+                result.disallowed_rows.append(row.number)
+        if len(result.sample) < MAX_SAMPLE_ROWS:
+            result.sample.append(row)
         if problems:
-            found.rows_with_errors_count += 1
-            if found.rows_with_errors_count <= MAX_REPORTED_ERROR_ROWS:
-                found.row_errors += problems
+            result.rows_with_errors_count += 1
+            if result.rows_with_errors_count <= MAX_REPORTED_ERROR_ROWS:
+                result.row_errors += problems
             continue
         if row.phone_number and row.sms:
-            found.international_count += row.phone_number.international
-            found.total_units += row.sms.fragment_count * row.phone_number.multiplier
+            result.international_count += row.phone_number.international
+            result.total_units += row.sms.fragment_count * row.phone_number.multiplier
         elif row.postal_address:
-            found.total_units += _ASSUMED_LETTER_SHEETS
+            result.total_units += _ASSUMED_LETTER_SHEETS
             postages[_letter_postage(prepared, row)] += 1
-    found.row_count = listed.row_count
-    found.columns = listed.columns
-    found.recipient_columns = listed.recipient_columns
-    found.unused_columns = listed.unused_columns
-    found.missing_columns = listed.missing_columns
-    found.estimated_cost = _estimate_cost(inputs, found.total_units, postages)
-    _check_whole_list(inputs, found, listed)
-    return found
+    result.row_count = recipient_list.row_count
+    result.columns = recipient_list.columns
+    result.recipient_columns = recipient_list.recipient_columns
+    result.unused_columns = recipient_list.unused_columns
+    result.missing_columns = recipient_list.missing_columns
+    result.estimated_cost = _estimate_cost(inputs, result.total_units, postages)
+    _check_whole_list(inputs, result, recipient_list)
+    return result
 
 
 def _not_allowed_problem(prepared: PreparedSend, recipient_list: RecipientList, row: RecipientRow) -> RowProblem:
-    refusal = prepared.audience.not_allowed_error()
+    error = prepared.audience.not_allowed_error()
     columns = recipient_list.recipient_columns
-    return RowProblem(row.number, columns[0] if len(columns) == 1 else None, refusal.code, refusal.message)
+    return RowProblem(row.number, columns[0] if len(columns) == 1 else None, error.code, error.message)
 
 
 def _letter_postage(prepared: PreparedSend, row: RecipientRow) -> str:
-    abroad = row.postal_address.international_postage if row.postal_address else None
-    return str(abroad or prepared.template.postage or Postage.SECOND)
+    international = row.postal_address.international_postage if row.postal_address else None
+    return str(international or prepared.template.postage or Postage.SECOND)
 
 
 def _estimate_cost(inputs: CheckInputs, units: int, postages: Mapping[str, int]) -> Decimal:
@@ -202,11 +199,11 @@ def _estimate_cost(inputs: CheckInputs, units: int, postages: Mapping[str, int])
 
 
 def _check_whole_list(inputs: CheckInputs, result: RecipientCheck, recipient_list: RecipientList) -> None:
-    """What is wrong with the list as a whole, the day's limits included: those that its good rows would pass."""
+    """Add the problems of the list as a whole, and of the daily limits that its good rows would exceed."""
     prepared, path = inputs.prepared, inputs.source.argument_path
     result.problems = [Invalid(problem.message, *path, code=problem.code) for problem in recipient_list.problems]
-    good = result.row_count - result.rows_with_errors_count
-    counts = sending_limits.daily_counts(prepared.channel, good, result.international_count)
+    good_count = result.row_count - result.rows_with_errors_count
+    counts = sending_limits.daily_counts(prepared.channel, good_count, result.international_count)
     exceeded = sending_limits.check(prepared.service, counts, prepared.daily_usage, prepared.key_type)
     result.problems += [problem.with_path_prefix(*path) for problem in exceeded]
     limit = sending_limits.daily_limit(prepared.service, prepared.channel, prepared.key_type)
@@ -217,7 +214,7 @@ async def _find_job_sent_today(tx: AsyncSession, prepared: PreparedSend, source:
     if not source.file_name:
         return None
     job = models.Job
-    found: UUID | None = await tx.scalar(
+    job_id: UUID | None = await tx.scalar(
         select(job.id)
         .where(
             job.service_id == prepared.service.id,
@@ -230,11 +227,11 @@ async def _find_job_sent_today(tx: AsyncSession, prepared: PreparedSend, source:
         .order_by(job.created_at.desc())
         .limit(1)
     )
-    return found
+    return job_id
 
 
 def summarise_problems(result: RecipientCheck) -> tuple[str, UserErrorCode] | None:
-    """Why a job would refuse the list, in a sentence and a code; None where it would not.
+    """The problems as one sentence and the code of the first; None without problems.
 
     The sentence counts rows as spreadsheets do: the headers are row 1.
     """

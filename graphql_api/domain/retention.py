@@ -1,4 +1,4 @@
-"""What happens to messages past their retention: they lose all that is personal, or, of test keys, everything."""
+"""Retention: old messages move to the history without personal data; those of test keys are deleted."""
 
 from __future__ import annotations
 
@@ -21,30 +21,30 @@ if TYPE_CHECKING:
 
 DEFAULT_RETENTION_DAYS = 7
 ALLOWED_RETENTION_DAYS = range(3, 91)
-"""How many days a service may keep messages of a channel."""
+"""Days of retention that a service may choose."""
 
 MESSAGES_PER_BATCH = 50_000
-"""Messages of one transaction."""
+"""Messages that one transaction moves."""
 
 JOBS_PER_BATCH = 500
-"""Jobs that are archived at once."""
+"""Jobs that are archived in one transaction."""
 
 
 class ExpiredMessages(NamedTuple):
-    """Messages of a service and channel that have been kept for long enough."""
+    """Messages of a service and channel past their retention."""
 
     service_id: UUID
     channel: str
     before: datetime
-    """A London midnight, naive UTC: what was made earlier goes."""
+    """A London midnight, naive UTC; earlier messages are past their retention."""
 
 
 _RETENTION_CUTOFFS = """
     services CROSS JOIN unnest(enum_range(NULL::notification_type)) AS channel (name)
-    LEFT JOIN service_data_retention AS kept
-        ON kept.service_id = services.id AND kept.notification_type = channel.name
+    LEFT JOIN service_data_retention AS retention
+        ON retention.service_id = services.id AND retention.notification_type = channel.name
     JOIN unnest(CAST(:days AS int[]), CAST(:cutoffs AS timestamp[])) AS cutoff (days, before)
-        ON cutoff.days = greatest(least(coalesce(kept.days_of_retention, :usual), :most), :least)
+        ON cutoff.days = greatest(least(coalesce(retention.days_of_retention, :default_days), :max_days), :min_days)
 """
 _FIND_EXPIRED = text(
     f"""
@@ -60,7 +60,7 @@ _FIND_EXPIRED = text(
 
 
 async def find_expired(tx: AsyncSession, actor: Actor) -> list[ExpiredMessages]:
-    """What is past its retention now."""
+    """Services and channels with messages past their retention."""
     actor.require_platform_admin()
     return [ExpiredMessages(*row) for row in await tx.execute(_FIND_EXPIRED, _cutoff_parameters())]
 
@@ -70,9 +70,9 @@ def _cutoff_parameters() -> dict[str, Any]:
     return {
         "days": list(ALLOWED_RETENTION_DAYS),
         "cutoffs": [london_days.midnight(today - timedelta(days=days)) for days in ALLOWED_RETENTION_DAYS],
-        "usual": DEFAULT_RETENTION_DAYS,
-        "least": ALLOWED_RETENTION_DAYS[0],
-        "most": ALLOWED_RETENTION_DAYS[-1],
+        "default_days": DEFAULT_RETENTION_DAYS,
+        "min_days": ALLOWED_RETENTION_DAYS[0],
+        "max_days": ALLOWED_RETENTION_DAYS[-1],
     }
 
 
@@ -87,14 +87,14 @@ _MOVE_TO_HISTORY = text(
                 notification_type = 'letter' AND notification_status IN ('pending-virus-check', 'created', 'sending')
             )
         ORDER BY created_at LIMIT :batch FOR UPDATE SKIP LOCKED
-    ), gone AS (
+    ), deleted AS (
         DELETE FROM notifications USING old WHERE notifications.id = old.id RETURNING notifications.*
-    ), kept AS (
+    ), inserted AS (
         INSERT INTO notification_history ({_COLUMNS})
-        SELECT {_COLUMNS} FROM gone WHERE key_type <> 'test'
+        SELECT {_COLUMNS} FROM deleted WHERE key_type <> 'test'
         ON CONFLICT (id) DO NOTHING
     )
-    SELECT count(*) FROM gone
+    SELECT count(*) FROM deleted
     """  # noqa: S608 - made of the names of columns
 )
 
@@ -102,10 +102,10 @@ _MOVE_TO_HISTORY = text(
 async def move_to_history(
     tx: AsyncSession, actor: Actor, expired: ExpiredMessages, *, batch_size: int = MESSAGES_PER_BATCH
 ) -> int:
-    """Move a batch to the history, without recipient, values and sender; answers how many went, 0 when none is left.
+    """Move a batch to the history, without recipient, values and sender; returns how many, 0 when none is left.
 
-    Letters that are still on their way wait, and so does what somebody is changing. A row that is in the history
-    already stays as it is there. One statement: whoever reads both tables in one of their own finds each message once.
+    Letters that are not sent and locked rows are skipped; existing history rows are not changed. It is one statement,
+    so that a statement which reads both tables finds each message once.
     """
     actor.require_platform_admin()
     count: int = (await tx.execute(_MOVE_TO_HISTORY, expired._asdict() | {"batch": batch_size})).scalar_one()
@@ -113,7 +113,7 @@ async def move_to_history(
 
 
 class ExpiredJob(NamedTuple):
-    """A job that has ended, whose messages have been kept for long enough."""
+    """A finished job whose messages are past their retention."""
 
     service_id: UUID
     id: UUID
@@ -123,9 +123,9 @@ _FIND_EXPIRED_JOBS = text(
     f"""
     SELECT jobs.service_id, jobs.id
     FROM jobs JOIN templates ON templates.id = jobs.template_id
-    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_RETENTION_CUTOFFS}) AS kept
-        ON kept.service_id = jobs.service_id AND CAST(kept.channel AS text) = CAST(templates.template_type AS text)
-    WHERE NOT jobs.archived AND coalesce(jobs.scheduled_for, jobs.created_at) < kept.before
+    JOIN (SELECT services.id AS service_id, channel.name AS channel, cutoff.before FROM {_RETENTION_CUTOFFS}) AS expiry
+        ON expiry.service_id = jobs.service_id AND CAST(expiry.channel AS text) = CAST(templates.template_type AS text)
+    WHERE NOT jobs.archived AND coalesce(jobs.scheduled_for, jobs.created_at) < expiry.before
         AND jobs.job_status NOT IN ('scheduled', 'pending', 'in progress', 'error')
     ORDER BY jobs.created_at, jobs.id LIMIT {JOBS_PER_BATCH}
     """  # noqa: S608 - made of constants
@@ -133,13 +133,13 @@ _FIND_EXPIRED_JOBS = text(
 
 
 async def find_expired_jobs(tx: AsyncSession, actor: Actor) -> list[ExpiredJob]:
-    """The next jobs whose lists are to go; `archive` them once they have."""
+    """Jobs whose lists are to be deleted; call `archive_jobs` afterwards."""
     actor.require_platform_admin()
     return [ExpiredJob(*row) for row in await tx.execute(_FIND_EXPIRED_JOBS, _cutoff_parameters())]
 
 
 async def archive_jobs(tx: AsyncSession, actor: Actor, jobs: Sequence[ExpiredJob]) -> None:
-    """Mark jobs as past their retention: their lists are gone, their counts stay."""
+    """Mark jobs whose lists are deleted; their counts stay."""
     actor.require_platform_admin()
     ids = [job.id for job in jobs]
     await tx.execute(text("UPDATE jobs SET archived = true WHERE id = ANY(CAST(:ids AS uuid[]))"), {"ids": ids})

@@ -1,4 +1,4 @@
-"""What can be searched for: gathered anew, so that what was added and renamed is found."""
+"""Refresh of the materialized view that search reads."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _REFRESH = text("REFRESH MATERIALIZED VIEW CONCURRENTLY search_entries")
 
 
 async def refresh(tx: AsyncSession) -> bool:
-    """Gather the entries anew while others read; False where somebody else is at it."""
-    free = await tx.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK_KEY)))
-    if free:
+    """Refresh the view without blocking readers; returns False if another session is refreshing it."""
+    is_locked = await tx.scalar(select(func.pg_try_advisory_xact_lock(ADVISORY_LOCK_KEY)))
+    if is_locked:
         await tx.execute(select(func.set_config("statement_timeout", REFRESH_TIMEOUT, True)))
         await tx.execute(_REFRESH)
-    return bool(free)
+    return bool(is_locked)

@@ -1,4 +1,4 @@
-"""Whom messages come from: the service's text sender, its reply-to address, a template's contact block."""
+"""Default senders: a service's text message sender and reply-to address, a template's contact block."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ if TYPE_CHECKING:
 
 
 def select_default(channel: str, service_id: Any, letter_contact_id: Any = None) -> ScalarSelect[str | None]:
-    """The sender that a message gets when it names none, as a subquery; null where there is none.
+    """The default sender as a scalar subquery; null if there is none.
 
-    Texts and emails take the service's default; a letter takes the contact of its template.
+    Text messages and emails have the service's default, a letter has the contact of its template.
     """
     if channel == Channel.LETTER:
         contact = models.LetterContact

@@ -1,4 +1,4 @@
-"""How fast and how much a service may send: a bucket of tokens by the minute, a count by the day (UTC)."""
+"""Sending limits of a service: a token bucket for the rate a minute, and counts by the day (UTC)."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from sqlalchemy import select, text
 
 from graphql_api import models
+from graphql_api.domain.database_clock import NOW_SQL
 from graphql_api.enums import Channel, KeyType
 from graphql_api.errors import DailyLimitExceeded, RateLimited, raise_problems
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 WINDOW_SECONDS = 60
+BURST_DIVISOR = 3
+"""A burst may be this part of a minute's rate, and one send more."""
 MAX_BURST_SENDS = 1_000
 INTERNATIONAL_SMS = "international_sms"
 
@@ -31,64 +34,68 @@ LIVE_DAILY_LIMITS = {
     INTERNATIONAL_SMS: 100,
     Channel.LETTER.value: 20_000,
 }
-"""What a live service may send a day; a test key of a service in trial is held to these."""
+"""Daily limits of a live service by kind; they apply to test keys of a service in trial too."""
 
-_CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
 _CHANNEL_NAMES = {Channel.EMAIL: "emails", Channel.SMS: "text messages", Channel.LETTER: "letters"}
 _KEY_TYPE_NAMES = {KeyType.LIVE: "live keys", KeyType.TEAM: "team keys", KeyType.TEST: "test keys"}
 
 
 def burst_capacity(rate_per_minute: int) -> int:
-    """How many sends may come at once at a rate a minute: a third of it and one more, and never over 1,000."""
-    return min(-(-max(rate_per_minute, 0) // 3) + 1, MAX_BURST_SENDS)
+    """Sends that may come at once at a rate a minute: a third of it and one more, and never over 1,000.
+
+    `_BUCKET_CAPACITY_SQL` is the same for a service's row.
+    """
+    return min(-(-max(rate_per_minute, 0) // BURST_DIVISOR) + 1, MAX_BURST_SENDS)
+
+
+_BUCKET_CAPACITY_SQL = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / {BURST_DIVISOR}.0) + 1, {MAX_BURST_SENDS})"
 
 
 async def consume_token(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
-    """Take a token for one sending call; raises `RateLimited` when there is none.
+    """Consume a token for one sending call; raises `RateLimited` if the bucket is empty.
 
-    To be called in a transaction of its own, before the one that sends: a send that is refused has used up its token
-    all the same. Whoever has no tie to the service spends nothing, for the send is about to refuse them. People spend
-    from the bucket of live keys.
+    Call it in its own transaction, before the one that sends: a send that fails has consumed its token all the same.
+    Callers without permissions in the service consume nothing, for the send will fail. People share the bucket of live
+    keys.
     """
     if service_id not in actor.permissions:
         return
     key_type = actor.key_type or KeyType.LIVE
     if (await tx.execute(_CONSUME_TOKEN, {"service_id": service_id, "key_type": key_type.value})).first():
         return
-    found = (await tx.execute(_SELECT_AVAILABLE, {"service_id": service_id, "key_type": key_type.value})).first()
-    if found is None:  # no such service: the send will say so
+    bucket = (await tx.execute(_SELECT_AVAILABLE, {"service_id": service_id, "key_type": key_type.value})).first()
+    if bucket is None:  # no such service: the send will raise
         return
-    wait = (1 - found.tokens) * WINDOW_SECONDS / found.rate if found.rate > 0 else float(WINDOW_SECONDS)
+    wait = (1 - bucket.tokens) * WINDOW_SECONDS / bucket.rate if bucket.rate > 0 else float(WINDOW_SECONDS)
     raise RateLimited(
-        f"You can send {found.rate:,} times a minute with {_KEY_TYPE_NAMES[key_type]}. Wait, then send again.",
-        limit=found.rate,
+        f"You can send {bucket.rate:,} times a minute with {_KEY_TYPE_NAMES[key_type]}. Wait, then send again.",
+        limit=bucket.rate,
         window_seconds=WINDOW_SECONDS,
         retry_after_seconds=round(max(wait, 0.001), 3),
     )
 
 
-# The capacity and what has flowed in are read from the service's row, so that a new rate counts at once. The clock is
-# the database's; a row that another call has just changed is read again after it, hence no clock from our side.
-_NOW = "timezone('utc', clock_timestamp())"
-_BUCKET_CAPACITY = f"LEAST(CEIL(GREATEST(service.rate_limit, 0) / 3.0) + 1, {MAX_BURST_SENDS})"
-_REFILLED_TOKENS = (
-    f"GREATEST(EXTRACT(EPOCH FROM {_NOW} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
+# Capacity and refill are read from the service's row, so that a new rate applies at once. They use the database's clock
+# and not a parameter, because PostgreSQL evaluates them again for a row that a concurrent call has just updated.
+_REFILLED_TOKENS_SQL = (
+    f"GREATEST(EXTRACT(EPOCH FROM {NOW_SQL} - bucket.refilled_at), 0) * service.rate_limit / {WINDOW_SECONDS}.0"
 )
-_AVAILABLE_TOKENS = f"LEAST({_BUCKET_CAPACITY}, bucket.tokens + {_REFILLED_TOKENS})"
+_AVAILABLE_TOKENS_SQL = f"LEAST({_BUCKET_CAPACITY_SQL}, bucket.tokens + {_REFILLED_TOKENS_SQL})"
 _CONSUME_TOKEN = text(
     f"""
     INSERT INTO rate_buckets AS bucket (service_id, key_type, tokens, refilled_at)
-    SELECT service.id, :key_type, {_BUCKET_CAPACITY} - 1, {_NOW} FROM services AS service WHERE service.id = :service_id
+    SELECT service.id, :key_type, {_BUCKET_CAPACITY_SQL} - 1, {NOW_SQL}
+    FROM services AS service WHERE service.id = :service_id
     ON CONFLICT (service_id, key_type) DO UPDATE SET
-        tokens = (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) - 1,
-        refilled_at = {_NOW}
-    WHERE (SELECT {_AVAILABLE_TOKENS} FROM services AS service WHERE service.id = bucket.service_id) >= 1
+        tokens = (SELECT {_AVAILABLE_TOKENS_SQL} FROM services AS service WHERE service.id = bucket.service_id) - 1,
+        refilled_at = {NOW_SQL}
+    WHERE (SELECT {_AVAILABLE_TOKENS_SQL} FROM services AS service WHERE service.id = bucket.service_id) >= 1
     RETURNING tokens
     """  # noqa: S608 - made of constants
 )
 _SELECT_AVAILABLE = text(
     f"""
-    SELECT {_AVAILABLE_TOKENS} AS tokens, service.rate_limit AS rate
+    SELECT {_AVAILABLE_TOKENS_SQL} AS tokens, service.rate_limit AS rate
     FROM rate_buckets AS bucket JOIN services AS service ON service.id = bucket.service_id
     WHERE bucket.service_id = :service_id AND bucket.key_type = :key_type
     """  # noqa: S608 - made of constants
@@ -96,7 +103,7 @@ _SELECT_AVAILABLE = text(
 
 
 def utc_today() -> date:
-    """The day that limits count by."""
+    """The current day of the limits."""
     return datetime.now(UTC).date()
 
 
@@ -106,7 +113,7 @@ def resets_at() -> datetime:
 
 
 def daily_limit(service: models.Service, kind: str, key_type: str = KeyType.LIVE) -> int:
-    """Messages a day that a service may send of a kind: a channel's stored name, or texts abroad."""
+    """Messages of a kind that a service may send a day; a kind is a channel's value or `INTERNATIONAL_SMS`."""
     if key_type == KeyType.TEST and service.restricted:
         return LIVE_DAILY_LIMITS[kind]
     limits: dict[str, int] = {
@@ -119,7 +126,7 @@ def daily_limit(service: models.Service, kind: str, key_type: str = KeyType.LIVE
 
 
 def daily_counts(channel: str, message_count: int, international_count: int = 0) -> dict[str, int]:
-    """What so many messages add to the day's counts: texts abroad count a second time under a limit of their own."""
+    """What messages add to the daily counts, by kind; international text messages count under two kinds."""
     counts = {str(channel): message_count}
     if channel == Channel.SMS and international_count:
         counts[INTERNATIONAL_SMS] = international_count
@@ -127,21 +134,21 @@ def daily_counts(channel: str, message_count: int, international_count: int = 0)
 
 
 def select_daily_usage(service_id: UUID) -> Select[str, int]:
-    """Kinds and counts of today, for whoever reads them along with other things."""
+    """The statement that selects today's counts: kind, count."""
     return select(models.DailyUsage.kind, models.DailyUsage.count).where(
         models.DailyUsage.service_id == service_id, models.DailyUsage.day == utc_today()
     )
 
 
 async def load_daily_usage(tx: AsyncSession, service_id: UUID) -> dict[str, int]:
-    """What has been counted today, by kind; a kind without any is left out."""
+    """Today's counts by kind; kinds without a row are absent."""
     return dict((await tx.execute(select_daily_usage(service_id))).all())
 
 
 def check(
     service: models.Service, counts: Mapping[str, int], used: Mapping[str, int], key_type: str = KeyType.LIVE
 ) -> list[DailyLimitExceeded]:
-    """Which limits `counts` more messages would pass, from what is used already."""
+    """Errors of the limits that `counts` more messages would exceed; both mappings are by kind."""
     return [
         _daily_limit_error(kind, daily_limit(service, kind, key_type), used.get(kind, 0), count)
         for kind, count in sorted(counts.items())
@@ -152,41 +159,32 @@ def check(
 async def add_daily_usage(
     tx: AsyncSession, service: models.Service, counts: Mapping[str, int], key_type: str = KeyType.LIVE
 ) -> None:
-    """Count messages of today, for good if the transaction commits; raises `DailyLimitExceeded` past a limit.
+    """Add to today's counts; raises `DailyLimitExceeded` above a limit.
 
-    Test keys are checked and not counted. Rows are locked in the order of their kinds, until the transaction ends.
+    Messages of test keys are checked but not counted. Rows are locked in the order of their kinds.
     """
-    wanted = {kind: count for kind, count in sorted(counts.items()) if count}
-    if not wanted:
+    added = {kind: count for kind, count in sorted(counts.items()) if count}
+    if not added:
         return
     if key_type == KeyType.TEST:
-        raise_problems(check(service, wanted, await load_daily_usage(tx, service.id), key_type))
+        raise_problems(check(service, added, await load_daily_usage(tx, service.id), key_type))
         return
-    totals = await _increment_usage(tx, service.id, wanted)
-    before = {kind: total - wanted[kind] for kind, total in totals.items()}
-    raise_problems(check(service, wanted, before, key_type))
+    totals = await _increment_usage(tx, service.id, added)
+    before = {kind: total - added[kind] for kind, total in totals.items()}
+    raise_problems(check(service, added, before, key_type))
 
 
 async def lock_remaining(
     tx: AsyncSession, service: models.Service, kinds: Iterable[str], key_type: str = KeyType.LIVE
 ) -> dict[str, int]:
-    """Lock the day's counts, and tell how many messages of each kind are left; `take` them in the same transaction."""
-    wanted = dict.fromkeys(sorted(kinds), 0)
+    """Lock today's counts; returns the remaining messages by kind. Call `add_daily_usage` in the same transaction."""
+    zero_counts = dict.fromkeys(sorted(kinds), 0)
     totals = (
         await load_daily_usage(tx, service.id)
         if key_type == KeyType.TEST
-        else await _increment_usage(tx, service.id, wanted)
+        else await _increment_usage(tx, service.id, zero_counts)
     )
-    return {kind: max(daily_limit(service, kind, key_type) - totals.get(kind, 0), 0) for kind in wanted}
-
-
-async def subtract_daily_usage(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int], day: date) -> None:
-    """Give back what cancelled messages had used of a day."""
-    for kind, count in sorted(counts.items()):
-        row = await tx.get(models.DailyUsage, (service_id, day, kind), with_for_update=True)
-        if row is not None:
-            row.count = max(row.count - count, 0)
-    await tx.flush()
+    return {kind: max(daily_limit(service, kind, key_type) - totals.get(kind, 0), 0) for kind in zero_counts}
 
 
 _ADD_USAGE = text(
@@ -202,14 +200,14 @@ _ADD_USAGE = text(
 
 
 async def _increment_usage(tx: AsyncSession, service_id: UUID, counts: Mapping[str, int]) -> dict[str, int]:
-    """Add to the counts of today, in the order given, and answer the new ones."""
+    """Add to today's counts, in the order of `counts`; returns the new ones."""
     values = {"service_id": service_id, "day": utc_today(), "kinds": list(counts), "counts": list(counts.values())}
     return dict((await tx.execute(_ADD_USAGE, values)).all())
 
 
 def _daily_limit_error(kind: str, limit: int, used: int, requested: int) -> DailyLimitExceeded:
     international = kind == INTERNATIONAL_SMS
-    channel = Channel.SMS if international else _CHANNELS[kind]
+    channel = Channel.SMS if international else Channel(kind)
     name = f"{_CHANNEL_NAMES[channel]} to other countries" if international else _CHANNEL_NAMES[channel]
     return DailyLimitExceeded(
         f"The service can send {limit:,} {name} a day and has sent {used:,} today.",

@@ -1,4 +1,4 @@
-"""States of a service, and what may be done in them."""
+"""States of a service, and the check that one is active."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ TRIAL, LIVE, ARCHIVED = (status.name for status in (ServiceStatus.TRIAL, Service
 
 
 def require_active(service: models.Service, *path: str) -> None:
-    """Refuse to change anything of a service that is closed."""
+    """Raise `IllegalState` for an archived service; `path` is `service_id` unless given."""
     if not service.active:
         raise IllegalState(
             "The service is archived.",

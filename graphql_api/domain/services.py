@@ -1,4 +1,4 @@
-"""Services: a team begins one in trial, changes its settings, and closes it for good."""
+"""Services: creation in trial, settings, and archiving."""
 
 from __future__ import annotations
 
@@ -11,7 +11,6 @@ from graphql_api import models
 from graphql_api.auth import visibility
 from graphql_api.auth.actors import PLATFORM_ADMIN
 from graphql_api.content import names
-from graphql_api.content.values import is_storable
 from graphql_api.domain import (
     allowances,
     api_keys,
@@ -45,10 +44,10 @@ DEFAULT_FEATURES = (
     ServiceFeature.INTERNATIONAL_SMS,
     ServiceFeature.INTERNATIONAL_LETTERS,
 )
-"""What is switched on for a new service."""
+"""Features of a new service."""
 
 DEFAULT_SMS_SENDER = "GOVUK"
-"""Whom texts of a new service come from."""
+"""Text message sender of a new service."""
 
 ADMIN_ONLY_FIELDS = ("organisation_type", "notes", "billing_details")
 COPIED_FIELDS = ("prefix_sms", "confirmed_email_sender_name", "confirmed_unique", "consent_to_research", "notes")
@@ -64,9 +63,9 @@ async def create(
     organisation_id: UUID | None = None,
     organisation_type: OrganisationType | None = None,
 ) -> models.Service:
-    """Begin a service in trial, with its creator as a member who may do everything.
+    """Create a service in trial, with its creator as a member with every permission.
 
-    Without an organisation given, it belongs to the one that owns the domain of the creator's address.
+    `organisation_id` defaults to the organisation that owns the domain of the creator's address.
     """
     user = await tx.get_one(models.User, actor.require_person())
     organisation = await _find_organisation(tx, actor, user, organisation_id)
@@ -111,7 +110,7 @@ async def update(
     changes: Mapping[str, Any],
     expected_version: int | None = None,
 ) -> models.Service:
-    """Change the settings that are given; a change that changes nothing makes no version."""
+    """Change the settings in `changes`; equal values make no new version."""
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
     if not actor.platform_wide and any(field in changes for field in ADMIN_ONLY_FIELDS):
@@ -132,9 +131,9 @@ async def update(
 
 
 async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models.Service:
-    """Close a service: its keys stop, its templates are archived, its scheduled jobs are cancelled, its name is free.
+    """Archive a service: revoke its API keys, archive its templates, cancel its scheduled jobs, free its name.
 
-    A second call changes nothing. A live service is closed by platform admins only.
+    A second call changes nothing. Only platform admins archive a live service.
     """
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_SETTINGS, service.id, "service_id")
@@ -160,7 +159,7 @@ async def archive(tx: AsyncSession, actor: Actor, *, service_id: UUID) -> models
 async def _find_organisation(
     tx: AsyncSession, actor: Actor, user: models.User, organisation_id: UUID | None
 ) -> models.Organisation | None:
-    """The organisation of a new service; one that is named must be the creator's, unless a platform admin names it."""
+    """The organisation of a new service; only platform admins may choose one of which they are not a member."""
     by_domain = await organisations.find_by_email_domain(tx, user.email_address)
     if organisation_id is None or (by_domain and by_domain.id == organisation_id):
         return by_domain
@@ -176,7 +175,7 @@ async def _find_organisation(
 async def _branding_rows(
     tx: AsyncSession, service: models.Service, organisation: models.Organisation | None, user: models.User
 ) -> list[models.Model]:
-    """The branding of the organisation, else the NHS's for a service of the NHS."""
+    """Branding of the organisation, else that of the NHS for an NHS service."""
     email: UUID | None = None
     letter: UUID | None = None
     if organisation:
@@ -192,7 +191,7 @@ async def _branding_rows(
 
 
 def _name_columns(name: str, sender_name: str | None) -> dict[str, str]:
-    """What follows from a service's name: its form in which it is unique, and the address that its emails come from."""
+    """Columns derived from a service's name: its unique normalised form, and the local part of its sender address."""
     return {
         "normalised_service_name": names.local_part(name),
         "email_sender_local_part": names.local_part(sender_name or name)[: checks.MAX_TEXT_CHARACTERS],
@@ -201,17 +200,15 @@ def _name_columns(name: str, sender_name: str | None) -> dict[str, str]:
 
 async def _name_conflicts(
     tx: AsyncSession, actor: Actor, name: str, service: models.Service | None
-) -> list[DomainError]:
-    """Another service with the name, or one that the same address would belong to."""
-    if not is_storable(name):
-        return []
+) -> list[AlreadyExists]:
+    """Another service with the name, or with the same local part of its sender address."""
     row = models.Service
-    found = select(row.id).where(or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name)))
-    holder_id = await tx.scalar(found.where(row.id != service.id) if service else found)
-    if holder_id is None:
-        return []
-    holder = await conflicting_rows.load_visible(tx, actor, row, holder_id)
-    return [AlreadyExists("Another service has this name, or nearly.", "name", existing=holder)]
+    same_name = [or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name))]
+    if service:
+        same_name.append(row.id != service.id)
+    return await conflicting_rows.name_conflicts(
+        tx, actor, row, name, *same_name, message="Another service has this name, or nearly."
+    )
 
 
 def _validate(changes: Mapping[str, Any]) -> Iterator[Invalid]:
@@ -231,7 +228,7 @@ def _validate(changes: Mapping[str, Any]) -> Iterator[Invalid]:
 
 
 async def _changed_columns(tx: AsyncSession, service: models.Service, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The columns that the changes come to; a new name is not yet said to be unique, a sender name set is confirmed."""
+    """Column values of the changes; a new name resets `confirmed_unique`, a sender name is confirmed."""
     values: dict[str, Any] = {}
     if "name" in changes:
         values["name"] = changes["name"].strip()
@@ -258,7 +255,7 @@ async def _changed_columns(tx: AsyncSession, service: models.Service, changes: M
 async def _archive_templates(tx: AsyncSession, service_id: UUID) -> None:
     row = models.Template
     current = select(row).where(row.service_id == service_id, row.archived.is_(False)).order_by(row.id)
-    # Somebody may be saving one: their version comes before ours.
+    # Locked, so that a concurrent save gets an earlier version.
     for template in await tx.scalars(current.with_for_update(key_share=True)):
         template.archived = True
         tx.add(versions.increment(template))
@@ -266,7 +263,7 @@ async def _archive_templates(tx: AsyncSession, service_id: UUID) -> None:
 
 async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None:
     key, lifetime = models.ApiKey, models.ApiKeyLifetime
-    found = await tx.execute(
+    rows = await tx.execute(
         select(key, lifetime)
         .outerjoin(lifetime, lifetime.api_key_id == key.id)
         .where(key.service_id == service_id, key.expiry_date.is_(None))
@@ -274,5 +271,5 @@ async def _expire_keys(tx: AsyncSession, actor: Actor, service_id: UUID) -> None
         .with_for_update(of=key, key_share=True)
     )
     for_notify = await notify_compatibility.is_enabled(tx)
-    for live_key, its_lifetime in found:
-        api_keys.expire(tx, actor, live_key, its_lifetime, for_notify=for_notify)
+    for api_key, key_lifetime in rows:
+        api_keys.expire(tx, actor, api_key, key_lifetime, for_notify=for_notify)

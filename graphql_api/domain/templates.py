@@ -1,4 +1,4 @@
-"""Templates: every save that changes something is a version, and past messages keep the version they were made from."""
+"""Templates: each change makes a new version; a message keeps the version from which it was made."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from graphql_api.domain import checks, domain_errors, idempotency, versions
 from graphql_api.domain.service_states import require_active
 from graphql_api.enums import Channel, LetterLanguages, Postage, ServicePermission, UserErrorCode
 from graphql_api.errors import DomainError, IllegalState, Invalid, raise_problems
+from graphql_api.recipients.postal_addresses import UK_POSTAGE
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from graphql_api.auth.actors import Actor
 
 CURRENT, ARCHIVED = "CURRENT", "ARCHIVED"
-UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
 
 COLUMN_BY_FIELD = {
     "subject": "subject",
@@ -35,7 +35,7 @@ COLUMN_BY_FIELD = {
     "welsh_subject": "letter_welsh_subject",
     "welsh_body": "letter_welsh_content",
 }
-"""Columns by the names of the arguments."""
+"""Columns by argument."""
 
 _CLEARABLE_FIELDS = ("welsh_subject", "welsh_body")
 _DEFAULT_FIELDS: dict[Channel, dict[str, Any]] = {
@@ -43,11 +43,8 @@ _DEFAULT_FIELDS: dict[Channel, dict[str, Any]] = {
     Channel.SMS: {},
     Channel.LETTER: {"postage": Postage.SECOND, "languages": LetterLanguages.ENGLISH},
 }
-"""What a new template has where nobody says otherwise."""
+"""Defaults of a new template."""
 
-
-_CHANNELS: dict[str, Channel] = {channel.value: channel for channel in Channel}
-_LANGUAGES: dict[str, LetterLanguages] = {languages.value: languages for languages in LetterLanguages}
 _TEMPLATE_KIND_NAMES = {
     Channel.EMAIL: "an email template",
     Channel.SMS: "a text message template",
@@ -56,7 +53,7 @@ _TEMPLATE_KIND_NAMES = {
 
 
 class SavedTemplate(NamedTuple):
-    """A template after a save: whether anything differed, and which placeholders came and went."""
+    """A template after an update: whether it changed, and which placeholders were added and removed."""
 
     template: models.Template
     changed: bool
@@ -74,13 +71,13 @@ async def create(
     content: Mapping[str, Any],
     idempotency_key: str | None = None,
 ) -> models.Template:
-    """Add a template to a service, with its first version; `content` holds the fields of its channel."""
-    # Locked, for it may be about to close.
+    """Create a template and its first version; `content` holds the fields of its channel."""
+    # Locked, so that it is not archived meanwhile.
     service = await visibility.find_visible(tx, actor, models.Service, service_id, "service_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, service.id, "service_id")
     user_id = actor.require_person()
-    asked = {"service_id": service_id, "name": name, "channel": channel, "content": content}
-    call = await idempotency.begin(tx, actor, "createTemplate", idempotency_key, asked)
+    arguments = {"service_id": service_id, "name": name, "channel": channel, "content": content}
+    call = await idempotency.begin(tx, actor, "createTemplate", idempotency_key, arguments)
     if call.stored_result is not None:
         return await tx.get_one(models.Template, UUID(call.stored_result["id"]))
     require_active(service)
@@ -112,23 +109,23 @@ async def update(
     channel: Channel | None = None,
     expected_version: int | None = None,
 ) -> SavedTemplate:
-    """Save a new version; `changes` holds the name and the fields of the template's `channel` that are given."""
+    """Save a new version; `changes` holds the name, and fields of the template's `channel`."""
     template, service, user_id = await _find_for_change(tx, actor, template_id)
     require_active(service, "template_id")
-    _require_current(template)
+    require_current(template)
     versions.require_version(template, expected_version)
-    own = _CHANNELS[template.template_type]
-    if channel not in {None, own}:
-        message = f"This is {_TEMPLATE_KIND_NAMES[own]}: its channel cannot change."
+    own_channel = Channel(template.template_type)
+    if channel not in {None, own_channel}:
+        message = f"This is {_TEMPLATE_KIND_NAMES[own_channel]}: its channel cannot change."
         raise Invalid(message, "content", str(channel), code=UserErrorCode.TEMPLATE_CHANNEL_MISMATCH)
-    given = _strip_subjects({field: value for field, value in changes.items() if field in COLUMN_BY_FIELD})
+    changed_fields = _strip_subjects({field: value for field, value in changes.items() if field in COLUMN_BY_FIELD})
     name = changes.get("name", template.name)
-    fields = _merge_fields(template, given)
+    fields = _merge_fields(template, changed_fields)
     raise_problems(
         [
-            *await _check_channel_enabled(tx, service.id, own),
-            *_check_not_cleared(own, given),
-            *_validate(own, name, fields),
+            *await _check_channel_enabled(tx, service.id, own_channel),
+            *_check_not_cleared(own_channel, changed_fields),
+            *_validate(own_channel, name, fields),
         ]
     )
     before = placeholder_names(template)
@@ -148,7 +145,7 @@ async def update(
 
 
 async def archive(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models.Template:
-    """Take a template out of use and out of its folder, as a version; a second call changes nothing."""
+    """Archive a template as a new version, and take it out of its folder; a second call changes nothing."""
     template, service, user_id = await _find_for_change(tx, actor, template_id)
     if template.archived:
         return template
@@ -162,7 +159,7 @@ async def archive(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> model
 
 
 async def redact(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models.Template:
-    """Hide the personalisation of a template's messages, past ones too, for good; it makes no version."""
+    """Hide the personalisation of every message of a template permanently; makes no version."""
     template, _, user_id = await _find_for_change(tx, actor, template_id)
     redaction = await tx.get(models.TemplateRedaction, template_id)
     if redaction is None:
@@ -176,26 +173,35 @@ async def redact(tx: AsyncSession, actor: Actor, *, template_id: UUID) -> models
 
 
 def placeholder_names(template: models.Template) -> dict[str, str]:
-    """Names of a template's placeholders as it spells them, by the form in which they are compared."""
+    """Names of a template's placeholders by normalised name."""
+    return compile_content(template).names_by_key
+
+
+def compile_content(
+    template: models.Template | models.TemplateHistory, *, sms_prefix: str | None = None
+) -> messages.CompiledTemplate:
+    """The template's content, parsed at its placeholders; `sms_prefix` precedes the body of a text message."""
     return messages.CompiledTemplate(
-        _CHANNELS[template.template_type],
+        Channel(template.template_type),
         subject=template.subject,
         body=template.content,
+        prefix=sms_prefix,
         welsh_subject=template.letter_welsh_subject,
         welsh_body=template.letter_welsh_content,
-    ).names_by_key
+    )
 
 
 async def _find_for_change(
     tx: AsyncSession, actor: Actor, template_id: UUID
 ) -> tuple[models.Template, models.Service, UUID]:
-    """A template to be changed, its service, and who changes it."""
+    """The template, locked, its service, and the id of the caller."""
     template = await visibility.find_visible(tx, actor, models.Template, template_id, "template_id", lock=True)
     actor.require(ServicePermission.MANAGE_TEMPLATES, template.service_id, "template_id")
     return template, await tx.get_one(models.Service, template.service_id), actor.require_person()
 
 
-def _require_current(template: models.Template) -> None:
+def require_current(template: models.Template) -> None:
+    """Raise `IllegalState` for a template that is archived."""
     if template.archived:
         raise IllegalState(
             "The template is archived.",
@@ -207,10 +213,10 @@ def _require_current(template: models.Template) -> None:
 
 
 async def _check_channel_enabled(tx: AsyncSession, service_id: UUID, channel: Channel) -> list[DomainError]:
-    """The channel has to be one of the service's features."""
+    """Problems of a channel that is not one of the service's features."""
     row = models.ServiceFeature
-    found = await tx.scalar(select(row.permission).where(row.service_id == service_id, row.permission == channel))
-    if found:
+    feature = await tx.scalar(select(row.permission).where(row.service_id == service_id, row.permission == channel))
+    if feature:
         return []
     message = "The service cannot send messages of this kind: switch the channel on first."
     return [Invalid(message, "content", channel, code=UserErrorCode.CHANNEL_NOT_ENABLED)]
@@ -224,7 +230,7 @@ def _strip_subjects(fields: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _merge_fields(template: models.Template, changed_fields: Mapping[str, Any]) -> dict[str, Any]:
-    """Every field of the template's channel, as it will be; English alone leaves no Welsh behind."""
+    """Every field after the change; `languages` ENGLISH clears the Welsh fields."""
     fields: dict[str, Any] = {field: getattr(template, column) for field, column in COLUMN_BY_FIELD.items()}
     fields.update(changed_fields)
     if changed_fields.get("languages") is LetterLanguages.ENGLISH:
@@ -233,23 +239,31 @@ def _merge_fields(template: models.Template, changed_fields: Mapping[str, Any]) 
 
 
 def _check_not_cleared(channel: Channel, changed_fields: Mapping[str, Any]) -> Iterator[Invalid]:
-    """Fields that may be changed, not cleared; of texts the content rules tell that they are needed."""
+    """Problems of fields that cannot be null; the content rules check the texts."""
     for field in ("has_unsubscribe_link", "postage", "languages"):
         if field in changed_fields:
             yield from checks.not_null(changed_fields[field], "content", channel, field)
 
 
+def _parse_languages(stored: str | None) -> LetterLanguages:
+    """The stored languages; English for an unknown value, which another program may have written."""
+    try:
+        return LetterLanguages(stored or LetterLanguages.ENGLISH)
+    except ValueError:
+        return LetterLanguages.ENGLISH
+
+
 def _validate(channel: Channel, name: str | None, fields: Mapping[str, Any]) -> Iterator[DomainError]:
-    found = messages.check_template(
+    problems = messages.check_template(
         channel,
         (name or "").strip(),
         fields.get("subject"),
         fields.get("body") or "",
-        languages=_LANGUAGES.get(fields.get("languages") or "", LetterLanguages.ENGLISH),
+        languages=_parse_languages(fields.get("languages")),
         welsh_subject=fields.get("welsh_subject"),
         welsh_body=fields.get("welsh_body"),
     )
-    for problem in found:
+    for problem in problems:
         path = problem.path if problem.path == ("name",) else ("content", channel, *problem.path)
         yield domain_errors.from_content_problem(replace(problem, path=path))
     if fields.get("postage") and fields["postage"] not in UK_POSTAGE:

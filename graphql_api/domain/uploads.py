@@ -1,4 +1,4 @@
-"""Uploads: lists that are sent ahead of the job that will use them, kept for a day."""
+"""Uploads: lists of recipients, uploaded before the job that uses them, and stored for a day."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncSession
 
     from graphql_api.auth.actors import Actor
-    from graphql_api.domain.recipients import TransactionFactory
+    from graphql_api.domain.transactions import TransactionFactory
     from graphql_api.gateways.object_store import Store
 
 UPLOAD_LIFETIME = timedelta(days=1)
 _MAX_CONCURRENT_READS = 2
-"""Lists that are held in memory at a time, to be counted."""
+"""Lists that are in memory at once, while their rows are counted."""
 
 _read_semaphore = asyncio.Semaphore(_MAX_CONCURRENT_READS)
 
@@ -42,27 +42,27 @@ async def receive(
     max_bytes: int,
     file_name: str | None = None,
 ) -> models.Upload:
-    """Keep a list as it comes in, piece by piece, then count its rows; what is refused leaves nothing.
+    """Store a list as it is received, then count its rows; an error leaves nothing behind.
 
-    Raises `Invalid`: FILE_TOO_LARGE, FILE_UNREADABLE (with the place of the fault), FILE_EMPTY or TOO_MANY_ROWS.
+    Raises `Invalid`: FILE_TOO_LARGE, FILE_UNREADABLE (with row and column), FILE_EMPTY or TOO_MANY_ROWS.
     """
     _require_can_send(actor)
     if file_name is not None:
         check_file_name(file_name, "file_name")
     upload_id = uuid4()
     path = upload_path(upload_id)
-    counted = _SizeLimitedStream(chunks, max_bytes)
-    await store.put(path, counted.stream())
+    stream = _SizeLimitedStream(chunks, max_bytes)
+    await store.put(path, stream.chunks())
     try:
         async with _read_semaphore:
-            rows = await asyncio.to_thread(_count_rows, await store.get(path))
+            row_count = await asyncio.to_thread(_count_rows, await store.get(path))
         upload = models.Upload(
             id=upload_id,
             user_id=None if actor.api_key_id else actor.user_id,
             api_key_id=actor.api_key_id,
             file_name=file_name,
-            byte_count=counted.total_bytes,
-            row_count=rows,
+            byte_count=stream.total_bytes,
+            row_count=row_count,
             expires_at=models.utcnow() + UPLOAD_LIFETIME,
         )
         async with transaction() as tx:
@@ -74,17 +74,17 @@ async def receive(
 
 
 async def delete_expired(tx: AsyncSession) -> list[str]:
-    """Delete the uploads that have expired; answers the paths of their files, to be deleted after the commit."""
+    """Delete expired uploads, at most 1,000; returns the paths of their files, to be deleted after the commit."""
     upload = models.Upload
     expired = (
         select(upload.id).where(upload.expires_at <= models.utcnow()).limit(1_000).with_for_update(skip_locked=True)
     )
-    gone = await tx.execute(delete(upload).where(upload.id.in_(expired)).returning(upload.id))
-    return [upload_path(upload_id) for upload_id in gone.scalars()]
+    deleted = await tx.execute(delete(upload).where(upload.id.in_(expired)).returning(upload.id))
+    return [upload_path(upload_id) for upload_id in deleted.scalars()]
 
 
 def _require_can_send(actor: Actor) -> None:
-    """Refuse whoever could not use a list in any service."""
+    """Raise `Unauthenticated`, or `Forbidden` for a caller who can send in no service."""
     if not actor.signed_in:
         raise Unauthenticated
     if not any(actor.service_ids(permission) for permission in PERMISSION_BY_CHANNEL.values()):
@@ -92,29 +92,29 @@ def _require_can_send(actor: Actor) -> None:
 
 
 class _SizeLimitedStream:
-    """Pieces, counted as they go by, and refused past the limit."""
+    """Chunks, whose bytes are counted as they are read; raises `Invalid` above the limit."""
 
     def __init__(self, chunks: AsyncIterable[bytes], max_bytes: int) -> None:
         self._chunks = chunks
         self._max_bytes = max_bytes
         self.total_bytes = 0
 
-    async def stream(self) -> AsyncIterator[bytes]:
-        async for piece in self._chunks:
-            self.total_bytes += len(piece)
+    async def chunks(self) -> AsyncIterator[bytes]:
+        async for chunk in self._chunks:
+            self.total_bytes += len(chunk)
             if self.total_bytes > self._max_bytes:
                 raise too_large_error(self._max_bytes)
-            if piece:
-                yield piece
+            if chunk:
+                yield chunk
 
 
 def too_large_error(max_bytes: int) -> Invalid:
-    """What to say of a list that is over the limit."""
+    """The error for a list above the limit."""
     return Invalid(f"A list can have at most {max_bytes:,} bytes.", code=UserErrorCode.FILE_TOO_LARGE)
 
 
 def _count_rows(content: bytes) -> int:
-    """Rows without the headers and without empty ones at the end."""
+    """The number of rows, without the header and empty rows at the end. Raises `Invalid`."""
     count = last = -1
     try:
         for record in csv_files.records(content):

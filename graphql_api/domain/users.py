@@ -1,4 +1,4 @@
-"""People: registering, proving an address, and changing one's own or a colleague's details."""
+"""Users: registration, confirmation of an email address, and changes to one's own or a colleague's details."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from graphql_api.domain import (
     platform_messages,
 )
 from graphql_api.domain.platform_messages import MessageKind
-from graphql_api.enums import AuthType, ServicePermission, UserErrorCode
+from graphql_api.enums import AuthType, ServicePermission, UserErrorCode, UserState
 from graphql_api.errors import AlreadyExists, DomainError, Forbidden, IllegalState, Invalid, raise_problems
 from graphql_api.recipients import email_addresses, phone_numbers
 from graphql_api.recipients.errors import RecipientError
@@ -33,7 +33,8 @@ if TYPE_CHECKING:
 
     from graphql_api.auth.actors import Actor
     from graphql_api.auth.crypto import Signer
-    from graphql_api.domain.challenges import Challenge, TransactionFactory
+    from graphql_api.domain.challenges import Challenge
+    from graphql_api.domain.transactions import TransactionFactory
 
 COLUMN_BY_FIELD = {
     "name": "name",
@@ -43,7 +44,7 @@ COLUMN_BY_FIELD = {
     "receives_new_features_email": "receives_new_features_email",
 }
 MANAGER_EDITABLE_FIELDS = frozenset({"email_address", "phone_number", "auth_type"})
-"""What of a colleague those who manage a team may change."""
+"""Fields of a colleague that a manager of their team may change."""
 ANNOUNCED_FIELD_NAMES = {"email_address": "email address", "phone_number": "phone number"}
 WEBAUTHN_NOT_SUPPORTED = "A security key cannot be set up here: choose text message or email."
 
@@ -58,9 +59,9 @@ async def register(
     phone_number: str | None = None,
     auth_type: AuthType | None = AuthType.SMS,
 ) -> None:
-    """Register somebody who has a government address; they get an email, whether or not the address is known.
+    """Register a person with a government address, and email that address, whether or not it is registered already.
 
-    Whoever registers an address that nobody has confirmed yet replaces the registration before.
+    A registration of an address that is not confirmed yet is replaced. Raises `Problems`.
     """
     auth_type = auth_type or AuthType.SMS
     problems: list[DomainError] = [*checks.required_name(name, "name"), *_validate_email_address(email_address)]
@@ -93,12 +94,12 @@ async def register(
 async def confirm_email_address(
     transaction: TransactionFactory, *, token: str, signer: Signer
 ) -> tuple[models.User, Challenge | None]:
-    """Note that an address is its owner's, by the emailed link; somebody who has just registered goes on to sign in."""
+    """Confirm an address by the token of the emailed link; returns a sign-in challenge too if the user is pending."""
     async with transaction() as tx:
         user = await challenges.verify_confirmation_link(tx, signer, token)
         user.email_access_validated_at = models.utcnow()
         await tx.flush()
-    if user.state == "active":
+    if user.state == UserState.ACTIVE:
         return user, None
     return user, await challenges.begin(transaction, user, signer=signer)
 
@@ -106,16 +107,18 @@ async def confirm_email_address(
 async def update(
     tx: AsyncSession, actor: Actor, *, changes: Mapping[str, Any], signer: Signer, user_id: UUID | None = None
 ) -> models.User:
-    """Change one's own details, or those of a colleague whose team one manages, who is told of it by email."""
+    """Change one's own details, or those of a colleague whose team one manages, who gets an email about it."""
     caller_id = actor.require_person()
     user_id = user_id or caller_id
     user = await visibility.find_visible(tx, actor, models.User, user_id, "user_id", lock=True)
     own = user.id == caller_id
     if not own:
         await _require_can_manage(tx, actor, user, changes)
-    if user.state == "inactive":
+    if user.state == UserState.INACTIVE:
         message = "This person's account was archived."
-        raise IllegalState(message, "user_id", current="INACTIVE", allowed=["PENDING", "ACTIVE"])
+        raise IllegalState(
+            message, "user_id", current=UserState.INACTIVE.name, allowed=[UserState.PENDING.name, UserState.ACTIVE.name]
+        )
     changes = {name: _normalise_value(name, value) for name, value in changes.items()}
     raise_problems(
         [*_validate(changes, user), *await _validate_new_email_address(tx, actor, user, changes, is_own=own)]
@@ -123,8 +126,10 @@ async def update(
     before = {name: getattr(user, COLUMN_BY_FIELD.get(name, name)) for name in changes}
     for name, value in changes.items():
         setattr(user, COLUMN_BY_FIELD.get(name, name), value)
-    told = [words for name, words in ANNOUNCED_FIELD_NAMES.items() if name in changes and changes[name] != before[name]]
-    if told and not own:
+    announced = [
+        label for name, label in ANNOUNCED_FIELD_NAMES.items() if name in changes and changes[name] != before[name]
+    ]
+    if announced and not own:
         colleague = await tx.get(models.User, caller_id)
         await platform_messages.send(
             tx,
@@ -133,34 +138,34 @@ async def update(
             user.id,
             before.get("email_address", user.email_address),
             name=user.name,
-            by=colleague.name if colleague else "Somebody",
-            what=", ".join(told),
+            by=colleague.name if colleague else "A manager",
+            what=", ".join(announced),
         )
     await tx.flush()
     return user
 
 
 async def _find_or_insert(tx: AsyncSession, address: str, values: Mapping[str, Any]) -> models.User:
-    """The person with an address, locked: a new one, or whoever has it already."""
-    fresh = models.User(email_address=address, **values)
+    """The user with an address, locked; inserted if there is none."""
+    new_user = models.User(email_address=address, **values)
     row = {
-        column.key: getattr(fresh, column.key)
+        column.key: getattr(new_user, column.key)
         for column in models.User.__mapper__.column_attrs
-        if column.key in fresh.__dict__
+        if column.key in new_user.__dict__
     }
     await tx.execute(insert(models.User).values(row).on_conflict_do_nothing(index_elements=["email_address"]))
-    found: models.User | None = await tx.scalar(
+    user: models.User | None = await tx.scalar(
         select(models.User).where(models.User.email_address == address).with_for_update()
     )
-    if found is None:
+    if user is None:
         raise LookupError
-    return found
+    return user
 
 
 async def _send_registration_message(
     tx: AsyncSession, user: models.User, values: Mapping[str, Any], signer: Signer
 ) -> None:
-    if user.state != "pending":
+    if user.state != UserState.PENDING:
         await platform_messages.send(
             tx, signer, MessageKind.ADDRESS_REGISTERED, user.id, user.email_address, name=user.name
         )
@@ -172,7 +177,7 @@ async def _send_registration_message(
 
 
 async def _require_can_manage(tx: AsyncSession, actor: Actor, user: models.User, changes: Mapping[str, Any]) -> None:
-    """Refuse all but platform admins, and those who manage a team that the person is in, within bounds."""
+    """Raise `Forbidden` unless the caller is a platform admin, or manages the user and changes few fields."""
     if actor.platform_wide:
         return
     if not await members.can_manage(tx, actor, user.id):
@@ -182,7 +187,7 @@ async def _require_can_manage(tx: AsyncSession, actor: Actor, user: models.User,
 
 
 def _normalise_value(name: str, value: Any) -> Any:
-    """A value as it is kept: trimmed, an address in the form in which addresses are compared."""
+    """A value as it is stored: trimmed; an email address normalised."""
     if not isinstance(value, str) or isinstance(value, AuthType):
         return value
     if name == "email_address":
@@ -212,7 +217,7 @@ def _validate_email_address(address: str) -> Iterator[DomainError]:
     except RecipientError as error:
         yield Invalid(error.message, "email_address", code=error.code)
         return
-    # Some letters are two in lower case.
+    # Lower case can be longer than upper case.
     yield from checks.optional_text(email_addresses.normalise(address), "email_address")
 
 
@@ -235,18 +240,18 @@ def _validate_auth_type(method: AuthType, number: str | None) -> Iterator[Domain
 async def _validate_new_email_address(
     tx: AsyncSession, actor: Actor, user: models.User, changes: Mapping[str, Any], *, is_own: bool
 ) -> list[DomainError]:
-    """What is wrong with a colleague's new address: its form, who has it, a government's that would become another."""
+    """Problems of a colleague's new address: malformed, taken, or no government address where the old one is."""
     address = changes.get("email_address")
     if not isinstance(address, str) or address == user.email_address:
         return []
     if is_own:
-        message = "Your own address changes by proving the new one, not here: ask for a link to be sent to it."
+        message = "Your own address cannot be changed here: request a link to the new one instead."
         return [Invalid(message, "email_address")]
     problems = list(_validate_email_address(address))
     if problems:
         return problems
-    government = await email_domains.filter_government_addresses(tx, [address, user.email_address])
-    if user.email_address in government and address not in government:
+    government_addresses = await email_domains.filter_government_addresses(tx, [address, user.email_address])
+    if user.email_address in government_addresses and address not in government_addresses:
         message = "Enter a government email address, as the present one is."
         problems.append(Invalid(message, "email_address", code=UserErrorCode.EMAIL_DOMAIN_NOT_ALLOWED))
     problems += await _address_conflicts(tx, actor, address)
@@ -254,11 +259,11 @@ async def _validate_new_email_address(
 
 
 async def _address_conflicts(tx: AsyncSession, actor: Actor, address: str) -> list[DomainError]:
-    """The refusal of an address that somebody has; platform admins, who may read all of them, are told who."""
-    holder = await tx.scalar(select(models.User).where(models.User.email_address == address))
-    if holder is None:
+    """`AlreadyExists` for a registered address; holds the user for platform admins alone, who may read every user."""
+    conflicting_user = await tx.scalar(select(models.User).where(models.User.email_address == address))
+    if conflicting_user is None:
         return []
-    # The rollback that follows would take its values away.
-    tx.expunge(holder)
-    existing = holder if actor.platform_wide else None
-    return [AlreadyExists("Somebody has registered this address.", "email_address", existing=existing)]
+    # The rollback that follows would expire its attributes.
+    tx.expunge(conflicting_user)
+    existing = conflicting_user if actor.platform_wide else None
+    return [AlreadyExists("The address is already registered.", "email_address", existing=existing)]

@@ -1,4 +1,4 @@
-"""Versions: each change of a row raises its version by one, and the history keeps every state."""
+"""Versions of rows: each change increments the version, and adds the new state to the history table."""
 
 from __future__ import annotations
 
@@ -16,32 +16,32 @@ if TYPE_CHECKING:
 
 
 class Versioned(Protocol):
-    """A row with a version and a history."""
+    """A row with a version and a history table."""
 
     version: Any
     updated_at: Any
 
     def snapshot(self) -> Any:
-        """The history row of the present state."""
+        """A history row of the current state, not added to the session."""
         ...
 
 
 def require_version(row: Versioned, expected_version: int | None) -> None:
-    """Refuse to go on when someone has saved since the caller read."""
+    """Raise `VersionConflict` if the row's version is not the expected one; None expects nothing."""
     if expected_version is not None and row.version != expected_version:
         raise VersionConflict(expected_version, row.version)
 
 
 def apply_changes(row: models.Model, values: Mapping[str, Any]) -> bool:
-    """Set what differs; tells whether anything did."""
-    different = {name: value for name, value in values.items() if getattr(row, name) != value}
-    for name, value in different.items():
+    """Set the attributes that differ; returns whether there were any."""
+    changed = {name: value for name, value in values.items() if getattr(row, name) != value}
+    for name, value in changed.items():
         setattr(row, name, value)
-    return bool(different)
+    return bool(changed)
 
 
 def increment(row: Versioned, updated_at: datetime | None = None) -> Any:
-    """Make a changed row its next version; answers the history row that belongs to it, to be added."""
+    """Increment the version of a changed row; `updated_at` is naive UTC. The caller adds the history row returned."""
     row.version += 1
     row.updated_at = updated_at or utcnow()
     return row.snapshot()

@@ -1,35 +1,38 @@
-"""An operation becomes a plan: a source for each root field, told if PostgreSQL can write all of it, or else read.
+"""Compiles an operation into a plan: a step for each root field, pushed down if PostgreSQL can write all of it.
 
-Follow `service(id:) { name templates { nodes { name service { id } } } }`: `_root` finds a row that is looked up by its
-id, and `_by_key` asks `telling` for one statement that answers everything; that is all.
+`OperationCompiler` and `pushdown.PushdownCompiler` walk the same declarations of `schema` over the same `Selections`.
+The first makes steps of rows and generated functions, and wherever a row or a connection begins it lets the second try.
 
-Ask for `dailyLimits` too, which Python makes, and `telling` declines. Then `_by_key` makes a source of one row, whose
-expression (`_entity`) copies `name`. The limits are a child of it, a batch. So are the templates, and `_pages` asks
-`telling` again: it is only the service that has to be read. Could they not be told either, their rows' expression would
-copy `name`, and `service` would be a table joined to the same statement. What is not made of declarations raises
-`Declined`.
+Follow `service(id:) { name templates { nodes { name service { id } } } }`: `_root` finds a row by its id, and
+`_rows_by_key` has the pushdown compiler make one statement for everything. That is all.
+
+Select `dailyLimits` too, which Python computes, and the pushdown compiler raises `NotPlannable`. `_rows_by_key` then
+makes a step for one row, whose expression (`_entity`) copies `name`. The limits are a child step, a batch. So are the
+templates, for which `_connection` tries pushdown again: only the service itself is read by a step. If the templates
+could not be pushed down either, the expression of their rows would copy `name`, and `service` would be a table that
+their statement joins.
 """
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import orjson
-from graphql import DocumentNode, GraphQLNonNull, GraphQLObjectType, execute_sync, is_leaf_type
-from graphql.execution.collect_fields import FragmentDetails, collect_fields
+from graphql import DocumentNode, GraphQLList, GraphQLNonNull, execute_sync
 from graphql.execution.values import VariableValues
 
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.pushdown.compiler import Telling
-from graphql_api.planner.pushdown.sql_tree import VARIANTS
-from graphql_api.planner.steps import arguments, connections, steps
-from graphql_api.planner.steps.codegen import may_be_null
-from graphql_api.planner.steps.selects import OWN, Table
+from graphql_api.planner.errors import NotPlannable
+from graphql_api.planner.pushdown.compiler import PushdownCompiler
+from graphql_api.planner.pushdown.sql_tree import MAX_PUSHDOWN_VARIANTS
+from graphql_api.planner.selections import Selections
+from graphql_api.planner.steps import steps
+from graphql_api.planner.steps.arguments import RequestedFields, connection_arguments, has_every_column
+from graphql_api.planner.steps.codegen import CodeGenerator
+from graphql_api.planner.steps.connections import ConnectionStep
+from graphql_api.planner.steps.selects import OWN_ALIAS, RecordSelect
+from graphql_api.planner.steps.steps import ChildStep, OperationPlan, OutputPlan, RootField
 from loaders.core import readable_columns
-from loaders.core.request import MAX_CONNECTIONS_PER_REQUEST
 from schema.core import Node, NodeQueries, entity_of, registered_entities
 from schema.core.fields import (
     BatchedField,
@@ -45,356 +48,338 @@ from schema.core.fields import (
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from graphql import FragmentDefinitionNode, OperationDefinitionNode
+    from graphql import FragmentDefinitionNode, GraphQLOutputType, OperationDefinitionNode
+    from graphql.execution.collect_fields import FieldDetailsList
 
+    from graphql_api.models.base import Model
     from graphql_api.observability.error_masking import ErrorMaskingSchema
-    from graphql_api.planner.selections import Details
-    from loaders.core import One, Page
-
+    from graphql_api.planner.selections import SelectedField
+    from graphql_api.planner.steps.steps import Step
+    from loaders.core import One, Page, Row
+    from schema.core import Entity
+    from schema.core.entities import FieldDeclaration
 
 NO_VARIABLES = VariableValues({}, {})
+STEP_BYTES = 4_000
+"""What a step takes in memory, about, beside its expressions."""
+_INTROSPECTION_FIELDS = {"__schema", "__type", "__typename"}
+_PAGE_INFO_NAMES = {
+    "hasNextPage": "has_next",
+    "hasPreviousPage": "has_previous",
+    "startCursor": "start_cursor",
+    "endCursor": "end_cursor",
+}
+"""What the function of a connection calls them."""
 
 
-@dataclass(slots=True)
-class Plan:
-    """What answers one operation: a source for each root field, or a value that is always the same."""
-
-    roots: list[tuple[str, Any, bool]]
-    size: int
-    introspects: bool = False
-    """Whether it tells of the schema, which not everybody may read."""
-
-    async def run(self, request: steps.Request) -> dict[str, Any]:
-        """The data of the answer; several root fields are read side by side, as many as a request may read at once."""
-        reading = [root for _, root, fixed in self.roots if not fixed]
-        values = iter([await reading[0].run(request, [None])] if len(reading) == 1 else await _all(reading, request))
-        return {key: root if fixed else next(values)[0] for key, root, fixed in self.roots}
-
-
-async def _all(reading: list[Any], request: steps.Request) -> list[Any]:
-    """What all sources answer, or the first failure once all have ended, so that nothing is read for nobody."""
-    turn = asyncio.Semaphore(MAX_CONNECTIONS_PER_REQUEST)
-
-    async def read(one: Any) -> Any:
-        async with turn:
-            return await one.run(request, [None])
-
-    values = await asyncio.gather(*map(read, reading), return_exceptions=True)
-    for one in values:
-        if isinstance(one, BaseException):
-            raise one
-    return values
-
-
-def compiled(
+def compile_query(
     schema: ErrorMaskingSchema,
     operation: OperationDefinitionNode,
     fragments: Mapping[str, FragmentDefinitionNode],
     variables: VariableValues,
-) -> Plan:
-    """The plan of a query, for these values of the variables that `@skip` and `@include` go by."""
-    return _Compiler(schema, operation, fragments, variables).plan()
+) -> OperationPlan:
+    """The plan of a query, for these values of the variables that `@skip` and `@include` use."""
+    return OperationCompiler(Selections(schema, operation, fragments, variables)).plan()
 
 
-def introspected(
+def compile_introspection(
     schema: ErrorMaskingSchema, operation: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
-) -> Plan:
-    """The plan of a query of the schema alone, which has one answer; raises `Declined` where more is asked."""
-    core = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
-    query: Any = core.query_type
-    details = {name: FragmentDetails(one) for name, one in fragments.items()}
-    collected = collect_fields(core, details, NO_VARIABLES, query, operation)
-    names = {one[0].node.name.value for one in collected.grouped_field_set.values()}
-    if operation.variable_definitions or not names <= {"__schema", "__type", "__typename"}:
-        raise Declined
-    result = execute_sync(core, DocumentNode(definitions=(operation, *fragments.values())))
+) -> OperationPlan:
+    """The plan of a query of the schema alone, whose result never changes; raises `NotPlannable` for any other."""
+    selections = Selections(schema, operation, fragments, NO_VARIABLES)
+    if operation.variable_definitions or not selections.root_field_names() <= _INTROSPECTION_FIELDS:
+        raise NotPlannable
+    result = execute_sync(selections.schema, DocumentNode(definitions=(operation, *fragments.values())))
     if result.errors or result.data is None:
-        raise Declined
-    written = {key: orjson.dumps(value) for key, value in result.data.items()}
-    size = sum(map(len, written.values()))
-    return Plan([(key, orjson.Fragment(value), True) for key, value in written.items()], size, introspects=True)
+        raise NotPlannable
+    texts = {response_key: orjson.dumps(value) for response_key, value in result.data.items()}
+    roots = [RootField(response_key, None, orjson.Fragment(text)) for response_key, text in texts.items()]
+    return OperationPlan(roots, sum(map(len, texts.values())), introspects=True)
 
 
-class _Compiler(Telling):
-    def plan(self) -> Plan:
-        query: Any = self._schema.query_type
-        collected = collect_fields(self._schema, self._fragments, self._variables, query, self._operation)
-        roots = [(key, *self._root(query, details)) for key, details in self._grouped(collected)]
-        return Plan(roots, self._code.size + VARIANTS * self._letters + 4_000 * (self._sources + 1))
+class OperationCompiler:
+    """Compiles one operation."""
 
-    def _root(self, query: GraphQLObjectType, details: Details) -> tuple[Any, bool]:
-        node = details[0].node
-        name = node.name.value
-        if name == "__typename":
-            return query.name, True
-        if name not in query.fields:
-            raise Declined
-        definition = query.fields[name]
-        field = definition.extensions["strawberry-definition"]
-        declared = next((one for kind in field.origin.__mro__ if (one := _declared(kind).get(field.python_name))), None)
-        match declared:
+    def __init__(self, selections: Selections) -> None:
+        self._selections = selections
+        self._pushdown = PushdownCompiler(selections)
+        self._code = CodeGenerator(selections)
+        self._step_count = 0
+
+    def plan(self) -> OperationPlan:
+        """The plan; raises `NotPlannable`."""
+        roots = [self._root(field) for field in self._selections.root_fields()]
+        step_count = self._step_count + self._pushdown.connection_count
+        characters = self._code.source_characters + MAX_PUSHDOWN_VARIANTS * self._pushdown.characters
+        return OperationPlan(roots, characters + STEP_BYTES * (step_count + 1))
+
+    def _root(self, field: SelectedField) -> RootField:
+        if field.name == "__typename":
+            return RootField(field.response_key, None, self._selections.query_type.name)
+        python_name = field.strawberry.python_name
+        classes = field.strawberry.origin.__mro__  # type: ignore[union-attr]  # a root field stands in a class
+        declarations = (declared for cls in classes if (declared := _declarations(cls).get(python_name)))
+        match declared := next(declarations, None):
             case ByIdField():
-                return self._found(declared, definition, details), False
+                return RootField(field.response_key, self._row_by_id(field, declared))
             case ConnectionField():
-                return self._allowed(declared, self._pages(declared, definition, details), root=True), False
-        if name in {"node", "nodes"} and name in vars(NodeQueries):
-            return self._nodes(definition, details), False
-        raise Declined
+                step = self._checked(declared, self._connection(field, declared), root=True)
+                return RootField(field.response_key, step)
+        if field.name in {"node", "nodes"} and field.name in vars(NodeQueries):
+            return RootField(field.response_key, self._nodes(field))
+        raise NotPlannable
 
-    def _found(self, declared: ByIdField, definition: Any, details: Details) -> Any:
-        found = self._by_key(declared.loader, details)
-        return steps.ById(self._arguments(definition, details[0].node), found)
+    def _row_by_id(self, field: SelectedField, declared: ByIdField) -> Step:
+        rows = self._rows_by_key(declared.loader, field.nodes)
+        return steps.RowByIdStep(self._selections.argument_reader(field), rows)
 
-    def _nodes(self, definition: Any, details: Details) -> Any:
-        kinds = [kind for kind in registered_entities().values() if issubclass(kind, Node)]
-        found = [self._by_key(kind.by_id, details) for kind in kinds]
-        arguments = self._arguments(definition, details[0].node)
-        return steps.Nodes(arguments, tuple(kind.by_id for kind in kinds), found)
+    def _nodes(self, field: SelectedField) -> Step:
+        entities = [entity for entity in registered_entities().values() if issubclass(entity, Node)]
+        by_table = [self._rows_by_key(entity.by_id, field.nodes) for entity in entities]
+        rows = tuple(entity.by_id for entity in entities)
+        return steps.NodeStep(self._selections.argument_reader(field), rows, by_table)
 
-    def _by_key(self, row: Any, details: Details) -> Any:
-        with contextlib.suppress(Declined):
-            return self.told_by_key(row, details)
-        rows = self._rows(row.model)
-        expression = self._entity(rows, OWN, row.model, details, sure=row.archive is None)
-        at = tuple(rows.table.column(OWN, key.key) for key in row.key)
-        self._finish(rows, [expression])
-        return steps.ByKey(row, rows, at)
+    def _rows_by_key(self, row: Row, nodes: FieldDetailsList) -> Step:
+        with contextlib.suppress(NotPlannable):
+            return self._pushdown.rows(row, nodes)
+        output = self._output_plan(row.model)
+        expression = self._entity(output, OWN_ALIAS, row.model, nodes, non_null=row.archive is None)
+        key_places = tuple(output.select.column(OWN_ALIAS, key.key) for key in row.key)
+        self._finish(output, [expression])
+        return steps.RowStep(row, output, key_places)
 
-    def _rows(self, model: Any) -> steps.Rows:
-        self._sources += 1
-        return steps.Rows(Table(model))
+    def _output_plan(self, model: type[Model]) -> OutputPlan:
+        self._step_count += 1
+        return OutputPlan(RecordSelect(model))
 
-    def _finish(self, rows: steps.Rows, expressions: list[str]) -> None:
-        rows.writers = [self._code.each(expression, len(rows.children)) for expression in expressions]
+    def _finish(self, output: OutputPlan, expressions: list[str]) -> None:
+        output.functions = [self._code.records_function(expression, len(output.children)) for expression in expressions]
 
-    # Entities: what is written of a record.
+    # Entities: expressions of a record.
 
-    def _entity(self, rows: steps.Rows, alias: str, model: Any, details: Details, *, sure: bool = True) -> str:
-        """A mapping of the fields that were asked of an entity."""
-        kind = self._type_of(model)
-        declared = entity_of(model).fields
-        parts = []
-        for key, below in self._below(kind, details):
-            name = below[0].node.name.value
-            if name == "__typename":
-                parts.append(f"{key!r}: {kind.name!r}")
-                continue
-            definition = kind.fields[name]
-            field = declared.get(definition.extensions["strawberry-definition"].python_name)
-            if isinstance(field, ColumnField):
-                expression = self._column(rows, alias, model, field, definition, below, sure=sure)
-            else:
-                expression = self._field(rows, alias, model, field, definition, below)
-            parts.append(f"{key!r}: {expression}")
-        return "{" + ", ".join(parts) + "}"
-
-    def _column(
-        self,
-        rows: steps.Rows,
-        alias: str,
-        model: Any,
-        field: ColumnField,
-        definition: Any,
-        details: Details,
-        *,
-        sure: bool,
+    def _entity(
+        self, output: OutputPlan, alias: str, model: type[Model], nodes: FieldDetailsList, *, non_null: bool = True
     ) -> str:
-        place = rows.table.column(alias, field.name)
-        if field.blank_is_null:
-            return self._complete(definition.type, details, f"(r[{place}] or None)")
-        required = isinstance(definition.type, GraphQLNonNull)
-        kind = definition.type.of_type if required else definition.type
-        written = self._code.column_leaf(kind, model, field.name, place) if is_leaf_type(kind) else None
-        if written is None:
-            return self._complete(definition.type, details, self._code.column(model, field.name, place))
-        if sure and not may_be_null(model, field.name):
-            return written
-        if written == f"r[{place}]":
-            return f"sure({written})" if required else written
-        return f"({'fail()' if required else 'None'} if r[{place}] is None else {written})"
+        """An entity as a dict; unless `non_null`, any column may be null, because the table may be an archive."""
+        kind = self._selections.entity_type(model)
+        declarations = entity_of(model).fields
+        items = []
+        for field in self._selections.fields(kind, nodes):
+            if field.name == "__typename":
+                items.append(f"{field.response_key!r}: {kind.name!r}")
+                continue
+            declared = declarations.get(field.strawberry.python_name)
+            if isinstance(declared, ColumnField):
+                place, blank_is_null = output.select.column(alias, declared.name), declared.blank_is_null
+                expression = self._code.column(
+                    field, model, declared.name, place, blank_is_null=blank_is_null, non_null=non_null
+                )
+            else:
+                expression = self._field(output, alias, model, field, declared)
+            items.append(f"{field.response_key!r}: {expression}")
+        return "{" + ", ".join(items) + "}"
 
-    def _field(  # noqa: PLR0911 - a line for each word of `schema.core.fields`
+    def _field(  # noqa: PLR0911 - a line for each kind of field
         self,
-        rows: steps.Rows,
+        output: OutputPlan,
         alias: str,
-        model: Any,
-        field: Any,
-        definition: Any,
-        details: Details,
+        model: type[Model],
+        field: SelectedField,
+        declared: FieldDeclaration | None,
     ) -> str:
         """A field that is more than a column."""
-        match field:
+        match declared:
             case ComputedField():
-                columns = [
-                    self._code.column(model, name, rows.table.column(alias, name)) for name in field.column_names
-                ]
-                along = [self._row(rows, rows.table.join(alias, one), one.row.model) for one in field.related]
-                before = ["context"] if field.pass_context else []
-                call = f"{self._code.constant(field.via)}({', '.join([*before, *columns, *along])})"
-                return self._complete(definition.type, details, call)
+                return self._computed(output, alias, model, field, declared)
             case ToOneField():
-                return self._required(
-                    definition, self._to_one(rows, alias, (field.loader, *field.next_loaders), details)
-                )
+                path = (declared.loader, *declared.next_loaders)
+                return _or_fail(field.type, self._to_one(output, alias, path, field.nodes))
             case ToUnionField():
-                return self._required(definition, self._either(rows, alias, field, details))
+                return _or_fail(field.type, self._to_union(output, alias, declared, field.nodes))
             case ToManyField():
-                child = self._short_lists(field, definition, details)
-                return self._child(rows, alias, child, f"r[{rows.table.column(alias, field.loader.local)}]")
+                key = f"r[{output.select.column(alias, declared.loader.local)}]"
+                return self._child(output, alias, self._list(field, declared), key)
             case BatchedField():
-                return self._allowed_child(rows, alias, model, field, self._batches(field, definition, details))
+                key = self._row(output, alias, model)
+                return self._checked_child(output, alias, model, declared, self._batch(field, declared), key)
             case ConnectionField():
-                return self._allowed_child(rows, alias, model, field, self._pages(field, definition, details))
+                key = f"r[{output.select.column(alias, declared.loader.local or '')}]"
+                return self._checked_child(output, alias, model, declared, self._connection(field, declared), key)
             case None:
-                resolved = self._resolved(entity_of(model), definition, details)
-                return self._child(rows, alias, resolved, self._row(rows, alias, model))
-        raise Declined
+                step = self._resolver(entity_of(model), field)
+                return self._child(output, alias, step, self._row(output, alias, model))
+        raise NotPlannable
 
-    def _resolved(self, kind: Any, definition: Any, details: Details) -> steps.Resolved:
-        """A field with a resolver of its own, which answers no entity: the resolver is called as graphql-core would."""
-        self._sources += 1
-        resolver = definition.extensions["strawberry-definition"].base_resolver
-        if resolver is None:
-            raise Declined
-        expression = self._complete(definition.type, details, "v")
-        write = self._code.function("context, values", f"[{expression} for v in values]")
-        return steps.Resolved(kind.of, resolver.wrapped_func, self._arguments(definition, details[0].node), write)
+    def _computed(
+        self, output: OutputPlan, alias: str, model: type[Model], field: SelectedField, declared: ComputedField
+    ) -> str:
+        select = output.select
+        context = ["context"] if declared.pass_context else []
+        columns = [self._code.column_value(model, name, select.column(alias, name)) for name in declared.column_names]
+        rows = [self._row(output, select.join(alias, edge), edge.row.model) for edge in declared.related]
+        call = f"{self._code.constant(declared.via)}({', '.join([*context, *columns, *rows])})"
+        return self._code.value(field.type, field.nodes, call)
 
-    def _required(self, definition: Any, expression: str) -> str:
-        return f"sure({expression})" if isinstance(definition.type, GraphQLNonNull) else expression
+    def _to_one(self, output: OutputPlan, alias: str, path: tuple[One, ...], nodes: FieldDetailsList) -> str:
+        """The entity at the end of a path of edges, or None."""
+        for edge in path:
+            alias = output.select.join(alias, edge)
+        entity = self._entity(output, alias, path[-1].row.model, nodes)
+        return self._none_unless_joined(output, alias, entity)
 
-    def _to_one(self, rows: steps.Rows, alias: str, path: tuple[One, ...], details: Details) -> str:
-        for one in path:
-            alias = rows.table.join(alias, one)
-        expression = self._entity(rows, alias, path[-1].row.model, details)
-        return f"(None if r[{self._presence(rows, alias)}] is None else {expression})"
-
-    def _either(self, rows: steps.Rows, alias: str, field: ToUnionField, details: Details) -> str:
-        *others, last = field.paths
-        expression = self._to_one(rows, alias, last, details)
+    def _to_union(self, output: OutputPlan, alias: str, declared: ToUnionField, nodes: FieldDetailsList) -> str:
+        *others, last = declared.paths
+        expression = self._to_one(output, alias, last, nodes)
         for path in reversed(others):
-            place = rows.table.column(alias, path[0].local[0])
-            expression = f"({self._to_one(rows, alias, path, details)} if r[{place}] is not None else {expression})"
+            place = output.select.column(alias, path[0].local[0])
+            expression = f"({self._to_one(output, alias, path, nodes)} if r[{place}] is not None else {expression})"
         return expression
 
-    def _presence(self, rows: steps.Rows, alias: str) -> int:
-        """A column that is null where nothing was joined."""
-        return rows.table.column(alias, rows.table.joins[alias].one.row.key[0].key)
+    def _row(self, output: OutputPlan, alias: str, model: type[Model]) -> str:
+        """The whole row, or None."""
+        places = [output.select.column(alias, name) for name in readable_columns(model)]
+        return self._none_unless_joined(output, alias, self._code.row(model, places))
 
-    def _row(self, rows: steps.Rows, alias: str, model: Any) -> str:
-        places = [rows.table.column(alias, name) for name in readable_columns(model)]
-        return self._where_there(rows, alias, self._code.row(model, places))
+    def _none_unless_joined(self, output: OutputPlan, alias: str, expression: str) -> str:
+        """An expression of the rows of an alias; None for a record to which none was joined, whose key is null."""
+        if alias == OWN_ALIAS:
+            return expression
+        key = output.select.joins[alias].edge.row.key[0].key
+        return f"(None if r[{output.select.column(alias, key)}] is None else {expression})"
 
-    def _where_there(self, rows: steps.Rows, alias: str, expression: str) -> str:
-        return expression if alias == OWN else f"(None if r[{self._presence(rows, alias)}] is None else {expression})"
+    # Child steps: what is read for all records of a step at once.
 
-    # Children: what is read for all records of a source at once.
+    def _child(self, output: OutputPlan, alias: str, step: Step, key: str) -> str:
+        """The value that a child step makes for the record, by the expression of its key."""
+        keys = self._code.keys_function(self._none_unless_joined(output, alias, key))
+        output.children.append(ChildStep(keys, step))
+        return f"k{len(output.children) - 1}"
 
-    def _child(self, rows: steps.Rows, alias: str, child: Any, key: str) -> str:
-        keys = self._code.function("context, rows", f"[{self._where_there(rows, alias, key)} for r in rows]")
-        rows.children.append((keys, child))
-        return f"k{len(rows.children) - 1}"
-
-    def _allowed_child(
-        self, rows: steps.Rows, alias: str, model: Any, field: ConnectionField | BatchedField, child: Any
+    def _checked_child(
+        self,
+        output: OutputPlan,
+        alias: str,
+        model: type[Model],
+        declared: ConnectionField | BatchedField,
+        step: Step,
+        key: str,
     ) -> str:
-        if isinstance(field, BatchedField):
-            key = self._row(rows, alias, model)
+        """The same of a field with conditions of access."""
+        if declared.permissions:
+            service_column = entity_of(model).service_column
+            if service_column is None:
+                raise NotPlannable
+            key = f"(r[{output.select.column(alias, service_column)}], {key})"
+        return self._child(output, alias, self._checked(declared, step), key)
+
+    def _checked(self, declared: ConnectionField | BatchedField, step: Step, *, root: bool = False) -> Step:
+        if declared.permissions and not root:
+            return steps.ServiceAccessStep(declared, step)
+        if isinstance(declared, ConnectionField) and (declared.people_only or declared.admins_only):
+            return steps.ActorAccessStep(declared, step)
+        return step
+
+    def _list(self, field: SelectedField, declared: ToManyField) -> Step:
+        many = declared.loader
+        output = self._output_plan(many.model)
+        if declared.via is None:
+            expression = self._entity(output, OWN_ALIAS, many.model, field.nodes)
         else:
-            key = f"r[{rows.table.column(alias, field.loader.local or '')}]"
-        service = entity_of(model).service_column
-        if field.permissions:
-            if service is None:
-                raise Declined
-            key = f"(r[{rows.table.column(alias, service)}], {key})"
-        return self._child(rows, alias, self._allowed(field, child), key)
+            item = f"{self._code.constant(declared.via)}({self._row(output, OWN_ALIAS, many.model)})"
+            expression = self._code.value(_item_type(field.type), field.nodes, item)
+        self._finish(output, [expression])
+        return steps.ListStep(many, output)
 
-    def _allowed(self, field: ConnectionField | BatchedField, child: Any, *, root: bool = False) -> Any:
-        if root or not field.permissions:
-            asked = isinstance(field, ConnectionField) and (field.people_only or field.admins_only)
-            return steps.AllowedAtAll(field, child) if asked else child
-        return steps.Allowed(field, child)
+    def _batch(self, field: SelectedField, declared: BatchedField) -> Step:
+        self._step_count += 1
+        value = "v"
+        if declared.via is not None:
+            value = f"{self._code.constant(declared.via)}({'context, v' if declared.pass_context else 'v'})"
+        expression = self._code.value(field.type, field.nodes, value)
+        return steps.BatchStep(declared.loader, self._code.values_function(expression))
 
-    def _short_lists(self, field: ToManyField, definition: Any, details: Details) -> steps.ShortLists:
-        many = field.loader
-        rows = self._rows(many.model)
-        kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
-        if field.via is None:
-            expression = self._entity(rows, OWN, many.model, details)
-        else:
-            row = self._row(rows, OWN, many.model)
-            expression = self._complete(kind.of_type, details, f"{self._code.constant(field.via)}({row})")
-        self._finish(rows, [expression])
-        return steps.ShortLists(many, rows)
+    def _resolver(self, entity: type[Entity], field: SelectedField) -> Step:
+        """A field with a resolver of its own, whose result is no entity; it is called as Strawberry would call it."""
+        self._step_count += 1
+        resolver = field.strawberry.base_resolver
+        if resolver is None or not callable(resolver.wrapped_func):
+            raise NotPlannable
+        function = self._code.values_function(self._code.value(field.type, field.nodes, "v"))
+        return steps.ResolverStep(entity.of, resolver.wrapped_func, self._selections.argument_reader(field), function)
 
-    def _batches(self, field: BatchedField, definition: Any, details: Details) -> steps.Batches:
-        self._sources += 1
-        call = "v"
-        if field.via is not None:
-            call = f"{self._code.constant(field.via)}({'context, v' if field.pass_context else 'v'})"
-        expression = self._complete(definition.type, details, call)
-        return steps.Batches(field.loader, self._code.function("context, values", f"[{expression} for v in values]"))
+    # Connections.
 
-    def _pages(self, field: ConnectionField, definition: Any, details: Details) -> Any:
-        with contextlib.suppress(Declined):
-            return self.told_pages(field, definition, details)
-        page = field.loader
-        rows = self._rows(page.model)
-        ends = arguments.Ends()
-        kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
-        expressions: list[str] = []
-        parts = []
-        for key, below in self._below(kind, details):
-            name = below[0].node.name.value
-            if name == "__typename":
-                written = repr(kind.name)
-            elif name == "totalCount":
-                ends.total, written = True, "total"
-            elif name == "pageInfo":
-                ends.rows, written = True, self._page_info(kind.fields[name].type.of_type, below, ends)
-            else:
-                ends.rows, written = True, f"v{len(expressions)}"
-                expressions.append(
-                    self._entity(rows, OWN, page.model, below, sure=arguments.whole(page))
-                    if name == "nodes"
-                    else self._edge(rows, page, kind.fields[name].type.of_type.of_type.of_type, below, ends)
-                )
-            parts.append(f"{key!r}: {written}")
-        self._finish(rows, expressions)
-        values = [f"v{index}" for index in range(len(expressions))]
-        names = ", ".join(["after", "before", "start", "end", "total", *values])
-        write = self._code.function(names, "{" + ", ".join(parts) + "}")
-        return connections.Pages(page, self._asked(field, definition, details[0].node), rows, ends, write)
+    def _connection(self, connection_field: SelectedField, declared: ConnectionField) -> Step:
+        with contextlib.suppress(NotPlannable):
+            return self._pushdown.connections(connection_field, declared)
+        page = declared.loader
+        output = self._output_plan(page.model)
+        requested = RequestedFields()
+        kind = connection_field.object_type
+        rows: list[str] = []
+        items = []
+        for field in self._selections.fields(kind, connection_field.nodes):
+            match field.name:
+                case "__typename":
+                    expression = repr(kind.name)
+                case "totalCount":
+                    requested.total_count, expression = True, "total_count"
+                case "pageInfo":
+                    requested.rows, expression = True, self._page_info(field, requested)
+                case "nodes":
+                    requested.rows, expression = True, f"v{len(rows)}"
+                    rows.append(self._page_row(output, page, field.nodes))
+                case _:
+                    requested.rows, expression = True, f"v{len(rows)}"
+                    rows.append(self._edge(output, page, field, requested))
+            items.append(f"{field.response_key!r}: {expression}")
+        self._finish(output, rows)
+        columns = [f"v{index}" for index in range(len(rows))]
+        names = ", ".join([*_PAGE_INFO_NAMES.values(), "total_count", *columns])
+        function = self._code.function(names, "{" + ", ".join(items) + "}")
+        arguments = connection_arguments(self._selections, connection_field, declared)
+        return ConnectionStep(page, arguments, output, requested, function)
 
-    def _edge(
-        self, rows: steps.Rows, page: Page, kind: GraphQLObjectType, details: Details, ends: arguments.Ends
-    ) -> str:
-        parts = []
-        for key, below in self._below(kind, details):
-            name = below[0].node.name.value
-            ends.places = ends.places or name == "cursor"
-            written = {"__typename": repr(kind.name), "cursor": "cursor(r)"}.get(name)
-            parts.append(
-                f"{key!r}: {written or self._entity(rows, OWN, page.model, below, sure=arguments.whole(page))}"
-            )
-        return "{" + ", ".join(parts) + "}"
+    def _page_row(self, output: OutputPlan, page: Page, nodes: FieldDetailsList) -> str:
+        return self._entity(output, OWN_ALIAS, page.model, nodes, non_null=has_every_column(page))
 
-    def _page_info(self, kind: GraphQLObjectType, details: Details, ends: arguments.Ends) -> str:
-        parts = []
-        for key, below in self._below(kind, details):
-            name = below[0].node.name.value
-            ends.note(name)
-            written = {
-                "__typename": repr(kind.name),
-                "hasNextPage": "after",
-                "hasPreviousPage": "before",
-                "startCursor": "start",
-                "endCursor": "end",
-            }
-            parts.append(f"{key!r}: {written[name]}")
-        return "{" + ", ".join(parts) + "}"
+    def _edge(self, output: OutputPlan, page: Page, edge_field: SelectedField, requested: RequestedFields) -> str:
+        kind = edge_field.object_type
+        items = []
+        for field in self._selections.fields(kind, edge_field.nodes):
+            match field.name:
+                case "__typename":
+                    expression = repr(kind.name)
+                case "cursor":
+                    requested.sort_keys, expression = True, "cursor(r)"
+                case _:
+                    expression = self._page_row(output, page, field.nodes)
+            items.append(f"{field.response_key!r}: {expression}")
+        return "{" + ", ".join(items) + "}"
+
+    def _page_info(self, page_info_field: SelectedField, requested: RequestedFields) -> str:
+        kind = page_info_field.object_type
+        items = []
+        for field in self._selections.fields(kind, page_info_field.nodes):
+            requested.add_page_info(field.name)
+            expression = repr(kind.name) if field.name == "__typename" else _PAGE_INFO_NAMES[field.name]
+            items.append(f"{field.response_key!r}: {expression}")
+        return "{" + ", ".join(items) + "}"
 
 
-def _declared(kind: type[Any]) -> Mapping[str, Any]:
-    fields: Mapping[str, Any] = vars(kind).get("fields", {})
-    return fields
+def _or_fail(kind: GraphQLOutputType, expression: str) -> str:
+    return f"non_null({expression})" if isinstance(kind, GraphQLNonNull) else expression
+
+
+def _item_type(kind: GraphQLOutputType) -> GraphQLOutputType:
+    """The type of a list's items."""
+    inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
+    if not isinstance(inner, GraphQLList):
+        raise NotPlannable
+    item: GraphQLOutputType = inner.of_type
+    return item
+
+
+def _declarations(cls: type[object]) -> Mapping[str, FieldDeclaration]:
+    declarations: Mapping[str, FieldDeclaration] = vars(cls).get("fields", {})
+    return declarations

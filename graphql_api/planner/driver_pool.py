@@ -1,203 +1,224 @@
-"""Connections to PostgreSQL as asyncpg has them: a few are borrowed from the pool and kept, for statements alone."""
+"""Runs statements on asyncpg's own connections, without SQLAlchemy; some connections are pinned for this alone."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import time
-from collections import OrderedDict, deque
+from collections import deque
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, cast
 
+from cachetools import LRUCache
 from sqlalchemy import event
 
 from graphql_api.observability import operation_stats
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from sqlalchemy.engine import ExceptionContext
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.database.database import Database
 
-Records = list[Any]
-STATEMENTS, LETTERS, LONGEST = 64, 512 << 10, 128 << 10
-"""Statements that a connection keeps prepared, letters of them all, and of one: longer ones are prepared each time.
+Record: TypeAlias = Sequence[Any]
+"""A row as asyncpg has it, read by position; its columns are those of a statement made at run time, so of any type."""
 
-For each letter PostgreSQL holds some 50 bytes. The driver's own cache leaves out all that are long, the costliest.
+MAX_PREPARED_STATEMENTS = 64
+MAX_PREPARED_CHARACTERS = 512 << 10
+MAX_PREPARED_STATEMENT_CHARACTERS = 128 << 10
+"""Bounds for one connection: prepared statements, characters of all of them, and of one. A longer one is prepared anew.
+
+PostgreSQL holds about 50 bytes for each character. asyncpg's own cache leaves out long statements, the costliest ones.
 """
-PATIENCE, OF_A_LETTER = 0.1, 4e-6
-"""Seconds that a statement waits for a connection that is kept, and so many more for each letter of one that it knows.
+PIN_WAIT_SECONDS, PIN_WAIT_SECONDS_PER_CHARACTER = 0.1, 4e-6
+"""How long a statement waits for a pinned connection, and the addition for each character of one that it may know.
 
-Any other plans it anew, which takes long for a long one.
+Any other connection plans the statement anew, which takes long for a long one.
 """
-_PLAN_ONCE = "SET plan_cache_mode = force_generic_plan"
-_PLAN_AS_USUAL = "RESET plan_cache_mode"
+_FORCE_GENERIC_PLAN = "SET plan_cache_mode = force_generic_plan"
+_RESET_PLAN_CACHE_MODE = "RESET plan_cache_mode"
 
 
-class Reads(Protocol):
-    """What runs a statement."""
+class StatementRunner(Protocol):
+    """Runs statements, each on a connection that is its own meanwhile."""
 
-    async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
-        """The rows; raises whatever asyncpg does. A `steady` statement is run in the same way for all values."""
+    async def fetch(self, sql: str, arguments: Sequence[object], *, generic_plan: bool) -> list[Record]:
+        """The rows; raises the errors of asyncpg. `generic_plan` allows one plan for all values of the parameters."""
         ...
 
     async def close(self) -> None:
-        """Let go of what is held."""
+        """Return every connection that is held."""
         ...
+
+
+class _PreparedStatement(Protocol):
+    """The part of asyncpg's prepared statement that is used: asyncpg ships no types."""
+
+    async def fetch(self, *arguments: object) -> list[Record]: ...
+
+    def get_query(self) -> str: ...
+
+
+class _DriverConnection(Protocol):
+    """The part of asyncpg's connection that is used."""
+
+    async def fetch(self, sql: str, *arguments: object) -> list[Record]: ...
+
+    async def prepare(self, sql: str) -> _PreparedStatement: ...
+
+    async def execute(self, sql: str) -> str: ...
+
+    def is_closed(self) -> bool: ...
+
+
+def _prepared_cache() -> LRUCache[str, _PreparedStatement]:
+    return LRUCache(MAX_PREPARED_CHARACTERS, getsizeof=lambda statement: len(statement.get_query()))
 
 
 @dataclass(slots=True)
-class _Lent:
+class _PinnedConnection:
     connection: AsyncConnection
-    driver: Any
-    steady: bool = False
-    born: float = field(default_factory=time.monotonic)
-    prepared: OrderedDict[str, Any] = field(default_factory=OrderedDict)
-    letters: int = 0
+    driver: _DriverConnection
+    generic_plans: bool = False
+    """Whether the session may have `plan_cache_mode` set."""
+    connected_at: float = field(default_factory=time.monotonic)
+    prepared: LRUCache[str, _PreparedStatement] = field(default_factory=_prepared_cache)
 
-    async def fetch(self, sql: str, arguments: Sequence[Any]) -> Records:
-        """The rows of a statement, prepared the first time."""
-        rows: Records
-        if len(sql) > LONGEST:
-            rows = await self.driver.fetch(sql, *arguments)
-            return rows
+    async def fetch(self, sql: str, arguments: Sequence[object]) -> list[Record]:
+        """The rows of a statement, which is prepared the first time."""
+        if len(sql) > MAX_PREPARED_STATEMENT_CHARACTERS:
+            return await self.driver.fetch(sql, *arguments)
         statement = self.prepared.get(sql)
         if statement is None:
             statement = self.prepared[sql] = await self.driver.prepare(sql)
-            self.letters += len(sql)
-            while len(self.prepared) > STATEMENTS or self.letters > LETTERS:
-                oldest, _ = self.prepared.popitem(last=False)
-                self.letters -= len(oldest)
-        else:
-            self.prepared.move_to_end(sql)
-        rows = await statement.fetch(*arguments)
-        return rows
+            while len(self.prepared) > MAX_PREPARED_STATEMENTS:
+                self.prepared.popitem()
+        return await statement.fetch(*arguments)
 
-    async def plan(self, *, once: bool) -> None:
-        """Have plans of statements made once for all values, or by PostgreSQL's own judgement."""
-        if once == self.steady:
+    async def use_generic_plans(self, enabled: bool) -> None:
+        """Have PostgreSQL plan prepared statements once for all values, or by its own judgement."""
+        if enabled == self.generic_plans:
             return
-        # Whoever is cancelled just now does not know.
-        self.steady = True
-        await self.driver.execute(_PLAN_ONCE if once else _PLAN_AS_USUAL)
-        self.steady = once
+        # If the task is cancelled meanwhile, the setting is unknown and counts as changed.
+        self.generic_plans = True
+        await self.driver.execute(_FORCE_GENERIC_PLAN if enabled else _RESET_PLAN_CACHE_MODE)
+        self.generic_plans = enabled
 
 
-class Kept:
-    """At most so many connections, each for one statement at a time; whoever comes later waits their turn.
+class PinnedConnections:
+    """A bounded number of connections of the primary, with prepared statements, each for one statement at a time.
 
-    Where slow statements hold them all, nobody waits long: what the pool has besides is borrowed for a statement.
+    Where slow statements occupy all of them, a statement waits briefly, and then runs on a pooled connection.
     """
 
-    def __init__(self, database: Database, most: int, recycle: float, *, settable: bool = True) -> None:
-        """Open none before it is needed; each is given back after `recycle` seconds.
+    def __init__(self, database: Database, max_connections: int, recycle: float, *, settable: bool = True) -> None:
+        """Connections are opened when they are needed, and returned to the pool after `recycle` seconds.
 
-        Where they are not `settable`, as through a pooler, they are left as they are, and nothing is kept on them.
+        Without `settable`, as through a pooler of transactions, nothing is set or prepared on them.
         """
         self._settable = settable
         self._engine = database.primary
-        self._besides = Borrowed(database)
-        self._free: deque[_Lent] = deque()
-        self._turn = asyncio.Semaphore(most)
+        self._fallback = PooledConnections(database)
+        self._idle: deque[_PinnedConnection] = deque()
+        self._slots = asyncio.Semaphore(max_connections)
         self._recycle = recycle
-        self._leaving: set[asyncio.Task[None]] = set()
-        self._lost_at = 0.0
-        event.listen(self._engine.sync_engine, "handle_error", self._note)
+        self._releases: set[asyncio.Task[None]] = set()
+        self._disconnected_at = 0.0
+        event.listen(self._engine.sync_engine, "handle_error", self._note_disconnect)
 
-    async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
+    async def fetch(self, sql: str, arguments: Sequence[object], *, generic_plan: bool) -> list[Record]:
         """The rows of a statement."""
-        known = self._settable and len(sql) <= LONGEST
-        if not await self._in_turn(PATIENCE + known * OF_A_LETTER * len(sql)):
-            return await self._besides.fetch(sql, arguments, steady=steady)
+        may_be_prepared = self._settable and len(sql) <= MAX_PREPARED_STATEMENT_CHARACTERS
+        wait = PIN_WAIT_SECONDS + may_be_prepared * PIN_WAIT_SECONDS_PER_CHARACTER * len(sql)
+        if not await self._acquire_slot(wait):
+            return await self._fallback.fetch(sql, arguments, generic_plan=generic_plan)
         operation_stats.add(statements=1)
         try:
-            lent = self._kept() or await self._borrow()
+            pinned = self._take_idle() or await self._connect()
             try:
                 if not self._settable:
-                    rows: Records = await lent.driver.fetch(sql, *arguments)
+                    rows = await pinned.driver.fetch(sql, *arguments)
                 else:
-                    # PostgreSQL would plan most of these each time, which takes as long as running them.
-                    await lent.plan(once=steady)
-                    rows = await lent.fetch(sql, arguments)
+                    # PostgreSQL would plan most statements each time, which takes as long as running them.
+                    await pinned.use_generic_plans(generic_plan)
+                    rows = await pinned.fetch(sql, arguments)
             except BaseException:
-                # Whether it can be used again nobody knows: the pool tries it before it lends it to another.
-                self._give_back(lent)
+                # The connection may be unusable: the pool tests it before the next use.
+                self._release(pinned)
                 raise
-            if time.monotonic() - lent.born > self._recycle:
-                self._give_back(lent)
+            if time.monotonic() - pinned.connected_at > self._recycle:
+                self._release(pinned)
             else:
-                self._free.append(lent)
+                self._idle.append(pinned)
             return rows
         finally:
-            self._turn.release()
+            self._slots.release()
 
-    def _kept(self) -> _Lent | None:
-        """One that is free, and leads to where the pool's new connections lead."""
-        while self._free:
-            lent = self._free.pop()
-            if lent.born > self._lost_at:
-                return lent
-            self._give_back(lent)
+    def _take_idle(self) -> _PinnedConnection | None:
+        """An idle connection that was opened after the last disconnect."""
+        while self._idle:
+            pinned = self._idle.pop()
+            if pinned.connected_at > self._disconnected_at:
+                return pinned
+            self._release(pinned)
         return None
 
-    def _note(self, error: ExceptionContext) -> None:
-        """After a failover the pool lets all go that it has: so do we."""
+    def _note_disconnect(self, error: ExceptionContext) -> None:
+        """After a failover the pool invalidates all of its connections, and so does this."""
         if error.is_disconnect:
-            self._lost_at = time.monotonic()
+            self._disconnected_at = time.monotonic()
 
-    async def _in_turn(self, patience: float) -> bool:
-        """Wait for one of the connections, but not long; answers whether there is one now."""
-        if not self._turn.locked():
-            return await self._turn.acquire()
+    async def _acquire_slot(self, timeout: float) -> bool:  # noqa: ASYNC109 - answers whether, instead of raising
+        if not self._slots.locked():
+            return await self._slots.acquire()
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(patience):
-                return await self._turn.acquire()
+            async with asyncio.timeout(timeout):
+                return await self._slots.acquire()
         return False
 
     async def close(self) -> None:
-        """Give all back."""
-        while self._free:
-            self._give_back(self._free.pop())
-        await asyncio.gather(*self._leaving)
+        """Return every connection to the pool."""
+        while self._idle:
+            self._release(self._idle.pop())
+        await asyncio.gather(*self._releases)
 
-    async def _borrow(self) -> _Lent:
+    async def _connect(self) -> _PinnedConnection:
         connection = await self._engine.connect()
-        driver: Any = (await connection.get_raw_connection()).driver_connection
-        return _Lent(connection, driver)
+        return _PinnedConnection(connection, await _driver_connection(connection))
 
-    def _give_back(self, lent: _Lent) -> None:
-        # A task of its own: whoever gives back may be cancelled just now.
-        leaving = asyncio.ensure_future(_close(lent))
-        self._leaving.add(leaving)
-        leaving.add_done_callback(self._leaving.discard)
+    def _release(self, pinned: _PinnedConnection) -> None:
+        # A task of its own, because the current one may be cancelled.
+        task = asyncio.ensure_future(_return_to_pool(pinned))
+        self._releases.add(task)
+        task.add_done_callback(self._releases.discard)
 
 
-async def _close(lent: _Lent) -> None:
+async def _return_to_pool(pinned: _PinnedConnection) -> None:
     with contextlib.suppress(Exception):
         with contextlib.suppress(Exception):
-            await lent.plan(once=False)
-        if lent.steady or lent.driver.is_closed():
-            await lent.connection.invalidate()
-        await lent.connection.close()
+            await pinned.use_generic_plans(False)
+        if pinned.generic_plans or pinned.driver.is_closed():
+            await pinned.connection.invalidate()
+        await pinned.connection.close()
 
 
-class Borrowed:
-    """A connection of `Database.reading()` for each statement."""
+class PooledConnections:
+    """A connection of `Database.read_connection()` for each statement."""
 
     def __init__(self, database: Database) -> None:
-        """Read by this door."""
         self._database = database
 
-    async def fetch(self, sql: str, arguments: Sequence[Any], *, steady: bool) -> Records:
-        """The rows of a statement."""
-        del steady
+    async def fetch(self, sql: str, arguments: Sequence[object], *, generic_plan: bool) -> list[Record]:
+        """The rows of a statement; PostgreSQL decides by itself how to plan it."""
+        del generic_plan
         operation_stats.add(statements=1)
         async with self._database.read_connection() as connection:
-            driver: Any = (await connection.get_raw_connection()).driver_connection
-            rows: Records = await driver.fetch(sql, *arguments)
-            return rows
+            return await (await _driver_connection(connection)).fetch(sql, *arguments)
 
     async def close(self) -> None:
-        """Nothing is held."""
+        """Do nothing: no connection is held."""
+
+
+async def _driver_connection(connection: AsyncConnection) -> _DriverConnection:
+    return cast("_DriverConnection", (await connection.get_raw_connection()).driver_connection)

@@ -1,11 +1,11 @@
-"""Plans that are kept: the latest, bounded in number and in bytes, whoever sends however many documents."""
+"""The plans of a process: the latest ones, bounded in number and in bytes, whatever documents clients send."""
 
 from __future__ import annotations
 
-from collections import OrderedDict
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from cachetools import FIFOCache, LRUCache
 from graphql import (
     FragmentDefinitionNode,
     GraphQLError,
@@ -23,189 +23,230 @@ from graphql.language import Visitor
 from graphql_api.errors import RequestError
 from graphql_api.limits import extension
 from graphql_api.limits.value_limits import check_variables
-from graphql_api.planner.compiler import NO_VARIABLES, Plan, compiled, introspected
-from graphql_api.planner.errors import Declined
+from graphql_api.planner.compiler import NO_VARIABLES, compile_introspection, compile_query
+from graphql_api.planner.errors import NotPlannable
 
 if TYPE_CHECKING:
+    from typing import Any
+
     from graphql import DirectiveNode, VariableDefinitionNode
 
     from graphql_api.limits.points import OperationCost
     from graphql_api.observability.error_masking import ErrorMaskingSchema
+    from graphql_api.planner.steps.steps import OperationPlan
 
-ENTRIES = 500
-BYTES = 32 << 20
-"""Both counted together: documents, as their trees lie in memory, and the plans made of them."""
-OF_A_DOCUMENT = 8
-"""Plans of one operation, which differ by what is skipped and included, and prices of it."""
-BYTES_OF_A_CHARACTER = 60
-_PLAIN: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
-"""Types whose values are taken as they are, where they are of this class."""
+MAX_OPERATIONS = 500
+MAX_BYTES = 32 << 20
+"""Of documents, as their trees lie in memory, and of plans together."""
+MAX_VARIANTS = 8
+"""Plans of one operation, which differ by `@skip` and `@include`, and costs of it, which differ by page sizes."""
+BYTES_PER_DOCUMENT_CHARACTER = 60
+_UNCOERCED_TYPES: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
+"""Types whose values are used as they are where they have this class."""
+
+JSONVariables: TypeAlias = "dict[str, Any]"
+"""The variables of a request as JSON has them, of any type until they are coerced."""
 
 
-class Plain(NamedTuple):
-    """A variable whose value needs no coercing."""
+class UncoercedVariable(NamedTuple):
+    """A variable whose value needs no coercion where it has this class."""
 
     name: str
-    kind: type
+    python_class: type
     signature: GraphQLVariableSignature
 
 
-@dataclass(slots=True)
-class Entry:
-    """One operation of a document, valid and affordable; its plans, by the variables that choose among its fields."""
+class PlannedOperation(NamedTuple):
+    """The plan of an operation, its coerced variables, and what it costs with them."""
 
-    known: extension.CachedDocument
+    plan: OperationPlan
+    variables: VariableValues
+    cost: OperationCost
+
+
+@dataclass(slots=True)
+class CachedOperation:
+    """One operation of a document that is valid and within the limits."""
+
+    document: extension.CachedDocument
     operation: OperationDefinitionNode
     fragments: dict[str, FragmentDefinitionNode]
-    choosing: tuple[str, ...]
-    declared: tuple[str, ...]
-    """Variables of the document: of what callers send besides, nothing may be kept."""
-    plain: tuple[Plain, ...] | None
-    price: OperationCost
-    size: int
-    plans: OrderedDict[tuple[Any, ...], Plan | None] = field(default_factory=OrderedDict)
-    prices: OrderedDict[Any, OperationCost] = field(default_factory=OrderedDict)
-    """By the sizes among the variables, where the price goes by them."""
+    directive_variables: tuple[str, ...]
+    """Variables of `@skip` and `@include`."""
+    declared_variables: tuple[str, ...]
+    """Of the document: nothing is kept of other variables that a client may send."""
+    uncoerced: tuple[UncoercedVariable, ...] | None
+    """All variables of the operation, where all of them are such."""
+    cost: OperationCost
+    document_bytes: int
+    plans: FIFOCache[tuple[bool | None, ...], OperationPlan | None] = field(
+        default_factory=lambda: FIFOCache(MAX_VARIANTS)
+    )
+    """By the values of `directive_variables`; None where the operation is not plannable."""
+    costs: FIFOCache[tuple[tuple[str, float | None], ...], OperationCost] = field(
+        default_factory=lambda: FIFOCache(MAX_VARIANTS)
+    )
+    """By the sizes among the variables, where the cost depends on them."""
+
+    @property
+    def size(self) -> int:
+        """In bytes, about."""
+        return self.document_bytes + sum(plan.size for plan in self.plans.values() if plan is not None)
 
 
-class Plans:
-    """Every plan of a process, for one schema."""
+class PlanCache:
+    """The plans for one schema, by document and operation name."""
 
     def __init__(self, schema: ErrorMaskingSchema) -> None:
-        """Begin with none."""
         self._schema = schema
         self._documents = extension.document_cache_of(schema)
-        self._entries: OrderedDict[tuple[str, str | None], Entry] = OrderedDict()
-        self.size = 0
+        self._operations: LRUCache[tuple[str, str | None], CachedOperation] = LRUCache(
+            MAX_BYTES, getsizeof=lambda operation: operation.size
+        )
 
     def __len__(self) -> int:
-        """How many operations are kept."""
-        return len(self._entries)
+        return len(self._operations)
 
-    def find(self, query: str, name: str | None, given: dict[str, Any]) -> tuple[Plan, VariableValues, OperationCost]:
-        """The plan of an operation, its variables and its price; `Declined` where graphql-core is to answer.
+    @property
+    def size(self) -> float:
+        """In bytes, about."""
+        return self._operations.currsize
 
-        A document that is malformed, invalid or over budget is not kept, and graphql-core tells what is wrong with it.
+    def find(self, document: str, name: str | None, variables: JSONVariables) -> PlannedOperation:
+        """The plan of an operation; raises `NotPlannable`.
+
+        A document that is malformed, invalid or over a limit is not cached, and graphql-core reports what is wrong.
         """
-        entry = self._entries.get((query, name))
-        if entry is None:
-            entry = self._read(query, name, given)
-            price = entry.price
+        key = (document, name)
+        try:
+            operation = self._operations[key]
+        except KeyError:
+            operation = self._read(document, name, variables)
+            cost = operation.cost
         else:
-            self._entries.move_to_end((query, name))
-            price = self._price(entry, name, given)
-        variables = self._variables(entry, given)
+            cost = self._cost(operation, name, variables)
+        values = self._coerce(operation, variables)
+        coerced = values.coerced
         # A variable of this name may be no Boolean here: another operation of the document has its own.
-        found = (variables.coerced.get(one) for one in entry.choosing)
-        choice = tuple(one if isinstance(one, bool) else None for one in found)
-        if choice in entry.plans:
-            plan = entry.plans[choice]
-        else:
-            plan = self._compile(entry, variables)
-            self._keep(query, name, entry, choice, plan)
+        directives = tuple(
+            [
+                value if isinstance(value := coerced.get(variable), bool) else None
+                for variable in operation.directive_variables
+            ]
+        )
+        try:
+            plan = operation.plans[directives]
+        except KeyError:
+            plan = operation.plans[directives] = self._compile(operation, values)
+            self._store(key, operation)
         if plan is None:
-            raise Declined
-        return plan, variables, price
+            raise NotPlannable
+        return PlannedOperation(plan, values, cost)
 
-    def _read(self, query: str, name: str | None, given: dict[str, Any]) -> Entry:
-        known = self._documents.get_or_parse(query)
-        check_variables(given)
-        price = self._documents.check_cost(known, given, name)
-        operation = get_operation_ast(known.document, name)
+    def _read(self, document: str, name: str | None, variables: JSONVariables) -> CachedOperation:
+        parsed = self._documents.get_or_parse(document)
+        check_variables(variables)
+        cost = self._documents.check_cost(parsed, variables, name)
+        operation = get_operation_ast(parsed.document, name)
         if operation is None or operation.operation is not OperationType.QUERY:
-            raise Declined
-        if self._documents.validate(known):
-            raise Declined
+            raise NotPlannable
+        if self._documents.validate(parsed):
+            raise NotPlannable
         fragments = {
-            one.name.value: one for one in known.document.definitions if isinstance(one, FragmentDefinitionNode)
+            definition.name.value: definition
+            for definition in parsed.document.definitions
+            if isinstance(definition, FragmentDefinitionNode)
         }
-        names = _Names()
-        walk(known.document, names)
-        choosing, declared = tuple(sorted(names.choosing)), tuple(sorted(names.declared))
-        size = BYTES_OF_A_CHARACTER * len(query)
-        return Entry(known, operation, fragments, choosing, declared, self._plain(operation), price, size)
+        names = _VariableNames()
+        walk(parsed.document, names)
+        return CachedOperation(
+            document=parsed,
+            operation=operation,
+            fragments=fragments,
+            directive_variables=tuple(sorted(names.in_directives)),
+            declared_variables=tuple(sorted(names.declared)),
+            uncoerced=self._uncoerced(operation),
+            cost=cost,
+            document_bytes=BYTES_PER_DOCUMENT_CHARACTER * len(document),
+        )
 
-    def _plain(self, operation: OperationDefinitionNode) -> tuple[Plain, ...] | None:
-        """The variables of an operation, where each is required and of a plain type; else None."""
-        found = []
+    def _uncoerced(self, operation: OperationDefinitionNode) -> tuple[UncoercedVariable, ...] | None:
+        """The variables of an operation, where each is required and of one of these types; else None."""
+        variables = []
         for definition in operation.variable_definitions or ():
             signature = get_variable_signature(self._schema._schema, definition)  # noqa: SLF001 - Strawberry has no other name for it
             if isinstance(signature, GraphQLError) or not isinstance(signature.type, GraphQLNonNull):
                 return None
-            kind = _PLAIN.get(str(signature.type.of_type))
-            if kind is None or definition.default_value:
+            python_class = _UNCOERCED_TYPES.get(str(signature.type.of_type))
+            if python_class is None or definition.default_value:
                 return None
-            found.append(Plain(signature.name, kind, signature))
-        return tuple(found)
+            variables.append(UncoercedVariable(signature.name, python_class, signature))
+        return tuple(variables)
 
-    def _price(self, entry: Entry, name: str | None, given: dict[str, Any]) -> OperationCost:
-        """What an operation costs, measured again where that depends on variables, unless these have been measured."""
-        if given:
-            check_variables(given)
-        if entry.known.operation_costs is not None:
-            return entry.price
-        sizes = tuple((one, _size(given[one])) for one in entry.declared if one in given)
-        price = entry.prices.get(sizes)
-        if price is None:
-            price = entry.prices[sizes] = self._documents.check_cost(entry.known, given, name)
-            if len(entry.prices) > OF_A_DOCUMENT:
-                entry.prices.popitem(last=False)
-        return price
+    def _cost(self, operation: CachedOperation, name: str | None, variables: JSONVariables) -> OperationCost:
+        """The cost of an operation, which is computed anew where it depends on the variables, for new sizes in them."""
+        if variables:
+            check_variables(variables)
+        if operation.document.operation_costs is not None:
+            return operation.cost
+        sizes = tuple(
+            (variable, _size(variables[variable])) for variable in operation.declared_variables if variable in variables
+        )
+        cost = operation.costs.get(sizes)
+        if cost is None:
+            cost = operation.costs[sizes] = self._documents.check_cost(operation.document, variables, name)
+        return cost
 
-    def _variables(self, entry: Entry, given: dict[str, Any]) -> VariableValues:
-        definitions = entry.operation.variable_definitions
+    def _coerce(self, operation: CachedOperation, variables: JSONVariables) -> VariableValues:
+        definitions = operation.operation.variable_definitions
         if not definitions:
             return NO_VARIABLES
-        if entry.plain and all(given.get(one.name).__class__ is one.kind for one in entry.plain):
-            sources = {one.name: VariableValueSource(one.signature, given[one.name]) for one in entry.plain}
-            return VariableValues(sources, {name: given[name] for name in sources})
-        variables = get_variable_values(self._schema._schema, definitions, given, max_errors=1)  # noqa: SLF001 - the same
-        if not isinstance(variables, VariableValues):
-            raise Declined
-        return variables
+        uncoerced = operation.uncoerced
+        if uncoerced and all(variables.get(one.name).__class__ is one.python_class for one in uncoerced):
+            sources = {one.name: VariableValueSource(one.signature, variables[one.name]) for one in uncoerced}
+            return VariableValues(sources, {name: variables[name] for name in sources})
+        values = get_variable_values(self._schema._schema, definitions, variables, max_errors=1)  # noqa: SLF001 - the same
+        if not isinstance(values, VariableValues):
+            raise NotPlannable
+        return values
 
-    def _compile(self, entry: Entry, variables: VariableValues) -> Plan | None:
+    def _compile(self, operation: CachedOperation, values: VariableValues) -> OperationPlan | None:
         try:
-            if entry.known.uses_introspection:
-                return introspected(self._schema, entry.operation, entry.fragments)
-            return compiled(self._schema, entry.operation, entry.fragments, variables)
-        except (Declined, RequestError, GraphQLError):
+            if operation.document.uses_introspection:
+                return compile_introspection(self._schema, operation.operation, operation.fragments)
+            return compile_query(self._schema, operation.operation, operation.fragments, values)
+        except (NotPlannable, RequestError, GraphQLError):
             return None
 
-    def _keep(self, query: str, name: str | None, entry: Entry, choice: tuple[Any, ...], plan: Plan | None) -> None:
-        old = self._entries.pop((query, name), None)
-        self.size -= old.size if old else 0
-        entry.plans[choice] = plan
-        entry.size += plan.size if plan else 0
-        if len(entry.plans) > OF_A_DOCUMENT:
-            _, least = entry.plans.popitem(last=False)
-            entry.size -= least.size if least else 0
-        self._entries[query, name] = entry
-        self.size += entry.size
-        while self._entries and (len(self._entries) > ENTRIES or self.size > BYTES):
-            _, gone = self._entries.popitem(last=False)
-            self.size -= gone.size
+    def _store(self, key: tuple[str, str | None], operation: CachedOperation) -> None:
+        """Cache an operation, or measure again one that has a new plan."""
+        self._operations.pop(key, None)
+        if operation.size > MAX_BYTES:
+            return
+        self._operations[key] = operation
+        while len(self._operations) > MAX_OPERATIONS:
+            self._operations.popitem()
 
 
-def _size(value: Any) -> float | None:
-    """What of a variable a price can depend on; a null is not what is left out, which may have a default."""
+def _size(value: object) -> float | None:
+    """What of a variable a cost can depend on; null differs from an absent variable, which may have a default."""
     if isinstance(value, list):
         return len(value)
     return value if isinstance(value, int | float) else None
 
 
-class _Names(Visitor):
-    """Names of the variables of a document, and of those by which `@skip` and `@include` go."""
+class _VariableNames(Visitor):
+    """Names of the variables of a document, and of those of directives."""
 
     def __init__(self) -> None:
         super().__init__()
         self.declared: set[str] = set()
-        self.choosing: set[str] = set()
+        self.in_directives: set[str] = set()
 
-    def enter_variable_definition(self, node: VariableDefinitionNode, *_: Any) -> None:
+    def enter_variable_definition(self, node: VariableDefinitionNode, *_: object) -> None:
         self.declared.add(node.variable.name.value)
 
-    def enter_directive(self, node: DirectiveNode, *_: Any) -> None:
+    def enter_directive(self, node: DirectiveNode, *_: object) -> None:
         for argument in node.arguments or ():
             if isinstance(argument.value, VariableNode):
-                self.choosing.add(argument.value.name.value)
+                self.in_directives.add(argument.value.name.value)

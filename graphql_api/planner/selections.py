@@ -1,37 +1,91 @@
-"""What a document selects, collected as graphql-core collects it; what is written of values; what fields are given."""
+"""An operation as graphql-core reads it: which fields an object is selected with, and which arguments they have."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
-from graphql import GraphQLList, GraphQLNonNull, GraphQLObjectType, VariableNode, is_abstract_type, is_leaf_type
+from graphql import (
+    GraphQLEnumType,
+    GraphQLField,
+    GraphQLObjectType,
+    GraphQLOutputType,
+    TypeNameMetaFieldDef,
+    VariableNode,
+    get_named_type,
+)
 from graphql import visit as walk
-from graphql.execution.collect_fields import FragmentDetails, collect_subfields
-from graphql.execution.values import get_argument_values
+from graphql.execution.collect_fields import (
+    CollectedFields,
+    FieldDetailsList,
+    FragmentDetails,
+    collect_fields,
+    collect_subfields,
+)
+from graphql.execution.values import VariableValues, get_argument_values
 from graphql.language import Visitor
 from strawberry.types.arguments import convert_arguments
+from strawberry.types.base import get_object_definition
 
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.steps.codegen import Code, sure
+from graphql_api.planner.errors import NotPlannable, non_null
 from schema.core import entity_of
-from schema.core.connections import Connection
-from schema.core.entities import is_entity
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from graphql import FieldNode, FragmentDefinitionNode, OperationDefinitionNode
+    from strawberry.types.field import StrawberryField
 
-    from graphql import FragmentDefinitionNode, OperationDefinitionNode
-    from graphql.execution.values import VariableValues
-
+    from graphql_api.models.base import Model
     from graphql_api.observability.error_masking import ErrorMaskingSchema
-    from graphql_api.planner.steps.steps import Request
 
-Details = list[Any]
-"""The nodes that one response key was asked for by; their selections are one."""
+T = TypeVar("T")
+ArgumentReader: TypeAlias = Callable[[VariableValues], T]
+"""A function of the request's variables."""
+
+
+@dataclass(frozen=True, slots=True)
+class SelectedField:
+    """A field of an object, under one response key."""
+
+    response_key: str
+    name: str
+    definition: GraphQLField
+    nodes: FieldDetailsList
+    """Every place of the document that selects it; their selections are merged, their arguments are equal."""
+
+    @property
+    def type(self) -> GraphQLOutputType:
+        """Its type."""
+        return self.definition.type
+
+    @property
+    def object_type(self) -> GraphQLObjectType:
+        """Its type without lists and non-null; raises `NotPlannable` where that is not an object type."""
+        return as_object_type(get_named_type(self.definition.type))
+
+    @property
+    def strawberry(self) -> StrawberryField:
+        """Its definition in Python."""
+        field: StrawberryField = self.definition.extensions["strawberry-definition"]
+        return field
+
+    @property
+    def node(self) -> FieldNode:
+        """Where its arguments stand."""
+        return self.nodes[0].node
+
+    @property
+    def has_variables(self) -> bool:
+        """Whether an argument contains a variable."""
+        visitor = _VariableFinder()
+        for argument in self.node.arguments or ():
+            walk(argument, visitor)
+        return visitor.found
 
 
 class Selections:
-    """One operation, and the code that is made for it."""
+    """One operation, for the values of the variables that `@skip` and `@include` use."""
 
     def __init__(
         self,
@@ -40,105 +94,86 @@ class Selections:
         fragments: Mapping[str, FragmentDefinitionNode],
         variables: VariableValues,
     ) -> None:
+        self.schema = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
+        self.variables = variables
         self._strawberry = schema
-        self._schema = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
         self._operation = operation
-        self._fragments = {name: FragmentDetails(one) for name, one in fragments.items()}
-        self._variables = variables
-        self._code = Code()
+        self._fragments = {name: FragmentDetails(fragment) for name, fragment in fragments.items()}
 
-    def _grouped(self, collected: Any) -> list[tuple[str, Details]]:
-        if collected.new_defer_usages:
-            raise Declined
-        return list(collected.grouped_field_set.items())
+    @property
+    def query_type(self) -> GraphQLObjectType:
+        """The type of the root."""
+        return as_object_type(self.schema.query_type)
 
-    def _below(self, kind: GraphQLObjectType, details: Details) -> list[tuple[str, Details]]:
-        return self._grouped(
-            collect_subfields(self._schema, self._fragments, self._variables, self._operation, kind, details)
-        )
+    def root_fields(self) -> list[SelectedField]:
+        """The selected fields of the query type."""
+        return _selected_fields(self.query_type, self._collected_root())
 
-    def _type_of(self, model: type[Any]) -> Any:
-        return self._schema.type_map[entity_of(model).__strawberry_definition__.name]  # type: ignore[attr-defined]
+    def root_field_names(self) -> set[str]:
+        """The names of the selected root fields, those of introspection included."""
+        return {nodes[0].node.name.value for nodes in self._collected_root().grouped_field_set.values()}
 
-    # Values: what functions answered.
+    def _collected_root(self) -> CollectedFields:
+        return collect_fields(self.schema, self._fragments, self.variables, self.query_type, self._operation)
 
-    def _complete(self, kind: Any, details: Details, expression: str) -> str:
-        """A value of a type as JSON has it, from an expression that is used once."""
-        required = isinstance(kind, GraphQLNonNull)
-        inner = kind.of_type if required else kind
-        name = self._code.fresh()
-        written = self._some(inner, details, name)
-        if written == name:
-            return f"sure({expression})" if required else expression
-        return f"({'fail()' if required else 'None'} if ({name} := {expression}) is None else {written})"
+    def fields(self, kind: GraphQLObjectType, nodes: FieldDetailsList) -> list[SelectedField]:
+        """The selected fields of an object of this type, which is what the nodes select."""
+        collected = collect_subfields(self.schema, self._fragments, self.variables, self._operation, kind, nodes)
+        return _selected_fields(kind, collected)
 
-    def _some(self, kind: Any, details: Details, name: str) -> str:
-        """A value that is there, by its name."""
-        if isinstance(kind, GraphQLList):
-            item = self._code.fresh()
-            return f"[{self._complete(kind.of_type, details, item)} for {item} in {name}]"
-        if is_leaf_type(kind):
-            return self._code.leaf(kind, name)
-        if is_abstract_type(kind):
-            writers = {
-                _class(one): self._code.function("v", self._object(one, details, "v"))
-                for one in self._schema.get_possible_types(kind)
-            }
-            return f"{self._code.constant(writers)}[{name}.__class__]({name})"
-        return self._object(kind, details, name)
+    def entity_type(self, model: type[Model]) -> GraphQLObjectType:
+        """The object type of a model's rows."""
+        return as_object_type(self.schema.type_map[get_object_definition(entity_of(model), strict=True).name])
 
-    def _object(self, kind: GraphQLObjectType, details: Details, name: str) -> str:
-        if is_entity(_class(kind)) or issubclass(_class(kind), Connection):
-            raise Declined
-        parts = []
-        for key, below in self._below(kind, details):
-            asked = below[0].node.name.value
-            if asked == "__typename":
-                parts.append(f"{key!r}: {kind.name!r}")
-                continue
-            definition = kind.fields[asked]
-            field = definition.extensions["strawberry-definition"]
-            if field.base_resolver is not None:
-                raise Declined
-            parts.append(f"{key!r}: {self._complete(definition.type, below, f'{name}.{field.python_name}')}")
-        return "{" + ", ".join(parts) + "}"
+    def argument_reader(self, field: SelectedField) -> ArgumentReader[Mapping[str, object]]:
+        """A reader of a field's arguments by their Python names; what no variable changes is read once, here."""
+        if not field.has_variables:
+            constant = self._read_arguments(field, self.variables)
+            return lambda _: constant
+        arguments = field.definition.args
+        if len(arguments) == 1:
+            ((name, argument),) = arguments.items()
+            value = (field.node.arguments or ())[0].value
+            if isinstance(value, VariableNode) and str(argument.type) == "ID!":
+                variable = value.name.value
+                return lambda variables: {name: non_null(variables.coerced.get(variable))}
+        return lambda variables: self._read_arguments(field, variables)
 
-    # Arguments.
-
-    def _arguments(self, definition: Any, node: Any) -> Callable[[Request], dict[str, Any]]:
-        """What a field was asked with, by Python's names: found out now where no variable has a say."""
-        if has_variables(node):
-            only = node.arguments[0].value if len(definition.args) == 1 else None
-            if isinstance(only, VariableNode) and str(next(iter(definition.args.values())).type) == "ID!":
-                (argument,), name = definition.args, only.name.value
-                return lambda request: {argument: sure(request.variables.coerced.get(name))}
-            return lambda request: self._given(definition, node, request.variables)
-        fixed = self._given(definition, node, self._variables)
-        return lambda _: fixed
-
-    def _given(self, definition: Any, node: Any, variables: VariableValues) -> dict[str, Any]:
-        field = definition.extensions["strawberry-definition"]
-        given = get_argument_values(definition, node, variables)
-        converter = self._strawberry.schema_converter
-        return convert_arguments(given, field.arguments, converter.scalar_registry, self._strawberry.config)
+    def _read_arguments(self, field: SelectedField, variables: VariableValues) -> Mapping[str, object]:
+        values = get_argument_values(field.definition, field.node, variables)
+        registry = self._strawberry.schema_converter.scalar_registry
+        return convert_arguments(values, field.strawberry.arguments, registry, self._strawberry.config)
 
 
-def _class(kind: GraphQLObjectType) -> type[Any]:
-    origin: type[Any] = kind.extensions["strawberry-definition"].origin
-    return origin
+def _selected_fields(kind: GraphQLObjectType, collected: CollectedFields) -> list[SelectedField]:
+    if collected.new_defer_usages:
+        raise NotPlannable
+    fields = []
+    for response_key, nodes in collected.grouped_field_set.items():
+        name = nodes[0].node.name.value
+        definition = TypeNameMetaFieldDef if name == "__typename" else kind.fields.get(name)
+        if definition is None:
+            raise NotPlannable
+        fields.append(SelectedField(response_key, name, definition, nodes))
+    return fields
 
 
-class _Variables(Visitor):
+def as_object_type(kind: object) -> GraphQLObjectType:
+    """The type; raises `NotPlannable` where it is not an object type."""
+    if not isinstance(kind, GraphQLObjectType):
+        raise NotPlannable
+    return kind
+
+
+@lru_cache(maxsize=256)
+def enum_names(kind: GraphQLEnumType) -> dict[object, str]:
+    """The names of an enum's values, by the values in Python."""
+    return {value.value: name for name, value in kind.values.items()}
+
+
+class _VariableFinder(Visitor):
     found = False
 
-    def enter_variable(self, node: VariableNode, *_: Any) -> None:
+    def enter_variable(self, node: VariableNode, *_: object) -> None:
         del node
         self.found = True
-
-
-def has_variables(node: Any) -> bool:
-    """Whether variables have a say in a field's arguments."""
-    visitor = _Variables()
-    for argument in node.arguments or ():
-        walk(argument, visitor)
-    return visitor.found

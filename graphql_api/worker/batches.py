@@ -1,4 +1,4 @@
-"""Small tasks of one kind that run at the same time become one, as commits do in a database: a round trip for many."""
+"""Batching of small concurrent tasks of one kind, to share round trips to the database."""
 
 from __future__ import annotations
 
@@ -12,18 +12,19 @@ if TYPE_CHECKING:
     Action = Callable[[Sequence[Any]], Awaitable[None]]
 
 LARGE_TASK_ITEMS = 100
-"""Items of a task that is worth a round trip of its own."""
+"""A task with so many items runs alone."""
 
 MAX_BATCH_ITEMS = 1_000
-"""Items of one batch."""
+"""Upper limit of the items in a batch."""
 
 MAX_CONCURRENT_BATCHES = 8
-"""Batches of one kind under way at once, so that slow items do not keep all others."""
+"""Concurrent batches of one kind, so that slow items do not delay all others."""
 
 MAX_CONCURRENT_LARGE_TASKS = 4
+"""Of every kind together."""
 
 BATCH_WINDOW_SECONDS = 0.01
-"""Seconds in which others may join a batch before it starts."""
+"""Time before a batch starts, in which tasks can join it."""
 
 
 class _PendingItems(NamedTuple):
@@ -32,7 +33,7 @@ class _PendingItems(NamedTuple):
 
 
 class TaskBatcher:
-    """Runs what tasks ask for: large ones alone, a few at a time, small ones together."""
+    """Runs large tasks alone, a few at once, and small ones in batches."""
 
     def __init__(self) -> None:
         self._large_semaphore = asyncio.Semaphore(MAX_CONCURRENT_LARGE_TASKS)
@@ -40,20 +41,20 @@ class TaskBatcher:
         self._running: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
 
     async def run(self, kind: str, items: Sequence[Any], action: Action) -> None:
-        """Have `action` done to these items, perhaps along with others of the same kind; raises what it raises."""
+        """Call `action` with these items, possibly with others of the same kind in one call; raises what it raises."""
         if len(items) >= LARGE_TASK_ITEMS:
             async with self._large_semaphore:
                 await action(items)
             return
-        asked = _PendingItems(items, asyncio.get_running_loop().create_future())
-        self._waiting[kind].append(asked)
+        pending = _PendingItems(items, asyncio.get_running_loop().create_future())
+        self._waiting[kind].append(pending)
         running = self._running[kind]
-        # One that has just ended looks no more, though nobody has taken it out yet.
+        # A task that is done reads no more items, though its callback may not have run yet.
         if sum(not task.done() for task in running) < MAX_CONCURRENT_BATCHES:
             task = asyncio.create_task(self._drain(kind, action))
             running.add(task)
             task.add_done_callback(running.discard)
-        await asked.future
+        await pending.future
 
     async def _drain(self, kind: str, action: Action) -> None:
         while self._waiting[kind]:
@@ -62,8 +63,8 @@ class TaskBatcher:
             if not batch:
                 continue
             try:
-                await action([item for asked in batch for item in asked.items])
-            except Exception as error:  # noqa: BLE001 - it belongs to those who asked
+                await action([item for pending in batch for item in pending.items])
+            except Exception as error:  # noqa: BLE001 - `run` raises it
                 _resolve_batch(batch, error)
             except BaseException:
                 _resolve_batch(batch, asyncio.CancelledError())
@@ -80,10 +81,10 @@ class TaskBatcher:
 
 
 def _resolve_batch(batch: list[_PendingItems], error: BaseException | None) -> None:
-    for asked in batch:
-        if asked.future.done():
+    for pending in batch:
+        if pending.future.done():
             continue
         if error is None:
-            asked.future.set_result(None)
+            pending.future.set_result(None)
         else:
-            asked.future.set_exception(error)
+            pending.future.set_exception(error)

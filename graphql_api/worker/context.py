@@ -1,4 +1,4 @@
-"""What every task works with."""
+"""The context of tasks: database, object store, gateways and settings."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class WorkerContext:
-    """The worker's connections to everything; it acts as the platform itself."""
+    """The worker's connections and settings; its actor is the system."""
 
     settings: Settings
     database: Database
@@ -35,13 +35,13 @@ class WorkerContext:
     gateways: Gateways
     signer: Signer
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
-    """Set when the worker is to end: a long task then stops where it can be resumed."""
+    """Set when the worker shuts down: a long task then stops where it can be resumed."""
     actor: Actor = field(default_factory=Actor.system)
     batcher: TaskBatcher = field(default_factory=TaskBatcher)
 
     @property
     def delivery_policy(self) -> DeliveryPolicy:
-        """How patient delivery is."""
+        """The policy of deliveries, by the settings."""
         return DeliveryPolicy(
             lease_seconds=self.settings.worker_lease,
             max_retries=self.settings.delivery_retries,
@@ -50,7 +50,7 @@ class WorkerContext:
 
     @asynccontextmanager
     async def long_transaction(self) -> AsyncIterator[AsyncSession]:
-        """A transaction for the night's large statements, which may take minutes, and wait for one another."""
+        """A transaction with long timeouts, for large scheduled statements."""
         async with self.database.transaction() as tx:
             await tx.execute(text("SET LOCAL statement_timeout = '30min'"))
             await tx.execute(text("SET LOCAL lock_timeout = '5min'"))
@@ -61,7 +61,7 @@ class WorkerContext:
 async def open_worker_context(
     settings: Settings, stopping: asyncio.Event | None = None
 ) -> AsyncIterator[WorkerContext]:
-    """Everything that tasks need, by the settings; let go at the end."""
+    """Connect by the settings, and close the connections at the end."""
     fake = FakeGateway(receipt_delay_seconds=settings.fake_gateway_receipt_after, log_path=settings.fake_gateway_log)
     signer = Signer(tuple(settings.secret_keys), settings.salt)
     gateways = Gateways.connect(settings, fake)

@@ -1,4 +1,4 @@
-"""How the system is, measured once a minute, and how many rows its tables have, counted once a night."""
+"""Health snapshots, taken every minute, and counts of rows, taken every night."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from sqlalchemy import text
 from graphql_api.domain import health
 from graphql_api.errors import Unavailable
 from graphql_api.models import HealthSnapshot, utcnow
-from graphql_api.worker.faults import describe_error
+from graphql_api.observability.error_descriptions import describe_error
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -22,36 +22,36 @@ if TYPE_CHECKING:
     from graphql_api.worker.context import WorkerContext
 
 TABLE_COUNT_TIMEOUT_SECONDS = 600
-"""Seconds that counting one table may take."""
+"""Statement timeout of counting one table."""
 CPU_SAMPLE_SECONDS = 1.0
-"""Seconds over which the processor is observed."""
+"""Time over which the use of the processor is measured."""
 
 log = structlog.get_logger(__name__)
 
 
 async def take_snapshot(worker: WorkerContext) -> None:
-    """Measure the system, and keep that; the machine's figures are those of the worker's own."""
+    """Measure the system, and store a snapshot; processor and memory are those of the worker's machine."""
     taken_at = utcnow()
-    measured = await _measure(worker.database)
+    measurements = await _measure(worker.database)
     before = _read_cpu_times()
     await asyncio.sleep(CPU_SAMPLE_SECONDS)
     snapshot = HealthSnapshot(
         taken_at=taken_at,
         cpu_fraction=_cpu_fraction(before, _read_cpu_times()),
         memory_bytes=_memory_bytes(),
-        **measured,
+        **measurements,
     )
     async with worker.database.transaction() as tx:
         await health.store_snapshot(tx, worker.actor, snapshot)
 
 
 async def _measure(database: Database) -> dict[str, Any]:
-    """What the database tells; that it does not answer, where it does not."""
+    """Measurements of the database; `database_ok` is false if it does not respond."""
 
     async def read(connection: AsyncConnection) -> dict[str, Any]:
-        since = time.perf_counter()
+        started_at = time.perf_counter()
         await connection.execute(text("SELECT 1"))
-        latency = time.perf_counter() - since
+        latency = time.perf_counter() - started_at
         in_use, total = await health.connection_counts(connection)
         return {
             "database_ok": True,
@@ -65,12 +65,12 @@ async def _measure(database: Database) -> dict[str, Any]:
     try:
         return await database.read(read)
     except Unavailable as error:
-        log.warning("the database did not answer", **describe_error(error))
+        log.warning("database not available", **describe_error(error))
         return {"database_ok": False, "connections_in_use": 0, "connections_total": 0, "queues": [], "providers": []}
 
 
 async def count_rows(worker: WorkerContext) -> None:
-    """Count the rows of the tables that matter; one that takes too long is left out."""
+    """Count the rows of `COUNTED_TABLES`; tables that time out are skipped."""
     taken_at = utcnow()
     for table in health.COUNTED_TABLES:
         if worker.stopping.is_set():
@@ -87,14 +87,14 @@ async def count_rows(worker: WorkerContext) -> None:
 
 
 class CpuTimes(NamedTuple):
-    """For how long the machine's processors have run, in ticks."""
+    """Processor time of the machine since boot, in ticks."""
 
     idle_ticks: int
     total_ticks: int
 
 
 def _read_cpu_times() -> CpuTimes | None:
-    """The processors' time as Linux tells it; None elsewhere."""
+    """Read `/proc/stat`; None without it."""
     try:
         ticks = [int(part) for part in Path("/proc/stat").read_text().split("\n", 1)[0].split()[1:9]]
     except (OSError, ValueError):
@@ -103,7 +103,7 @@ def _read_cpu_times() -> CpuTimes | None:
 
 
 def _cpu_fraction(before: CpuTimes | None, after: CpuTimes | None) -> float | None:
-    """The share of the time between that the processors were at work, from 0 to 1."""
+    """The fraction of processor time in use between two samples, from 0 to 1."""
     if before is None or after is None or after.total_ticks <= before.total_ticks:
         return None
     return round(
@@ -112,7 +112,7 @@ def _cpu_fraction(before: CpuTimes | None, after: CpuTimes | None) -> float | No
 
 
 def _memory_bytes() -> int | None:
-    """Bytes of the machine's memory in use, as Linux tells it; None elsewhere."""
+    """Memory of the machine in use, from `/proc/meminfo`; None without it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
         sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}

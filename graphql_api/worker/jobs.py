@@ -1,4 +1,4 @@
-"""Jobs: a list becomes messages, a thousand rows at a time, from wherever the last worker came to."""
+"""Processing of jobs: writes the messages of a list in chunks, from the first row that is not written."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ log = structlog.get_logger(__name__)
 
 
 async def process(worker: WorkerContext, payload: Mapping[str, Any]) -> None:
-    """Turn a job's list into messages; whatever happens to the worker, each row becomes one message."""
+    """Write the messages of a job. Runs can be interrupted and repeated: each row becomes one message."""
     job_id = UUID(payload["job_id"])
     lease = worker.settings.worker_lease
     try:
@@ -57,7 +57,7 @@ class _JobProcessor:
         self._lease_renewed_at = time.monotonic()
 
     async def run(self) -> None:
-        """Check the limits if nobody has, then go through the rows."""
+        """Check the daily limits unless an earlier run has, then write the rows."""
         data = await self._worker.store.get(self._run.list_path)
         if not self._run.limits_checked and not await self._check_limits(data):
             log.info("job exceeds limits", job_id=str(self._run.job_id))
@@ -69,31 +69,33 @@ class _JobProcessor:
 
     async def _check_limits(self, data: bytes) -> bool:
         run = self._run
-        messages, abroad = run.row_count - len(run.bad_rows), 0
-        texts_abroad = run.shared_fields.channel is Channel.SMS and run.recipient_permissions.international_sms
-        if texts_abroad or not run.all_rows_valid:
-            messages = 0
+        message_count, international_count = run.row_count - len(run.bad_rows), 0
+        may_be_international = run.shared_fields.channel is Channel.SMS and run.recipient_permissions.international_sms
+        if may_be_international or not run.all_rows_valid:
+            message_count = 0
             async for rows in self._chunks(data, 0, inspect=not run.all_rows_valid):
-                good = [row for row in rows if not row.problems and row.number not in run.bad_rows]
-                messages += len(good)
-                abroad += sum(row.phone_number is not None and row.phone_number.international for row in good)
+                good_rows = [row for row in rows if not row.problems and row.number not in run.bad_rows]
+                message_count += len(good_rows)
+                international_count += sum(
+                    row.phone_number is not None and row.phone_number.international for row in good_rows
+                )
         async with self._worker.database.transaction() as tx:
             return await job_runs.begin_run(
                 tx,
                 self._worker.actor,
                 run,
-                message_count=messages,
-                international_count=abroad,
+                message_count=message_count,
+                international_count=international_count,
                 lease_seconds=self._lease_seconds,
             )
 
     async def _write_rows(self, data: bytes) -> bool:
-        """Write what is left of the list; False when the worker had to stop before the end."""
+        """Write the remaining rows; False if the worker shuts down before the end."""
         run = self._run
         async for rows in self._chunks(data, run.next_row):
-            sending = replace(run.shared_fields, created_at=utcnow())
+            shared_fields = replace(run.shared_fields, created_at=utcnow())
             values = notification_rows.build_job_rows(
-                sending, rows, self._worker.signer, is_failed=self._failure_predicate()
+                shared_fields, rows, self._worker.signer, is_failed=self._failure_predicate()
             )
             async with self._worker.database.transaction() as tx:
                 await job_runs.write_rows(
@@ -112,7 +114,7 @@ class _JobProcessor:
         return (lambda row: row.number in bad_rows) if bad_rows else None
 
     async def _chunks(self, data: bytes, start: int, *, inspect: bool = True) -> AsyncIterator[list[RecipientRow]]:
-        """The rows of the list from a row on, a chunk at a time; others get their turn between chunks."""
+        """Chunks of rows from row `start`; other tasks run between chunks."""
         run = self._run
         template = run.content if inspect else None
         rows: Iterator[RecipientRow] = iter(
@@ -124,16 +126,16 @@ class _JobProcessor:
                 allowed=run.recipient_permissions,
             )
         )
-        left = start
-        while left and (passed := len(list(islice(rows, min(left, job_runs.ROWS_PER_CHUNK))))):
-            left -= passed
+        to_skip = start
+        while to_skip and (skipped := len(list(islice(rows, min(to_skip, job_runs.ROWS_PER_CHUNK))))):
+            to_skip -= skipped
             await self._heartbeat()
         while chunk := list(islice(rows, job_runs.ROWS_PER_CHUNK)):
             yield chunk
             await self._heartbeat()
 
     async def _heartbeat(self) -> None:
-        """Let other tasks run, and hold on to the job."""
+        """Let other tasks run, and renew the lease when a third of it has passed."""
         await asyncio.sleep(0)
         if time.monotonic() - self._lease_renewed_at > self._lease_seconds / 3:
             async with self._worker.database.transaction() as tx:

@@ -1,7 +1,7 @@
-"""The queue's other end: tasks are taken and run, retried when they fail, and held for inspection when they go on.
+"""The consumer of the queue: runs tasks, retries those that fail, and holds those that fail too often.
 
-The queue promises to run a task at least once. That nothing happens twice is the work of the claims and fences in
-`domain.job_runs` and `domain.deliveries`.
+The queue runs a task at least once; claims and fences in `domain.deliveries` and `domain.job_runs` make it effective
+once.
 """
 
 from __future__ import annotations
@@ -25,10 +25,10 @@ from pgqueuer.domain.errors import FailingListenerError, RetryRequested
 
 from graphql_api.enums import Channel
 from graphql_api.errors import Unavailable
+from graphql_api.observability.error_descriptions import describe_error
 from graphql_api.tasks import Task
 from graphql_api.worker import jobs, notifications
 from graphql_api.worker.context import WorkerContext, open_worker_context
-from graphql_api.worker.faults import describe_error
 from graphql_api.worker.schedule import NIGHTLY_SCHEDULES, SCHEDULES
 
 if TYPE_CHECKING:
@@ -47,19 +47,19 @@ TASK_HANDLERS: dict[Task, Callable[[WorkerContext, Mapping[str, Any]], Awaitable
 }
 
 HEARTBEAT_TIMEOUT = timedelta(seconds=5)
-"""A task whose worker has been silent for so long is run by another."""
+"""A task whose worker has sent no heartbeat for so long is run by another."""
 
 MAX_CONCURRENT_JOBS = 16
-"""Jobs under way at once, of all workers together: those that wait must not take the places of messages."""
+"""Concurrent jobs of all workers together, so that jobs do not displace messages."""
 
 MAX_TASK_RETRIES = 3
-"""How often a task that fails is run again, before it is held."""
+"""Retries of a failed task before it is held."""
 
 FIRST_RETRY_DELAY = timedelta(seconds=1)
-"""Before it is run again for the first time; the next pause is twice as long."""
+"""Delay of the first retry; each next one is twice as long."""
 
 RECONNECT_DELAY_SECONDS = 1.0
-"""Seconds before a lost database is looked for again."""
+"""Delay before the next attempt to reach the database."""
 
 CONNECTION_LOST_ERRORS = (OSError, asyncpg.PostgresError, asyncpg.InterfaceError, FailingListenerError)
 
@@ -67,23 +67,25 @@ log = structlog.get_logger(__name__)
 
 
 async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Run tasks until `stop` is set, or, without one, until SIGTERM or SIGINT; what is under way is finished first.
+    """Run tasks until `stop` is set or, without one, until SIGTERM or SIGINT; running tasks are finished first.
 
-    Needs a direct connection to the database: through a transaction pooler nothing is heard.
+    Raises `ValueError` for a connection through a transaction pooler, which does not support LISTEN.
     """
     if settings.database_through_pooler:
         raise ValueError("A worker cannot listen through a pooler: give it the database's own DATABASE_URL.")
-    # It logs what it raises; that is done here, without quoting anybody's data.
+    # It logs error messages, which may hold personal data; `_RetryingExecutor` logs errors without them.
     logging.getLogger("pgqueuer").setLevel(logging.CRITICAL)
     with _stop_event(stop) as stopping:
-        async with open_worker_context(settings, stopping) as work:
+        async with open_worker_context(settings, stopping) as worker:
             log.info("worker started")
-            fakes = [channel.value for channel in Channel if work.gateways.for_channel(channel) is work.gateways.fake]
-            if fakes and settings.environment == "production":
-                log.warning("fake gateways: nothing leaves, all counts as delivered", channels=fakes)
+            fake_channels = [
+                channel.value for channel in Channel if worker.gateways.for_channel(channel) is worker.gateways.fake
+            ]
+            if fake_channels and settings.environment == "production":
+                log.warning("fake gateways: messages are not sent, but count as delivered", channels=fake_channels)
             while not stopping.is_set():
                 try:
-                    await _run_tasks(work)
+                    await _run_tasks(worker)
                 except CONNECTION_LOST_ERRORS as error:
                     log.warning("database lost", **describe_error(error))
                     with contextlib.suppress(TimeoutError):
@@ -92,22 +94,22 @@ async def run(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
 
 
 async def run_nightly(settings: Settings, *, stop: asyncio.Event | None = None) -> None:
-    """Do once what is done each night; what is stopped half-way goes on from there the next time."""
+    """Run the nightly tasks once; an interrupted task continues in the next run."""
     with _stop_event(stop) as stopping:
-        async with open_worker_context(settings, stopping) as work:
+        async with open_worker_context(settings, stopping) as worker:
             for name in NIGHTLY_SCHEDULES:
                 if not stopping.is_set():
                     log.info("nightly work", schedule=name)
                     _, action = SCHEDULES[name]
-                    await action(work)
+                    await action(worker)
 
 
 async def _run_tasks(worker: WorkerContext) -> None:
-    """Run tasks over one pool of connections, until told to stop or a connection is lost."""
+    """Run tasks over one connection pool, until the worker shuts down or a connection is lost."""
     url = worker.settings.libpq_url
     lost = asyncio.Event()
 
-    async def watch(connection: asyncpg.Connection) -> None:
+    async def add_listener(connection: asyncpg.Connection) -> None:
         connection.add_termination_listener(lambda _: lost.set())
 
     async with asyncpg.create_pool(
@@ -117,13 +119,15 @@ async def _run_tasks(worker: WorkerContext) -> None:
         max_inactive_connection_lifetime=0,
         max_queries=sys.maxsize,
         timeout=worker.settings.database_connect_timeout,
-        init=watch,
+        init=add_listener,
         server_settings={"application_name": "notify-graphql worker", "timezone": "UTC", "jit": "off"},
     ) as pool:
         queue = PgQueuer.from_asyncpg_pool(pool)
         register(queue, worker)
-        # A lost connection may be the one that listens: begin again, rather than hear nothing.
-        ending = [asyncio.create_task(_forward_event(event, queue.shutdown)) for event in (worker.stopping, lost)]
+        # The lost connection may be the one that listens, so the pool is opened again.
+        shutdown_tasks = [
+            asyncio.create_task(_forward_event(event, queue.shutdown)) for event in (worker.stopping, lost)
+        ]
         try:
             await queue.run(
                 batch_size=max(worker.settings.worker_tasks // 2, 1),
@@ -133,17 +137,17 @@ async def _run_tasks(worker: WorkerContext) -> None:
                 shutdown_on_listener_failure=True,
             )
         finally:
-            for task in ending:
+            for task in shutdown_tasks:
                 task.cancel()
 
 
 def register(queue: PgQueuer, worker: WorkerContext) -> None:
-    """Tell the queue what to do with each task, and what to do when."""
+    """Register the handlers of tasks, and the schedules."""
     for task, function in TASK_HANDLERS.items():
         executor = functools.partial(_RetryingExecutor, task=task)
         limit = MAX_CONCURRENT_JOBS if task is Task.PROCESS_JOB else 0
-        taking = _task_entrypoint(worker, task, function)
-        queue.entrypoint(task, concurrency_limit=limit, on_failure="hold", executor_factory=executor)(taking)
+        entrypoint = _task_entrypoint(worker, task, function)
+        queue.entrypoint(task, concurrency_limit=limit, on_failure="hold", executor_factory=executor)(entrypoint)
     for name, (expression, action) in SCHEDULES.items():
         queue.schedule(name, expression)(_schedule_entrypoint(worker, name, action))
 
@@ -151,54 +155,56 @@ def register(queue: PgQueuer, worker: WorkerContext) -> None:
 def _task_entrypoint(
     worker: WorkerContext, task: Task, handler: Callable[[WorkerContext, Mapping[str, Any]], Awaitable[None]]
 ) -> Callable[[Job], Awaitable[None]]:
-    async def take(job: Job) -> None:
+    async def run_task(job: Job) -> None:
         while True:
             try:
                 return await handler(worker, orjson.loads(job.payload or b"{}"))
             except Unavailable as error:
-                # Not the task's fault, and nothing could be said of it to the queue either.
+                # The task did not fail, and without the database the queue could not be updated.
                 if worker.stopping.is_set():
                     raise
                 log.warning("task waits for the database", task=task.value, queue_id=job.id, **describe_error(error))
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(worker.stopping.wait(), RECONNECT_DELAY_SECONDS)
 
-    return take
+    return run_task
 
 
 def _schedule_entrypoint(
     worker: WorkerContext, name: str, action: Callable[[WorkerContext], Awaitable[None]]
 ) -> Callable[[Schedule], Awaitable[None]]:
-    async def act(_schedule: Schedule) -> None:
+    async def run_schedule(_schedule: Schedule) -> None:
         try:
             await action(worker)
-        except Exception as error:  # noqa: BLE001 - the next time may go better
+        except Exception as error:  # noqa: BLE001 - the next run may succeed
             log.error("schedule failed", schedule=name, **describe_error(error))  # noqa: TRY400
 
-    return act
+    return run_schedule
 
 
 class TaskFailed(Exception):
-    """A task has failed too often; the message names the kind of the last error."""
+    """A task has failed too often; the message holds the type of the last error."""
 
 
 @dataclasses.dataclass
 class _RetryingExecutor(EntrypointExecutor):
-    """Runs a task that fails again, and says nothing of an error but its kind and place."""
+    """Retries a failed task; logs the type and place of its error, without the message."""
 
     task: str = ""
 
-    async def execute(self, job: Job, context: Context) -> None:  # noqa: ARG002 - tasks know their work
-        """Run the task."""
+    async def execute(self, job: Job, context: Context) -> None:  # noqa: ARG002 - tasks do not use it
+        """Run the task; raises `RetryRequested`, or `TaskFailed` after the last retry."""
         try:
             await self.parameters.func(job)  # type: ignore[call-arg]
-        except Exception as error:  # noqa: BLE001 - told and raised again without what it quotes
-            what = describe_error(error)
+        except Exception as error:  # noqa: BLE001 - logged and raised again without its message
+            description = describe_error(error)
             held = job.attempts >= MAX_TASK_RETRIES
-            log.error("task failed", task=self.task, queue_id=job.id, attempt=job.attempts + 1, held=held, **what)  # noqa: TRY400
+            log.error(  # noqa: TRY400
+                "task failed", task=self.task, queue_id=job.id, attempt=job.attempts + 1, held=held, **description
+            )
             if held:
-                raise TaskFailed(what["error"]) from None
-            raise RetryRequested(delay=FIRST_RETRY_DELAY * 2**job.attempts, reason=what["error"]) from None
+                raise TaskFailed(description["error"]) from None
+            raise RetryRequested(delay=FIRST_RETRY_DELAY * 2**job.attempts, reason=description["error"]) from None
 
 
 async def _forward_event(stopping: asyncio.Event, shutdown: asyncio.Event) -> None:
@@ -208,7 +214,7 @@ async def _forward_event(stopping: asyncio.Event, shutdown: asyncio.Event) -> No
 
 @contextlib.contextmanager
 def _stop_event(stop: asyncio.Event | None) -> Any:
-    """The event that ends the worker: the caller's, or one that signals set."""
+    """The event that shuts the worker down: `stop`, or one that SIGTERM and SIGINT set."""
     if stop is not None:
         yield stop
         return

@@ -1,4 +1,4 @@
-"""What is seen to by the clock: every entry may run late, twice or side by side, and changes nothing then."""
+"""Scheduled tasks. Each may run late, twice or concurrently without harm."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ log = structlog.get_logger(__name__)
 
 
 async def start_due_jobs(worker: WorkerContext) -> None:
-    """Start scheduled jobs whose time has come."""
+    """Start scheduled jobs that are due."""
     async with worker.database.transaction() as tx:
         started = await job_runs.start_due_jobs(tx, worker.actor)
     if started:
@@ -30,16 +30,16 @@ async def start_due_jobs(worker: WorkerContext) -> None:
 
 
 async def complete_and_resume_jobs(worker: WorkerContext) -> None:
-    """Mark jobs complete, and resume those that have stopped part-way."""
+    """Mark complete jobs, and enqueue those that have stopped."""
     async with worker.database.transaction() as tx:
         await job_runs.mark_complete(tx, worker.actor)
-        stuck = await job_runs.restart_stuck_jobs(tx, worker.actor)
-    if stuck.unfinished or stuck.missing_rows:
-        log.warning("jobs resumed", unfinished=len(stuck.unfinished), missing_rows=len(stuck.missing_rows))
+        restarted = await job_runs.restart_stuck_jobs(tx, worker.actor)
+    if restarted.unfinished or restarted.missing_rows:
+        log.warning("jobs resumed", unfinished=len(restarted.unfinished), missing_rows=len(restarted.missing_rows))
 
 
 async def revoke_expired_keys(worker: WorkerContext) -> None:
-    """Revoke keys that have come to their end, on a database that Notify reads too."""
+    """Revoke expired API keys, on a database that Notify uses too."""
     async with worker.database.transaction() as tx:
         count = await api_keys.revoke_expired(tx, worker.actor)
     if count:
@@ -47,7 +47,7 @@ async def revoke_expired_keys(worker: WorkerContext) -> None:
 
 
 async def requeue_overdue_messages(worker: WorkerContext) -> None:
-    """Queue messages again that nobody took."""
+    """Enqueue messages again that no worker has claimed."""
     async with worker.database.transaction() as tx:
         count = await deliveries.requeue_overdue(tx, worker.actor, policy=worker.delivery_policy)
     if count:
@@ -55,7 +55,7 @@ async def requeue_overdue_messages(worker: WorkerContext) -> None:
 
 
 async def fail_messages_without_receipt(worker: WorkerContext) -> None:
-    """Let messages fail of which nothing has been heard for days."""
+    """Fail messages without a receipt for days."""
     total = 0
     while not worker.stopping.is_set():
         async with worker.database.transaction() as tx:
@@ -64,21 +64,21 @@ async def fail_messages_without_receipt(worker: WorkerContext) -> None:
         if not count:
             break
     if total:
-        log.info("silent messages failed", count=total)
+        log.info("messages without receipt failed", count=total)
 
 
 async def count_statuses(worker: WorkerContext) -> None:
-    """Count what became of messages, day by day."""
+    """Count messages by status, day by day."""
     async with worker.long_transaction() as tx:
-        found = await facts.find_due_status_days(tx, worker.actor)
-    await _count_days(worker, found, facts.count_statuses, "statuses counted")
+        due_days = await facts.find_due_status_days(tx, worker.actor)
+    await _count_days(worker, due_days, facts.count_statuses, "statuses counted")
 
 
 async def count_billing(worker: WorkerContext) -> None:
-    """Count what messages come to, day by day."""
+    """Count billable messages, day by day."""
     async with worker.long_transaction() as tx:
-        found = await facts.find_due_billing_days(tx, worker.actor)
-    await _count_days(worker, found, facts.count_billing, "bills counted")
+        due_days = await facts.find_due_billing_days(tx, worker.actor)
+    await _count_days(worker, due_days, facts.count_billing, "bills counted")
 
 
 async def _count_days(
@@ -98,43 +98,43 @@ async def _count_days(
 
 
 async def move_expired_messages(worker: WorkerContext) -> None:
-    """Move messages to the history that have been kept for long enough."""
+    """Move messages past their retention to the history."""
     async with worker.long_transaction() as tx:
-        found = await retention.find_expired(tx, worker.actor)
+        expired = await retention.find_expired(tx, worker.actor)
     total = 0
-    for past in found:
+    for expired_messages in expired:
         count = -1
         while count and not worker.stopping.is_set():
             async with worker.long_transaction() as tx:
-                count = await retention.move_to_history(tx, worker.actor, past)
+                count = await retention.move_to_history(tx, worker.actor, expired_messages)
             total += count
     if total:
         log.info("messages past retention", count=total)
 
 
 async def archive_expired_jobs(worker: WorkerContext) -> None:
-    """Delete the lists of jobs whose messages have been kept for long enough, and say so of the jobs."""
-    found = None
-    while found != [] and not worker.stopping.is_set():
+    """Delete the lists of jobs past their retention, and archive the jobs."""
+    expired_jobs = None
+    while expired_jobs != [] and not worker.stopping.is_set():
         async with worker.long_transaction() as tx:
-            found = await retention.find_expired_jobs(tx, worker.actor)
-        for job in found:
+            expired_jobs = await retention.find_expired_jobs(tx, worker.actor)
+        for job in expired_jobs:
             await worker.store.delete(job_runs.list_path(*job))
-        # A job whose list is gone already is found again, until it is marked.
+        # If this fails, the jobs are found again, and deleting a list twice does no harm.
         async with worker.long_transaction() as tx:
-            await retention.archive_jobs(tx, worker.actor, found)
-        if found:
-            log.info("jobs past retention", count=len(found))
+            await retention.archive_jobs(tx, worker.actor, expired_jobs)
+        if expired_jobs:
+            log.info("jobs past retention", count=len(expired_jobs))
 
 
 async def delete_expired_idempotency_keys(worker: WorkerContext) -> None:
-    """Delete the keys of requests that are too old to be repeated."""
+    """Delete expired idempotency keys."""
     async with worker.database.transaction() as tx:
         await idempotency.delete_expired(tx)
 
 
 async def delete_expired_uploads(worker: WorkerContext) -> None:
-    """Delete the uploads that have expired, then their files: one that is left over has no row, and no reader."""
+    """Delete expired uploads, then their files; without its row a file cannot be read."""
     paths = [""]
     while paths and not worker.stopping.is_set():
         async with worker.database.transaction() as tx:
@@ -144,7 +144,7 @@ async def delete_expired_uploads(worker: WorkerContext) -> None:
 
 
 async def retry_held_tasks(worker: WorkerContext) -> None:
-    """Give tasks another chance that had failed."""
+    """Enqueue held tasks again."""
     async with worker.database.transaction() as tx:
         count = await requeue_held(tx)
     if count:
@@ -152,7 +152,7 @@ async def retry_held_tasks(worker: WorkerContext) -> None:
 
 
 async def delete_old_task_logs(worker: WorkerContext) -> None:
-    """Delete the log of the queue's old tasks."""
+    """Delete old entries of the queue's log."""
     while not worker.stopping.is_set():
         async with worker.database.transaction() as tx:
             if not await delete_old_log(tx):
@@ -160,7 +160,7 @@ async def delete_old_task_logs(worker: WorkerContext) -> None:
 
 
 async def refresh_search(worker: WorkerContext) -> None:
-    """Let search find what has been added and renamed."""
+    """Refresh the view that search reads."""
     async with worker.database.transaction() as tx:
         await search_entries.refresh(tx)
 
@@ -171,7 +171,7 @@ SCHEDULES: dict[str, tuple[str, Callable[[WorkerContext], Awaitable[None]]]] = {
     "revoke expired keys": ("* * * * *", revoke_expired_keys),
     "queue overdue messages": ("*/15 * * * *", requeue_overdue_messages),
     "give up on silent messages": ("5 0 * * *", fail_messages_without_receipt),
-    # Later than Notify counts them: beside it there is nothing left to do.
+    # After Notify has counted them, which leaves nothing to write.
     "count bills": ("45 1 * * *", count_billing),
     "count statuses": ("0 2 * * *", count_statuses),
     "move past retention": ("0 3 * * *", move_expired_messages),
@@ -184,7 +184,7 @@ SCHEDULES: dict[str, tuple[str, Callable[[WorkerContext], Awaitable[None]]]] = {
     "run held tasks": ("*/10 * * * *", retry_held_tasks),
     "forget old runs": ("40 3 * * *", delete_old_task_logs),
 }
-"""What runs when (UTC), in one worker at a time."""
+"""Cron expressions (UTC) and functions by name; the names are stored by the queue. One worker runs each."""
 
 NIGHTLY_SCHEDULES = (
     "give up on silent messages",
@@ -193,4 +193,4 @@ NIGHTLY_SCHEDULES = (
     "move past retention",
     "archive old jobs",
 )
-"""What is done once a night, in this order."""
+"""Schedules of `run_nightly`, in this order."""

@@ -1,12 +1,21 @@
-"""Reading, once and for all: what can be declared, how it becomes SQL, and how a request batches it.
+"""Declarations of reads, their SQL, and how a request batches them.
 
-Five words declare every read of a noun (`loaders/<noun>.py`); none of them knows a noun:
+Five words declare every read of a noun (`loaders/<noun>.py`):
 
     row(Template.id)                  one row by a unique key
     one(Template.service)             the far side of a foreign key; shares the batch of row(Service.id)
     many(Service.features)            a short, bounded list per parent
-    page(Service.templates, ...)      a keyset page per parent, both directions; its count and its probe come with it
-    batch(function)                   SQL that is none of these: keys in, a mapping out
+    page(Service.templates, ...)      a keyset page per parent, both directions, with its total count
+    batch(function)                   any other SQL: an async function from keys to a mapping
+
+The files, in reading order:
+
+    declarations    the five words, and the data that they make
+    orders          sort keys of pages; filters: their conditions; paging: arguments, cursors and results
+    statements      SQL of the declarations
+    request         `Loaders`: the batches of one request
+
+Imports no noun, and of the models only what all tables have in common.
 """
 
 from loaders.core.declarations import Batch, Many, One, Page, Row, batch, many, one, page, row, table_page
@@ -14,7 +23,7 @@ from loaders.core.filters import AlsoTable, AnyOf, Contains, CustomFilter, Equal
 from loaders.core.orders import Order, newest, nulls_last, ordered_by
 from loaders.core.paging import PageArguments, PageResult, decode_cursor
 from loaders.core.request import Loaders
-from loaders.core.statements import readable_columns
+from loaders.core.statements import readable_columns, visible_rows
 
 __all__ = [
     "AlsoTable",
@@ -45,4 +54,5 @@ __all__ = [
     "readable_columns",
     "row",
     "table_page",
+    "visible_rows",
 ]

@@ -1,4 +1,4 @@
-"""What a noun declares of its reads: data, from which `statements` makes SQL and `request` makes batches."""
+"""Declarations of reads: data, from which `statements` makes SQL and `request` makes batches."""
 
 from __future__ import annotations
 
@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any
 
 from sqlalchemy.orm import configure_mappers
 
+from loaders.core.filters import AlsoTable
+
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Hashable, Iterable, Mapping, Sequence
 
     from sqlalchemy import ColumnElement
     from sqlalchemy.ext.asyncio import AsyncConnection
@@ -24,8 +26,8 @@ if TYPE_CHECKING:
 class Row:
     """One row of `model` by unique columns.
 
-    `archive` names a second table to look in, whose rows lack some columns. With `implied`, whoever sees the row that
-    points here sees this one, so that no visibility is asked again.
+    `archive` is a second table that is searched too, whose rows lack some columns. With `inherits_visibility`, every
+    caller who sees a row that points to this one sees this one, so that the statement has no condition of visibility.
     """
 
     model: type[base.Model]
@@ -38,7 +40,7 @@ class Row:
 class One:
     """The far side of a foreign key: `local` are the attributes of the near row that hold the key of `row`.
 
-    `fixed` are the last parts of the key where those are always the same.
+    `key_suffix` are constant values for the last columns of the key.
     """
 
     local: tuple[str, ...]
@@ -48,7 +50,7 @@ class One:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Many:
-    """A short, bounded list of `model` for each parent: rows whose `key` equals the parent's `local`."""
+    """A short, bounded list of `model` for each parent: rows whose `foreign_key` equals the parent's `local`."""
 
     model: type[base.Model]
     foreign_key: Any
@@ -59,9 +61,9 @@ class Many:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Page:
-    """Keyset pages of `model`: of the whole table (no `key`), or for each parent whose `local` equals `key`.
+    """Keyset pages of `model`: of the whole table, or of rows whose `foreign_key` equals the parent's `local`.
 
-    With `bulk` they may be a moment old: always, or when one of these filters is given.
+    With `bulk`, they may come from a replica: always, or when one of the named filters is given.
     """
 
     model: type[base.Model]
@@ -74,15 +76,20 @@ class Page:
     bulk: bool | frozenset[str] = False
 
     def is_bulk(self, filters: Mapping[str, Any]) -> bool:
-        """Whether the list may be a moment old, by what is asked of it."""
+        """Whether the list may come from a replica, with these filters."""
         return self.bulk if isinstance(self.bulk, bool) else any(filters.get(name) for name in self.bulk)
+
+    def also_tables(self, filter_names: Iterable[str]) -> list[type[base.Model]]:
+        """The models of further tables that these filters read, in their order."""
+        filters = (self.filters[name] for name in filter_names)
+        return [filter_.model for filter_ in filters if isinstance(filter_, AlsoTable)]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """SQL that is none of the others: `read(connection, actor, keys)` answers a mapping; `missing()` fills its gaps.
+    """Any other SQL: `load(connection, actor, keys)` returns values by key; `default_factory()` makes missing ones.
 
-    With `bulk` it may be a moment old.
+    With `bulk`, it may read from a replica.
     """
 
     load: Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]
@@ -92,7 +99,7 @@ class Batch:
 
 
 def row(*key: Any, archive: type[base.Model] | None = None, inherits_visibility: bool = False) -> Row:
-    """One row by a unique key: `row(Template.id)`. The same declaration each time it is asked for."""
+    """One row by a unique key: `row(Template.id)`. Equal calls return the same object, and so share batches."""
     return _cached_row(key, archive, inherits_visibility)
 
 
@@ -106,7 +113,7 @@ def one(relationship: Any, *, archive: type[base.Model] | None = None, inherits_
 
 
 def many(relationship: Any, order: Order, *, where: ColumnElement[bool] | None = None) -> Many:
-    """A short, bounded list per parent, whole: `many(Service.features, by(ServiceFeature.permission))`."""
+    """A short, bounded list per parent: `many(Service.features, ordered_by(ServiceFeature.permission))`."""
     ((local, key),) = _local_remote_pairs(relationship)
     return Many(key.parent.class_, key, local, order, where)
 
@@ -120,7 +127,7 @@ def page(
     where: ColumnElement[bool] | None = None,
     bulk: bool | frozenset[str] = False,
 ) -> Page:
-    """A keyset page per parent: `page(Service.templates, by(Template.name, Template.id))`."""
+    """A keyset page per parent: `page(Service.templates, ordered_by(Template.name, Template.id))`."""
     ((local, key),) = _local_remote_pairs(relationship)
     return Page(key.parent.class_, key, local, order, orders or {}, filters or {}, where, bulk)
 
@@ -134,7 +141,7 @@ def table_page(
     where: ColumnElement[bool] | None = None,
     bulk: bool | frozenset[str] = False,
 ) -> Page:
-    """A keyset page over a whole table, as far as the caller sees it."""
+    """A keyset page over all rows of a table that the caller sees."""
     return Page(model, None, None, order, orders or {}, filters or {}, where, bulk)
 
 
@@ -146,8 +153,8 @@ def _identity(parent: Any) -> Hashable:
 def batch(
     key: Callable[[Any], Hashable] = _identity, *, default_factory: Callable[[], Any] = lambda: None, bulk: bool = False
 ) -> Callable[[Callable[[AsyncConnection, Actor, Sequence[Any]], Awaitable[Mapping[Any, Any]]]], Batch]:
-    """Declare an async function as a batch; `key` takes a parent row to its key, which it is itself otherwise."""
-    return lambda read: Batch(read, key, default_factory, bulk)
+    """Declare an async function as a batch; `key` maps a parent to its key, by default the parent itself."""
+    return lambda load: Batch(load, key, default_factory, bulk)
 
 
 @cache
@@ -156,7 +163,7 @@ def _cached_row(key: tuple[Any, ...], archive: type[base.Model] | None, inherits
 
 
 def _local_remote_pairs(relationship: Any) -> list[tuple[str, Any]]:
-    """Near attribute names and far attributes of a relationship, in the order of its key."""
+    """Names of the near attributes and the far attributes of a relationship, in the order of its key."""
     configure_mappers()
     prop = relationship.property
     near, far = prop.parent, prop.mapper

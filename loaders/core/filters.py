@@ -1,8 +1,8 @@
-"""Conditions of a list: each is data, a predicate whose text depends on the value's shape alone.
+"""Filters of a list: predicates whose SQL text depends on the shape of the value only.
 
-A filter answers three things: `shape(value)`, whatever of the value the text of the SQL depends on;
-`where(name, shape)`, the predicate with bind parameters named after the argument;
-`values(name, value)`, what to bind.
+A filter has three methods: `shape(value)` is the part of the value on which the text of the SQL depends;
+`where(name, shape)` is the predicate, with bind parameters named after the argument;
+`values(name, value)` are the bind values.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from uuid import UUID
 from sqlalchemy import and_, any_, bindparam, false, true
 from sqlalchemy.dialects.postgresql import ARRAY
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.errors import BadRequest
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class Filter(Protocol):
     """One condition of a list."""
 
     def shape(self, value: Any) -> Hashable:
-        """Whatever of the value the text of the SQL depends on; None where the value asks for nothing."""
+        """The part of the value on which the SQL text depends; None where the value sets no condition."""
         ...
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
@@ -39,18 +40,18 @@ class Filter(Protocol):
         ...
 
     def values(self, name: str, value: Any) -> BindValues:
-        """What to bind."""
+        """The bind values."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Equals:
-    """The column equals the value; an id that is no UUID matches nothing."""
+    """The column equals the value; an id that is no UUID matches no row."""
 
     column: Any
 
     def shape(self, value: Any) -> Hashable:
-        """One text for every value, another for a value that can match nothing."""
+        """One text for values, another for values that cannot match."""
         return None if value is None else "equals" if self._convert(value) is not None else "nothing"
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
@@ -61,7 +62,7 @@ class Equals:
         return result
 
     def values(self, name: str, value: Any) -> BindValues:
-        """The value itself."""
+        """The value, an id as UUID."""
         return {name: self._convert(value)}
 
     def _convert(self, value: Any) -> Any:
@@ -72,13 +73,13 @@ class Equals:
 
 @dataclass(frozen=True, slots=True)
 class AnyOf:
-    """The column is one of the values; `stored` translates each word into the stored values it stands for."""
+    """The column is one of the values; `stored_values` maps each value to the stored values that it stands for."""
 
     column: Any
     stored_values: Mapping[str, Sequence[str]] | None = None
 
     def shape(self, value: Any) -> Hashable:
-        """One text, however many values."""
+        """The same text for any number of values."""
         return None if value is None else "any"
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
@@ -88,22 +89,21 @@ class AnyOf:
         return result
 
     def values(self, name: str, value: Any) -> BindValues:
-        """The values as they are stored."""
-        stored = self.stored_values
-        if stored is None:
+        """The stored values."""
+        if self.stored_values is None:
             return {name: [str(word) for word in value]}
-        return {name: [one for word in value for one in stored[word]]}
+        return {name: [stored for word in value for stored in self.stored_values[word]]}
 
 
 @dataclass(frozen=True, slots=True)
 class Contains:
-    """The text contains the value, whatever its case; LIKE's wildcards stand for themselves."""
+    """The text contains the value, regardless of case; `%` and `_` are no wildcards."""
 
     column: Any
     min_characters: int = 1
 
     def shape(self, value: Any) -> Hashable:
-        """One text for every value."""
+        """The same text for all values."""
         return None if value is None else "contains"
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
@@ -113,88 +113,88 @@ class Contains:
         return result
 
     def values(self, name: str, value: Any) -> BindValues:
-        """The value between two wildcards."""
+        """The pattern; `BadRequest` for a value that is too short."""
         if len(value) < self.min_characters:
-            raise BadRequest(f"Give {self.min_characters} characters or more to look for.")
+            raise BadRequest(f"A search text must have at least {self.min_characters} characters.")
         return {name: like_pattern(value)}
 
 
 @dataclass(frozen=True, slots=True)
 class Within:
-    """The instant lies between `from` (included) and `to` (not included); an end left out is open."""
+    """The instant lies between `from` (included) and `to` (not included); None is an open end."""
 
     column: Any
 
     def shape(self, value: Any) -> Hashable:
-        """Which ends are given."""
+        """Whether each of the ends is given."""
         return None if value is None else (value["from"] is not None, value["to"] is not None)
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
-        """A comparison per end."""
+        """A comparison per given end."""
         start, end = shape
         ends = [self.column >= bindparam(f"{name}_from", type_=self.column.type)] if start else []
         ends += [self.column < bindparam(f"{name}_to", type_=self.column.type)] if end else []
         return and_(True, *ends)
 
     def values(self, name: str, value: Mapping[str, datetime | None]) -> BindValues:
-        """Both ends."""
+        """Both ends, given or not."""
         return {f"{name}_from": value["from"], f"{name}_to": value["to"]}
 
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """A yes or no that chooses between two predicates; either may be absent."""
+    """A boolean that chooses between two predicates; None stands for no condition."""
 
     if_true: Any = None
     if_false: Any = None
 
     def shape(self, value: Any) -> Hashable:
-        """The answer itself, where a predicate belongs to it."""
+        """The boolean, where it has a predicate."""
         return value if value is not None and (self.if_true if value else self.if_false) is not None else None
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
-        """The predicate chosen."""
+        """The predicate of the boolean."""
         del name
-        chosen: ColumnElement[bool] = self.if_true if shape else self.if_false
-        return chosen
+        predicate: ColumnElement[bool] = self.if_true if shape else self.if_false
+        return predicate
 
     def values(self, name: str, value: Any) -> BindValues:
-        """Nothing to bind."""
+        """No bind values."""
         del name, value
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class AlsoTable:
-    """A yes reads the rows of a second table too, as if they lay in the page's own: see `statements`."""
+    """True adds the rows of a second table, as if they were in the page's own: see `statements`."""
 
     model: type[base.Model]
 
     def shape(self, value: Any) -> Hashable:
-        """A yes, or nothing."""
+        """A constant for true; None for false."""
         return "also" if value else None
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
-        """Every row."""
+        """A predicate that holds for every row."""
         del name, shape
         return true()
 
     def values(self, name: str, value: Any) -> BindValues:
-        """Nothing to bind."""
+        """No bind values."""
         del name, value
         return {}
 
 
 @dataclass(frozen=True, slots=True)
 class CustomFilter:
-    """Any predicate over the value: `where` makes it from a bind parameter's name, `read` makes what is bound."""
+    """Any predicate: `predicate` makes it from the name of a bind parameter, `convert` makes the bind values."""
 
     predicate: Callable[[str], ColumnElement[bool]]
     convert: Callable[[Any], BindValues | Any] = lambda value: value
 
     def shape(self, value: Any) -> Hashable:
-        """One text for every value."""
-        return None if value is None else "shown"
+        """The same text for all values."""
+        return None if value is None else "custom"
 
     def where(self, name: str, shape: Any) -> ColumnElement[bool]:
         """The predicate."""
@@ -202,23 +202,12 @@ class CustomFilter:
         return self.predicate(name)
 
     def values(self, name: str, value: Any) -> BindValues:
-        """What `read` makes of the value; a mapping binds names beginning with the argument's."""
-        read = self.convert(value)
-        return {f"{name}_{key}": one for key, one in read.items()} if isinstance(read, dict) else {name: read}
+        """The converted value; the names of a mapping are prefixed with the argument's."""
+        bound = self.convert(value)
+        return {f"{name}_{key}": part for key, part in bound.items()} if isinstance(bound, dict) else {name: bound}
 
 
 def like_pattern(value: str) -> str:
-    """A LIKE pattern for "contains", in which the value's own wildcards stand for themselves."""
+    """A LIKE pattern for "contains", with the value's own wildcards escaped."""
     escaped = value.replace("\\", "\\\\").replace("%", "\\%").replace("_", "\\_")
     return f"%{escaped}%"
-
-
-def uuid_or_none(value: str | UUID) -> UUID | None:
-    """The UUID that a canonical text names (case does not matter), else None."""
-    if isinstance(value, UUID):
-        return value
-    try:
-        read = UUID(value)
-    except ValueError:
-        return None
-    return read if str(read) == value.lower() else None

@@ -1,4 +1,4 @@
-"""Orders of a list: sort keys that end in a unique column, so that a cursor names one place."""
+"""Orders of a list: sort keys that end in a unique column, so that a cursor names exactly one position."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ class Order:
     descending: bool = False
 
     def in_direction(self, descending: bool) -> Order:
-        """The same keys in the direction asked for."""
+        """The same keys in this direction."""
         return self if descending == self.descending else Order(self.name, self.sort_keys, descending)
 
 
 @cache
 def sort_key_types(order: Order) -> tuple[type, ...]:
-    """The Python types of its sort keys; SQLAlchemy takes long to tell, so it is asked once."""
+    """The Python types of its sort keys; cached, for SQLAlchemy is slow to compute them."""
     return tuple(key.type.python_type for key in order.sort_keys(order.descending))
 
 

@@ -1,20 +1,26 @@
-"""What makes a noun's types out of its declarations: knows Strawberry and the loaders, and no noun."""
+"""GraphQL types made from declarations: entities, connections, inputs, mutations.
 
+Imports Strawberry and `loaders.core`, and no noun.
+
+    fields        declarations of fields: column, computed, to_one, to_many, connection, batched ...
+    entities      `entity`: a GraphQL type of a model's columns and of declared fields
+    registry      the entity of each model
+    resolvers     how graphql-core resolves a declared field; `access`: who may read it
+    connections   Relay connections over keyset pages; `arguments`: their arguments
+    node          `node(id:)` and `nodes(ids:)`
+    inputs        input objects as arguments of the domain; mutations: domain errors as `userErrors`
+    types         object types that are values; descriptions: docstrings as descriptions; scalars
+"""
+
+from schema.core.access import require_signed_in
 from schema.core.connections import Connection, Edge, PageInfo
-from schema.core.entities import (
-    Entity,
-    entity,
-    entity_from_row,
-    entity_of,
-    interface,
-    query_fields,
-    registered_entities,
-)
+from schema.core.entities import entity, interface, query_fields
 from schema.core.fields import batched, by_id, column, computed, connection, to_many, to_one, to_union
 from schema.core.info import Info
 from schema.core.inputs import Input, input_type, one_of_input
-from schema.core.mutations import mutation, payload, sending_mutation
+from schema.core.mutations import make_mutation, payload_type
 from schema.core.node import Node, NodeQueries
+from schema.core.registry import Entity, entity_from_row, entity_of, registered_entities
 from schema.core.scalars import JSON, SCALARS
 from schema.core.types import value_object
 
@@ -39,12 +45,12 @@ __all__ = [
     "entity_of",
     "input_type",
     "interface",
-    "mutation",
+    "make_mutation",
     "one_of_input",
-    "payload",
+    "payload_type",
     "query_fields",
     "registered_entities",
-    "sending_mutation",
+    "require_signed_in",
     "to_many",
     "to_one",
     "to_union",

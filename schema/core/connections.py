@@ -1,4 +1,4 @@
-"""Connections as Relay defines them, over keyset pages; each part costs a statement only when it is asked for."""
+"""Connections as Relay defines them, over keyset pages; each part costs a statement only when it is selected."""
 
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ class PageInfo:
 
     @strawberry.field(description="True when there is more after `endCursor`.")
     async def has_next_page(self, info: Info) -> bool:
-        """Forwards it was seen, backwards it is looked up."""
+        """Known from the rows of a page read forwards; looked up for one read backwards."""
         return (
             await info.context.loaders.has_previous(self.result)
             if self.result.arguments.backwards
@@ -28,7 +28,7 @@ class PageInfo:
 
     @strawberry.field(description="True when there is more before `startCursor`.")
     async def has_previous_page(self, info: Info) -> bool:
-        """Backwards it was seen, forwards it is looked up."""
+        """Known from the rows of a page read backwards; looked up for one read forwards."""
         return (
             self.result.has_more
             if self.result.arguments.backwards
@@ -37,12 +37,12 @@ class PageInfo:
 
     @strawberry.field(description="Cursor of the first edge; null on an empty page.")
     def start_cursor(self) -> str | None:
-        """The first row's place."""
+        """The cursor of the first row."""
         return self.result.cursor(self.result.rows[0]) if self.result.rows else None
 
     @strawberry.field(description="Cursor of the last edge; null on an empty page.")
     def end_cursor(self) -> str | None:
-        """The last row's place."""
+        """The cursor of the last row."""
         return self.result.cursor(self.result.rows[-1]) if self.result.rows else None
 
 
@@ -50,39 +50,45 @@ class PageInfo:
 class Edge(Generic[T]):
     """One object in a page."""
 
-    cursor: str = strawberry.field(description="Opaque place in the list, for `after` and `before`.")
+    cursor: str = strawberry.field(description="Opaque position in the list, for `after` and `before`.")
     node: T = strawberry.field(description="The object.")
 
 
 @strawberry.type(description="A page of a list.")
 class Connection(Generic[T]):
-    """A page that is read when one of its rows is asked for, and counted when the count is."""
+    """A page; its rows are read, and the list is counted, only where a field needs that.
+
+    `entity` makes the objects of the rows (`of`); None where a subclass reads them itself.
+    """
 
     page: strawberry.Private[Page]
     parent_key: strawberry.Private[Any]
     arguments: strawberry.Private[PageArguments]
-    entity: strawberry.Private[Any]
+    entity: strawberry.Private[Any] = None
 
-    @strawberry.field(description="The page, with a cursor for each.")
+    @strawberry.field(description="The objects of the page, each with its cursor.")
     async def edges(self, info: Info) -> list[Edge[T]]:
-        """The rows with their places."""
-        slice_ = await self._read_page(info)
-        return [Edge(cursor=slice_.cursor(row), node=self.entity.of(row)) for row in slice_.rows]
+        """The objects with their cursors."""
+        result = await self.read_page(info)
+        return [Edge(cursor=result.cursor(row), node=self.entity.of(row)) for row in result.rows]
 
-    @strawberry.field(description="The page without cursors.")
+    @strawberry.field(description="The objects of the page, without cursors.")
     async def nodes(self, info: Info) -> list[T]:
-        """The rows alone."""
-        return [self.entity.of(row) for row in (await self._read_page(info)).rows]
+        """The objects alone."""
+        return [self.entity.of(row) for row in (await self.read_page(info)).rows]
 
     @strawberry.field(description="Where the page begins and ends.")
     async def page_info(self, info: Info) -> PageInfo:
-        """The page's ends."""
-        return PageInfo(result=await self._read_page(info))
+        """The cursors of the page's ends, and whether there are more objects beyond them."""
+        return PageInfo(result=await self.read_page(info))
 
-    @strawberry.field(description="Size of the whole list; counted only when asked for.", metadata=points.weight(10))
+    @strawberry.field(
+        description="Number of objects in the whole list; counted only when selected.", metadata=points.weight(10)
+    )
     async def total_count(self, info: Info) -> int:
-        """The size of the whole list."""
+        """Number of objects in the whole list."""
         return await info.context.loaders.total_count(self.page, self.parent_key, self.arguments.filters)
 
-    async def _read_page(self, info: Info) -> PageResult:
+    async def read_page(self, info: Info) -> PageResult:
+        """The rows of the page, read once for all fields."""
         return await info.context.loaders.page(self.page, self.parent_key, self.arguments)

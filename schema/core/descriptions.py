@@ -1,4 +1,4 @@
-"""Descriptions of the schema are docstrings: of a class, and under each of its attributes."""
+"""Descriptions of the schema, from docstrings: of a class, of a function, and under each attribute of a class."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ def _of_module(path: str) -> dict[str, dict[str, str]]:
 
 
 def _of_body(body: list[ast.stmt]) -> dict[str, str]:
-    found = {}
+    texts = {}
     for statement, following in pairwise(body):
         match statement, following:
             case (ast.AnnAssign(target=ast.Name(id=name)), ast.Expr(value=ast.Constant(value=str() as text))):
-                found[name] = _one_paragraph(text)
+                texts[name] = _one_paragraph(text)
             case _:
                 pass
-    return found
+    return texts
 
 
 def _one_paragraph(text: str) -> str:

@@ -1,17 +1,16 @@
-"""Entities: types whose fields are columns and edges of a model, checked when the module is imported.
+"""Entities: types whose fields are columns and relationships of a model, checked when the module is imported.
 
 What a class does not annotate is not exposed, so that secrets need no deny-list. An entity's object holds its row and
-nothing else; `fields` keeps the declarations, for whoever wants to compile them instead of resolving them.
+nothing else; `fields` holds the declarations, from which the planner compiles statements.
 """
 
 import dataclasses
 import inspect
 from collections.abc import Callable
-from typing import Any, ClassVar, TypeVar, cast, dataclass_transform
+from typing import Any, TypeVar, cast, dataclass_transform
 
 import strawberry
 
-from graphql_api.context import Context
 from graphql_api.limits import points
 from loaders.core import Row, readable_columns, row
 from schema.core import descriptions, resolvers
@@ -25,6 +24,7 @@ from schema.core.fields import (
     ToOneField,
     ToUnionField,
 )
+from schema.core.registry import Entity, register
 from schema.core.types import apply_descriptions
 
 T = TypeVar("T")
@@ -33,54 +33,14 @@ FieldDeclaration = (
 )
 
 
-class Entity:
-    """What every entity has: its model, its declarations, and of each object the row."""
-
-    model: ClassVar[type[Any]]
-    by_id: ClassVar[Row]
-    service_column: ClassVar[str | None]
-    fields: ClassVar[dict[str, Any]]
-    row: strawberry.Private[Any]
-
-    @classmethod
-    def of(cls, row: Any) -> Any:
-        """The object of a row."""
-        made = object.__new__(cls)
-        made.row = row
-        return made
-
-    @classmethod
-    async def read(cls, context: Context, *key: Any) -> Any:
-        """The object with this key, read anew as the caller sees it; None when they see none."""
-        found = await context.loaders.row(cls.by_id, *key)
-        return None if found is None else cls.of(found)
-
-
-_ENTITIES: dict[type[Any], type[Entity]] = {}
-
-
-def registered_entities() -> dict[type[Any], type[Entity]]:
-    """Every entity, by its model."""
-    return _ENTITIES
-
-
-def entity_of(model: type[Any]) -> type[Entity]:
-    """The entity of a model."""
-    return _ENTITIES[model]
-
-
-def entity_from_row(row: Any, model: type[Any]) -> Any:
-    """The object of a row of a model; None for no row."""
-    return None if row is None else _ENTITIES[model].of(row)
-
-
 @dataclass_transform(kw_only_default=True)
 def entity(
     model: type[Any], *, by_id: Row | None = None, service: str | None = "service_id", name: str | None = None
 ) -> Callable[[type[T]], type[T]]:
-    """Make a type of a model's columns and of what the class declares beside them.
+    """Make a GraphQL type of a model's columns and of the fields that the class declares.
 
-    `service` names the attribute that holds the service in which permissions are asked for; `by_id` how one is found.
+    `service` names the column with the id of the service in which permissions of fields are required; `by_id` is the
+    loader of one row. Raises `TypeError` for a field that is no readable column.
     """
 
     def decorate(cls: type[T]) -> type[T]:
@@ -95,12 +55,12 @@ def entity(
                 )
             if isinstance(value, FieldDeclaration):
                 declared[field] = value
-        made: Any = _make_type(cls, declared, name)
-        made.model, made.service_column, made.fields = model, service if service in names else None, declared
+        kind: Any = _make_type(cls, declared, name)
+        kind.model, kind.service_column, kind.fields = model, service if service in names else None, declared
         if "id" in names:
-            made.by_id = by_id or row(model.id)
-        _ENTITIES[model] = made
-        return cast(type[T], made)
+            kind.by_id = by_id or row(model.id)
+        register(model, kind)
+        return cast(type[T], kind)
 
     return decorate
 
@@ -113,9 +73,9 @@ def query_fields(cls: type[T]) -> type[T]:
         for field in _own_annotations(cls)
         if isinstance(value := cls.__dict__.get(field), FieldDeclaration)
     }
-    made: Any = _make_type(cls, declared, None)
-    made.fields = declared
-    return cast(type[T], made)
+    kind: Any = _make_type(cls, declared, None)
+    kind.fields = declared
+    return cast(type[T], kind)
 
 
 @dataclass_transform(kw_only_default=True)
@@ -130,7 +90,7 @@ def _own_annotations(cls: type[Any]) -> dict[str, Any]:
 
 
 def _inherited_annotations(cls: type[Any]) -> dict[str, Any]:
-    """Annotations of the interfaces: the columns among them need not be said again."""
+    """Annotations of the interfaces: the columns among them need not be annotated again."""
     interfaces = [base for base in cls.__mro__[1:] if base is not Entity]
     return {name: kind for base in interfaces for name, kind in _own_annotations(base).items()}
 
@@ -150,10 +110,10 @@ def _make_type(cls: type[Any], declared: dict[str, Any], name: str | None) -> An
         if field in annotations:
             setattr(cls, field, strawberry.field(description=texts.get(field)))
     apply_descriptions(cls)
-    made = strawberry.type(cls, name=name, description=descriptions.of_class(cls))
+    kind = strawberry.type(cls, name=name, description=descriptions.of_class(cls))
     for field, read in readers.items():
-        setattr(made, field, read)
-    return made
+        setattr(kind, field, read)
+    return kind
 
 
 def _check(condition: bool, message: str) -> None:
@@ -162,5 +122,5 @@ def _check(condition: bool, message: str) -> None:
 
 
 def is_entity(kind: Any) -> bool:
-    """Whether a type is made of rows."""
+    """Whether a type is an entity, as opposed to the base class or another type."""
     return isinstance(kind, type) and issubclass(kind, Entity) and dataclasses.is_dataclass(kind)

@@ -1,4 +1,4 @@
-"""The words by which an entity declares a field: each is data until `entity` makes a Strawberry field of it."""
+"""Declarations of an entity's fields: data, of which `entity` makes Strawberry fields and the planner statements."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ if TYPE_CHECKING:
 
 RequiredPermissions = tuple["ServicePermission", ...]
 DEFAULT_BATCHED_FIELD_WEIGHT = 2
-"""What a field that is looked up weighs, unless it says otherwise."""
+"""Objects that a batched field costs for one row, where its declaration gives no weight."""
 
 
 @dataclass(frozen=True, slots=True)
 class ColumnField:
-    """A column of the row, under another name; with `blank_is_null` an empty text is none."""
+    """A column of the row, under its own name or another; with `blank_is_null` an empty text is null."""
 
     name: str
     blank_is_null: bool = False
@@ -26,9 +26,9 @@ class ColumnField:
 
 @dataclass(frozen=True, slots=True)
 class ComputedField:
-    """A pure function of columns of the row; `along` are to-one edges whose rows come after the columns' values.
+    """A pure function of columns of the row, then of the rows of the to-one relationships `related`.
 
-    With `context`, the function takes the request's context before all else.
+    With `pass_context`, the function takes the request's context as its first argument.
     """
 
     column_names: tuple[str, ...]
@@ -39,7 +39,7 @@ class ComputedField:
 
 @dataclass(frozen=True, slots=True)
 class ToOneField:
-    """Another entity: the far side of a foreign key; `then` leads on from there."""
+    """Another entity: the far side of a foreign key, or of the path that `next_loaders` continue."""
 
     loader: One
     next_loaders: tuple[One, ...] = ()
@@ -47,14 +47,14 @@ class ToOneField:
 
 @dataclass(frozen=True, slots=True)
 class ToUnionField:
-    """One of several entities: the end of the first path whose first key the row has."""
+    """One of several entities: the end of the first path whose first foreign key is not null in the row."""
 
     paths: tuple[tuple[One, ...], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class ToManyField:
-    """A short list; `via` makes a value of each row, an entity where it is left out."""
+    """A short list; `via` makes the item of each row; without it, the items are entities."""
 
     loader: Many
     via: Callable[[Any], Any] | None = None
@@ -62,7 +62,11 @@ class ToManyField:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionField:
-    """A connection: a keyset page of another entity, with the filter and order inputs that it takes."""
+    """A connection: a keyset page of another entity, with its filter and order inputs.
+
+    The caller needs one of `permissions` in the row's service; `people_only` excludes API keys, `admins_only` everyone
+    but platform admins.
+    """
 
     loader: Page
     filter: type[Any] | None = None
@@ -74,7 +78,7 @@ class ConnectionField:
 
 @dataclass(frozen=True, slots=True)
 class BatchedField:
-    """What a batch function answers for the row; `via` makes the field's value of it."""
+    """The value that a batch function returns for the row, or what `via` makes of it."""
 
     loader: Batch
     via: Callable[..., Any] | None = None
@@ -85,7 +89,7 @@ class BatchedField:
 
 @dataclass(frozen=True, slots=True)
 class ByIdField:
-    """A root field that takes an id: the entity with that id, null when the caller sees none."""
+    """A root field with an argument `id`: the entity with that id; null where the caller sees none."""
 
     loader: Row
 
@@ -103,17 +107,17 @@ def computed(
 
 
 def to_one(loader: One, *next_loaders: One) -> Any:
-    """Another entity: `service: refs.Service = one(loaders.templates.service)`; several edges lead on one another."""
+    """Another entity, over one relationship or several: `service: refs.Service = to_one(loaders.templates.service)`."""
     return ToOneField(loader, next_loaders)
 
 
 def to_union(*paths: One | tuple[One, ...]) -> Any:
-    """One of several entities, whose columns say which: `created_by: Actor | None = either(...)`."""
+    """One of several entities, by the foreign key that is not null: `created_by: Actor | None = to_union(...)`."""
     return ToUnionField(tuple(path if isinstance(path, tuple) else (path,) for path in paths))
 
 
 def to_many(loader: Many, via: Callable[[Any], Any] | None = None) -> Any:
-    """A short list: `features: list[ServiceFeature] = many(loaders.services.features, via=...)`."""
+    """A short list: `features: list[ServiceFeature] = to_many(loaders.services.features, via=...)`."""
     return ToManyField(loader, via)
 
 
@@ -126,9 +130,9 @@ def connection(
     people_only: bool = False,
     admins_only: bool = False,
 ) -> Any:
-    """A connection: `templates: Connection[refs.Template] | None = edge(loaders.services.templates)`.
+    """A connection: `templates: Connection[refs.Template] | None = connection(loaders.services.templates)`.
 
-    `needs` are permissions in the row's service of which the caller must have one.
+    `permissions` are those in the row's service of which the caller needs one.
     """
     return ConnectionField(loader, filter, order, _permission_tuple(permissions), people_only, admins_only)
 
@@ -141,15 +145,15 @@ def batched(
     pass_context: bool = False,
     weight: int = DEFAULT_BATCHED_FIELD_WEIGHT,
 ) -> Any:
-    """What a batch function answers: `progress: JobProgress = lookup(loaders.jobs.progress, via=...)`.
+    """The value of a batch function: `progress: JobProgress = batched(loaders.jobs.progress, via=...)`.
 
-    `weight` is what it costs for one row, in objects that are read for as much.
+    `weight` is what the field costs for one row, in objects.
     """
     return BatchedField(loader, via, _permission_tuple(permissions), pass_context, weight)
 
 
 def by_id(loader: Row) -> Any:
-    """A root field by id: `template: Template | None = found(loaders.templates.by_id)`."""
+    """A root field by id: `template: Template | None = by_id(loaders.templates.by_id)`."""
     return ByIdField(loader)
 
 

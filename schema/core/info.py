@@ -1,4 +1,4 @@
-"""The `info` argument of a resolver, with our context in it."""
+"""The type of a resolver's `info` argument, with the context of `graphql_api.context`."""
 
 from __future__ import annotations
 

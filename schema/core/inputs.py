@@ -1,12 +1,12 @@
-"""Inputs become the domain's arguments: ids are UUIDs, what was left out is left out."""
+"""Input objects as arguments of the domain: ids as UUIDs, without the fields that were left out."""
 
 import dataclasses
 from typing import Any, ClassVar, TypeVar, cast, dataclass_transform, get_args
 
 import strawberry
 
+from graphql_api.content.values import uuid_or_none
 from graphql_api.errors import NotFound
-from loaders.core.filters import uuid_or_none
 from schema.core import descriptions
 from schema.core.types import apply_descriptions
 
@@ -14,27 +14,30 @@ T = TypeVar("T")
 
 
 class Input:
-    """What every input can do; `ids` are the fields that hold ids, `members` those of which one or none is given."""
+    """The base class of inputs; `id_fields` hold ids, `one_of_fields` are those of a oneOf input."""
 
     id_fields: ClassVar[frozenset[str]]
     one_of_fields: ClassVar[frozenset[str]]
 
     def values(self, *path: str) -> dict[str, Any]:
-        """The fields that were given, by their Python names; `NotFound` for an id that is no UUID."""
-        given = {}
+        """The fields that were given, by Python name.
+
+        Raises `NotFound`, with a path that begins with `path`, for an id that is no UUID.
+        """
+        values = {}
         for field in dataclasses.fields(cast(Any, self)):
             value = getattr(self, field.name)
             if value is strawberry.UNSET or (value is None and field.name in self.one_of_fields):
                 continue
             if isinstance(value, strawberry.Some):
                 value = value.value
-            given[field.name] = _to_domain_value(value, field.name in self.id_fields, *path, field.name)
-        return given
+            values[field.name] = _to_domain_value(value, field.name in self.id_fields, *path, field.name)
+        return values
 
 
 @dataclass_transform(kw_only_default=True)
 def input_type(cls: type[T]) -> type[T]:
-    """An input object, described by its docstrings."""
+    """An input object; the docstrings of the class and under its attributes become descriptions."""
     return _make_input(cls, one_of=False)
 
 
@@ -50,10 +53,10 @@ def _make_input(cls: type[T], *, one_of: bool) -> type[T]:
             setattr(cls, name, strawberry.UNSET)
     apply_descriptions(cls)
     annotations = cls.__annotations__
-    made = strawberry.input(cls, description=descriptions.of_class(cls), one_of=one_of)
-    made.id_fields = frozenset(name for name, annotation in annotations.items() if _is_id(annotation))  # type: ignore[attr-defined]
-    made.one_of_fields = frozenset(name for name, annotation in annotations.items() if "Maybe[" in repr(annotation))  # type: ignore[attr-defined]
-    return made
+    kind = strawberry.input(cls, description=descriptions.of_class(cls), one_of=one_of)
+    kind.id_fields = frozenset(name for name, annotation in annotations.items() if _is_id(annotation))  # type: ignore[attr-defined]
+    kind.one_of_fields = frozenset(name for name, annotation in annotations.items() if "Maybe[" in repr(annotation))  # type: ignore[attr-defined]
+    return kind
 
 
 def _is_id(annotation: Any) -> bool:
@@ -64,10 +67,10 @@ def _to_domain_value(value: Any, is_id: bool, *path: str) -> Any:
     if isinstance(value, Input):
         return value.values(*path)
     if isinstance(value, list):
-        return [_to_domain_value(one, is_id, *path, str(index)) for index, one in enumerate(value)]
+        return [_to_domain_value(item, is_id, *path, str(index)) for index, item in enumerate(value)]
     if is_id and value is not None:
-        read = uuid_or_none(value)
-        if read is None:
+        uuid = uuid_or_none(value)
+        if uuid is None:
             raise NotFound(value, *path)
-        return read
+        return uuid
     return value

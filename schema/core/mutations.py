@@ -1,31 +1,29 @@
-"""Mutations: one transaction, one call of the domain, one payload; whatever the domain refuses becomes `userErrors`."""
+"""Mutations: one transaction, one call of the domain, one payload; domain errors become `userErrors`."""
 
 import functools
 import inspect
 from collections.abc import Awaitable, Callable
-from typing import TYPE_CHECKING, Annotated, Any, TypeVar, dataclass_transform
+from typing import Annotated, Any, TypeVar
 
 import strawberry
 
+from graphql_api.context import Context
 from graphql_api.errors import DomainError
 from graphql_api.limits import points
 from graphql_api.observability import operation_stats
 from schema.core import descriptions
+from schema.core.arguments import INPUT_DESCRIPTION
 from schema.core.info import Info
 from schema.core.types import apply_descriptions
 
-if TYPE_CHECKING:
-    from schema.errors import UserError
-else:
-    UserError = Annotated["UserError", strawberry.lazy("schema.errors")]
-
 P = TypeVar("P")
+ErrorTranslator = Callable[[DomainError, Context], list[Any]]
+"""Makes the entries of `userErrors` from a domain error."""
 
 
-@dataclass_transform(kw_only_default=True)
-def payload(cls: type[P]) -> type[P]:
-    """The answer of a mutation: fields with defaults, and `userErrors`, empty on success."""
-    cls.__annotations__ = {**cls.__annotations__, "user_errors": list[UserError]}
+def payload_type(cls: type[P], error_type: type[Any]) -> type[P]:
+    """Make the payload type of a mutation: fields with defaults, and `userErrors` of this type, empty on success."""
+    cls.__annotations__ = {**cls.__annotations__, "user_errors": list[error_type]}  # type: ignore[valid-type]
     cls.user_errors = strawberry.field(  # type: ignore[attr-defined]
         default_factory=list, description="What the caller can put right; empty on success."
     )
@@ -36,26 +34,39 @@ def payload(cls: type[P]) -> type[P]:
     return strawberry.type(cls, description=descriptions.of_class(cls))
 
 
-def mutation(resolve: Callable[..., Awaitable[P]], *, weight: int = points.MUTATION_WEIGHT_OBJECTS) -> Any:
-    """A field of Mutation, described by its docstring; a refusal of the domain is answered in the payload."""
-    answer = inspect.get_annotations(resolve, eval_str=True)["return"]
+def make_mutation(
+    translate: ErrorTranslator, *, weight: int = points.MUTATION_WEIGHT_OBJECTS
+) -> Callable[[Callable[..., Awaitable[Any]]], Any]:
+    """Make the decorator of mutations: a field of Mutation, described by its docstring.
 
-    @functools.wraps(resolve)
-    async def guarded(self: Any, info: Info, **arguments: Any) -> Any:
-        try:
-            return await resolve(self, info, **arguments)
-        except DomainError as refusal:
-            from schema.errors import user_errors  # noqa: PLC0415 - they are made of core's types
+    A domain error that the resolver raises is returned in the payload, as `translate` makes it. `weight` is what one
+    call costs, in objects.
+    """
 
-            operation_stats.add(error_codes=frozenset({refusal.code}))
-            info.context.reset_loaders()
-            return answer(user_errors=user_errors(refusal, info.context))
+    def mutation(resolve: Callable[..., Awaitable[Any]]) -> Any:
+        payload = inspect.get_annotations(resolve, eval_str=True)["return"]
 
-    guarded.__annotations__ = {**resolve.__annotations__, "return": answer | None}
-    guarded.__signature__ = inspect.signature(resolve).replace(return_annotation=answer | None)  # type: ignore[attr-defined]
-    description = descriptions.of_function(resolve)
-    return strawberry.field(resolver=guarded, description=description, metadata=points.weight(weight))
+        @functools.wraps(resolve)
+        async def resolve_or_translate(self: Any, info: Info, **arguments: Any) -> Any:
+            try:
+                return await resolve(self, info, **arguments)
+            except DomainError as error:
+                operation_stats.add(error_codes=frozenset({error.code}))
+                info.context.reset_loaders()
+                return payload(user_errors=translate(error, info.context))
 
+        annotations = {**resolve.__annotations__, "return": payload | None}
+        if "input" in annotations:
+            annotations["input"] = Annotated[annotations["input"], strawberry.argument(description=INPUT_DESCRIPTION)]
+        signature = inspect.signature(resolve)
+        parameters = [
+            parameter.replace(annotation=annotations.get(name, parameter.annotation))
+            for name, parameter in signature.parameters.items()
+        ]
+        signature = signature.replace(parameters=parameters, return_annotation=payload | None)
+        resolve_or_translate.__annotations__ = annotations
+        resolve_or_translate.__signature__ = signature  # type: ignore[attr-defined]
+        description = descriptions.of_function(resolve)
+        return strawberry.field(resolver=resolve_or_translate, description=description, metadata=points.weight(weight))
 
-sending_mutation = functools.partial(mutation, weight=points.SEND_MUTATION_WEIGHT_OBJECTS)
-"""The same for a field that sends a message, or many."""
+    return mutation

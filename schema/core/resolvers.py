@@ -1,16 +1,16 @@
-"""How a declared field is answered through graphql-core: columns at once, the rest through the request's loaders."""
+"""Resolvers of declared fields for graphql-core: columns from the row, the rest through the request's loaders."""
 
 import inspect
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any
+from typing import Annotated, Any
 
 import strawberry
 
-from graphql_api.auth.actors import Actor
-from graphql_api.errors import Forbidden, Unauthenticated
+from graphql_api.content.values import uuid_or_none
 from loaders.core import One, Page, PageArguments
-from loaders.core.filters import uuid_or_none
+from schema.core.access import require_field_access, require_signed_in
+from schema.core.arguments import FILTER_DESCRIPTION, ORDER_DESCRIPTION, PAGINATION_ARGUMENTS, Id
 from schema.core.connections import Connection
 from schema.core.fields import (
     BatchedField,
@@ -23,12 +23,11 @@ from schema.core.fields import (
     ToUnionField,
 )
 from schema.core.info import Info
-
-PAGINATION_ARGUMENTS = {"first": int | None, "after": str | None, "last": int | None, "before": str | None}
+from schema.core.registry import entity_from_row, entity_of
 
 
 def property_getter(declared: Any) -> Callable[[Any], Any] | None:
-    """A function of the object alone, for columns and pure functions of them; None for all else."""
+    """A function of the object alone, for columns and pure functions of them; None for other fields."""
     if isinstance(declared, ColumnField):
         read = attrgetter(f"row.{declared.name}")
         return (lambda root: read(root) or None) if declared.blank_is_null else read
@@ -38,7 +37,7 @@ def property_getter(declared: Any) -> Callable[[Any], Any] | None:
     return None
 
 
-def resolver(name: str, declared: Any, annotation: Any) -> Callable[..., Any]:  # noqa: PLR0911 - a line for each word
+def resolver(name: str, declared: Any, annotation: Any) -> Callable[..., Any]:  # noqa: PLR0911 - a line for each kind of field
     """A Strawberry resolver for a declared field that needs more than the row."""
     match declared:
         case ComputedField():
@@ -52,12 +51,20 @@ def resolver(name: str, declared: Any, annotation: Any) -> Callable[..., Any]:  
         case BatchedField():
             return _with_signature(name, _batched_resolver(declared), annotation)
         case ByIdField():
-            return _with_signature(name, _by_id_resolver(declared), annotation, {"id": strawberry.ID}, required=True)
+            return _with_signature(name, _by_id_resolver(declared), annotation, {"id": Id}, required=True)
         case ConnectionField():
-            taken = {} if declared.filter is None else {"filter": declared.filter | None}
-            taken |= {} if declared.order is None else {"order_by": declared.order | None}
-            return _with_signature(name, _connection_resolver(declared), annotation, taken | PAGINATION_ARGUMENTS)
+            return _with_signature(name, _connection_resolver(declared), annotation, _connection_arguments(declared))
     raise TypeError(name)
+
+
+def _connection_arguments(declared: ConnectionField) -> dict[str, Any]:
+    """The types of a connection's arguments, by name."""
+    arguments: dict[str, Any] = {}
+    if declared.filter is not None:
+        arguments["filter"] = Annotated[declared.filter | None, strawberry.argument(description=FILTER_DESCRIPTION)]
+    if declared.order is not None:
+        arguments["order_by"] = Annotated[declared.order | None, strawberry.argument(description=ORDER_DESCRIPTION)]
+    return arguments | PAGINATION_ARGUMENTS
 
 
 def _computed_resolver(declared: ComputedField) -> Callable[..., Any]:
@@ -66,8 +73,8 @@ def _computed_resolver(declared: ComputedField) -> Callable[..., Any]:
     async def resolve(root: Any, info: Info) -> Any:
         loaders = info.context.loaders
         rows = [await loaders.one(loader, root.row) for loader in declared.related]
-        before = (info.context,) if declared.pass_context else ()
-        return declared.via(*before, *values(root.row), *rows)
+        context = (info.context,) if declared.pass_context else ()
+        return declared.via(*context, *values(root.row), *rows)
 
     return resolve
 
@@ -85,24 +92,20 @@ def _to_union_resolver(declared: ToUnionField) -> Callable[..., Any]:
     *others, last = declared.paths
 
     async def resolve(root: Any, info: Info) -> Any:
-        chosen = (path for path in others if getattr(root.row, path[0].local[0]) is not None)
-        return await _follow_path(next(chosen, last), root.row, info)
+        with_key = (path for path in others if getattr(root.row, path[0].local[0]) is not None)
+        return await _follow_path(next(with_key, last), root.row, info)
 
     return resolve
 
 
 async def _follow_path(path: tuple[One, ...], row: Any, info: Info) -> Any:
-    """The entity that a path of edges ends at; None where one of them leads nowhere."""
-    from schema.core.entities import entity_from_row  # noqa: PLC0415 - entities are made with resolvers
-
-    for edge in path:
-        row = row and await info.context.loaders.one(edge, row)
+    """The entity at the end of a path of to-one relationships; None where one of the rows is missing or not visible."""
+    for loader in path:
+        row = row and await info.context.loaders.one(loader, row)
     return entity_from_row(row, path[-1].row.model)
 
 
 def _to_many_resolver(declared: ToManyField) -> Callable[..., Any]:
-    from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
-
     async def resolve(root: Any, info: Info) -> Any:
         rows = await info.context.loaders.many(declared.loader, root.row)
         via = declared.via or entity_of(declared.loader.model).of
@@ -114,21 +117,18 @@ def _to_many_resolver(declared: ToManyField) -> Callable[..., Any]:
 def _batched_resolver(declared: BatchedField) -> Callable[..., Any]:
     async def resolve(root: Any, info: Info) -> Any:
         _require_on_object(declared, root, info)
-        answer = await info.context.loaders.batch(declared.loader, root.row)
+        value = await info.context.loaders.batch(declared.loader, root.row)
         if declared.via is None:
-            return answer
-        return declared.via(info.context, answer) if declared.pass_context else declared.via(answer)
+            return value
+        return declared.via(info.context, value) if declared.pass_context else declared.via(value)
 
     return resolve
 
 
 def _by_id_resolver(declared: ByIdField) -> Callable[..., Any]:
-    from schema.core.entities import entity_from_row  # noqa: PLC0415 - entities are made with resolvers
-
     async def resolve(root: Any, info: Info, id: str) -> Any:
         del root
-        if not info.context.actor.signed_in:
-            raise Unauthenticated
+        require_signed_in(info.context.actor)
         key = uuid_or_none(id)
         return entity_from_row(await info.context.loaders.row(declared.loader, key), declared.loader.model)
 
@@ -136,8 +136,6 @@ def _by_id_resolver(declared: ByIdField) -> Callable[..., Any]:
 
 
 def _connection_resolver(declared: ConnectionField) -> Callable[..., Any]:
-    from schema.core.entities import entity_of  # noqa: PLC0415 - entities are made with resolvers
-
     page = declared.loader
 
     async def resolve(
@@ -152,24 +150,22 @@ def _connection_resolver(declared: ConnectionField) -> Callable[..., Any]:
 
 
 def read_arguments(declared: ConnectionField, filter: Any, order_by: Any, paging: Mapping[str, Any]) -> PageArguments:
-    """What a connection was asked for: the filter's defaults hold when no filter was given."""
+    """The arguments of a connection; without a filter, the filter's defaults hold."""
     page: Page = declared.loader
     order = page.order
     if order_by:
         order = page.orders[order_by.field].in_direction(order_by.direction == "desc")
-    chosen = filter
-    if not chosen and declared.filter is not None:
-        chosen = declared.filter()
-    conditions = _filter_conditions(chosen) if chosen else {}
+    filter_or_default = filter or (declared.filter() if declared.filter else None)
+    conditions = _filter_conditions(filter_or_default) if filter_or_default else {}
     return PageArguments.parse(
         order, conditions, **{name: value for name, value in paging.items() if value is not strawberry.UNSET}
     )
 
 
 def _filter_conditions(filter: Any) -> dict[str, Any]:
-    """The conditions that were given; an input within becomes a mapping by GraphQL's names."""
+    """The conditions that were given, by Python name; a nested input becomes a mapping by GraphQL name."""
     definition = filter.__strawberry_definition__
-    found = {}
+    conditions = {}
     for field in definition.fields:
         value = getattr(filter, field.python_name)
         if value is None or value is strawberry.UNSET:
@@ -180,30 +176,15 @@ def _filter_conditions(filter: Any) -> dict[str, Any]:
                 for part in value.__strawberry_definition__.fields
             }
             value = {name: None if part is strawberry.UNSET else part for name, part in parts.items()}
-        found[field.python_name] = value
-    return found
+        conditions[field.python_name] = value
+    return conditions
 
 
 def _require_on_object(declared: ConnectionField | BatchedField, root: Any, info: Info) -> None:
-    """Refuse a caller who sees the object but may not read this of it."""
+    """Refuse a caller who sees the object but may not read this field of it."""
     require_field_access(
         declared, info.context.actor, getattr(root.row, root.service_column) if declared.permissions else None
     )
-
-
-def require_field_access(declared: ConnectionField | BatchedField, actor: Actor, service_id: Any) -> None:
-    """Refuse an actor who may not read a field of an object of a service."""
-    if not actor.signed_in:
-        raise Unauthenticated
-    if isinstance(declared, ConnectionField):
-        if declared.admins_only:
-            actor.require_platform_admin()
-        if declared.people_only and actor.api_key_id is not None:
-            raise Forbidden("PERSON", "An API key may not read people: sign in as a person.")
-    if declared.permissions and not (
-        actor.platform_wide or any(actor.has_permission(one, service_id) for one in declared.permissions)
-    ):
-        raise Forbidden(declared.permissions[0].name)
 
 
 def _row_values_getter(names: tuple[str, ...]) -> Callable[[Any], tuple[Any, ...]]:
@@ -223,7 +204,7 @@ def _with_signature(
     *,
     required: bool = False,
 ) -> Callable[..., Any]:
-    """The resolver with the signature that Strawberry reads its arguments and type from."""
+    """The resolver with the signature from which Strawberry reads its arguments and type."""
     default = inspect.Parameter.empty if required else strawberry.UNSET
     parameters = [
         inspect.Parameter("root", inspect.Parameter.POSITIONAL_OR_KEYWORD, annotation=Any),
@@ -234,6 +215,8 @@ def _with_signature(
         ),
     ]
     resolve.__signature__ = inspect.Signature(parameters, return_annotation=annotation)  # type: ignore[attr-defined]
-    resolve.__annotations__ = {one.name: one.annotation for one in parameters} | {"return": annotation}
+    resolve.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters} | {
+        "return": annotation
+    }
     resolve.__name__ = name
     return resolve

@@ -1,4 +1,4 @@
-"""Scalars that refuse what the database could not keep, before it is asked."""
+"""The scalars DateTime, Date, Decimal and JSON; they refuse values that the database cannot hold."""
 
 import math
 import re
@@ -9,6 +9,7 @@ from typing import Any, NewType
 import strawberry
 from strawberry.types.scalar import ScalarDefinition
 
+from graphql_api.content.values import is_storable
 from graphql_api.errors import BadRequest
 
 JSON = NewType("JSON", object)
@@ -29,11 +30,11 @@ def _serialize_datetime(value: datetime) -> str:
 
 def _parse_datetime(value: Any) -> datetime:
     if not isinstance(value, str) or not _DATETIME_PATTERN.fullmatch(value):
-        raise BadRequest("A DateTime is ISO 8601 with its offset from UTC, such as 2026-04-01T09:30:00Z.")
+        raise BadRequest("A DateTime must be in ISO 8601 format with an offset from UTC, such as 2026-04-01T09:30:00Z.")
     try:
         moment = datetime.fromisoformat(value).astimezone(UTC).replace(tzinfo=None)
-    except (ValueError, OverflowError) as fault:
-        raise BadRequest("There is no such date or time.") from fault
+    except (ValueError, OverflowError) as error:
+        raise BadRequest("The date or time does not exist.") from error
     if not MIN_DATETIME <= moment <= MAX_DATETIME:
         raise BadRequest("The year is out of range.")
     return moment
@@ -41,11 +42,11 @@ def _parse_datetime(value: Any) -> datetime:
 
 def _parse_date(value: Any) -> date:
     if not isinstance(value, str) or not _DATE_PATTERN.fullmatch(value):
-        raise BadRequest("A Date is YYYY-MM-DD.")
+        raise BadRequest("A Date must be in the format YYYY-MM-DD.")
     try:
         day = date.fromisoformat(value)
-    except ValueError as fault:
-        raise BadRequest("There is no such date.") from fault
+    except ValueError as error:
+        raise BadRequest("The date does not exist.") from error
     if not MIN_DATETIME.date() <= day <= MAX_DATETIME.date():
         raise BadRequest("The year is out of range.")
     return day
@@ -53,11 +54,11 @@ def _parse_date(value: Any) -> date:
 
 def _parse_decimal(value: Any) -> Decimal:
     if isinstance(value, bool) or not _DECIMAL_PATTERN.fullmatch(str(value)):
-        raise BadRequest("A Decimal is digits with an optional point, such as 0.0240.")
+        raise BadRequest("A Decimal must be digits with an optional decimal point, such as 0.0240.")
     try:
         return Decimal(str(value))
-    except InvalidOperation as fault:
-        raise BadRequest("This is no decimal number.") from fault
+    except InvalidOperation as error:
+        raise BadRequest("The value is not a decimal number.") from error
 
 
 def _parse_json(value: Any) -> Any:
@@ -67,24 +68,24 @@ def _parse_json(value: Any) -> Any:
 
 def _check_json(value: Any, depth: int) -> None:
     if depth > MAX_JSON_DEPTH:
-        raise BadRequest(f"JSON values may be nested {MAX_JSON_DEPTH} deep.")
+        raise BadRequest(f"JSON values must be nested at most {MAX_JSON_DEPTH} levels deep.")
     if isinstance(value, str):
         check_text(value)
     elif isinstance(value, float) and not math.isfinite(value):
-        raise BadRequest("JSON has no infinities.")
+        raise BadRequest("JSON numbers must be finite.")
     elif isinstance(value, dict):
-        for key, one in value.items():
+        for key, item in value.items():
             check_text(key)
-            _check_json(one, depth + 1)
+            _check_json(item, depth + 1)
     elif isinstance(value, list):
-        for one in value:
-            _check_json(one, depth + 1)
+        for item in value:
+            _check_json(item, depth + 1)
 
 
 def check_text(value: str) -> None:
-    """Refuse what PostgreSQL's text cannot hold: NUL and lone surrogates."""
-    if "\0" in value or any("\ud800" <= one <= "\udfff" for one in value):
-        raise BadRequest("Text may not hold the character NUL or half a surrogate pair.")
+    """Raise `BadRequest` for text that PostgreSQL cannot hold: with NUL or lone surrogates."""
+    if not is_storable(value):
+        raise BadRequest("Text must not contain NUL or an unpaired surrogate.")
 
 
 SCALARS: dict[object, ScalarDefinition] = {

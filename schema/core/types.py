@@ -1,4 +1,4 @@
-"""Plain types: values that are no rows, described by their docstrings."""
+"""Object types that are values, not rows, described by their docstrings."""
 
 from typing import Any, TypeVar, dataclass_transform
 
@@ -11,13 +11,13 @@ T = TypeVar("T")
 
 @dataclass_transform(kw_only_default=True)
 def value_object(cls: type[T]) -> type[T]:
-    """A type made of values; the docstrings of the class and under its attributes become descriptions."""
+    """An object type made of values; the docstrings of the class and under its attributes become descriptions."""
     apply_descriptions(cls)
     return strawberry.type(cls, description=descriptions.of_class(cls))
 
 
 def apply_descriptions(cls: type[Any]) -> None:
-    """Put the docstrings under annotated attributes into Strawberry fields, keeping defaults."""
+    """Make Strawberry fields of annotated attributes, with the docstring under each as description; defaults stay."""
     for name, text in descriptions.of_attributes(cls).items():
         present = cls.__dict__.get(name, strawberry.UNSET)
         if present is strawberry.UNSET and name not in cls.__dict__:

@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 import pytest
 
-from graphql_api import models
 from graphql_api.auth import authentication, jwts
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
@@ -25,7 +23,7 @@ SECRET = "f75845b1-cd29-40c4-aeb6-7ddc42b9840d"
 
 @pytest.fixture
 def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
-    """The door of the test's database."""
+    """The authenticator of the test's database."""
     return Authenticator(database, settings, signer)
 
 
@@ -156,10 +154,8 @@ async def test_a_crafted_token_is_refused(
 ) -> None:
     service = await make.service(id=UUID(ISSUER))
     await make.api_key(service, secret=SECRET)
-    before = models.utcnow()
 
     assert await authenticator.rejection_message(token()) == expected
-    assert models.utcnow() - before < timedelta(seconds=1)
 
 
 GOOD = {

@@ -12,7 +12,7 @@ from tests.dev_server import DevServer, running_dev_server
 
 CHROMIUM_FLAGS = [
     "--headless",
-    "--no-sandbox",  # which root, as in a container, cannot have
+    "--no-sandbox",  # not available to root, as in a container
     "--disable-gpu",
     "--disable-quic",
     "--no-first-run",
@@ -26,10 +26,10 @@ CHROMIUM_COMMANDS = ("chromium", "chromium-browser", "google-chrome", "google-ch
 @pytest.fixture(scope="session")
 def chromium() -> str:
     """The path of a Chromium: `CHROMIUM`, or the one on PATH."""
-    found = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_COMMANDS)), None)
-    if found is None:
+    path = os.environ.get("CHROMIUM") or next(filter(None, map(shutil.which, CHROMIUM_COMMANDS)), None)
+    if path is None:
         pytest.skip("There is no Chromium: install one (on Debian: apt install chromium), or set CHROMIUM to its path.")
-    return found
+    return path
 
 
 @pytest.fixture(scope="session")
@@ -50,17 +50,17 @@ def server(chromium: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[
 
 @pytest.fixture
 def page(browser: Browser, server: DevServer) -> Iterator[Page]:
-    """The explorer as somebody sees it on a first visit; fails on an error in the browser's console."""
+    """The explorer on a first visit; fails on an error in the browser's console."""
     context = browser.new_context(viewport={"width": 1440, "height": 900}, color_scheme="light", locale="en-GB")
     page = context.new_page()
-    complaints: list[str] = []
-    page.on("pageerror", lambda error: complaints.append(str(error)))
-    page.on("console", lambda message: complaints.append(message.text) if message.type == "error" else None)
+    console_errors: list[str] = []
+    page.on("pageerror", lambda error: console_errors.append(str(error)))
+    page.on("console", lambda message: console_errors.append(message.text) if message.type == "error" else None)
     page.goto(server.explorer_url)
     page.locator(".graphiql-query-editor .view-line").first.wait_for()
     yield page
     context.close()
-    assert complaints == []
+    assert console_errors == []
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""The committed build of the explorer is what its source makes, and its examples fit the schema."""
+"""The committed build of the explorer equals that of its source, and its examples fit the schema."""
 
 import filecmp
 import json
@@ -16,10 +16,10 @@ EXAMPLES = sorted((SOURCE / "src" / "examples").glob("*.graphql"))
 
 
 def differences(comparison: "filecmp.dircmp[str]") -> list[str]:
-    """Names that are missing on one side or have other bytes, all the way down."""
+    """Names of files that are missing on one side or differ, recursively."""
     _, changed, unreadable = filecmp.cmpfiles(comparison.left, comparison.right, comparison.common_files, shallow=False)
-    found = comparison.left_only + comparison.right_only + changed + unreadable
-    return found + [name for inner in comparison.subdirs.values() for name in differences(inner)]
+    names = comparison.left_only + comparison.right_only + changed + unreadable
+    return names + [name for inner in comparison.subdirs.values() for name in differences(inner)]
 
 
 @pytest.mark.timeout(300)
@@ -42,7 +42,7 @@ def test_the_lock_file_names_no_registry() -> None:
     assert [path for path, package in packages.items() if "resolved" in package] == []
 
 
-def test_the_page_has_one_place_for_the_servers_settings() -> None:
+def test_the_page_has_one_element_for_the_servers_settings() -> None:
     page = (BUILT / "index.html").read_text()
 
     assert page.count('<script type="application/json" id="settings">{}</script>') == 1

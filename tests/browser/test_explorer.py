@@ -14,14 +14,14 @@ from tests.dev_server import DevServer
 
 
 def type_text(page: Page, editor: str, text: str) -> None:
-    """Replace an editor's text as a person would: select everything, then type over the brackets that it closes."""
+    """Replace an editor's text by typing: select everything, then type over the brackets that the editor closes."""
     page.locator(f".graphiql-{editor} .monaco-editor").first.click()
     page.keyboard.press("Control+A")
     page.keyboard.type(text)
 
 
 def paste_text(page: Page, editor: str, text: str) -> None:
-    """The same through the clipboard, which brings no brackets or completions along."""
+    """The same through the clipboard, which adds no brackets or completions."""
     page.context.grant_permissions(["clipboard-read", "clipboard-write"])
     page.evaluate("text => navigator.clipboard.writeText(text)", text)
     page.locator(f".graphiql-{editor} .monaco-editor").first.click()
@@ -30,12 +30,12 @@ def paste_text(page: Page, editor: str, text: str) -> None:
 
 
 def is_user_operation(request: Request) -> bool:
-    """Whether it carries an operation other than the page's own question for the schema."""
+    """Whether a request has an operation other than the page's introspection."""
     return request.method == "POST" and "IntrospectionQuery" not in (request.post_data or "")
 
 
 def run_query(page: Page) -> dict[str, Any]:
-    """Press the run button; answer what the server sent for it."""
+    """Press the run button; returns the response of the server."""
     with page.expect_response(lambda response: is_user_operation(response.request)) as answer:
         page.get_by_role("button", name="Execute query").click()
     body: dict[str, Any] = answer.value.json()
@@ -75,7 +75,7 @@ def test_a_typed_query_is_answered_without_a_request_to_anywhere_else(page: Page
     assert requests[-1].url == server.graphql_url
 
 
-def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: DevServer) -> None:
+def test_the_first_tab_names_the_person_of_the_demo_token(page: Page, server: DevServer) -> None:
     with page.expect_request(is_user_operation) as request:
         answer = run_query(page)
 
@@ -85,7 +85,7 @@ def test_the_first_tab_tells_who_the_ready_token_signs_in(page: Page, server: De
     assert [place["service"]["id"] for place in viewer["user"]["serviceMemberships"]["nodes"]] == [server.service_id]
 
 
-def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServer) -> None:
+def test_the_dashboard_query_returns_the_demo_service(page: Page, server: DevServer) -> None:
     open_example(page, "Service dashboard", "ServiceDashboard")
 
     answer = run_query(page)
@@ -95,7 +95,7 @@ def test_the_dashboard_answers_with_the_demo_service(page: Page, server: DevServ
     assert service["templates"]["totalCount"] >= len(server.template_ids)
     wait_until_shown(page, f'"name": "{service["name"]}"')
     if path := os.environ.get("SCREENSHOT"):
-        page.wait_for_timeout(1000)  # until the answer is coloured
+        page.wait_for_timeout(1000)  # until the response is highlighted
         page.screenshot(path=path)
 
 
@@ -135,10 +135,10 @@ def test_a_newcomer_creates_a_key_a_template_and_a_job_and_watches_it_finish(pag
 def test_messages_are_found_by_what_became_of_them(page: Page) -> None:
     open_example(page, "Find messages", "FindMessages")
 
-    found = run_query(page)["data"]["service"]["notifications"]
+    connection = run_query(page)["data"]["service"]["notifications"]
 
-    assert found["totalCount"] >= len(found["nodes"]) > 0
-    assert {row["status"] for row in found["nodes"]} <= {
+    assert connection["totalCount"] >= len(connection["nodes"]) > 0
+    assert {row["status"] for row in connection["nodes"]} <= {
         "TECHNICAL_FAILURE",
         "TEMPORARY_FAILURE",
         "PERMANENT_FAILURE",
@@ -165,11 +165,11 @@ def test_the_browser_keeps_no_token_and_no_password(page: Page, server: DevServe
     run_query(page)
     page.wait_for_timeout(1000)
 
-    kept = page.evaluate("JSON.stringify(localStorage)")
+    stored = page.evaluate("JSON.stringify(localStorage)")
 
-    assert "SignIn" in kept
-    assert server.tokens["service_manager"] not in kept
-    assert "hunter2" not in kept
+    assert "SignIn" in stored
+    assert server.tokens["service_manager"] not in stored
+    assert "hunter2" not in stored
 
 
 def test_a_reload_keeps_the_tabs_and_their_headers(page: Page, server: DevServer) -> None:
@@ -204,7 +204,7 @@ def test_each_panel_opens(page: Page, title: str) -> None:
     expect(page.get_by_role("button", name=title.replace("Show", "Hide"))).to_be_visible()
 
 
-def test_every_button_says_what_it_does(page: Page) -> None:
+def test_every_button_has_a_label(page: Page) -> None:
     nameless = "buttons => buttons.filter(b => !(b.ariaLabel || b.innerText || b.title).trim()).map(b => b.outerHTML)"
 
     assert page.locator("button").evaluate_all(nameless) == []

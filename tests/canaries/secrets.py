@@ -1,4 +1,4 @@
-"""Values that nobody should ever read in a log, and the search for them in whatever form they could take there."""
+"""Secret values that no log may contain, and the search for them, plain and in base 64."""
 
 from __future__ import annotations
 
@@ -25,13 +25,13 @@ NON_SECRET_ARGUMENTS = {
     "fileName",
     "reference",
 }
-"""Arguments that the log of changes may repeat, as it is there to tell of names and settings."""
+"""Arguments that the change log may contain: names and settings."""
 FIRST_NUMBER = 500
 
 
 @dataclass
 class Canaries:
-    """Secrets by what they are."""
+    """Secret values by purpose."""
 
     values: dict[str, str] = field(default_factory=dict)
 
@@ -40,28 +40,28 @@ class Canaries:
         return self.values.setdefault(what, f"canary{uuid4().hex[:14]}")
 
     def number(self, what: str) -> str:
-        """A secret telephone number, as it is searched for: without what stands before."""
+        """A secret telephone number, without its prefix, as the search looks for it."""
         return self.values.setdefault(what, f"7700900{FIRST_NUMBER + len(self.values)}")
 
     def add(self, what: str, value: str) -> None:
-        """Take a secret that is there already."""
+        """Add an existing secret."""
         self.values[what] = value
 
-    def fill_input(self, mutation: str, given: Any) -> Any:
-        """An input whose every text, name or value is a secret of its own."""
-        return self._fill(input_type_of(mutation), given, mutation)
+    def fill_input(self, mutation: str, value: Any) -> Any:
+        """An input in which each text, name and value is a secret of its own."""
+        return self._fill(input_type_of(mutation), value, mutation)
 
-    def _fill(self, kind: Any, given: Any, *path: str) -> Any:
+    def _fill(self, kind: Any, value: Any, *path: str) -> Any:
         if isinstance(kind, GraphQLNonNull):
-            return self._fill(kind.of_type, given, *path)
+            return self._fill(kind.of_type, value, *path)
         if isinstance(kind, GraphQLList):
-            return [self._fill(kind.of_type, one, *path, str(index)) for index, one in enumerate(given)]
+            return [self._fill(kind.of_type, item, *path, str(index)) for index, item in enumerate(value)]
         if isinstance(kind, GraphQLInputObjectType):
-            return {name: self._fill(kind.fields[name].type, one, *path, name) for name, one in given.items()}
+            return {name: self._fill(kind.fields[name].type, item, *path, name) for name, item in value.items()}
         what = ".".join(path)
-        if kind.name == "JSON" and isinstance(given, dict):
-            return {name: self.text(f"{what}.{name}") for name in given}
-        return self._text(what, path[-2] if path[-1].isdigit() else path[-1]) if kind.name == "String" else given
+        if kind.name == "JSON" and isinstance(value, dict):
+            return {name: self.text(f"{what}.{name}") for name in value}
+        return self._text(what, path[-2] if path[-1].isdigit() else path[-1]) if kind.name == "String" else value
 
     def _text(self, what: str, argument: str) -> str:
         """A secret in the form that an argument takes."""
@@ -73,12 +73,12 @@ class Canaries:
         return form.format(text)
 
     def find_in(self, texts: Iterable[str]) -> set[str]:
-        """Which of them stand in any of the texts: as they are, or in base 64."""
+        """The secrets that occur in any of the texts, plain or in base 64."""
         whole = "\n".join(texts)
         return {what for what, value in self.values.items() if any(form in whole for form in _encodings(value))}
 
     def excluding_logged_arguments(self) -> Canaries:
-        """Those that are secret to the log of changes too."""
+        """The secrets that the change log may not contain."""
         return Canaries(
             {
                 what: value
@@ -88,7 +88,7 @@ class Canaries:
         )
 
     def excluding_values_of(self, request: str) -> Canaries:
-        """Those that a request did not hold."""
+        """The secrets that were not in a request."""
         return Canaries({what: value for what, value in self.values.items() if value not in request})
 
 
@@ -96,6 +96,6 @@ def _encodings(value: str) -> Iterator[str]:
     yield value
     yield json.dumps(value)[1:-1]
     for before in range(3):
-        # The middle of what base 64 makes of it, wherever in a longer text it begins.
+        # The middle of its base 64, for each of the three offsets in a longer text.
         coded = base64.b64encode(b" " * before + value.encode()).decode()
         yield coded[4:-4]

@@ -30,7 +30,7 @@ from graphql_api.enums import Channel
 from graphql_api.settings import Settings, asyncpg_url
 from tests.builders import Builders
 from tests.canaries.secrets import Canaries
-from tests.faults.servers import ServerProcess, running_server
+from tests.cluster.servers import ServerProcess, running_server
 from tests.schema.tenants import Tenant, create_tenant, mutation_document, mutation_names, valid_inputs
 
 pytestmark = pytest.mark.timeout(180)
@@ -39,21 +39,21 @@ LOGGED = {"log_min_duration_statement": "0", "log_connections": "on", "log_state
 LEAKY = """
 from graphql_api.commands import cli
 from graphql_api.observability import logs
-logs.strip_exception_message = lambda _logger, _name, event: event | {"said": str(event.pop("exc_info", None))}
+logs.strip_exception_message = lambda _logger, _name, event: event | {"exception": str(event.pop("exc_info", None))}
 from sqlalchemy.ext.asyncio import create_async_engine
 from graphql_api.database import engines
-made = engines.create_async_engine
-engines.create_async_engine = lambda *given, **named: made(*given, **(named | {"hide_parameters": False}))
+create = engines.create_async_engine
+engines.create_async_engine = lambda *args, **kwargs: create(*args, **(kwargs | {"hide_parameters": False}))
 cli.main(["serve"])
 """
-"""A server that logs what faults say."""
+"""A server that logs messages of exceptions."""
 NOTIFICATION = """mutation ($input: SendNotificationInput!) { sendNotification(input: $input) {
     notification { id } userErrors { code message } } }"""
 
 
 @dataclass
 class Scene:
-    """A PostgreSQL that logs all that it does, two tenants in it, and the secrets."""
+    """A PostgreSQL that logs all statements, two tenants, and the secrets."""
 
     environment: dict[str, str]
     administrator: AsyncEngine
@@ -64,18 +64,20 @@ class Scene:
     canaries: Canaries
     statements: set[str] = field(default_factory=set)
     answers: list[tuple[str, str]] = field(default_factory=list)
-    """Requests and what was answered to them."""
+    """Requests and their responses."""
 
     async def watch(self) -> None:
-        """Look at what PostgreSQL says is under way, again and again."""
+        """Read pg_stat_activity repeatedly."""
         async with self.administrator.connect() as connection:
             while True:
-                found = await connection.scalars(text("SELECT query || ' ' || application_name FROM pg_stat_activity"))
-                self.statements |= set(found)
+                activity = await connection.scalars(
+                    text("SELECT query || ' ' || application_name FROM pg_stat_activity")
+                )
+                self.statements |= set(activity)
                 await asyncio.sleep(0.01)
 
     async def execute(self, statement: str) -> None:
-        """Do something as the administrator."""
+        """Run a function as the administrator."""
         async with self.administrator.connect() as connection:
             await connection.execute(text(statement))
 
@@ -89,7 +91,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[postgres.Postgr
 
 @pytest_asyncio.fixture(scope="module")
 async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Scene]:
-    """Somebody to do everything, and everything to be done with."""
+    """Create callers of each kind and the rows that they use."""
     canaries, url = Canaries(), server.url()
     await migrate.upgrade(url)
     folder = tmp_path_factory.mktemp("store")
@@ -117,7 +119,7 @@ async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPa
     email = await make.template(ours.service, Channel.EMAIL)
     key = await make.api_key(ours.service, secret=str(uuid4()))
     people = {"owner": ours.user, "admin": await make.user(platform_admin=True), "stranger": await make.user()}
-    bearers: dict[str, str | None] = {"nobody": None, "broken": canaries.text("a broken token")}
+    bearers: dict[str, str | None] = {"anonymous": None, "broken": canaries.text("a broken token")}
     for name, user in people.items():
         session = models.Session(user_id=user.id, expires_at=models.utcnow() + timedelta(days=1))
         await make.add(session)
@@ -135,7 +137,7 @@ async def scene(server: postgres.PostgresServer, tmp_path_factory: pytest.TempPa
 
 @asynccontextmanager
 async def working(scene: Scene, folder: Path) -> AsyncIterator[ServerProcess]:
-    """A worker, and what it says; it listens nowhere."""
+    """A worker and its output; it has no port."""
     log = folder / "worker.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
@@ -153,7 +155,7 @@ async def working(scene: Scene, folder: Path) -> AsyncIterator[ServerProcess]:
 
 
 class Caller:
-    """Asks a server as anybody."""
+    """Sends requests to a server as any caller."""
 
     def __init__(self, scene: Scene, url: str, http: httpx2.AsyncClient) -> None:
         self.scene, self.url, self.http = scene, url, http
@@ -161,20 +163,22 @@ class Caller:
     async def post(self, who: str, content: str, path: str = "/graphql", **headers: str) -> httpx2.Response:
         """Send a body."""
         bearer = self.scene.bearers[who]
-        given = {"content-type": "application/json", **headers}
+        sent_headers = {"content-type": "application/json", **headers}
         if bearer:
-            given["authorization"] = f"Bearer {bearer}"
-        answer = await self.http.post(self.url + path, content=content, headers=given, timeout=30)
-        self.scene.answers.append((content + str(given), answer.text))
+            sent_headers["authorization"] = f"Bearer {bearer}"
+        answer = await self.http.post(self.url + path, content=content, headers=sent_headers, timeout=30)
+        self.scene.answers.append((content + str(sent_headers), answer.text))
         return answer
 
     async def ask(self, who: str, query: str, **headers: str) -> httpx2.Response:
         """Send a query."""
         return await self.post(who, json.dumps({"query": query}), **headers)
 
-    async def call(self, who: str, mutation: str, given: Any) -> httpx2.Response:
+    async def call(self, who: str, mutation: str, arguments: Any) -> httpx2.Response:
         """Call a mutation."""
-        return await self.post(who, json.dumps({"query": mutation_document(mutation), "variables": {"input": given}}))
+        return await self.post(
+            who, json.dumps({"query": mutation_document(mutation), "variables": {"input": arguments}})
+        )
 
 
 async def every_mutation(scene: Scene, caller: Caller) -> None:
@@ -182,11 +186,11 @@ async def every_mutation(scene: Scene, caller: Caller) -> None:
     for mutation in mutation_names():
         if mutation.startswith(("archive", "revoke", "remove")):
             continue
-        given = scene.canaries.fill_input(mutation, valid_inputs(scene.ours.ids)[mutation])
+        arguments = scene.canaries.fill_input(mutation, valid_inputs(scene.ours.ids)[mutation])
         for who in scene.bearers:
-            await caller.call(who, mutation, given)
-        await caller.call("owner", mutation, given | {"unknown": scene.canaries.text("an unknown argument")})
-        whole = json.dumps({"query": mutation_document(mutation), "variables": {"input": given}})
+            await caller.call(who, mutation, arguments)
+        await caller.call("owner", mutation, arguments | {"unknown": scene.canaries.text("an unknown argument")})
+        whole = json.dumps({"query": mutation_document(mutation), "variables": {"input": arguments}})
         await caller.post("owner", whole[:-9])
         await caller.post("owner", whole, accept="text/event-stream")
 
@@ -196,10 +200,10 @@ async def lists_and_letters(scene: Scene, caller: Caller) -> None:
     canaries, ids = scene.canaries, scene.ours.ids
     content = f"phone number,name\n0{canaries.number('csv phone')},{canaries.text('csv value')}\n"
     list_ = {"csv": {"fileName": "people.csv", "content": content}}
-    made = {"serviceId": ids["serviceId"], "templateId": ids["templateId"], "source": list_}
-    await caller.call("owner", "createJob", made)
+    arguments = {"serviceId": ids["serviceId"], "templateId": ids["templateId"], "source": list_}
+    await caller.call("owner", "createJob", arguments)
     bad = {"csv": {"fileName": "people.csv", "content": content.replace("name\n", "other\n").replace("0", "x")}}
-    await caller.call("owner", "createJob", made | {"source": bad})
+    await caller.call("owner", "createJob", arguments | {"source": bad})
     await caller.call(
         "key",
         "sendNotification",
@@ -210,7 +214,7 @@ async def lists_and_letters(scene: Scene, caller: Caller) -> None:
             "reference": canaries.text("email reference"),
         },
     )
-    for who in ("owner", "nobody", "key"):
+    for who in ("owner", "anonymous", "key"):
         await caller.post(who, content, "/uploads?file_name=people.csv", **{"content-type": "text/csv"})
     await caller.ask("owner", f'{{ search(query: "{canaries.text("a search")}") {{ totalCount }} }}')
     await caller.ask("admin", f'{{ userByEmailAddress(emailAddress: "{canaries.text("an address")}") {{ id }} }}')
@@ -220,7 +224,7 @@ async def lists_and_letters(scene: Scene, caller: Caller) -> None:
 
 
 async def nonsense(scene: Scene, caller: Caller) -> None:
-    """What is no question at all."""
+    """Malformed requests."""
     secret = scene.canaries.text
     await caller.ask("owner", f"{{ {secret('a field')} }}")
     await caller.ask("owner", f'{{ service(id: "{secret("an id")}") {{ id }} }}')
@@ -229,7 +233,7 @@ async def nonsense(scene: Scene, caller: Caller) -> None:
         "owner",
         json.dumps({"query": "query ($i: Int) { viewer { __typename } }", "variables": {"i": secret("a variable")}}),
     )
-    await caller.ask("nobody", "{ viewer { __typename } }", **{"x-notify-user-id": secret("a header")})
+    await caller.ask("anonymous", "{ viewer { __typename } }", **{"x-notify-user-id": secret("a header")})
     for path in (f"/{secret('a path')}", f"/graphql?query={secret('a query')}"):
         with suppress(httpx2.HTTPError):
             await caller.http.get(caller.url + path)
@@ -238,7 +242,7 @@ async def nonsense(scene: Scene, caller: Caller) -> None:
 async def sockets(scene: Scene, caller: Caller) -> None:
     """The same over WebSocket: broken openings, broken messages, and a mutation."""
     secret, address = scene.canaries.text, caller.url.replace("http", "ws") + "/graphql"
-    given = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
+    arguments = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
     openings: list[tuple[Any, list[Any]]] = [
         ({"Authorization": f"Bearer {secret('a token of a socket')}"}, []),
         ({"Authorization": f"Bearer {scene.bearers['owner']}"}, [secret("a message that is no JSON")]),
@@ -249,7 +253,7 @@ async def sockets(scene: Scene, caller: Caller) -> None:
         (
             {"Authorization": f"Bearer {scene.bearers['owner']}"},
             [
-                {"id": "1", "type": "subscribe", "payload": {"query": NOTIFICATION, "variables": {"input": given}}},
+                {"id": "1", "type": "subscribe", "payload": {"query": NOTIFICATION, "variables": {"input": arguments}}},
                 {"id": "2", "type": "subscribe", "payload": {"query": f"{{ {secret('a field of a socket')} }}"}},
             ],
         ),
@@ -266,25 +270,25 @@ async def sockets(scene: Scene, caller: Caller) -> None:
 
 
 async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
-    """A fault of ours, a lock that is held, and connections that break; answers to the first."""
-    given = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
-    given["idempotencyKey"] = None
+    """An exception, a held lock, and broken connections; returns the response to the first."""
+    arguments = scene.canaries.fill_input("sendNotification", valid_inputs(scene.ours.ids)["sendNotification"])
+    arguments["idempotencyKey"] = None
     await scene.execute("ALTER TABLE notifications ADD CONSTRAINT never CHECK (template_version < 0) NOT VALID")
     try:
-        failed = [await caller.call(who, "sendNotification", given) for who in ("owner", "key")]
+        failed = [await caller.call(who, "sendNotification", arguments) for who in ("owner", "key")]
     finally:
         await scene.execute("ALTER TABLE notifications DROP CONSTRAINT never")
     async with scene.administrator.connect() as connection:
         await connection.execution_options(isolation_level="READ COMMITTED")
         await connection.execute(text("LOCK TABLE templates IN ACCESS EXCLUSIVE MODE"))
-        await caller.call("owner", "sendNotification", given)
+        await caller.call("owner", "sendNotification", arguments)
         await caller.call(
             "owner",
             "createTemplate",
             scene.canaries.fill_input("createTemplate", valid_inputs(scene.ours.ids)["createTemplate"]),
         )
         await connection.rollback()
-    calls = [asyncio.create_task(caller.call("owner", "sendNotification", given)) for _ in range(8)]
+    calls = [asyncio.create_task(caller.call("owner", "sendNotification", arguments)) for _ in range(8)]
     await asyncio.sleep(0.01)
     await scene.execute(
         "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name LIKE 'notify-graphql%'"
@@ -294,7 +298,7 @@ async def faults(scene: Scene, caller: Caller) -> list[httpx2.Response]:
 
 
 async def a_life(scene: Scene, url: str) -> list[httpx2.Response]:
-    """All of it, with one server; answers to a fault of ours."""
+    """All requests with one server; returns the response to an exception."""
     async with httpx2.AsyncClient() as http:
         caller = Caller(scene, url, http)
         watching = asyncio.create_task(scene.watch())
@@ -310,13 +314,13 @@ async def a_life(scene: Scene, url: str) -> list[httpx2.Response]:
 
 
 async def rows(scene: Scene, *tables: str) -> list[str]:
-    """What tables hold, as text."""
+    """Contents of tables, as text."""
     async with scene.administrator.connect() as connection:
-        return [row for one in tables for row in await connection.scalars(text(f"SELECT t::text FROM {one} t"))]
+        return [row for table in tables for row in await connection.scalars(text(f"SELECT t::text FROM {table} t"))]
 
 
 async def delivered(scene: Scene) -> None:
-    """Wait until the worker has sent what it was given, so that it is known to have read the secrets."""
+    """Wait until the worker has sent its messages, so that it has read the secrets."""
     async with asyncio.timeout(20):
         while {"delivered", "sms", "email"} - set(re.findall(r"\w+", " ".join(await rows(scene, _SENT)))):  # noqa: ASYNC110 - in another process
             await asyncio.sleep(0.1)
@@ -326,7 +330,7 @@ _SENT = "(SELECT DISTINCT notification_status || ' ' || notification_type FROM n
 
 
 @pytest.mark.parametrize("environment", ["production", "development"])
-async def test_no_secret_is_told_by_a_log_a_metric_or_a_list_of_statements(
+async def test_no_secret_is_in_a_log_a_metric_or_pg_stat_statements(
     scene: Scene, tmp_path: Path, environment: str
 ) -> None:
     scene.answers.clear()
@@ -367,8 +371,8 @@ def _is_json(line: str) -> bool:
         return False
 
 
-async def test_a_server_that_logs_what_faults_say_is_caught(scene: Scene, tmp_path: Path) -> None:
-    """The control: the same search finds what a careless server and a careless statement tell."""
+async def test_a_server_that_logs_messages_of_exceptions_is_detected(scene: Scene, tmp_path: Path) -> None:
+    """Control: the same search finds what a faulty server and a statement with values reveal."""
     async with running_server(scene.environment, tmp_path, "-c", LEAKY) as served, httpx2.AsyncClient() as http:
         await faults(scene, Caller(scene, served.url, http))
     careless = Canaries({"in a statement": scene.canaries.text("in a statement")})

@@ -1,4 +1,4 @@
-"""The search for secrets finds those that are there."""
+"""The search finds secrets."""
 
 import base64
 
@@ -18,7 +18,7 @@ def test_a_secret_is_found_as_it_is_and_in_base_64(before: str) -> None:
     assert canaries.find_in(["nothing"]) == set()
 
 
-def test_the_log_of_changes_may_tell_names_and_nothing_of_people() -> None:
+def test_the_change_log_has_names_but_no_personal_data() -> None:
     canaries = Canaries()
     for what in ("createService.name", "registerUser.password", "sendNotification.personalisation.name"):
         canaries.text(what)

@@ -1,4 +1,4 @@
-"""Other people's tools, installed as their lock file says, and a real server for them."""
+"""Client tools of npm, installed from their lock file, and a real server for them."""
 
 import os
 import shutil
@@ -16,7 +16,7 @@ NODE_MODULES = CLIENTS_FOLDER / "node_modules"
 
 @pytest.fixture(scope="session")
 def tools() -> Path:
-    """The folder of the installed tools; installs them once, and again when the lock file is another."""
+    """The folder of the installed tools; installs them once, and again after a change of the lock file."""
     npm = shutil.which("npm")
     if npm is None:
         pytest.skip("There is no npm: install Node 20.19 or newer.")
@@ -36,7 +36,7 @@ def server(tools: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[De
 
 @pytest.fixture
 def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
-    """Copy a client of this folder to where it may generate and build what it likes, and answer its path."""
+    """A function that copies a client of this folder to a temporary folder, and returns the path."""
     (tmp_path / "node_modules").symlink_to(tools.parent)
 
     def copy(name: str) -> Path:
@@ -47,21 +47,23 @@ def project(tools: Path, tmp_path: Path) -> Callable[[str], Path]:
 
 @pytest.fixture
 def command(server: DevServer) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """Run a program of a client, which finds the server in its environment; fail with its output when it fails."""
+    """A function that runs a program with the server in its environment; asserts that it succeeds."""
     return command_runner(server)
 
 
 def command_runner(server: DevServer | None) -> Callable[..., "subprocess.CompletedProcess[str]"]:
-    """The same for any server, or for programs that need none."""
-    told = {} if server is None else {
+    """The same for any server, or for programs without one."""
+    environment = {} if server is None else {
         "GRAPHQL_URL": server.graphql_url,
         "TOKEN": server.tokens["service_manager"],
         "SERVICE_ID": server.service_id,
     }  # fmt: skip
 
     def run(folder: Path, *words: str | Path) -> "subprocess.CompletedProcess[str]":
-        done = subprocess.run(words, cwd=folder, env=os.environ | told, check=False, capture_output=True, text=True)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
+        process = subprocess.run(
+            words, cwd=folder, env=os.environ | environment, check=False, capture_output=True, text=True
+        )
+        assert process.returncode == 0, process.stdout + process.stderr
+        return process
 
     return run

@@ -1,4 +1,4 @@
-"""The audits of `graphql-http`, which hold a server to the specification of GraphQL over HTTP."""
+"""The audits of `graphql-http`, which test conformance to the GraphQL over HTTP specification."""
 
 import json
 import subprocess
@@ -18,11 +18,11 @@ def test_every_audit_of_graphql_over_http_passes(
     command: Callable[..., "subprocess.CompletedProcess[str]"],
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    done = command(project("audits"), "node", "main.mjs")
-    found = json.loads(done.stdout)
-    passed = [audit for audit in found if audit["status"] == "ok"]
+    process = command(project("audits"), "node", "main.mjs")
+    audits = json.loads(process.stdout)
+    passed = [audit for audit in audits if audit["status"] == "ok"]
     with capsys.disabled():
-        sys.stdout.write(f" {len(passed)}/{len(found)} audits ")
+        sys.stdout.write(f" {len(passed)}/{len(audits)} audits ")
 
-    assert [audit for audit in found if audit not in passed] == []
-    assert len(found) == AUDIT_COUNT
+    assert [audit for audit in audits if audit not in passed] == []
+    assert len(audits) == AUDIT_COUNT

@@ -1,4 +1,4 @@
-"""What the common code generators make of the schema compiles, and what they compile works against a real server."""
+"""Code that common generators make of the schema compiles, and works against a real server."""
 
 import json
 import shutil
@@ -21,7 +21,7 @@ Command = Callable[..., "subprocess.CompletedProcess[str]"]
 
 
 def expected_codegen_output(server: DevServer) -> dict[str, Any]:
-    """What its client saw."""
+    """Output of its client."""
     return {
         "service": server.service_id,
         "serviceType": "Service",
@@ -34,7 +34,7 @@ def expected_codegen_output(server: DevServer) -> dict[str, Any]:
 
 
 def expected_relay_output(server: DevServer) -> dict[str, Any]:
-    """What its client saw."""
+    """Output of its client."""
     return {
         "admin": False,
         "service": server.service_id,
@@ -54,9 +54,9 @@ def test_codegen_types_a_client_from_introspection(
 
     command(folder, tools / "graphql-codegen", "--config", "codegen.ts")
     command(folder, tools / "tsc", "--project", ".")
-    done = command(folder, "node", "built/main.js")
+    process = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == expected_codegen_output(server)
+    assert json.loads(process.stdout) == expected_codegen_output(server)
 
 
 def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connection(
@@ -67,13 +67,15 @@ def test_relay_compiles_against_the_printed_schema_and_pages_through_a_connectio
 
     command(folder, tools / "relay-compiler")
     command(folder, tools / "tsc", "--project", ".")
-    done = command(folder, "node", "built/main.js")
+    process = command(folder, "node", "built/main.js")
 
-    assert json.loads(done.stdout) == expected_relay_output(server)
-    assert done.stderr == ""  # where Relay complains, such as about an id that two objects share
+    assert json.loads(process.stdout) == expected_relay_output(server)
+    assert process.stderr == ""  # Relay warns there, for example of an id that two objects share
 
 
-def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools: Path, tmp_path: Path) -> None:
+def test_a_server_answers_only_the_documents_that_both_clients_persist(
+    project: Project, tools: Path, tmp_path: Path
+) -> None:
     codegen, relay, manifests = project("codegen"), project("relay"), tmp_path / "manifests"
     manifests.mkdir()
     run = command_runner(None)
@@ -87,25 +89,25 @@ def test_what_both_persist_is_all_that_a_server_answers(project: Project, tools:
 
     with running_dev_server(tmp_path / "data", PERSISTED_DOCUMENTS=str(manifests)) as server:
         run = command_runner(server)
-        told = []
+        outputs = []
         for folder in (codegen, relay):
             run(folder, tools / "tsc", "--project", ".")
-            told.append(json.loads(run(folder, "node", "built/main.js").stdout))
+            outputs.append(json.loads(run(folder, "node", "built/main.js").stdout))
         free = httpx2.post(
             server.graphql_url, json={"query": "{ __typename }"}, headers={"accept": GRAPHQL_RESPONSE_TYPE}
         )
 
-    assert told == [expected_codegen_output(server), expected_relay_output(server)]
+    assert outputs == [expected_codegen_output(server), expected_relay_output(server)]
     assert free.status_code == 400
 
 
 def test_clients_of_automatic_documents_send_a_text_once(project: Project, tmp_path: Path) -> None:
     with running_dev_server(tmp_path / "data", AUTOMATIC_DOCUMENTS="true") as server:
-        done = command_runner(server)(project("automatic"), "node", "main.mjs")
+        process = command_runner(server)(project("automatic"), "node", "main.mjs")
 
-    told = [server.service_id] * 2
-    assert json.loads(done.stdout) == {
-        "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
-        "urql": {"sent": ["POST hash", "POST text", "POST hash"], "told": told},
-        "urql, by GET": {"sent": ["GET hash", "GET text", "GET hash"], "told": told},
+    service_ids = [server.service_id] * 2
+    assert json.loads(process.stdout) == {
+        "apollo": {"sent": ["POST hash", "POST text", "POST hash"], "received": service_ids},
+        "urql": {"sent": ["POST hash", "POST text", "POST hash"], "received": service_ids},
+        "urql, by GET": {"sent": ["GET hash", "GET text", "GET hash"], "received": service_ids},
     }

@@ -1,4 +1,4 @@
-"""The common clients ask, and follow a job to its end, over every transport that they have."""
+"""Common clients query, and subscribe to a job until it ends, over every transport that they support."""
 
 import json
 import subprocess
@@ -14,18 +14,18 @@ pytestmark = pytest.mark.timeout(300)
 CLIENTS = ["graphql-ws", "graphql-sse", "urql over a socket", "urql over events", "apollo over a socket"]
 
 
-def test_every_client_asks_and_follows_over_every_transport(
+def test_every_client_queries_and_subscribes_over_every_transport(
     project: Callable[[str], Path],
     command: Callable[..., "subprocess.CompletedProcess[str]"],
     server: DevServer,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("TEMPLATE_ID", server.template_ids["sms"])
-    done = command(project("live"), "node", "main.mjs")
+    process = command(project("live"), "node", "main.mjs")
 
-    told = json.loads(done.stdout)
-    assert list(told) == CLIENTS
+    results = json.loads(process.stdout)
+    assert list(results) == CLIENTS
     for client in CLIENTS:
-        assert told[client]["asked"] == server.service_id
-        assert told[client]["followed"] is True
-        assert told[client]["last"] == [2, True]
+        assert results[client]["serviceId"] == server.service_id
+        assert results[client]["sameJob"] is True
+        assert results[client]["last"] == [2, True]

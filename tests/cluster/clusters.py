@@ -1,4 +1,4 @@
-"""A primary, a streaming replica and a PgBouncer of our own: started, lagged, killed and brought back by the tests."""
+"""A primary, a streaming replica and a PgBouncer, which the tests start, delay, kill and restart."""
 
 from __future__ import annotations
 
@@ -57,18 +57,18 @@ logfile = {folder}/pgbouncer.log
 
 
 def find_missing_program() -> str | None:
-    """What of the programs is not here, as a sentence; None where the suite can run."""
+    """The message that a required program is missing; None if the suite can run."""
     folder = find_bindir()
-    lacking = [name for name in REQUIRED_PROGRAMS if folder is None or not (folder / name).exists()]
-    if lacking:
-        return f"PostgreSQL's {', '.join(lacking)} are not here: apt install postgresql-15, or set PG_BINDIR."
+    missing = [name for name in REQUIRED_PROGRAMS if folder is None or not (folder / name).exists()]
+    if missing:
+        return f"PostgreSQL's {', '.join(missing)} are missing: apt install postgresql-15, or set PG_BINDIR."
     if find_pgbouncer() is None and not _install("pgbouncer"):
-        return "PgBouncer is not here: apt install pgbouncer."
+        return "PgBouncer is missing: apt install pgbouncer."
     return None
 
 
 def _install(package: str) -> bool:
-    """Install a package of Debian's, where that is ours to do."""
+    """Install a Debian package; False without apt or root."""
     apt = shutil.which("apt-get")
     if apt is None or os.geteuid() != 0:
         return False
@@ -78,24 +78,24 @@ def _install(package: str) -> bool:
 
 
 def find_bindir() -> Path | None:
-    """A folder with every program: PG_BINDIR's, the system's newest, or what the tests run otherwise."""
-    if given := os.environ.get("PG_BINDIR"):
-        return Path(given)
-    found = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
-    if found:
-        return found[-1]
+    """The folder of PostgreSQL's programs: PG_BINDIR, the newest of the system, or that of the other tests."""
+    if configured := os.environ.get("PG_BINDIR"):
+        return Path(configured)
+    folders = sorted(Path("/usr/lib/postgresql").glob("*/bin"), key=lambda folder: int(folder.parent.name))
+    if folders:
+        return folders[-1]
     with contextlib.suppress(postgres.PostgresError):
         return postgres.find_binaries()
     return None
 
 
 def find_pgbouncer() -> str | None:
-    """The pooler's program, which Debian keeps where few look."""
+    """The path of PgBouncer, which Debian installs in /usr/sbin."""
     return shutil.which("pgbouncer", path=os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin"]))
 
 
 def free_port() -> int:
-    """A port that nobody listens on."""
+    """An unused port."""
     with socket.socket() as taken:
         taken.bind((HOST, 0))
         port: int = taken.getsockname()[1]
@@ -104,13 +104,13 @@ def free_port() -> int:
 
 @dataclass
 class Process:
-    """A program of ours, by its id, and the guard that ends it when we die."""
+    """A process, and a guard process that ends it when this one dies."""
 
     popen: subprocess.Popen[bytes]
     guard: subprocess.Popen[bytes]
 
     def stop(self, stop_signal: signal.Signals = signal.SIGINT) -> None:
-        """Send a signal, and wait for the end."""
+        """Send a signal, and wait until the process has ended."""
         self.popen.send_signal(stop_signal)
         try:
             self.popen.wait(20)
@@ -123,7 +123,7 @@ class Process:
 
 @dataclass
 class Server:
-    """A PostgreSQL with its folder and its port, which it keeps over restarts."""
+    """A PostgreSQL server; folder and port stay the same over restarts."""
 
     cluster: Cluster
     name: str
@@ -132,16 +132,16 @@ class Server:
 
     @property
     def folder(self) -> Path:
-        """Its data."""
+        """The data directory."""
         return self.cluster.folder / self.name
 
     def start(self) -> None:
-        """Start, and wait until it takes connections."""
+        """Start, and wait until it accepts connections."""
         self.process = self.cluster.spawn("postgres", "-D", str(self.folder), f"--port={self.port}", log=self.name)
         self.cluster.wait_until_ready(self)
 
     def stop(self, stop_signal: signal.Signals = signal.SIGINT) -> None:
-        """End it: SIGINT disconnects everybody, SIGQUIT is a crash, SIGKILL of all its processes is a power cut."""
+        """Stop it: SIGINT is a fast shutdown, SIGQUIT a crash, SIGKILL (of all its processes) a power failure."""
         if self.process is None:
             return
         children = _children(self.process.popen.pid) if stop_signal is signal.SIGKILL else []
@@ -154,14 +154,14 @@ class Server:
         self.process = None
 
     def restart(self) -> None:
-        """A fast restart, as of an upgrade."""
+        """A fast restart, as during an upgrade."""
         self.stop()
         self.start()
 
     def sql(self, *statements: str, database: str = "notify") -> str:
-        """Run statements as the superuser, each by itself; answers what they say."""
+        """Run statements as the superuser, each in its own transaction; returns their output."""
         each = [part for statement in statements for part in ("-c", statement)]
-        said = (
+        command = (
             "psql",
             "-X",
             "-A",
@@ -179,15 +179,15 @@ class Server:
         )
         while True:
             try:
-                return self.cluster.run_program(*said).strip()
-            except AssertionError as refusal:
-                if "conflict with recovery" not in str(refusal):
+                return self.cluster.run_program(*command).strip()
+            except AssertionError as error:
+                if "conflict with recovery" not in str(error):
                     raise
 
 
 @dataclass
 class Cluster:
-    """The three of them, in a folder of their own, run by an account without privileges."""
+    """The three servers, in their own folder, run by an unprivileged account."""
 
     folder: Path
     bindir: Path
@@ -202,11 +202,11 @@ class Cluster:
         self.replica = Server(self, "replica", free_port())
 
     def url(self, *ports: int) -> str:
-        """The address of the database on one server, or on several."""
+        """The URL of the database on one server, or on several."""
         return f"postgresql://app@{','.join(f'{HOST}:{port}' for port in ports)}/notify"
 
     def run_program(self, program: str, *arguments: str) -> str:
-        """Run a program of PostgreSQL's to its end; raises AssertionError with what it says when it fails."""
+        """Run a program of PostgreSQL, and return its output; raises AssertionError if it fails."""
         options: dict[str, Any] = binaries.subprocess_options(self.account)
         command = [str(self.bindir / program), *arguments]
         done: subprocess.CompletedProcess[str] = subprocess.run(
@@ -216,18 +216,18 @@ class Cluster:
         return done.stdout
 
     def spawn(self, program: str, *arguments: str, log: str) -> Process:
-        """Start a program that goes on; its words go to a log in the folder."""
+        """Start a program; its output goes to a log in the folder."""
         options: dict[str, Any] = binaries.subprocess_options(self.account)
-        found = program if Path(program).is_absolute() else str(self.bindir / program)
+        executable = program if Path(program).is_absolute() else str(self.bindir / program)
         with (self.folder / f"{log}.log").open("ab") as output:
-            popen = subprocess.Popen([found, *arguments], stdout=output, stderr=output, **options)
+            popen = subprocess.Popen([executable, *arguments], stdout=output, stderr=output, **options)
         guard = subprocess.Popen(
             ["/bin/sh", "-c", GUARD_SCRIPT, "guard", str(popen.pid)], stdin=subprocess.PIPE, **options
         )
         return Process(popen, guard)
 
     def wait_until_ready(self, server: Server, seconds: float = 30) -> None:
-        """Wait until a server takes connections."""
+        """Wait until a server accepts connections."""
         end = time.monotonic() + seconds
         while True:
             try:
@@ -239,7 +239,7 @@ class Cluster:
                 return
 
     def wait_for_replay(self, seconds: float = 30) -> None:
-        """Wait until the replica has all that the primary has now."""
+        """Wait until the replica has replayed the current position of the primary."""
         position = self.primary.sql("SELECT pg_current_wal_flush_lsn()")
         end = time.monotonic() + seconds
         while self.replica.sql(f"SELECT pg_last_wal_replay_lsn() >= '{position}'") != "t":
@@ -247,7 +247,7 @@ class Cluster:
             time.sleep(0.02)
 
     def wait_for_streaming(self, seconds: float = 30) -> None:
-        """Wait until the replica hears of the primary again, and has all."""
+        """Wait until the replica streams again, and has caught up."""
         end = time.monotonic() + seconds
         while self.replica.sql("SELECT count(*) FROM pg_stat_wal_receiver") != "1":
             assert time.monotonic() < end, "the replica does not stream"
@@ -255,17 +255,17 @@ class Cluster:
         self.wait_for_replay()
 
     def pause_replay(self) -> None:
-        """Let the replica receive, and replay nothing."""
+        """Pause replay; the replica still receives WAL."""
         self.replica.sql("SELECT pg_wal_replay_pause()")
         while self.replica.sql("SELECT pg_get_wal_replay_pause_state()") != "paused":
             time.sleep(0.01)
 
     def resume_replay(self) -> None:
-        """Let it go on."""
+        """Resume replay."""
         self.replica.sql("SELECT pg_wal_replay_resume()")
 
     def start_all(self) -> None:
-        """Make and start all three."""
+        """Create and start the three servers."""
         self.run_program(
             "initdb", "-D", str(self.primary.folder), "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"
         )
@@ -305,7 +305,7 @@ class Cluster:
         self._pooler_process = self.spawn(str(find_pgbouncer()), "-q", str(settings_file), log="pooler")
 
     def stop_all(self) -> None:
-        """Stop all three."""
+        """Stop the three servers."""
         if self._pooler_process is not None:
             self._pooler_process.stop()
         self.replica.stop()
@@ -313,31 +313,31 @@ class Cluster:
 
 
 def _children(pid: int) -> list[int]:
-    """Processes whose parent is this one."""
-    found = []
+    """Ids of the child processes."""
+    child_ids = []
     for stat in Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             if int(stat.read_text().rpartition(")")[2].split()[1]) == pid:
-                found.append(int(stat.parent.name))
-    return found
+                child_ids.append(int(stat.parent.name))
+    return child_ids
 
 
 @contextlib.contextmanager
 def running_cluster() -> Iterator[Cluster]:
-    """The rig, for as long as the block runs."""
+    """A cluster, until the block ends."""
     folder = Path(tempfile.mkdtemp(prefix="notify-cluster-"))
     try:
         account = binaries.unprivileged_account(folder)
         if account:
             os.chown(folder, account["user"], account["group"])
-        found = find_bindir()
-        assert found is not None
-        programs, _ = binaries.runnable_binaries(found, folder, account)
-        rig = Cluster(folder, programs, account)
+        bindir = find_bindir()
+        assert bindir is not None
+        programs, _ = binaries.runnable_binaries(bindir, folder, account)
+        cluster = Cluster(folder, programs, account)
         try:
-            rig.start_all()
-            yield rig
+            cluster.start_all()
+            yield cluster
         finally:
-            rig.stop_all()
+            cluster.stop_all()
     finally:
         shutil.rmtree(folder, ignore_errors=True)

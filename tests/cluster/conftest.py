@@ -1,4 +1,4 @@
-"""Fixtures of the tests against a real primary, a real replica and a real PgBouncer."""
+"""Fixtures of the tests with a real primary, replica and PgBouncer."""
 
 from __future__ import annotations
 
@@ -23,18 +23,18 @@ Connect = Callable[..., AbstractAsyncContextManager[Database]]
 
 @pytest_asyncio.fixture(scope="session")
 async def cluster() -> AsyncIterator[clusters.Cluster]:
-    """The three servers, migrated; skipped with a sentence where a program is missing."""
-    if lacking := clusters.find_missing_program():
-        pytest.skip(lacking)
-    with clusters.running_cluster() as rig:
-        await migrate.upgrade(rig.url(rig.primary.port))
-        rig.wait_for_replay()
-        yield rig
+    """The three servers, migrated; skips the tests if a program is missing."""
+    if missing := clusters.find_missing_program():
+        pytest.skip(missing)
+    with clusters.running_cluster() as cluster:
+        await migrate.upgrade(cluster.url(cluster.primary.port))
+        cluster.wait_for_replay()
+        yield cluster
 
 
 @pytest.fixture
 def healthy_cluster(cluster: clusters.Cluster) -> Iterator[clusters.Cluster]:
-    """The cluster, with every server there and nothing behind, before and after the test."""
+    """The cluster with every server running and without lag, before and after the test."""
     cluster.wait_for_replay()
     yield cluster
     for server in (cluster.primary, cluster.replica):
@@ -46,9 +46,9 @@ def healthy_cluster(cluster: clusters.Cluster) -> Iterator[clusters.Cluster]:
 
 @pytest.fixture
 def cluster_settings(healthy_cluster: clusters.Cluster, tmp_path: Path) -> Callable[..., Settings]:
-    """Settings for the cluster: writes to the primary, and bulk reads from the replica, or else the primary."""
+    """Settings of the cluster: the primary, and bulk reads from the replica with the primary as fallback."""
 
-    def made(**changes: Any) -> Settings:
+    def build_settings(**changes: Any) -> Settings:
         values = {
             "environment": "test",
             "data_dir": tmp_path,
@@ -59,7 +59,7 @@ def cluster_settings(healthy_cluster: clusters.Cluster, tmp_path: Path) -> Calla
         }
         return Settings.model_validate(values | changes)
 
-    return made
+    return build_settings
 
 
 @pytest.fixture
@@ -79,19 +79,19 @@ def connect(cluster_settings: Callable[..., Settings]) -> Connect:
 
 @pytest.fixture
 def signer(cluster_settings: Callable[..., Settings]) -> Signer:
-    """The signer of those settings."""
+    """The signer of these settings."""
     settings = cluster_settings()
     return Signer(tuple(settings.secret_keys), settings.salt)
 
 
 @pytest_asyncio.fixture
 async def database(connect: Connect) -> AsyncIterator[Database]:
-    """Connections by the settings as they are."""
+    """Connections by the unchanged settings."""
     async with connect() as database:
         yield database
 
 
 @pytest_asyncio.fixture
 async def make(database: Database, signer: Signer) -> Builders:
-    """Rows for a test, whose names never repeat."""
+    """Builders of rows; names never repeat."""
     return UniqueBuilders(database, signer)

@@ -1,4 +1,4 @@
-"""Migrations go to the primary itself: neither through a PgBouncer nor to a replica."""
+"""Migrations run on the primary over a direct connection: not through PgBouncer, and not on a replica."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ POOLER = "Migrations need a direct connection to PostgreSQL, and DATABASE_URL na
 STANDBY = "Migrations need the primary, and DATABASE_URL names a standby, which is read-only: name the primary.\n"
 
 
-async def refused(url: str, *arguments: str) -> str:
-    """What a migrator complains of."""
+async def run_failing_migrator(url: str, *arguments: str) -> str:
+    """Run a migrator that fails; returns its error output."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
         *("-m", "graphql_api", "migrate", *arguments),
@@ -27,21 +27,21 @@ async def refused(url: str, *arguments: str) -> str:
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.PIPE,
     )
-    said, complaint = await process.communicate()
-    assert (process.returncode, said) == (1, b"")
-    return complaint.decode()
+    output, error_output = await process.communicate()
+    assert (process.returncode, output) == (1, b"")
+    return error_output.decode()
 
 
 async def test_a_pgbouncer_is_refused(cluster: Cluster) -> None:
     before = cluster.primary.sql("SELECT version_num FROM graphql_api_version")
 
-    assert await refused(cluster.url(cluster.pooler_port)) == POOLER
-    assert await refused(cluster.url(cluster.pooler_port), "--down", "base") == POOLER
+    assert await run_failing_migrator(cluster.url(cluster.pooler_port)) == POOLER
+    assert await run_failing_migrator(cluster.url(cluster.pooler_port), "--down", "base") == POOLER
     assert cluster.primary.sql("SELECT version_num FROM graphql_api_version") == before
 
 
 @pytest.mark.parametrize("mode", ["transaction", "session"])
-async def test_a_pgbouncer_that_lets_every_setting_pass_is_refused_too(cluster: Cluster, mode: str) -> None:
+async def test_a_pgbouncer_that_accepts_every_setting_is_refused_too(cluster: Cluster, mode: str) -> None:
     port = free_port()
     settings = (cluster.folder / "pgbouncer.ini").read_text()
     settings = settings.replace(f"listen_port = {cluster.pooler_port}", f"listen_port = {port}")
@@ -54,19 +54,19 @@ async def test_a_pgbouncer_that_lets_every_setting_pass_is_refused_too(cluster: 
     file.chmod(0o644)
     pooler: Process = cluster.spawn(str(find_pgbouncer()), "-q", str(file), log=mode)
     try:
-        await listening(port)
-        assert await refused(cluster.url(port)) == POOLER
+        await wait_until_listening(port)
+        assert await run_failing_migrator(cluster.url(port)) == POOLER
     finally:
         pooler.stop()
     assert cluster.primary.sql("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory'") == "0"
 
 
 async def test_a_replica_is_refused(cluster: Cluster) -> None:
-    assert await refused(cluster.url(cluster.replica.port)) == STANDBY
+    assert await run_failing_migrator(cluster.url(cluster.replica.port)) == STANDBY
 
 
-async def listening(port: int) -> None:
-    """Wait until somebody takes connections."""
+async def wait_until_listening(port: int) -> None:
+    """Wait until a port accepts connections."""
     async with asyncio.timeout(10):
         while True:
             try:

@@ -1,4 +1,4 @@
-"""Through PgBouncer in transaction mode, where each transaction may meet another connection."""
+"""PgBouncer in transaction mode, where each transaction can use another connection."""
 
 from __future__ import annotations
 
@@ -57,20 +57,20 @@ ROLE = {
     "idle_in_transaction_session_timeout": "10s",
     "jit": "off",
 }
-"""What operators are told to give the role, for a pooler takes no such settings from a client."""
+"""Settings of the role that the documentation asks for, since a pooler accepts none from a client."""
 
 
 @pytest.fixture
-def pooled(healthy_cluster: Cluster, cluster_settings: Callable[..., Settings]) -> Iterator[Settings]:
-    """Settings that lead through the pooler, whose role has its timeouts."""
+def pooler_settings(healthy_cluster: Cluster, cluster_settings: Callable[..., Settings]) -> Iterator[Settings]:
+    """Settings with the pooler's URL; the role has its timeouts."""
     healthy_cluster.primary.sql(*(f"ALTER ROLE app SET {name} = '{value}'" for name, value in ROLE.items()))
     url = healthy_cluster.url(healthy_cluster.pooler_port)
     yield cluster_settings(database_url=url, database_url_bulk=url, database_through_pooler=True)
     healthy_cluster.primary.sql("ALTER ROLE app RESET ALL")
 
 
-async def session(database: Database, signer: Signer, member: models.User) -> str:
-    """The token of somebody who has signed in."""
+async def start_session(database: Database, signer: Signer, member: models.User) -> str:
+    """The bearer token of a new session."""
     async with database.transaction() as tx:
         user = await tx.get(models.User, member.id)
         assert user is not None
@@ -78,112 +78,115 @@ async def session(database: Database, signer: Signer, member: models.User) -> st
 
 
 async def ask(client: Client, document: str, **variables: Any) -> Any:
-    """The data of an answer without errors; whoever is turned away comes again when told to."""
+    """The `data` of a response without errors; repeats rejected requests after Retry-After."""
     for _ in range(20):
-        answer = await client.post(document, **variables)
-        if answer.status_code != 503:
+        response = await client.post(document, **variables)
+        if response.status_code != 503:
             break
-        await asyncio.sleep(float(answer.headers["retry-after"]))
-    told = answer.json()
-    assert "errors" not in told, told["errors"]
-    return told["data"]
+        await asyncio.sleep(float(response.headers["retry-after"]))
+    body = response.json()
+    assert "errors" not in body, body["errors"]
+    return body["data"]
 
 
-async def day(client: Client, service: models.Service, number: int) -> dict[str, Any]:
-    """What a team does in a day: a template, a message, a list, a key that is revoked; and then they look."""
+async def use_service(client: Client, service: models.Service, number: int) -> dict[str, Any]:
+    """Create a template, send a message and a list, create and revoke an API key; returns the service."""
 
-    async def change(document: str, **given: Any) -> Any:
-        (payload,) = (await ask(client, document, input=given)).values()
+    async def mutate(document: str, **values: Any) -> Any:
+        (payload,) = (await ask(client, document, input=values)).values()
         assert payload["userErrors"] == []
         return payload
 
     service_id, phone = str(service.id), f"077009005{number:02}"
-    made = await change(CREATE, serviceId=service_id, name=f"T{number}", content={"sms": {"body": "Hello ((name))"}})
-    template_id = made["template"]["id"]
+    created = await mutate(CREATE, serviceId=service_id, name=f"T{number}", content={"sms": {"body": "Hello ((name))"}})
+    template_id = created["template"]["id"]
     zoe = {"recipient": {"phoneNumber": phone}, "personalisation": {"name": "Zoë"}}
-    await change(SEND, serviceId=service_id, templateId=template_id, **zoe)
-    await change(JOB, serviceId=service_id, templateId=template_id, source={"rows": [zoe] * 3})
-    key = await change(KEY, serviceId=service_id, name=f"K{number}", type="TEAM")
-    await change(REVOKE, apiKeyId=key["apiKey"]["id"])
-    found = await ask(client, SERVICE, id=service_id, search=phone)
-    told: dict[str, Any] = found["service"]
-    return told
+    await mutate(SEND, serviceId=service_id, templateId=template_id, **zoe)
+    await mutate(JOB, serviceId=service_id, templateId=template_id, source={"rows": [zoe] * 3})
+    key = await mutate(KEY, serviceId=service_id, name=f"K{number}", type="TEAM")
+    await mutate(REVOKE, apiKeyId=key["apiKey"]["id"])
+    data = await ask(client, SERVICE, id=service_id, search=phone)
+    found_service: dict[str, Any] = data["service"]
+    return found_service
 
 
-async def test_forty_teams_at_once_do_all_that_they_do_without_a_pooler(
-    pooled: Settings, make: Builders, database: Database, signer: Signer
+async def test_forty_concurrent_teams_work_through_a_pooler_as_without_one(
+    pooler_settings: Settings, make: Builders, database: Database, signer: Signer
 ) -> None:
     teams = []
     for _ in range(CLIENTS):
         service = await make.service()
-        teams.append((service, await session(database, signer, await make.member(service))))
+        teams.append((service, await start_session(database, signer, await make.member(service))))
 
-    async with clients.running_client(pooled, teams[0][1]) as first:
-        found = await asyncio.gather(
-            *(day(Client(first.url, token, first.http), service, n) for n, (service, token) in enumerate(teams))
+    async with clients.running_client(pooler_settings, teams[0][1]) as first:
+        services = await asyncio.gather(
+            *(use_service(Client(first.url, token, first.http), service, n) for n, (service, token) in enumerate(teams))
         )
         metrics = await first.metrics()
 
     phones = [f"077009005{number:02}" for number in range(CLIENTS)]
-    assert [service["notifications"]["nodes"] for service in found] == [[{"recipient": phone}] for phone in phones]
-    assert [service["jobs"] for service in found] == [
+    assert [service["notifications"]["nodes"] for service in services] == [[{"recipient": phone}] for phone in phones]
+    assert [service["jobs"] for service in services] == [
         {"totalCount": 1, "nodes": [{"progress": {"total": 3}}]}
     ] * CLIENTS
-    assert [service["statistics"]["total"]["requested"] for service in found] == [1] * CLIENTS
+    assert [service["statistics"]["total"]["requested"] for service in services] == [1] * CLIENTS
     assert 'db_connection_total_checked_out{bind="default",inet_server_addr="127.0.0.1"} ' in metrics
     assert 'db_connection_total_connected{bind="bulk",inet_server_addr="127.0.0.1"} ' in metrics
 
 
-async def shown(connection: AsyncConnection) -> dict[str, str]:
-    """What the statement runs under."""
+async def load_settings(connection: AsyncConnection) -> dict[str, str]:
+    """Settings of the connection."""
     names = [*ROLE, "TimeZone", "transaction_read_only"]
     return {name: str(await connection.scalar(text(f"SHOW {name}"))) for name in names}
 
 
-@pytest.mark.parametrize(("direct", "soon"), [(True, 0.9), (False, 3)])
-async def test_followers_hear_of_a_job_at_once_over_a_direct_connection_and_in_two_seconds_without(
-    pooled: Settings,
+@pytest.mark.parametrize(("direct", "max_seconds"), [(True, 0.9), (False, 3)])
+async def test_job_events_arrive_at_once_over_a_direct_connection_and_in_two_seconds_without(
+    pooler_settings: Settings,
     healthy_cluster: Cluster,
     make: Builders,
     database: Database,
     signer: Signer,
     direct: bool,
-    soon: float,
+    max_seconds: float,
 ) -> None:
     service = await make.service()
     job = await make.job(await make.template(service), job_status="scheduled", notification_count=1)
     key = await make.api_key(service)
     listening = {"database_url_listen": SecretStr(healthy_cluster.url(healthy_cluster.primary.port))}
-    settings = pooled.model_copy(update=listening if direct else {})
+    settings = pooler_settings.model_copy(update=listening if direct else {})
     async with (
-        clients.running_client(settings, "") as served,
-        open_websocket(served.url.removeprefix("http://")) as connection,
+        clients.running_client(settings, "") as client,
+        open_websocket(client.url.removeprefix("http://")) as connection,
     ):
         await send_messages(
             connection, connection_init(clients.api_key_token(key, signer)), subscribe(FOLLOW, id=str(job.id))
         )
         assert await receive_message(connection) == {"type": "connection_ack"}
-        told = [await receive_message(connection)]
+        messages = [await receive_message(connection)]
         await asyncio.sleep(1.2)
         async with database.transaction() as tx:
             await tx.execute(text("UPDATE jobs SET job_status = 'cancelled' WHERE id = :id"), {"id": job.id})
             await notify_job_changed(tx, job.id)
-        began = time.monotonic()
-        told.append(await receive_message(connection))
-        took = time.monotonic() - began
+        started_at = time.monotonic()
+        messages.append(await receive_message(connection))
+        took = time.monotonic() - started_at
 
-    assert [one["payload"]["data"]["jobProgress"]["job"]["status"] for one in told] == ["SCHEDULED", "CANCELLED"]
-    assert took < soon
+    assert [message["payload"]["data"]["jobProgress"]["job"]["status"] for message in messages] == [
+        "SCHEDULED",
+        "CANCELLED",
+    ]
+    assert took < max_seconds
 
 
-async def test_timeouts_are_the_roles_and_those_of_a_transaction_its_own(pooled: Settings) -> None:
-    database = Database.connect(pooled.model_copy(update={"database_statement_timeout_ms": 3_000}))
+async def test_timeouts_come_from_the_role_and_from_the_transaction(pooler_settings: Settings) -> None:
+    database = Database.connect(pooler_settings.model_copy(update={"database_statement_timeout_ms": 3_000}))
     try:
-        read = await database.read(shown)
-        bulk = await database.read(shown, bulk=True)
+        read = await database.read(load_settings)
+        bulk = await database.read(load_settings, bulk=True)
         async with database.transaction() as tx:
-            written = await shown(await tx.connection())
-        again = await database.read(shown)
+            written = await load_settings(await tx.connection())
+        again = await database.read(load_settings)
     finally:
         await database.close()
 
@@ -193,8 +196,8 @@ async def test_timeouts_are_the_roles_and_those_of_a_transaction_its_own(pooled:
     assert written == plain | {"statement_timeout": "3s"}
 
 
-async def test_the_bulk_door_writes_nothing_through_a_pooler_either(pooled: Settings) -> None:
-    database = Database.connect(pooled)
+async def test_bulk_reads_cannot_write_through_a_pooler(pooler_settings: Settings) -> None:
+    database = Database.connect(pooler_settings)
     try:
         with pytest.raises(Unavailable):
             await database.read(lambda connection: connection.execute(text("DELETE FROM users")), bulk=True)
@@ -202,12 +205,12 @@ async def test_the_bulk_door_writes_nothing_through_a_pooler_either(pooled: Sett
         await database.close()
 
 
-async def test_a_client_that_takes_the_pooler_for_a_server_is_refused(
+async def test_connecting_to_a_pooler_without_its_setting_is_refused(
     healthy_cluster: Cluster, connect: Connect
 ) -> None:
-    """Which is why there is a setting: with the timeouts of a connection PgBouncer does not let it in."""
+    """PgBouncer refuses a connection with timeouts as startup parameters, hence `database_through_pooler`."""
     async with connect(
         database_url=healthy_cluster.url(healthy_cluster.pooler_port), database_patience=0.1
     ) as database:
         with pytest.raises(Unavailable):
-            await database.read(shown)
+            await database.read(load_settings)

@@ -9,7 +9,6 @@ import socket
 import stat
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,17 +20,16 @@ import pytest
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from graphql_api import migrate
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
 from graphql_api.settings import asyncpg_url
 from tests.builders import Builders
 from tests.dev_server import ROOT, free_port
-from tests.models.databases import scratch_database
+from tests.models.databases import cloned, scratch_database
+from tests.waiting import PATIENCE, attempts
 
-pytestmark = pytest.mark.timeout(180)
+pytestmark = pytest.mark.timeout(900)
 
-PATIENCE = 90.0
 SECRETS = {"SECRET_KEY": "a", "DANGEROUS_SALT": "b"}
 
 
@@ -68,20 +66,18 @@ class Running:
 
     def wait_for(self, text: str) -> None:
         """Wait until it has said something."""
-        end = time.monotonic() + PATIENCE
-        while text not in self.said:
+        for _ in attempts():
+            if text in self.said:
+                break
             assert self.process.poll() is None or text in self.said, self.said
-            assert time.monotonic() < end, self.said
-            time.sleep(0.05)
 
     def wait_for_port(self, port: str) -> Any:
         """Wait until it answers, and tell what it says of itself."""
-        end = time.monotonic() + PATIENCE
-        while True:
+        for _ in attempts():
+            assert self.process.poll() is None, self.said
             with contextlib.suppress(httpx2.TransportError):
-                return httpx2.get(f"http://127.0.0.1:{port}/_status").json()
-            assert time.monotonic() < end, self.said
-            time.sleep(0.1)
+                return httpx2.get(f"http://127.0.0.1:{port}/_status", timeout=PATIENCE).json()
+        return None
 
     def descendants(self) -> dict[int, list[str]]:
         """Its children and theirs, with their command lines."""
@@ -128,18 +124,15 @@ def running(log: Path, *words: str, **values: str) -> Iterator[Running]:
 
 
 def gone(processes: dict[int, list[str]]) -> bool:
-    """Whether all of them end, given some seconds."""
-    end = time.monotonic() + 20
-    while time.monotonic() < end:
-        if not any(_words(pid) == words for pid, words in processes.items()):
-            return True
-        time.sleep(0.05)
-    return False
+    """Wait until all of them have ended."""
+    return any(not any(_words(pid) == words for pid, words in processes.items()) for _ in attempts())
 
 
 def ask(url: str, query: str, token: str) -> Any:
     """The data of a query."""
-    answer = httpx2.post(url, json={"query": query}, headers={"authorization": f"Bearer {token}"}).json()
+    answer = httpx2.post(
+        url, json={"query": query}, headers={"authorization": f"Bearer {token}"}, timeout=PATIENCE
+    ).json()
     assert "errors" not in answer, answer
     return answer["data"]
 
@@ -199,8 +192,9 @@ def test_dev_can_be_stopped_while_it_starts(tmp_path: Path) -> None:
     values = {"DATA_DIR": str(tmp_path / "data"), "PORT": str(free_port()), "DEMO_NOTIFICATIONS": "300"}
     with running(tmp_path / "log", "dev", **values) as dev:
         dev.wait_for("Starting PostgreSQL")
-        time.sleep(1)
-        processes = dev.descendants()
+        for _ in attempts():
+            if processes := dev.descendants():
+                break
         dev.end(signal.SIGINT)
 
         assert "Traceback" not in dev.said
@@ -299,8 +293,7 @@ def test_several_processes_serve_one_port(tmp_path: Path, database_url: str) -> 
 
 
 async def test_several_processes_count_together_and_lose_nothing_at_the_end(tmp_path: Path, postgres_url: str) -> None:
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
+    async with cloned(postgres_url) as url:
         database = Database(create_async_engine(asyncpg_url(url)))
         make = Builders(database, Signer((b"a",), b"b"))
         key = await make.api_key(await make.service(), secret=str(uuid4()))
@@ -326,17 +319,31 @@ def count_together(folder: Path, url: str, token: str) -> list[str]:
         asked = {"query": "query Mine { viewer { service { id } } }"}
         headers = {"authorization": f"Bearer {token}", "connection": "close"}
         for _ in range(60):
-            assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json=asked, headers=headers).status_code == 200
-        time.sleep(2.5)
-        operators = {"authorization": "Bearer operators", "connection": "close"}
-        texts = [httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators).text for _ in range(4)]
-        assert httpx2.post(f"http://127.0.0.1:{port}/graphql", json=asked, headers=headers).status_code == 200
+            asked_once(port, asked, headers)
+        # Each process tells what it has counted every few seconds.
+        for _ in attempts():
+            if all(line.endswith(" 60.0") for line in counts(port)):
+                break
+        found = [counts(port) for _ in range(4)]
+        asked_once(port, asked, headers)
         assert server.end(signal.SIGTERM) == 0
-    wanted = ("graphql_operations_total{", 'http_requests_total{method="POST"')
-    found = [sorted(line for line in one.splitlines() if line.startswith(wanted)) for one in texts]
     assert found == [found[0]] * 4
-    assert all('db_connection_total_connected{bind="default"' in one for one in texts)
     return found[0]
+
+
+def asked_once(port: str, body: dict[str, str], headers: dict[str, str]) -> None:
+    """Ask, and be answered."""
+    answer = httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers, timeout=PATIENCE)
+    assert answer.status_code == 200
+
+
+def counts(port: str) -> list[str]:
+    """What one of the processes tells of the requests that all of them have answered."""
+    operators = {"authorization": "Bearer operators", "connection": "close"}
+    said = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators, timeout=PATIENCE).text
+    assert 'db_connection_total_connected{bind="default"' in said
+    wanted = ("graphql_operations_total{", 'http_requests_total{method="POST"')
+    return sorted(line for line in said.splitlines() if line.startswith(wanted))
 
 
 def test_a_database_is_migrated_and_checked(database_url: str) -> None:

@@ -13,11 +13,11 @@ from tests.domain.notification_senders import NotificationSender
 
 @pytest.fixture
 def notification_sender(database: Database, signer: Signer) -> NotificationSender:
-    """Sends messages."""
+    """Sends messages and reads what was written."""
     return NotificationSender(database, signer)
 
 
 @pytest.fixture
 def job_service(database: Database, store: Store, tmp_path: Path) -> JobService:
-    """Makes jobs."""
+    """Creates jobs and reads what was written."""
     return JobService(database, store, tmp_path)

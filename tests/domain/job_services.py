@@ -1,4 +1,4 @@
-"""Making jobs as the schema does it, and a look at what is there."""
+"""A service that creates jobs as the schema does, and reads what was written."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def csv_source(content: str, file_name: str = "people.csv") -> dict[str, Any]:
 
 
 class JobService:
-    """Makes jobs as the schema does, and looks at what is there."""
+    """Creates and checks jobs as the schema does, and reads what was written."""
 
     def __init__(self, database: Database, store: Store, folder: Path) -> None:
         self.database = database
@@ -34,23 +34,23 @@ class JobService:
         self.folder = folder
 
     async def create(self, actor: Actor, template: models.Template, source: Any = None, **arguments: Any) -> models.Job:
-        given: dict[str, Any] = {"service_id": template.service_id} | arguments
-        asked = jobs.JobRequest(template_id=template.id, source=source or csv_source(VALID_CSV), **given)
-        return await jobs.create(self.database.transaction, actor, self.store, asked)
+        values: dict[str, Any] = {"service_id": template.service_id} | arguments
+        request = jobs.JobRequest(template_id=template.id, source=source or csv_source(VALID_CSV), **values)
+        return await jobs.create(self.database.transaction, actor, self.store, request)
 
     async def expect_error(
         self, actor: Actor, template: models.Template, source: Any = None, **arguments: Any
     ) -> DomainError:
-        """The refusal of a job, which leaves nothing behind."""
+        """The error of a call that writes nothing."""
         before = await self.row_counts(), self.stored_files()
-        with pytest.raises(DomainError) as refusal:
+        with pytest.raises(DomainError) as raised:
             await self.create(actor, template, source, **arguments)
         assert (await self.row_counts(), self.stored_files()) == before
-        return refusal.value
+        return raised.value
 
     async def check(self, actor: Actor, template: models.Template, source: Any = None) -> recipients.RecipientCheck:
         before = await self.row_counts(), self.stored_files()
-        found = await recipients.check(
+        result = await recipients.check(
             self.database.transaction,
             actor,
             self.store,
@@ -59,21 +59,21 @@ class JobService:
             source=source or csv_source(VALID_CSV),
         )
         assert (await self.row_counts(), self.stored_files()) == before
-        return found
+        return result
 
     async def row_counts(self) -> list[int]:
-        """How many rows the tables have that a job writes to, buckets of tokens aside."""
+        """Row counts of the tables that a job writes to, except token buckets."""
         tables = ("jobs", "job_runs", "pgqueuer", "idempotency_keys", "daily_usage", "notifications")
         async with self.database.read_connection() as connection:
             return [(await connection.execute(text(f"SELECT count(*) FROM {table}"))).scalar_one() for table in tables]
 
     def stored_files(self) -> list[str]:
-        """Files in the object store."""
+        """Paths in the object store."""
         objects = self.folder / "objects"
         return sorted(str(path.relative_to(objects)) for path in objects.rglob("*") if path.is_file())
 
     async def queued_tasks(self) -> list[tuple[str, str, timedelta]]:
-        """What the worker is asked to do, and how long after the asking."""
+        """Queued tasks: name, payload, and delay."""
         statement = "SELECT entrypoint, payload, execute_after - created AS wait FROM pgqueuer ORDER BY id"
         async with self.database.read_connection() as connection:
             rows = await connection.execute(text(statement))

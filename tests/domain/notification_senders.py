@@ -1,4 +1,4 @@
-"""Sending as the schema does it, and a look at what was written."""
+"""A sender of messages as the schema does it, that reads what was written."""
 
 from __future__ import annotations
 
@@ -19,24 +19,24 @@ DEFAULT_RECIPIENT = {"phone_number": "07700 900123"}
 
 
 class NotificationSender:
-    """Sends as the schema does, and looks at what was written."""
+    """Sends messages as the schema does, and reads what was written."""
 
     def __init__(self, database: Database, signer: Signer) -> None:
         self.database = database
         self.signer = signer
 
     async def send(self, actor: Actor, template: models.Template, **arguments: Any) -> models.Notification:
-        """One message, to Zoë where it is not said to whom."""
-        given: dict[str, Any] = {
+        """Send one message, by default to Zoë."""
+        values: dict[str, Any] = {
             "recipient": DEFAULT_RECIPIENT,
             "personalisation": {"name": "Zoë"},
             "service_id": template.service_id,
         } | arguments
         async with self.database.transaction() as tx:
-            return await notifications.send(tx, actor, signer=self.signer, template_id=template.id, **given)
+            return await notifications.send(tx, actor, signer=self.signer, template_id=template.id, **values)
 
     async def send_many(self, actor: Actor, template: models.Template, *items: dict[str, Any], **arguments: Any) -> Any:
-        """Many messages."""
+        """Send several messages in one call."""
         async with self.database.transaction() as tx:
             return await notifications.send_many(
                 tx,
@@ -51,17 +51,17 @@ class NotificationSender:
     async def expect_errors(
         self, actor: Actor, template: models.Template, **arguments: Any
     ) -> list[tuple[str, tuple[str, ...]]]:
-        """Codes and paths of a refusal, which leaves nothing behind."""
-        with pytest.raises(DomainError) as refusal:
+        """Codes and paths of the errors of a call that writes nothing."""
+        with pytest.raises(DomainError) as raised:
             await self.send(actor, template, **arguments)
         assert await self.stored_messages() == []
         assert await self.queued_tasks() == []
         assert await self.daily_usage(template.service_id) == {}
-        problems = refusal.value.problems if isinstance(refusal.value, Problems) else [refusal.value]
+        problems = raised.value.problems if isinstance(raised.value, Problems) else [raised.value]
         return [(problem.code.name, problem.path) for problem in problems]
 
     async def stored_messages(self) -> list[Any]:
-        """Every message, in the order of its making."""
+        """Every message, by id."""
         async with self.database.read_connection() as connection:
             return list(
                 (
@@ -72,13 +72,13 @@ class NotificationSender:
             )
 
     async def queued_tasks(self) -> list[tuple[str, str]]:
-        """What the worker is asked to do."""
+        """Queued tasks: name and payload."""
         async with self.database.read_connection() as connection:
             rows = await connection.execute(text("SELECT entrypoint, payload FROM pgqueuer ORDER BY id"))
             return [(row.entrypoint, row.payload.decode()) for row in rows]
 
     async def daily_usage(self, service_id: UUID) -> dict[str, int]:
-        """The day's counts."""
+        """Today's counts by kind, without zeros."""
         async with self.database.transaction() as tx:
             return {
                 kind: count for kind, count in (await sending_limits.load_daily_usage(tx, service_id)).items() if count

@@ -1,4 +1,4 @@
-"""Who may send to whom: the service, the key and the list of guests decide."""
+"""Audiences: by service, type of key, and guest list."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from graphql_api.enums import Channel, KeyType
 from tests.builders import Builders, api_key_actor, user_actor
 from tests.domain.notification_senders import NotificationSender
 
-WHO = {
+KEY_TYPE_BY_CALLER = {
     "a person": None,
     "a live key": KeyType.LIVE,
     "a team key": KeyType.TEAM,
@@ -18,7 +18,7 @@ WHO = {
 
 
 @pytest.mark.parametrize(
-    ("restricted", "who", "to", "allowed"),
+    ("restricted", "caller", "to", "allowed"),
     [
         (False, "a person", "anyone", True),
         (False, "a live key", "anyone", True),
@@ -39,12 +39,12 @@ WHO = {
     ],
 )
 @pytest.mark.parametrize("channel", [Channel.SMS, Channel.EMAIL])
-async def test_who_may_be_sent_to(
+async def test_audience_by_service_and_key_type(
     make: Builders,
     notification_sender: NotificationSender,
     channel: Channel,
     restricted: bool,
-    who: str,
+    caller: str,
     to: str,
     allowed: bool,
 ) -> None:
@@ -62,7 +62,7 @@ async def test_who_may_be_sent_to(
     }
     field = "phone_number" if channel is Channel.SMS else "email_address"
     recipient = {field: recipients[channel][to]}
-    key_type = WHO[who]
+    key_type = KEY_TYPE_BY_CALLER[caller]
     actor = user_actor(user, service) if key_type is None else api_key_actor(await make.api_key(service, key_type))
 
     if allowed:
@@ -74,7 +74,7 @@ async def test_who_may_be_sent_to(
 
 
 @pytest.mark.parametrize(
-    ("restricted", "who", "codes"),
+    ("restricted", "caller", "codes"),
     [
         (False, "a person", []),
         (False, "a live key", []),
@@ -86,12 +86,12 @@ async def test_who_may_be_sent_to(
         (True, "a test key", []),
     ],
 )
-async def test_who_may_send_letters(
-    make: Builders, notification_sender: NotificationSender, restricted: bool, who: str, codes: list[str]
+async def test_letters_by_service_and_key_type(
+    make: Builders, notification_sender: NotificationSender, restricted: bool, caller: str, codes: list[str]
 ) -> None:
     service = await make.service(restricted=restricted)
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
-    key_type = WHO[who]
+    key_type = KEY_TYPE_BY_CALLER[caller]
     user = await make.member(service)
     actor = user_actor(user, service) if key_type is None else api_key_actor(await make.api_key(service, key_type))
     recipient = {"postal_address": {"lines": ["A. Person", "1 Street", "SW1A 1AA"]}}

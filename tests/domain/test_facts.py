@@ -1,4 +1,4 @@
-"""What a night counts: messages by London day and status, and what they come to, whichever table holds them."""
+"""Facts: counts by London day and status, and billing, of messages in both tables."""
 
 from __future__ import annotations
 
@@ -30,18 +30,18 @@ LONGEST_DAY = date(2026, 10, 25)
 SHORTEST_DAY = date(2026, 3, 29)
 
 
-def utc(moment: str) -> datetime:
+def parse_utc(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
 
 
 @contextmanager
-def nightfall(moment: str) -> Iterator[None]:
+def time_of_day(moment: str) -> Iterator[None]:
     with time_machine.travel(f"{moment}Z", tick=False):
         yield
 
 
-async def night(database: Database) -> None:
-    """Count everything that is due."""
+async def count_due_days(database: Database) -> None:
+    """Count every day that is due."""
     async with database.transaction() as tx:
         for due in await facts.find_due_status_days(tx, SYSTEM):
             await facts.count_statuses(tx, SYSTEM, due)
@@ -71,7 +71,7 @@ async def test_messages_of_both_tables_are_counted_by_day_template_job_key_and_s
 ) -> None:
     sms, email = await make.template(service), await make.template(service, Channel.EMAIL)
     job = await make.job(sms)
-    at = {"created_at": utc("2026-06-10T12:00")}
+    at = {"created_at": parse_utc("2026-06-10T12:00")}
     await make.notification(sms, **at)
     await make.notification_history(sms, **at)
     await make.notification(sms, **at, key_type="team")
@@ -81,10 +81,10 @@ async def test_messages_of_both_tables_are_counted_by_day_template_job_key_and_s
     await make.notification_history(email, **at, status="permanent-failure")
     await make.notification(sms, **at, key_type="test")
     await make.notification_history(sms, **at, key_type="test")
-    await make.notification(sms, created_at=utc("2026-06-11T08:00"))
+    await make.notification(sms, created_at=parse_utc("2026-06-11T08:00"))
 
-    with nightfall("2026-06-11T23:30"):
-        await night(database)
+    with time_of_day("2026-06-11T23:30"):
+        await count_due_days(database)
 
     names = ("bst_date", "template_id", "service_id", "job_id", "notification_type", "key_type", "notification_status")
     day = date(2026, 6, 10)
@@ -101,13 +101,13 @@ async def test_messages_of_both_tables_are_counted_by_day_template_job_key_and_s
 
 
 async def test_today_is_not_counted(make: Builders, database: Database, service: models.Service) -> None:
-    await make.notification(await make.template(service), created_at=utc("2026-06-10T23:00"))
+    await make.notification(await make.template(service), created_at=parse_utc("2026-06-10T23:00"))
 
-    with nightfall("2026-06-11T22:59:59"):
-        await night(database)
+    with time_of_day("2026-06-11T22:59:59"):
+        await count_due_days(database)
     assert await statuses(database) == []
-    with nightfall("2026-06-11T23:00"):
-        await night(database)
+    with time_of_day("2026-06-11T23:00"):
+        await count_due_days(database)
     assert await statuses(database) == [(date(2026, 6, 11), "delivered", 1)]
 
 
@@ -125,10 +125,10 @@ async def test_a_day_may_have_25_hours_or_23(make: Builders, database: Database,
         "2026-10-25T23:59:59",
         "2026-10-26T00:00",
     ):
-        await make.notification(template, created_at=utc(moment))
+        await make.notification(template, created_at=parse_utc(moment))
 
-    with nightfall("2026-10-28T00:30"):
-        await night(database)
+    with time_of_day("2026-10-28T00:30"):
+        await count_due_days(database)
 
     expected = [
         (SHORTEST_DAY - timedelta(days=1), 1),
@@ -142,91 +142,89 @@ async def test_a_day_may_have_25_hours_or_23(make: Builders, database: Database,
     assert await bills(database, "bst_date") == [(day, count, count) for day, count in expected]
 
 
-async def test_a_second_night_changes_nothing(make: Builders, database: Database, service: models.Service) -> None:
+async def test_counting_again_changes_nothing(make: Builders, database: Database, service: models.Service) -> None:
     template, letter = await make.template(service), await make.template(service, Channel.LETTER)
     for day in range(1, 15):
-        await make.notification(template, created_at=utc(f"2026-06-{day:02}T12:00"))
-        await make.notification_history(letter, created_at=utc(f"2026-06-{day:02}T12:00"), postage="second")
+        await make.notification(template, created_at=parse_utc(f"2026-06-{day:02}T12:00"))
+        await make.notification_history(letter, created_at=parse_utc(f"2026-06-{day:02}T12:00"), postage="second")
     tables = ("ft_notification_status", "ft_billing")
 
     async def everything() -> list[Any]:
         return [await rows(database, f"SELECT ctid::text, * FROM {table} ORDER BY 1") for table in tables]
 
-    with nightfall("2026-06-14T23:30"):
-        await night(database)
+    with time_of_day("2026-06-14T23:30"):
+        await count_due_days(database)
     first = await everything()
-    with nightfall("2026-06-15T02:00"):
-        await night(database)
+    with time_of_day("2026-06-15T02:00"):
+        await count_due_days(database)
 
     assert [len(table) for table in first] == [28, 28]
     assert await everything() == first
 
 
-async def test_what_became_of_texts_is_followed_for_four_days_and_of_letters_for_ten(
+async def test_statuses_of_text_messages_are_recounted_for_four_days_and_of_letters_for_ten(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     sms, letter = await make.template(service), await make.template(service, Channel.LETTER)
     for day in range(1, 12):
-        moment = utc(f"2026-06-{day:02}T12:00")
+        moment = parse_utc(f"2026-06-{day:02}T12:00")
         await make.notification(sms, created_at=moment, status="sending")
         await make.notification(letter, created_at=moment, status="sending", postage="second")
-    with nightfall("2026-06-11T23:30"):
-        await night(database)
+    with time_of_day("2026-06-11T23:30"):
+        await count_due_days(database)
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE notifications SET notification_status = 'delivered'"))
 
-    with nightfall("2026-06-12T00:30"):
-        await night(database)
+    with time_of_day("2026-06-12T00:30"):
+        await count_due_days(database)
 
-    found = {
+    rows_by_key = {
         (day, channel): status
         for channel, day, status, _ in await statuses(database, "notification_type", "bst_date", "notification_status")
     }
-    assert len(found) == 22
-    delivered = {(day.day, channel) for (day, channel), status in found.items() if status == "delivered"}
+    assert len(rows_by_key) == 22
+    delivered = {(day.day, channel) for (day, channel), status in rows_by_key.items() if status == "delivered"}
     assert delivered == {(day, "sms") for day in range(8, 12)} | {(day, "letter") for day in range(2, 12)}
 
 
-async def test_nights_that_were_missed_are_made_up_for(
-    make: Builders, database: Database, service: models.Service
-) -> None:
+async def test_missed_nights_are_counted_later(make: Builders, database: Database, service: models.Service) -> None:
     template = await make.template(service)
     for day in range(1, 29):
-        await make.notification_history(template, created_at=utc(f"2026-06-{day:02}T12:00"))
-    with nightfall("2026-06-02T23:30"):
-        await night(database)
+        await make.notification_history(template, created_at=parse_utc(f"2026-06-{day:02}T12:00"))
+    with time_of_day("2026-06-02T23:30"):
+        await count_due_days(database)
     assert await statuses(database, "bst_date") == [(date(2026, 6, day), 1) for day in (1, 2)]
 
-    with nightfall("2026-06-28T23:30"):
-        await night(database)
+    with time_of_day("2026-06-28T23:30"):
+        await count_due_days(database)
 
     assert await statuses(database, "bst_date") == [(date(2026, 6, day), 1) for day in range(1, 29)]
     assert [day for day, *_ in await bills(database, "bst_date")] == [date(2026, 6, day) for day in range(1, 29)]
 
 
-async def test_a_night_without_messages_counts_ten_days_of_nothing(database: Database) -> None:
-    with nightfall("2026-06-28T23:30"):
+async def test_a_night_without_messages_writes_no_facts(database: Database) -> None:
+    with time_of_day("2026-06-28T23:30"):
         async with database.transaction() as tx:
             due = await facts.find_due_status_days(tx, SYSTEM)
-        await night(database)
+        await count_due_days(database)
 
-    assert [(one.day, one.channels) for one in due] == [
+    assert [(day.day, day.channels) for day in due] == [
         (date(2026, 6, day), (Channel.LETTER,) if day < 25 else tuple(Channel)) for day in range(19, 29)
     ]
     assert (await statuses(database), await bills(database, "bst_date")) == ([], [])
 
 
-async def test_a_text_costs_by_the_rate_that_holds_when_its_day_begins_in_london(
+async def test_the_rate_of_a_text_message_is_the_one_valid_at_the_start_of_its_london_day(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     template = await make.template(service)
-    # Where the rate of April begins, a minute into the day would be too late.
-    await make.add(models.Rate(valid_from=utc("2026-04-01T12:00"), rate=Decimal(9), notification_type="sms"))
+    # April's rate is valid from the first moment of the day.
+    await make.add(models.Rate(valid_from=parse_utc("2026-04-01T12:00"), rate=Decimal(9), notification_type="sms"))
     for moment in ("2026-03-31T22:59:59", "2026-03-31T23:00", "2026-04-01T22:59", "2026-04-01T23:00"):
-        await make.notification(template, created_at=utc(moment), billable_units=2, sent_by="mmg")
+        await make.notification(template, created_at=parse_utc(moment), billable_units=2, sent_by="mmg")
 
-    with nightfall("2026-04-03T12:00"):
-        await night(database)
+    with time_of_day("2026-04-03T12:00"):
+        await count_due_days(database)
 
     assert await bills(database, "bst_date", "rate") == [
         (date(2026, 3, 31), Decimal("0.0233"), 1, 2),
@@ -235,11 +233,11 @@ async def test_a_text_costs_by_the_rate_that_holds_when_its_day_begins_in_london
     ]
 
 
-async def test_texts_are_billed_by_provider_multiplier_and_country(
+async def test_text_messages_are_billed_by_provider_multiplier_and_country(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     template = await make.template(service)
-    at = {"created_at": utc("2026-06-10T12:00"), "billable_units": 3}
+    at = {"created_at": parse_utc("2026-06-10T12:00"), "billable_units": 3}
     billable = ("sending", "sent", "delivered", "pending", "temporary-failure", "permanent-failure")
     free = ("created", "technical-failure", "validation-failed", "cancelled", "failed")
     for status in (*billable, *free):
@@ -249,8 +247,8 @@ async def test_texts_are_billed_by_provider_multiplier_and_country(
     await make.notification(template, **at, international=True, rate_multiplier=4, sent_by="firetext")
     await make.notification(template, **at, international=None, rate_multiplier=None)
 
-    with nightfall("2026-06-11T12:00"):
-        await night(database)
+    with time_of_day("2026-06-11T12:00"):
+        await count_due_days(database)
 
     names = ("provider", "rate_multiplier", "international", "rate", "postage", "notification_type")
     kind = (Decimal("0.024"), "none", "sms")
@@ -261,33 +259,33 @@ async def test_texts_are_billed_by_provider_multiplier_and_country(
     ]
 
 
-async def test_emails_are_counted_and_cost_nothing(make: Builders, database: Database, service: models.Service) -> None:
+async def test_emails_are_counted_without_cost(make: Builders, database: Database, service: models.Service) -> None:
     template = await make.template(service, Channel.EMAIL)
     for status in ("sending", "delivered", "temporary-failure", "permanent-failure", "pending", "sent", "created"):
         await make.notification(
-            template, created_at=utc("2026-06-10T12:00"), status=status, sent_by="elsewhere", rate_multiplier=2
+            template, created_at=parse_utc("2026-06-10T12:00"), status=status, sent_by="elsewhere", rate_multiplier=2
         )
 
-    with nightfall("2026-06-11T12:00"):
-        await night(database)
+    with time_of_day("2026-06-11T12:00"):
+        await count_due_days(database)
 
     assert await bills(database, "provider", "rate_multiplier", "rate", "postage") == [("ses", 0, 0, "none", 4, 0)]
 
 
-async def test_letters_are_billed_by_sheets_and_class(
+async def test_letters_are_billed_by_sheets_and_postage(
     make: Builders, database: Database, service: models.Service
 ) -> None:
     template = await make.template(service, Channel.LETTER)
-    at = {"created_at": utc("2026-06-10T12:00")}
+    at = {"created_at": parse_utc("2026-06-10T12:00")}
     for status in ("sending", "delivered", "returned-letter", "created", "cancelled", "technical-failure"):
         await make.notification(template, **at, status=status, postage="second", billable_units=2)
     await make.notification(template, **at, postage="second", billable_units=1)
     await make.notification_history(template, **at, postage="first", billable_units=1)
-    # Sheets that nobody has a rate for.
+    # A number of sheets without a rate.
     await make.notification(template, **at, postage="first", billable_units=99)
 
-    with nightfall("2026-06-11T12:00"):
-        await night(database)
+    with time_of_day("2026-06-11T12:00"):
+        await count_due_days(database)
 
     assert await bills(database, "provider", "postage", "rate") == [
         ("dvla", "first", Decimal(0), 1, 99),
@@ -297,20 +295,18 @@ async def test_letters_are_billed_by_sheets_and_class(
     ]
 
 
-async def test_a_line_that_no_message_supports_any_more_goes(
-    make: Builders, database: Database, service: models.Service
-) -> None:
+async def test_facts_without_messages_are_deleted(make: Builders, database: Database, service: models.Service) -> None:
     template = await make.template(service)
     old, recent = "2026-06-01T12:00", "2026-06-10T12:00"
     for moment in (old, recent):
-        await make.notification(template, created_at=utc(moment), status="sending")
-    with nightfall("2026-06-11T12:00"):
-        await night(database)
+        await make.notification(template, created_at=parse_utc(moment), status="sending")
+    with time_of_day("2026-06-11T12:00"):
+        await count_due_days(database)
     async with database.transaction() as tx:
         await tx.execute(text("UPDATE notifications SET sent_by = 'mmg'"))
 
-    with nightfall("2026-06-12T12:00"):
-        await night(database)
+    with time_of_day("2026-06-12T12:00"):
+        await count_due_days(database)
 
     assert await bills(database, "bst_date", "provider") == [
         (date(2026, 6, 1), "unknown", 1, 1),
@@ -318,17 +314,17 @@ async def test_a_line_that_no_message_supports_any_more_goes(
     ]
 
 
-async def test_facts_are_what_the_messages_say(make: Builders, database: Database, service: models.Service) -> None:
-    chance = random.Random(7)  # noqa: S311 - for tests
+async def test_facts_agree_with_a_count_in_python(make: Builders, database: Database, service: models.Service) -> None:
+    generator = random.Random(7)  # noqa: S311 - for tests
     templates = [await make.template(service, channel) for channel in Channel]
     counted: Counter[tuple[Any, ...]] = Counter()
     units: Counter[tuple[Any, ...]] = Counter()
     rates = {"sms": ["sending", "sent", "delivered", "pending", "temporary-failure", "permanent-failure"]}
     for _ in range(200):
-        template = chance.choice(templates)
-        moment = utc("2026-10-24T20:00") + timedelta(minutes=chance.randrange(60 * 52))
-        status = chance.choice(["sending", "delivered", "technical-failure", "permanent-failure", "created"])
-        key_type = chance.choice(["normal", "team", "test"])
+        template = generator.choice(templates)
+        moment = parse_utc("2026-10-24T20:00") + timedelta(minutes=generator.randrange(60 * 52))
+        status = generator.choice(["sending", "delivered", "technical-failure", "permanent-failure", "created"])
+        key_type = generator.choice(["normal", "team", "test"])
         values = {
             "created_at": moment,
             "status": status,
@@ -336,31 +332,31 @@ async def test_facts_are_what_the_messages_say(make: Builders, database: Databas
             "billable_units": 2,
             "postage": "second",
         }
-        await chance.choice([make.notification, make.notification_history])(template, **values)  # type: ignore[operator]
+        await generator.choice([make.notification, make.notification_history])(template, **values)  # type: ignore[operator]
         if key_type != "test":
             counted[london_days.london_day(moment), template.id, key_type, status] += 1
             if template.template_type == "sms" and status in rates["sms"]:
                 units[london_days.london_day(moment), template.id] += 2
 
-    with nightfall("2026-10-28T12:00"):
-        await night(database)
+    with time_of_day("2026-10-28T12:00"):
+        await count_due_days(database)
 
-    found = await statuses(database, "bst_date", "template_id", "key_type", "notification_status")
-    assert {row[:-1]: row[-1] for row in found} == counted
+    rows_by_key = await statuses(database, "bst_date", "template_id", "key_type", "notification_status")
+    assert {row[:-1]: row[-1] for row in rows_by_key} == counted
     billed = await rows(
         database, "SELECT bst_date, template_id, billable_units FROM ft_billing WHERE notification_type = 'sms'"
     )
     assert {(day, template_id): count for day, template_id, count in billed} == units
 
 
-async def test_only_the_platform_counts(database: Database) -> None:
+async def test_counting_needs_the_system_actor(database: Database) -> None:
     due = facts.DueDay(date(2026, 6, 1), tuple(Channel))
     async with database.transaction() as tx:
-        for refused in (
+        for attempt in (
             facts.find_due_status_days(tx, stranger()),
             facts.find_due_billing_days(tx, stranger()),
             facts.count_statuses(tx, stranger(), due),
             facts.count_billing(tx, stranger(), due),
         ):
             with pytest.raises(Forbidden):
-                await refused
+                await attempt

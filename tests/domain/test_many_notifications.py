@@ -1,4 +1,4 @@
-"""Many messages at once, each accepted or refused by itself."""
+"""Several messages in one call, each accepted or refused individually."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from tests.conftest import Statements
 from tests.domain.notification_senders import DEFAULT_RECIPIENT, NotificationSender
 
 
-async def test_many_are_accepted_or_refused_one_by_one(make: Builders, notification_sender: NotificationSender) -> None:
+async def test_items_are_accepted_or_refused_individually(
+    make: Builders, notification_sender: NotificationSender
+) -> None:
     service = await make.service(sms_message_limit=2)
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)
@@ -47,7 +49,7 @@ async def test_many_are_accepted_or_refused_one_by_one(make: Builders, notificat
     ]
 
 
-async def test_many_cost_as_many_statements_as_one(
+async def test_many_messages_take_as_many_statements_as_one(
     make: Builders, notification_sender: NotificationSender, statements: Statements
 ) -> None:
     service = await make.service()
@@ -62,7 +64,7 @@ async def test_many_cost_as_many_statements_as_one(
     assert len(await notification_sender.stored_messages()) == 251
 
 
-async def test_many_with_one_key_are_answered_again_word_for_word(
+async def test_a_repeated_call_returns_the_same_results(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service = await make.service(sms_message_limit=1)
@@ -88,12 +90,12 @@ async def test_many_with_one_key_are_answered_again_word_for_word(
 
 
 @pytest.mark.parametrize(("count", "code"), [(0, "REQUIRED"), (251, "TOO_MANY_ROWS")])
-async def test_many_are_one_to_250(
+async def test_a_call_has_1_to_250_items(
     make: Builders, notification_sender: NotificationSender, count: int, code: str
 ) -> None:
     template = await make.template(await make.service())
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await notification_sender.send_many(stranger(), template, *[{"recipient": DEFAULT_RECIPIENT}] * count)
 
-    assert (refusal.value.code.name, refusal.value.path) == (code, ("items",))
+    assert (raised.value.code.name, raised.value.path) == (code, ("items",))

@@ -1,4 +1,4 @@
-"""Sending messages: who may, to whom, with what, and what is written."""
+"""Notifications: permissions, checks, and what is written."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from tests.conftest import Statements
 from tests.domain.notification_senders import NotificationSender
 
 
-async def test_a_text_is_stored_counted_and_promised_to_the_worker(
+async def test_a_text_message_is_stored_counted_and_enqueued(
     make: Builders, notification_sender: NotificationSender, signer: Signer
 ) -> None:
     service = await make.service()
@@ -127,7 +127,7 @@ async def test_a_letter_keeps_its_address_and_the_contact_of_its_template(
 
 
 @pytest.mark.parametrize("lines", [["A. Person", "1 Street", "SW1A 1AA"]])
-async def test_postage_abroad_is_for_addresses_abroad(
+async def test_international_postage_is_for_international_addresses(
     make: Builders, notification_sender: NotificationSender, lines: list[str]
 ) -> None:
     service = await make.service()
@@ -139,7 +139,7 @@ async def test_postage_abroad_is_for_addresses_abroad(
     ) == [("POSTAGE_NOT_ALLOWED", ("postage",))]
 
 
-async def test_every_problem_is_told_at_once(make: Builders, notification_sender: NotificationSender) -> None:
+async def test_all_problems_are_reported_together(make: Builders, notification_sender: NotificationSender) -> None:
     service = await make.service()
     template = await make.template(service, content="((name)) ((place)) " + "x" * 918)
     user = await make.member(service)
@@ -169,7 +169,7 @@ async def test_every_problem_is_told_at_once(make: Builders, notification_sender
         ({"name": ""}, ("MESSAGE_EMPTY", ())),
     ],
 )
-async def test_personalisation_must_be_what_a_template_can_use(
+async def test_personalisation_must_have_values_that_a_template_can_use(
     make: Builders, notification_sender: NotificationSender, personalisation: Any, problem: tuple[str, tuple[str, ...]]
 ) -> None:
     service = await make.service()
@@ -191,7 +191,7 @@ async def test_personalisation_must_be_what_a_template_can_use(
         ({"postal_address": {"lines": []}}, "TEMPLATE_CHANNEL_MISMATCH"),
     ],
 )
-async def test_a_recipient_must_suit_the_template(
+async def test_a_recipient_must_be_of_the_templates_channel(
     make: Builders, notification_sender: NotificationSender, recipient: dict[str, Any], code: str
 ) -> None:
     service = await make.service()
@@ -204,7 +204,7 @@ async def test_a_recipient_must_suit_the_template(
     ]
 
 
-async def test_a_number_abroad_needs_the_feature_and_counts_twice(
+async def test_an_international_number_needs_the_feature_and_counts_twice(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     domestic, service = await make.service(features=["sms"]), await make.service()
@@ -227,7 +227,7 @@ async def test_a_number_abroad_needs_the_feature_and_counts_twice(
     assert await notification_sender.daily_usage(service.id) == {"sms": 1, "international_sms": 1}
 
 
-async def test_the_daily_limit_is_told_with_its_figures(
+async def test_the_daily_limit_is_reported_with_its_figures(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service = await make.service(sms_message_limit=1)
@@ -235,10 +235,10 @@ async def test_the_daily_limit_is_told_with_its_figures(
     user = await make.member(service)
     await notification_sender.send(user_actor(user, service), template)
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await notification_sender.send(user_actor(user, service), template)
 
-    figures = vars(refusal.value)
+    figures = vars(raised.value)
     assert figures["code"] is UserErrorCode.DAILY_LIMIT_EXCEEDED
     assert (figures["channel"], figures["international"]) == (Channel.SMS, False)
     assert (figures["limit"], figures["used"], figures["requested"]) == (1, 1, 1)
@@ -247,7 +247,7 @@ async def test_the_daily_limit_is_told_with_its_figures(
     assert await notification_sender.daily_usage(service.id) == {"sms": 1}
 
 
-async def test_the_limit_abroad_refuses_what_the_channel_would_still_take(
+async def test_the_international_limit_applies_below_the_channels_limit(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service = await make.service(international_sms_message_limit=0)
@@ -260,7 +260,7 @@ async def test_the_limit_abroad_refuses_what_the_channel_would_still_take(
     await notification_sender.send(user_actor(user, service), template)
 
 
-async def test_test_keys_are_not_counted_but_held_to_live_limits_in_trial(
+async def test_test_keys_are_not_counted_but_have_live_limits_in_trial(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service = await make.service(restricted=True, sms_message_limit=0)
@@ -274,7 +274,7 @@ async def test_test_keys_are_not_counted_but_held_to_live_limits_in_trial(
     assert await notification_sender.daily_usage(service.id) == {}
 
 
-async def test_a_test_key_of_a_live_service_is_held_to_its_limit(
+async def test_a_test_key_of_a_live_service_has_the_services_limit(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service = await make.service(sms_message_limit=0)
@@ -294,7 +294,7 @@ async def test_a_channel_must_be_switched_on(make: Builders, notification_sender
     ]
 
 
-async def test_an_archived_template_or_service_sends_nothing(
+async def test_an_archived_template_or_service_cannot_send(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service, closed = await make.service(), await make.service(active=False)
@@ -306,7 +306,9 @@ async def test_an_archived_template_or_service_sends_nothing(
     assert await notification_sender.expect_errors(actor, orphan) == [("SERVICE_ARCHIVED", ("service_id",))]
 
 
-async def test_another_services_template_is_not_found(make: Builders, notification_sender: NotificationSender) -> None:
+async def test_a_template_of_another_service_is_not_found(
+    make: Builders, notification_sender: NotificationSender
+) -> None:
     service, other = await make.service(), await make.service()
     template = await make.template(other)
     actor = user_actor(await make.user(), service, other)
@@ -316,14 +318,12 @@ async def test_another_services_template_is_not_found(make: Builders, notificati
     ]
 
 
-async def test_a_stranger_cannot_tell_that_the_service_exists(
-    make: Builders, notification_sender: NotificationSender
-) -> None:
+async def test_the_service_is_not_found_for_a_stranger(make: Builders, notification_sender: NotificationSender) -> None:
     template = await make.template(await make.service())
 
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         await notification_sender.send(stranger(), template)
-    assert refusal.value.path == ("service_id",)
+    assert raised.value.path == ("service_id",)
     with pytest.raises(NotFound) as unknown:
         await notification_sender.send(stranger(), template, service_id=uuid4())
     assert unknown.value.path == ("service_id",)
@@ -336,13 +336,13 @@ async def test_each_channel_needs_its_own_permission(make: Builders, notificatio
     template = await make.template(service)
     user = await make.member(service)
 
-    with pytest.raises(Forbidden) as refusal:
+    with pytest.raises(Forbidden) as raised:
         await notification_sender.send(user_actor(user, service, permissions=[ServicePermission.SEND_EMAILS]), template)
-    assert refusal.value.extensions["requiredPermission"] == "SEND_TEXTS"
+    assert raised.value.extensions["requiredPermission"] == "SEND_TEXTS"
     await notification_sender.send(user_actor(user, service, permissions=[ServicePermission.SEND_TEXTS]), template)
 
 
-async def test_a_person_says_which_service_sends(make: Builders, notification_sender: NotificationSender) -> None:
+async def test_a_person_must_give_the_service(make: Builders, notification_sender: NotificationSender) -> None:
     service = await make.service()
     template = await make.template(service)
 
@@ -352,7 +352,7 @@ async def test_a_person_says_which_service_sends(make: Builders, notification_se
 
 
 @pytest.mark.parametrize("number", ["07700900000", "+44 7700 900111", "447700900222"])
-async def test_a_smoke_test_number_is_accepted_and_never_stored(
+async def test_a_smoke_test_number_is_accepted_and_not_stored(
     make: Builders, notification_sender: NotificationSender, number: str
 ) -> None:
     service = await make.service()
@@ -367,7 +367,7 @@ async def test_a_smoke_test_number_is_accepted_and_never_stored(
     assert await notification_sender.daily_usage(service.id) == {}
 
 
-async def test_a_smoke_test_address_is_accepted_and_never_stored(
+async def test_a_smoke_test_address_is_accepted_and_not_stored(
     make: Builders, notification_sender: NotificationSender
 ) -> None:
     service = await make.service()
@@ -382,7 +382,9 @@ async def test_a_smoke_test_address_is_accepted_and_never_stored(
     assert await notification_sender.stored_messages() == []
 
 
-async def test_the_same_key_sends_once(make: Builders, notification_sender: NotificationSender) -> None:
+async def test_calls_with_the_same_idempotency_key_send_once(
+    make: Builders, notification_sender: NotificationSender
+) -> None:
     service = await make.service()
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)
@@ -393,6 +395,6 @@ async def test_the_same_key_sends_once(make: Builders, notification_sender: Noti
     assert first.id == again.id
     assert [row.id for row in await notification_sender.stored_messages()] == [first.id]
     assert await notification_sender.daily_usage(service.id) == {"sms": 1}
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await notification_sender.send(actor, template, idempotency_key="once", reference="another")
-    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+    assert raised.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED

@@ -1,4 +1,4 @@
-"""Organisations: who may change them, what reaches their services, when they can go."""
+"""Organisations: permissions, changes that apply to their services, archiving."""
 
 from __future__ import annotations
 
@@ -50,14 +50,14 @@ async def admin(make: Builders) -> Actor:
     return platform_admin(await make.user(platform_admin=True))
 
 
-async def test_domains_are_kept_once_and_in_lower_case(database: Database, admin: Actor) -> None:
+async def test_domains_are_stored_in_lower_case_without_duplicates(database: Database, admin: Actor) -> None:
     town = await create(database, admin, domains=["Town.GOV.UK ", "town.gov.uk", "parks.town.gov.uk"])
 
     assert await domains_of(database, town) == ["parks.town.gov.uk", "town.gov.uk"]
 
 
 @pytest.mark.parametrize(
-    ("kind", "said", "kept"),
+    ("kind", "given_crown", "stored_crown"),
     [
         (OrganisationType.LOCAL, True, False),
         (OrganisationType.NHS_CENTRAL, False, True),
@@ -65,13 +65,13 @@ async def test_domains_are_kept_once_and_in_lower_case(database: Database, admin
         (OrganisationType.OTHER, None, None),
     ],
 )
-async def test_some_kinds_decide_whether_it_is_the_crowns(
-    database: Database, admin: Actor, kind: OrganisationType, said: bool | None, kept: bool | None
+async def test_some_types_imply_whether_it_belongs_to_the_crown(
+    database: Database, admin: Actor, kind: OrganisationType, given_crown: bool | None, stored_crown: bool | None
 ) -> None:
-    assert (await create(database, admin, type=kind, crown=said)).crown is kept
+    assert (await create(database, admin, type=kind, crown=given_crown)).crown is stored_crown
 
 
-async def test_only_platform_admins_may(database: Database, make: Builders) -> None:
+async def test_only_platform_admins_change_organisations(database: Database, make: Builders) -> None:
     town = await make.organisation()
     for actor in (stranger(), organisation_member(await make.user(), town.id)):
         with pytest.raises(Forbidden):
@@ -86,14 +86,14 @@ async def test_only_platform_admins_may(database: Database, make: Builders) -> N
     assert await rows(database, select(models.Organisation.name)) == [(town.name,)]
 
 
-async def test_every_fault_is_told_at_once(database: Database, admin: Actor, make: Builders) -> None:
+async def test_all_problems_are_reported_together(database: Database, admin: Actor, make: Builders) -> None:
     other = await make.organisation(name="Other")
     await make.add(models.OrganisationDomain(domain="other.gov.uk", organisation_id=other.id))
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await create(database, admin, name="Other", domains=["other.gov.uk", "a@b.gov.uk", "localhost"])
 
-    assert [(type(one).__name__, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(type(problem).__name__, problem.path) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         ("Invalid", ("domains", "1")),
         ("Invalid", ("domains", "2")),
         ("AlreadyExists", ("name",)),
@@ -110,15 +110,15 @@ async def test_every_fault_is_told_at_once(database: Database, admin: Actor, mak
         ("NUL\0", UserErrorCode.INVALID),
     ],
 )
-async def test_a_name_that_is_none_is_refused(database: Database, admin: Actor, name: str, code: UserErrorCode) -> None:
-    with pytest.raises(DomainError) as refusal:
+async def test_a_blank_name_is_refused(database: Database, admin: Actor, name: str, code: UserErrorCode) -> None:
+    with pytest.raises(DomainError) as raised:
         await create(database, admin, name=name)
 
-    assert (refusal.value.code, refusal.value.path) == (code, ("name",))
+    assert (raised.value.code, raised.value.path) == (code, ("name",))
     assert await rows(database, select(models.Organisation.name)) == []
 
 
-async def test_domains_are_replaced_whole(database: Database, admin: Actor) -> None:
+async def test_all_domains_are_replaced(database: Database, admin: Actor) -> None:
     town = await create(database, admin, domains=["town.gov.uk", "old.gov.uk"])
     await update(database, admin, town, domains=["New.gov.uk", "town.gov.uk"])
 
@@ -129,16 +129,16 @@ async def test_a_domain_belongs_to_one_organisation(database: Database, admin: A
     town = await create(database, admin, domains=["town.gov.uk"])
     city = await create(database, admin, name="City", domains=["city.gov.uk"])
 
-    with pytest.raises(AlreadyExists) as refusal:
+    with pytest.raises(AlreadyExists) as raised:
         await update(database, admin, city, domains=["city.gov.uk", "TOWN.gov.uk"])
 
-    assert refusal.value.path == ("domains", "1")
-    assert isinstance(refusal.value.existing, models.Organisation)
-    assert refusal.value.existing.id == town.id
+    assert raised.value.path == ("domains", "1")
+    assert isinstance(raised.value.existing, models.Organisation)
+    assert raised.value.existing.id == town.id
     assert await domains_of(database, city) == ["city.gov.uk"]
 
 
-async def test_features_are_replaced_whole(database: Database, admin: Actor) -> None:
+async def test_all_features_are_replaced(database: Database, admin: Actor) -> None:
     town = await create(database, admin)
     features = select(models.OrganisationFeature.permission)
     await update(database, admin, town, features=[OrganisationFeature.ASK_TO_JOIN_SERVICE])
@@ -148,7 +148,7 @@ async def test_features_are_replaced_whole(database: Database, admin: Actor) -> 
     assert await rows(database, features) == []
 
 
-async def test_a_new_kind_reaches_the_services_and_their_free_allowance(
+async def test_a_new_type_applies_to_the_services_and_their_allowance(
     database: Database, admin: Actor, make: Builders
 ) -> None:
     town = await create(database, admin, type=OrganisationType.LOCAL)
@@ -188,7 +188,7 @@ async def test_a_new_kind_reaches_the_services_and_their_free_allowance(
     ) == [(mine.id, *usual, False)]
 
 
-async def test_a_change_that_does_not_touch_the_kind_leaves_the_services_alone(
+async def test_a_change_without_type_does_not_change_the_services(
     database: Database, admin: Actor, make: Builders
 ) -> None:
     town = await create(database, admin)
@@ -200,7 +200,7 @@ async def test_a_change_that_does_not_touch_the_kind_leaves_the_services_alone(
     assert await rows(database, select(models.AnnualBilling.id)) == []
 
 
-async def test_becoming_the_nhss_fills_missing_branding_alone(database: Database, admin: Actor, make: Builders) -> None:
+async def test_a_new_nhs_type_sets_missing_branding_only(database: Database, admin: Actor, make: Builders) -> None:
     own = models.LetterBranding(name="Own", filename="own")
     await make.add(
         models.EmailBranding(id=brandings.NHS_EMAIL_BRANDING_ID, name="NHS", alt_text="NHS"),
@@ -214,13 +214,13 @@ async def test_becoming_the_nhss_fills_missing_branding_alone(database: Database
     assert (changed.email_branding_id, changed.letter_branding_id) == (brandings.NHS_EMAIL_BRANDING_ID, own.id)
 
 
-async def test_without_the_nhss_branding_there_is_none_to_fill_in(database: Database, admin: Actor) -> None:
+async def test_branding_stays_empty_if_the_nhs_branding_does_not_exist(database: Database, admin: Actor) -> None:
     trust = await create(database, admin, type=OrganisationType.NHS_LOCAL)
 
     assert (trust.email_branding_id, trust.letter_branding_id) == (None, None)
 
 
-async def test_billing_details_are_replaced_whole(database: Database, admin: Actor) -> None:
+async def test_all_billing_details_are_replaced(database: Database, admin: Actor) -> None:
     town = await create(database, admin)
     await update(database, admin, town, billing_details={"purchase_order_number": "1", "reference": "r"})
     changed = await update(database, admin, town, billing_details={"contact_names": "Ann"})
@@ -250,31 +250,31 @@ async def test_archiving_twice_changes_nothing(database: Database, admin: Actor)
     assert (await archive(database, admin, town)).name == first.name
 
 
-async def test_what_is_archived_cannot_be_changed(database: Database, admin: Actor) -> None:
+async def test_an_archived_one_cannot_be_changed(database: Database, admin: Actor) -> None:
     town = await create(database, admin)
     await archive(database, admin, town)
 
-    with pytest.raises(IllegalState) as refusal:
+    with pytest.raises(IllegalState) as raised:
         await update(database, admin, town, name="Village")
 
-    assert (refusal.value.current_state, refusal.value.allowed_states) == ("ARCHIVED", ["ACTIVE"])
+    assert (raised.value.current_state, raised.value.allowed_states) == ("ARCHIVED", ["ACTIVE"])
 
 
-async def test_it_stays_while_somebody_needs_it(database: Database, admin: Actor, make: Builders) -> None:
+async def test_an_organisation_in_use_cannot_be_archived(database: Database, admin: Actor, make: Builders) -> None:
     town = await create(database, admin)
     service = await make.service(organisation_id=town.id)
     user = await make.user()
     await make.add(models.OrganisationMembership(user_id=user.id, organisation_id=town.id))
-    asked = {"invited_by_id": user.id, "organisation_id": town.id, "permissions": ""}
+    shared = {"invited_by_id": user.id, "organisation_id": town.id, "permissions": ""}
     await make.add(
-        models.InvitedOrganisationUser(email_address="one@example.gov.uk", status="accepted", **asked),
-        models.InvitedOrganisationUser(email_address="two@example.gov.uk", status="pending", **asked),
+        models.InvitedOrganisationUser(email_address="one@example.gov.uk", status="accepted", **shared),
+        models.InvitedOrganisationUser(email_address="two@example.gov.uk", status="pending", **shared),
     )
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await archive(database, admin, town)
 
-    assert [(one.code, one.message) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(problem.code, problem.message) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         (UserErrorCode.IN_USE, "The organisation still has active services."),
         (UserErrorCode.IN_USE, "The organisation still has members."),
         (UserErrorCode.IN_USE, "The organisation still has pending invitations."),
@@ -283,39 +283,39 @@ async def test_it_stays_while_somebody_needs_it(database: Database, admin: Actor
     assert service.active
 
 
-async def test_an_archived_service_does_not_hold_it(database: Database, admin: Actor, make: Builders) -> None:
+async def test_an_organisation_with_archived_services_can_be_archived(
+    database: Database, admin: Actor, make: Builders
+) -> None:
     town = await create(database, admin)
     await make.service(organisation_id=town.id, active=False)
 
     assert (await archive(database, admin, town)).active is False
 
 
-async def test_one_that_is_not_there_is_not_found(database: Database, admin: Actor, make: Builders) -> None:
+async def test_an_unknown_id_is_not_found(database: Database, admin: Actor, make: Builders) -> None:
     missing = await make.service()
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         async with database.transaction() as tx:
             await organisations.archive(tx, admin, organisation_id=missing.id)
 
-    assert (refusal.value.missing_id, refusal.value.path) == (str(missing.id), ("organisation_id",))
+    assert (raised.value.missing_id, raised.value.path) == (str(missing.id), ("organisation_id",))
 
 
-async def test_the_longest_domain_that_fits_owns_an_address(database: Database, admin: Actor) -> None:
+async def test_the_longest_matching_domain_owns_an_address(database: Database, admin: Actor) -> None:
     town = await create(database, admin, domains=["town.gov.uk"])
     parks = await create(database, admin, name="Parks", domains=["parks.town.gov.uk"])
 
     async def owner(address: str) -> Any:
         async with database.transaction() as tx:
-            found = await organisations.find_by_email_domain(tx, address)
-        return found and found.id
+            organisation = await organisations.find_by_email_domain(tx, address)
+        return organisation and organisation.id
 
     assert await owner("a@TOWN.gov.uk") == town.id
     assert await owner("a@trees.parks.town.gov.uk") == parks.id
     assert await owner("a@downtown.gov.uk") is None
 
 
-async def test_a_member_of_its_service_does_not_find_out_that_another_exists(
-    database: Database, make: Builders
-) -> None:
+async def test_an_invisible_organisation_is_not_disclosed_by_a_conflict(database: Database, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
     with pytest.raises(Forbidden):

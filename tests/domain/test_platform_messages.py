@@ -1,4 +1,4 @@
-"""Messages of the platform: sealed while they wait, and printed on a developer's machine alone."""
+"""Platform messages: encrypted in the queue, and logged in development only."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from graphql_api.settings import Settings
 
 
 async def waiting(database: Database, signer: Signer, kind: MessageKind, to: str, **values: str) -> dict[str, Any]:
-    """The payload of a message that was promised."""
+    """Enqueue a message; returns its payload."""
     async with database.transaction() as tx:
         await platform_messages.send(tx, signer, kind, uuid4(), to, **values)
         payload: dict[str, Any] = json.loads(await tx.scalar(text("SELECT payload FROM pgqueuer")))
@@ -33,11 +33,11 @@ async def waiting(database: Database, signer: Signer, kind: MessageKind, to: str
         ("production", []),
         (
             "development",
-            [("447700900123", "12345 is your Notify code. Use it within 30 minutes, and tell it to nobody.")],
+            [("447700900123", "12345 is your Notify code. Use it within 30 minutes, and do not share it.")],
         ),
     ],
 )
-async def test_a_code_is_printed_for_developers_alone(
+async def test_a_code_is_logged_in_development_only(
     database: Database, settings: Settings, signer: Signer, environment: str, printed: list[Any]
 ) -> None:
     payload = await waiting(database, signer, MessageKind.SIGN_IN_CODE, "07700 900123", code="12345")
@@ -53,7 +53,7 @@ async def test_a_code_is_printed_for_developers_alone(
     assert [(line["to"], line["text"]) for line in logs] == printed
 
 
-async def test_braces_in_a_name_stay_as_they_are(database: Database, signer: Signer) -> None:
+async def test_braces_in_a_name_are_not_replaced(database: Database, signer: Signer) -> None:
     payload = await waiting(database, signer, MessageKind.ADDRESS_REGISTERED, "a@example.gov.uk", name="{to} {code}")
 
     message = platform_messages.decode_payload(payload, signer)
@@ -62,7 +62,7 @@ async def test_braces_in_a_name_stay_as_they_are(database: Database, signer: Sig
     assert (message.channel, message.from_local_part, str(message.id)) == ("email", "notify", payload["id"])
 
 
-async def test_a_message_is_read_with_an_older_key_and_with_no_other(database: Database, signer: Signer) -> None:
+async def test_a_message_is_decrypted_with_an_older_key_and_with_no_other(database: Database, signer: Signer) -> None:
     payload = await waiting(
         database, Signer((b"older-secret-key",), b""), MessageKind.SIGN_IN_CODE, "07700900123", code="12345"
     )

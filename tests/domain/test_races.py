@@ -1,4 +1,4 @@
-"""Callers at the same time, each on a connection of their own: every change is whole, and histories have no gaps."""
+"""Concurrent callers, each with its own connection: changes are atomic, and histories have no gaps."""
 
 from __future__ import annotations
 
@@ -17,13 +17,14 @@ from graphql_api.domain import api_keys, members, notifications, organisations, 
 from graphql_api.enums import Channel, KeyType, OrganisationType, ServicePermission
 from graphql_api.errors import AlreadyExists, DailyLimitExceeded, DomainError, VersionConflict
 from tests.builders import Builders, platform_admin, user_actor
+from tests.waiting import until_one_waits_for_a_lock
 
 Change = Callable[[AsyncSession], Awaitable[Any]]
 
 
 @pytest.fixture
 async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
-    """A database whose transactions are real ones; what they leave goes afterwards."""
+    """A database that commits; its rows are deleted afterwards."""
     database = Database(engine)
     yield database
     async with database.transaction() as tx:
@@ -36,26 +37,26 @@ async def committed(engine: AsyncEngine) -> AsyncIterator[Database]:
 
 
 @pytest.fixture
-def crowd(committed: Database, signer: Signer) -> Builders:
-    """Rows that everybody sees."""
+def builders(committed: Database, signer: Signer) -> Builders:
+    """Builders of committed rows."""
     return Builders(committed, signer)
 
 
 async def outcome(database: Database, change: Change) -> Any:
-    """What a change answers in a transaction of its own, or why it is refused."""
+    """The result of a change in its own transaction, or the error that it raises."""
     try:
         async with database.transaction() as tx:
             return await change(tx)
-    except DomainError as refusal:
-        return refusal
+    except DomainError as error:
+        return error
 
 
 async def while_held(database: Database, first: Change, second: Change) -> Any:
-    """What the second change comes to when it begins after the first has been made, and before that is committed."""
+    """The outcome of a second change that starts after the first is flushed, and before it is committed."""
     async with database.transaction() as tx:
         await first(tx)
         waiting = asyncio.create_task(outcome(database, second))
-        await asyncio.sleep(0.3)
+        await until_one_waits_for_a_lock(database.primary, or_ends=waiting)
     return await waiting
 
 
@@ -64,41 +65,41 @@ async def versions_of(database: Database, history: Any, row_id: Any) -> list[int
         return list(await tx.scalars(select(history.version).where(history.id == row_id).order_by(history.version)))
 
 
-async def test_of_two_saves_of_one_version_one_is_refused(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service()
-    template = await crowd.template(service)
-    actor = user_actor(await crowd.member(service), service)
+async def test_one_of_two_concurrent_saves_of_a_version_is_refused(committed: Database, builders: Builders) -> None:
+    service = await builders.service()
+    template = await builders.template(service)
+    actor = user_actor(await builders.member(service), service)
 
     def save(name: str) -> Change:
         return lambda tx: templates.update(
             tx, actor, template_id=template.id, changes={"name": name}, expected_version=1
         )
 
-    found = await asyncio.gather(*(outcome(committed, save(f"Name {one}")) for one in range(4)))
+    results = await asyncio.gather(*(outcome(committed, save(f"Name {result}")) for result in range(4)))
 
-    assert sorted(type(one).__name__ for one in found) == ["SavedTemplate"] + ["VersionConflict"] * 3
-    assert {(one.expected_version, one.current_version) for one in found if isinstance(one, VersionConflict)} == {
-        (1, 2)
-    }
+    assert sorted(type(result).__name__ for result in results) == ["SavedTemplate"] + ["VersionConflict"] * 3
+    assert {
+        (result.expected_version, result.current_version) for result in results if isinstance(result, VersionConflict)
+    } == {(1, 2)}
     assert await versions_of(committed, models.TemplateHistory, template.id) == [1, 2]
 
 
-async def test_saves_at_once_make_a_version_each(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service()
-    actor = user_actor(await crowd.member(service), service)
+async def test_concurrent_saves_make_a_version_each(committed: Database, builders: Builders) -> None:
+    service = await builders.service()
+    actor = user_actor(await builders.member(service), service)
 
     def save(name: str) -> Change:
         return lambda tx: services.update(tx, actor, service_id=service.id, changes={"name": name})
 
-    await asyncio.gather(*(outcome(committed, save(f"Fresh name {one}")) for one in range(4)))
+    await asyncio.gather(*(outcome(committed, save(f"Fresh name {result}")) for result in range(4)))
 
     assert await versions_of(committed, models.ServiceHistory, service.id) == [1, 2, 3, 4, 5]
 
 
-async def test_a_key_revoked_twice_at_once_has_one_end(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service()
-    actor = user_actor(await crowd.member(service), service)
-    key = await crowd.api_key(service)
+async def test_a_key_revoked_twice_concurrently_has_one_expiry(committed: Database, builders: Builders) -> None:
+    service = await builders.service()
+    actor = user_actor(await builders.member(service), service)
+    key = await builders.api_key(service)
 
     rows = await asyncio.gather(
         *(outcome(committed, lambda tx: api_keys.revoke(tx, actor, api_key_id=key.id)) for _ in range(4))
@@ -108,10 +109,10 @@ async def test_a_key_revoked_twice_at_once_has_one_end(committed: Database, crow
     assert await versions_of(committed, models.ApiKeyHistory, key.id) == [1, 2]
 
 
-async def test_a_service_is_archived_while_its_template_is_saved(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service(restricted=True)
-    template = await crowd.template(service)
-    actor = user_actor(await crowd.member(service), service)
+async def test_a_service_is_archived_while_its_template_is_saved(committed: Database, builders: Builders) -> None:
+    service = await builders.service(restricted=True)
+    template = await builders.template(service)
+    actor = user_actor(await builders.member(service), service)
 
     await while_held(
         committed,
@@ -125,10 +126,10 @@ async def test_a_service_is_archived_while_its_template_is_saved(committed: Data
         assert (now.name, now.archived, now.version) == ("Saved first", True, 3)
 
 
-async def test_a_service_is_archived_while_its_key_is_revoked(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service(restricted=True)
-    key = await crowd.api_key(service, KeyType.TEAM)
-    actor = user_actor(await crowd.member(service), service)
+async def test_a_service_is_archived_while_its_key_is_revoked(committed: Database, builders: Builders) -> None:
+    service = await builders.service(restricted=True)
+    key = await builders.api_key(service, KeyType.TEAM)
+    actor = user_actor(await builders.member(service), service)
 
     await while_held(
         committed,
@@ -139,26 +140,28 @@ async def test_a_service_is_archived_while_its_key_is_revoked(committed: Databas
     assert await versions_of(committed, models.ApiKeyHistory, key.id) == [1, 2]
 
 
-async def test_a_template_is_saved_while_its_service_is_archived(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service(restricted=True)
-    template = await crowd.template(service)
-    actor = user_actor(await crowd.member(service), service)
+async def test_a_template_is_saved_while_its_service_is_archived(committed: Database, builders: Builders) -> None:
+    service = await builders.service(restricted=True)
+    template = await builders.template(service)
+    actor = user_actor(await builders.member(service), service)
 
-    refusal = await while_held(
+    error = await while_held(
         committed,
         lambda tx: services.archive(tx, actor, service_id=service.id),
         lambda tx: templates.update(tx, actor, template_id=template.id, changes={"name": "Too late"}),
     )
 
-    assert isinstance(refusal, DomainError)
-    assert refusal.code in {"SERVICE_ARCHIVED", "TEMPLATE_ARCHIVED"}
+    assert isinstance(error, DomainError)
+    assert error.code in {"SERVICE_ARCHIVED", "TEMPLATE_ARCHIVED"}
 
 
-async def test_nothing_is_made_in_a_service_that_is_being_archived(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service(restricted=True)
-    actor = user_actor(await crowd.member(service), service)
+async def test_no_template_is_created_in_a_service_that_is_being_archived(
+    committed: Database, builders: Builders
+) -> None:
+    service = await builders.service(restricted=True)
+    actor = user_actor(await builders.member(service), service)
 
-    refusal = await while_held(
+    error = await while_held(
         committed,
         lambda tx: services.archive(tx, actor, service_id=service.id),
         lambda tx: templates.create(
@@ -166,80 +169,84 @@ async def test_nothing_is_made_in_a_service_that_is_being_archived(committed: Da
         ),
     )
 
-    assert isinstance(refusal, DomainError)
-    assert refusal.code == "SERVICE_ARCHIVED"
+    assert isinstance(error, DomainError)
+    assert error.code == "SERVICE_ARCHIVED"
 
 
-async def test_no_key_is_made_in_a_service_that_is_being_archived(
-    committed: Database, crowd: Builders, signer: Signer
+async def test_no_key_is_created_in_a_service_that_is_being_archived(
+    committed: Database, builders: Builders, signer: Signer
 ) -> None:
-    service = await crowd.service(restricted=True)
-    actor = user_actor(await crowd.member(service), service)
+    service = await builders.service(restricted=True)
+    actor = user_actor(await builders.member(service), service)
 
-    refusal = await while_held(
+    error = await while_held(
         committed,
         lambda tx: services.archive(tx, actor, service_id=service.id),
         lambda tx: api_keys.create(tx, actor, signer=signer, service_id=service.id, name="Late", type=KeyType.TEST),
     )
 
-    assert isinstance(refusal, DomainError)
-    assert refusal.code == "SERVICE_ARCHIVED"
+    assert isinstance(error, DomainError)
+    assert error.code == "SERVICE_ARCHIVED"
     async with committed.transaction() as tx:
         assert (await tx.scalars(select(models.ApiKey.id))).all() == []
 
 
-async def test_no_service_joins_an_organisation_that_is_being_archived(committed: Database, crowd: Builders) -> None:
-    organisation = await crowd.organisation()
-    admin = platform_admin(await crowd.user(platform_admin=True))
+async def test_no_service_is_created_in_an_organisation_that_is_being_archived(
+    committed: Database, builders: Builders
+) -> None:
+    organisation = await builders.organisation()
+    admin = platform_admin(await builders.user(platform_admin=True))
 
-    refusal = await while_held(
+    error = await while_held(
         committed,
         lambda tx: organisations.archive(tx, admin, organisation_id=organisation.id),
         lambda tx: services.create(tx, admin, name="Late service", organisation_id=organisation.id),
     )
 
-    assert isinstance(refusal, DomainError)
+    assert isinstance(error, DomainError)
 
 
-async def test_one_of_several_services_gets_a_name(committed: Database, crowd: Builders) -> None:
-    actors = [user_actor(await crowd.user()) for _ in range(4)]
+async def test_one_of_several_concurrent_services_gets_a_name(committed: Database, builders: Builders) -> None:
+    actors = [user_actor(await builders.user()) for _ in range(4)]
 
-    def create(one: int) -> Change:
-        return lambda tx: services.create(tx, actors[one], name="The same name")
+    def create(result: int) -> Change:
+        return lambda tx: services.create(tx, actors[result], name="The same name")
 
-    found = await asyncio.gather(*(outcome(committed, create(one)) for one in range(4)))
+    results = await asyncio.gather(*(outcome(committed, create(result)) for result in range(4)))
 
-    assert sorted(type(one).__name__ for one in found) == ["AlreadyExists"] * 3 + ["Service"]
-    assert {one.path for one in found if isinstance(one, AlreadyExists)} == {("name",)}
+    assert sorted(type(result).__name__ for result in results) == ["AlreadyExists"] * 3 + ["Service"]
+    assert {result.path for result in results if isinstance(result, AlreadyExists)} == {("name",)}
 
 
-async def test_one_of_several_keys_gets_a_name(committed: Database, crowd: Builders, signer: Signer) -> None:
-    service = await crowd.service()
-    actor = user_actor(await crowd.member(service), service)
+async def test_one_of_several_concurrent_keys_gets_a_name(
+    committed: Database, builders: Builders, signer: Signer
+) -> None:
+    service = await builders.service()
+    actor = user_actor(await builders.member(service), service)
 
     def create(tx: AsyncSession) -> Any:
         return api_keys.create(tx, actor, signer=signer, service_id=service.id, name="Same", type=KeyType.TEST)
 
-    found = await asyncio.gather(*(outcome(committed, create) for _ in range(4)))
+    results = await asyncio.gather(*(outcome(committed, create) for _ in range(4)))
 
-    assert sorted(type(one).__name__ for one in found) == ["AlreadyExists"] * 3 + ["NewApiKey"]
+    assert sorted(type(result).__name__ for result in results) == ["AlreadyExists"] * 3 + ["NewApiKey"]
 
 
-async def test_the_last_two_managers_cannot_both_leave(committed: Database, crowd: Builders) -> None:
-    service = await crowd.service(restricted=True)
-    team = [await crowd.member(service) for _ in range(2)]
+async def test_the_last_two_managers_cannot_both_leave(committed: Database, builders: Builders) -> None:
+    service = await builders.service(restricted=True)
+    team = [await builders.member(service) for _ in range(2)]
 
     def leave(user: models.User) -> Change:
         return lambda tx: members.remove(tx, user_actor(user, service), service_id=service.id, user_id=user.id)
 
-    found = await asyncio.gather(*(outcome(committed, leave(user)) for user in team))
+    results = await asyncio.gather(*(outcome(committed, leave(user)) for user in team))
 
-    assert sorted(getattr(one, "code", "LEFT") for one in found) == ["LAST_ADMINISTRATOR", "LEFT"]
+    assert sorted(getattr(result, "code", "LEFT") for result in results) == ["LAST_ADMINISTRATOR", "LEFT"]
 
 
-async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database, crowd: Builders) -> None:
-    service, other = await crowd.service(), await crowd.service()
-    manager, colleague = await crowd.member(service), await crowd.member(other)
+async def test_a_member_added_twice_concurrently_is_a_member_once(committed: Database, builders: Builders) -> None:
+    service, other = await builders.service(), await builders.service()
+    manager, colleague = await builders.member(service), await builders.member(other)
     actor = user_actor(manager, service, other)
 
     def add(tx: AsyncSession) -> Any:
@@ -247,16 +254,16 @@ async def test_a_member_added_twice_at_once_is_a_member_once(committed: Database
             tx, actor, service_id=service.id, user_id=colleague.id, permissions=[ServicePermission.VIEW_ACTIVITY]
         )
 
-    found = await asyncio.gather(*(outcome(committed, add) for _ in range(4)))
+    results = await asyncio.gather(*(outcome(committed, add) for _ in range(4)))
 
-    assert [type(one) for one in found] == [models.ServiceMembership] * 4
+    assert [type(result) for result in results] == [models.ServiceMembership] * 4
 
 
-async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database, crowd: Builders) -> None:
-    organisation = await crowd.organisation()
-    service = await crowd.service(organisation_id=organisation.id, organisation_type="central")
-    actor = user_actor(await crowd.member(service), service)
-    admin = platform_admin(await crowd.user(platform_admin=True))
+async def test_a_new_type_applies_to_a_service_that_is_being_saved(committed: Database, builders: Builders) -> None:
+    organisation = await builders.organisation()
+    service = await builders.service(organisation_id=organisation.id, organisation_type="central")
+    actor = user_actor(await builders.member(service), service)
+    admin = platform_admin(await builders.user(platform_admin=True))
 
     await while_held(
         committed,
@@ -272,10 +279,12 @@ async def test_a_type_reaches_a_service_that_is_being_saved(committed: Database,
     assert await versions_of(committed, models.ServiceHistory, service.id) == [1, 2, 3]
 
 
-async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: Builders, signer: Signer) -> None:
-    service = await crowd.service(sms_message_limit=3)
-    template = await crowd.template(service, content="Hello")
-    actor = user_actor(await crowd.member(service), service)
+async def test_concurrent_messages_stay_within_the_daily_limit(
+    committed: Database, builders: Builders, signer: Signer
+) -> None:
+    service = await builders.service(sms_message_limit=3)
+    template = await builders.template(service, content="Hello")
+    actor = user_actor(await builders.member(service), service)
 
     def send(tx: AsyncSession) -> Any:
         recipient = {"phone_number": "07700900001"}
@@ -283,20 +292,20 @@ async def test_messages_at_once_stay_within_the_day(committed: Database, crowd: 
             tx, actor, signer=signer, service_id=service.id, template_id=template.id, recipient=recipient
         )
 
-    found = await asyncio.gather(*(outcome(committed, send) for _ in range(6)))
+    results = await asyncio.gather(*(outcome(committed, send) for _ in range(6)))
 
-    assert [type(one) for one in found].count(DailyLimitExceeded) == 3
+    assert [type(result) for result in results].count(DailyLimitExceeded) == 3
     async with committed.transaction() as tx:
         assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 3}
         assert len((await tx.scalars(select(models.Notification.id))).all()) == 3
 
 
-async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
-    committed: Database, crowd: Builders, signer: Signer
+async def test_concurrent_calls_with_one_idempotency_key_send_once(
+    committed: Database, builders: Builders, signer: Signer
 ) -> None:
-    service = await crowd.service()
-    template = await crowd.template(service, content="Hello")
-    actor = user_actor(await crowd.member(service), service)
+    service = await builders.service()
+    template = await builders.template(service, content="Hello")
+    actor = user_actor(await builders.member(service), service)
 
     def send(tx: AsyncSession) -> Any:
         return notifications.send(
@@ -309,9 +318,9 @@ async def test_a_message_asked_for_with_one_key_at_once_is_sent_once(
             idempotency_key="the same",
         )
 
-    found = await asyncio.gather(*(outcome(committed, send) for _ in range(6)))
+    results = await asyncio.gather(*(outcome(committed, send) for _ in range(6)))
 
     async with committed.transaction() as tx:
         (stored,) = await tx.scalars(select(models.Notification.id))
-        assert {one.id for one in found} == {stored}
+        assert {result.id for result in results} == {stored}
         assert await sending_limits.load_daily_usage(tx, service.id) == {"sms": 1}

@@ -1,4 +1,4 @@
-"""Lists: where they come from, and what a check finds in them."""
+"""Lists of recipients: their sources, and the results of a check."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from tests.conftest import Statements
 from tests.domain.job_services import VALID_CSV, JobService, csv_source
 
 
-async def test_rows_of_the_call_become_a_file(
+async def test_rows_in_the_call_become_a_file(
     make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, content="((name)) ((items)) ((show??yes))")
@@ -34,7 +34,7 @@ async def test_rows_of_the_call_become_a_file(
     ]
 
     job = await job_service.create(actor, template, {"rows": rows})
-    found = await job_service.check(actor, template, {"rows": rows})
+    result = await job_service.check(actor, template, {"rows": rows})
 
     assert (job.original_file_name, job.notification_count) == ("", 2)
     assert (await job_service.store.get(f"service-{service.id}-notify/{job.id}.csv")).decode() == (
@@ -42,8 +42,8 @@ async def test_rows_of_the_call_become_a_file(
         '07700900001,"Zoë ""Z"", x\ny",a,,True,r1\r\n'
         "07700900002,12,b,,False,\r\n"
     )
-    assert [(row.recipient, row.reference) for row in found.sample] == [("07700900001", "r1"), ("07700900002", None)]
-    assert found.sample[0].personalisation == {
+    assert [(row.recipient, row.reference) for row in result.sample] == [("07700900001", "r1"), ("07700900002", None)]
+    assert result.sample[0].personalisation == {
         "phonenumber": "07700900001",
         "name": 'Zoë "Z", x\ny',
         "items": ["a"],
@@ -60,23 +60,25 @@ async def test_rows_of_letters_become_address_columns(
         {"recipient": {"postal_address": {"lines": ["A", "B", "C", "D", "E", "F", "Nowhere"]}}},
     ]
 
-    found = await job_service.check(actor, template, {"rows": rows})
+    result = await job_service.check(actor, template, {"rows": rows})
 
-    assert [(one.row, one.code.name) for one in found.row_errors] == [(1, "ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY")]
-    assert (found.total_units, found.estimated_cost) == (1, Decimal("0.73"))
+    assert [(problem.row, problem.code.name) for problem in result.row_errors] == [
+        (1, "ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY")
+    ]
+    assert (result.total_units, result.estimated_cost) == (1, Decimal("0.73"))
 
 
-async def test_an_address_of_more_lines_than_columns_is_refused(
+async def test_an_address_with_more_lines_than_columns_is_refused(
     make: Builders, job_service: JobService, service: models.Service, actor: Actor
 ) -> None:
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
     lines = ["A", "B", "C", "D", "E", "F", "G", "SW1A 1AA"]
 
-    refusal = await job_service.expect_error(
+    error = await job_service.expect_error(
         actor, template, {"rows": [{"recipient": {"postal_address": {"lines": lines}}}]}
     )
 
-    assert (refusal.code.name, refusal.path) == (
+    assert (error.code.name, error.path) == (
         "ADDRESS_TOO_MANY_LINES",
         ("source", "rows", "0", "recipient", "postal_address", "lines"),
     )
@@ -101,46 +103,46 @@ async def test_an_address_of_more_lines_than_columns_is_refused(
         ),
     ],
 )
-async def test_rows_must_be_such_that_a_file_can_hold(
+async def test_rows_must_be_representable_as_a_file(
     job_service: JobService,
     template: models.Template,
     actor: Actor,
     rows: Any,
     problems: list[tuple[str, tuple[str, ...]]],
 ) -> None:
-    refusal = await job_service.expect_error(actor, template, {"rows": rows})
+    error = await job_service.expect_error(actor, template, {"rows": rows})
 
-    found = refusal.problems if isinstance(refusal, Problems) else [refusal]
-    assert [(one.code.name, one.path) for one in found] == problems
+    result = error.problems if isinstance(error, Problems) else [error]
+    assert [(problem.code.name, problem.path) for problem in result] == problems
 
 
-async def test_a_kept_list_of_the_service_can_be_sent_to(
+async def test_a_contact_list_of_the_service_can_be_used(
     make: Builders, job_service: JobService, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     values: dict[str, Any] = {"service_id": service.id, "original_file_name": "team.csv", "row_count": 2}
-    kept = models.ContactList(**values, template_type="sms")
+    contact_list = models.ContactList(**values, template_type="sms")
     emails = models.ContactList(**values, template_type="email")
     archived = models.ContactList(**values, template_type="sms", archived=True)
     lost = models.ContactList(**values, template_type="sms")
     other = models.ContactList(**values | {"service_id": (await make.service()).id}, template_type="sms")
-    await make.add(kept, emails, archived, lost, other)
-    await job_service.store.put(recipient_sources.contact_list_path(service.id, kept.id), VALID_CSV.encode())
+    await make.add(contact_list, emails, archived, lost, other)
+    await job_service.store.put(recipient_sources.contact_list_path(service.id, contact_list.id), VALID_CSV.encode())
 
-    job = await job_service.create(actor, template, {"contact_list_id": kept.id})
+    job = await job_service.create(actor, template, {"contact_list_id": contact_list.id})
 
-    assert (job.contact_list_id, job.original_file_name, job.notification_count) == (kept.id, "team.csv", 2)
+    assert (job.contact_list_id, job.original_file_name, job.notification_count) == (contact_list.id, "team.csv", 2)
     path = ("source", "contact_list_id")
-    for one, code in (
+    for problem, code in (
         (emails, "TEMPLATE_CHANNEL_MISMATCH"),
         (archived, "NOT_FOUND"),
         (other, "NOT_FOUND"),
         (lost, "FILE_UNREADABLE"),
     ):
-        refusal = await job_service.expect_error(actor, template, {"contact_list_id": one.id})
-        assert (refusal.code.name, refusal.path) == (code, path)
+        error = await job_service.expect_error(actor, template, {"contact_list_id": problem.id})
+        assert (error.code.name, error.path) == (code, path)
 
 
-async def test_a_check_tells_what_a_job_would_be_and_cost(
+async def test_a_check_reports_counts_and_cost_of_a_job(
     job_service: JobService, template: models.Template, actor: Actor
 ) -> None:
     content = (
@@ -149,20 +151,24 @@ async def test_a_check_tells_what_a_job_would_be_and_cost(
         + f"{'x' * 160},+33612345678,,\nx,+44 7700 900000,,\n"
     )
 
-    found = await job_service.check(actor, template, csv_source(content))
+    result = await job_service.check(actor, template, csv_source(content))
 
-    assert (found.is_valid, found.problems, found.row_errors) == (True, [], [])
-    assert found.columns == ["Name", "phone number", "Extra", "reference"]
-    assert (found.recipient_columns, found.unused_columns, found.missing_columns) == (["phone number"], ["Extra"], [])
-    assert (found.row_count, found.rows_with_errors_count) == (12, 0)
-    assert (found.international_count, found.duplicate_recipient_count) == (1, 1)
-    # Eleven of one fragment at home, two fragments to France at twice the price.
-    assert (found.total_units, found.estimated_cost) == (15, Decimal("0.360"))
-    assert found.remaining_today == 250_000
-    assert [row.number for row in found.sample] == list(range(10))
-    assert found.sample[3].cells == {"Name": "Zoë 3", "phone number": "07700900003", "Extra": "x", "reference": "r3"}
-    assert found.render(found.sample[3]).text.endswith(": Hello Zoë 3")
-    assert found.already_sent_job_id is None
+    assert (result.is_valid, result.problems, result.row_errors) == (True, [], [])
+    assert result.columns == ["Name", "phone number", "Extra", "reference"]
+    assert (result.recipient_columns, result.unused_columns, result.missing_columns) == (
+        ["phone number"],
+        ["Extra"],
+        [],
+    )
+    assert (result.row_count, result.rows_with_errors_count) == (12, 0)
+    assert (result.international_count, result.duplicate_recipient_count) == (1, 1)
+    # Eleven UK messages of one fragment, and one of two fragments to France with the multiplier 2.
+    assert (result.total_units, result.estimated_cost) == (15, Decimal("0.360"))
+    assert result.remaining_today == 250_000
+    assert [row.number for row in result.sample] == list(range(10))
+    assert result.sample[3].cells == {"Name": "Zoë 3", "phone number": "07700900003", "Extra": "x", "reference": "r3"}
+    assert result.render(result.sample[3]).text.endswith(": Hello Zoë 3")
+    assert result.already_sent_job_id is None
 
 
 async def test_a_list_that_was_sent_today_is_recognised(
@@ -198,14 +204,14 @@ async def test_ten_thousand_rows_of_a_windows_spreadsheet_become_a_job(
 
     with statements(10):
         job = await job_service.create(actor, template, csv_source(content))
-    found = await job_service.check(actor, template, csv_source(content))
+    result = await job_service.check(actor, template, csv_source(content))
 
     assert job.notification_count == 10_000
     assert await job_service.store.get(f"service-{service.id}-notify/{job.id}.csv") == content.encode()
-    assert (found.row_count, found.duplicate_recipient_count, found.is_valid) == (10_000, 0, True)
-    assert found.sample[6].personalisation == {
+    assert (result.row_count, result.duplicate_recipient_count, result.is_valid) == (10_000, 0, True)
+    assert result.sample[6].personalisation == {
         "emailaddress": "person.6@example.com",
         "fullname": 'Ann "Annie" Smith',
         "note": "Line one,\nline two of 6",
     }
-    assert found.estimated_cost == 0
+    assert result.estimated_cost == 0

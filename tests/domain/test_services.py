@@ -1,4 +1,4 @@
-"""Services: how one begins, what its team may change, and how it ends."""
+"""Services: creation, changes and archiving."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def creator(make: Builders) -> Actor:
     return user_actor(await make.user(email_address="ann@town.gov.uk"))
 
 
-async def test_it_begins_in_trial(database: Database, creator: Actor) -> None:
+async def test_a_new_service_is_in_trial(database: Database, creator: Actor) -> None:
     service = await create(database, creator, "  Café & Parking  permits ")
 
     assert (service.name, service.normalised_service_name, service.email_sender_local_part) == (
@@ -95,7 +95,7 @@ async def test_it_begins_in_trial(database: Database, creator: Actor) -> None:
     assert await rows(database, billing.service_id, billing.financial_year_start) == [(service.id, YEAR)]
 
 
-async def test_its_creator_may_do_everything(database: Database, creator: Actor) -> None:
+async def test_its_creator_has_every_permission(database: Database, creator: Actor) -> None:
     service = await create(database, creator)
 
     member, held = models.ServiceMembership, models.ServiceMemberPermission
@@ -103,7 +103,7 @@ async def test_its_creator_may_do_everything(database: Database, creator: Actor)
     assert {permission for (permission,) in await rows(database, held.permission)} == {*ServicePermission}
 
 
-async def test_one_made_by_a_platform_admin_does_not_count_as_live(database: Database, make: Builders) -> None:
+async def test_a_service_of_a_platform_admin_does_not_count_as_live(database: Database, make: Builders) -> None:
     service = await create(database, platform_admin(await make.user(platform_admin=True)))
 
     assert service.count_as_live is False
@@ -112,13 +112,13 @@ async def test_one_made_by_a_platform_admin_does_not_count_as_live(database: Dat
 @pytest.mark.parametrize(
     ("kind", "texts"), [(OrganisationType.NHS_GP, 0), (OrganisationType.NHS_NOTIFY, 0), (OrganisationType.LOCAL, 50)]
 )
-async def test_some_bodies_send_no_texts_in_trial(
+async def test_some_types_send_no_text_messages_in_trial(
     database: Database, creator: Actor, kind: OrganisationType, texts: int
 ) -> None:
     assert (await create(database, creator, organisation_type=kind)).sms_message_limit == texts
 
 
-async def test_it_belongs_to_the_owner_of_its_creators_address(
+async def test_it_belongs_to_the_organisation_of_its_creators_address(
     database: Database, creator: Actor, make: Builders
 ) -> None:
     brand = models.EmailBranding(name="Town", text="Town")
@@ -133,7 +133,7 @@ async def test_it_belongs_to_the_owner_of_its_creators_address(
     assert await rows(database, link.service_id, link.email_branding_id) == [(service.id, brand.id)]
 
 
-async def test_only_members_and_platform_admins_put_a_service_into_an_organisation(
+async def test_only_members_and_platform_admins_add_a_service_to_an_organisation(
     database: Database, make: Builders
 ) -> None:
     town = await make.organisation()
@@ -143,9 +143,9 @@ async def test_only_members_and_platform_admins_put_a_service_into_an_organisati
 
     with pytest.raises(Forbidden):
         await create(database, colleague, organisation_id=town.id)
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         await create(database, user_actor(user), organisation_id=town.id)
-    assert refusal.value.path == ("organisation_id",)
+    assert raised.value.path == ("organisation_id",)
     assert (
         await create(database, organisation_member(user, town.id), organisation_id=town.id)
     ).organisation_id == town.id
@@ -162,13 +162,13 @@ async def test_a_service_of_the_nhs_gets_its_branding(database: Database, make: 
     ]
 
 
-async def test_a_name_is_unique_even_as_an_address(database: Database, creator: Actor, make: Builders) -> None:
+async def test_a_name_is_unique_as_a_sender_address_too(database: Database, creator: Actor, make: Builders) -> None:
     other = await make.service(name="Parking permits", normalised_service_name="parking.permits")
 
-    with pytest.raises(AlreadyExists) as refusal:
+    with pytest.raises(AlreadyExists) as raised:
         await create(database, creator, "PARKING, permits!")
 
-    assert (refusal.value.path, refusal.value.existing) == (("name",), None)
+    assert (raised.value.path, raised.value.existing) == (("name",), None)
     with pytest.raises(AlreadyExists) as seen:
         await create(database, user_actor(await make.member(other), other), "Parking permits")
     assert isinstance(seen.value.existing, models.Service)
@@ -176,18 +176,18 @@ async def test_a_name_is_unique_even_as_an_address(database: Database, creator: 
     assert len(await rows(database, models.Service.id)) == 1
 
 
-async def test_who_holds_a_name_is_shown_without_what_only_admins_see(database: Database, make: Builders) -> None:
+async def test_the_conflicting_service_is_shown_without_admin_only_columns(database: Database, make: Builders) -> None:
     other = await make.service(notes="Watch them.", normalised_service_name="one")
 
-    with pytest.raises(AlreadyExists) as refusal:
+    with pytest.raises(AlreadyExists) as raised:
         await create(database, user_actor(await make.member(other), other), other.name)
 
-    assert isinstance(refusal.value.existing, models.Service)
-    assert refusal.value.existing.notes is None
+    assert isinstance(raised.value.existing, models.Service)
+    assert raised.value.existing.notes is None
     assert await rows(database, models.Service.notes) == [("Watch them.",)]
 
 
-async def test_programs_and_strangers_to_the_platform_begin_none(database: Database, make: Builders) -> None:
+async def test_api_keys_and_anonymous_callers_cannot_create_services(database: Database, make: Builders) -> None:
     with pytest.raises(Forbidden):
         await create(database, api_key_actor(await make.api_key(await make.service())))
     with pytest.raises(Unauthenticated):
@@ -207,7 +207,7 @@ async def test_a_change_makes_a_version(database: Database, make: Builders) -> N
     ) == [(1, True, None, None), (2, False, 5, changed.updated_at)]
 
 
-async def test_a_change_of_nothing_makes_no_version(database: Database, make: Builders) -> None:
+async def test_a_change_to_equal_values_makes_no_version(database: Database, make: Builders) -> None:
     service = await make.service(volume_sms=5)
     actor = user_actor(await make.member(service), service)
 
@@ -217,19 +217,19 @@ async def test_a_change_of_nothing_makes_no_version(database: Database, make: Bu
     assert await versions(database, service) == [1]
 
 
-async def test_it_cannot_be_saved_over_somebody_elses_change(database: Database, make: Builders) -> None:
+async def test_an_outdated_version_cannot_be_saved(database: Database, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
     await update(database, actor, service, expected_version=1, prefix_sms=False)
 
-    with pytest.raises(VersionConflict) as refusal:
+    with pytest.raises(VersionConflict) as raised:
         await update(database, actor, service, expected_version=1, contact_link="https://example.gov.uk")
 
-    assert (refusal.value.expected_version, refusal.value.current_version) == (1, 2)
+    assert (raised.value.expected_version, raised.value.current_version) == (1, 2)
     assert await versions(database, service) == [1, 2]
 
 
-async def test_a_new_name_is_not_yet_said_to_be_unique(database: Database, make: Builders) -> None:
+async def test_a_new_name_is_not_confirmed_as_unique(database: Database, make: Builders) -> None:
     service = await make.service(confirmed_unique=True)
     actor = user_actor(await make.member(service), service)
 
@@ -243,7 +243,7 @@ async def test_a_new_name_is_not_yet_said_to_be_unique(database: Database, make:
     assert (await update(database, actor, service, name="Newer name", confirmed_unique=True)).confirmed_unique is True
 
 
-async def test_setting_a_sender_name_confirms_it_and_gives_the_address(database: Database, make: Builders) -> None:
+async def test_setting_a_sender_name_confirms_it_and_sets_the_address(database: Database, make: Builders) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits")
     actor = user_actor(await make.member(service), service)
 
@@ -273,7 +273,7 @@ async def test_some_settings_are_for_platform_admins(
     assert (await update(database, admin, service, **changes)).version == 2
 
 
-async def test_a_new_kind_of_body_resets_the_free_allowance(database: Database, make: Builders) -> None:
+async def test_a_new_type_resets_the_free_allowance(database: Database, make: Builders) -> None:
     service = await make.service(organisation_type="local")
     billing = models.AnnualBilling
     await make.add(
@@ -292,16 +292,16 @@ async def test_a_new_kind_of_body_resets_the_free_allowance(database: Database, 
     assert await rows(database, billing.free_sms_fragment_limit) == [(0,)]
 
 
-async def test_faults_are_told_together(database: Database, make: Builders) -> None:
+async def test_all_problems_are_reported_together(database: Database, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
 
-    with pytest.raises(DomainError) as refusal:
+    with pytest.raises(DomainError) as raised:
         await update(
             database, actor, service, name=None, prefix_sms=None, volumes={"email": -1}, contact_link="x" * 256
         )
 
-    assert [(one.code, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(problem.code, problem.path) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         (UserErrorCode.REQUIRED, ("name",)),
         (UserErrorCode.TOO_LONG, ("contact_link",)),
         (UserErrorCode.REQUIRED, ("prefix_sms",)),
@@ -316,18 +316,20 @@ async def test_settings_need_their_permission(database: Database, make: Builders
 
     with pytest.raises(Forbidden):
         await update(database, user_actor(user, service, permissions=others), service, prefix_sms=False)
-    with pytest.raises(NotFound) as refusal:
+    with pytest.raises(NotFound) as raised:
         await update(database, stranger(), service, prefix_sms=False)
     missing = models.Service(id=uuid4())
     with pytest.raises(NotFound) as nothing:
         await update(database, stranger(), missing, prefix_sms=False)
 
-    assert (refusal.value.message, refusal.value.path) == (nothing.value.message, nothing.value.path)
+    assert (raised.value.message, raised.value.path) == (nothing.value.message, nothing.value.path)
     with pytest.raises(Forbidden):
         await archive(database, user_actor(user, service, permissions=others), service)
 
 
-async def test_archiving_ends_everything(database: Database, make: Builders) -> None:
+async def test_archiving_a_service_archives_templates_and_revokes_keys_and_cancels_jobs(
+    database: Database, make: Builders
+) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits", restricted=True)
     actor = user_actor(await make.member(service), service)
     template = await make.template(service)
@@ -379,16 +381,16 @@ async def test_only_platform_admins_archive_a_live_service(database: Database, m
     assert (await archive(database, platform_admin(await make.user()), service)).active is False
 
 
-async def test_what_is_archived_cannot_be_changed(database: Database, make: Builders) -> None:
+async def test_an_archived_one_cannot_be_changed(database: Database, make: Builders) -> None:
     service = await make.service(active=False)
 
-    with pytest.raises(IllegalState) as refusal:
+    with pytest.raises(IllegalState) as raised:
         await update(database, user_actor(await make.member(service), service), service, prefix_sms=False)
 
-    assert (refusal.value.code, refusal.value.current_state) == (UserErrorCode.SERVICE_ARCHIVED, "ARCHIVED")
+    assert (raised.value.code, raised.value.current_state) == (UserErrorCode.SERVICE_ARCHIVED, "ARCHIVED")
 
 
-async def test_however_much_there_is_to_archive_the_statements_are_few(
+async def test_archiving_takes_few_statements_whatever_there_is_to_archive(
     database: Database, make: Builders, statements: Statements
 ) -> None:
     service = await make.service(restricted=True)

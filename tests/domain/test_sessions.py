@@ -1,4 +1,4 @@
-"""Signing in and out: two steps, ten failures, five codes, one session."""
+"""Signing in and out: two steps, at most ten failures, five codes and one session."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import asyncio
 import re
 import time
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -28,23 +29,23 @@ from tests.conftest import Statements
 from tests.platform_messages import queued_messages
 
 PASSWORD = "password-correct-horse"
-OF_NOTIFY = "$2b$10$IjNmKlm389sdZyUG2DRfA.POIGE9WRoMmgmWGw81EI3UXAa3eOnoK"
+NOTIFY_PASSWORD_HASH = "$2b$10$IjNmKlm389sdZyUG2DRfA.POIGE9WRoMmgmWGw81EI3UXAa3eOnoK"
 
 
 class SignInService:
-    """Where people sign in."""
+    """Signs users in and out as the schema does."""
 
     def __init__(self, database: Database, signer: Signer) -> None:
         self.database, self.signer = database, signer
 
     async def sign_in(self, email_address: str, password: str = PASSWORD) -> Challenge:
-        """The first step."""
+        """Check the password."""
         return await sessions.sign_in(
             self.database.transaction, email_address=email_address, password=password, signer=self.signer
         )
 
     async def complete(self, challenge: Challenge | str, **proof: str) -> SignedIn:
-        """The second step."""
+        """Complete the sign-in."""
         return await sessions.complete_sign_in(
             self.database.transaction,
             challenge_token=challenge if isinstance(challenge, str) else challenge.token,
@@ -53,52 +54,52 @@ class SignInService:
         )
 
     async def codes(self) -> list[str]:
-        """Codes and tokens that were sent, in their order."""
+        """Codes and tokens of the queued messages, in order."""
         texts = [message.text for message in await queued_messages(self.database, self.signer)]
-        return [found[0] for words in texts if (found := re.search(r"\b\d{5}\b|[0-9a-f-]{36}", words))]
+        return [match[0] for body in texts if (match := re.search(r"\b\d{5}\b|[0-9a-f-]{36}", body))]
 
     async def load_user(self, user: models.User) -> Any:
-        """The person's row as it is kept now."""
+        """The current row of a user."""
         async with self.database.read_connection() as connection:
             return (await connection.execute(select(models.User).where(models.User.id == user.id))).one()
 
     async def execute(self, statement: str, **values: Any) -> None:
-        """Change rows past the models."""
+        """Execute an SQL statement."""
         async with self.database.transaction() as tx:
             await tx.execute(text(statement), values)
 
 
 @pytest.fixture
 def sign_in_service(database: Database, signer: Signer) -> SignInService:
-    """The desk of the test's database."""
+    """A service on the test's database."""
     return SignInService(database, signer)
 
 
 @pytest.fixture(scope="module")
-async def hashed() -> str:
-    """The hash of the password, as we make it."""
+async def password_hash() -> str:
+    """The hash of the password."""
     return await crypto.hash_password(PASSWORD, for_notify=False)
 
 
 @pytest.fixture
-async def user(make: Builders, hashed: str) -> models.User:
-    """Somebody who signs in by text message."""
-    return await make.user(email_address="a.person@example.gov.uk", mobile_number="07700900123", password=hashed)
+async def user(make: Builders, password_hash: str) -> models.User:
+    """A user who signs in by text message."""
+    return await make.user(email_address="a.person@example.gov.uk", mobile_number="07700900123", password=password_hash)
 
 
-async def refusal(waiting: Any) -> tuple[type[DomainError], str, tuple[str, ...], str]:
-    """What is refused, and in which words."""
-    with pytest.raises(DomainError) as refused:
-        await waiting
-    return type(refused.value), refused.value.code.name, refused.value.path, refused.value.message
+async def catch_error(awaitable: Any) -> tuple[type[DomainError], str, tuple[str, ...], str]:
+    """Type, code, path and message of the error that is raised."""
+    with pytest.raises(DomainError) as raised:
+        await awaitable
+    return type(raised.value), raised.value.code.name, raised.value.path, raised.value.message
 
 
-WRONG = (Invalid, "CREDENTIALS_WRONG", (), "The email address or the password is wrong.")
-WRONG_CODE = (Invalid, "CODE_WRONG", ("proof", "sms_code"), "This is not the code that we sent.")
-TOO_LATE = (Invalid, "CODE_EXPIRED", ("proof", "sms_code"), "This has expired or was used before: sign in again.")
+CREDENTIALS_WRONG = (Invalid, "CREDENTIALS_WRONG", (), "The email address or the password is wrong.")
+WRONG_CODE = (Invalid, "CODE_WRONG", ("proof", "sms_code"), "The code is wrong.")
+CODE_EXPIRED = (Invalid, "CODE_EXPIRED", ("proof", "sms_code"), "This has expired or was used before: sign in again.")
 
 
-async def test_the_right_password_gets_a_code_by_text_message(
+async def test_the_correct_password_sends_a_code_by_text_message(
     sign_in_service: SignInService, user: models.User, database: Database, signer: Signer
 ) -> None:
     before = models.utcnow()
@@ -106,13 +107,13 @@ async def test_the_right_password_gets_a_code_by_text_message(
     challenge = await sign_in_service.sign_in(user.email_address)
 
     assert (challenge.method, challenge.sent_to) == (AuthType.SMS, "********123")
-    assert timedelta(minutes=30) <= challenge.expires_at - before < timedelta(minutes=31)
+    assert before <= challenge.expires_at - timedelta(minutes=30) <= models.utcnow()
     (message,) = await queued_messages(database, signer)
     assert (message.channel, message.recipient, message.subject) == ("sms", "447700900123", None)
-    assert re.fullmatch(r"\d{5} is your Notify code\. Use it within 30 minutes, and tell it to nobody\.", message.text)
+    assert re.fullmatch(r"\d{5} is your Notify code\. Use it within 30 minutes, and do not share it\.", message.text)
 
 
-async def test_the_right_code_begins_a_session(
+async def test_the_correct_code_starts_a_session(
     sign_in_service: SignInService, user: models.User, database: Database, settings: Settings, signer: Signer
 ) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 3 WHERE id = :id", id=user.id)
@@ -125,24 +126,24 @@ async def test_the_right_code_begins_a_session(
         signed_in.token, None, database=database, settings=settings, signer=signer
     )
     assert actor == Actor(ActorKind.PERSON, user_id=user.id, session_id=signed_in.session.id)
-    kept = await sign_in_service.load_user(user)
-    assert (kept.current_session_id, kept.failed_login_count) == (signed_in.session.id, 0)
-    assert kept.logged_in_at == signed_in.session.created_at
+    row = await sign_in_service.load_user(user)
+    assert (row.current_session_id, row.failed_login_count) == (signed_in.session.id, 0)
+    assert row.logged_in_at == signed_in.session.created_at
     assert signed_in.session.expires_at - signed_in.session.created_at == timedelta(hours=20)
 
 
-async def test_the_code_is_kept_as_notify_keeps_it(
+async def test_the_code_is_stored_as_notify_stores_it(
     sign_in_service: SignInService, user: models.User, database: Database
 ) -> None:
     await sign_in_service.sign_in(user.email_address)
 
     async with database.read_connection() as connection:
-        (kept,) = (await connection.execute(text("SELECT *, _code AS hashed FROM verify_codes"))).all()
+        (row,) = (await connection.execute(text("SELECT *, _code AS hashed FROM verify_codes"))).all()
     (code,) = await sign_in_service.codes()
-    assert kept.hashed.startswith("$2b$10$")
-    assert await crypto.verify_password(code, kept.hashed)
-    assert (kept.user_id, kept.code_type, kept.code_used) == (user.id, "sms", False)
-    assert kept.expiry_datetime - kept.created_at == timedelta(minutes=30)
+    assert row.hashed.startswith("$2b$10$")
+    assert await crypto.verify_password(code, row.hashed)
+    assert (row.user_id, row.code_type, row.code_used) == (user.id, "sms", False)
+    assert row.expiry_datetime - row.created_at == timedelta(minutes=30)
 
 
 async def test_nothing_in_the_queue_can_be_read_without_the_key(
@@ -157,97 +158,104 @@ async def test_nothing_in_the_queue_can_be_read_without_the_key(
     assert "7700900123" not in payload
 
 
-async def test_a_password_that_notify_hashed_is_right(sign_in_service: SignInService, make: Builders) -> None:
-    user = await make.user(password=OF_NOTIFY)
+async def test_a_password_hashed_by_notify_is_accepted(sign_in_service: SignInService, make: Builders) -> None:
+    user = await make.user(password=NOTIFY_PASSWORD_HASH)
 
     assert (await sign_in_service.sign_in(user.email_address)).method is AuthType.SMS
-    assert (await refusal(sign_in_service.sign_in(user.email_address, "another")))[1] == "CREDENTIALS_WRONG"
+    assert (await catch_error(sign_in_service.sign_in(user.email_address, "another")))[1] == "CREDENTIALS_WRONG"
     async with sign_in_service.database.read_connection() as connection:
-        assert await connection.scalar(text("SELECT _password FROM users WHERE id = :id"), {"id": user.id}) == OF_NOTIFY
+        assert (
+            await connection.scalar(text("SELECT _password FROM users WHERE id = :id"), {"id": user.id})
+            == NOTIFY_PASSWORD_HASH
+        )
 
 
-async def test_the_address_is_found_whatever_its_case(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_case_of_the_address_does_not_matter(sign_in_service: SignInService, user: models.User) -> None:
     del user
 
     assert (await sign_in_service.sign_in(" A.Person@EXAMPLE.gov.uk\u200b ")).method is AuthType.SMS
 
 
-async def test_a_wrong_address_and_a_wrong_password_look_alike(
+async def test_a_wrong_address_and_a_wrong_password_have_the_same_error(
     sign_in_service: SignInService, user: models.User, make: Builders
 ) -> None:
     await make.user(email_address="gone@example.gov.uk", password=user.password, state="inactive")
 
-    assert await refusal(sign_in_service.sign_in(user.email_address, "another")) == WRONG
-    assert await refusal(sign_in_service.sign_in("nobody@example.gov.uk")) == WRONG
-    assert await refusal(sign_in_service.sign_in("gone@example.gov.uk")) == WRONG
-    assert await refusal(sign_in_service.sign_in("")) == WRONG
+    assert await catch_error(sign_in_service.sign_in(user.email_address, "another")) == CREDENTIALS_WRONG
+    assert await catch_error(sign_in_service.sign_in("nobody@example.gov.uk")) == CREDENTIALS_WRONG
+    assert await catch_error(sign_in_service.sign_in("gone@example.gov.uk")) == CREDENTIALS_WRONG
+    assert await catch_error(sign_in_service.sign_in("")) == CREDENTIALS_WRONG
     assert await sign_in_service.codes() == []
 
 
 @pytest.mark.parametrize("odd", ["\0", "\ud800", "é" * 71, "p" * 60_000])
-async def test_odd_passwords_and_addresses_are_only_wrong(
+async def test_passwords_and_addresses_that_cannot_be_stored_are_only_wrong(
     sign_in_service: SignInService, user: models.User, odd: str
 ) -> None:
-    assert await refusal(sign_in_service.sign_in(user.email_address, odd)) == WRONG
-    assert await refusal(sign_in_service.sign_in(odd)) == WRONG
+    assert await catch_error(sign_in_service.sign_in(user.email_address, odd)) == CREDENTIALS_WRONG
+    assert await catch_error(sign_in_service.sign_in(odd)) == CREDENTIALS_WRONG
 
 
-async def test_a_refusal_takes_as_long_and_does_as_much_whatever_was_wrong(
-    sign_in_service: SignInService, user: models.User, make: Builders, statements: Statements
+async def test_an_error_takes_the_same_time_and_statements_whatever_its_cause(
+    sign_in_service: SignInService,
+    user: models.User,
+    make: Builders,
+    statements: Statements,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    of_notify = await make.user(password=OF_NOTIFY)
+    now = time.monotonic()
+    monkeypatch.setattr(sessions, "time", SimpleNamespace(monotonic=lambda: now))
+    of_notify = await make.user(password=NOTIFY_PASSWORD_HASH)
     for address in (user.email_address, of_notify.email_address, "nobody@example.gov.uk"):
-        began, told = time.monotonic(), operation_stats.begin()
+        stats = operation_stats.begin()
         with statements(2):
-            await refusal(sign_in_service.sign_in(address, "another"))
-        assert 0 <= told.respond_not_before - began - sessions.MIN_FAILURE_SECONDS < 0.1
+            await catch_error(sign_in_service.sign_in(address, "another"))
+        assert stats.respond_not_before == now + sessions.MIN_FAILURE_SECONDS
 
 
-async def test_failures_are_counted_and_kept(sign_in_service: SignInService, user: models.User) -> None:
+async def test_failures_are_counted_and_committed(sign_in_service: SignInService, user: models.User) -> None:
     for _ in range(3):
-        await refusal(sign_in_service.sign_in(user.email_address, "another"))
+        await catch_error(sign_in_service.sign_in(user.email_address, "another"))
 
-    kept = await sign_in_service.load_user(user)
-    assert (kept.failed_login_count, kept.updated_at) == (3, None)
+    row = await sign_in_service.load_user(user)
+    assert (row.failed_login_count, row.updated_at) == (3, None)
 
 
-async def test_the_tenth_failure_locks(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_tenth_failure_locks_the_account(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
     await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
 
-    assert await refusal(sign_in_service.complete(challenge, sms_code="00000")) == WRONG_CODE
+    assert await catch_error(sign_in_service.complete(challenge, sms_code="00000")) == WRONG_CODE
     assert (await sign_in_service.load_user(user)).failed_login_count == 10
-    assert await refusal(sign_in_service.complete(challenge, sms_code=code)) == WRONG_CODE
+    assert await catch_error(sign_in_service.complete(challenge, sms_code=code)) == WRONG_CODE
     assert (await sign_in_service.load_user(user)).current_session_id is None
 
 
-async def test_a_locked_account_gets_no_code_and_the_same_answer(
-    sign_in_service: SignInService, user: models.User
-) -> None:
+async def test_a_locked_account_gets_a_challenge_but_no_code(sign_in_service: SignInService, user: models.User) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 10 WHERE id = :id", id=user.id)
 
     challenge = await sign_in_service.sign_in(user.email_address)
 
     assert (challenge.method, challenge.sent_to) == (AuthType.SMS, "********123")
     assert await sign_in_service.codes() == []
-    assert await refusal(sign_in_service.complete(challenge, sms_code="12345")) == WRONG_CODE
+    assert await catch_error(sign_in_service.complete(challenge, sms_code="12345")) == WRONG_CODE
     assert (await sign_in_service.load_user(user)).failed_login_count == 10
 
 
-async def test_guesses_side_by_side_are_ten_at_most(sign_in_service: SignInService, user: models.User) -> None:
+async def test_concurrent_attempts_are_limited_to_ten(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     await sign_in_service.execute("UPDATE users SET failed_login_count = 5 WHERE id = :id", id=user.id)
 
-    found = await asyncio.gather(
-        *(refusal(sign_in_service.complete(challenge, sms_code=f"0000{one}")) for one in range(8))
+    results = await asyncio.gather(
+        *(catch_error(sign_in_service.complete(challenge, sms_code=f"0000{result}")) for result in range(8))
     )
 
-    assert found == [WRONG_CODE] * 8
+    assert results == [WRONG_CODE] * 8
     assert (await sign_in_service.load_user(user)).failed_login_count == 10
 
 
-async def test_the_ninth_failure_does_not_lock(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_ninth_failure_does_not_lock_the_account(sign_in_service: SignInService, user: models.User) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
@@ -257,7 +265,9 @@ async def test_the_ninth_failure_does_not_lock(sign_in_service: SignInService, u
     assert (await sign_in_service.load_user(user)).failed_login_count == 0
 
 
-async def test_the_password_alone_clears_no_failures(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_password_alone_does_not_reset_the_failures(
+    sign_in_service: SignInService, user: models.User
+) -> None:
     await sign_in_service.execute("UPDATE users SET failed_login_count = 9 WHERE id = :id", id=user.id)
 
     await sign_in_service.sign_in(user.email_address)
@@ -265,14 +275,14 @@ async def test_the_password_alone_clears_no_failures(sign_in_service: SignInServ
     assert (await sign_in_service.load_user(user)).failed_login_count == 9
 
 
-async def test_five_codes_are_live_at_a_time_and_each_of_them_works(
+async def test_five_codes_are_valid_at_once_and_each_of_them_works(
     sign_in_service: SignInService, user: models.User
 ) -> None:
-    made = [await sign_in_service.sign_in(user.email_address) for _ in range(6)]
+    signed_challenges = [await sign_in_service.sign_in(user.email_address) for _ in range(6)]
 
     codes = await sign_in_service.codes()
     assert len(codes) == 5
-    await sign_in_service.complete(made[5], sms_code=codes[0])
+    await sign_in_service.complete(signed_challenges[5], sms_code=codes[0])
 
 
 async def test_a_code_works_once(sign_in_service: SignInService, user: models.User) -> None:
@@ -281,41 +291,41 @@ async def test_a_code_works_once(sign_in_service: SignInService, user: models.Us
     used, unused = await sign_in_service.codes()
     await sign_in_service.complete(challenge, sms_code=used)
 
-    assert await refusal(sign_in_service.complete(challenge, sms_code=used)) == TOO_LATE
-    assert await refusal(sign_in_service.complete(other, sms_code=unused)) == TOO_LATE
+    assert await catch_error(sign_in_service.complete(challenge, sms_code=used)) == CODE_EXPIRED
+    assert await catch_error(sign_in_service.complete(other, sms_code=unused)) == CODE_EXPIRED
 
 
-async def test_a_code_that_two_use_at_once_works_once(sign_in_service: SignInService, user: models.User) -> None:
+async def test_a_code_used_twice_concurrently_works_once(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
 
-    found = await asyncio.gather(
+    results = await asyncio.gather(
         sign_in_service.complete(challenge, sms_code=code),
         sign_in_service.complete(challenge, sms_code=code),
         return_exceptions=True,
     )
 
-    assert sorted(type(one).__name__ for one in found) == ["Invalid", "SignedIn"]
+    assert sorted(type(result).__name__ for result in results) == ["Invalid", "SignedIn"]
 
 
-async def test_expired_and_used_look_alike(sign_in_service: SignInService, user: models.User) -> None:
+async def test_expired_and_used_codes_have_the_same_error(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
     (code,) = await sign_in_service.codes()
     await sign_in_service.execute("UPDATE verify_codes SET expiry_datetime = :now", now=models.utcnow())
 
-    assert await refusal(sign_in_service.complete(challenge, sms_code=code)) == TOO_LATE
+    assert await catch_error(sign_in_service.complete(challenge, sms_code=code)) == CODE_EXPIRED
     assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
 
-async def test_a_code_belongs_to_one_person(
-    sign_in_service: SignInService, user: models.User, make: Builders, hashed: str
+async def test_a_code_is_valid_for_one_user(
+    sign_in_service: SignInService, user: models.User, make: Builders, password_hash: str
 ) -> None:
-    other = await make.user(password=hashed)
+    other = await make.user(password=password_hash)
     mine = await sign_in_service.sign_in(user.email_address)
     await sign_in_service.sign_in(other.email_address)
     _, theirs = await sign_in_service.codes()
 
-    assert await refusal(sign_in_service.complete(mine, sms_code=theirs)) == WRONG_CODE
+    assert await catch_error(sign_in_service.complete(mine, sms_code=theirs)) == WRONG_CODE
 
 
 async def test_a_new_session_ends_the_others(
@@ -336,8 +346,8 @@ async def test_a_new_session_ends_the_others(
         assert (await connection.scalars(select(models.Session.id))).all() == [second.session.id]
 
 
-async def test_an_emailed_link_proves_the_address_again(
-    sign_in_service: SignInService, make: Builders, hashed: str, database: Database, signer: Signer
+async def test_an_emailed_link_confirms_the_address_again(
+    sign_in_service: SignInService, make: Builders, password_hash: str, database: Database, signer: Signer
 ) -> None:
     long_ago = models.utcnow() - timedelta(days=80)
     user = await make.user(
@@ -345,7 +355,7 @@ async def test_an_emailed_link_proves_the_address_again(
         email_address="ada@example.gov.uk",
         auth_type="email_auth",
         mobile_number=None,
-        password=hashed,
+        password=password_hash,
         email_access_validated_at=long_ago,
     )
 
@@ -364,28 +374,28 @@ async def test_an_emailed_link_proves_the_address_again(
     assert (await sign_in_service.load_user(user)).email_access_validated_at == signed_in.session.created_at > long_ago
 
 
-async def test_a_wrong_link_is_counted_too(sign_in_service: SignInService, make: Builders, hashed: str) -> None:
-    user = await make.user(auth_type="email_auth", password=hashed)
+async def test_a_wrong_link_is_counted_too(sign_in_service: SignInService, make: Builders, password_hash: str) -> None:
+    user = await make.user(auth_type="email_auth", password=password_hash)
     challenge = await sign_in_service.sign_in(user.email_address)
 
-    expected = (Invalid, "CODE_WRONG", ("proof", "email_token"), "This is not the link that we sent.")
-    assert await refusal(sign_in_service.complete(challenge, email_token="\0")) == expected
+    expected = (Invalid, "CODE_WRONG", ("proof", "email_token"), "The token of the link is wrong.")
+    assert await catch_error(sign_in_service.complete(challenge, email_token="\0")) == expected
     assert (await sign_in_service.load_user(user)).failed_login_count == 1
 
 
-async def test_the_proof_is_of_the_kind_that_was_asked_for(sign_in_service: SignInService, user: models.User) -> None:
+async def test_the_proof_must_be_of_the_challenges_method(sign_in_service: SignInService, user: models.User) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
 
-    assert await refusal(sign_in_service.complete(challenge, email_token="x")) == (
+    assert await catch_error(sign_in_service.complete(challenge, email_token="x")) == (
         Invalid,
         "INVALID",
         ("proof",),
-        "This challenge wants the code that was sent by text message.",
+        "This challenge needs the code sent by text message.",
     )
     assert (await sign_in_service.load_user(user)).failed_login_count == 0
 
 
-async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
+async def test_a_challenge_is_signed_and_expires_after_half_an_hour(
     sign_in_service: SignInService, user: models.User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     challenge = await sign_in_service.sign_in(user.email_address)
@@ -395,7 +405,7 @@ async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
         Invalid,
         "LINK_INVALID",
         ("challenge_token",),
-        "This is no challenge: pass the token of `signIn` on unchanged.",
+        "The challenge token is not valid: pass the token of `signIn` on unchanged.",
     )
 
     for token in (
@@ -405,37 +415,39 @@ async def test_a_challenge_is_of_our_making_and_half_an_hour_old_at_most(
         forged,
         tokens.sign(sign_in_service.signer, "confirmation", [user.id.hex]),
     ):
-        assert await refusal(sign_in_service.complete(token, sms_code=code)) == broken
+        assert await catch_error(sign_in_service.complete(token, sms_code=code)) == broken
     later = time.time() + 1_802
     monkeypatch.setattr(time, "time", lambda: later)
-    assert (await refusal(sign_in_service.complete(challenge, sms_code=code)))[1:3] == (
+    assert (await catch_error(sign_in_service.complete(challenge, sms_code=code)))[1:3] == (
         "CODE_EXPIRED",
         ("challenge_token",),
     )
 
 
-async def test_a_security_key_cannot_be_used_here(sign_in_service: SignInService, make: Builders, hashed: str) -> None:
-    user = await make.user(auth_type="webauthn_auth", password=hashed)
+async def test_a_user_with_a_security_key_cannot_sign_in(
+    sign_in_service: SignInService, make: Builders, password_hash: str
+) -> None:
+    user = await make.user(auth_type="webauthn_auth", password=password_hash)
 
-    with pytest.raises(IllegalState) as refused:
+    with pytest.raises(IllegalState) as raised:
         await sign_in_service.sign_in(user.email_address)
 
-    assert (refused.value.code, refused.value.current_state, refused.value.allowed_states) == (
+    assert (raised.value.code, raised.value.current_state, raised.value.allowed_states) == (
         UserErrorCode.ILLEGAL_STATE,
         "WEBAUTHN",
         ["SMS", "EMAIL"],
     )
 
 
-async def test_somebody_who_has_not_confirmed_their_address_gets_the_link_again(
-    sign_in_service: SignInService, make: Builders, hashed: str, database: Database, signer: Signer
+async def test_a_user_without_a_confirmed_address_gets_the_link_again(
+    sign_in_service: SignInService, make: Builders, password_hash: str, database: Database, signer: Signer
 ) -> None:
-    user = await make.user(state="pending", password=hashed)
+    user = await make.user(state="pending", password=password_hash)
 
-    with pytest.raises(IllegalState) as refused:
+    with pytest.raises(IllegalState) as raised:
         await sign_in_service.sign_in(user.email_address)
 
-    assert (refused.value.current_state, refused.value.allowed_states) == ("PENDING", ["ACTIVE"])
+    assert (raised.value.current_state, raised.value.allowed_states) == ("PENDING", ["ACTIVE"])
     (message,) = await queued_messages(database, signer)
     assert (message.recipient, message.subject) == (user.email_address, "Confirm your email address for Notify")
 
@@ -468,7 +480,7 @@ async def test_only_people_sign_out(make: Builders, database: Database) -> None:
             await sessions.sign_out(tx, Actor.anonymous())
 
 
-async def test_somebody_for_whom_a_client_asks_signs_out_everywhere(
+async def test_a_user_for_whom_a_client_acts_signs_out_everywhere(
     sign_in_service: SignInService, user: models.User, database: Database
 ) -> None:
     await sign_in_service.complete(
@@ -481,7 +493,7 @@ async def test_somebody_for_whom_a_client_asks_signs_out_everywhere(
     assert (await sign_in_service.load_user(user)).current_session_id is None
 
 
-def test_no_digit_of_a_code_stands_next_to_its_twin() -> None:
+def test_a_code_has_no_equal_neighbouring_digits() -> None:
     codes = [challenges.generate_sms_code() for _ in range(2_000)]
 
     assert [code for code in codes if not re.fullmatch(r"(?!.*(\d)\1)\d{5}", code)] == []

@@ -1,4 +1,4 @@
-"""Templates: what can be saved, when that makes a version, and what stays for good."""
+"""Templates: checks, versions, archiving and redaction."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ from tests.builders import Builders, api_key_actor, platform_admin, stranger, us
 
 TEXT = {"body": "Hello ((name))"}
 EMAIL = {"subject": " Your ((thing)) ", "body": "Hello ((name))"}
-MAY = ServicePermission.MANAGE_TEMPLATES
+PERMISSION = ServicePermission.MANAGE_TEMPLATES
 
 
 class Templates:
-    """Writes templates as the schema does."""
+    """Creates and changes templates as the schema does."""
 
     def __init__(self, database: Database) -> None:
         self.database = database
@@ -39,9 +39,9 @@ class Templates:
     async def create(
         self, actor: Actor, service: models.Service, channel: Channel = Channel.SMS, **values: Any
     ) -> models.Template:
-        given = {"name": "Reminder", "content": TEXT} | values
+        arguments = {"name": "Reminder", "content": TEXT} | values
         async with self.database.transaction() as tx:
-            return await templates.create(tx, actor, service_id=service.id, channel=channel, **given)
+            return await templates.create(tx, actor, service_id=service.id, channel=channel, **arguments)
 
     async def update(
         self,
@@ -78,7 +78,7 @@ class Templates:
 
 
 @pytest.fixture
-def our(database: Database) -> Templates:
+def template_service(database: Database) -> Templates:
     return Templates(database)
 
 
@@ -87,10 +87,12 @@ async def member(make: Builders, service: models.Service) -> Actor:
     return user_actor(await make.member(service), service)
 
 
-async def test_a_template_begins_with_its_first_version(our: Templates, service: models.Service, member: Actor) -> None:
-    made = await our.create(member, service, Channel.EMAIL, name=" Reminder ", content=EMAIL)
+async def test_a_new_template_has_a_first_version(
+    template_service: Templates, service: models.Service, member: Actor
+) -> None:
+    template = await template_service.create(member, service, Channel.EMAIL, name=" Reminder ", content=EMAIL)
 
-    assert (made.name, made.subject, made.content, made.has_unsubscribe_link, made.version) == (
+    assert (template.name, template.subject, template.content, template.has_unsubscribe_link, template.version) == (
         "Reminder",
         "Your ((thing))",
         "Hello ((name))",
@@ -98,26 +100,32 @@ async def test_a_template_begins_with_its_first_version(our: Templates, service:
         1,
     )
     row, redaction = models.TemplateHistory, models.TemplateRedaction
-    assert await our.rows(row.id, row.version, row.subject, row.created_by_id) == [
-        (made.id, 1, "Your ((thing))", member.user_id)
+    assert await template_service.rows(row.id, row.version, row.subject, row.created_by_id) == [
+        (template.id, 1, "Your ((thing))", member.user_id)
     ]
-    assert await our.rows(redaction.template_id, redaction.redact_personalisation) == [(made.id, False)]
+    assert await template_service.rows(redaction.template_id, redaction.redact_personalisation) == [
+        (template.id, False)
+    ]
 
 
-async def test_a_letter_goes_second_class_and_in_english(
-    our: Templates, service: models.Service, member: Actor
+async def test_a_letter_is_second_class_and_english_by_default(
+    template_service: Templates, service: models.Service, member: Actor
 ) -> None:
-    made = await our.create(member, service, Channel.LETTER, content={**EMAIL, "postage": None, "languages": None})
+    template = await template_service.create(
+        member, service, Channel.LETTER, content={**EMAIL, "postage": None, "languages": None}
+    )
 
-    assert (made.postage, made.letter_languages) == ("second", "english")
+    assert (template.postage, template.letter_languages) == ("second", "english")
 
 
-async def test_a_letter_may_be_in_two_languages(our: Templates, service: models.Service, member: Actor) -> None:
+async def test_a_letter_can_have_two_languages(
+    template_service: Templates, service: models.Service, member: Actor
+) -> None:
     welsh = {"languages": LetterLanguages.WELSH_THEN_ENGLISH, "welsh_subject": "Helo", "welsh_body": "((enw))"}
-    made = await our.create(member, service, Channel.LETTER, content=EMAIL | welsh)
-    assert templates.placeholder_names(made) == {"thing": "thing", "name": "name", "enw": "enw"}
+    template = await template_service.create(member, service, Channel.LETTER, content=EMAIL | welsh)
+    assert templates.placeholder_names(template) == {"thing": "thing", "name": "name", "enw": "enw"}
 
-    saved = await our.update(member, made, Channel.LETTER, languages=LetterLanguages.ENGLISH)
+    saved = await template_service.update(member, template, Channel.LETTER, languages=LetterLanguages.ENGLISH)
 
     assert (saved.template.letter_welsh_subject, saved.template.letter_welsh_content) == (None, None)
     assert saved.placeholders_removed == ["enw"]
@@ -149,85 +157,94 @@ async def test_a_letter_may_be_in_two_languages(our: Templates, service: models.
     ],
 )
 async def test_what_cannot_be_sent_cannot_be_saved(
-    our: Templates,
+    template_service: Templates,
     service: models.Service,
     member: Actor,
     channel: Channel,
     values: dict[str, Any],
     expected: list[tuple[UserErrorCode, tuple[str, ...]]],
 ) -> None:
-    with pytest.raises(DomainError) as refusal:
-        await our.create(member, service, channel, **values)
+    with pytest.raises(DomainError) as raised:
+        await template_service.create(member, service, channel, **values)
 
-    problems = getattr(refusal.value, "problems", [refusal.value])
-    assert [(one.code, one.path) for one in problems] == expected
-    assert await our.rows(models.Template.id) == []
+    problems = getattr(raised.value, "problems", [raised.value])
+    assert [(problem.code, problem.path) for problem in problems] == expected
+    assert await template_service.rows(models.Template.id) == []
 
 
-async def test_a_text_over_918_characters_cannot_be_saved(
-    our: Templates, service: models.Service, member: Actor
+async def test_a_text_message_above_918_characters_cannot_be_saved(
+    template_service: Templates, service: models.Service, member: Actor
 ) -> None:
-    with pytest.raises(MessageTooLong) as refusal:
-        await our.create(member, service, content={"body": "a" * 919})
+    with pytest.raises(MessageTooLong) as raised:
+        await template_service.create(member, service, content={"body": "a" * 919})
 
-    assert (refusal.value.length, refusal.value.limit, refusal.value.path) == (919, 918, ("content", "sms", "body"))
-    assert (await our.create(member, service, content={"body": "a" * 918})).version == 1
+    assert (raised.value.length, raised.value.limit, raised.value.path) == (919, 918, ("content", "sms", "body"))
+    assert (await template_service.create(member, service, content={"body": "a" * 918})).version == 1
 
 
-async def test_the_channel_must_be_switched_on(our: Templates, make: Builders) -> None:
+async def test_the_channel_must_be_switched_on(template_service: Templates, make: Builders) -> None:
     service = await make.service(features=["email"])
     actor = user_actor(await make.member(service), service)
-    with pytest.raises(Invalid) as refusal:
-        await our.create(actor, service)
-    assert (refusal.value.code, refusal.value.path) == (UserErrorCode.CHANNEL_NOT_ENABLED, ("content", "sms"))
+    with pytest.raises(Invalid) as raised:
+        await template_service.create(actor, service)
+    assert (raised.value.code, raised.value.path) == (UserErrorCode.CHANNEL_NOT_ENABLED, ("content", "sms"))
 
     old = await make.template(service)
     with pytest.raises(Invalid) as update:
-        await our.update(actor, old, name="Newer")
+        await template_service.update(actor, old, name="Newer")
     assert update.value.code is UserErrorCode.CHANNEL_NOT_ENABLED
 
 
-async def test_writing_one_takes_the_permission(our: Templates, make: Builders, service: models.Service) -> None:
+async def test_creating_a_template_needs_the_permission(
+    template_service: Templates, make: Builders, service: models.Service
+) -> None:
     template = await make.template(service)
-    lesser = user_actor(await make.member(service), service, permissions=set(ServicePermission) - {MAY})
+    lesser = user_actor(await make.member(service), service, permissions=set(ServicePermission) - {PERMISSION})
     for actor in (lesser, api_key_actor(await make.api_key(service))):
         with pytest.raises(Forbidden):
-            await our.create(actor, service)
+            await template_service.create(actor, service)
         with pytest.raises(Forbidden):
-            await our.update(actor, template, name="Mine")
+            await template_service.update(actor, template, name="Mine")
         with pytest.raises(Forbidden):
-            await our.archive(actor, template)
+            await template_service.archive(actor, template)
         with pytest.raises(Forbidden):
-            await our.redact(actor, template)
-    for refused in (our.create(stranger(), service), our.update(stranger(), template, name="Mine")):
+            await template_service.redact(actor, template)
+    for attempt in (
+        template_service.create(stranger(), service),
+        template_service.update(stranger(), template, name="Mine"),
+    ):
         with pytest.raises(NotFound):
-            await refused
+            await attempt
 
-    assert await our.rows(models.Template.name, models.Template.version) == [(template.name, 1)]
-    assert (await our.create(platform_admin(await make.user()), service)).version == 1
+    assert await template_service.rows(models.Template.name, models.Template.version) == [(template.name, 1)]
+    assert (await template_service.create(platform_admin(await make.user()), service)).version == 1
 
 
-async def test_a_save_makes_a_version_by_whoever_saved(our: Templates, make: Builders, service: models.Service) -> None:
+async def test_a_save_makes_a_version_of_the_caller(
+    template_service: Templates, make: Builders, service: models.Service
+) -> None:
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)
 
-    saved = await our.update(actor, template, Channel.SMS, name="Newer", body="Bye ((name)) of ((Town))")
+    saved = await template_service.update(actor, template, Channel.SMS, name="Newer", body="Bye ((name)) of ((Town))")
 
     assert (saved.changed, saved.placeholders_added, saved.placeholders_removed) == (True, ["Town"], [])
     assert (saved.template.version, saved.template.created_by_id) == (2, actor.user_id)
     row = models.TemplateHistory
-    assert await our.versions(row.name, row.content, row.created_by_id, row.created_at, row.updated_at) == [
+    assert await template_service.versions(
+        row.name, row.content, row.created_by_id, row.created_at, row.updated_at
+    ) == [
         (1, template.name, "Hello ((name))", template.created_by_id, template.created_at, None),
         (2, "Newer", "Bye ((name)) of ((Town))", actor.user_id, template.created_at, saved.template.updated_at),
     ]
 
 
-async def test_saving_no_change_makes_no_version(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+async def test_saving_equal_values_makes_no_version(
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service, Channel.LETTER)
 
-    saved = await our.update(
+    saved = await template_service.update(
         member,
         template,
         Channel.LETTER,
@@ -238,50 +255,52 @@ async def test_saving_no_change_makes_no_version(
     )
 
     assert (saved.changed, saved.template.version, saved.template.updated_at) == (False, 1, None)
-    assert await our.versions() == [(1,)]
+    assert await template_service.versions() == [(1,)]
 
 
-async def test_it_cannot_be_saved_over_somebody_elses_version(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+async def test_an_outdated_version_cannot_be_saved(
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
-    await our.update(member, template, name="Newer", expected_version=1)
+    await template_service.update(member, template, name="Newer", expected_version=1)
 
-    with pytest.raises(VersionConflict) as refusal:
-        await our.update(member, template, name="Newest", expected_version=1)
+    with pytest.raises(VersionConflict) as raised:
+        await template_service.update(member, template, name="Newest", expected_version=1)
 
-    assert (refusal.value.expected_version, refusal.value.current_version) == (1, 2)
+    assert (raised.value.expected_version, raised.value.current_version) == (1, 2)
 
 
 async def test_its_channel_never_changes(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
-    with pytest.raises(Invalid) as refusal:
-        await our.update(member, template, Channel.EMAIL, body="Hello")
+    with pytest.raises(Invalid) as raised:
+        await template_service.update(member, template, Channel.EMAIL, body="Hello")
 
-    assert (refusal.value.code, refusal.value.path) == (
+    assert (raised.value.code, raised.value.path) == (
         UserErrorCode.TEMPLATE_CHANNEL_MISMATCH,
         ("content", "email"),
     )
 
 
-async def test_what_a_template_needs_cannot_be_cleared(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+async def test_required_fields_cannot_be_cleared(
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service, Channel.EMAIL)
-    with pytest.raises(DomainError) as refusal:
-        await our.update(member, template, Channel.EMAIL, name=None, subject=None, has_unsubscribe_link=None)
+    with pytest.raises(DomainError) as raised:
+        await template_service.update(
+            member, template, Channel.EMAIL, name=None, subject=None, has_unsubscribe_link=None
+        )
 
-    assert [(one.code, one.path) for one in refusal.value.problems] == [  # type: ignore[attr-defined]
+    assert [(problem.code, problem.path) for problem in raised.value.problems] == [  # type: ignore[attr-defined]
         (UserErrorCode.REQUIRED, ("content", "email", "has_unsubscribe_link")),
         (UserErrorCode.REQUIRED, ("name",)),
         (UserErrorCode.REQUIRED, ("content", "email", "subject")),
     ]
 
 
-async def test_archiving_takes_it_out_of_its_folder(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+async def test_archiving_removes_it_from_its_folder(
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
     folder = models.TemplateFolder(service_id=service.id, name="Old")
@@ -291,92 +310,96 @@ async def test_archiving_takes_it_out_of_its_folder(
         models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id),
     )
 
-    archived = await our.archive(member, template)
+    archived = await template_service.archive(member, template)
 
     assert (archived.archived, archived.version) == (True, 2)
-    assert await our.versions(models.TemplateHistory.archived) == [(1, False), (2, True)]
-    assert await our.rows(models.TemplateFolderEntry.template_id) == []
-    assert (await our.archive(member, template)).version == 2
-    with pytest.raises(IllegalState) as refusal:
-        await our.update(member, template, name="Newer")
-    assert refusal.value.code is UserErrorCode.TEMPLATE_ARCHIVED
+    assert await template_service.versions(models.TemplateHistory.archived) == [(1, False), (2, True)]
+    assert await template_service.rows(models.TemplateFolderEntry.template_id) == []
+    assert (await template_service.archive(member, template)).version == 2
+    with pytest.raises(IllegalState) as raised:
+        await template_service.update(member, template, name="Newer")
+    assert raised.value.code is UserErrorCode.TEMPLATE_ARCHIVED
 
 
-async def test_one_in_a_folder_that_they_cannot_open_is_not_there(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+async def test_a_template_in_an_invisible_folder_is_not_found(
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
     folder = models.TemplateFolder(service_id=service.id, name="Secret")
     await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
 
-    with pytest.raises(NotFound) as refusal:
-        await our.archive(member, template)
+    with pytest.raises(NotFound) as raised:
+        await template_service.archive(member, template)
 
-    assert refusal.value.path == ("template_id",)
+    assert raised.value.path == ("template_id",)
 
 
-async def test_redacting_is_for_good_and_makes_no_version(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+async def test_redacting_is_permanent_and_makes_no_version(
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
-    assert (await our.redact(member, template)).version == 1
+    assert (await template_service.redact(member, template)).version == 1
     row = models.TemplateRedaction
-    first = await our.rows(row.redact_personalisation, row.updated_by_id, row.updated_at)
+    first = await template_service.rows(row.redact_personalisation, row.updated_by_id, row.updated_at)
     assert [(redacted, by) for redacted, by, _ in first] == [(True, member.user_id)]
 
-    await our.redact(user_actor(await make.member(service), service), template)
+    await template_service.redact(user_actor(await make.member(service), service), template)
 
-    assert await our.rows(row.redact_personalisation, row.updated_by_id, row.updated_at) == first
-    assert await our.versions() == [(1,)]
+    assert await template_service.rows(row.redact_personalisation, row.updated_by_id, row.updated_at) == first
+    assert await template_service.versions() == [(1,)]
 
 
 async def test_an_old_template_without_the_row_can_be_redacted_too(
-    our: Templates, make: Builders, service: models.Service, member: Actor
+    template_service: Templates, make: Builders, service: models.Service, member: Actor
 ) -> None:
     old = models.Template(
         service_id=service.id, name="Old", template_type="sms", content="Hi", created_by_id=member.user_id
     )
     await make.add(old, old.snapshot())
 
-    await our.redact(member, old)
+    await template_service.redact(member, old)
 
     row = models.TemplateRedaction
-    assert await our.rows(row.template_id, row.redact_personalisation) == [(old.id, True)]
+    assert await template_service.rows(row.template_id, row.redact_personalisation) == [(old.id, True)]
 
 
-async def test_the_same_key_makes_one_template(our: Templates, service: models.Service, member: Actor) -> None:
-    first = await our.create(member, service, idempotency_key="k")
-    again = await our.create(member, service, idempotency_key="k")
+async def test_calls_with_the_same_idempotency_key_make_one_template(
+    template_service: Templates, service: models.Service, member: Actor
+) -> None:
+    first = await template_service.create(member, service, idempotency_key="k")
+    again = await template_service.create(member, service, idempotency_key="k")
     assert again.id == first.id
 
-    with pytest.raises(IdempotencyConflict) as refusal:
-        await our.create(member, service, idempotency_key="k", name="Another")
+    with pytest.raises(IdempotencyConflict) as raised:
+        await template_service.create(member, service, idempotency_key="k", name="Another")
 
-    assert refusal.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
-    assert await our.rows(models.Template.id) == [(first.id,)]
-    assert await our.versions() == [(1,)]
+    assert raised.value.code is UserErrorCode.IDEMPOTENCY_KEY_REUSED
+    assert await template_service.rows(models.Template.id) == [(first.id,)]
+    assert await template_service.versions() == [(1,)]
 
 
-async def test_a_refusal_gives_the_key_back(our: Templates, service: models.Service, member: Actor) -> None:
+async def test_an_error_releases_the_idempotency_key(
+    template_service: Templates, service: models.Service, member: Actor
+) -> None:
     with pytest.raises(Invalid):
-        await our.create(member, service, idempotency_key="k", content={"body": ""})
+        await template_service.create(member, service, idempotency_key="k", content={"body": ""})
 
-    assert (await our.create(member, service, idempotency_key="k")).version == 1
+    assert (await template_service.create(member, service, idempotency_key="k")).version == 1
 
 
-async def test_an_archived_service_gets_no_templates(our: Templates, make: Builders) -> None:
+async def test_an_archived_service_cannot_have_new_templates(template_service: Templates, make: Builders) -> None:
     service = await make.service(active=False)
     actor = user_actor(await make.member(service), service)
     template = await make.template(service)
-    for refused in (our.create(actor, service), our.update(actor, template, name="Newer")):
-        with pytest.raises(IllegalState) as refusal:
-            await refused
-        assert refusal.value.code is UserErrorCode.SERVICE_ARCHIVED
+    for attempt in (template_service.create(actor, service), template_service.update(actor, template, name="Newer")):
+        with pytest.raises(IllegalState) as raised:
+            await attempt
+        assert raised.value.code is UserErrorCode.SERVICE_ARCHIVED
 
 
-async def test_one_that_never_was_is_not_found(our: Templates, member: Actor) -> None:
+async def test_an_unknown_id_is_not_found(template_service: Templates, member: Actor) -> None:
     missing = models.Template(id=uuid4())
-    with pytest.raises(NotFound) as refusal:
-        await our.update(member, missing, name="Newer")
+    with pytest.raises(NotFound) as raised:
+        await template_service.update(member, missing, name="Newer")
 
-    assert refusal.value.missing_id == str(missing.id)
+    assert raised.value.missing_id == str(missing.id)

@@ -1,4 +1,4 @@
-"""Fixtures of the tests that break things."""
+"""Fixtures of the fault tests."""
 
 from tests.worker.harnesses import harness, worker_url
 

@@ -1,6 +1,6 @@
-"""A worker as one would first write it, to see that the tests of killed workers can fail.
+"""A worker without leases and idempotent ids, which shows that the tests of killed workers can fail.
 
-It writes messages with new ids, sends them, notes the outcome, and counts its rows afterwards.
+It writes messages with random ids, sends them, records the outcome, and then increments the next row.
 """
 
 from __future__ import annotations
@@ -28,33 +28,33 @@ if TYPE_CHECKING:
 ROWS_PER_CHUNK = 200
 
 
-async def process(work: WorkerContext, payload: Mapping[str, Any]) -> None:
-    """Go through the rows."""
+async def process(worker_context: WorkerContext, payload: Mapping[str, Any]) -> None:
+    """Process the rows of a job."""
     job_id = UUID(payload["job_id"])
-    async with work.database.transaction() as tx:
-        run = await job_runs.acquire(tx, work.actor, job_id, owner=uuid4(), lease_seconds=0)
+    async with worker_context.database.transaction() as tx:
+        run = await job_runs.acquire(tx, worker_context.actor, job_id, owner=uuid4(), lease_seconds=0)
     assert run is not None
-    data = await work.store.get(run.list_path)
+    data = await worker_context.store.get(run.list_path)
     rows = iter(RecipientList(data, run.shared_fields.channel, run.content.placeholders, template=run.content))
     list(islice(rows, run.next_row))
     while chunk := list(islice(rows, ROWS_PER_CHUNK)):
         messages = [
             row | {"id": uuid4(), "job_row_number": None}
-            for row in notification_rows.build_job_rows(run.shared_fields, chunk, work.signer)
+            for row in notification_rows.build_job_rows(run.shared_fields, chunk, worker_context.signer)
         ]
-        async with work.database.transaction() as tx:
+        async with worker_context.database.transaction() as tx:
             await notification_rows.insert_rows(tx, messages)
         for message in messages:
-            await work.gateways.send(
+            await worker_context.gateways.send(
                 OutgoingMessage(message["id"], run.shared_fields.channel, message["normalised_to"], "Hello")
             )
-        async with work.database.transaction() as tx:
+        async with worker_context.database.transaction() as tx:
             ids = [message["id"] for message in messages]
             await tx.execute(
                 text("UPDATE notifications SET notification_status = 'delivered' WHERE id = ANY(:ids)"), {"ids": ids}
             )
         await asyncio.sleep(0.02)
-        async with work.database.transaction() as tx:
+        async with worker_context.database.transaction() as tx:
             await tx.execute(
                 text("UPDATE job_runs SET next_row = next_row + :n WHERE job_id = :id"), {"n": len(chunk), "id": job_id}
             )

@@ -1,4 +1,4 @@
-"""Fixtures of the fuzz: a database of its own."""
+"""Fixtures of the fuzz tests: a database of their own."""
 
 from tests.worker.harnesses import harness, worker_url
 

@@ -1,4 +1,4 @@
-"""Documents by chance, over the schema: real fields and arguments, hostile values, fragments and directives."""
+"""Random documents of the schema: real fields and arguments, hostile values, fragments and directives."""
 
 from __future__ import annotations
 
@@ -75,12 +75,12 @@ HOSTILE_VALUES: list[Any] = [
     *("+447700900123", "07700 900 123", "a@b.example", "a@[127.0.0.1]", "((name))", "((a??b))", "phone number\n0"),
     *([], {}, [None], [[[[[[[[]]]]]]]], {"a": {"b": {"c": {}}}}, ["x"] * 1_001, {"": ""}, list(range(300))),
 ]
-"""Values at which something somewhere gives up."""
+"""Values at the limits of types and libraries."""
 MAX_SELECTION_DEPTH = 5
 
 
 class DocumentGenerator:
-    """Operations by chance; `known` are ids that there are."""
+    """Random operations; `known` are ids that exist."""
 
     def __init__(self, random: Random, schema: GraphQLSchema, ids: list[str]) -> None:
         self._random = random
@@ -91,10 +91,10 @@ class DocumentGenerator:
 
     def operation(self) -> dict[str, Any]:
         """The members of a request."""
-        chance = self._random
+        random = self._random
         self._variables, self._fragments = {}, []
         root, word = self._schema.query_type, "query"
-        kind = chance.random()
+        kind = random.random()
         if kind < 0.15:
             root, word = self._schema.mutation_type, "mutation"
         elif kind < 0.2:
@@ -107,45 +107,45 @@ class DocumentGenerator:
         body: dict[str, Any] = {"query": text}
         if self._variables:
             body["variables"] = {name: value for name, (_, value) in self._variables.items()}
-        if chance.random() < 0.1:
-            body["operationName"] = chance.choice(["Fuzzed", "Other", "", None])
-        if chance.random() < 0.05:
-            body["extensions"] = chance.choice(HOSTILE_VALUES)
+        if random.random() < 0.1:
+            body["operationName"] = random.choice(["Fuzzed", "Other", "", None])
+        if random.random() < 0.05:
+            body["extensions"] = random.choice(HOSTILE_VALUES)
         return body
 
     def _selection(self, parent: Any, depth: int, max_fields: int) -> str:
-        chance = self._random
+        random = self._random
         if isinstance(parent, GraphQLUnionType):
-            kinds = [chance.choice(parent.types)]
+            kinds = [random.choice(parent.types)]
         elif isinstance(parent, GraphQLInterfaceType):
-            kinds = [chance.choice(self._schema.get_possible_types(parent))]
+            kinds = [random.choice(self._schema.get_possible_types(parent))]
         else:
             kinds = []
-        parts = ["__typename"] if chance.random() < 0.2 or isinstance(parent, GraphQLUnionType) else []
+        parts = ["__typename"] if random.random() < 0.2 or isinstance(parent, GraphQLUnionType) else []
         parts += [
-            f"... on {one.name} {self._directive()}{self._selection(one, depth - 1, max_fields)}" for one in kinds
+            f"... on {type_.name} {self._directive()}{self._selection(type_, depth - 1, max_fields)}" for type_ in kinds
         ]
         if not isinstance(parent, GraphQLUnionType):
             fields = list(parent.fields.items())
-            chosen = chance.sample(fields, min(len(fields), chance.randint(1, max_fields)))
+            chosen = random.sample(fields, min(len(fields), random.randint(1, max_fields)))
             parts += [self._field(name, field, depth) for name, field in chosen]
-        if isinstance(parent, GraphQLObjectType) and chance.random() < 0.1 and depth > 1:
+        if isinstance(parent, GraphQLObjectType) and random.random() < 0.1 and depth > 1:
             fragment = f"F{len(self._fragments)}"
             self._fragments.append("")
             place = len(self._fragments) - 1
-            inner = f"...{fragment}" if chance.random() < 0.1 else self._selection(parent, depth - 1, 2).strip("{}")
+            inner = f"...{fragment}" if random.random() < 0.1 else self._selection(parent, depth - 1, 2).strip("{}")
             self._fragments[place] = f"fragment {fragment} on {parent.name} {{ {inner} }}"
             parts.append(f"...{fragment}")
         return "{ " + " ".join(parts) + " }" if any(parts) else "{ __typename }"
 
     def _field(self, name: str, field: GraphQLField, depth: int) -> str:
-        chance = self._random
-        given = []
+        random = self._random
+        arguments = []
         for argument, kind in field.args.items():
-            if isinstance(kind.type, GraphQLNonNull) or chance.random() < 0.4:
-                given.append(f"{argument}: {self._argument(kind.type)}")
-        called = name if chance.random() < 0.9 else f"a{chance.randrange(100)}: {name}"
-        text = f"{called}{'(' + ', '.join(given) + ')' if given else ''} {self._directive()}"
+            if isinstance(kind.type, GraphQLNonNull) or random.random() < 0.4:
+                arguments.append(f"{argument}: {self._argument(kind.type)}")
+        called = name if random.random() < 0.9 else f"a{random.randrange(100)}: {name}"
+        text = f"{called}{'(' + ', '.join(arguments) + ')' if arguments else ''} {self._directive()}"
         of = get_named_type(field.type)
         if isinstance(of, GraphQLObjectType | GraphQLInterfaceType | GraphQLUnionType):
             if depth <= 0:
@@ -161,44 +161,44 @@ class DocumentGenerator:
         return self._literal(self._value(kind, 3), kind)
 
     def _value(self, kind: Any, depth: int) -> Any:  # noqa: PLR0911 - a line for each kind
-        chance = self._random
+        random = self._random
         if isinstance(kind, GraphQLNonNull):
             kind = kind.of_type
-        if chance.random() < 0.15:
-            return chance.choice(HOSTILE_VALUES)
+        if random.random() < 0.15:
+            return random.choice(HOSTILE_VALUES)
         if isinstance(kind, GraphQLList):
-            return [self._value(kind.of_type, depth - 1) for _ in range(chance.randrange(3))]
+            return [self._value(kind.of_type, depth - 1) for _ in range(random.randrange(3))]
         if isinstance(kind, GraphQLEnumType):
-            return chance.choice(list(kind.values))
+            return random.choice(list(kind.values))
         if isinstance(kind, GraphQLInputObjectType):
             fields = kind.fields.items()
             if kind.is_one_of:
-                fields = [chance.choice(list(fields))]
+                fields = [random.choice(list(fields))]
             return {
                 name: self._value(field.type, depth - 1)
                 for name, field in fields
-                if isinstance(field.type, GraphQLNonNull) or kind.is_one_of or (depth > 0 and chance.random() < 0.4)
+                if isinstance(field.type, GraphQLNonNull) or kind.is_one_of or (depth > 0 and random.random() < 0.4)
             }
-        plain = {"Int": chance.randint(-1, 101), "Boolean": chance.random() < 0.5, "Float": chance.random()}
+        plain = {"Int": random.randint(-1, 101), "Boolean": random.random() < 0.5, "Float": random.random()}
         if kind.name in plain:
             return plain[kind.name]
         if kind.name == "ID":
-            return chance.choice(self._ids)
-        return chance.choice(["Zoë", "a", "2026-01-01T00:00:00Z", "2026-01-01", "07700900123", "a@b.example", "1"])
+            return random.choice(self._ids)
+        return random.choice(["Zoë", "a", "2026-01-01T00:00:00Z", "2026-01-01", "07700900123", "a@b.example", "1"])
 
     def _literal(self, value: Any, kind: Any) -> str:
-        """A value as a document has it."""
+        """A value as GraphQL literal."""
         kind = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
         if isinstance(value, dict):
             fields = kind.fields if isinstance(kind, GraphQLInputObjectType) else {}
             parts = (
-                f"{name or '_'}: {self._literal(one, getattr(fields.get(name), 'type', None))}"
-                for name, one in value.items()
+                f"{name or '_'}: {self._literal(item, getattr(fields.get(name), 'type', None))}"
+                for name, item in value.items()
             )
             return "{" + ", ".join(parts) + "}"
         if isinstance(value, list):
             of = kind.of_type if isinstance(kind, GraphQLList) else None
-            return "[" + ", ".join(self._literal(one, of) for one in value) + "]"
+            return "[" + ", ".join(self._literal(item, of) for item in value) + "]"
         if isinstance(kind, GraphQLEnumType) and isinstance(value, str) and value.isidentifier():
             return value
         return json.dumps(value)

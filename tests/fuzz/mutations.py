@@ -1,4 +1,4 @@
-"""Requests that nobody should send: bytes changed, JSON of any shape, headers that lie, frames out of order."""
+"""Malformed requests: changed bytes, JSON of any shape, wrong headers, frames out of order."""
 
 from __future__ import annotations
 
@@ -66,46 +66,46 @@ PATHS = ["/graphql"] * 30 + [
 
 
 class MalformedRequests:
-    """Requests and frames, by chance; the same for the same seed."""
+    """Random requests and frames, reproducible by the seed."""
 
-    def __init__(self, random: Random, documents: DocumentGenerator, bearers: list[str]) -> None:
+    def __init__(self, random: Random, documents: DocumentGenerator, bearer_tokens: list[str]) -> None:
         self._random = random
         self._documents = documents
-        self._bearers = bearers
+        self._bearers = bearer_tokens
 
     def request(self) -> tuple[bytes, bool]:
-        """A request as it goes over the wire, and whether it says truly where it ends."""
-        chance = self._random
+        """The bytes of a request, and whether its framing is correct."""
+        random = self._random
         body = self.body()
-        method, path = chance.choice(METHODS), chance.choice(PATHS)
+        method, path = random.choice(METHODS), random.choice(PATHS)
         headers = [("Host", "notify"), ("Content-Type", "application/json"), ("Content-Length", str(len(body)))]
-        bearer = chance.choice(self._bearers)
+        bearer = random.choice(self._bearers)
         if bearer:
             headers.append(("Authorization", f"Bearer {bearer}"))
         if method == "GET":
             headers.append(("GraphQL-Require-Preflight", "1"))
-        honest = True
-        if chance.random() < 0.2:
-            name, values = chance.choice(HOSTILE_HEADERS)
-            headers = [one for one in headers if one[0] != name or chance.random() < 0.3]
-            headers.append((name, chance.choice(values)))
-            honest = name not in ("Upgrade", "Expect", "Host")
-        elif chance.random() < 0.05:
-            name, values = chance.choice(HOSTILE_FRAMING_HEADERS)
-            headers.append((name, chance.choice(values)))
-            honest = False
+        well_framed = True
+        if random.random() < 0.2:
+            name, values = random.choice(HOSTILE_HEADERS)
+            headers = [header for header in headers if header[0] != name or random.random() < 0.3]
+            headers.append((name, random.choice(values)))
+            well_framed = name not in ("Upgrade", "Expect", "Host")
+        elif random.random() < 0.05:
+            name, values = random.choice(HOSTILE_FRAMING_HEADERS)
+            headers.append((name, random.choice(values)))
+            well_framed = False
         if method in ("HEAD", "TRACE", "post"):
-            honest = False
+            well_framed = False
         lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in headers), "", ""]
         head = "\r\n".join(lines).encode("latin-1", "replace")
-        if chance.random() < 0.02:
-            head, honest = self.corrupt(head), False
-        return head + body, honest
+        if random.random() < 0.02:
+            head, well_framed = self.corrupt(head), False
+        return head + body, well_framed
 
     def body(self) -> bytes:
-        """A body: mostly an operation, or something like one."""
-        chance = self._random
-        kind = chance.random()
+        """A body, mostly an operation or nearly one."""
+        random = self._random
+        kind = random.random()
         if kind < 0.45:
             return json.dumps(self._documents.operation()).encode()
         if kind < 0.8:
@@ -113,55 +113,55 @@ class MalformedRequests:
         return json.dumps(self.value(4)).encode()
 
     def corrupt(self, data: bytes) -> bytes:
-        """The same with a few bytes of it changed, put in, left out or doubled."""
-        chance, changed = self._random, bytearray(data)
-        for _ in range(chance.randint(1, 4)):
-            place, how = chance.randrange(len(changed) + 1), chance.randrange(5)
+        """The data with a few bytes changed, inserted, removed or duplicated."""
+        random, changed = self._random, bytearray(data)
+        for _ in range(random.randint(1, 4)):
+            place, how = random.randrange(len(changed) + 1), random.randrange(5)
             if how == 0 and place < len(changed):
-                changed[place] = chance.randrange(256)
+                changed[place] = random.randrange(256)
             elif how == 1:
-                changed[place:place] = chance.choice(SPLICED_BYTES)
+                changed[place:place] = random.choice(SPLICED_BYTES)
             elif how == 2:
-                del changed[place : place + chance.randint(1, 20)]
+                del changed[place : place + random.randint(1, 20)]
             elif how == 3:
-                changed[place:place] = changed[place : place + chance.randint(1, 200)]
+                changed[place:place] = changed[place : place + random.randint(1, 200)]
             else:
                 del changed[place:]
         return bytes(changed)
 
     def value(self, depth: int) -> Any:
-        """Any JSON, with the names of a request here and there."""
-        chance = self._random
-        if not depth or chance.random() < 0.3:
-            return chance.choice(HOSTILE_VALUES)
-        if chance.random() < 0.3:
-            return [self.value(depth - 1) for _ in range(chance.randrange(5))]
+        """Any JSON, sometimes with the names of a request."""
+        random = self._random
+        if not depth or random.random() < 0.3:
+            return random.choice(HOSTILE_VALUES)
+        if random.random() < 0.3:
+            return [self.value(depth - 1) for _ in range(random.randrange(5))]
         names = ["query", "variables", "operationName", "extensions", "id", "\0", "__proto__", "", "a" * 1_000]
-        return {chance.choice(names): self.value(depth - 1) for _ in range(chance.randrange(5))}
+        return {random.choice(names): self.value(depth - 1) for _ in range(random.randrange(5))}
 
     def frames(self) -> list[str | bytes]:
-        """What a WebSocket says, one after the other."""
-        chance = self._random
+        """Messages to send over a WebSocket, in their order."""
+        random = self._random
         frames: list[str | bytes] = []
-        if chance.random() < 0.8:
+        if random.random() < 0.8:
             frames.append(json.dumps({"type": "connection_init", "payload": self._connection_payload()}))
-        for _ in range(chance.randint(1, 8)):
-            kind = chance.choice(
+        for _ in range(random.randint(1, 8)):
+            kind = random.choice(
                 ["subscribe", "subscribe", "subscribe", "complete", "ping", "pong", "connection_init", "x"]
             )
-            message: dict[str, Any] = {"type": kind, "id": str(chance.randrange(4))}
+            message: dict[str, Any] = {"type": kind, "id": str(random.randrange(4))}
             if kind == "subscribe":
                 message["payload"] = self._documents.operation()
-            said = json.dumps(message)
-            how = chance.random()
+            text = json.dumps(message)
+            how = random.random()
             if how < 0.1:
-                said = json.dumps(self.value(3))
+                text = json.dumps(self.value(3))
             elif how < 0.2:
-                said = self.corrupt(said.encode()).decode("utf-8", "replace")
+                text = self.corrupt(text.encode()).decode("utf-8", "replace")
             elif how < 0.25:
-                message[chance.choice(["id", "payload", "type"])] = chance.choice(HOSTILE_VALUES)
-                said = json.dumps(message)
-            frames.append(said.encode() if how > 0.98 else said)
+                message[random.choice(["id", "payload", "type"])] = random.choice(HOSTILE_VALUES)
+                text = json.dumps(message)
+            frames.append(text.encode() if how > 0.98 else text)
         return frames
 
     def _connection_payload(self) -> Any:

@@ -1,4 +1,4 @@
-"""Ten thousand requests of each seed that nobody should send: no fault, no leak, nobody hangs.
+"""Ten thousand malformed requests of each seed: no error of the server, no leak, no request without response.
 
 `SEEDS=3,4 REQUESTS=1000 ./run test fuzz` tries others.
 """
@@ -19,22 +19,22 @@ REQUESTS = int(os.environ.get("REQUESTS") or 10_000)
 
 
 @pytest.mark.timeout(1_200)
-@pytest.mark.parametrize("seed", [int(one) for one in SEEDS.split(",")])
-async def test_whatever_is_sent_is_answered_and_tells_nothing(
+@pytest.mark.parametrize("seed", [int(seed) for seed in SEEDS.split(",")])
+async def test_every_request_has_a_response_that_reveals_nothing(
     harness: WorkerHarness, tmp_path: Path, seed: int
 ) -> None:
-    # How quick it is can be told only where nothing else runs.
+    # The time is measured only where no other program runs.
     quiet = os.getloadavg()[0] < 1
-    ledger, log = await fuzz(harness, tmp_path, seed, REQUESTS)
+    report, log = await fuzz(harness, tmp_path, seed, REQUESTS)
 
     print(  # noqa: T201
-        f"seed {seed}: p50 {ledger.percentile_seconds(50):.4f} s, p99 {ledger.percentile_seconds(99):.4f} s, "
-        f"most {max(ledger.seconds):.3f} s,"
+        f"seed {seed}: p50 {report.percentile_seconds(50):.4f} s, p99 {report.percentile_seconds(99):.4f} s, "
+        f"most {max(report.seconds):.3f} s,"
     )
-    print(dict(ledger.statuses.most_common()), Counter(fault.partition(":")[0] for fault in ledger.faults))  # noqa: T201
-    assert ledger.faults == []
+    print(dict(report.statuses.most_common()), Counter(failure.partition(":")[0] for failure in report.failures))  # noqa: T201
+    assert report.failures == []
     assert [
         line for line in log.splitlines() if "Traceback" in line or '"error"' in line or "plan failed" in line
     ] == []
     if quiet:
-        assert ledger.percentile_seconds(99) < 0.06
+        assert report.percentile_seconds(99) < 0.06

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from uuid import uuid4
 
 from tests.limits.test_extension import chain, nested
 
@@ -120,7 +119,7 @@ def literal_query(field: str) -> Callable[[str], bytes]:
     return lambda value: post_document(f"{{ {field.replace('$v', value)} }}")
 
 
-SERVICE = str(uuid4())
+SERVICE = "6f0f3f0a-5d3b-4d0f-9d55-0a9f6f3a1c11"
 NODE, NODES = "node(id: $v) { id }", "nodes(ids: $v) { id }"
 USER_BY_EMAIL = "userByEmailAddress(emailAddress: $v) { id }"
 SERVICES_FIRST, SERVICES_AFTER = "services(first: $v) { totalCount }", "services(after: $v) { totalCount }"

@@ -18,7 +18,7 @@ from graphql_api.enums import KeyType
 from graphql_api.gateways.object_store import Store
 from graphql_api.http import responses
 from graphql_api.settings import Settings
-from tests.app_server import serve_settings
+from tests.app_server import client_of, serve_settings
 from tests.builders import Builders
 
 JSON = "application/json; charset=utf-8"
@@ -349,7 +349,7 @@ async def browser(settings: Settings, database: Database, store: Store) -> Async
     changed = settings.model_copy(update={"cors_origins": [PAGE], "environment": "production", "shutdown_notice": 0})
     async with (
         serve_settings(changed, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as client,
+        client_of(address) as client,
     ):
         yield client
 

@@ -19,7 +19,7 @@ from graphql_api.http import persisted_documents
 from graphql_api.http.persisted_documents import PersistedDocuments
 from graphql_api.http.rejections import OperationNotExecuted
 from graphql_api.settings import Settings
-from tests.app_server import serve_settings
+from tests.app_server import client_of, serve_settings
 
 NAMES, OTHER, CHANGE = "{ __typename }", "{ other: __typename }", "mutation { __typename }"
 COST = {"extensions": {"cost": {"requested": 1, "actual": 1}}}
@@ -58,7 +58,7 @@ def serving(settings: Settings, database: Database, store: Store) -> Serving:
     async def with_settings(**changes: Any) -> AsyncIterator[httpx2.AsyncClient]:
         async with (
             serve_settings(settings.model_copy(update=changes), database, store) as address,
-            httpx2.AsyncClient(base_url=f"http://{address}") as client,
+            client_of(address) as client,
         ):
             yield client
 

@@ -23,9 +23,9 @@ from tests.builders import Builders
 from tests.conftest import SingleConnectionDatabase
 from tests.fuzz.clients import LEAK_PATTERN
 from tests.http.probes import PROBES, TOKEN, TYPENAME_BODY, Probe, post_document, post_json
+from tests.waiting import PATIENCE
 
 ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
-SOON = 2.0
 
 
 @pytest_asyncio.fixture(scope="module")
@@ -36,7 +36,7 @@ async def world(engine: AsyncEngine, tmp_path_factory: pytest.TempPathFactory) -
         {
             "environment": "test",
             "points_per_minute": 0,
-            "request_timeout": 1,
+            "request_timeout": 3,
             "data_dir": folder,
             "secret_key": ["test-secret-key"],
             "dangerous_salt": "test-salt",
@@ -91,7 +91,7 @@ async def test_a_probe_is_answered_exactly_and_leaves_no_trace(
     probe: Probe, world: tuple[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     address, token = world
-    async with Client.to(address) as client, asyncio.timeout(SOON):
+    async with Client.to(address) as client, asyncio.timeout(PATIENCE):
         status, head, answer = await client.ask(probe.request.replace(TOKEN, token))
         # Whatever was sent, nothing of it is taken for what comes after.
         closing = b"\r\nconnection: close\r\n" in head.lower()
@@ -156,7 +156,7 @@ async def test_a_request_whose_end_may_be_elsewhere_is_refused_and_hides_no_othe
     sent: bytes, pieces: int, world: tuple[str, bytes]
 ) -> None:
     head, end, rest = sent.partition(b"\r\n\r\n")
-    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
         if pieces == 2 and rest:
             client.writer.write(head + end)
             await asyncio.sleep(0.005)
@@ -179,7 +179,7 @@ async def test_a_request_whose_end_may_be_elsewhere_is_refused_and_hides_no_othe
     ids=["plain", "with extensions", "of a byte each", "in capitals", "and headers that change what was said"],
 )
 async def test_a_body_may_come_in_chunks_and_nothing_after_it_is_heard(chunks: bytes, world: tuple[str, bytes]) -> None:
-    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
         for _ in range(2):
             assert (await client.ask(CHUNKED + chunks))[2] == ANSWER
 
@@ -188,7 +188,7 @@ async def test_a_body_may_come_in_chunks_and_nothing_after_it_is_heard(chunks: b
     "begin", [CHUNK + b"0\r\nX: ", CHUNK + b"0\r\n", b"1a;"], ids=["a header", "headers", "a size"]
 )
 async def test_what_is_between_chunks_or_after_them_may_not_be_long(begin: bytes, world: tuple[str, bytes]) -> None:
-    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
         client.writer.write(CHUNKED + begin)
         for number in range(17):
             await asyncio.sleep(0.001)
@@ -203,7 +203,7 @@ async def test_an_offer_of_another_protocol_changes_nothing(
     offer: bytes, pause: float, world: tuple[str, bytes]
 ) -> None:
     lines = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nUpgrade: " + offer
-    async with Client.to(world[0]) as client, asyncio.timeout(SOON):
+    async with Client.to(world[0]) as client, asyncio.timeout(PATIENCE):
         client.writer.write(HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n" % len(SECOND))
         await asyncio.sleep(pause)
         status, _, _ = await client.ask(SECOND)
@@ -226,7 +226,7 @@ async def test_a_thousand_requests_at_once_are_answered_one_after_the_other(worl
         field = "services { totalCount }" if number % 10 == 0 else "__typename"
         return post_document(f"{{ a{number}: {field} }}").replace(TOKEN, token)
 
-    async with Client.to(address) as client, asyncio.timeout(20):
+    async with Client.to(address) as client, asyncio.timeout(PATIENCE):
         client.writer.write(b"".join(map(numbered, range(1_000))))
         answers = [json.loads((await client.answer())[2]) for _ in range(1_000)]
         after = await client.ask(post_json(TYPENAME_BODY))

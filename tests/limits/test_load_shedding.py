@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncConnection
 from starlette.types import Receive, Scope, Send
 
+from graphql_api import app
 from graphql_api.auth import crypto
 from graphql_api.database.database import Database
 from graphql_api.domain import sessions
@@ -23,9 +24,10 @@ from graphql_api.limits import load_shedding
 from graphql_api.limits.load_shedding import LoadShedder
 from graphql_api.server.http_protocol import HTTPProtocol
 from graphql_api.settings import Settings
-from tests.app_server import serve_settings
+from tests.app_server import client_of, serve_app, serve_settings
 from tests.builders import Builders
 from tests.cluster.clients import api_key_token
+from tests.waiting import PATIENCE, until
 
 
 class Clock:
@@ -133,10 +135,7 @@ async def test_whoever_has_their_answer_is_not_under_way_any_more(
 
     monkeypatch.setattr(HTTPProtocol, "connection_made", connected)
     monkeypatch.setattr(Endpoint, "__call__", answered)
-    async with (
-        serve_settings(settings, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    async with serve_settings(settings, database, store) as address, client_of(address) as http:
         for _ in range(3):
             await http.post("/graphql", json={"query": "{ __typename }"})
 
@@ -146,33 +145,36 @@ async def test_whoever_has_their_answer_is_not_under_way_any_more(
 async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
     settings: Settings, database: Database, store: Store, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 1.0)
+    monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", 0.0)
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     narrow = settings.model_copy(update={"database_pool_size": 1})
-    async with (
-        serve_settings(narrow, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    application = app.create(narrow, database=database, store=store)
+    work = application._app.state.server.load_shedder  # type: ignore[attr-defined]  # noqa: SLF001
+    async with serve_app(application) as address, client_of(address) as http:
 
-        async def ask(query: str, **headers: str) -> int:
-            return (await http.post("/graphql", json={"query": query}, headers=headers)).status_code
+        async def ask(query: str, **headers: str) -> tuple[int, float]:
+            began = time.monotonic()
+            response = await http.post("/graphql", json={"query": query}, headers=headers)
+            return response.status_code, time.monotonic() - began
 
-        began = time.monotonic()
+        _, quick = await ask(sign_in)
+        # Twelve come one after the other, and are still waiting when others are answered.
+        held = 1 + 40 * quick
+        monkeypatch.setattr(sessions, "MIN_FAILURE_SECONDS", held)
         guessing = []
-        for events in (False, True) * 6:
+        for number, events in enumerate((False, True) * 6, 1):
             accept = {"accept": "text/event-stream"} if events else {}
             guessing.append(asyncio.create_task(ask(sign_in, **accept)))
-            await asyncio.sleep(0.05)
-        others = [await ask("{ __typename }") for _ in range(5)]
+            await until(lambda number=number: work.excluded_requests >= number)  # type: ignore[misc]
+        others = [(await ask("{ __typename }"))[0] for _ in range(5)]
         waiting = sum(not task.done() for task in guessing)
-        statuses = await asyncio.gather(*guessing)
-        took = time.monotonic() - began
+        answered = await asyncio.gather(*guessing)
 
     assert others == [200] * 5
-    assert waiting > 6
-    assert statuses == [200] * 12
-    assert 1.5 < took < 4
+    assert waiting == 12
+    assert [status for status, _ in answered] == [200] * 12
+    assert min(seconds for _, seconds in answered) >= held
 
 
 async def test_people_who_sign_in_wait_for_each_other_and_keep_nobody_else_out(
@@ -180,23 +182,20 @@ async def test_people_who_sign_in_wait_for_each_other_and_keep_nobody_else_out(
 ) -> None:
     monkeypatch.setattr(crypto.hashing_pool, "max_pending", 10)
     held = threading.Event()
-    monkeypatch.setattr(crypto, "_verify", lambda *_: held.wait(10))
+    monkeypatch.setattr(crypto, "_verify", lambda *_: held.wait(PATIENCE))
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     narrow = settings.model_copy(update={"database_pool_size": 1})
-    async with (
-        serve_settings(narrow, database, store) as address,
-        httpx2.AsyncClient(base_url=f"http://{address}") as http,
-    ):
+    async with serve_settings(narrow, database, store) as address, client_of(address) as http:
 
         async def ask(query: str) -> list[str]:
             told = (await http.post("/graphql", json={"query": query})).json()
             return [error["extensions"]["code"] for error in told.get("errors", ())]
 
         guessing = []
-        for _ in range(12):
-            guessing.append(asyncio.create_task(ask(sign_in)))
-            await asyncio.sleep(0.05)
+        for number in range(1, 13):
+            guessing.append(task := asyncio.create_task(ask(sign_in)))
+            await until(lambda n=number, task=task: crypto.hashing_pool.pending == n or task.done())  # type: ignore[misc]
         others = [await ask("{ __typename }") for _ in range(5)]
         held.set()
         codes = await asyncio.gather(*guessing)
@@ -205,37 +204,41 @@ async def test_people_who_sign_in_wait_for_each_other_and_keep_nobody_else_out(
     assert codes == [[]] * 10 + [["UNAVAILABLE"]] * 2
 
 
-@pytest.fixture
-def slow(database: Database) -> Database:
-    """A database that is in no hurry."""
+class Slow(Database):
+    """A database that answers no read before a gate is opened."""
 
-    class Slow(Database):
-        @asynccontextmanager
-        async def reading(self) -> AsyncIterator[AsyncConnection]:
-            await asyncio.sleep(1)
-            async with database.read_connection() as connection:
-                yield connection
+    def __init__(self, database: Database) -> None:
+        super().__init__(database.primary)
+        self.gate = asyncio.Event()
+        self._database = database
 
-    return Slow(database.primary)
+    @asynccontextmanager
+    async def read_connection(self) -> AsyncIterator[AsyncConnection]:
+        """A connection, behind the gate."""
+        await self.gate.wait()
+        async with self._database.read_connection() as connection:
+            yield connection
 
 
 async def test_the_rest_is_told_at_once_to_come_again(
-    settings: Settings, slow: Database, store: Store, make: Builders, signer: object
+    settings: Settings, database: Database, store: Store, make: Builders, signer: object
 ) -> None:
     service = await make.service()
     key = await make.api_key(service)
     headers = {"authorization": f"Bearer {api_key_token(key, signer)}"}  # type: ignore[arg-type]
     narrow = settings.model_copy(update={"database_pool_size": 1, "cors_origins": ["https://ours.example"]})
-    async with serve_settings(narrow, slow, store) as address, httpx2.AsyncClient(base_url=f"http://{address}") as http:
+    slow = Slow(database)
+    async with serve_settings(narrow, slow, store) as address, client_of(address) as http:
 
         async def ask(**more: str) -> httpx2.Response:
             return await http.post("/graphql", json={"query": "{ viewer { __typename } }"}, headers=headers | more)
 
         asked = [asyncio.create_task(ask()) for _ in range(6)]
-        await asyncio.sleep(0.3)
+        await until(lambda: sum(task.done() for task in asked) == 3)
         done = {task.result().status_code for task in asked if task.done()}
         page = await ask(origin="https://ours.example")
         alive = await http.get("/_status?simple")
+        slow.gate.set()
         found = Counter([(await task).status_code for task in asked])
         refused = next(task.result() for task in asked if task.result().status_code == 503)
         again = await ask()

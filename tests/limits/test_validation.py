@@ -24,8 +24,8 @@ from schema import schema
 from tests import cpu_time
 
 SCHEMA = schema._schema  # noqa: SLF001 - Strawberry has no other name for it
-CPU = 0.025
-"""Seconds that any document may take to be read, measured, and validated or refused."""
+COST = 20.0
+"""Yardsticks that any document may take to be read, measured, and validated or refused."""
 
 DOCUMENTS = [
     "{ viewer { user { id name } } }",
@@ -196,7 +196,7 @@ COSTLY = {
 
 
 @pytest.mark.parametrize("document", COSTLY.values(), ids=list(COSTLY))
-def test_no_document_takes_longer_than_a_moment(document: str) -> None:
+def test_no_document_costs_much(document: str) -> None:
     assert len(document) <= 100_000
 
     def read() -> None:
@@ -206,4 +206,4 @@ def test_no_document_takes_longer_than_a_moment(document: str) -> None:
             documents.check_cost(known, {})
             documents.validate(known)
 
-    assert cpu_time.cpu_seconds(read, sufficient_seconds=CPU) <= CPU
+    assert cpu_time.ratio(read, enough=COST) <= COST

@@ -1,4 +1,4 @@
-"""Keyset pages: both directions, exact ends, a statement for all parents."""
+"""Keyset pages: both directions, exact ends, one statement for all parents."""
 
 from typing import Any
 
@@ -42,57 +42,57 @@ async def reader(make: Builders, database: Database) -> PageReader:
     return PageReader(database, user_actor(user, service), service, other)
 
 
-def row_names(found: PageResult) -> str:
-    """Names of the rows, run together."""
-    return "".join(row.name for row in found.rows)
+def row_names(result: PageResult) -> str:
+    """Names of the rows, joined."""
+    return "".join(row.name for row in result.rows)
 
 
-async def test_the_first_page_holds_the_first_rows_and_knows_of_more(reader: PageReader) -> None:
-    found = await reader.page(first=2)
+async def test_the_first_page_has_the_first_rows_and_a_next_page(reader: PageReader) -> None:
+    result = await reader.page(first=2)
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("ab", True, False)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("ab", True, False)
 
 
-async def test_the_next_page_goes_on_where_the_last_ended(reader: PageReader) -> None:
+async def test_the_next_page_continues_after_the_cursor(reader: PageReader) -> None:
     first = await reader.page(first=2)
-    found = await reader.page(first=2, after=first.cursor(first.rows[-1]))
+    result = await reader.page(first=2, after=first.cursor(first.rows[-1]))
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("cd", True, True)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("cd", True, True)
 
 
-async def test_the_last_page_knows_that_nothing_follows(reader: PageReader) -> None:
+async def test_the_last_page_has_no_next_page(reader: PageReader) -> None:
     first = await reader.page(first=4)
-    found = await reader.page(first=1, after=first.cursor(first.rows[-1]))
+    result = await reader.page(first=1, after=first.cursor(first.rows[-1]))
 
-    assert (row_names(found), found.has_more) == ("e", False)
-
-
-async def test_backwards_the_rows_come_in_the_same_order(reader: PageReader) -> None:
-    found = await reader.page(last=2)
-
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("de", True, False)
+    assert (row_names(result), result.has_more) == ("e", False)
 
 
-async def test_backwards_from_a_place_there_is_something_after_it(reader: PageReader) -> None:
+async def test_a_page_read_backwards_has_the_same_order(reader: PageReader) -> None:
+    result = await reader.page(last=2)
+
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("de", True, False)
+
+
+async def test_a_page_before_a_cursor_has_a_next_page(reader: PageReader) -> None:
     last = await reader.page(last=2)
-    found = await reader.page(last=2, before=last.cursor(last.rows[0]))
+    result = await reader.page(last=2, before=last.cursor(last.rows[0]))
 
-    assert (row_names(found), found.has_more, await reader.loaders.has_previous(found)) == ("bc", True, True)
-
-
-async def test_descending_the_whole_order_turns_round(reader: PageReader) -> None:
-    found = await reader.page(BY_NAME.in_direction(descending=True), first=3)
-
-    assert (row_names(found), found.has_more) == ("edc", True)
+    assert (row_names(result), result.has_more, await reader.loaders.has_previous(result)) == ("bc", True, True)
 
 
-async def test_a_page_of_none_still_knows_whether_there_are_any(reader: PageReader) -> None:
-    found = await reader.page(first=0)
+async def test_descending_reverses_every_sort_key(reader: PageReader) -> None:
+    result = await reader.page(BY_NAME.in_direction(descending=True), first=3)
 
-    assert (row_names(found), found.has_more) == ("", True)
+    assert (row_names(result), result.has_more) == ("edc", True)
 
 
-async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: PageReader, database: Database) -> None:
+async def test_an_empty_page_has_the_right_page_info(reader: PageReader) -> None:
+    result = await reader.page(first=0)
+
+    assert (row_names(result), result.has_more) == ("", True)
+
+
+async def test_a_deleted_row_does_not_shift_the_next_page(reader: PageReader, database: Database) -> None:
     first = await reader.page(first=2)
     place = first.cursor(first.rows[-1])
     async with database.transaction() as tx:
@@ -100,14 +100,14 @@ async def test_a_row_that_is_gone_since_does_not_shift_the_next_page(reader: Pag
         assert template is not None
         template.archived = True
     reader.loaders = Loaders(database, reader.loaders.actor)
-    found = await reader.loaders.page(
+    result = await reader.loaders.page(
         TEMPLATES, reader.services[0].id, PageArguments.parse(BY_NAME, {"archived": False}, first=2, after=place)
     )
 
-    assert row_names(found) == "cd"
+    assert row_names(result) == "cd"
 
 
-async def test_pages_of_many_parents_from_many_places_are_one_statement(
+async def test_pages_of_many_parents_and_cursors_take_one_statement(
     make: Builders, database: Database, statements: Statements
 ) -> None:
     services = [await make.service() for _ in range(3)]
@@ -117,35 +117,38 @@ async def test_pages_of_many_parents_from_many_places_are_one_statement(
     reader = Loaders(database, platform_admin(await make.user()))
     with statements(1):
         firsts = await read_pages(reader, services, [PageArguments.parse(BY_NAME, {}, first=1)] * 3)
-    places = [found.cursor(found.rows[0]) for found in firsts]
+    cursors = [result.cursor(result.rows[0]) for result in firsts]
     with statements(1):
         seconds = await read_pages(
-            reader, services, [PageArguments.parse(BY_NAME, {}, first=2, after=place) for place in places]
+            reader, services, [PageArguments.parse(BY_NAME, {}, first=2, after=place) for place in cursors]
         )
     with statements(1):
         totals = [await total for total in [reader.total_count(TEMPLATES, services[0].id, {})]]
 
-    assert [row_names(found) for found in seconds] == ["bc", "bc", "bc"]
+    assert [row_names(result) for result in seconds] == ["bc", "bc", "bc"]
     assert totals == [3]
 
 
 async def read_pages(
     reader: Loaders, services: list[models.Service], arguments: list[PageArguments]
 ) -> list[PageResult]:
-    """A page of each service, side by side."""
+    """Read a page of each service concurrently."""
     import asyncio  # noqa: PLC0415 - only here
 
     return list(
         await asyncio.gather(
-            *(reader.page(TEMPLATES, service.id, one) for service, one in zip(services, arguments, strict=True))
+            *(
+                reader.page(TEMPLATES, service.id, arguments_)
+                for service, arguments_ in zip(services, arguments, strict=True)
+            )
         )
     )
 
 
-async def test_a_foreign_service_has_no_templates_and_counts_none(reader: PageReader) -> None:
-    found = await reader.loaders.page(TEMPLATES, reader.services[1].id, PageArguments.parse(BY_NAME, {}, first=2))
+async def test_a_service_that_is_not_visible_has_no_templates_and_a_count_of_0(reader: PageReader) -> None:
+    result = await reader.loaders.page(TEMPLATES, reader.services[1].id, PageArguments.parse(BY_NAME, {}, first=2))
 
-    assert (row_names(found), found.has_more) == ("", False)
+    assert (row_names(result), result.has_more) == ("", False)
     assert await reader.loaders.total_count(TEMPLATES, reader.services[1].id, {}) == 0
 
 
@@ -162,7 +165,7 @@ async def test_a_foreign_service_has_no_templates_and_counts_none(reader: PageRe
     ],
     ids=str,
 )
-def test_senseless_paging_is_refused(paging: dict[str, Any]) -> None:
+def test_contradictory_paging_arguments_are_refused(paging: dict[str, Any]) -> None:
     with pytest.raises(BadRequest):
         PageArguments.parse(BY_NAME, {}, **paging)
 
@@ -171,7 +174,7 @@ def test_senseless_paging_is_refused(paging: dict[str, Any]) -> None:
     "text",
     ["", "x", "é", "!!!!", "a" * 5000, "bnVsbA", "W10", "WzFd", "WyJuYW1lIl0", "eyJhIjoxfQ", "W1tbW1tbW1tbW1tbW1tb"],
 )
-def test_a_cursor_that_no_list_made_is_refused(text: str) -> None:
+def test_a_malformed_cursor_is_refused(text: str) -> None:
     with pytest.raises(BadRequest):
         decode_cursor(text, BY_NAME)
 
@@ -187,6 +190,6 @@ def test_a_cursor_of_another_order_is_refused() -> None:
 
 @settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.text(max_size=60) | st.binary(max_size=60).map(lambda raw: raw.decode("latin-1")))
-def test_no_text_at_all_breaks_the_reading_of_cursors(text: str) -> None:
+def test_any_text_is_a_cursor_or_a_bad_request(text: str) -> None:
     with pytest.raises(BadRequest):
         decode_cursor(text, BY_NAME)

@@ -1,4 +1,4 @@
-"""What one request reads, it reads once, for all in it who wait for it."""
+"""Within a request, equal reads are done once, for all fields that wait for them."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from tests.builders import Builders, platform_admin
 from tests.conftest import Ask
 
 
-async def test_a_field_that_fails_takes_nothing_from_others_who_wait_for_the_same(ask: Ask, make: Builders) -> None:
+async def test_a_failing_field_does_not_cancel_a_read_that_others_wait_for(ask: Ask, make: Builders) -> None:
     answer = await ask(
         """{
-            one: systemHealth {
+            first: systemHealth {
                 history(range: {from: "2020-01-01T00:00:00Z", to: "2026-01-01T00:00:00Z"}) { takenAt }
                 rowCountAlerts { table }
             }
@@ -19,4 +19,4 @@ async def test_a_field_that_fails_takes_nothing_from_others_who_wait_for_the_sam
     )
 
     assert answer.error_codes == ["BAD_REQUEST"]
-    assert answer.data == {"one": None, "other": {"rowCountAlerts": []}}
+    assert answer.data == {"first": None, "other": {"rowCountAlerts": []}}

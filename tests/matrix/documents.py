@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 from graphql import DocumentNode, GraphQLNamedType, GraphQLUnionType, get_named_type, parse
 
+from tests.graphql_schema import SCHEMA
 from tests.matrix.ground_truth import (
     REQUIRED_ARGUMENTS,
     ROOT_LISTS,
@@ -18,7 +19,6 @@ from tests.matrix.ground_truth import (
     row_types,
 )
 from tests.matrix.policies import REFUSED, policy
-from tests.schema.tenants import SCHEMA
 
 MAX_PATH_STEPS = 4
 MAX_DOCUMENT_FIELDS = 900

@@ -19,10 +19,10 @@ from graphql import (
 from sqlalchemy import text
 
 from graphql_api.context import Context
+from tests.graphql_schema import SCHEMA
 from tests.matrix.audiences import Facts, Memberships, facts_from_row
 from tests.matrix.policies import policy
 from tests.matrix.worlds import NAME_PREFIX, World
-from tests.schema.tenants import SCHEMA
 
 Key = tuple[str, str]
 """A type and an id."""

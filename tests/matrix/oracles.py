@@ -19,12 +19,12 @@ from graphql import (
 )
 
 from graphql_api.enums import ServicePermission
+from tests.graphql_schema import SCHEMA
 from tests.matrix.audiences import SEND_PERMISSIONS, Facts, Role, is_in_audience
 from tests.matrix.documents import Document
 from tests.matrix.ground_truth import GroundTruth, Key, is_connection_type, is_row_type, key_of, object_type
 from tests.matrix.policies import MASKED, REFUSED, policy
 from tests.matrix.worlds import REDACTED_VALUE
-from tests.schema.tenants import SCHEMA
 
 FORBIDDEN, UNAUTHENTICATED = "FORBIDDEN", "UNAUTHENTICATED"
 ResponsePath = tuple[str | int, ...]

@@ -26,7 +26,8 @@ from graphql_api.http.requests import Operation
 from graphql_api.planner import Planner
 from schema import schema
 from tests.builders import Builders, user_actor
-from tests.faults.servers import running_server
+from tests.cluster.servers import running_server
+from tests.waiting import PATIENCE, until
 from tests.worker.harnesses import WorkerHarness, harness, worker_url
 
 __all__ = ["harness", "worker_url"]
@@ -69,6 +70,7 @@ class Team:
         settings = self.rig.settings
         return {
             "ENVIRONMENT": "production",
+            "SHUTDOWN_NOTICE": "0",
             "DATABASE_URL": settings.libpq_url,
             "DATA_DIR": str(settings.data_dir),
             "SECRET_KEY": "test-secret-key",
@@ -144,14 +146,14 @@ REVOKE_PERMISSIONS = (
 )
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(600)
 async def test_every_process_knows_within_a_second_that_a_permission_was_taken_away(
     team: Team, servers: list[str]
 ) -> None:
     service, viewer = str(team.service.id), team.viewer
-    last_told = dict.fromkeys(servers, 0.0)
+    last_told, last_refused = dict.fromkeys(servers, 0.0), dict.fromkeys(servers, 0.0)
     ending = asyncio.Event()
-    async with httpx2.AsyncClient(timeout=10) as http:
+    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
 
         async def keep_asking(url: str) -> None:
             while not ending.is_set():
@@ -162,18 +164,18 @@ async def test_every_process_knows_within_a_second_that_a_permission_was_taken_a
                     last_told[url] = asked
                 else:
                     assert answer["errors"][0]["extensions"]["code"] == "FORBIDDEN"
+                    last_refused[url] = asked
 
         asking = [asyncio.create_task(keep_asking(url)) for url in servers]
-        await asyncio.sleep(1)
+        await until(lambda: all(last_told.values()))
         taken = {"serviceId": service, "userId": str(viewer.id), "permissions": []}
         done = await team.ask(http, servers[0], team.manager, REVOKE_PERMISSIONS, input=taken)
         since = time.monotonic()
-        await asyncio.sleep(2)
+        await until(lambda: min(last_refused.values()) > since + MAX_REVOCATION_SECONDS)
         ending.set()
         await asyncio.gather(*asking)
 
     assert done["data"] == {"setServiceMember": {"userErrors": []}}
-    assert all(told > 0 for told in last_told.values())
     assert max(last_told.values()) - since <= MAX_REVOCATION_SECONDS
 
 

@@ -21,7 +21,7 @@ from loaders.changes import OBJECT_TYPES
 from tests.builders import Builders, api_key_actor
 from tests.conftest import SingleConnectionDatabase, Statements
 from tests.migrations import create_notify_tables
-from tests.models.databases import dump_sql, execute, open_connection, scratch_database
+from tests.models.databases import cloned, dump_sql, execute, open_connection, scratch_database
 
 NOT_LOGGED_TABLES = {
     # Messages, and rows that belong to one.
@@ -391,9 +391,7 @@ async def test_another_role_cannot_use_the_trigger_for_a_table_of_its_own(databa
 
 
 async def test_the_owner_of_a_table_can_change_its_columns(postgres_url: str) -> None:
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
-
+    async with cloned(postgres_url) as url:
         await execute(
             url,
             "ALTER TABLE organisation ALTER COLUMN name TYPE text",

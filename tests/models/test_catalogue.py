@@ -14,8 +14,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 import pytest_asyncio
 
-from graphql_api import migrate
-from tests.models.databases import open_connection, scratch_database
+from tests.models.databases import cloned, open_connection
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator
@@ -59,10 +58,8 @@ ROWS = {
 @pytest_asyncio.fixture(scope="module")
 async def database(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection to a database with every migration."""
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
-        async with open_connection(url) as connection:
-            yield connection
+    async with cloned(postgres_url) as url, open_connection(url) as connection:
+        yield connection
 
 
 async def describe(database: asyncpg.Connection, query: str, table: str) -> dict[str, str]:

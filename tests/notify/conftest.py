@@ -1,4 +1,4 @@
-"""Fixtures of the tests beside GOV.UK Notify."""
+"""Fixtures of the tests of compatibility with GOV.UK Notify."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from tests.notify.dumps import notify
 __all__ = ["notify"]
 
 CREATE_NOTIFY_VERSION_TABLE = "CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"
-"""The mark of a database that Notify's own migrations made."""
+"""The table by which a database of Notify's own migrations is recognised."""
 
 
 @pytest_asyncio.fixture
 async def made_by_notify(database: Database) -> None:
-    """Let the database look as if Notify's own migrations had made it."""
+    """Make the database look like one of Notify's own migrations."""
     async with database.transaction() as tx:
         await tx.execute(text(CREATE_NOTIFY_VERSION_TABLE))
 
@@ -36,5 +36,5 @@ async def shared(request: pytest.FixtureRequest, database: Database) -> bool:
 
 @pytest.fixture
 def authenticator(database: Database, settings: Settings, signer: Signer) -> Authenticator:
-    """The door of the test's database."""
+    """The authenticator on the test's database."""
     return Authenticator(database, settings, signer)

@@ -31,7 +31,7 @@ needs_dump = pytest.mark.skipif(not DUMP_PATH, reason="NOTIFY_DUMP names no dump
 
 @dataclass
 class RestoredDump:
-    """The restored database, and how to ask about it."""
+    """The restored database, and queries of it."""
 
     database: Database
     settings: Settings
@@ -39,7 +39,7 @@ class RestoredDump:
     store: Store
 
     async def ask(self, document: str, token: str, person: str | None = None, **variables: Any) -> dict[str, Any]:
-        """Ask as whoever the token belongs to; there are no errors."""
+        """Run a query with a token; asserts that there are no errors."""
         actor = await authenticate(token, person, database=self.database, settings=self.settings, signer=self.signer)
         context = Context(actor, self.database, self.settings, self.signer, self.store)
         result: Any = await schema.execute(document, variable_values=variables, context_value=context)
@@ -48,7 +48,7 @@ class RestoredDump:
         return data
 
     async def rows(self, statement: str) -> list[Any]:
-        """Rows as they lie in the database."""
+        """Rows as stored."""
         async with self.database.read_connection() as connection:
             return list((await connection.execute(text(statement))).all())
 

@@ -1,4 +1,4 @@
-"""What Notify itself does with a database and a token, written from its rules with nothing of ours."""
+"""Notify's own rules for its database and tokens, written without code of this project."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ SIGNED_COLUMNS = {
     "service_callback_api": "bearer_token",
     "service_callback_api_history": "bearer_token",
 }
-"""Every signed column, by its table."""
+"""Signed columns, by table."""
 
 HISTORY_TABLES = {
     "services": "services_history",
@@ -39,11 +39,11 @@ HISTORY_TABLES = {
     "template_email_files": "template_email_files_history",
     "provider_details": "provider_details_history",
 }
-"""Tables whose every state is kept, the present one included, each with the table that keeps it."""
+"""Tables with versions, each with its history table."""
 
 
 class AuthenticationError(Exception):
-    """Why Notify's API answers 401 or 403."""
+    """Notify's API responds with 401 or 403; the message is the reason."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class NotifyRules:
     salt: bytes
 
     def unsign(self, signed: str) -> Any:
-        """Value of a signed column: whichever key signed it."""
+        """Value of a signed column, signed with any of the keys."""
         *whole, signature = signed.split(".")
         body = ".".join(whole)
         made_by = [hashlib.sha1(self.salt + b"signer" + key).digest() for key in self.secret_keys]  # noqa: S324 - theirs
@@ -71,11 +71,11 @@ class NotifyRules:
         claims = _claims(token)
         service = await self._service(connection, claims["iss"])
         since = now.replace(tzinfo=None) - timedelta(days=7)
-        found = await connection.execute(
+        rows = await connection.execute(
             text("SELECT * FROM api_keys WHERE service_id = :id AND (expiry_date IS NULL OR expiry_date > :since)"),
             {"id": service.id, "since": since},
         )
-        keys = found.all()
+        keys = rows.all()
         if not keys:
             raise AuthenticationError("no keys")
         if not service.active:
@@ -95,15 +95,15 @@ class NotifyRules:
             service_id = UUID(issuer)
         except ValueError:
             raise AuthenticationError("issuer") from None
-        found = await connection.execute(text("SELECT id, active FROM services WHERE id = :id"), {"id": service_id})
-        service = found.first()
+        rows = await connection.execute(text("SELECT id, active FROM services WHERE id = :id"), {"id": service_id})
+        service = rows.first()
         if service is None:
             raise AuthenticationError("unknown service")
         return service
 
 
 def client_authorization_header(client_key: str, *, at: datetime | None = None) -> str:
-    """What an official client sends that was given this key: it reads the key from its end."""
+    """The token that an official client makes of a key, whose parts it reads from the end."""
     secret, service_id = client_key[-36:], client_key[-73:-37]
     issued = int((at or datetime.now(UTC)).timestamp())
     head = _b64(json.dumps({"typ": "JWT", "alg": "HS256"}).encode())
@@ -135,7 +135,7 @@ def _unb64(data: str) -> bytes:
 
 async def history_differences(connection: AsyncConnection) -> list[tuple[str, str, list[str]]]:
     """Where a row and its last version differ, column by column: (table, id, columns); a row without one: `version`."""
-    found = []
+    differences = []
     for table, history in HISTORY_TABLES.items():
         rows = await connection.execute(
             text(
@@ -147,15 +147,15 @@ async def history_differences(connection: AsyncConnection) -> list[tuple[str, st
         )
         for row_id, present, kept in rows:
             if kept is None:
-                found.append((table, str(row_id), ["version"]))
+                differences.append((table, str(row_id), ["version"]))
             elif different := [name for name in kept if kept[name] != present.get(name)]:
-                found.append((table, str(row_id), different))
-    return found
+                differences.append((table, str(row_id), different))
+    return differences
 
 
 async def history_gaps(connection: AsyncConnection) -> list[tuple[str, str]]:
-    """Rows whose versions do not go from 1 to the present one, or whose `created_at` moved: (table, id)."""
-    found = []
+    """Rows whose versions are not 1 to the current one, or whose `created_at` changed: (table, id)."""
+    gaps = []
     for table, history in HISTORY_TABLES.items():
         steady = "" if table == "provider_details" else "OR count(DISTINCT kept.created_at) > 1"
         rows = await connection.execute(
@@ -168,15 +168,15 @@ async def history_gaps(connection: AsyncConnection) -> list[tuple[str, str]]:
                 """
             )
         )
-        found += [(table, str(row_id)) for (row_id,) in rows]
-    return found
+        gaps += [(table, str(row_id)) for (row_id,) in rows]
+    return gaps
 
 
 async def version_changes(connection: AsyncConnection, table: str, row_id: UUID) -> list[set[str]]:
     """The columns that each version after the first changed."""
-    found = await connection.execute(
+    rows = await connection.execute(
         text(f"SELECT to_jsonb(kept) FROM {HISTORY_TABLES[table]} AS kept WHERE id = :id ORDER BY kept.version"),
         {"id": row_id},
     )
-    states: list[dict[str, Any]] = list(found.scalars())
+    states: list[dict[str, Any]] = list(rows.scalars())
     return [{name for name in after if after[name] != before[name]} for before, after in itertools.pairwise(states)]

@@ -1,4 +1,4 @@
-"""A database that Notify made is taken over as it is: its tables stay, down to the last byte, and ours come beside."""
+"""Migrations of a database that Notify made leave its tables unchanged, byte for byte, and add ours."""
 
 from __future__ import annotations
 
@@ -38,13 +38,13 @@ async def database(postgres_url: str) -> AsyncIterator[str]:
 
 async def tables_of(url: str) -> list[str]:
     async with open_connection(url) as connection:
-        found = await connection.fetch(
+        rows = await connection.fetch(
             "SELECT relname FROM pg_class WHERE relkind IN ('r', 'v') AND relnamespace = 'public'::regnamespace"
         )
-        return [name for (name,) in found]
+        return [name for (name,) in rows]
 
 
-async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: str) -> None:
+async def test_its_tables_and_rows_stay_unchanged(database: str) -> None:
     theirs = await tables_of(database)
     assert len(theirs) == 79  # 78 tables and a view
     schema, rows = dump_sql(database, *theirs), dump_sql(database, *theirs, section="--data-only")
@@ -56,7 +56,7 @@ async def test_its_tables_stay_byte_for_byte_and_hold_what_they_held(database: s
     await migrate.check(database)
 
 
-async def test_it_can_be_given_back(database: str) -> None:
+async def test_downgrading_restores_the_database(database: str) -> None:
     before = dump_sql(database)
     await migrate.upgrade(database)
 
@@ -71,7 +71,7 @@ async def test_the_models_are_of_its_tables(database: str) -> None:
     def include(_item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
         if kind == "table":
             return name in NOTIFY_TABLES - {"notifications_all_time_view"}
-        # Our indexes are not there.
+        # Without our indexes.
         return not (kind == "index" and not reflected and other is None)
 
     def differences(connection: Connection) -> Any:
@@ -80,6 +80,6 @@ async def test_the_models_are_of_its_tables(database: str) -> None:
 
     engine = create_async_engine(asyncpg_url(database), poolclass=NullPool)
     async with engine.connect() as connection:
-        found = await connection.run_sync(differences)
+        differences_ = await connection.run_sync(differences)
 
-    assert found == []
+    assert differences_ == []

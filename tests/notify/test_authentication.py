@@ -1,4 +1,4 @@
-"""Keys that we make, at Notify's own door: judged by its rules, as written in `rules`, from the rows alone."""
+"""Notify accepts keys made here: checked with its rules (`reference_rules`) and the rows only."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ ARCHIVE = "mutation ($input: ArchiveServiceInput!) { archiveService(input: $inpu
 
 
 class There:
-    """Notify, on our database, with our settings."""
+    """Notify with this database and these settings."""
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self.database = database
         self.rules = NotifyRules(settings.secret_keys, settings.salt)
 
     async def accepts(self, header: str, *, now: datetime | None = None) -> tuple[str, str, str]:
-        """The key that a header belongs to: its id, its service's and its type."""
+        """The key of a header: its id, its service's id and its type."""
         async with self.database.read_connection() as connection:
             key = await self.rules.authenticate(connection, header, now=now or datetime.now(UTC))
         return str(key.id), str(key.service_id), key.key_type
 
     async def refuses(self, header: str, *, now: datetime | None = None) -> str:
-        """Why it refuses a header."""
+        """The reason for which it refuses a header."""
         with pytest.raises(AuthenticationError) as refused:
             await self.accepts(header, now=now)
         return str(refused.value)
@@ -56,14 +56,14 @@ async def manager(make: Builders, service: models.Service) -> Actor:
 
 async def made(ask: Ask, by: Actor, service: models.Service, **values: Any) -> tuple[str, str]:
     """The id and the text of a new key."""
-    wanted = {"serviceId": str(service.id), "name": "Our team's key", "type": "LIVE"} | values
-    answer = (await ask(CREATE, by=by, input=wanted)).root_field
+    arguments = {"serviceId": str(service.id), "name": "Our team's key", "type": "LIVE"} | values
+    answer = (await ask(CREATE, by=by, input=arguments)).root_field
     assert answer["userErrors"] == []
     return answer["apiKey"]["id"], answer["key"]
 
 
 @pytest.mark.parametrize("kind", list(KeyType))
-async def test_a_key_that_we_make_is_taken_there(
+async def test_a_key_made_here_is_accepted_by_notify(
     ask: Ask, there: There, service: models.Service, manager: Actor, kind: KeyType
 ) -> None:
     await made(ask, manager, service, name="Another", type="TEST")
@@ -72,10 +72,10 @@ async def test_a_key_that_we_make_is_taken_there(
     assert await there.accepts(client_authorization_header(key)) == (key_id, str(service.id), kind.value)
 
 
-async def test_a_key_made_while_the_secrets_change_is_taken_by_both_sides(
+async def test_a_key_made_during_a_rotation_of_secrets_is_accepted_by_both(
     ask: Ask, there: There, service: models.Service, manager: Actor, settings: Settings
 ) -> None:
-    """Ours signs with the first key; Notify knows both, in its own order."""
+    """This server signs with the first key; Notify has both, in another order."""
     key_id, key = await made(ask, manager, service)
     there.rules = NotifyRules(settings.secret_keys[::-1], settings.salt)
 
@@ -94,7 +94,7 @@ async def test_clocks_may_differ_by_half_a_minute(
     assert await there.refuses(skewed, now=now - timedelta(seconds=seconds / 30)) == "clock"
 
 
-async def test_a_key_that_we_revoke_is_refused_there_by_name(
+async def test_a_key_revoked_here_is_refused_by_notify_by_name(
     ask: Ask, there: There, service: models.Service, manager: Actor
 ) -> None:
     key_id, key = await made(ask, manager, service)
@@ -105,7 +105,7 @@ async def test_a_key_that_we_revoke_is_refused_there_by_name(
     assert await there.refuses(client_authorization_header(key, at=later), now=later) == "no keys"
 
 
-async def test_a_service_that_we_archive_is_closed_there(ask: Ask, there: There, make: Builders) -> None:
+async def test_a_service_archived_here_is_closed_in_notify(ask: Ask, there: There, make: Builders) -> None:
     service = await make.service(restricted=True)
     manager = user_actor(await make.member(service), service)
     _, key = await made(ask, manager, service, type="TEAM")
@@ -115,7 +115,7 @@ async def test_a_service_that_we_archive_is_closed_there(ask: Ask, there: There,
 
 
 @pytest.mark.usefixtures("made_by_notify")
-async def test_a_key_past_its_end_is_refused_there_once_the_worker_has_seen_it(
+async def test_an_expired_key_is_refused_by_notify_after_the_worker_has_run(
     there: There, make: Builders, database: Database
 ) -> None:
     service = await make.service()

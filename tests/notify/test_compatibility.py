@@ -1,4 +1,4 @@
-"""Where Notify's own programs share the database, what is written is what they would write."""
+"""Where Notify's own programs share the database, writes have their format."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ REVOKE = """mutation ($input: RevokeApiKeyInput!) { revokeApiKey(input: $input) 
 } }"""
 
 
-@pytest.mark.parametrize("told", [True, False])
-async def test_the_setting_says_whose_way_to_write_whatever_the_tables_are(
-    database_url: str, settings: Settings, told: bool
+@pytest.mark.parametrize("setting", [True, False])
+async def test_the_setting_decides_the_format_of_writes_for_any_tables(
+    database_url: str, settings: Settings, setting: bool
 ) -> None:
     connected = Database.connect(
-        settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": told})
+        settings.model_copy(update={"database_url": SecretStr(database_url), "notify_compatible": setting})
     )
     async with connected.transaction() as tx:
-        assert await notify_compatibility.is_enabled(tx) is told
+        assert await notify_compatibility.is_enabled(tx) is setting
     await connected.close()
 
 
-async def test_where_nothing_is_said_the_table_of_notifys_migrations_tells(database: Database) -> None:
+async def test_without_the_setting_notifys_migration_table_decides(database: Database) -> None:
     async with database.transaction() as tx:
         assert await notify_compatibility.is_enabled(tx) is False
         await tx.execute(text("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL)"))
@@ -52,7 +52,7 @@ async def test_where_nothing_is_said_the_table_of_notifys_migrations_tells(datab
 
 
 async def _registered(database: Database, signer: Signer) -> str:
-    """The hash of somebody's password."""
+    """The stored hash of a password."""
     await users.register(
         database.transaction,
         name="Ada Lovelace",
@@ -77,17 +77,17 @@ async def test_a_password_is_bcrypt_of_its_first_72_bytes(database: Database, si
     assert not await crypto.verify_password(LONG[:-30], hashed)
 
 
-async def test_elsewhere_a_password_is_argon2_of_the_whole(database: Database, signer: Signer) -> None:
+async def test_without_notify_a_password_is_argon2_of_the_whole(database: Database, signer: Signer) -> None:
     assert (await _registered(database, signer)).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
-async def test_whoever_revokes_a_key_is_its_creator_there_and_the_maker_is_still_known_here(
+async def test_the_revoker_of_a_key_is_its_creator_in_notify_and_the_first_creator_is_known_here(
     ask: Ask, make: Builders, database: Database, shared: bool
 ) -> None:
     service = await make.service()
     maker, revoker = await make.member(service), await make.member(service)
-    wanted = {"serviceId": str(service.id), "name": "Ours", "type": "TEAM"}
-    key = (await ask(CREATE, by=user_actor(maker, service), input=wanted)).root_field["apiKey"]
+    arguments = {"serviceId": str(service.id), "name": "Ours", "type": "TEAM"}
+    key = (await ask(CREATE, by=user_actor(maker, service), input=arguments)).root_field["apiKey"]
 
     revoked = (await ask(REVOKE, by=user_actor(revoker, service), input={"apiKeyId": key["id"]})).root_field["apiKey"]
 
@@ -101,7 +101,7 @@ async def test_whoever_revokes_a_key_is_its_creator_there_and_the_maker_is_still
     assert different == ([] if shared else [("api_keys", key["id"], ["created_by_id"])])
 
 
-async def test_a_late_message_with_a_random_id_is_notifys_to_send(
+async def test_a_late_message_with_a_random_id_is_left_to_notify(
     make: Builders, database: Database, shared: bool
 ) -> None:
     template = await make.template(await make.service())
@@ -117,7 +117,7 @@ async def test_a_late_message_with_a_random_id_is_notifys_to_send(
     assert (str(theirs.id) in queued) is not shared
 
 
-async def test_a_type_of_body_that_is_none_any_more_is_some_other(ask: Ask, make: Builders) -> None:
+async def test_an_unknown_organisation_type_is_other(ask: Ask, make: Builders) -> None:
     organisation = await make.organisation(organisation_type="nhs")
     service = await make.service(organisation_type="nhs", organisation_id=organisation.id)
     document = "query ($id: ID!) { service(id: $id) { organisationType organisation { type } } }"

@@ -1,4 +1,4 @@
-"""A database that GOV.UK Notify itself wrote: every value that GraphQL shows agrees with the rows."""
+"""A database that GOV.UK Notify itself wrote: every value of GraphQL agrees with the rows."""
 
 import contextlib
 from uuid import UUID
@@ -34,7 +34,7 @@ MESSAGES = """
 """
 
 
-async def test_its_own_keys_read_every_message_as_it_lies_in_the_rows(notify: RestoredDump) -> None:
+async def test_its_own_keys_read_every_message_as_stored(notify: RestoredDump) -> None:
     keys = await notify.rows("SELECT * FROM api_keys WHERE expiry_date IS NULL")
     assert len(keys) == 3
     for key in keys:
@@ -72,7 +72,7 @@ async def test_a_job_counts_its_rows(notify: RestoredDump) -> None:
     ]
 
 
-async def test_its_admin_client_asks_for_a_person(notify: RestoredDump) -> None:
+async def test_its_admin_client_acts_for_a_person(notify: RestoredDump) -> None:
     (user,) = await notify.rows("SELECT * FROM users WHERE email_address LIKE 'peer.8f099e@%'")
     data = await notify.ask(
         "{ viewer { user { name emailAddress phoneNumber } } }",
@@ -107,23 +107,23 @@ async def test_no_other_column_holds_signed_values(notify: RestoredDump) -> None
         " USING (table_schema, table_name) WHERE table_schema = 'public' AND table_type = 'BASE TABLE'"
         " AND data_type IN ('text', 'character varying')"
     )
-    found = set()
+    signed_columns = set()
     for table, column in columns:
         form = r"^\.?[A-Za-z0-9_-]+\.[A-Za-z0-9_-]{27}$"
         for (value,) in await notify.rows(f"""SELECT "{column}" FROM "{table}" WHERE "{column}" ~ '{form}'"""):
             with contextlib.suppress(BadSignature):
                 notify.signer.unsign(value)
-                found.add((table, column))
+                signed_columns.add((table, column))
 
     assert len(columns) >= 177
-    assert found == {
+    assert signed_columns == {
         item
         for item in reference_rules.SIGNED_COLUMNS.items()
         if item[0] in {"api_keys", "api_keys_history", "notifications"}
     }
 
 
-async def test_its_keys_are_taken_over_http(notify: RestoredDump) -> None:
+async def test_its_keys_are_accepted_over_http(notify: RestoredDump) -> None:
     transport = httpx2.ASGITransport(app.create(notify.settings, database=notify.database, store=notify.store))
     query = {"query": "{ viewer { service { name } apiKey { name type } } }"}
     async with httpx2.AsyncClient(transport=transport, base_url="http://notify") as client:
@@ -153,8 +153,8 @@ async def test_its_passwords_are_known(notify: RestoredDump) -> None:
         assert not await crypto.verify_password("password-correct-horsf", person._password)  # noqa: SLF001
 
 
-async def test_its_histories_are_what_we_take_them_for(notify: RestoredDump) -> None:
-    """Every state is kept, the present one included, but where Notify's migrations changed rows of its own service."""
+async def test_its_histories_follow_the_reference_rules(notify: RestoredDump) -> None:
+    """Every version is stored, the current one included, except of rows that Notify's migrations changed."""
     service = "d6aa2c68-a2d9-4437-ab19-3ae8eb202553"
     own = await notify.rows(
         f"SELECT id FROM services WHERE id = '{service}' UNION ALL SELECT id FROM provider_details"

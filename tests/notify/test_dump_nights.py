@@ -1,4 +1,4 @@
-"""A night in Notify's own database: its messages are counted, moved and still read, by its own client's keys."""
+"""Nightly tasks in Notify's own database: its messages are counted, moved, and still readable with its keys."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ BILLED = """
 
 @pytest.fixture
 async def old(notify: RestoredDump) -> RestoredDump:
-    """Its texts, as if they had been made in June, and had arrived; all else, as if it had been made now."""
+    """Date its text messages in June, as delivered, and all other messages now."""
     async with notify.database.transaction() as tx:
         for statement in (
             "UPDATE notifications SET created_at = timezone('UTC', now())",
@@ -58,7 +58,7 @@ async def old(notify: RestoredDump) -> RestoredDump:
     return notify
 
 
-async def test_nights_count_bill_and_move_what_notify_has_made(old: RestoredDump) -> None:
+async def test_nightly_tasks_count_bill_and_move_notifys_messages(old: RestoredDump) -> None:
     work = WorkerContext(old.settings, old.database, old.store, Gateways({}, FakeGateway()), old.signer)
     seen: list[Any] = []
     for _ in range(2):
@@ -75,12 +75,12 @@ async def test_nights_count_bill_and_move_what_notify_has_made(old: RestoredDump
     ]
     assert [tuple(row) for row in billed] == [("2026-06-10", "sms", "mmg", 1, False, "0.024", "none", 6, 6)]
     data = await old.ask(ALL_TIME, jwt("notify-admin", "dev-notify-secret-key"), PERSON, service=SERVICE, job=JOB)
-    # Messages of test keys are gone: the text of June, but not the two of today.
+    # Messages of test keys are deleted: that of June, but not the two of today.
     assert data["service"]["live"]["totalCount"] == 2
     assert data["service"]["ever"]["totalCount"] == 8
-    kept = [node for node in data["service"]["ever"]["nodes"] if node["recipient"] is None]
-    assert [node["status"] for node in kept] == ["DELIVERED"] * 6
-    assert [node["createdBy"] for node in kept].count({"id": PERSON}) == 1
+    erased = [node for node in data["service"]["ever"]["nodes"] if node["recipient"] is None]
+    assert [node["status"] for node in erased] == ["DELIVERED"] * 6
+    assert [node["createdBy"] for node in erased].count({"id": PERSON}) == 1
     assert data["job"]["progress"] == {"created": 5, "delivered": 5, "inProgress": 0}
     assert data["job"]["notifications"]["nodes"] == [
         {"jobRowNumber": row, "personalDataErased": True, "templateVersion": {"version": 2}} for row in range(5)

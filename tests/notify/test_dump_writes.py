@@ -1,4 +1,4 @@
-"""What we write into Notify's own database beside what Notify wrote there: the same columns, the same values."""
+"""Rows that this project writes into Notify's own database have the same columns and values as Notify's rows."""
 
 from __future__ import annotations
 
@@ -44,25 +44,25 @@ JOB = """mutation ($input: CreateJobInput!) { createJob(input: $input) { job { i
 PEOPLE = "phone number,name,code\n" + "".join(f"0790090000{n},N{n},{n}\n" for n in range(5))
 MOMENTS = {"created_at", "sent_at", "updated_at"}
 OWN = {"id", "job_id", "sent_by", "reference"}
-"""What differs by its nature."""
+"""Columns that always differ."""
 
 
 class Down:
-    """A provider that takes nothing."""
+    """A provider that is down."""
 
     name = "down"
     concurrency = 10
 
     async def send(self, _message: OutgoingMessage) -> SendResult:
-        """Refuse."""
+        """Raise an error."""
         raise RetryableSendError("503")
 
     async def close(self) -> None:
-        """Nothing is open."""
+        """Nothing to close."""
 
 
 def worker(notify: RestoredDump) -> WorkerContext:
-    """A worker whose providers are down, but for messages of test keys."""
+    """A worker whose providers are down, except for messages of test keys."""
     gateways = Gateways({channel: Down() for channel in Channel}, FakeGateway(receipt_delay_seconds=0))
     return WorkerContext(notify.settings, notify.database, notify.store, gateways, notify.signer)
 
@@ -75,15 +75,15 @@ async def dicts(notify: RestoredDump, statement: str) -> list[dict[str, Any]]:
 
 async def both(notify: RestoredDump, theirs: str, ours: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Two messages as rows."""
-    found = {
+    rows = {
         str(row["id"]): row
         for row in await dicts(notify, f"SELECT * FROM notifications WHERE id IN ('{theirs}', '{ours}')")
     }
-    return found[theirs], found[ours]
+    return rows[theirs], rows[ours]
 
 
 def compare(theirs: dict[str, Any], ours: dict[str, Any]) -> None:
-    """Assert that they agree: equal values, and moments that are known or not."""
+    """Assert that two rows agree: equal values, and instants that are both set or both null."""
     assert _compared(ours) == _compared(theirs)
 
 
@@ -92,11 +92,11 @@ def _compared(row: dict[str, Any]) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize("channel", list(SENT))
-async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump, channel: str) -> None:
+async def test_a_message_of_a_test_key_has_the_values_of_notifys(notify: RestoredDump, channel: str) -> None:
     recipient, personalisation, reference = SENT[channel]
     (theirs,) = await notify.rows(f"SELECT id FROM notifications WHERE client_reference = '{reference}'")
-    asked = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
-    answer = (await notify.ask(SEND, jwt(SERVICE, TEST_KEY), input=asked | {"reference": reference}))[
+    arguments = {"templateId": TEMPLATES[channel], "recipient": recipient, "personalisation": personalisation}
+    answer = (await notify.ask(SEND, jwt(SERVICE, TEST_KEY), input=arguments | {"reference": reference}))[
         "sendNotification"
     ]
     assert answer["userErrors"] == []
@@ -108,7 +108,7 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump
         assert re.fullmatch("[A-Z0-9]{16}", our_row["reference"])
         assert re.fullmatch("[A-Z0-9]{16}", their_row["reference"])
     if channel == "letter":
-        # A test key's letter is never handed over there, and an address may have a postcode of its own.
+        # Notify gives no letter of a test key to a provider, and the postcodes of addresses may differ.
         their_row["sent_at"] = our_row["sent_at"]
         read = [notify.signer.unsign(row.pop("_personalisation")) for row in (their_row, our_row)]
         assert read[0].pop("postcode") == read[1].pop("address_line_3")
@@ -116,33 +116,33 @@ async def test_a_message_of_a_test_key_is_written_as_theirs(notify: RestoredDump
     compare(their_row, our_row)
 
 
-async def test_a_message_of_a_person_is_written_as_theirs_though_its_provider_is_down(notify: RestoredDump) -> None:
-    asked = {
+async def test_a_message_of_a_person_has_the_values_of_notifys_with_its_provider_down(notify: RestoredDump) -> None:
+    arguments = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
         "recipient": {"phoneNumber": "07900900999"},
         "personalisation": {"name": "One", "code": "2"},
     }
-    answer = await notify.ask(SEND, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=asked)
+    answer = await notify.ask(SEND, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=arguments)
     ours = answer["sendNotification"]["notification"]["id"]
     await notifications.deliver_messages(worker(notify), {"notification_ids": [ours]})
 
     compare(*await both(notify, "ad0add65-83c1-48b5-94c1-f6b07e795b1e", ours))
 
 
-async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump) -> None:
-    asked = {
+async def test_a_job_and_its_messages_have_the_values_of_notifys(notify: RestoredDump) -> None:
+    arguments = {
         "serviceId": SERVICE,
         "templateId": TEMPLATES["sms"],
         "source": {"csv": {"fileName": "people.csv", "content": PEOPLE}},
     }
-    answer = await notify.ask(JOB, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=asked)
+    answer = await notify.ask(JOB, jwt("notify-admin", "dev-notify-secret-key"), PERSON, input=arguments)
     assert answer["createJob"]["userErrors"] == []
     job_id = answer["createJob"]["job"]["id"]
     work = worker(notify)
     await jobs.process(work, {"job_id": job_id})
     ids = [row.id for row in await notify.rows(f"SELECT id FROM notifications WHERE job_id = '{job_id}'")]
-    await notifications.deliver_messages(work, {"notification_ids": [str(one) for one in ids]})
+    await notifications.deliver_messages(work, {"notification_ids": [str(row_id) for row_id in ids]})
 
     rows = await dicts(notify, "SELECT * FROM notifications WHERE job_id IS NOT NULL ORDER BY job_row_number")
     theirs = [row for row in rows if str(row["job_id"]) != job_id]
@@ -152,14 +152,14 @@ async def test_a_job_and_its_messages_are_written_as_theirs(notify: RestoredDump
         compare(their_row, our_row)
     their_job, our_job = await dicts(notify, f"SELECT * FROM jobs ORDER BY id = '{job_id}'")
     assert await notify.store.get(f"service-{SERVICE}-notify/{job_id}.csv") == PEOPLE.encode()
-    moments = {"created_at", "updated_at", "processing_started", "processing_finished"}
-    assert {name for name in our_job if our_job[name] != their_job[name]} == {"id", "job_status"} | moments
-    assert {our_job[name] is not None for name in moments} == {True}
-    # Theirs never came to its last step, which a task of Notify's clock takes.
+    instants = {"created_at", "updated_at", "processing_started", "processing_finished"}
+    assert {name for name in our_job if our_job[name] != their_job[name]} == {"id", "job_status"} | instants
+    assert {our_job[name] is not None for name in instants} == {True}
+    # Notify's job did not reach its last step, which a scheduled task of Notify takes.
     assert (their_job["job_status"], our_job["job_status"]) == ("finished", "finished all notifications created")
 
 
-async def test_versions_that_we_add_are_what_notify_would_have_added(notify: RestoredDump) -> None:
+async def test_versions_written_here_are_those_that_notify_would_write(notify: RestoredDump) -> None:
     admin = jwt("notify-admin", "dev-notify-secret-key")
 
     async def do(mutation: str, kind: str, answer: str, **values: Any) -> Any:
@@ -174,14 +174,14 @@ async def test_versions_that_we_add_are_what_notify_would_have_added(notify: Res
     edited = {"templateId": TEMPLATES["sms"], "content": {"sms": {"body": "Bye ((name)), code ((code))"}}}
     await do("updateTemplate", "UpdateTemplateInput", "template { id }", **edited)
     await do("archiveTemplate", "ArchiveTemplateInput", "template { id }", templateId=TEMPLATES["email"])
-    made = await do(
+    created = await do(
         "createApiKey", "CreateApiKeyInput", "apiKey { id } key", serviceId=SERVICE, name="made here", type="LIVE"
     )
     there = NotifyRules(notify.settings.secret_keys, notify.settings.salt)
     async with notify.database.read_connection() as connection:
-        key = await there.authenticate(connection, client_authorization_header(made["key"]), now=datetime.now(UTC))
-    assert str(key.id) == made["apiKey"]["id"]
-    await do("revokeApiKey", "RevokeApiKeyInput", "apiKey { id }", apiKeyId=made["apiKey"]["id"])
+        key = await there.authenticate(connection, client_authorization_header(created["key"]), now=datetime.now(UTC))
+    assert str(key.id) == created["apiKey"]["id"]
+    await do("revokeApiKey", "RevokeApiKeyInput", "apiKey { id }", apiKeyId=created["apiKey"]["id"])
 
     async with notify.database.read_connection() as connection:
         assert await reference_rules.history_differences(connection) == before

@@ -1,4 +1,4 @@
-"""The whole life of a team through GraphQL leaves the versions that Notify would have left."""
+"""All changes of a team through GraphQL store the versions that Notify would have stored."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ DATED = {"version", "updated_at"}
 
 
 class Team:
-    """Somebody who makes a service and everything in it."""
+    """A person who creates a service and its rows."""
 
     def __init__(self, ask: Ask, actor: Actor) -> None:
         self.ask, self.actor = ask, actor
 
     async def __call__(self, mutation: str, answer: str, *, by: Actor | None = None, **values: Any) -> UUID:
-        """Do something; answers the id of what it was done to."""
+        """Run a mutation; returns the id of the object."""
         kind = f"{mutation[0].upper()}{mutation[1:]}Input"
         document = (
             f"mutation ($input: {kind}!) {{ {mutation}(input: $input) {{ {answer} {{ id }} userErrors {{ code }} }} }}"
@@ -36,7 +36,7 @@ class Team:
 
 
 @pytest.mark.usefixtures("made_by_notify")
-async def test_every_state_is_kept_and_the_present_one_too(ask: Ask, make: Builders, database: Database) -> None:
+async def test_every_version_is_stored_the_current_one_included(ask: Ask, make: Builders, database: Database) -> None:
     user, admin = await make.user(email_address="ada@example.gov.uk"), platform_admin(await make.user())
     organisation = await make.organisation(organisation_type="central")
     beginner = Team(ask, user_actor(user))

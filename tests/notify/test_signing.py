@@ -1,4 +1,4 @@
-"""Signed columns: the library's own bytes that Notify signs with, and keys that change."""
+"""Signed columns: the same bytes as those of Notify's library, and rotated keys."""
 
 from __future__ import annotations
 
@@ -28,12 +28,12 @@ VALUES = some.recursive(
 
 
 def notifys(key: bytes) -> URLSafeSerializer:
-    """What Notify signs with."""
+    """The serializer that Notify signs with."""
     return URLSafeSerializer(key, salt=SALT)
 
 
 @given(VALUES)
-def test_whatever_is_signed_has_the_librarys_bytes(value: Any) -> None:
+def test_signed_values_have_the_bytes_of_the_library(value: Any) -> None:
     signed = Signer((NEW,), SALT).sign(value)
 
     assert signed == notifys(NEW).dumps(value)
@@ -72,7 +72,7 @@ def test_another_salt_is_another_signature() -> None:
         Signer((NEW,), b"pepper").unsign(Signer((NEW,), SALT).sign("value"))
 
 
-async def test_a_key_signed_before_the_rotation_still_speaks_for_its_service(
+async def test_a_key_signed_before_the_rotation_is_still_valid(
     make: Builders, database: Database, authenticator: Authenticator
 ) -> None:
     service = await make.service()

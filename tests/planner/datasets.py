@@ -1,4 +1,4 @@
-"""Valid queries over the whole schema, made up at random: aliases, fragments, variables, filters, places and all."""
+"""Rows of every kind, with ids, cursors and actors for random queries."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ PAGE_DECLARATIONS = (
 
 
 class Dataset:
-    """Two services of an organisation with messages, jobs and keys, and everyone who may look at them."""
+    """Two services of an organisation with messages, jobs and keys; actors with and without access to them."""
 
     def __init__(self) -> None:
         self.ids: list[str] = ["no-uuid", "11111111-1111-4111-8111-111111111111"]
@@ -52,26 +52,26 @@ class Dataset:
         ]
         self.record_ids(organisation, admin, first, second, *members)
         for service, member in ((first, members[0]), (second, members[2])):
-            one = await make.api_key(service)
-            self.actors.append(api_key_actor(one))
-            self.record_ids(one)
+            api_key = await make.api_key(service)
+            self.actors.append(api_key_actor(api_key))
+            self.record_ids(api_key)
             for channel in Channel:
                 template = await make.template(service, channel)
-                self.record_ids(template, *await self._create_messages(make, template, member, one))
+                self.record_ids(template, *await self._create_messages(make, template, member, api_key))
         closed = await self._create_template_in_folder(make, first)
-        self.record_ids(closed, *await self._create_messages(make, closed, members[0], one))
+        self.record_ids(closed, *await self._create_messages(make, closed, members[0], api_key))
         self._collect_cursors()
         return self
 
     async def _create_messages(
         self, make: Builders, template: models.Template, member: models.User, api_key: models.ApiKey
     ) -> list[Any]:
-        """Messages with everything, and messages with next to nothing."""
+        """Messages with most columns set, and messages with few."""
         job = await make.job(template)
-        later = await make.job(template, scheduled_for=datetime(2030, 1, 1), created_by_id=member.id)  # noqa: DTZ001
+        scheduled = await make.job(template, scheduled_for=datetime(2030, 1, 1), created_by_id=member.id)  # noqa: DTZ001
         return [
             job,
-            later,
+            scheduled,
             await make.notification(template, job_id=job.id, job_row_number=0),
             await make.notification(template, job_id=job.id, job_row_number=1, status="permanent-failure"),
             await make.notification(template, created_by_id=member.id, reference="a", client_reference="Service"),
@@ -81,19 +81,19 @@ class Dataset:
         ]
 
     async def _create_template_in_folder(self, make: Builders, service: models.Service) -> models.Template:
-        """A template that members do not see, though they see its messages."""
+        """A template that members do not see, although they see its messages."""
         template = await make.template(service, name="Hidden", hidden=False)
         folder = models.TemplateFolder(id=uuid4(), service_id=service.id, name="Closed")
         await make.add(folder, models.TemplateFolderEntry(template_id=template.id, template_folder_id=folder.id))
         return template
 
     def _collect_cursors(self) -> None:
-        """Places in every order of some lists, before all rows and after."""
+        """Cursors of every order of some lists: before all rows, among them, and after them."""
         for page in PAGE_DECLARATIONS:
             for order in (page.order, *page.orders.values()):
-                kinds = [one.type.python_type for one in order.sort_keys(order.descending)]
-                for moment, text in ((datetime.min, ""), (datetime(2026, 6, 1), "Template 2"), (datetime.max, "z")):  # noqa: DTZ001, DTZ901 - naive UTC, as the database
-                    values = {datetime: moment, str: text, UUID: uuid4(), int: 1}
+                kinds = [key.type.python_type for key in order.sort_keys(order.descending)]
+                for instant, text in ((datetime.min, ""), (datetime(2026, 6, 1), "Template 2"), (datetime.max, "z")):  # noqa: DTZ001, DTZ901 - naive UTC, as the database
+                    values = {datetime: instant, str: text, UUID: uuid4(), int: 1}
                     self.cursors.append(encode_cursor([values[kind] for kind in kinds], order))
 
     def record_ids(self, *rows: Any) -> None:

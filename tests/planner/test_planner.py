@@ -1,4 +1,4 @@
-"""A plan answers the same bytes as graphql-core, whatever is asked, and keeps no more than it may."""
+"""Plans and graphql-core give the same bytes, also for random queries; the plan cache is bounded."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from graphql_api.context import Context
 from graphql_api.errors import QueryTooComplex
 from graphql_api.gateways.object_store import Store
 from graphql_api.planner import plan_cache
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.plan_cache import Plans
+from graphql_api.planner.errors import NotPlannable
+from graphql_api.planner.plan_cache import PlanCache
 from graphql_api.settings import Settings
 from schema import schema
 from tests import planner_comparison
@@ -30,25 +30,25 @@ from tests.planner.datasets import Dataset
 from tests.planner.documents import RandomQuery
 
 DOCUMENT_COUNT = int(os.environ.get("DOCUMENTS", "100"))
-"""How many documents are made up: more of them in a slower run, as `DOCUMENTS=2000 ./run test planner`."""
+"""Random documents; a slower run takes more of them, as `DOCUMENTS=2000 ./run test planner`."""
 
 
 @pytest_asyncio.fixture
 async def dataset(make: Builders) -> AsyncIterator[Dataset]:
-    """A world; in the end a good part of what was asked, half on average, must have been answered by plans."""
-    world = await Dataset().create(make)
-    yield world
-    fine = [planned for planned, wrong in world.outcomes if not wrong]
-    assert len(fine) > len(world.outcomes) / 4
-    assert sum(fine) > len(fine) / 4
+    """Rows to query. In the end plans must have executed enough of the queries without errors: half, on average."""
+    dataset = await Dataset().create(make)
+    yield dataset
+    without_errors = [planned for planned, has_errors in dataset.outcomes if not has_errors]
+    assert len(without_errors) > len(dataset.outcomes) / 4
+    assert sum(without_errors) > len(without_errors) / 4
 
 
 @pytest.mark.timeout(3_600)
 @hypotheses(max_examples=DOCUMENT_COUNT, deadline=None, database=None, suppress_health_check=list(HealthCheck))
-@given(seed=st.integers(0, 2**32), who=st.integers(0, 6))
-async def test_documents_made_up_at_random_are_answered_alike(
+@given(seed=st.integers(0, 2**32), actor=st.integers(0, 6))
+async def test_both_executors_give_the_same_response_to_random_documents(
     seed: int,
-    who: int,
+    actor: int,
     dataset: Dataset,
     database: SingleConnectionDatabase,
     settings: Settings,
@@ -57,7 +57,7 @@ async def test_documents_made_up_at_random_are_answered_alike(
 ) -> None:
     document = RandomQuery(Random(seed), dataset.ids, dataset.cursors)  # noqa: S311 - no secret is made of it
     text = document.text()
-    context, again = (Context(dataset.actors[who], database, settings, signer, store) for _ in range(2))
+    context, again = (Context(dataset.actors[actor], database, settings, signer, store) for _ in range(2))
     result = await schema.execute(text, variable_values=document.variables, context_value=context)
     planned = await planner_comparison.compare_with_planner(schema, text, document.variables, again, result)
     dataset.outcomes.append((planned, bool(result.errors)))
@@ -68,7 +68,7 @@ query ($id: ID!, $short: Boolean!) { service(id: $id) { id name @skip(if: $short
 """
 
 
-async def test_a_plan_is_made_for_each_choice_of_fields(ask: Ask, make: Builders) -> None:
+async def test_each_combination_of_skipped_fields_has_a_plan(ask: Ask, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
 
@@ -83,7 +83,7 @@ SKIPPED_FIELD_QUERY = (
 )
 
 
-async def test_an_object_of_which_everything_is_skipped_is_empty(ask: Ask, make: Builders) -> None:
+async def test_an_object_whose_fields_are_all_skipped_is_empty(ask: Ask, make: Builders) -> None:
     template = await make.template(service := await make.service())
     user = await make.member(service)
 
@@ -96,7 +96,7 @@ async def test_an_object_of_which_everything_is_skipped_is_empty(ask: Ask, make:
 HAS_PREVIOUS_PAGE_QUERY = "query ($id: ID!) { service(id: $id) { templates { pageInfo { hasPreviousPage } } } }"
 
 
-async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make: Builders) -> None:
+async def test_has_previous_page_can_be_the_only_field_of_a_page(ask: Ask, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
     await make.template(service)
@@ -107,9 +107,9 @@ async def test_a_page_may_be_asked_for_what_lies_before_it_alone(ask: Ask, make:
     assert answer.root_field == {"templates": {"pageInfo": {"hasPreviousPage": False}}}
 
 
-def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_cache, "ENTRIES", 3)
-    plans = Plans(schema)
+def test_the_least_recently_used_plans_are_evicted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_cache, "MAX_OPERATIONS", 3)
+    plans = PlanCache(schema)
     for number in range(10):
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
     size = plans.size
@@ -120,9 +120,9 @@ def test_plans_are_kept_and_the_oldest_go(monkeypatch: pytest.MonkeyPatch) -> No
     assert (len(plans), plans.size, first is again) == (3, size, True)
 
 
-def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(plan_cache, "BYTES", 30_000)
-    plans = Plans(schema)
+def test_plans_are_bounded_in_bytes(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_cache, "MAX_BYTES", 30_000)
+    plans = PlanCache(schema)
     for number in range(100):
         plans.find(f"{{ a{number}: services {{ totalCount }} }}", None, {})
 
@@ -141,12 +141,12 @@ def test_plans_are_bounded_in_bytes_too(monkeypatch: pytest.MonkeyPatch) -> None
         ("query A { services { totalCount } } query B { services { totalCount } }", {}),
     ],
 )
-def test_what_is_not_for_a_plan_is_declined(document: str, variables: dict[str, Any]) -> None:
-    with pytest.raises(Declined):
-        Plans(schema).find(document, None, variables)
+def test_mutations_and_invalid_operations_are_not_plannable(document: str, variables: dict[str, Any]) -> None:
+    with pytest.raises(NotPlannable):
+        PlanCache(schema).find(document, None, variables)
 
 
-async def test_size_given_by_a_variable_is_measured_each_time_it_differs(ask: Ask, make: Builders) -> None:
+async def test_the_cost_of_a_page_size_in_a_variable_is_computed_for_each_value(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     document = """query ($n: Int!) {
         services(first: $n) { nodes { templates(first: $n) { nodes { notifications(first: $n) { nodes { id } } } } } }
@@ -158,7 +158,7 @@ async def test_size_given_by_a_variable_is_measured_each_time_it_differs(ask: As
     assert (small.errors, large.error_codes) == ([], ["QUERY_TOO_COMPLEX"])
 
 
-async def test_a_filter_may_be_called_nearly_as_what_says_who_asks(ask: Ask, make: Builders) -> None:
+async def test_a_filter_may_have_a_name_like_a_parameter_of_the_actor(ask: Ask, make: Builders) -> None:
     user = await make.user()
 
     answer = await ask(
@@ -170,7 +170,7 @@ async def test_a_filter_may_be_called_nearly_as_what_says_who_asks(ask: Ask, mak
     assert answer.root_field == {"totalCount": 0, "nodes": []}
 
 
-async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes_arguments(
+async def test_an_object_may_have_more_connections_than_a_function_of_postgresql_takes_arguments(
     ask: Ask, make: Builders
 ) -> None:
     service = await make.service()
@@ -188,10 +188,10 @@ async def test_an_object_may_be_asked_for_more_connections_than_a_function_takes
 @pytest.mark.parametrize(
     ("default", "small", "large"), [(100, {"n": 2}, {}), (2, {}, {"n": None}), (2, {}, {"n": 100.0})]
 )
-def test_a_size_is_measured_again_however_it_comes_to_differ(
+def test_the_cost_is_computed_again_for_defaults_nulls_and_floats(
     default: int, small: dict[str, Any], large: dict[str, Any]
 ) -> None:
-    plans = Plans(schema)
+    plans = PlanCache(schema)
     document = f"""query ($n: Int = {default}) {{
         services(first: $n) {{ nodes {{ templates(first: $n) {{ nodes {{ notifications(first: $n) {{ nodes {{ id }}
         }} }} }} }} }}
@@ -202,42 +202,42 @@ def test_a_size_is_measured_again_however_it_comes_to_differ(
         plans.find(document, None, large)
 
 
-def test_nothing_is_kept_of_variables_that_an_operation_does_not_declare() -> None:
-    plans = Plans(schema)
+def test_undeclared_variables_are_not_cached() -> None:
+    plans = PlanCache(schema)
     document = "query ($n: Int!) { services(first: $n) { nodes { id } } }"
     for number in range(5):
         plans.find(document, None, {f"{'x' * 1_000}{number}": number, "n": 2})
 
-    (entry,) = plans._entries.values()  # noqa: SLF001 - what it keeps is nobody's business but a test's
-    assert list(entry.prices) == [(("n", 2),)]
+    (operation,) = plans._operations.values()  # noqa: SLF001 - the costs are visible nowhere else
+    assert list(operation.costs) == [(("n", 2),)]
 
 
-def test_a_variable_may_be_a_list_in_one_operation_and_choose_fields_in_another() -> None:
+def test_a_variable_may_be_a_list_in_one_operation_and_a_condition_in_another() -> None:
     document = "query A($v: Boolean!) { __typename @skip(if: $v) } query B($v: [ID!]!) { nodes(ids: $v) { id } }"
-    plans = Plans(schema)
+    plans = PlanCache(schema)
 
-    one, _, _ = plans.find(document, "B", {"v": ["1"]})
-    other, _, _ = plans.find(document, "B", {"v": ["2"]})
+    first, _, _ = plans.find(document, "B", {"v": ["1"]})
+    second, _, _ = plans.find(document, "B", {"v": ["2"]})
 
-    assert one is other
+    assert first is second
 
 
-async def test_an_id_that_is_null_after_all_is_left_to_graphql(ask: Ask, make: Builders) -> None:
+async def test_a_null_id_is_not_plannable(ask: Ask, make: Builders) -> None:
     answer = await ask('query ($id: ID = "1") { service(id: $id) { id } }', by=user_actor(await make.user()), id=None)
 
     assert answer.error_codes == ["BAD_REQUEST"]
 
 
-def test_what_is_long_in_sql_counts_for_as_much() -> None:
-    words = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(20))
-    plans = Plans(schema)
+def test_the_size_of_a_plan_includes_its_sql() -> None:
+    lists = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(20))
+    plans = PlanCache(schema)
 
-    plan, *_ = plans.find(f"query ($id: ID!) {{ service(id: $id) {{ {words} }} }}", None, {"id": "1"})
+    plan, *_ = plans.find(f"query ($id: ID!) {{ service(id: $id) {{ {lists} }} }}", None, {"id": "1"})
 
     assert plan.size > 200_000
 
 
-async def test_the_schema_is_told_from_what_was_told_before(
+async def test_an_introspection_query_has_a_plan(
     make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     context = Context(platform_admin(await make.user()), database, settings, signer, store)
@@ -247,21 +247,21 @@ async def test_the_schema_is_told_from_what_was_told_before(
     assert await planner_comparison.compare_with_planner(schema, document, {}, context, result)
 
 
-async def test_the_schema_is_told_to_nobody_who_may_not_read_it(
+async def test_a_plan_gives_the_schema_only_to_callers_who_may_read_it(
     make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     admin = platform_admin(await make.user())
     document = '{ __type(name: "Service") { name } }'
 
-    open_book = await planner_comparison.planner_response(
+    permitted = await planner_comparison.planner_response(
         schema, document, {}, Context(admin, database, settings, signer, store)
     )
     closed = settings.model_copy(update={"introspection": "nobody"})
-    answers = [
-        open_book,
+    responses = [
+        permitted,
         await planner_comparison.planner_response(
             schema, document, {}, Context(admin, database, closed, signer, store)
         ),
     ]
 
-    assert [answer is None for answer in answers] == [False, True]
+    assert [response is None for response in responses] == [False, True]

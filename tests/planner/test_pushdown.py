@@ -1,4 +1,4 @@
-"""What PostgreSQL writes is what orjson would have written, letter by letter, or it is not used."""
+"""PostgreSQL writes the same characters as orjson, or its result is discarded."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ NAME_QUERY = "query ($id: ID!) { service(id: $id) { name } }"
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_text_is_escaped_as_json_wants_it(name: str, ask: Ask, make: Builders) -> None:
+async def test_text_is_escaped_as_in_json(name: str, ask: Ask, make: Builders) -> None:
     service = await make.service(name=name)
 
     answer = await ask(NAME_QUERY, by=platform_admin(await make.user()), id=str(service.id))
@@ -49,7 +49,7 @@ DATETIMES = {
 
 
 @pytest.mark.parametrize("moment", DATETIMES)
-async def test_instants_have_a_fraction_only_where_there_is_one(moment: datetime, ask: Ask, make: Builders) -> None:
+async def test_instants_have_a_fraction_unless_it_is_zero(moment: datetime, ask: Ask, make: Builders) -> None:
     service = await make.service(created_at=moment)
 
     answer = await ask(
@@ -61,7 +61,7 @@ async def test_instants_have_a_fraction_only_where_there_is_one(moment: datetime
     assert answer.root_field == {"createdAt": DATETIMES[moment]}
 
 
-async def test_an_instant_without_end_is_not_taken_for_none(ask: Ask, make: Builders) -> None:
+async def test_an_infinite_instant_is_not_null(ask: Ask, make: Builders) -> None:
     job = await make.job(await make.template(await make.service()), scheduled_for=datetime.max)  # noqa: DTZ901 - as the driver writes infinity
 
     answer = await ask(
@@ -83,7 +83,7 @@ DASHBOARD = """query ($id: ID!, $first: Int!) {
 }"""
 
 
-async def test_all_that_has_words_is_one_statement(
+async def test_a_query_of_columns_and_connections_is_one_statement(
     make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     service = await make.service()
@@ -94,14 +94,14 @@ async def test_all_that_has_words_is_one_statement(
     variables = {"id": str(service.id), "first": 2}
     context = Context(user_actor(member, service), database, settings, signer, store)
 
-    told = operation_stats.begin()
+    stats = operation_stats.begin()
     body = await planner_comparison.planner_response(schema, DASHBOARD, variables, context)
 
     assert body is not None
-    assert (told.statements, len(orjson.loads(body)["data"]["service"]["notifications"]["edges"])) == (1, 2)
+    assert (stats.statements, len(orjson.loads(body)["data"]["service"]["notifications"]["edges"])) == (1, 2)
 
 
-async def test_what_would_be_too_long_a_statement_is_several(
+async def test_a_statement_that_would_be_too_long_is_split(
     make: Builders, database: SingleConnectionDatabase, settings: Settings, signer: Signer, store: Store
 ) -> None:
     template = await make.template(service := await make.service())
@@ -109,17 +109,17 @@ async def test_what_would_be_too_long_a_statement_is_several(
     lists = " ".join(f"a{number}: notifications {{ nodes {{ statusText }} }}" for number in range(40))
     context = Context(user_actor(await make.member(service), service), database, settings, signer, store)
 
-    told = operation_stats.begin()
+    stats = operation_stats.begin()
     body = await planner_comparison.planner_response(
         schema, f"query ($id: ID!) {{ service(id: $id) {{ {lists} }} }}", {"id": str(service.id)}, context
     )
 
     assert body is not None
     assert len(orjson.loads(body)["data"]["service"]) == 40
-    assert told.statements == 41
+    assert stats.statements == 41
 
 
-async def test_a_word_that_the_schema_does_not_know_is_left_to_graphql(
+async def test_a_stored_value_that_its_enum_lacks_is_not_plannable(
     ask: Ask, make: Builders, database: SingleConnectionDatabase
 ) -> None:
     service = await make.service()

@@ -6,7 +6,6 @@ import importlib.util
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import asyncpg
 import pytest
 
 from graphql_api import postgres
+from tests.waiting import attempts
 
 ROOT = Path(__file__).parents[2]
 OWNER_SCRIPT = """
@@ -23,12 +23,13 @@ from pathlib import Path
 from graphql_api import postgres
 
 signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in background jobs
 print("starting", flush=True)
 with postgres.start(Path(sys.argv[1]), bindir=Path(sys.argv[2])) as server:
     print(server.url(), flush=True)
     {then}
 """
-WAIT_STATEMENT = "time.sleep(60)"
+WAIT_STATEMENT = "time.sleep(3_600)"
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="only root drops to another account")
 needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="reads /proc")
@@ -96,16 +97,8 @@ def watchdog_pid(pid: int) -> int:
     raise AssertionError(f"no watchdog for {pid}")
 
 
-def poll(timeout_seconds: float = 20) -> Iterator[None]:
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        yield
-        time.sleep(0.02)
-    raise AssertionError(f"not within {timeout_seconds} seconds")
-
-
 def wait_until_gone(data_dir: Path) -> None:
-    for _ in poll():
+    for _ in attempts():
         if cluster_processes(data_dir) == {} and not (data_dir / "cluster" / "postmaster.pid").exists():
             return
 

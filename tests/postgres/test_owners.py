@@ -16,12 +16,12 @@ from tests.postgres.owner_processes import (
     fetch_value,
     needs_proc,
     owner_process,
-    poll,
     postmaster_pid,
     read_line,
     wait_until_gone,
     watchdog_pid,
 )
+from tests.waiting import PATIENCE, attempts
 
 
 def test_a_server_started_in_a_thread_outlives_the_thread(bindir: Path, data_dir: Path) -> None:
@@ -31,8 +31,12 @@ def test_a_server_started_in_a_thread_outlives_the_thread(bindir: Path, data_dir
     thread.join()
 
     with servers[0] as server:
-        time.sleep(0.3)
-        assert fetch_value(server.url(), "SELECT word FROM kept") == "still here"
+        for _ in attempts():
+            if not Path(f"/proc/self/task/{thread.native_id}").exists():
+                break
+        # A server that is ending takes no new connections.
+        for _ in range(20):
+            assert fetch_value(server.url(), "SELECT word FROM kept") == "still here"
 
 
 @needs_proc
@@ -43,7 +47,7 @@ def test_no_server_outlives_its_owner(bindir: Path, data_dir: Path, signal_numbe
         assert fetch_value(url, "SELECT word FROM kept") == "still here"
         assert "postgres" in cluster_processes(data_dir).values()
         process.send_signal(signal_number)
-        process.wait(20)
+        process.wait(PATIENCE)
         wait_until_gone(data_dir)
 
     with postgres.start(data_dir, bindir=bindir) as server:
@@ -57,7 +61,7 @@ def test_no_server_outlives_an_owner_killed_while_starting_it(bindir: Path, data
         time.sleep(delay)
         process.kill()
         process.wait()
-        for _ in poll():
+        for _ in attempts():
             if cluster_processes(data_dir) == {}:
                 break
 
@@ -73,7 +77,7 @@ def test_a_killed_first_start_is_repeated(bindir: Path, tmp_path: Path, delay: f
         time.sleep(delay)
         process.kill()
         process.wait()
-        for _ in poll():
+        for _ in attempts():
             if cluster_processes(data_dir) == {}:
                 break
 

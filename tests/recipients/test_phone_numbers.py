@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import time
-
+import phonenumbers
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -12,6 +11,7 @@ from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 from graphql_api.recipients.phone_numbers import PhoneNumber, normalise, parse
 from graphql_api.recipients.sms_rates import NUMERIC_SENDER_CALLING_CODES, SMS_RATE_MULTIPLIERS
+from tests import cpu_time
 
 
 def error_code(value: str, *, international: bool = True, landlines: bool = True) -> UserErrorCode:
@@ -157,11 +157,14 @@ def test_the_rate_table_is_complete() -> None:
     assert not parse("07900900123").needs_numeric_sender
 
 
-def test_plain_uk_numbers_are_read_at_100_000_a_second() -> None:
-    numbers = [f"07900{index:06d}" for index in range(20_000)]
-    began = time.process_time()
+def test_plain_uk_numbers_are_read_five_times_as_fast_as_the_library_parses_them() -> None:
+    numbers = [f"07900{index:06d}" for index in range(1_000)]
 
-    normalised = [parse(number).normalised for number in numbers]
+    cost = cpu_time.ratio(
+        lambda: [parse(number) for number in numbers],
+        beside=lambda: [phonenumbers.parse(number, "GB") for number in numbers],
+        enough=0.2,
+    )
 
-    assert time.process_time() - began < 0.2
-    assert normalised == [f"447900{index:06d}" for index in range(20_000)]
+    assert cost <= 0.2
+    assert [parse(number).normalised for number in numbers] == [f"447900{index:06d}" for index in range(1_000)]

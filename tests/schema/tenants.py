@@ -1,4 +1,4 @@
-"""Two tenants with one of everything, and a good input of every mutation: what generated tests of the schema vary."""
+"""A tenant with a row of every kind, and a valid input of every mutation, which generated tests vary."""
 
 from __future__ import annotations
 
@@ -9,16 +9,15 @@ from typing import Any
 from graphql import GraphQLInputObjectType, GraphQLList, GraphQLNamedType, GraphQLNonNull, GraphQLObjectType
 
 from graphql_api import models
-from schema import schema
 from tests.builders import Builders
+from tests.graphql_schema import SCHEMA
 
-SCHEMA = schema._schema  # noqa: SLF001 - generated tests read the schema as GraphQL sees it
 Path = tuple[str | int, ...]
 
 
 @dataclass(frozen=True)
 class Tenant:
-    """A service and what belongs to it."""
+    """A service and its rows."""
 
     organisation: models.Organisation
     service: models.Service
@@ -33,7 +32,7 @@ class Tenant:
 
     @property
     def ids(self) -> dict[str, str]:
-        """Ids by the names of the arguments that take them."""
+        """Ids by the name of the argument that takes them."""
         return {
             "organisationId": str(self.organisation.id),
             "serviceId": str(self.service.id),
@@ -48,7 +47,7 @@ class Tenant:
 
 
 async def create_tenant(make: Builders) -> Tenant:
-    """A live service of its own organisation, a scheduled job in it, and two people who may do everything."""
+    """Create a live service of its own organisation, a scheduled job, and two members with every permission."""
     organisation = await make.organisation()
     service = await make.service(organisation_id=organisation.id)
     user, colleague = await make.member(service), await make.member(service)
@@ -85,7 +84,7 @@ async def create_tenant(make: Builders) -> Tenant:
 
 
 def valid_inputs(ids: dict[str, str]) -> dict[str, dict[str, Any]]:
-    """An input of each mutation that is accepted, or refused only for what the caller may not do."""
+    """A valid input of each mutation, refused only for lack of permission."""
 
     def some(*names: str) -> dict[str, Any]:
         return {name: ids[name] for name in names}
@@ -161,7 +160,7 @@ def mutation_names() -> list[str]:
 
 
 def mutation_document(name: str) -> str:
-    """A mutation as a document that asks for its refusals."""
+    """A document of a mutation that selects `userErrors`."""
     root: Any = SCHEMA.mutation_type
     kind = root.fields[name].args["input"].type
     return f"""mutation ($input: {kind}) {{ {name}(input: $input) {{
@@ -170,33 +169,33 @@ def mutation_document(name: str) -> str:
 
 
 def scalar_paths(kind: Any, scalar_name: str, value: Any, *path: str | int) -> list[Path]:
-    """Places in a given value that hold a scalar of this name, lists and objects walked through."""
+    """Paths in a value to scalars of this name, through lists and input objects."""
     if isinstance(kind, GraphQLNonNull):
         return scalar_paths(kind.of_type, scalar_name, value, *path)
     if isinstance(kind, GraphQLList):
         return [
             place
-            for index, one in enumerate(value)
-            for place in scalar_paths(kind.of_type, scalar_name, one, *path, index)
+            for index, item in enumerate(value)
+            for place in scalar_paths(kind.of_type, scalar_name, item, *path, index)
         ]
     if isinstance(kind, GraphQLInputObjectType):
         return [
             place
-            for name, one in value.items()
-            for place in scalar_paths(kind.fields[name].type, scalar_name, one, *path, name)
+            for name, item in value.items()
+            for place in scalar_paths(kind.fields[name].type, scalar_name, item, *path, name)
         ]
     named: GraphQLNamedType = kind
     return [path] if named.name == scalar_name else []
 
 
 def replace_at(value: Any, path: Path, replacement: Any) -> Any:
-    """The value with something else in one place."""
+    """The value with a replacement at a path."""
     if not path:
         return replacement
     step, *rest = path
     if isinstance(value, dict):
         return value | {step: replace_at(value[step], tuple(rest), replacement)}
-    return [replace_at(one, tuple(rest), replacement) if index == step else one for index, one in enumerate(value)]
+    return [replace_at(item, tuple(rest), replacement) if index == step else item for index, item in enumerate(value)]
 
 
 def input_type_of(name: str) -> Any:

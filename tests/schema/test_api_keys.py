@@ -1,4 +1,4 @@
-"""API keys in GraphQL: the key is told once, its record shows no secret."""
+"""API keys in GraphQL: the key is returned once, and no other field has its secret."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ REVOKE = f"""mutation ($input: RevokeApiKeyInput!) {{ revokeApiKey(input: $input
 }} }}"""
 
 
-async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
+async def test_the_key_is_returned_once(ask: Ask, make: Builders) -> None:
     service = await make.service()
     user = await make.member(service)
     end = (models.utcnow() + timedelta(days=1)).replace(microsecond=0)
 
-    made = (
+    created = (
         await ask(
             CREATE,
             by=user_actor(user, service),
@@ -42,7 +42,7 @@ async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
         )
     ).root_field
 
-    record, text = made["apiKey"], made["key"]
+    record, text = created["apiKey"], created["key"]
     assert text[:-36] == f"our_key-{service.id}-"
     assert record == {
         "id": record["id"],
@@ -57,7 +57,7 @@ async def test_the_key_is_told_once(ask: Ask, make: Builders) -> None:
         "createdBy": {"id": str(user.id)},
         "revokedBy": None,
     }
-    assert made["userErrors"] == []
+    assert created["userErrors"] == []
     assert (await ask(ONE, by=user_actor(user, service), id=record["id"])).root_field == record
 
 
@@ -81,7 +81,7 @@ async def test_no_field_of_a_key_is_its_secret(ask: Ask) -> None:
     }
 
 
-async def test_in_trial_there_is_no_live_key(ask: Ask, make: Builders) -> None:
+async def test_a_service_in_trial_has_no_live_key(ask: Ask, make: Builders) -> None:
     service = await make.service(restricted=True)
     refused = await ask(
         CREATE,
@@ -100,7 +100,7 @@ async def test_in_trial_there_is_no_live_key(ask: Ask, make: Builders) -> None:
     ]
 
 
-async def test_revoking_twice_moves_nothing(ask: Ask, make: Builders) -> None:
+async def test_revoking_twice_changes_nothing(ask: Ask, make: Builders) -> None:
     service = await make.service()
     row = await make.api_key(service, KeyType.TEAM)
     user = await make.member(service)
@@ -117,9 +117,9 @@ async def test_a_key_sees_itself_and_no_other(ask: Ask, make: Builders) -> None:
     mine, other = await make.api_key(service), await make.api_key(service)
     document = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { name } } }"
 
-    found = await ask(document, by=api_key_actor(mine), ids=[str(other.id), str(mine.id)])
+    answer = await ask(document, by=api_key_actor(mine), ids=[str(other.id), str(mine.id)])
 
-    assert found.root_field == [None, {"name": mine.name}]
+    assert answer.root_field == [None, {"name": mine.name}]
 
 
 async def test_members_without_the_permission_do_not_see_keys(ask: Ask, make: Builders) -> None:
@@ -132,9 +132,9 @@ async def test_members_without_the_permission_do_not_see_keys(ask: Ask, make: Bu
     assert (await ask(ONE, by=lesser, id=str(row.id))).root_field is None
     refused = await ask(REVOKE, by=lesser, input={"apiKeyId": str(row.id)})
     assert refused.user_errors == [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "apiKeyId"]}]
-    wanted: dict[str, Any] = {"serviceId": str(service.id), "name": "Ours", "type": "TEST"}
-    assert (await ask(CREATE, by=lesser, input=wanted)).error_codes == ["FORBIDDEN"]
-    assert (await ask(CREATE, by=platform_admin(await make.user()), input=wanted)).error_codes == ["FORBIDDEN"]
+    arguments: dict[str, Any] = {"serviceId": str(service.id), "name": "Ours", "type": "TEST"}
+    assert (await ask(CREATE, by=lesser, input=arguments)).error_codes == ["FORBIDDEN"]
+    assert (await ask(CREATE, by=platform_admin(await make.user()), input=arguments)).error_codes == ["FORBIDDEN"]
 
 
 async def test_what_keys_cost_does_not_depend_on_their_number(ask: Ask, make: Builders, statements: Statements) -> None:
@@ -162,7 +162,7 @@ NOTHING = {
 }
 
 
-async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> None:
+async def test_a_key_has_its_usage_by_day(ask: Ask, make: Builders) -> None:
     service = await make.service()
     api_key, other = await make.api_key(service), await make.api_key(service)
     first = date(2026, 3, 1)
@@ -199,7 +199,7 @@ async def test_a_key_tells_what_it_did_each_day(ask: Ask, make: Builders) -> Non
         }
 
 
-async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: Builders) -> None:
+async def test_usage_is_of_the_last_seven_days_by_default(ask: Ask, make: Builders) -> None:
     service = await make.service()
     api_key = await make.api_key(service)
     member = user_actor(await make.member(service), service)
@@ -215,11 +215,11 @@ async def test_usage_is_that_of_the_last_seven_days_unless_told(ask: Ask, make: 
     assert long.error_codes == ["BAD_REQUEST"]
 
 
-async def test_usage_of_many_keys_is_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_usage_of_many_keys_takes_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     member = user_actor(await make.member(service), service)
-    asked = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { usage { requests } } } }"
+    document = "query ($ids: [ID!]!) { nodes(ids: $ids) { ... on ApiKey { usage { requests } } } }"
     for count in (1, 3):
         ids = [str((await make.api_key(service)).id) for _ in range(count)]
         with statements(3):
-            await ask(asked, by=member, ids=ids)
+            await ask(document, by=member, ids=ids)

@@ -1,4 +1,4 @@
-"""The audit log: what it says of a change, what it never says, and who reads it."""
+"""The audit log: its entries, what they leave out, and who may read it."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -46,32 +46,32 @@ SET_MEMBER = """mutation ($input: SetServiceMemberInput!) {
 
 @dataclass
 class Team:
-    """A service with somebody who may do everything in it."""
+    """A service, and a member with every permission."""
 
     service: models.Service
     user: models.User
 
     @property
     def actor(self) -> Actor:
-        """That person."""
+        """The member as a caller."""
         return user_actor(self.user, self.service)
 
 
 @pytest.fixture
 async def team(make: Builders) -> Team:
-    """One of those, with nobody's traces but the builders'."""
+    """A team without entries but those of the builders."""
     service = await make.service(name="Old name")
     return Team(service, await make.member(service, user=await make.user(name="Ann")))
 
 
 async def latest_changes(ask: Ask, team: Team, **variables: Any) -> list[dict[str, Any]]:
-    """What the team reads of its latest changes, as long as somebody has made them."""
+    """The latest entries that have an actor, as the team reads them."""
     answer = await ask(SERVICE_LOG, by=team.actor, id=str(team.service.id), **variables)
     nodes: list[dict[str, Any]] = answer.root_field["auditLog"]["nodes"]
     return [node for node in nodes if node["actor"]]
 
 
-async def test_the_log_tells_who_did_what_in_which_request(ask: Ask, team: Team) -> None:
+async def test_an_entry_has_the_actor_the_change_and_the_request(ask: Ask, team: Team) -> None:
     structlog.contextvars.bind_contextvars(request_id="one-request")
     await ask(
         UPDATE_SERVICE,
@@ -98,7 +98,7 @@ async def test_the_log_tells_who_did_what_in_which_request(ask: Ask, team: Team)
 
 
 async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database: SingleConnectionDatabase) -> None:
-    made = await ask(
+    created = await ask(
         CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"}
     )
 
@@ -109,8 +109,8 @@ async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database:
     assert entry == {
         "action": "CREATE",
         "objectType": "ApiKey",
-        "objectId": made.root_field["apiKey"]["id"],
-        "object": {"__typename": "ApiKey", "id": made.root_field["apiKey"]["id"]},
+        "objectId": created.root_field["apiKey"]["id"],
+        "object": {"__typename": "ApiKey", "id": created.root_field["apiKey"]["id"]},
         "requestId": None,
         "actor": {"name": "Ann"},
         "changes": [
@@ -118,11 +118,11 @@ async def test_a_key_is_added_without_its_secret(ask: Ask, team: Team, database:
             {"field": "type", "before": None, "after": "LIVE"},
         ],
     }
-    assert made.root_field["key"][-36:] not in log
+    assert created.root_field["key"][-36:] not in log
     assert stored not in log
 
 
-async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
+async def test_the_log_has_that_content_changed_but_not_the_content(
     ask: Ask, team: Team, make: Builders, database: SingleConnectionDatabase
 ) -> None:
     template = await make.template(
@@ -151,7 +151,7 @@ async def test_the_log_says_that_a_message_changed_and_not_what_it_said(
     assert "Subject of" not in log
 
 
-async def test_what_a_member_may_do_is_told_word_by_word(ask: Ask, team: Team, make: Builders) -> None:
+async def test_each_changed_permission_has_an_entry(ask: Ask, team: Team, make: Builders) -> None:
     bob = await make.member(team.service, {ServicePermission.SEND_TEXTS}, await make.user(name="Bob"))
 
     await ask(
@@ -165,17 +165,17 @@ async def test_what_a_member_may_do_is_told_word_by_word(ask: Ask, team: Team, m
     )
 
     entries = await latest_changes(ask, team)
-    assert {(one["action"], one["objectType"], one["objectId"], one["object"]) for one in entries} == {
+    assert {(entry["action"], entry["objectType"], entry["objectId"], entry["object"]) for entry in entries} == {
         ("UPDATE", "ServiceMembership", str(bob.id), None)
     }
-    assert sorted(str(one["changes"]) for one in entries) == [
+    assert sorted(str(entry["changes"]) for entry in entries) == [
         "[{'field': 'permissions', 'before': 'SEND_TEXTS', 'after': None}]",
         "[{'field': 'permissions', 'before': None, 'after': 'MANAGE_SETTINGS'}]",
         "[{'field': 'permissions', 'before': None, 'after': 'SEND_EMAILS'}]",
     ]
 
 
-async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Builders) -> None:
+async def test_a_refused_change_has_no_entry(ask: Ask, team: Team, make: Builders) -> None:
     await make.service(name="Taken")
 
     refused = await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": "Taken"})
@@ -185,17 +185,17 @@ async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Buil
 
 
 @pytest.mark.parametrize(
-    ("conditions", "found"),
+    ("conditions", "expected"),
     [
         ({}, ["ApiKey", "Service", "SmsSender"]),
         ({"objectTypes": ["Service", "SmsSender"]}, ["Service", "SmsSender"]),
         ({"objectTypes": ["Notification", "' OR true --"]}, []),
         ({"objectTypes": []}, []),
         ({"objectId": "SERVICE"}, ["Service"]),
-        ({"objectId": "nobody"}, []),
+        ({"objectId": "malformed"}, []),
         ({"actorId": "ANN"}, ["ApiKey", "Service"]),
         ({"actorId": "SERVICE"}, []),
-        ({"actorId": "nobody"}, []),
+        ({"actorId": "malformed"}, []),
         ({"actions": ["CREATE"], "objectTypes": ["ApiKey", "SmsSender"]}, ["ApiKey", "SmsSender"]),
         ({"actions": ["DELETE"]}, []),
         ({"occurredAt": {"from": "2000-01-01T00:00:00Z"}}, ["ApiKey", "Service", "SmsSender"]),
@@ -203,31 +203,31 @@ async def test_a_refused_change_leaves_no_trace(ask: Ask, team: Team, make: Buil
     ],
     ids=str,
 )
-async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[str, Any], found: list[str]) -> None:
+async def test_every_condition_must_hold(ask: Ask, team: Team, conditions: dict[str, Any], expected: list[str]) -> None:
     actor, service_id = team.actor, str(team.service.id)
     await ask(UPDATE_SERVICE, by=actor, input={"serviceId": service_id, "name": "New name"})
     await ask(CREATE_KEY, by=actor, input={"serviceId": service_id, "name": "Our key", "type": "LIVE"})
     ids = {"SERVICE": service_id, "ANN": str(team.user.id)}
-    given = {name: ids.get(str(value), value) for name, value in conditions.items()}
+    condition = {name: ids.get(str(value), value) for name, value in conditions.items()}
 
-    answer = await ask(SERVICE_LOG, by=actor, id=service_id, filter=given)
+    answer = await ask(SERVICE_LOG, by=actor, id=service_id, filter=condition)
 
     log = answer.root_field["auditLog"]
     kinds = {node["objectType"] for node in log["nodes"]} - {"ServiceMembership"}
-    assert sorted(kinds) == found
+    assert sorted(kinds) == expected
     assert log["totalCount"] == len(log["nodes"])
 
 
-async def test_pages_go_back_in_time(ask: Ask, team: Team, statements: Statements) -> None:
+async def test_pages_are_latest_first(ask: Ask, team: Team, statements: Statements) -> None:
     for name in ("First", "Second", "Third"):
         await ask(UPDATE_SERVICE, by=team.actor, input={"serviceId": str(team.service.id), "name": name})
-    wanted = {"objectTypes": ["Service"], "actorId": str(team.user.id)}
+    filter_ = {"objectTypes": ["Service"], "actorId": str(team.user.id)}
     names, after = [], None
 
     for size in (2, 2):
         with statements(4 if after is None else 5):
             answer = await ask(
-                SERVICE_LOG, by=team.actor, id=str(team.service.id), filter=wanted, first=size, after=after
+                SERVICE_LOG, by=team.actor, id=str(team.service.id), filter=filter_, first=size, after=after
             )
         log = answer.root_field["auditLog"]
         names += [change["after"] for node in log["nodes"] for change in node["changes"] if change["field"] == "name"]
@@ -249,10 +249,10 @@ CALLERS: dict[str, tuple[Callable[[Team, models.ApiKey], Actor], Any]] = {
         ),
         ["FORBIDDEN"],
     ),
-    "key": (lambda _, one: api_key_actor(one), ["FORBIDDEN"]),
+    "key": (lambda _, key: api_key_actor(key), ["FORBIDDEN"]),
     "platform admin": (lambda team, _: platform_admin(team.user), 1),
     "stranger": (lambda *_: stranger(), None),
-    "nobody": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
+    "anonymous": (lambda *_: Actor.anonymous(), ["UNAUTHENTICATED"]),
 }
 
 
@@ -273,9 +273,9 @@ async def test_who_reads_a_service_s_log(ask: Ask, make: Builders, team: Team, c
 
 async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Builders, team: Team) -> None:
     admin = await make.user(platform_admin=True)
-    asked: dict[str, Any] = {"filter": {"objectTypes": ["User"], "objectId": str(team.user.id)}}
+    variables: dict[str, Any] = {"filter": {"objectTypes": ["User"], "objectId": str(team.user.id)}}
 
-    read = await ask(PLATFORM_LOG, by=platform_admin(admin), **asked)
+    read = await ask(PLATFORM_LOG, by=platform_admin(admin), **variables)
 
     assert [node["changes"] for node in read.root_field["nodes"]] == [
         [
@@ -290,11 +290,11 @@ async def test_the_log_of_everything_is_for_platform_admins(ask: Ask, make: Buil
             {"field": "takePartInResearch", "before": None, "after": True},
         ]
     ]
-    assert (await ask(PLATFORM_LOG, by=team.actor, **asked)).error_codes == ["FORBIDDEN"]
-    assert (await ask(PLATFORM_LOG, by=api_key_actor(await make.api_key(team.service)), **asked)).error_codes == [
+    assert (await ask(PLATFORM_LOG, by=team.actor, **variables)).error_codes == ["FORBIDDEN"]
+    assert (await ask(PLATFORM_LOG, by=api_key_actor(await make.api_key(team.service)), **variables)).error_codes == [
         "FORBIDDEN"
     ]
-    assert (await ask(PLATFORM_LOG, **asked)).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(PLATFORM_LOG, **variables)).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders) -> None:
@@ -318,16 +318,16 @@ async def test_an_organisation_s_log_is_for_its_members(ask: Ask, make: Builders
     from_below = await ask(ORGANISATION_LOG, by=user_actor(await make.member(service), service), id=str(mine.id))
     elsewhere = await ask(ORGANISATION_LOG, by=organisation_member(user, mine.id), id=str(theirs.id))
 
-    told = [(node["objectType"], node["action"], node["changes"]) for node in read.root_field["auditLog"]["nodes"]]
-    assert ("OrganisationMembership", "CREATE") in [(kind, action) for kind, action, _ in told]
-    assert ("Organisation", "UPDATE", [{"field": "notes", "before": None, "after": None}]) in told
-    assert ("Organisation", "UPDATE", [{"field": "domains", "before": None, "after": "a.gov.uk"}]) in told
+    entries = [(node["objectType"], node["action"], node["changes"]) for node in read.root_field["auditLog"]["nodes"]]
+    assert ("OrganisationMembership", "CREATE") in [(kind, action) for kind, action, _ in entries]
+    assert ("Organisation", "UPDATE", [{"field": "notes", "before": None, "after": None}]) in entries
+    assert ("Organisation", "UPDATE", [{"field": "domains", "before": None, "after": "a.gov.uk"}]) in entries
     assert from_below.root_field["auditLog"]["totalCount"] == 0
     assert elsewhere.root_field is None
     assert {node["objectId"] for node in read.root_field["auditLog"]["nodes"]} == {str(mine.id), str(user.id)}
 
 
-async def test_the_object_is_shown_as_far_as_the_reader_sees_it(ask: Ask, team: Team) -> None:
+async def test_the_object_of_an_entry_is_null_where_the_caller_does_not_see_it(ask: Ask, team: Team) -> None:
     await ask(CREATE_KEY, by=team.actor, input={"serviceId": str(team.service.id), "name": "Our key", "type": "LIVE"})
     reader = user_actor(team.user, team.service, permissions={ServicePermission.MANAGE_SETTINGS})
 
@@ -337,7 +337,7 @@ async def test_the_object_is_shown_as_far_as_the_reader_sees_it(ask: Ask, team: 
     assert (entry["objectType"], entry["object"]) == ("ApiKey", None)
 
 
-async def test_another_service_s_changes_are_never_among_one_s_own(ask: Ask, make: Builders, team: Team) -> None:
+async def test_the_log_of_a_service_has_no_entries_of_another(ask: Ask, make: Builders, team: Team) -> None:
     other = await make.service()
     theirs = await make.member(other)
     await ask(

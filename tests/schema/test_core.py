@@ -1,4 +1,4 @@
-"""What is declared becomes GraphQL, and what is declared wrongly fails when it is imported."""
+"""Declarations become GraphQL types; wrong ones fail at import."""
 
 import pytest
 import strawberry
@@ -24,7 +24,7 @@ def test_a_password_is_no_readable_column() -> None:
             password: str
 
 
-def test_every_readable_thing_is_declared_as_data() -> None:
+def test_every_entity_has_declared_fields() -> None:
     import schema  # noqa: F401, PLC0415 - entities register when they are imported
 
     for kind in registered_entities().values():
@@ -33,7 +33,7 @@ def test_every_readable_thing_is_declared_as_data() -> None:
 
 @input_type
 class Address(Input):
-    """Where."""
+    """A nested input."""
 
     town_id: strawberry.ID
     postcode: str | None = None
@@ -41,21 +41,21 @@ class Address(Input):
 
 @one_of_input
 class Choice(Input):
-    """One way or the other."""
+    """A oneOf input."""
 
     by_post: strawberry.Maybe[Address]
     by_name: strawberry.Maybe[str]
 
 
-def test_what_was_left_out_is_left_out() -> None:
+def test_fields_that_were_left_out_are_not_among_the_values() -> None:
     assert Address(town_id=strawberry.ID("11111111-1111-4111-8111-111111111111")).values().keys() == {"town_id"}
 
 
-def test_null_is_kept_for_it_clears() -> None:
+def test_null_is_among_the_values() -> None:
     address = Address(town_id=strawberry.ID("11111111-1111-4111-8111-111111111111"), postcode=None)
 
     assert address.values()["postcode"] is None
 
 
-def test_of_several_members_the_one_that_was_given_is_there() -> None:
+def test_a_oneof_input_has_only_the_field_that_was_given() -> None:
     assert Choice(by_name=strawberry.Some("x"), by_post=None).values() == {"by_name": "x"}

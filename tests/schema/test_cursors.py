@@ -1,4 +1,4 @@
-"""Walks through lists by cursors, forwards and backwards, where what they are ordered by may be missing."""
+"""Pages through lists by cursors, forwards and backwards, with null sort keys and forged cursors."""
 
 from __future__ import annotations
 
@@ -32,29 +32,29 @@ JOBS = service_page_query("jobs", "JobOrder")
 
 
 class SortedRows:
-    """A member of several services, in the first of which some templates and jobs have no instant to go by."""
+    """A member of several services; the sort keys of some services, templates and jobs are null."""
 
     def __init__(self, make: Builders) -> None:
         self._make = make
         self.ids: dict[str, list[tuple[datetime | None, str]]] = {"services": [], "templates": [], "jobs": []}
 
     async def build(self) -> Actor:
-        """Make it, and answer the member."""
-        moments = [datetime(2026, 1, day) if day else None for day in (2, 0, 1, 0, 2, 0)]  # noqa: DTZ001 - naive UTC
-        services = [await self._make.service(go_live_at=moment) for moment in moments]
+        """Create the rows; returns the member."""
+        instants = [datetime(2026, 1, day) if day else None for day in (2, 0, 1, 0, 2, 0)]  # noqa: DTZ001 - naive UTC
+        services = [await self._make.service(go_live_at=instant) for instant in instants]
         self.service = services[0]
-        templates = [await self._make.template(self.service, updated_at=moment) for moment in moments]
-        jobs = [await self._make.job(templates[0], scheduled_for=moment) for moment in moments]
-        made: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
-        for noun, rows in made.items():
-            self.ids[noun] = [(moment, str(row.id)) for moment, row in zip(moments, rows, strict=True)]
+        templates = [await self._make.template(self.service, updated_at=instant) for instant in instants]
+        jobs = [await self._make.job(templates[0], scheduled_for=instant) for instant in instants]
+        rows_by_noun: dict[str, list[Any]] = {"services": [*services], "templates": [*templates], "jobs": [*jobs]}
+        for noun, rows in rows_by_noun.items():
+            self.ids[noun] = [(instant, str(row.id)) for instant, row in zip(instants, rows, strict=True)]
         return user_actor(await self._make.member(self.service), *services)
 
     def sorted(self, noun: str, *, descending: bool) -> list[str]:
-        """Ids as they should stand: rows without an instant last, whichever the direction."""
-        known = sorted((one for one in self.ids[noun] if one[0]), reverse=descending)
-        unknown = sorted((one[1] for one in self.ids[noun] if not one[0]), reverse=descending)
-        return [one[1] for one in known] + unknown
+        """Ids in the expected order: rows without an instant last, in both directions."""
+        with_instant = sorted((item for item in self.ids[noun] if item[0]), reverse=descending)
+        without_instant = sorted((item[1] for item in self.ids[noun] if not item[0]), reverse=descending)
+        return [item[1] for item in with_instant] + without_instant
 
 
 CASES = [
@@ -70,28 +70,28 @@ CASES = [
 async def test_rows_without_an_instant_come_last_and_each_comes_once(
     noun: str, field: str, query: str, *, descending: bool, size: int, ask: Ask, make: Builders
 ) -> None:
-    world = SortedRows(make)
-    actor = await world.build()
+    sorted_rows = SortedRows(make)
+    actor = await sorted_rows.build()
     variables: dict[str, Any] = {"order": {"field": field, "direction": "DESC" if descending else "ASC"}}
-    variables |= {} if noun == "services" else {"id": str(world.service.id)}
-    wanted = world.sorted(noun, descending=descending)
+    variables |= {} if noun == "services" else {"id": str(sorted_rows.service.id)}
+    expected = sorted_rows.sorted(noun, descending=descending)
 
     async def page(**place: Any) -> dict[str, Any]:
         answer = await ask(query, by=actor, **variables, **place)
         assert answer.errors == []
         assert answer.data is not None
-        found: dict[str, Any] = answer.data.get("page") or answer.data["service"]["page"]
-        assert found["totalCount"] == 6
-        return found
+        connection: dict[str, Any] = answer.data.get("page") or answer.data["service"]["page"]
+        assert connection["totalCount"] == 6
+        return connection
 
     for size_name, place, ends in (("first", "after", "endCursor"), ("last", "before", "startCursor")):
-        found: list[str] = []
+        all_ids: list[str] = []
         cursor, more = None, True
         while more:
-            one = await page(**{size_name: size, place: cursor})
-            ids = [node["id"] for node in one["nodes"]]
-            found = [*found, *ids] if size_name == "first" else [*ids, *found]
-            info = one["pageInfo"]
+            connection = await page(**{size_name: size, place: cursor})
+            ids = [node["id"] for node in connection["nodes"]]
+            all_ids = [*all_ids, *ids] if size_name == "first" else [*ids, *all_ids]
+            info = connection["pageInfo"]
             ahead, behind = (
                 (info["hasNextPage"], info["hasPreviousPage"])
                 if size_name == "first"
@@ -99,11 +99,11 @@ async def test_rows_without_an_instant_come_last_and_each_comes_once(
             )
             assert behind is (cursor is not None)
             cursor, more = info[ends], ahead
-        assert found == wanted
+        assert all_ids == expected
 
 
 def encoded_cursor(*values: Any) -> str:
-    """A cursor as somebody might forge it."""
+    """A forged cursor of these values."""
     return base64.urlsafe_b64encode(json.dumps(values).encode()).rstrip(b"=").decode()
 
 
@@ -132,8 +132,8 @@ async def test_a_forged_cursor_is_refused(query: str, ask: Ask, make: Builders) 
             assert answer.error_codes == ["BAD_REQUEST"], (forged, place)
 
 
-@pytest.mark.parametrize("moment", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
-async def test_a_forged_cursor_that_could_be_one_names_a_place(moment: str, ask: Ask, make: Builders) -> None:
+@pytest.mark.parametrize("instant", ["0001-01-01T00:00:00", "9999-12-31T23:59:59.999999", "1970-01-01"])
+async def test_a_forged_but_valid_cursor_is_a_position(instant: str, ask: Ask, make: Builders) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
 
@@ -142,6 +142,6 @@ async def test_a_forged_cursor_that_could_be_one_names_a_place(moment: str, ask:
             service_page_query("notifications", "NotificationOrder"),
             by=actor,
             id=str(service.id),
-            **{place: encoded_cursor("created_at,id", moment, ID)},
+            **{place: encoded_cursor("created_at,id", instant, ID)},
         )
         assert answer.root_field["page"]["nodes"] == []

@@ -1,4 +1,4 @@
-"""Messages past their retention, among those that are not: the same lists, each message once, nothing personal."""
+"""Messages after their retention period, in lists with the others: each message once, without personal data."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LIST = """query (
 async def notification_at(
     make: Builders, template: models.Template, reference: str, hours: int, **values: Any
 ) -> models.Model:
-    """A message that is still kept."""
+    """A message within its retention period."""
     values = {"client_reference": reference, "created_at": NOON + hours * HOUR} | values
     return await make.notification(template, **values)
 
@@ -42,7 +42,7 @@ def references(page: Any) -> list[str]:
     return [node["reference"] for node in page["nodes"]]
 
 
-async def test_they_are_listed_only_when_asked_for(
+async def test_erased_messages_are_listed_only_with_include_erased(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     await notification_at(make, template, "here", 1)
@@ -57,10 +57,10 @@ async def test_they_are_listed_only_when_asked_for(
     assert [node["recipient"] for node in page["nodes"]] == ["07700900123", None]
 
 
-async def test_both_are_in_one_order_whichever_way_it_is_walked(
+async def test_recent_and_erased_messages_are_in_one_order_in_both_directions(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
-    # A letter waits in its place long after texts of its time have gone.
+    # A letter stays in notifications long after text messages of the same time have moved to the history.
     for hours, reference in enumerate("abcdefgh"):
         if reference in "adeg":
             await notification_at(make, template, reference, hours)
@@ -91,7 +91,7 @@ async def test_both_are_in_one_order_whichever_way_it_is_walked(
     assert page["totalCount"] == 8
 
 
-async def test_a_message_that_lies_in_both_tables_counts_once_and_is_whole(
+async def test_a_message_in_both_tables_counts_once_with_its_personal_data(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     message = await notification_at(make, template, "twice", 0)
@@ -103,7 +103,7 @@ async def test_a_message_that_lies_in_both_tables_counts_once_and_is_whole(
     assert page["nodes"][0]["recipient"] == "07700900123"
 
 
-async def test_conditions_hold_for_both(
+async def test_filters_apply_to_recent_and_erased_messages(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     email = await make.template(service, Channel.EMAIL)
@@ -115,47 +115,50 @@ async def test_conditions_hold_for_both(
         {"job_id": job.id, "job_row_number": 0},
         {"created_at": NOON - 24 * HOUR},
     ]
-    for number, one in enumerate(differing):
+    for number, values in enumerate(differing):
         await make.notification_history(
-            template, **{"client_reference": f"text {number}", "created_at": NOON + number * HOUR} | one
+            template, **{"client_reference": f"text {number}", "created_at": NOON + number * HOUR} | values
         )
     await make.notification_history(email, client_reference="email", created_at=NOON + 5 * HOUR)
     await notification_at(make, email, "live email", 6)
 
-    async def found(**filter_: Any) -> list[str]:
+    async def listed(**filter_: Any) -> list[str]:
         page = await notification_page(ask, actor, service, filter={"includeErased": True, **filter_})
         assert page["totalCount"] == len(page["nodes"])
         return references(page)
 
-    assert await found(channels=["EMAIL"]) == ["live email", "email"]
-    assert await found(statuses=["TECHNICAL_FAILURE"]) == ["text 0"]
-    assert await found(statusGroups=["FAILED"]) == ["text 0"]
-    assert await found(templateId=str(email.id)) == ["live email", "email"]
-    assert await found(createdById=str(user.id)) == ["text 1"]
-    assert await found(jobId=str(job.id)) == ["text 2"]
-    assert await found(includeJobs=False) == ["live email", "email", "text 1", "text 0", "text 3"]
-    assert await found(includeOneOff=False) == ["live email", "email", "text 2", "text 0", "text 3"]
-    assert await found(reference="text 3") == ["text 3"]
-    assert await found(createdAt={"from": "2026-06-01T13:00:00Z", "to": "2026-06-01T15:00:00Z"}) == ["text 2", "text 1"]
-    assert await found(keyTypes=["TEAM"]) == []
+    assert await listed(channels=["EMAIL"]) == ["live email", "email"]
+    assert await listed(statuses=["TECHNICAL_FAILURE"]) == ["text 0"]
+    assert await listed(statusGroups=["FAILED"]) == ["text 0"]
+    assert await listed(templateId=str(email.id)) == ["live email", "email"]
+    assert await listed(createdById=str(user.id)) == ["text 1"]
+    assert await listed(jobId=str(job.id)) == ["text 2"]
+    assert await listed(includeJobs=False) == ["live email", "email", "text 1", "text 0", "text 3"]
+    assert await listed(includeOneOff=False) == ["live email", "email", "text 2", "text 0", "text 3"]
+    assert await listed(reference="text 3") == ["text 3"]
+    assert await listed(createdAt={"from": "2026-06-01T13:00:00Z", "to": "2026-06-01T15:00:00Z"}) == [
+        "text 2",
+        "text 1",
+    ]
+    assert await listed(keyTypes=["TEAM"]) == []
 
 
-async def test_of_what_was_erased_a_search_matches_the_reference_alone(
+async def test_a_search_of_erased_messages_matches_references_only(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     await notification_at(make, template, "live", 1, normalised_to="447700900123")
     await make.notification_history(template, client_reference="the 7700900123rd", created_at=NOON)
     await make.notification_history(template, client_reference="other", created_at=NOON)
 
-    async def found(words: str) -> list[str]:
+    async def searched(words: str) -> list[str]:
         return references(await notification_page(ask, actor, service, filter={"includeErased": True, "search": words}))
 
-    assert await found("7700900123") == ["live", "the 7700900123rd"]
-    assert await found("900123RD") == ["the 7700900123rd"]
-    assert await found("OTHER") == ["other"]
+    assert await searched("7700900123") == ["live", "the 7700900123rd"]
+    assert await searched("900123RD") == ["the 7700900123rd"]
+    assert await searched("OTHER") == ["other"]
 
 
-async def test_nobody_sees_more_of_them_than_of_others(
+async def test_erased_messages_have_the_visibility_of_others(
     ask: Ask, make: Builders, service: models.Service, template: models.Template
 ) -> None:
     await make.notification_history(template, client_reference="text")
@@ -167,8 +170,8 @@ async def test_nobody_sees_more_of_them_than_of_others(
     } }"""
 
     async def sees(by: Actor) -> Any:
-        found = (await ask(document, by=by, id=str(service.id))).root_field
-        return found and sorted(node["reference"] for node in found["notifications"]["nodes"])
+        data = (await ask(document, by=by, id=str(service.id))).root_field
+        return data and sorted(node["reference"] for node in data["notifications"]["nodes"])
 
     assert await sees(user_actor(user, service, permissions=[ServicePermission.VIEW_ACTIVITY])) == ["team text", "text"]
     assert await sees(api_key_actor(await make.api_key(service))) == ["text"]
@@ -176,7 +179,7 @@ async def test_nobody_sees_more_of_them_than_of_others(
     assert await sees(stranger()) is None
 
 
-async def test_jobs_and_templates_list_them_too(
+async def test_jobs_and_templates_list_erased_messages(
     ask: Ask, make: Builders, template: models.Template, actor: Actor
 ) -> None:
     job = await make.job(template, notification_count=3)
@@ -196,7 +199,7 @@ async def test_jobs_and_templates_list_them_too(
     }
 
 
-async def test_several_parents_are_one_statement(
+async def test_several_parents_take_one_statement(
     ask: Ask, make: Builders, actor: Actor, service: models.Service, statements: Statements
 ) -> None:
     first, second = await make.template(service, name="1"), await make.template(service, name="2")
@@ -216,7 +219,7 @@ async def test_several_parents_are_one_statement(
     ]
 
 
-async def test_everything_that_is_left_can_be_read(
+async def test_every_field_of_an_erased_message_can_be_read(
     ask: Ask, make: Builders, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     await make.notification_history(

@@ -36,7 +36,7 @@ ADMINS_ONLY = {"updateOrganisation", "archiveOrganisation"}
 
 
 async def checksums(database: Database) -> dict[str, str]:
-    """What is in every table, but for what a refused call may use up: the caller's own rate."""
+    """Contents of every table but those of rate limits, which a refused call may change."""
     async with database.transaction() as tx:
         tables = list(
             await tx.scalars(
@@ -53,12 +53,12 @@ async def checksums(database: Database) -> dict[str, str]:
 
 
 def manager_of(ours: Tenant) -> Actor:
-    """Somebody who may do everything in their own service."""
+    """A member with every permission in their own service."""
     return user_actor(ours.user, ours.service)
 
 
 def api_key_of(ours: Tenant) -> Actor:
-    """The live key of a service."""
+    """A live API key of a service."""
     return api_key_actor(ours.api_key)
 
 
@@ -67,7 +67,7 @@ CALLERS = [manager_of, api_key_of]
 
 @pytest.mark.parametrize("caller", CALLERS)
 @pytest.mark.parametrize(("mutation", "path"), FOREIGN, ids=str)
-async def test_an_id_of_another_tenant_names_nothing(
+async def test_an_id_of_another_tenant_is_not_found(
     mutation: str,
     path: tuple[Any, ...],
     caller: Callable[[Tenant], Actor],
@@ -107,7 +107,7 @@ async def test_an_id_of_another_tenant_names_nothing(
 
 
 @pytest.mark.parametrize("source", SOURCES)
-async def test_a_list_of_another_tenant_is_not_there(source: str, ask: Ask, make: Builders, database: Database) -> None:
+async def test_a_list_of_another_tenant_is_not_found(source: str, ask: Ask, make: Builders, database: Database) -> None:
     ours, theirs = await create_tenant(make), await create_tenant(make)
     good = valid_inputs(ours.ids)["createJob"]
     for actor in (user_actor(ours.user, ours.service), api_key_actor(ours.api_key)):
@@ -165,7 +165,7 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_alone(ask: Ask, make: 
     service = await make.service()
     template = await make.template(service)
     job = await make.job(template)
-    made = {
+    rows = {
         kind: await make.notification(template, key_type=kind.value, job_id=job.id, job_row_number=place)
         for place, kind in enumerate(KeyType)
     }
@@ -182,10 +182,10 @@ async def test_a_key_sees_messages_of_its_own_type_of_key_alone(ask: Ask, make: 
             id=str(service.id),
             job=str(job.id),
             template=str(template.id),
-            ids=[str(row.id) for row in made.values()],
+            ids=[str(row.id) for row in rows.values()],
         )
         assert answer.errors == []
         assert answer.data is not None
-        only = {"totalCount": 1, "nodes": [{"id": str(made[kind].id)}]}
-        assert [answer.data[one]["notifications"] for one in ("service", "job", "template")] == [only] * 3
-        assert [one for one in answer.data["nodes"] if one] == [{"id": str(made[kind].id)}]
+        only = {"totalCount": 1, "nodes": [{"id": str(rows[kind].id)}]}
+        assert [answer.data[noun]["notifications"] for noun in ("service", "job", "template")] == [only] * 3
+        assert [node for node in answer.data["nodes"] if node] == [{"id": str(rows[kind].id)}]

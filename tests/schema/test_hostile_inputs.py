@@ -1,4 +1,4 @@
-"""Every text and number of every mutation and filter, given what nobody should give: never a fault of ours."""
+"""Hostile values for every text and number of every mutation and filter: the server never fails."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from graphql import GraphQLInputObjectType
 
 from tests.builders import Builders, platform_admin, user_actor
 from tests.conftest import Ask, GraphQLResponse
+from tests.graphql_schema import SCHEMA
 from tests.schema.tenants import (
-    SCHEMA,
     create_tenant,
     input_type_of,
     mutation_document,
@@ -40,11 +40,11 @@ NUMBERS = (-(2**31), -1, 0, 2**31 - 1, 2**31, 2**63, 1e308)
 
 
 def has_no_server_error(answer: GraphQLResponse) -> bool:
-    """Whether nothing went wrong on our side: success, or errors that all tell a code of the caller's."""
+    """Whether the server did not fail: success, or only errors with codes for mistakes of the caller."""
     return not any(code in {"INTERNAL", "UNAVAILABLE"} for code in answer.error_codes)
 
 
-def test_each_mutation_has_a_good_input() -> None:
+def test_each_mutation_has_a_valid_input() -> None:
     ids = dict.fromkeys(
         ("organisationId", "serviceId", "userId", "templateId", "apiKeyId", "jobId"),
         "00000000-0000-0000-0000-000000000000",
@@ -54,7 +54,7 @@ def test_each_mutation_has_a_good_input() -> None:
 
 
 @pytest.mark.parametrize("mutation", mutation_names())
-async def test_a_text_of_a_mutation_may_be_anything(mutation: str, ask: Ask, make: Builders) -> None:
+async def test_a_mutation_handles_any_text(mutation: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     good = valid_inputs(ours.ids)[mutation]
     callers = [user_actor(ours.user, ours.service), platform_admin(ours.user)]
@@ -71,7 +71,7 @@ async def test_a_text_of_a_mutation_may_be_anything(mutation: str, ask: Ask, mak
 
 
 @pytest.mark.parametrize("mutation", mutation_names())
-async def test_a_number_of_a_mutation_may_be_anything(mutation: str, ask: Ask, make: Builders) -> None:
+async def test_a_mutation_handles_any_number(mutation: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     good = valid_inputs(ours.ids)[mutation]
     faults = []
@@ -90,9 +90,9 @@ async def test_a_number_of_a_mutation_may_be_anything(mutation: str, ask: Ask, m
 
 
 @pytest.mark.parametrize(
-    "mutation", [one for one in mutation_names() if one not in {"signIn", "completeSignIn", "registerUser"}]
+    "mutation", [name for name in mutation_names() if name not in {"signIn", "completeSignIn", "registerUser"}]
 )
-async def test_an_id_of_a_mutation_that_is_none_names_nothing(mutation: str, ask: Ask, make: Builders) -> None:
+async def test_a_malformed_id_of_a_mutation_is_not_found(mutation: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     good = valid_inputs(ours.ids)[mutation]
 
@@ -143,7 +143,7 @@ ROOTS = {
 
 
 @pytest.mark.parametrize("root", ROOTS)
-async def test_a_filter_may_be_anything(root: str, ask: Ask, make: Builders) -> None:
+async def test_a_filter_handles_any_value(root: str, ask: Ask, make: Builders) -> None:
     ours = await create_tenant(make)
     name, query = ROOTS[root]
     kind: Any = SCHEMA.get_type(name)
@@ -154,7 +154,7 @@ async def test_a_filter_may_be_anything(root: str, ask: Ask, make: Builders) -> 
     for field, definition in kind.fields.items():
         scalar = getattr(definition.type, "name", "")
         values: list[Any] = list(TEXTS.values()) if scalar in {"String", "ID"} else []
-        if not scalar:  # a list of words
+        if not scalar:  # a list of enum values
             values = [[], [*definition.type.of_type.of_type.values] * 100]
         for value in values:
             answer = await ask(query, by=platform_admin(ours.user), filter={field: value}, **variables)

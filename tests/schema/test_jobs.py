@@ -1,4 +1,4 @@
-"""Jobs through GraphQL: every field, lists, progress, making and stopping them."""
+"""Jobs through GraphQL: every field, lists, progress, creation and cancellation."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def source(template: models.Template, content: str = GOOD, **more: Any) -> dict[
     } | more
 
 
-async def test_a_job_tells_everything(
+async def test_a_job_has_every_field(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, statements: Statements
 ) -> None:
     job = await make.job(
@@ -121,7 +121,7 @@ async def test_a_job_tells_everything(
     }
 
 
-async def test_rows_that_came_with_the_call_have_no_file(
+async def test_a_job_of_rows_in_the_call_has_no_file(
     make: Builders, ask: Ask, template: models.Template, actor: Actor
 ) -> None:
     job = await make.job(template, original_file_name="")
@@ -140,7 +140,7 @@ async def test_rows_that_came_with_the_call_have_no_file(
         ("cancelled", ["cancelled", "cancelled"], 1.0, True),
     ],
 )
-async def test_progress_tells_how_the_messages_stand(
+async def test_progress_counts_messages_by_status(
     make: Builders,
     ask: Ask,
     template: models.Template,
@@ -151,8 +151,8 @@ async def test_progress_tells_how_the_messages_stand(
     final: bool,
 ) -> None:
     job = await make.job(template, notification_count=2, job_status=status)
-    for row, one in enumerate(messages):
-        await make.notification(template, job_id=job.id, job_row_number=row, status=one)
+    for row, message in enumerate(messages):
+        await make.notification(template, job_id=job.id, job_row_number=row, status=message)
 
     progress = (await ask(EVERYTHING, by=actor, id=str(job.id))).root_field["progress"]
 
@@ -192,7 +192,7 @@ async def test_progress_counts_messages_past_their_retention(
     }
 
 
-async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_counted(
+async def test_progress_of_a_job_with_deleted_messages_is_that_of_the_nightly_facts(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, statements: Statements
 ) -> None:
     old, recent = await make.job(template, notification_count=5), await make.job(template, notification_count=2)
@@ -209,7 +209,7 @@ async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_cou
             notification_count=count,
         )
 
-    # Of the old job, the history of its first day has been deleted; of the recent one, a status has changed since.
+    # The history of the old job's first day is deleted; a status of the recent job has changed since the facts.
     await make.add(
         fact(old, 1, "delivered", 2),
         fact(old, 2, "delivered", 2),
@@ -233,7 +233,7 @@ async def test_progress_of_a_job_whose_messages_are_gone_is_what_nights_have_cou
     }
 
 
-async def test_a_job_of_a_key_names_the_key_to_whoever_sees_it(
+async def test_a_job_of_a_key_names_the_key_to_those_who_see_it(
     make: Builders, ask: Ask, service: models.Service, template: models.Template, actor: Actor
 ) -> None:
     api_key = await make.api_key(service)
@@ -268,13 +268,13 @@ async def test_jobs_are_filtered_and_latest_first(
     names: list[str],
     statements: Statements,
 ) -> None:
-    made: dict[str, dict[str, Any]] = {
+    jobs_by_name: dict[str, dict[str, Any]] = {
         "a": {"job_status": "pending"},
         "b": {"job_status": "scheduled", "scheduled_for": NOON},
         "c": {"job_status": "finished", "processing_started": NOON},
         "d": {"archived": True},
     }
-    for minute, (name, values) in enumerate(made.items()):
+    for minute, (name, values) in enumerate(jobs_by_name.items()):
         created_at = NOON + timedelta(minutes=minute)
         await make.job(template, original_file_name=name, created_at=created_at, **values)
 
@@ -294,7 +294,7 @@ async def test_jobs_are_filtered_and_latest_first(
         ("PROCESSING_STARTED_AT", "DESC", ["c", "b", "a"]),
     ],
 )
-async def test_jobs_are_ordered_as_asked(
+async def test_jobs_are_in_the_given_order(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, field: str, direction: str, names: list[str]
 ) -> None:
     await make.job(template, original_file_name="a")
@@ -340,7 +340,7 @@ async def test_a_job_is_made_of_rows_for_later(
     assert job["createdBy"] == {"__typename": "ApiKey"}
 
 
-async def test_a_refused_list_comes_with_what_was_found(
+async def test_a_refused_list_has_the_result_of_the_check(
     ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     answer = await ask(CREATE, by=actor, input=source(template, GOOD + "x,y\n"))
@@ -375,13 +375,15 @@ async def test_a_refused_list_comes_with_what_was_found(
         assert (await connection.execute(text("SELECT count(*) FROM jobs"))).scalar() == 0
 
 
-async def test_good_rows_go_when_the_caller_says_so(ask: Ask, template: models.Template, actor: Actor) -> None:
-    asked = source(template, GOOD + "x,y\n", errorPolicy="SEND_GOOD_ROWS")
+async def test_good_rows_are_sent_with_the_error_policy_send_good_rows(
+    ask: Ask, template: models.Template, actor: Actor
+) -> None:
+    arguments = source(template, GOOD + "x,y\n", errorPolicy="SEND_GOOD_ROWS")
 
-    assert (await ask(CREATE, by=actor, input=asked)).root_field["job"]["recipientCount"] == 3
+    assert (await ask(CREATE, by=actor, input=arguments)).root_field["job"]["recipientCount"] == 3
 
 
-async def test_the_same_key_makes_one_job(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_the_same_idempotency_key_creates_one_job(ask: Ask, template: models.Template, actor: Actor) -> None:
     first = await ask(CREATE, by=actor, input=source(template, idempotencyKey="k"))
     again = await ask(CREATE, by=actor, input=source(template, idempotencyKey="k"))
     other = await ask(CREATE, by=actor, input=source(template, GOOD + "07700900003,z\n", idempotencyKey="k"))
@@ -390,7 +392,7 @@ async def test_the_same_key_makes_one_job(ask: Ask, template: models.Template, a
     assert [error["code"] for error in other.user_errors] == ["IDEMPOTENCY_KEY_REUSED"]
 
 
-async def test_making_jobs_spends_tokens(make: Builders, ask: Ask) -> None:
+async def test_creating_jobs_consumes_tokens(make: Builders, ask: Ask) -> None:
     service = await make.service(rate_limit=1)
     template = await make.template(service)
     actor = user_actor(await make.member(service), service)

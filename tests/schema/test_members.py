@@ -1,4 +1,4 @@
-"""Members in GraphQL: who is shown, what they may do, and how that changes."""
+"""Members in GraphQL: who sees them, their permissions, and their changes."""
 
 from __future__ import annotations
 
@@ -33,11 +33,11 @@ REMOVE = """mutation ($input: RemoveServiceMemberInput!) { removeServiceMember(i
 
 
 def by_name(answer: Any) -> dict[str, list[str]]:
-    """What each member may do."""
+    """Permissions of each member."""
     return {node["user"]["name"]: node["permissions"] for node in answer.root_field["members"]["nodes"]}
 
 
-async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_active_members_have_their_permissions(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     ann = await make.member(service, {ServicePermission.MANAGE_USERS}, await make.user(name="Ann"))
     await make.member(
@@ -55,7 +55,7 @@ async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, st
 
 
 @pytest.mark.parametrize(
-    ("wanted", "expected"),
+    ("permissions", "expected"),
     [
         (["SEND_TEXTS"], {"Ann", "Bob"}),
         (["SEND_TEXTS", "SEND_EMAILS"], {"Ann"}),
@@ -64,7 +64,9 @@ async def test_active_members_with_what_they_may_do(ask: Ask, make: Builders, st
         ([], {"Ann", "Bob", "Cyd"}),
     ],
 )
-async def test_members_who_have_all_of_these(ask: Ask, make: Builders, wanted: list[str], expected: set[str]) -> None:
+async def test_members_are_filtered_by_permissions(
+    ask: Ask, make: Builders, permissions: list[str], expected: set[str]
+) -> None:
     service, other = await make.service(), await make.service()
     both = {ServicePermission.SEND_TEXTS, ServicePermission.SEND_EMAILS}
     ann = await make.member(service, both, await make.user(name="Ann"))
@@ -72,7 +74,7 @@ async def test_members_who_have_all_of_these(ask: Ask, make: Builders, wanted: l
     cyd = await make.member(service, (), await make.user(name="Cyd"))
     await make.member(other, ALL_PERMISSIONS, cyd)
 
-    answer = await ask(MEMBERS, by=user_actor(ann, service), id=str(service.id), filter={"hasPermissions": wanted})
+    answer = await ask(MEMBERS, by=user_actor(ann, service), id=str(service.id), filter={"hasPermissions": permissions})
 
     assert set(by_name(answer)) == expected
     assert answer.root_field["members"]["totalCount"] == len(expected)
@@ -108,7 +110,7 @@ async def test_an_organisation_reads_the_members_of_its_services(ask: Ask, make:
     assert by_name(answer) == {"Ann": ["MANAGE_API_KEYS"]}
 
 
-async def test_somebody_becomes_a_member(ask: Ask, make: Builders) -> None:
+async def test_a_person_becomes_a_member(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Licences")
     user = await make.user(name="Ann")
     admin = platform_admin(await make.user())
@@ -129,13 +131,13 @@ async def test_somebody_becomes_a_member(ask: Ask, make: Builders) -> None:
     }
 
 
-async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
+async def test_a_refused_membership_has_an_error_with_a_reason(ask: Ask, make: Builders) -> None:
     service = await make.service()
     manager, unseen = await make.member(service), await make.user()
     actor = user_actor(manager, service)
 
-    for user_id in (str(unseen.id), str(uuid4()), "nobody"):
-        given = {"serviceId": str(service.id), "userId": user_id}
+    for user_id in (str(unseen.id), str(uuid4()), "malformed"):
+        arguments = {"serviceId": str(service.id), "userId": user_id}
         expected = {
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
@@ -143,10 +145,10 @@ async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
             "message": "Nothing that you can see has this id.",
             "missingId": user_id,
         }
-        assert (await ask(SET, by=actor, input=given | {"permissions": []})).user_errors == [expected]
-        assert (await ask(REMOVE, by=actor, input=given)).user_errors == [expected]
-    given = {"serviceId": str(service.id), "userId": str(manager.id)}
-    assert (await ask(REMOVE, by=stranger(), input=given)).user_errors == [
+        assert (await ask(SET, by=actor, input=arguments | {"permissions": []})).user_errors == [expected]
+        assert (await ask(REMOVE, by=actor, input=arguments)).user_errors == [expected]
+    arguments = {"serviceId": str(service.id), "userId": str(manager.id)}
+    assert (await ask(REMOVE, by=stranger(), input=arguments)).user_errors == [
         {
             "__typename": "NotFoundError",
             "code": "NOT_FOUND",
@@ -155,19 +157,21 @@ async def test_a_refused_member_says_why(ask: Ask, make: Builders) -> None:
             "missingId": str(service.id),
         }
     ]
-    assert (await ask(REMOVE, by=actor, input=given)).user_errors == [
+    assert (await ask(REMOVE, by=actor, input=arguments)).user_errors == [
         {
             "__typename": "ValidationError",
             "code": "LAST_ADMINISTRATOR",
             "path": ["input", "userId"],
-            "message": "A service needs at least one member: add somebody else before this one leaves.",
+            "message": "A service needs at least one member: add another before this one leaves.",
         }
     ]
-    assert (await ask(REMOVE, input=given)).error_codes == ["UNAUTHENTICATED"]
-    assert (await ask(REMOVE, by=api_key_actor(await make.api_key(service)), input=given)).error_codes == ["FORBIDDEN"]
+    assert (await ask(REMOVE, input=arguments)).error_codes == ["UNAUTHENTICATED"]
+    assert (await ask(REMOVE, by=api_key_actor(await make.api_key(service)), input=arguments)).error_codes == [
+        "FORBIDDEN"
+    ]
 
 
-async def test_a_member_is_taken_out(ask: Ask, make: Builders) -> None:
+async def test_a_member_is_removed(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Licences")
     manager, member = await make.member(service), await make.member(service, ())
 

@@ -28,7 +28,7 @@ NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
 
 
 class MixedNotifications:
-    """A service with a bit of everything: names of messages to their rows."""
+    """A service with messages of every kind: rows by name."""
 
     def __init__(self, service: models.Service, actor: Actor, rows: dict[str, models.Notification]) -> None:
         self.service = service
@@ -119,9 +119,11 @@ async def test_messages_are_filtered(
 async def test_messages_are_found_by_what_they_belong_to(
     ask: Ask, mixed: MixedNotifications, field: str, attribute: str, name: str
 ) -> None:
-    wanted = {field: str(getattr(mixed.rows[name], attribute))}
+    condition = {field: str(getattr(mixed.rows[name], attribute))}
 
-    page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=wanted)).root_field["notifications"]
+    page = (await ask(LIST, by=mixed.actor, service=str(mixed.service.id), filter=condition)).root_field[
+        "notifications"
+    ]
 
     assert mixed.named(page["nodes"]) == [name]
 
@@ -152,7 +154,7 @@ async def test_a_search_uses_the_trigram_indexes(database: Database) -> None:
     assert "ix_notifications_client_reference_trgm" in plan
 
 
-async def test_pages_go_on_where_they_ended_and_cost_one_statement(
+async def test_pages_continue_at_the_cursor_and_take_one_statement(
     ask: Ask, mixed: MixedNotifications, statements: Statements
 ) -> None:
     arguments: dict[str, Any] = {"service": str(mixed.service.id), "first": 4}
@@ -209,11 +211,11 @@ async def test_a_list_costs_the_same_however_long_it_is(make: Builders, ask: Ask
     user = await make.member(service)
     api_key = await make.api_key(service)
     job = await make.job(template)
-    made = {"personalisation": {"name": "x"}, "created_by_id": user.id, "api_key_id": api_key.id}
+    values = {"personalisation": {"name": "x"}, "created_by_id": user.id, "api_key_id": api_key.id}
 
     for count in (1, 12):
         for row in range(count):
-            await make.notification(template, job_id=job.id, job_row_number=100 * count + row, **made)
+            await make.notification(template, job_id=job.id, job_row_number=100 * count + row, **values)
         with statements(8):
             answer = await ask(document, by=user_actor(user, service), service=str(service.id))
         assert answer.errors == []

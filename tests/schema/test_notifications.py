@@ -1,4 +1,4 @@
-"""A message through GraphQL: every field, and what is hidden of it from whom."""
+"""A message through GraphQL: every field, and which are hidden from whom."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ query ($id: ID!) {
 NOON = datetime(2026, 6, 1, 12)  # noqa: DTZ001 - naive UTC, as the database
 
 
-async def test_a_text_message_tells_everything(make: Builders, ask: Ask, statements: Statements) -> None:
+async def test_a_text_message_has_every_field(make: Builders, ask: Ask, statements: Statements) -> None:
     service = await make.service(name="Tax")
     template = await make.template(service)
     user = await make.member(service)
@@ -105,7 +105,7 @@ async def test_a_text_message_tells_everything(make: Builders, ask: Ask, stateme
     }
 
 
-async def test_an_email_costs_nothing_and_says_where_replies_go(make: Builders, ask: Ask) -> None:
+async def test_an_email_costs_nothing_and_has_a_reply_to_address(make: Builders, ask: Ask) -> None:
     service = await make.service()
     template = await make.template(service, Channel.EMAIL, content="# Hi ((name))")
     api_key = await make.api_key(service, KeyType.TEAM)
@@ -122,27 +122,27 @@ async def test_an_email_costs_nothing_and_says_where_replies_go(make: Builders, 
         billable_units=0,
     )
 
-    found = (await ask(EVERYTHING, by=api_key_actor(api_key), id=str(sent.id))).root_field
+    data = (await ask(EVERYTHING, by=api_key_actor(api_key), id=str(sent.id))).root_field
 
-    assert (found["statusText"], found["statusGroup"], found["keyType"]) == ("No such email address", "FAILED", "TEAM")
-    assert (found["apiKey"], found["createdBy"]) == ({"id": str(api_key.id)}, None)
-    assert found["content"]["subject"] == "Your form"
-    assert found["content"]["text"].startswith("Hi\n")
-    assert found["cost"] == {
+    assert (data["statusText"], data["statusGroup"], data["keyType"]) == ("No such email address", "FAILED", "TEAM")
+    assert (data["apiKey"], data["createdBy"]) == ({"id": str(api_key.id)}, None)
+    assert data["content"]["subject"] == "Your form"
+    assert data["content"]["text"].startswith("Hi\n")
+    assert data["cost"] == {
         "total": {"amount": "0", "currency": "GBP"},
         "unitRate": {"amount": "0"},
         "billableUnits": 0,
         "ready": True,
     }
-    assert found["email"] == {
+    assert data["email"] == {
         "replyToAddress": "replies@example.gov.uk",
         "oneClickUnsubscribeUrl": "https://example.gov.uk/stop",
         "fileCount": 2,
     }
-    assert (found["sms"], found["letter"]) == (None, None)
+    assert (data["sms"], data["letter"]) == (None, None)
 
 
-async def test_a_letter_tells_when_it_is_printed_and_arrives(make: Builders, ask: Ask) -> None:
+async def test_a_letter_has_a_print_deadline_and_delivery_dates(make: Builders, ask: Ask) -> None:
     service = await make.service()
     template = await make.template(service, Channel.LETTER, content="Hello", subject="Tax")
     user = await make.member(service)
@@ -152,14 +152,14 @@ async def test_a_letter_tells_when_it_is_printed_and_arrives(make: Builders, ask
         reply_to_text="Office\n1 Road",
         postage="second",
         billable_units=2,
-        # Monday, half past five in London's summer.
+        # Monday, 17:30 British Summer Time.
         created_at=datetime(2026, 6, 1, 16, 30),  # noqa: DTZ001
     )
 
-    found = (await ask(EVERYTHING, by=user_actor(user, service), id=str(sent.id))).root_field
+    data = (await ask(EVERYTHING, by=user_actor(user, service), id=str(sent.id))).root_field
 
-    assert (found["statusText"], found["isFinal"], found["completedAt"]) == ("Accepted", False, None)
-    assert found["letter"] == {
+    assert (data["statusText"], data["isFinal"], data["completedAt"]) == ("Accepted", False, None)
+    assert data["letter"] == {
         "contactBlock": "Office\n1 Road",
         "addressLines": ["A. Person", "1 Street", "SW1A 1AA"],
         "postage": "SECOND",
@@ -168,7 +168,7 @@ async def test_a_letter_tells_when_it_is_printed_and_arrives(make: Builders, ask
         "estimatedDelivery": {"from": "2026-06-08", "to": "2026-06-09"},
         "validationProblems": [],
     }
-    assert found["cost"] == {
+    assert data["cost"] == {
         "total": {"amount": "0.77", "currency": "GBP"},
         "unitRate": {"amount": "0.77"},
         "billableUnits": 2,
@@ -181,10 +181,10 @@ async def test_a_text_has_no_cost_before_it_is_handed_over(make: Builders, ask: 
     template = await make.template(service)
     sent = await make.notification(template, status="created", billable_units=0)
 
-    found = (await ask(EVERYTHING, by=user_actor(await make.member(service), service), id=str(sent.id))).root_field
+    data = (await ask(EVERYTHING, by=user_actor(await make.member(service), service), id=str(sent.id))).root_field
 
-    assert found["cost"] == {"total": None, "unitRate": None, "billableUnits": None, "ready": False}
-    assert (found["sms"]["fragmentCount"], found["statusText"], found["isFinal"]) == (None, "Waiting to be sent", False)
+    assert data["cost"] == {"total": None, "unitRate": None, "billableUnits": None, "ready": False}
+    assert (data["sms"]["fragmentCount"], data["statusText"], data["isFinal"]) == (None, "Waiting to be sent", False)
 
 
 @pytest.mark.parametrize(
@@ -210,15 +210,15 @@ async def test_a_text_has_no_cost_before_it_is_handed_over(make: Builders, ask: 
         ("cancelled", "CANCELLED", "CANCELLED", "Cancelled", "Cancelled", True),
     ],
 )
-async def test_each_status_is_told_in_the_words_of_its_channel(
+async def test_each_status_has_the_text_of_its_channel(
     make: Builders, ask: Ask, stored: str, status: str, group: str, sms: str, email: str, final: bool
 ) -> None:
     service = await make.service()
     actor = user_actor(await make.member(service), service)
     for channel, words in ((Channel.SMS, sms), (Channel.EMAIL, email)):
         sent = await make.notification(await make.template(service, channel), status=stored, updated_at=NOON)
-        found = (await ask(EVERYTHING, by=actor, id=str(sent.id))).root_field
-        assert [found[name] for name in ("status", "statusGroup", "statusText", "isFinal", "completedAt")] == [
+        data = (await ask(EVERYTHING, by=actor, id=str(sent.id))).root_field
+        assert [data[name] for name in ("status", "statusGroup", "statusText", "isFinal", "completedAt")] == [
             status,
             group,
             words,
@@ -236,9 +236,9 @@ async def test_a_redacting_template_hides_values_from_everyone(make: Builders, a
         await tx.execute(text("UPDATE template_redacted SET redact_personalisation = true"))
 
     for actor in (user_actor(user, service), platform_admin(user), api_key_actor(await make.api_key(service))):
-        found = (await ask(EVERYTHING, by=actor, id=str(sent.id))).root_field
-        assert (found["personalisation"], found["content"]["text"]) == (None, "Hello ((name))")
-        assert found["recipient"] == "07700900123"
+        data = (await ask(EVERYTHING, by=actor, id=str(sent.id))).root_field
+        assert (data["personalisation"], data["content"]["text"]) == (None, "Hello ((name))")
+        assert data["recipient"] == "07700900123"
 
 
 async def test_a_message_can_be_read_after_its_personal_data_are_erased(make: Builders, ask: Ask) -> None:
@@ -262,12 +262,12 @@ async def test_a_message_can_be_read_after_its_personal_data_are_erased(make: Bu
     )
     await make.add(history)
 
-    found = (await ask(EVERYTHING, by=user_actor(user, service), id=str(history.id))).root_field
+    data = (await ask(EVERYTHING, by=user_actor(user, service), id=str(history.id))).root_field
 
-    assert [found[name] for name in ("recipient", "personalisation", "content")] == [None, None, None]
-    assert (found["reference"], found["status"], found["createdBy"]) == ("kept", "DELIVERED", {"id": str(user.id)})
-    assert found["cost"]["total"] == {"amount": "0.024", "currency": "GBP"}
-    assert found["sms"]["sender"] is None
+    assert [data[name] for name in ("recipient", "personalisation", "content")] == [None, None, None]
+    assert (data["reference"], data["status"], data["createdBy"]) == ("kept", "DELIVERED", {"id": str(user.id)})
+    assert data["cost"]["total"] == {"amount": "0.024", "currency": "GBP"}
+    assert data["sms"]["sender"] is None
     node = await ask(
         "query ($id: ID!) { node(id: $id) { __typename id } }", by=user_actor(user, service), id=str(history.id)
     )

@@ -1,4 +1,4 @@
-"""Organisations in GraphQL: who sees what of them, and how they are changed."""
+"""Organisations in GraphQL: who sees which fields, and how they are changed."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
     return [node["name"] for node in (await ask(LIST, by=by, **variables)).root_field["nodes"]]
 
 
-async def test_an_organisation_tells_everything_about_itself(ask: Ask, make: Builders, admin: Actor) -> None:
+async def test_an_organisation_has_every_field(ask: Ask, make: Builders, admin: Actor) -> None:
     signer = await make.user()
     town = await make.organisation(
         name="Town",
@@ -118,7 +118,7 @@ async def test_those_who_belong_see_it_without_what_is_for_platform_admins(ask: 
     assert await seen(api_key_actor(await make.api_key(service))) is None
 
 
-async def test_whoever_is_not_signed_in_is_told_so(ask: Ask, make: Builders) -> None:
+async def test_an_anonymous_caller_is_unauthenticated(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
 
     assert (await ask(ONE, id=str(town.id))).error_codes == ["UNAUTHENTICATED"]
@@ -155,31 +155,31 @@ async def test_a_list_costs_the_same_however_long_it_is(
 
 
 async def test_an_admin_adds_an_organisation_once(ask: Ask, admin: Actor) -> None:
-    wanted = {"name": "Trust", "type": "NHS_CENTRAL", "domains": ["Trust.nhs.uk"], "agreementSigned": True}
-    made = (await ask(CREATE, by=admin, input=wanted)).root_field
+    arguments = {"name": "Trust", "type": "NHS_CENTRAL", "domains": ["Trust.nhs.uk"], "agreementSigned": True}
+    created = (await ask(CREATE, by=admin, input=arguments)).root_field
 
-    assert made["userErrors"] == []
-    assert made["organisation"] == {
-        "id": made["organisation"]["id"],
+    assert created["userErrors"] == []
+    assert created["organisation"] == {
+        "id": created["organisation"]["id"],
         "name": "Trust",
         "type": "NHS_CENTRAL",
         "crown": True,
         "domains": ["trust.nhs.uk"],
         "agreement": {"signed": True},
     }
-    again = await ask(CREATE, by=admin, input=wanted)
+    again = await ask(CREATE, by=admin, input=arguments)
     assert again.user_errors == [
         {
             "__typename": "AlreadyExistsError",
             "code": "ALREADY_EXISTS",
             "path": ["input", *path],
-            "existing": {"id": made["organisation"]["id"]},
+            "existing": {"id": created["organisation"]["id"]},
         }
         for path in (["name"], ["domains", "0"])
     ]
 
 
-async def test_changing_one_reaches_its_services(ask: Ask, make: Builders, admin: Actor) -> None:
+async def test_a_change_of_an_organisation_changes_its_services(ask: Ask, make: Builders, admin: Actor) -> None:
     town = await make.organisation()
     await make.service(organisation_id=town.id)
 
@@ -216,9 +216,9 @@ async def test_an_organisation_is_archived_once_it_has_no_active_service(
 ) -> None:
     town = await make.organisation()
     service = await make.service(organisation_id=town.id)
-    wanted = {"organisationId": str(town.id)}
+    arguments = {"organisationId": str(town.id)}
 
-    assert (await ask(ARCHIVE, by=admin, input=wanted)).root_field == {
+    assert (await ask(ARCHIVE, by=admin, input=arguments)).root_field == {
         "organisation": None,
         "userErrors": [
             {
@@ -230,7 +230,7 @@ async def test_an_organisation_is_archived_once_it_has_no_active_service(
     }
     async with database.transaction() as tx:
         (await tx.get_one(models.Service, service.id)).active = False
-    archived = (await ask(ARCHIVE, by=admin, input=wanted)).root_field["organisation"]
+    archived = (await ask(ARCHIVE, by=admin, input=arguments)).root_field["organisation"]
     assert (archived["active"], archived["domains"]) == (False, [])
 
 
@@ -244,7 +244,7 @@ async def test_only_platform_admins_change_them(ask: Ask, make: Builders) -> Non
     assert refused.errors[0]["extensions"]["requiredPermission"] == "PLATFORM_ADMIN"
 
 
-async def test_an_id_that_is_none_is_not_found(ask: Ask, admin: Actor) -> None:
+async def test_a_malformed_id_is_not_found(ask: Ask, admin: Actor) -> None:
     refused = await ask(UPDATE, by=admin, input={"organisationId": "1; DROP TABLE organisation"})
 
     assert refused.user_errors == [{"code": "NOT_FOUND", "path": ["input", "organisationId"]}]

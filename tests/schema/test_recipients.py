@@ -1,4 +1,4 @@
-"""Checking lists through GraphQL."""
+"""Checks of lists of recipients through GraphQL."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def csv_input(template: models.Template, content: str) -> dict[str, Any]:
     }
 
 
-async def test_a_good_list_is_counted_and_shown(
+async def test_a_valid_list_has_counts_and_a_sample(
     make: Builders, ask: Ask, template: models.Template, actor: Actor, database: Database
 ) -> None:
     job = await make.job(template, original_file_name="people.csv")
@@ -86,11 +86,11 @@ async def test_a_good_list_is_counted_and_shown(
         assert (await connection.execute(text("SELECT count(*) FROM rate_buckets"))).scalar() == 0
 
 
-async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: models.Template, actor: Actor) -> None:
-    found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number\n07700900001\nx\n"))).root_field
+async def test_a_check_lists_the_problems_of_a_list(ask: Ask, template: models.Template, actor: Actor) -> None:
+    check = (await ask(CHECK, by=actor, input=csv_input(template, "phone number\n07700900001\nx\n"))).root_field
 
-    assert (found["valid"], found["missingColumns"]) == (False, ["name"])
-    assert found["problems"] == [
+    assert (check["valid"], check["missingColumns"]) == (False, ["name"])
+    assert check["problems"] == [
         {
             "__typename": "ValidationError",
             "message": "The list lacks columns that the template needs: name.",
@@ -98,7 +98,7 @@ async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: mode
             "path": ["input", "source", "csv"],
         }
     ]
-    assert found["rowErrors"] == [
+    assert check["rowErrors"] == [
         {
             "rowNumber": 1,
             "column": "phone number",
@@ -106,20 +106,20 @@ async def test_a_bad_list_is_told_what_is_wrong_with_it(ask: Ask, template: mode
             "message": "A phone number can only have digits, spaces and the characters ( ) - +.",
         }
     ]
-    assert found["sample"][0]["message"] == {
+    assert check["sample"][0]["message"] == {
         "text": "Tax: Hello ((name))",
         "missingPlaceholders": ["name"],
         "errors": [{"code": "MISSING_PERSONALISATION"}],
     }
 
 
-async def test_a_list_over_the_limit(ask: Ask, template: models.Template, actor: Actor) -> None:
+async def test_a_list_over_the_daily_limit_has_a_problem(ask: Ask, template: models.Template, actor: Actor) -> None:
     rows = "".join(f"0770090000{row},x\n" for row in range(4))
 
-    found = (await ask(CHECK, by=actor, input=csv_input(template, "phone number,name\n" + rows))).root_field
+    check = (await ask(CHECK, by=actor, input=csv_input(template, "phone number,name\n" + rows))).root_field
 
-    assert (found["valid"], found["remainingToday"]) == (False, 3)
-    assert found["problems"] == [
+    assert (check["valid"], check["remainingToday"]) == (False, 3)
+    assert check["problems"] == [
         {
             "__typename": "DailyLimitExceededError",
             "message": "The service can send 3 text messages a day and has sent 0 today.",
@@ -132,30 +132,32 @@ async def test_a_list_over_the_limit(ask: Ask, template: models.Template, actor:
     ]
 
 
-async def test_what_could_not_be_read_is_a_problem_of_the_list(
+async def test_an_unreadable_file_is_a_problem_of_the_list(
     make: Builders, ask: Ask, service: models.Service, actor: Actor
 ) -> None:
     archived = await make.template(service, archived=True)
 
-    found = (await ask(CHECK, by=actor, input=csv_input(archived, "x"))).root_field
+    check = (await ask(CHECK, by=actor, input=csv_input(archived, "x"))).root_field
 
-    assert (found["valid"], found["rowCount"], found["sample"]) == (False, 0, [])
-    assert [(one["code"], one["path"]) for one in found["problems"]] == [("TEMPLATE_ARCHIVED", ["input", "templateId"])]
+    assert (check["valid"], check["rowCount"], check["sample"]) == (False, 0, [])
+    assert [(problem["code"], problem["path"]) for problem in check["problems"]] == [
+        ("TEMPLATE_ARCHIVED", ["input", "templateId"])
+    ]
 
 
-async def test_what_is_not_there_is_null(ask: Ask, template: models.Template, actor: Actor) -> None:
-    asked = csv_input(template, "x")
+async def test_a_check_of_a_missing_object_is_null(ask: Ask, template: models.Template, actor: Actor) -> None:
+    arguments = csv_input(template, "x")
 
     for who, values in (
-        (stranger(), asked),
-        (actor, asked | {"templateId": str(uuid4())}),
-        (actor, asked | {"source": {"uploadId": str(uuid4())}}),
-        (actor, asked | {"source": {"contactListId": "x"}}),
+        (stranger(), arguments),
+        (actor, arguments | {"templateId": str(uuid4())}),
+        (actor, arguments | {"source": {"uploadId": str(uuid4())}}),
+        (actor, arguments | {"source": {"contactListId": "x"}}),
     ):
         assert (await ask(CHECK, by=who, input=values)).root_field is None
 
 
-async def test_a_list_is_checked_for_whoever_may_send(
+async def test_only_callers_who_may_send_can_check_a_list(
     make: Builders, ask: Ask, service: models.Service, template: models.Template
 ) -> None:
     viewer = user_actor(await make.member(service), service, permissions=[ServicePermission.VIEW_ACTIVITY])

@@ -1,4 +1,4 @@
-"""Scalars refuse what the database could not keep, and write what a client can read."""
+"""Scalars refuse values that the database cannot hold, and write standard formats."""
 
 from datetime import date, datetime
 from decimal import Decimal
@@ -11,7 +11,7 @@ from schema.core import JSON, SCALARS
 
 
 def read(kind: object, value: Any) -> Any:
-    """What a scalar makes of a value that was sent."""
+    """The parsed value of a scalar."""
     parse = SCALARS[kind].parse_value
     assert parse is not None
     return parse(value)
@@ -46,7 +46,7 @@ def test_an_instant_is_kept_in_utc(sent: str, stored: datetime) -> None:
     ],
     ids=repr,
 )
-def test_an_instant_that_is_none_is_refused(sent: Any) -> None:
+def test_a_malformed_datetime_is_refused(sent: Any) -> None:
     with pytest.raises(BadRequest):
         read(datetime, sent)
 
@@ -63,7 +63,7 @@ def test_a_day_is_a_day() -> None:
 
 
 @pytest.mark.parametrize("sent", ["2026-02-30", "26-1-1", "2026-10-25T00:00:00Z", 20261025, "0001-01-01"], ids=repr)
-def test_a_day_that_is_none_is_refused(sent: Any) -> None:
+def test_a_malformed_date_is_refused(sent: Any) -> None:
     with pytest.raises(BadRequest):
         read(date, sent)
 
@@ -74,13 +74,13 @@ def test_a_decimal_keeps_its_digits(sent: str) -> None:
 
 
 @pytest.mark.parametrize("sent", ["NaN", "sNaN", "Infinity", "1E+999999999", "١٢", "", "1,5", True, "1" * 21], ids=repr)
-def test_a_decimal_that_is_none_is_refused(sent: Any) -> None:
+def test_a_malformed_decimal_is_refused(sent: Any) -> None:
     with pytest.raises(BadRequest):
         read(Decimal, sent)
 
 
 def nested(depth: int) -> Any:
-    """A list in a list in a list."""
+    """Nested lists of this depth."""
     value: Any = "deep"
     for _ in range(depth):
         value = [value]

@@ -1,4 +1,4 @@
-"""A whole screen is one request, and its statements depend on the question alone, never on how many rows it meets."""
+"""A whole screen is one request, whose number of statements depends on the document, never on the number of rows."""
 
 from collections.abc import Awaitable, Callable
 
@@ -61,7 +61,7 @@ query Messages($id: ID!, $after: String) {
 
 @pytest.fixture
 async def fill(make: Builders) -> Callable[[models.Service, int], Awaitable[None]]:
-    """Put so many members, templates, jobs, keys and messages into a service."""
+    """Create this number of members, templates, jobs, keys and messages in a service."""
 
     async def filled(service: models.Service, count: int) -> None:
         for _ in range(count):
@@ -90,10 +90,10 @@ async def test_a_dashboard_takes_the_same_statements_however_full_it_is(
     with statements(19):
         answer = await ask(DASHBOARD, by=user_actor(user, service), id=str(service.id))
 
-    found = answer.root_field
-    assert len(found["notifications"]["nodes"]) == 2 * rows
-    assert {node["content"]["text"] for node in found["notifications"]["nodes"]} == {f"{service.name}: Hello Zoë"}
-    assert {len(found[name]["nodes"]) for name in ("templates", "jobs")} == {rows}
+    data = answer.root_field
+    assert len(data["notifications"]["nodes"]) == 2 * rows
+    assert {node["content"]["text"] for node in data["notifications"]["nodes"]} == {f"{service.name}: Hello Zoë"}
+    assert {len(data[name]["nodes"]) for name in ("templates", "jobs")} == {rows}
 
 
 @pytest.mark.parametrize("rows", [1, 4])

@@ -1,4 +1,4 @@
-"""Searching: what is found, in which order, and that nobody finds what they do not see."""
+"""Search: its results, their order, and that callers find only what they see."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -32,7 +32,7 @@ SEARCH = """query ($query: String!, $types: [SearchType!], $first: Int, $after: 
 
 
 @dataclass
-class Tenant:
+class NamedTenant:
     """An organisation, a service with a member and an organisation's member, templates and a key."""
 
     organisation: models.Organisation
@@ -42,13 +42,13 @@ class Tenant:
 
 
 async def refresh_entries(database: SingleConnectionDatabase) -> None:
-    """Let what there is be found."""
+    """Gather the search entries."""
     async with database.transaction() as tx:
         assert await search_entries.refresh(tx)
 
 
-async def create_tenant(make: Builders, name: str) -> Tenant:
-    """One of them, everything in it called by the name."""
+async def create_tenant(make: Builders, name: str) -> NamedTenant:
+    """Create a tenant whose objects all have the name."""
     organisation = await make.organisation(name=f"{name} Agency")
     service = await make.service(
         name=f"{name} Applications",
@@ -60,19 +60,19 @@ async def create_tenant(make: Builders, name: str) -> Tenant:
     )
     await make.template(service, Channel.EMAIL, name="Reminder", subject=f"Your {name} appointment")
     await make.template(service, name=f"{name} ready")
-    return Tenant(organisation, service, member, await make.api_key(service))
+    return NamedTenant(organisation, service, member, await make.api_key(service))
 
 
 @pytest_asyncio.fixture
-async def tenants(make: Builders, database: SingleConnectionDatabase) -> tuple[Tenant, Tenant]:
-    """Two of them, whose names begin alike."""
+async def tenants(make: Builders, database: SingleConnectionDatabase) -> tuple[NamedTenant, NamedTenant]:
+    """Two tenants with similar names."""
     both = await create_tenant(make, "Passport"), await create_tenant(make, "Passage")
     await refresh_entries(database)
     return both
 
 
 async def search_results(ask: Ask, by: Actor, query: str, **variables: Any) -> list[tuple[str, str]]:
-    """Types and names, in the order of the answer."""
+    """Types and names of the results, in their order."""
     answer = (await ask(SEARCH, by=by, query=query, **{"first": 100} | variables)).root_field
     nodes = [edge["node"] for edge in answer["edges"]]
     assert answer["totalCount"] == len(nodes) == len(answer["nodes"])
@@ -80,7 +80,7 @@ async def search_results(ask: Ask, by: Actor, query: str, **variables: Any) -> l
     return [(node["__typename"], node["name"]) for node in nodes]
 
 
-async def test_whatever_has_the_text_the_most_alike_first(ask: Ask, tenants: tuple[Tenant, Tenant]) -> None:
+async def test_results_are_sorted_by_similarity(ask: Ask, tenants: tuple[NamedTenant, NamedTenant]) -> None:
     mine, _ = tenants
 
     answer = (await ask(SEARCH, by=user_actor(mine.member, mine.service), query=" PASSPORT ")).root_field
@@ -106,7 +106,7 @@ async def test_whatever_has_the_text_the_most_alike_first(ask: Ask, tenants: tup
     ],
 )
 async def test_a_part_of_a_name_a_subject_or_an_address(
-    ask: Ask, tenants: tuple[Tenant, Tenant], query: str, expected: list[tuple[str, str]]
+    ask: Ask, tenants: tuple[NamedTenant, NamedTenant], query: str, expected: list[tuple[str, str]]
 ) -> None:
     mine, _ = tenants
 
@@ -122,8 +122,8 @@ async def test_a_part_of_a_name_a_subject_or_an_address(
         ([], []),
     ],
 )
-async def test_only_the_types_asked_for(
-    ask: Ask, tenants: tuple[Tenant, Tenant], types: list[str], expected: list[str]
+async def test_results_are_of_the_given_types_only(
+    ask: Ask, tenants: tuple[NamedTenant, NamedTenant], types: list[str], expected: list[str]
 ) -> None:
     mine, _ = tenants
 
@@ -132,7 +132,7 @@ async def test_only_the_types_asked_for(
     ] == expected
 
 
-CALLERS: dict[str, tuple[Callable[[Tenant], Actor], set[str]]] = {
+CALLERS: dict[str, tuple[Callable[[NamedTenant], Actor], set[str]]] = {
     "member": (
         lambda mine: user_actor(mine.member, mine.service),
         {"Agency", "Applications", "Person", "ready", "Reminder"},
@@ -151,29 +151,31 @@ CALLERS: dict[str, tuple[Callable[[Tenant], Actor], set[str]]] = {
 
 
 @pytest.mark.parametrize("caller", CALLERS)
-async def test_nobody_finds_what_they_do_not_see(ask: Ask, tenants: tuple[Tenant, Tenant], caller: str) -> None:
+async def test_a_caller_finds_only_what_they_see(
+    ask: Ask, tenants: tuple[NamedTenant, NamedTenant], caller: str
+) -> None:
     who, expected = CALLERS[caller]
     mine, _ = tenants
 
     for query in ("pass", "example.gov.uk", "applications", "reminder", "passage"):
-        assert [one for one in await search_results(ask, who(mine), query) if "Passage" in one[1]] == []
+        assert [result for result in await search_results(ask, who(mine), query) if "Passage" in result[1]] == []
     assert {name.split()[-1] for _, name in await search_results(ask, who(mine), "passport")} == expected
     assert await search_results(ask, who(mine), "passage") == []
 
 
-async def test_platform_admins_find_everybody_s(ask: Ask, tenants: tuple[Tenant, Tenant]) -> None:
+async def test_platform_admins_find_objects_of_all_tenants(ask: Ask, tenants: tuple[NamedTenant, NamedTenant]) -> None:
     assert await search_results(ask, platform_admin(tenants[0].member), "applications") == [
         ("Service", "Passage Applications"),
         ("Service", "Passport Applications"),
     ]
 
 
-async def test_whoever_is_not_signed_in_finds_nothing(ask: Ask) -> None:
+async def test_an_anonymous_caller_finds_nothing(ask: Ask) -> None:
     assert (await ask(SEARCH, query="passport")).error_codes == ["UNAUTHENTICATED"]
 
 
 async def test_a_template_in_a_closed_folder_is_not_found(
-    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[NamedTenant, NamedTenant]
 ) -> None:
     mine, _ = tenants
     template = await make.template(mine.service, name="Passport hidden away")
@@ -209,8 +211,8 @@ REMOVALS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("going", REMOVALS)
-async def test_what_has_gone_is_not_found_though_its_entry_is_there(
-    ask: Ask, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant], going: str
+async def test_a_removed_object_is_not_found_by_its_old_entry(
+    ask: Ask, database: SingleConnectionDatabase, tenants: tuple[NamedTenant, NamedTenant], going: str
 ) -> None:
     mine, _ = tenants
     admin = platform_admin(tenants[1].member)
@@ -222,8 +224,8 @@ async def test_what_has_gone_is_not_found_though_its_entry_is_there(
     assert before - {name.split()[-1] for _, name in await search_results(ask, admin, "passport")} == {going}
 
 
-async def test_what_somebody_no_longer_sees_is_not_found_though_its_entry_is_there(
-    ask: Ask, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
+async def test_an_object_that_is_no_longer_visible_is_not_found_by_its_entry(
+    ask: Ask, database: SingleConnectionDatabase, tenants: tuple[NamedTenant, NamedTenant]
 ) -> None:
     mine, theirs = tenants
     member = organisation_member(mine.member, mine.organisation.id)
@@ -241,7 +243,7 @@ async def test_what_somebody_no_longer_sees_is_not_found_though_its_entry_is_the
 
 
 async def test_what_is_new_or_renamed_is_found_after_the_next_refresh(
-    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[NamedTenant, NamedTenant]
 ) -> None:
     mine, _ = tenants
     member = user_actor(mine.member, mine.service)
@@ -259,7 +261,7 @@ async def test_what_is_new_or_renamed_is_found_after_the_next_refresh(
     assert await search_results(ask, member, "passport applications") == []
 
 
-async def test_pages_lead_forwards_and_back(
+async def test_pages_are_read_forwards_and_backwards(
     ask: Ask, make: Builders, database: SingleConnectionDatabase, statements: Statements
 ) -> None:
     service = await make.service(name="Number service")
@@ -272,7 +274,7 @@ async def test_pages_lead_forwards_and_back(
     forwards: list[Any] = []
     after = None
     for _ in range(4):
-        # The entries, what is before them, how many there are, and the types of which there are some.
+        # The entries, the previous page, the count, and each type that occurs.
         with statements(3 if after is None else 4):
             answer = await ask(SEARCH, by=member, query="number", types=["TEMPLATE"], first=3, after=after)
         forwards += answer.root_field["edges"]
@@ -306,12 +308,12 @@ async def test_pages_lead_forwards_and_back(
     ],
     ids=ascii,
 )
-async def test_hostile_text_stands_for_itself(ask: Ask, tenants: tuple[Tenant, Tenant], query: str) -> None:
+async def test_hostile_text_is_literal(ask: Ask, tenants: tuple[NamedTenant, NamedTenant], query: str) -> None:
     assert await search_results(ask, platform_admin(tenants[0].member), query) == []
 
 
-async def test_wildcards_find_themselves(
-    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[Tenant, Tenant]
+async def test_wildcards_are_literal_characters(
+    ask: Ask, make: Builders, database: SingleConnectionDatabase, tenants: tuple[NamedTenant, NamedTenant]
 ) -> None:
     mine, _ = tenants
     for name in ("100% of it_all", "100x of it-all", "C:\\letters"):
@@ -325,20 +327,24 @@ async def test_wildcards_find_themselves(
 
 
 @pytest.mark.parametrize("query", ["", "ab", "   ab   ", "a" * 501, "a" * 60_000], ids=len)
-async def test_too_little_or_too_much_is_refused(ask: Ask, tenants: tuple[Tenant, Tenant], query: str) -> None:
+async def test_too_short_and_too_long_queries_are_refused(
+    ask: Ask, tenants: tuple[NamedTenant, NamedTenant], query: str
+) -> None:
     answer = await ask(SEARCH, by=platform_admin(tenants[0].member), query=query)
 
     assert answer.error_codes == ["BAD_REQUEST"]
 
 
 @pytest.mark.parametrize("cursor", ["", "x", "WyJzaW1pbGFyaXR5IixudWxsLG51bGxd", "WyJuYW1lIiwiYSIsImIiXQ"])
-async def test_a_cursor_of_something_else_is_refused(ask: Ask, tenants: tuple[Tenant, Tenant], cursor: str) -> None:
+async def test_a_cursor_of_another_list_is_refused(
+    ask: Ask, tenants: tuple[NamedTenant, NamedTenant], cursor: str
+) -> None:
     answer = await ask(SEARCH, by=platform_admin(tenants[0].member), query="passport", after=cursor)
 
     assert answer.error_codes == ["BAD_REQUEST"]
 
 
-async def test_the_entries_are_gathered_by_one_at_a_time(database: SingleConnectionDatabase, database_url: str) -> None:
+async def test_only_one_worker_gathers_entries_at_a_time(database: SingleConnectionDatabase, database_url: str) -> None:
     async with open_connection(database_url) as other, other.transaction():
         await other.execute("SELECT pg_advisory_xact_lock($1)", search_entries.ADVISORY_LOCK_KEY)
         async with database.transaction() as tx:

@@ -1,4 +1,4 @@
-"""Everything that the schema can tell of a service, asked for by each kind of caller: what it must never tell."""
+"""Every field that can be read of a service, by each kind of caller: secrets that must never be returned."""
 
 from __future__ import annotations
 
@@ -27,15 +27,15 @@ from graphql_api.errors import Forbidden
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
 from tests.builders import ALL_PERMISSIONS, Builders, api_key_actor, organisation_member, platform_admin, user_actor
-from tests.schema.tenants import SCHEMA
+from tests.graphql_schema import SCHEMA
 
 MAX_SELECTION_DEPTH = 7
 
 
 def full_selection(kind: Any, depth: int = MAX_SELECTION_DEPTH, above: tuple[str, ...] = ()) -> str:
-    """A selection of all that a type has, as deep as said; nobody is asked twice on the way down."""
+    """A selection of all fields of a type down to a depth; a type is not selected again below itself."""
     if isinstance(kind, GraphQLUnionType):
-        parts = [f"... on {one.name} {full_selection(one, depth, above)}" for one in kind.types]
+        parts = [f"... on {member.name} {full_selection(member, depth, above)}" for member in kind.types]
         return "{ __typename " + " ".join(parts) + " }"
     if not isinstance(kind, GraphQLObjectType | GraphQLInterfaceType):
         return ""
@@ -64,14 +64,14 @@ ALL_FIELDS_QUERY = (
 
 
 class RedactedService:
-    """A service with a message of a redacted template, and the secrets around it."""
+    """A service with a message of a redacted template, and its secrets."""
 
     def __init__(self, make: Builders, context: Context) -> None:
         self._make, self._context = make, context
         self.value, self.secret = f"value-{uuid4()}", str(uuid4())
 
     async def build(self) -> None:
-        """Make them."""
+        """Create the rows."""
         make = self._make
         self.organisation = await make.organisation(notes="organisation-notes", billing_reference="billing-one")
         self.service = await make.service(
@@ -104,9 +104,9 @@ class RedactedService:
         self.ids = {name: str(row.id) for name, row in rows.items()}
 
     async def read_as(self, actor: Actor) -> str:
-        """All that a caller reads, as text."""
+        """All values that a caller reads, as text."""
         context = replace(self._context, actor=actor)
-        # Without the limits of a request, which so wide a question passes.
+        # Without limits, which such a large document exceeds.
         answer = await graphql(SCHEMA, ALL_FIELDS_QUERY, context_value=context, variable_values=self.ids)
         assert [error for error in answer.errors or [] if not isinstance(error.original_error, Forbidden)] == []
         return json.dumps(answer.data)
@@ -116,10 +116,10 @@ class RedactedService:
 async def redacted_service(
     make: Builders, database: Database, settings: Settings, signer: Signer, store: Store
 ) -> RedactedService:
-    """The service."""
-    made = RedactedService(make, Context(Actor.anonymous(), database, settings, signer, store))
-    await made.build()
-    return made
+    """The service, with its rows."""
+    redacted = RedactedService(make, Context(Actor.anonymous(), database, settings, signer, store))
+    await redacted.build()
+    return redacted
 
 
 async def redact(redacted_service: RedactedService, database: Database) -> None:
@@ -128,13 +128,13 @@ async def redact(redacted_service: RedactedService, database: Database) -> None:
         row.redact_personalisation = True
 
 
-async def test_what_is_not_redacted_is_told(redacted_service: RedactedService) -> None:
+async def test_values_that_are_not_redacted_are_returned(redacted_service: RedactedService) -> None:
     assert redacted_service.value in await redacted_service.read_as(
         user_actor(redacted_service.user, redacted_service.service)
     )
 
 
-async def test_values_of_a_redacted_template_are_told_to_nobody(
+async def test_values_of_a_redacted_template_are_never_returned(
     redacted_service: RedactedService, make: Builders, database: Database
 ) -> None:
     await redact(redacted_service, database)
@@ -149,7 +149,7 @@ async def test_values_of_a_redacted_template_are_told_to_nobody(
         assert redacted_service.ids["service"] in text
 
 
-async def test_a_secret_and_a_password_are_told_to_nobody(redacted_service: RedactedService, make: Builders) -> None:
+async def test_secrets_and_passwords_are_never_returned(redacted_service: RedactedService, make: Builders) -> None:
     for actor in (
         user_actor(redacted_service.user, redacted_service.service),
         platform_admin(redacted_service.user),
@@ -180,13 +180,13 @@ async def test_a_key_reads_no_people_no_other_keys_and_no_organisation(
     assert '"User"' not in text
 
 
-async def test_notes_and_billing_are_told_to_platform_admins_alone(
+async def test_notes_and_billing_details_are_for_platform_admins_only(
     redacted_service: RedactedService, make: Builders
 ) -> None:
     hidden = ("organisation-notes", "service-notes", "billing-one", "billing-two")
 
     text = await redacted_service.read_as(platform_admin(redacted_service.user))
-    assert [one for one in hidden if one not in text] == []
+    assert [secret for secret in hidden if secret not in text] == []
 
     for actor in (
         user_actor(redacted_service.user, redacted_service.service),
@@ -194,10 +194,10 @@ async def test_notes_and_billing_are_told_to_platform_admins_alone(
         api_key_actor(await make.api_key(redacted_service.service)),
     ):
         text = await redacted_service.read_as(actor)
-        assert [one for one in hidden if one in text] == []
+        assert [secret for secret in hidden if secret in text] == []
 
 
-async def test_a_phone_number_is_told_to_those_who_manage_people_alone(
+async def test_phone_numbers_are_for_those_with_manage_users_only(
     redacted_service: RedactedService, make: Builders
 ) -> None:
     other = await make.member(redacted_service.service)
@@ -212,7 +212,7 @@ async def test_a_phone_number_is_told_to_those_who_manage_people_alone(
     )
 
 
-async def test_whoever_only_belongs_reads_no_messages_jobs_or_keys(
+async def test_a_member_without_permissions_reads_no_messages_jobs_or_keys(
     redacted_service: RedactedService, make: Builders
 ) -> None:
     other = await make.member(redacted_service.service, ())

@@ -1,4 +1,4 @@
-"""The server's own state, which anybody may ask for."""
+"""The status of the server, which is public."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ STATE = "{ serverStatus { ok gitCommit builtAt databaseRevision } }"
 COUNTS = "{ serverStatus { ok liveServiceCount organisationCount again: organisationCount } }"
 
 
-async def test_anybody_is_told_what_runs(ask: Ask, statements: Statements) -> None:
+async def test_the_server_status_is_public(ask: Ask, statements: Statements) -> None:
     with statements(1):
         answer = (await ask(STATE)).root_field
 

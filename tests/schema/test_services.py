@@ -1,4 +1,4 @@
-"""Services in GraphQL: who sees what of them, and how they are begun, changed and closed."""
+"""Services in GraphQL: who sees which fields, and how they are created, changed and archived."""
 
 from __future__ import annotations
 
@@ -47,12 +47,12 @@ ARCHIVE = """mutation ($input: ArchiveServiceInput!) { archiveService(input: $in
 
 
 async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
-    found = (await ask(LIST, by=by, **variables)).root_field
-    assert found["totalCount"] == len(found["nodes"])
-    return [node["name"] for node in found["nodes"]]
+    data = (await ask(LIST, by=by, **variables)).root_field
+    assert data["totalCount"] == len(data["nodes"])
+    return [node["name"] for node in data["nodes"]]
 
 
-async def test_a_service_tells_everything_about_itself(ask: Ask, make: Builders) -> None:
+async def test_a_service_has_every_field(ask: Ask, make: Builders) -> None:
     town = await make.organisation()
     service = await make.service(
         organisation_id=town.id,
@@ -126,14 +126,14 @@ async def test_platform_admins_see_notes_and_billing_details(ask: Ask, make: Bui
     }
 
 
-async def test_a_stranger_cannot_tell_that_it_exists(ask: Ask, make: Builders) -> None:
+async def test_a_stranger_cannot_find_out_that_it_exists(ask: Ask, make: Builders) -> None:
     service = await make.service(name="Permits", normalised_service_name="permits")
     there, nowhere = str(service.id), "11111111-1111-4111-8111-111111111111"
     for by in (stranger(), api_key_actor(await make.api_key(await make.service()))):
         assert (await ask(NAME, by=by, id=there)).root_field is None
         assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=by, id=there)).root_field is None
         for document in (UPDATE, ARCHIVE):
-            answers = [await ask(document, by=by, input={"serviceId": one}) for one in (there, nowhere)]
+            answers = [await ask(document, by=by, input={"serviceId": service_id}) for service_id in (there, nowhere)]
             assert answers[0].user_errors == answers[1].user_errors
             assert answers[0].user_errors[0]["__typename"] == "NotFoundError"
     assert await names(ask, stranger()) == []
@@ -189,8 +189,8 @@ async def test_keys_are_listed_newest_first_for_a_week_after_their_end(ask: Ask,
     }"""
 
     async def listed(**condition: Any) -> list[str]:
-        found = (await ask(document, by=user_actor(user, service), id=str(service.id), filter=condition)).root_field
-        return [node["name"] for node in found["apiKeys"]["nodes"]]
+        data = (await ask(document, by=user_actor(user, service), id=str(service.id), filter=condition)).root_field
+        return [node["name"] for node in data["apiKeys"]["nodes"]]
 
     assert await listed() == ["test", "yesterday's", "live"]
     assert await listed(includeRevoked=False) == ["test", "live"]
@@ -219,8 +219,8 @@ async def test_templates_are_those_in_folders_that_the_member_opens(ask: Ask, ma
     }"""
 
     async def listed(by: models.User, **variables: Any) -> list[str]:
-        found = (await ask(document, by=user_actor(by, service), id=str(service.id), **variables)).root_field
-        return [node["name"] for node in found["templates"]["nodes"]]
+        data = (await ask(document, by=user_actor(by, service), id=str(service.id), **variables)).root_field
+        return [node["name"] for node in data["templates"]["nodes"]]
 
     assert await listed(user) == ["At the top", "Inside"]
     assert await listed(other) == ["At the top"]
@@ -249,21 +249,25 @@ async def test_what_a_page_of_services_costs_does_not_depend_on_its_rows(
             assert (await ask(document, by=admin)).errors == []
 
 
-async def test_whoever_begins_a_service_is_its_first_member(ask: Ask, make: Builders) -> None:
+async def test_the_creator_of_a_service_is_its_first_member(ask: Ask, make: Builders) -> None:
     user = await make.user(email_address="ann@town.gov.uk")
     town = await make.organisation()
     await make.add(models.OrganisationDomain(domain="town.gov.uk", organisation_id=town.id))
 
-    made = (await ask(CREATE, by=user_actor(user), input={"name": "Permits"})).root_field
+    created = (await ask(CREATE, by=user_actor(user), input={"name": "Permits"})).root_field
 
-    assert made["userErrors"] == []
-    assert made["service"] == {
-        "id": made["service"]["id"],
+    assert created["userErrors"] == []
+    assert created["service"] == {
+        "id": created["service"]["id"],
         "name": "Permits",
         "status": "TRIAL",
         "features": ["EMAIL", "INTERNATIONAL_LETTERS", "INTERNATIONAL_SMS", "LETTER", "SMS"],
         "dailyLimits": [{"limit": 50}, {"limit": 50}, {"limit": 50}, {"limit": 100}],
-        "members": {"nodes": [{"user": {"id": str(user.id)}, "permissions": [one.name for one in ServicePermission]}]},
+        "members": {
+            "nodes": [
+                {"user": {"id": str(user.id)}, "permissions": [permission.name for permission in ServicePermission]}
+            ]
+        },
         "apiKeys": {"totalCount": 0},
     }
 
@@ -271,24 +275,24 @@ async def test_whoever_begins_a_service_is_its_first_member(ask: Ask, make: Buil
 async def test_a_taken_name_names_its_holder_to_those_who_see_it(ask: Ask, make: Builders) -> None:
     other = await make.service(name="Permits", normalised_service_name="permits", notes="Watch them.")
 
-    def told(existing: Any) -> list[Any]:
+    def expected_errors(existing: Any) -> list[Any]:
         entry = {"__typename": "AlreadyExistsError", "code": "ALREADY_EXISTS", "path": ["input", "name"]}
         return [entry | {"existing": existing}]
 
     refused = await ask(CREATE, by=user_actor(await make.user()), input={"name": "permits"})
-    assert refused.user_errors == told(None)
+    assert refused.user_errors == expected_errors(None)
     seen = await ask(CREATE, by=user_actor(await make.member(other), other), input={"name": "Permits"})
-    assert seen.user_errors == told({"name": "Permits", "notes": None})
+    assert seen.user_errors == expected_errors({"name": "Permits", "notes": None})
     admins = await ask(CREATE, by=platform_admin(await make.user()), input={"name": "Permits"})
-    assert admins.user_errors == told({"name": "Permits", "notes": "Watch them."})
+    assert admins.user_errors == expected_errors({"name": "Permits", "notes": "Watch them."})
 
 
 async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make: Builders) -> None:
     service = await make.service(notes="Watch them.")
     actor = user_actor(await make.member(service), service)
-    wanted = {"serviceId": str(service.id), "expectedVersion": 1, "customEmailSenderName": "Town Hall"}
+    arguments = {"serviceId": str(service.id), "expectedVersion": 1, "customEmailSenderName": "Town Hall"}
 
-    assert (await ask(UPDATE, by=actor, input=wanted)).root_field == {
+    assert (await ask(UPDATE, by=actor, input=arguments)).root_field == {
         "service": {
             "name": service.name,
             "version": 2,
@@ -297,7 +301,7 @@ async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make:
         },
         "userErrors": [],
     }
-    assert (await ask(UPDATE, by=actor, input=wanted)).user_errors == [
+    assert (await ask(UPDATE, by=actor, input=arguments)).user_errors == [
         {
             "__typename": "VersionConflictError",
             "code": "VERSION_CONFLICT",
@@ -307,7 +311,7 @@ async def test_a_service_is_changed_at_the_version_that_was_read(ask: Ask, make:
         }
     ]
     faults = await ask(UPDATE, by=actor, input={"serviceId": str(service.id), "name": " ", "volumes": {"sms": -1}})
-    assert [one["path"] for one in faults.user_errors] == [["input", "name"], ["input", "volumes", "sms"]]
+    assert [error["path"] for error in faults.user_errors] == [["input", "name"], ["input", "volumes", "sms"]]
     assert (await ask(UPDATE, by=actor, input={"serviceId": str(service.id), "notes": "Mine"})).error_codes == [
         "FORBIDDEN"
     ]
@@ -318,7 +322,7 @@ async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, ma
     user = await make.member(service)
     await make.template(service)
     await make.api_key(service, KeyType.TEAM)
-    wanted = {"serviceId": str(service.id)}
+    arguments = {"serviceId": str(service.id)}
 
     closed = {
         "status": "ARCHIVED",
@@ -327,7 +331,7 @@ async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, ma
         "templates": {"nodes": [{"archived": True}]},
     }
     for _ in range(2):
-        answer = await ask(ARCHIVE, by=user_actor(user, service), input=wanted)
+        answer = await ask(ARCHIVE, by=user_actor(user, service), input=arguments)
         assert answer.root_field == {"service": closed, "userErrors": []}
 
 
@@ -339,5 +343,5 @@ async def test_a_service_is_closed_once_with_its_keys_and_templates(ask: Ask, ma
         'archiveService(input: {serviceId: "11111111-1111-4111-8111-111111111111"})',
     ],
 )
-async def test_nobody_changes_anything_without_signing_in(ask: Ask, field: str) -> None:
+async def test_an_anonymous_caller_changes_nothing(ask: Ask, field: str) -> None:
     assert (await ask(f"mutation {{ {field} {{ userErrors {{ code }} }} }}")).error_codes == ["UNAUTHENTICATED"]

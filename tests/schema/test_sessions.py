@@ -1,4 +1,4 @@
-"""Signing in and out through GraphQL, and who is asking."""
+"""Signing in and out through GraphQL, and the viewer."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ async def test_a_password_and_a_code_make_a_session_that_can_be_ended(
         await actor()
 
 
-async def test_what_is_wrong_says_no_more_than_it_must(ask: Ask, ada: models.User) -> None:
+async def test_a_failed_sign_in_does_not_reveal_the_reason(ask: Ask, ada: models.User) -> None:
     expected = {
         "challenge": None,
         "userErrors": [
@@ -90,7 +90,7 @@ async def test_what_is_wrong_says_no_more_than_it_must(ask: Ask, ada: models.Use
         assert (await ask(SIGN_IN, input={"emailAddress": address, "password": "wrong"})).root_field == expected
 
 
-async def test_a_wrong_code_says_where(ask: Ask, ada: models.User) -> None:
+async def test_a_wrong_code_has_an_error_with_a_path(ask: Ask, ada: models.User) -> None:
     signed = await ask(SIGN_IN, input={"emailAddress": ada.email_address, "password": PASSWORD})
     token = signed.root_field["challenge"]["token"]
 
@@ -103,20 +103,20 @@ async def test_a_wrong_code_says_where(ask: Ask, ada: models.User) -> None:
                 "__typename": "ValidationError",
                 "code": "CODE_WRONG",
                 "path": ["input", "proof", "smsCode"],
-                "message": "This is not the code that we sent.",
+                "message": "The code is wrong.",
             }
         ],
     }
 
 
 @pytest.mark.parametrize("proof", [{}, {"smsCode": None}, {"smsCode": "12345", "emailToken": "x"}])
-async def test_a_proof_is_exactly_one(ask: Ask, proof: dict[str, str | None]) -> None:
+async def test_exactly_one_proof_must_be_given(ask: Ask, proof: dict[str, str | None]) -> None:
     answer = await ask(COMPLETE, input={"challengeToken": "x", "proof": proof})
 
     assert (answer.data, answer.error_codes) == (None, ["BAD_REQUEST"])
 
 
-async def test_nobody_cannot_sign_out(ask: Ask, make: Builders) -> None:
+async def test_an_anonymous_caller_cannot_sign_out(ask: Ask, make: Builders) -> None:
     api_key = await make.api_key(await make.service())
 
     assert (await ask(SIGN_OUT)).error_codes == ["UNAUTHENTICATED"]
@@ -166,5 +166,5 @@ async def test_a_platform_admin_may_all_but_what_needs_membership(ask: Ask, make
     assert answer.root_field["permissions"] == ["VIEW_ACTIVITY", "MANAGE_TEMPLATES", "MANAGE_SETTINGS", "MANAGE_USERS"]
 
 
-async def test_a_viewer_may_be_nobody(ask: Ask) -> None:
+async def test_the_viewer_of_an_anonymous_caller_is_null(ask: Ask) -> None:
     assert (await ask(VIEWER, id=str(uuid4()))).root_field is None

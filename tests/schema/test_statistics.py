@@ -1,4 +1,4 @@
-"""Statistics of a service: London days, facts and live messages together, test keys left out."""
+"""Statistics of a service: London days, facts and recent messages together, without those of test keys."""
 
 from __future__ import annotations
 
@@ -147,18 +147,18 @@ async def test_messages_that_moved_before_a_night_counted_them_are_not_missed(
 async def test_a_day_is_londons(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
     template = await make.template(service)
     summer = date(2026, 7, 1)
-    for moment in (
+    for instant in (
         datetime(2026, 6, 30, 22, 59, 59),  # noqa: DTZ001 - naive UTC, as the database
         datetime(2026, 6, 30, 23, 0),  # noqa: DTZ001
         datetime(2026, 7, 1, 22, 59, 59),  # noqa: DTZ001
         datetime(2026, 7, 1, 23, 0),  # noqa: DTZ001
     ):
-        await make.notification(template, created_at=moment)
+        await make.notification(template, created_at=instant)
 
     assert (await read_statistics(ask, member, service, summer))["total"]["requested"] == 2
 
 
-async def test_nothing_asked_for_is_no_failure_rate(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_without_messages_the_failure_rate_is_null(ask: Ask, service: models.Service, member: Actor) -> None:
     assert (await read_statistics(ask, member, service))["total"] == {
         "requested": 0,
         "inProgress": 0,
@@ -177,7 +177,7 @@ async def test_a_range_that_ends_before_it_begins_is_a_bad_request(
     assert (await ask(ASK, by=member, id=str(service.id), range=days)).error_codes == ["BAD_REQUEST"]
 
 
-async def test_figures_take_the_permission_to_see_activity(ask: Ask, make: Builders, service: models.Service) -> None:
+async def test_statistics_need_view_activity(ask: Ask, make: Builders, service: models.Service) -> None:
     user = await make.member(service)
     lesser = user_actor(user, service, permissions=set(ServicePermission) - {ServicePermission.VIEW_ACTIVITY})
 
@@ -187,7 +187,7 @@ async def test_figures_take_the_permission_to_see_activity(ask: Ask, make: Build
     assert (await read_statistics(ask, api_key_actor(await make.api_key(service)), service))["total"]["requested"] == 0
 
 
-async def test_several_services_and_ranges_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_several_services_and_ranges_take_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     first, second = await make.service(), await make.service()
     user = await make.member(first)
     await make.notification(await make.template(first))

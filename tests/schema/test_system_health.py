@@ -1,4 +1,4 @@
-"""How the system is, as GraphQL tells platform admins."""
+"""The health of the system, for platform admins."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ DAY = timedelta(days=1)
 
 
 def snapshot(taken_at: datetime, **values: Any) -> HealthSnapshot:
-    """A snapshot of a quiet moment."""
+    """A snapshot of an idle system."""
     quiet = {"database_ok": True, "connections_in_use": 1, "connections_total": 9, "queues": [], "providers": []}
     return HealthSnapshot(taken_at=taken_at, **quiet | values)
 
 
-async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> None:
+async def test_the_latest_snapshot_has_every_field(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     before = (await ask(WHOLE, by=admin)).root_field
     await make.add(
@@ -63,24 +63,24 @@ async def test_the_latest_snapshot_is_told_whole(ask: Ask, make: Builders) -> No
     }
 
 
-async def test_history_is_that_of_the_last_hour_unless_told_and_of_a_day_at_most(ask: Ask, make: Builders) -> None:
+async def test_history_is_of_the_last_hour_by_default_and_of_a_day_at_most(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     now = utcnow().replace(microsecond=0)
-    moments = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
-    await make.add(*map(snapshot, reversed(moments)))
-    asked = {
-        None: moments[2:],
-        (moments[1], moments[3]): moments[1:3],
-        (now - DAY, now): moments,
-        (None, moments[2]): moments[1:2],
-        (moments[1], None): moments[1:],
+    instants = [now - DAY, now - timedelta(minutes=61), now - timedelta(minutes=59), now - timedelta(minutes=1)]
+    await make.add(*map(snapshot, reversed(instants)))
+    expected_by_range = {
+        None: instants[2:],
+        (instants[1], instants[3]): instants[1:3],
+        (now - DAY, now): instants,
+        (None, instants[2]): instants[1:2],
+        (instants[1], None): instants[1:],
     }
 
-    for stretch, expected in asked.items():
-        ends = None if stretch is None else dict(zip(("from", "to"), map(graphql_datetime, stretch), strict=True))
+    for range_, expected in expected_by_range.items():
+        ends = None if range_ is None else dict(zip(("from", "to"), map(graphql_datetime, range_), strict=True))
         answer = await ask(HISTORY, by=admin, range=ends)
-        assert [one["takenAt"] for one in answer.root_field["history"]] == [
-            graphql_datetime(moment) for moment in expected
+        assert [snapshot["takenAt"] for snapshot in answer.root_field["history"]] == [
+            graphql_datetime(instant) for instant in expected
         ]
     for wrong in (
         {"from": graphql_datetime(now - DAY - timedelta(seconds=1)), "to": graphql_datetime(now)},
@@ -89,20 +89,20 @@ async def test_history_is_that_of_the_last_hour_unless_told_and_of_a_day_at_most
         assert (await ask(HISTORY, by=admin, range=wrong)).error_codes == ["BAD_REQUEST"]
 
 
-def graphql_datetime(moment: datetime | None) -> str | None:
-    """An instant as GraphQL has it."""
-    return None if moment is None else f"{moment.isoformat()}Z"
+def graphql_datetime(instant: datetime | None) -> str | None:
+    """An instant as GraphQL writes it."""
+    return None if instant is None else f"{instant.isoformat()}Z"
 
 
-async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builders) -> None:
+async def test_tables_that_grew_or_shrank_much_give_an_alert(ask: Ask, make: Builders) -> None:
     admin = platform_admin(await make.user())
     moved = {
-        "services": (10_000, 20_000, 20_000),  # long ago
-        "users": (0, 2_000, 1_899),  # by a hundred and one, and more than a twentieth
-        "jobs": (0, 2_000, 1_900),  # by a hundred
-        "templates": (0, 10_000, 10_500),  # by a twentieth
+        "services": (10_000, 20_000, 20_000),  # no latest change
+        "users": (0, 2_000, 1_899),  # by 101 rows and more than 5 %
+        "jobs": (0, 2_000, 1_900),  # by only 100 rows
+        "templates": (0, 10_000, 10_500),  # by only 5 %
         "api_keys": (0, 10_000, 10_501),
-        "notifications": (0, 10_000, 5_000),  # messages leave when they are old
+        "notifications": (0, 10_000, 5_000),  # old messages are deleted
         "ft_billing": (0, 0, 101),
     }
     for table, counts in moved.items():
@@ -118,20 +118,20 @@ async def test_tables_that_moved_far_are_told_either_way(ask: Ask, make: Builder
     ]
 
 
-async def test_only_platform_admins_are_told(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_only_platform_admins_read_the_health(ask: Ask, make: Builders, statements: Statements) -> None:
     service = await make.service()
     await make.add(snapshot(utcnow()))
     actors = [user_actor(await make.member(service), service), api_key_actor(await make.api_key(service))]
 
     with statements(0):
         answers = [await ask(EVERYTHING, by=actor) for actor in actors]
-        nobody = await ask(EVERYTHING)
+        anonymous = await ask(EVERYTHING)
 
     assert [(answer.data, answer.error_codes) for answer in answers] == [({"systemHealth": None}, ["FORBIDDEN"])] * 2
-    assert (nobody.data, nobody.error_codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
+    assert (anonymous.data, anonymous.error_codes) == ({"systemHealth": None}, ["UNAUTHENTICATED"])
 
 
-async def test_the_whole_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_a_job_with_every_field_takes_three_statements(ask: Ask, make: Builders, statements: Statements) -> None:
     admin = platform_admin(await make.user())
     await make.add(snapshot(utcnow()), snapshot(utcnow() - timedelta(minutes=1)))
 

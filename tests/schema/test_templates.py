@@ -1,4 +1,4 @@
-"""Templates in GraphQL: what they say at each version, what a message of them looks like, how they are written."""
+"""Templates in GraphQL: their versions, previews and changes."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ async def member(make: Builders, service: models.Service) -> Actor:
     return user_actor(await make.member(service), service)
 
 
-async def test_a_text_tells_everything_about_itself(
+async def test_a_text_message_template_has_every_field(
     ask: Ask, make: Builders, service: models.Service, member: Actor
 ) -> None:
     author = await make.member(service)
@@ -140,9 +140,9 @@ async def test_every_version_can_be_read(ask: Ask, make: Builders, service: mode
     await ask(UPDATE, by=member, input={"templateId": template_id, "name": "Second"})
     await ask(ARCHIVE, by=member, input={"templateId": template_id})
 
-    found = (await ask(HISTORY, by=member, id=template_id, version=2)).root_field
+    data = (await ask(HISTORY, by=member, id=template_id, version=2)).root_field
 
-    assert found["versions"] == {
+    assert data["versions"] == {
         "totalCount": 3,
         "nodes": [
             {"id": f"{template_id}:3", "version": 3, "name": "Second", "archived": True},
@@ -150,7 +150,7 @@ async def test_every_version_can_be_read(ask: Ask, make: Builders, service: mode
             {"id": f"{template_id}:1", "version": 1, "name": "First", "archived": False},
         ],
     }
-    second = found["atVersion"]
+    second = data["atVersion"]
     assert (second["id"], second["name"], second["template"]) == (f"{template_id}:2", "Second", {"version": 3})
     assert second["savedBy"] == {"id": str(member.user_id)}
     assert second["savedAt"] > f"{template.created_at.isoformat()}Z"
@@ -158,14 +158,16 @@ async def test_every_version_can_be_read(ask: Ask, make: Builders, service: mode
     assert (await ask("query ($id: ID!) { node(id: $id) { id } }", by=member, id=f"{template_id}:1")).root_field is None
 
 
-async def test_who_made_it_stays_who_made_it(ask: Ask, make: Builders, service: models.Service, member: Actor) -> None:
+async def test_the_creator_of_a_template_does_not_change(
+    ask: Ask, make: Builders, service: models.Service, member: Actor
+) -> None:
     author = await make.member(service)
     template = await make.template(service, created_by_id=author.id)
     await ask(UPDATE, by=member, input={"templateId": str(template.id), "name": "Newer"})
 
-    found = (await ask(ONE, by=member, id=str(template.id))).root_field
+    data = (await ask(ONE, by=member, id=str(template.id))).root_field
 
-    assert (found["createdBy"], found["savedBy"]) == ({"id": str(author.id)}, {"id": str(member.user_id)})
+    assert (data["createdBy"], data["savedBy"]) == ({"id": str(author.id)}, {"id": str(member.user_id)})
 
 
 async def test_who_sees_a_template(ask: Ask, make: Builders, service: models.Service) -> None:
@@ -186,9 +188,9 @@ async def test_a_preview_shows_what_a_handset_would(
 ) -> None:
     template = await make.template(service, content="Hello ((name)) 🎉 ((due))")
 
-    found = await ask(PREVIEW, by=member, id=str(template.id), personalisation={"NAME": "Zoë", "other": 1})
+    preview = await ask(PREVIEW, by=member, id=str(template.id), personalisation={"NAME": "Zoë", "other": 1})
 
-    assert found.root_field["preview"] == {
+    assert preview.root_field["preview"] == {
         "channel": "SMS",
         "subject": None,
         "text": "Town: Hello Zoë ? ((due))",
@@ -215,7 +217,7 @@ async def test_a_preview_shows_what_a_handset_would(
 
 
 @pytest.mark.parametrize("personalisation", [["a"], "a", {"a": {"b": 1}}, {"a": [[1]]}])
-async def test_values_that_are_none_are_a_bad_request(
+async def test_malformed_values_are_a_bad_request(
     ask: Ask, make: Builders, service: models.Service, member: Actor, personalisation: Any
 ) -> None:
     template = await make.template(service)
@@ -226,36 +228,36 @@ async def test_values_that_are_none_are_a_bad_request(
 
 
 async def test_content_can_be_seen_before_it_is_saved(ask: Ask, service: models.Service, member: Actor) -> None:
-    wanted = {
+    arguments = {
         "serviceId": str(service.id),
         "content": {"email": {"subject": "Your ((thing))", "body": "# Hello ((name))"}},
         "personalisation": {"thing": "permit"},
     }
-    found = (await ask(UNSAVED, by=member, input=wanted)).root_field
+    preview = (await ask(UNSAVED, by=member, input=arguments)).root_field
 
-    assert (found["channel"], found["subject"], found["sms"], found["missingPlaceholders"]) == (
+    assert (preview["channel"], preview["subject"], preview["sms"], preview["missingPlaceholders"]) == (
         "EMAIL",
         "Your permit",
         None,
         ["name"],
     )
-    assert "<h2" in found["html"]
-    assert [error["path"] for error in found["errors"]] == [["input", "personalisation"]]
-    assert (await ask(UNSAVED, by=stranger(), input=wanted)).root_field is None
+    assert "<h2" in preview["html"]
+    assert [error["path"] for error in preview["errors"]] == [["input", "personalisation"]]
+    assert (await ask(UNSAVED, by=stranger(), input=arguments)).root_field is None
 
 
 async def test_a_template_is_written_once(ask: Ask, service: models.Service, member: Actor) -> None:
-    wanted = {
+    arguments = {
         "serviceId": str(service.id),
         "name": "Letter",
         "content": {"letter": {"subject": "Hi", "body": "Hello"}},
         "idempotencyKey": "once",
     }
-    made = (await ask(CREATE, by=member, input=wanted)).root_field
+    created = (await ask(CREATE, by=member, input=arguments)).root_field
 
-    assert made == {
+    assert created == {
         "template": {
-            "id": made["template"]["id"],
+            "id": created["template"]["id"],
             "version": 1,
             "name": "Letter",
             "channel": "LETTER",
@@ -264,17 +266,17 @@ async def test_a_template_is_written_once(ask: Ask, service: models.Service, mem
         },
         "userErrors": [],
     }
-    assert (await ask(CREATE, by=member, input=wanted)).root_field == made
-    reused = await ask(CREATE, by=member, input=wanted | {"name": "Other"})
-    assert [(one["__typename"], one["code"], one["path"]) for one in reused.user_errors] == [
+    assert (await ask(CREATE, by=member, input=arguments)).root_field == created
+    reused = await ask(CREATE, by=member, input=arguments | {"name": "Other"})
+    assert [(error["__typename"], error["code"], error["path"]) for error in reused.user_errors] == [
         ("IdempotencyError", "IDEMPOTENCY_KEY_REUSED", ["input", "idempotencyKey"])
     ]
 
 
-async def test_what_is_wrong_is_told_by_its_place(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_errors_have_the_path_of_the_argument(ask: Ask, service: models.Service, member: Actor) -> None:
     async def refused(content: Any, name: str = "Letter") -> Any:
-        wanted = {"serviceId": str(service.id), "name": name, "content": content}
-        return (await ask(CREATE, by=member, input=wanted)).user_errors
+        arguments = {"serviceId": str(service.id), "name": name, "content": content}
+        return (await ask(CREATE, by=member, input=arguments)).user_errors
 
     assert await refused({"sms": {"body": "a" * 919}}) == [
         {
@@ -287,18 +289,18 @@ async def test_what_is_wrong_is_told_by_its_place(ask: Ask, service: models.Serv
         }
     ]
     both = {"letter": {"subject": "Hi", "body": "Hello", "languages": "WELSH_THEN_ENGLISH"}}
-    assert [(one["code"], one["path"]) for one in await refused(both, name=" ")] == [
+    assert [(error["code"], error["path"]) for error in await refused(both, name=" ")] == [
         ("REQUIRED", ["input", "name"]),
         ("REQUIRED", ["input", "content", "letter", "welshSubject"]),
         ("REQUIRED", ["input", "content", "letter", "welshBody"]),
     ]
 
 
-async def test_two_channels_at_once_are_no_document(ask: Ask, service: models.Service, member: Actor) -> None:
+async def test_content_of_two_channels_is_invalid(ask: Ask, service: models.Service, member: Actor) -> None:
     content = {"sms": {"body": "Hi"}, "email": {"subject": "Hi", "body": "Hi"}}
-    wanted = {"serviceId": str(service.id), "name": "Both", "content": content}
+    arguments = {"serviceId": str(service.id), "name": "Both", "content": content}
 
-    assert (await ask(CREATE, by=member, input=wanted)).error_codes == ["BAD_REQUEST"]
+    assert (await ask(CREATE, by=member, input=arguments)).error_codes == ["BAD_REQUEST"]
 
 
 async def test_a_template_is_saved_at_the_version_that_was_read(
@@ -306,9 +308,9 @@ async def test_a_template_is_saved_at_the_version_that_was_read(
 ) -> None:
     template = await make.template(service, name="Reminder")
     template_id = str(template.id)
-    wanted = {"templateId": template_id, "expectedVersion": 1, "content": {"sms": {"body": "Hi ((due))"}}}
+    arguments = {"templateId": template_id, "expectedVersion": 1, "content": {"sms": {"body": "Hi ((due))"}}}
 
-    assert (await ask(UPDATE, by=member, input=wanted)).root_field == {
+    assert (await ask(UPDATE, by=member, input=arguments)).root_field == {
         "template": {"version": 2, "name": "Reminder", "body": "Hi ((due))"},
         "changed": True,
         "placeholdersAdded": ["due"],
@@ -317,7 +319,7 @@ async def test_a_template_is_saved_at_the_version_that_was_read(
     }
     same = (await ask(UPDATE, by=member, input={"templateId": template_id, "name": "Reminder"})).root_field
     assert (same["changed"], same["template"]["version"]) == (False, 2)
-    conflict = await ask(UPDATE, by=member, input=wanted)
+    conflict = await ask(UPDATE, by=member, input=arguments)
     assert conflict.root_field == {
         "template": None,
         "changed": False,
@@ -337,27 +339,27 @@ async def test_a_template_is_redacted_and_archived_once(
     ask: Ask, make: Builders, service: models.Service, member: Actor
 ) -> None:
     template = await make.template(service)
-    wanted = {"templateId": str(template.id)}
+    arguments = {"templateId": str(template.id)}
 
     for _ in range(2):
-        assert (await ask(REDACT, by=member, input=wanted)).root_field == {
+        assert (await ask(REDACT, by=member, input=arguments)).root_field == {
             "template": {"version": 1, "redactPersonalisation": True},
             "userErrors": [],
         }
         template = await make.template(service)
     for _ in range(2):
-        assert (await ask(ARCHIVE, by=member, input=wanted)).root_field == {
+        assert (await ask(ARCHIVE, by=member, input=arguments)).root_field == {
             "template": {"version": 2, "archived": True},
             "userErrors": [],
         }
 
 
-async def test_a_stranger_cannot_tell_that_the_service_exists(ask: Ask, service: models.Service) -> None:
-    def wanted(service_id: str) -> dict[str, Any]:
+async def test_a_stranger_cannot_find_out_that_the_service_exists(ask: Ask, service: models.Service) -> None:
+    def arguments(service_id: str) -> dict[str, Any]:
         return {"serviceId": service_id, "name": "Mine", "content": {"sms": {"body": "Hi"}}}
 
-    there = await ask(CREATE, by=stranger(), input=wanted(str(service.id)))
-    nowhere = await ask(CREATE, by=stranger(), input=wanted("11111111-1111-4111-8111-111111111111"))
+    there = await ask(CREATE, by=stranger(), input=arguments(str(service.id)))
+    nowhere = await ask(CREATE, by=stranger(), input=arguments("11111111-1111-4111-8111-111111111111"))
 
     assert there.user_errors == [{"__typename": "NotFoundError", "code": "NOT_FOUND", "path": ["input", "serviceId"]}]
     assert nowhere.user_errors == there.user_errors

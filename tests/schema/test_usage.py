@@ -1,4 +1,4 @@
-"""What services use and spend: bills of the nights and messages since, free texts in the order of days."""
+"""Usage of services: nightly bills and messages since, with the free allowance used in the order of days."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ async def read_usage(ask: Ask, by: Actor, service: models.Service, year: int | N
 
 
 def billing_fact(template: models.Template, day: date, units: int, **values: Any) -> models.BillingFact:
-    """A line as a night leaves it."""
+    """A line of a nightly bill."""
     invented = {
         "provider": "mmg",
         "rate_multiplier": 1,
@@ -136,11 +136,11 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
     template = await make.template(service)
     await make.add(annual_billing(service, YEAR, 3))
     for days in (3, 2, 1, 0):
-        moment = london_days.midnight(TODAY - timedelta(days=days))
-        await make.notification(template, created_at=moment, sent_by="mmg", billable_units=2)
-        await make.notification_history(template, created_at=moment, sent_by="mmg", billable_units=2)
-        await make.notification(template, created_at=moment, status="created", billable_units=0)
-        await make.notification(template, created_at=moment, key_type="test")
+        instant = london_days.midnight(TODAY - timedelta(days=days))
+        await make.notification(template, created_at=instant, sent_by="mmg", billable_units=2)
+        await make.notification_history(template, created_at=instant, sent_by="mmg", billable_units=2)
+        await make.notification(template, created_at=instant, status="created", billable_units=0)
+        await make.notification(template, created_at=instant, key_type="test")
     before = await read_usage(ask, member, service)
     assert (before["sms"]["notifications"], before["sms"]["chargeableUnits"]) == (8, 16)
     assert (before["sms"]["chargedUnits"], before["sms"]["cost"]["amount"]) == (13, "0.312")
@@ -148,16 +148,16 @@ async def test_messages_since_the_last_night_count_and_no_message_twice(
 
     async def night(*days: int) -> None:
         async with database.transaction() as tx:
-            for one in days:
-                await facts.count_billing(tx, SYSTEM, facts.DueDay(TODAY - timedelta(days=one), tuple(Channel)))
+            for day in days:
+                await facts.count_billing(tx, SYSTEM, facts.DueDay(TODAY - timedelta(days=day), tuple(Channel)))
 
-    # A night that is killed in the middle has counted the first of its days.
+    # A nightly task that is killed midway has counted the first of its days.
     for counted in ((3,), (3, 2), (3, 2, 1)):
         await night(*counted)
         after = await read_usage(ask, member, service)
         assert after | {"updatedAt": None} == before
         assert after["updatedAt"] is not None
-    # What Notify itself keeps of today is left aside.
+    # Lines that Notify itself stored for today are not read.
     await make.add(billing_fact(template, TODAY, 1000))
     assert await read_usage(ask, member, service) | {"updatedAt": None} == before
 
@@ -190,9 +190,9 @@ async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Bui
             row.service_id = service.id  # type: ignore[attr-defined]
         await make.add(*rows)
         actor = user_actor(await make.member(service), service)
-        found = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).root_field["annualAllowance"]
-        assert found.pop("financialYear") == year
-        return tuple(found.values())
+        data = (await ask(ALLOWANCE, by=actor, id=str(service.id), year=year)).root_field["annualAllowance"]
+        assert data.pop("financialYear") == year
+        return tuple(data.values())
 
     def own(year: int, units: int, **values: Any) -> models.AnnualBilling:
         return models.AnnualBilling(financial_year_start=year, free_sms_fragment_limit=units, **values)
@@ -212,8 +212,8 @@ async def test_an_allowance_is_the_services_own_or_its_kinds(ask: Ask, make: Bui
     assert await allowance(2026, high, organisation_type="central") == (0, False, True)
 
 
-async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Builders) -> None:
-    found = []
+async def test_after_a_year_of_high_volume_the_allowance_is_0(ask: Ask, make: Builders) -> None:
+    results = []
     for units in (75_000, 74_999):
         service = await make.service(organisation_type="central")
         template = await make.template(service)
@@ -223,14 +223,14 @@ async def test_after_a_year_of_high_volume_nothing_is_free(ask: Ask, make: Build
         )
         actor = user_actor(await make.member(service), service)
         answer = await ask(ALLOWANCE, by=actor, id=str(service.id), year=2026)
-        found.append(
+        results.append(
             (answer.root_field["annualAllowance"]["units"], answer.root_field["annualAllowance"]["highVolumeLastYear"])
         )
 
-    assert found == [(0, True), (20_000, False)]
+    assert results == [(0, True), (20_000, False)]
 
 
-async def test_usage_is_told_to_whoever_may_know(ask: Ask, make: Builders) -> None:
+async def test_usage_is_for_those_who_may_read_it(ask: Ask, make: Builders) -> None:
     organisation = await make.organisation()
     service = await make.service(organisation_id=organisation.id)
     user = await make.member(service)
@@ -258,7 +258,7 @@ async def test_a_year_without_figures_is_a_bad_request(
         assert (await ask(document, by=member, id=str(service.id), year=year)).error_codes == ["BAD_REQUEST"]
 
 
-async def test_several_services_and_years_are_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
+async def test_several_services_and_years_take_one_statement(ask: Ask, make: Builders, statements: Statements) -> None:
     first, second = await make.service(), await make.service()
     user = await make.member(first)
     template = await make.template(first)
@@ -326,10 +326,10 @@ async def test_only_its_members_see_what_an_organisation_uses(ask: Ask, make: Bu
     service = await make.service(organisation_id=organisation.id)
     user = await make.member(service)
 
-    async def asked(by: Actor, year: int | None = None) -> Any:
+    async def read_usage(by: Actor, year: int | None = None) -> Any:
         return await ask(BY_SERVICE, by=by, id=str(organisation.id), year=year)
 
-    refused = await asked(user_actor(user, service))
+    refused = await read_usage(user_actor(user, service))
     assert (refused.error_codes, refused.data) == (["FORBIDDEN"], {"organisation": {"usageByService": None}})
-    assert (await asked(platform_admin(await make.user()))).root_field["usageByService"]["totalCount"] == 1
-    assert (await asked(organisation_member(user, organisation.id), 2015)).error_codes == ["BAD_REQUEST"]
+    assert (await read_usage(platform_admin(await make.user()))).root_field["usageByService"]["totalCount"] == 1
+    assert (await read_usage(organisation_member(user, organisation.id), 2015)).error_codes == ["BAD_REQUEST"]

@@ -1,4 +1,4 @@
-"""People in GraphQL: who sees whom, what of them, and how they are found."""
+"""Users in GraphQL: who sees whom and which fields, and how users are found."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ async def admin(make: Builders) -> Actor:
     return platform_admin(await make.user(name="Zoe Admin", platform_admin=True))
 
 
-async def test_somebody_sees_everything_of_themselves(ask: Ask, ada: models.User, statements: Statements) -> None:
+async def test_a_person_sees_every_field_of_their_own(ask: Ask, ada: models.User, statements: Statements) -> None:
     with statements(1):
         answer = await ask(ONE, by=user_actor(ada), id=str(ada.id))
 
@@ -93,7 +93,7 @@ async def test_a_platform_admin_sees_all_of_it_too(ask: Ask, ada: models.User, a
     assert (await ask(PRIVATE, by=admin, id=str(ada.id))).root_field["failedLoginCount"] == 2
 
 
-async def test_a_colleague_sees_who_somebody_is_and_a_manager_their_number(
+async def test_a_colleague_sees_the_name_and_a_manager_the_phone_number(
     ask: Ask, make: Builders, ada: models.User
 ) -> None:
     service = await make.service()
@@ -118,7 +118,7 @@ async def test_a_colleague_sees_who_somebody_is_and_a_manager_their_number(
     }
 
 
-async def test_who_shares_nothing_sees_nobody(ask: Ask, make: Builders, ada: models.User) -> None:
+async def test_a_person_of_another_service_is_not_visible(ask: Ask, make: Builders, ada: models.User) -> None:
     service = await make.service()
     await make.member(service, user=ada)
     other = await make.service()
@@ -194,7 +194,7 @@ async def names(ask: Ask, by: Actor, **variables: Any) -> list[str]:
 
 @pytest.fixture
 async def crowd(make: Builders, admin: Actor) -> Actor:
-    """Four people, one of them the platform admin who is answered."""
+    """Create four users; returns one of them, a platform admin."""
     await make.user(
         name="Ann", email_address="c@a.gov.uk", created_at=THEN, logged_in_at=THEN, take_part_in_research=False
     )
@@ -236,7 +236,7 @@ async def test_people_are_ordered(ask: Ask, crowd: Actor, order: Any, expected: 
     assert await names(ask, crowd, orderBy=order) == expected
 
 
-async def test_the_list_of_everyone_is_for_platform_admins(ask: Ask, make: Builders, ada: models.User) -> None:
+async def test_the_list_of_users_is_for_platform_admins(ask: Ask, make: Builders, ada: models.User) -> None:
     api_key = await make.api_key(await make.service())
 
     assert (await ask(LIST, by=user_actor(ada))).error_codes == ["FORBIDDEN"]
@@ -244,11 +244,11 @@ async def test_the_list_of_everyone_is_for_platform_admins(ask: Ask, make: Build
     assert (await ask(LIST)).error_codes == ["UNAUTHENTICATED"]
 
 
-async def test_somebody_is_found_by_their_address(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
-    found = {"id": str(ada.id)}
+async def test_a_person_is_found_by_their_address(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
+    expected = {"id": str(ada.id)}
 
-    assert (await ask(BY_ADDRESS, by=admin, address=" ADA@example.gov.uk ")).root_field == found
-    assert (await ask(BY_ADDRESS, by=user_actor(ada), address="Ada@Example.gov.uk")).root_field == found
+    assert (await ask(BY_ADDRESS, by=admin, address=" ADA@example.gov.uk ")).root_field == expected
+    assert (await ask(BY_ADDRESS, by=user_actor(ada), address="Ada@Example.gov.uk")).root_field == expected
     assert (await ask(BY_ADDRESS, by=admin, address="nobody@example.gov.uk")).root_field is None
     colleague = user_actor(await make.user())
     for address in ("ada@example.gov.uk", "nobody@example.gov.uk"):
@@ -274,7 +274,9 @@ async def test_details_are_changed(ask: Ask, ada: models.User) -> None:
     }
 
 
-async def test_a_manager_learns_no_more_by_changing(ask: Ask, make: Builders, ada: models.User) -> None:
+async def test_the_result_of_a_change_has_no_more_than_the_manager_may_read(
+    ask: Ask, make: Builders, ada: models.User
+) -> None:
     service = await make.service()
     await make.member(service, (), ada)
     actor = user_actor(await make.member(service), service)
@@ -290,7 +292,9 @@ async def test_a_manager_learns_no_more_by_changing(ask: Ask, make: Builders, ad
     }
 
 
-async def test_a_refused_change_says_where(ask: Ask, make: Builders, ada: models.User, admin: Actor) -> None:
+async def test_a_refused_change_has_an_error_with_a_path(
+    ask: Ask, make: Builders, ada: models.User, admin: Actor
+) -> None:
     unknown, taken = str(uuid4()), await make.user()
 
     assert (await ask(UPDATE, by=user_actor(ada), input={"phoneNumber": ""})).user_errors == [
@@ -311,13 +315,15 @@ async def test_a_refused_change_says_where(ask: Ask, make: Builders, ada: models
     assert (await ask(UPDATE, input={"name": "Eve"})).error_codes == ["UNAUTHENTICATED"]
 
 
-async def test_registering_answers_alike_for_every_address(ask: Ask, ada: models.User) -> None:
-    given = {"name": "Somebody", "phoneNumber": "07700900123", "password": "a long enough one"}
+async def test_registering_has_the_same_result_for_every_address(ask: Ask, ada: models.User) -> None:
+    arguments = {"name": "Somebody", "phoneNumber": "07700900123", "password": "a long enough one"}
     sent: dict[str, Any] = {"ok": True, "challenge": None, "userErrors": []}
 
     for address in (ada.email_address, "new@example.gov.uk"):
-        assert (await ask(REGISTER, input=given | {"emailAddress": address})).root_field == sent
-    assert (await ask(REGISTER, input=given | {"emailAddress": "a@gmail.com", "password": "password"})).root_field == {
+        assert (await ask(REGISTER, input=arguments | {"emailAddress": address})).root_field == sent
+    assert (
+        await ask(REGISTER, input=arguments | {"emailAddress": "a@gmail.com", "password": "password"})
+    ).root_field == {
         "ok": False,
         "challenge": None,
         "userErrors": [
@@ -327,7 +333,7 @@ async def test_registering_answers_alike_for_every_address(ask: Ask, ada: models
     }
 
 
-async def test_a_broken_link_proves_nothing(ask: Ask) -> None:
+async def test_a_malformed_token_is_refused(ask: Ask) -> None:
     assert (await ask(VERIFY, token="nonsense")).root_field == {
         "user": None,
         "challenge": None,

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
 from datetime import datetime
 from pathlib import Path
-from uuid import uuid4
 
 import asyncpg
 import pytest
 import pytest_asyncio
 
-from graphql_api import migrate, models, seed
+from graphql_api import models, seed
 from graphql_api.auth.crypto import Signer
 from graphql_api.gateways.object_store import Store
-from graphql_api.settings import Settings, asyncpg_url
+from graphql_api.settings import Settings
+from tests.models.databases import cloned
 
 NOW = datetime(2026, 10, 27, 14, 30)  # noqa: DTZ001 - naive UTC; the day after next from the one of 25 hours
 SIGNER = Signer((b"seed-key",), b"seed-salt")
@@ -26,26 +27,12 @@ DatabaseFactory = Callable[[], Awaitable[str]]
 @pytest_asyncio.fixture(scope="session")
 async def create_database(postgres_url: str) -> AsyncIterator[DatabaseFactory]:
     """Creates databases with empty tables."""
-    administrator = await asyncpg.connect(postgres_url)
-    names = [f"seed_{uuid4().hex[:12]}"]
+    async with AsyncExitStack() as databases:
 
-    def url(name: str) -> str:
-        return (
-            asyncpg_url(postgres_url).set(database=name, drivername="postgresql").render_as_string(hide_password=False)
-        )
+        async def create() -> str:
+            return await databases.enter_async_context(cloned(postgres_url))
 
-    await administrator.execute(f"CREATE DATABASE {names[0]}")
-    await migrate.upgrade(url(names[0]))
-
-    async def create() -> str:
-        names.append(f"seed_{uuid4().hex[:12]}")
-        await administrator.execute(f"CREATE DATABASE {names[-1]} TEMPLATE {names[0]}")
-        return url(names[-1])
-
-    yield create
-    for name in names:
-        await administrator.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await administrator.close()
+        yield create
 
 
 @pytest.fixture(scope="session")

@@ -19,6 +19,7 @@ from graphql_api.gateways.object_store import Store
 from graphql_api.server import slow_clients
 from graphql_api.settings import Settings
 from tests.app_server import serve_settings
+from tests.waiting import PATIENCE, until
 
 BODY = b'{"query":"{ __typename }"}'
 ANSWER = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
@@ -28,14 +29,35 @@ ASK = b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json
 )
 STATUS = b"GET /_status?simple HTTP/1.1\r\nHost: notify\r\n%b\r\n"
 SOON = 0.3
+LATER = 1.5
+"""The same for connections on which something must come in time as well."""
 
 Serving = Callable[..., AbstractAsyncContextManager[str]]
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture
 def _soon(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("HEAD_TIMEOUT_SECONDS", "LATE_BODY_TIMEOUT_SECONDS", "RESPONSE_READ_INTERVAL_SECONDS"):
+    """Let the server wait for next to nothing: for tests in which nothing comes in time."""
+    for name in ("SECONDS", "STRAGGLING", "STALLED"):
         monkeypatch.setattr(slow_clients, name, SOON)
+
+
+@pytest.fixture
+def _stalled(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(slow_clients, "RESPONSE_READ_INTERVAL_SECONDS", SOON)
+
+
+@pytest.fixture
+def _later(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SECONDS", "STRAGGLING"):
+        monkeypatch.setattr(slow_clients, name, LATER)
+
+
+@pytest.fixture(autouse=True)
+def _patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let it wait long, unless a test is about that: a busy machine may be late itself."""
+    for name in ("SECONDS", "STRAGGLING", "STALLED"):
+        monkeypatch.setattr(slow_clients, name, PATIENCE)
 
 
 @pytest.fixture
@@ -70,13 +92,13 @@ class Client:
         for piece in pieces:
             self.writer.write(piece)
             await self.writer.drain()
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), 5)
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         return int(head.split()[1]), await self.reader.readexactly(length)
 
     async def rest(self) -> bytes:
         """What comes until the server closes."""
-        return await asyncio.wait_for(self.reader.read(), 5)
+        return await asyncio.wait_for(self.reader.read(), PATIENCE)
 
 
 def message(body: bytes) -> str:
@@ -86,14 +108,17 @@ def message(body: bytes) -> str:
     return str(error["message"])
 
 
+@pytest.mark.usefixtures("_soon")
 async def test_a_connection_that_says_nothing_is_closed(serving: Serving) -> None:
-    async with serving() as address, Client.to(address) as client:
+    async with serving() as address:
         began = time.monotonic()
+        async with Client.to(address) as client:
+            assert await client.rest() == b""
 
-        assert await client.rest() == b""
-        assert SOON <= time.monotonic() - began < SOON + 1
+    assert time.monotonic() - began >= SOON
 
 
+@pytest.mark.usefixtures("_soon")
 @pytest.mark.parametrize("piece", [b"POST /graphql HT", ASK[:60], b"\r\n"], ids=["line", "headers", "empty line"])
 async def test_a_head_that_stays_half_is_too_late(serving: Serving, piece: bytes) -> None:
     async with serving() as address, Client.to(address) as client:
@@ -103,27 +128,30 @@ async def test_a_head_that_stays_half_is_too_late(serving: Serving, piece: bytes
         assert await client.rest() == b""
 
 
+@pytest.mark.usefixtures("_soon")
 async def test_a_head_that_trickles_is_too_late(serving: Serving) -> None:
     async with serving() as address, Client.to(address) as client:
-        began, answer = time.monotonic(), asyncio.create_task(client.ask(b"GET /"))
+        answer = asyncio.create_task(client.ask(b"GET /"))
         while not answer.done():
             await asyncio.sleep(SOON / 4)
             client.writer.write(b"x")
 
         assert (await answer)[0] == 408
-        assert SOON <= time.monotonic() - began < 2 * SOON + 1
 
 
+@pytest.mark.usefixtures("_later")
 async def test_the_second_head_on_a_connection_is_no_more_patiently_waited_for(serving: Serving) -> None:
     async with serving() as address, Client.to(address) as client:
         first = await client.ask(ASK)
-        await asyncio.sleep(2 * SOON)
+        async with Client.to(address) as silent:
+            assert await silent.rest() == b""
         second = await client.ask(ASK)
         third, _ = await client.ask(ASK[:30])
 
     assert (first, second, third) == ((200, ANSWER), (200, ANSWER), 408)
 
 
+@pytest.mark.usefixtures("_later")
 async def test_an_empty_line_after_an_answer_does_not_hold_the_connection(serving: Serving) -> None:
     async with serving() as address, Client.to(address) as client:
         await client.ask(ASK)
@@ -165,21 +193,22 @@ async def test_what_is_not_http_is_told_so(serving: Serving, text: bytes) -> Non
         assert await client.rest() == b""
 
 
+@pytest.mark.usefixtures("_soon")
 async def test_a_body_that_never_ends_holds_no_connection_after_its_answer(serving: Serving) -> None:
     async with serving() as address, Client.to(address) as client:
         status, _ = await client.ask(b"POST /nowhere HTTP/1.1\r\nHost: notify\r\nContent-Length: 1000\r\n\r\nx")
-        began = time.monotonic()
 
         assert status == 404
         assert await client.rest() == b""
-        assert SOON <= time.monotonic() - began < SOON + 1
 
 
+@pytest.mark.usefixtures("_later")
 async def test_a_body_that_comes_after_its_answer_leaves_the_connection_as_it_is(serving: Serving) -> None:
     async with serving() as address, Client.to(address) as client:
         status, _ = await client.ask(b"POST /nowhere HTTP/1.1\r\nHost: notify\r\nContent-Length: 3\r\n\r\nx")
         client.writer.write(b"yz")
-        await asyncio.sleep(2 * SOON)
+        async with Client.to(address) as silent:
+            assert await silent.rest() == b""
 
         assert status == 404
         assert await client.ask(ASK) == (200, ANSWER)
@@ -209,9 +238,7 @@ async def test_one_address_holds_so_many_connections(serving: Serving) -> None:
                 status, body = await third.ask()
                 told = "Your address has too many connections open: use them again."
                 assert (status, message(body)) == (429, told)
-        await asyncio.sleep(0.05)
-        async with Client.to(address) as client:
-            assert await client.ask(ASK) == (200, ANSWER)
+        await until(lambda: answers(address))
 
 
 async def test_a_websocket_is_one_of_them_until_it_ends(serving: Serving) -> None:
@@ -219,9 +246,15 @@ async def test_a_websocket_is_one_of_them_until_it_ends(serving: Serving) -> Non
     async with serving(connections_per_address=1, proxies=[]) as address:
         async with connect(f"ws://{address}/graphql", subprotocols=protocol), Client.to(address) as client:
             assert (await client.ask())[0] == 429
-        await asyncio.sleep(0.05)
-        async with Client.to(address) as client:
-            assert await client.ask(ASK) == (200, ANSWER)
+        await until(lambda: answers(address))
+
+
+async def answers(address: str) -> bool:
+    """Whether one more connection is answered."""
+    async with Client.to(address) as client:
+        answer = await client.ask(ASK)
+    assert answer[0] == 429 or answer == (200, ANSWER)
+    return answer[0] == 200
 
 
 async def test_a_proxy_speaks_for_many(serving: Serving) -> None:
@@ -234,6 +267,7 @@ async def test_a_proxy_speaks_for_many(serving: Serving) -> None:
         assert [await first.ask(ASK), await second.ask(ASK)] == [(200, ANSWER)] * 2
 
 
+@pytest.mark.usefixtures("_stalled")
 async def test_a_client_that_reads_no_answers_is_dropped(serving: Serving, monkeypatch: pytest.MonkeyPatch) -> None:
     listen = serving_module.listen
 
@@ -256,7 +290,7 @@ async def test_a_client_that_reads_no_answers_is_dropped(serving: Serving, monke
                 await loop.sock_sendall(silent, ASK * 10)
 
         with pytest.raises(ConnectionError):
-            await asyncio.wait_for(flood(), 20)
+            await asyncio.wait_for(flood(), PATIENCE)
         silent.close()
 
         async with Client.to(address) as client:

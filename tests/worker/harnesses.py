@@ -1,4 +1,4 @@
-"""A database of its own for tests of the worker, which commits, listens and is killed, and jobs to run on it."""
+"""A separate database for tests of the worker, which commits and listens and is killed, and a harness to use it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from uuid import UUID, uuid4
 import pytest_asyncio
 from sqlalchemy import text
 
-from graphql_api import migrate, models
+from graphql_api import models
 from graphql_api.auth.actors import Actor
 from graphql_api.auth.crypto import Signer
 from graphql_api.database.database import Database
@@ -26,29 +26,29 @@ from graphql_api.settings import Settings
 from graphql_api.worker import run
 from graphql_api.worker.context import WorkerContext
 from tests.builders import Builders
-from tests.models.databases import scratch_database
+from tests.models.databases import cloned
+from tests.waiting import PATIENCE, never_idle_too_long
 
 SYSTEM = Actor.system()
 
 
 @pytest_asyncio.fixture(scope="session")
 async def worker_url(postgres_url: str) -> AsyncIterator[str]:
-    """A migrated database for workers; dropped at the end."""
-    async with scratch_database(postgres_url) as url:
-        await migrate.upgrade(url)
+    """The URL of a migrated database for workers, which is dropped at the end."""
+    async with cloned(postgres_url) as url:
         yield url
 
 
 @pytest_asyncio.fixture
 async def harness(worker_url: str, tmp_path: Path) -> AsyncIterator[WorkerHarness]:
-    """A worker's surroundings, with an empty queue."""
+    """A harness with an empty queue."""
     settings = Settings.model_validate(
         {
             "environment": "test",
             "data_dir": tmp_path,
             "database_url": worker_url,
-            # What tests do to whole tables may take long on a busy machine.
-            "database_statement_timeout_ms": 30_000,
+            # Statements of tests on whole tables can take long on a busy machine.
+            "database_statement_timeout_ms": 120_000,
             "secret_key": ["test-secret-key"],
             "dangerous_salt": "test-salt",
             "fake_gateway_receipt_after": 0.1,
@@ -56,15 +56,18 @@ async def harness(worker_url: str, tmp_path: Path) -> AsyncIterator[WorkerHarnes
         }
     )
     database = Database.connect(settings)
-    rig = WorkerHarness(settings, database, Signer(tuple(settings.secret_keys), settings.salt), Store.connect(settings))
-    await rig.execute("TRUNCATE pgqueuer, pgqueuer_log, deliveries")
-    yield rig
+    never_idle_too_long(database.primary)
+    harness = WorkerHarness(
+        settings, database, Signer(tuple(settings.secret_keys), settings.salt), Store.connect(settings)
+    )
+    await harness.execute("TRUNCATE pgqueuer, pgqueuer_log, deliveries")
+    yield harness
     await database.close()
 
 
 @dataclass
 class WorkerHarness:
-    """What a worker works on."""
+    """Database, object store and settings of a worker, with functions that prepare and read them."""
 
     settings: Settings
     database: Database
@@ -73,31 +76,36 @@ class WorkerHarness:
 
     @property
     def make(self) -> Builders:
-        """Rows, whatever is not said about them invented; names never repeat."""
+        """Builders of rows; names never repeat."""
         return UniqueBuilders(self.database, self.signer)
 
     def worker_context(self, *, settings: Mapping[str, Any] | None = None, **gateways: Gateway) -> WorkerContext:
-        """What tasks are called with; gateways by the channel's name, the fake one for the rest."""
-        changed = self.settings.model_copy(update=dict(settings or {}))
-        fake = FakeGateway(receipt_delay_seconds=changed.fake_gateway_receipt_after, log_path=changed.fake_gateway_log)
-        chosen = {Channel[name.upper()]: gateway for name, gateway in gateways.items()}
-        return WorkerContext(changed, self.database, self.store, Gateways(chosen, fake), self.signer)
+        """The context of tasks; gateways by channel name, the fake one for other channels."""
+        changed_settings = self.settings.model_copy(update=dict(settings or {}))
+        fake = FakeGateway(
+            receipt_delay_seconds=changed_settings.fake_gateway_receipt_after,
+            log_path=changed_settings.fake_gateway_log,
+        )
+        gateway_by_channel = {Channel[name.upper()]: gateway for name, gateway in gateways.items()}
+        return WorkerContext(
+            changed_settings, self.database, self.store, Gateways(gateway_by_channel, fake), self.signer
+        )
 
     @asynccontextmanager
     async def run_worker(self, **changes: Any) -> AsyncIterator[asyncio.Event]:
-        """A worker in this process, for as long as the block runs; the event ends it."""
+        """A worker in this process, until the block ends or the event is set."""
         stop = asyncio.Event()
         running = asyncio.create_task(run(self.settings.model_copy(update=changes), stop=stop))
         try:
             yield stop
         finally:
             stop.set()
-            await asyncio.wait_for(running, 20)
+            await asyncio.wait_for(running, PATIENCE)
 
     async def create_job(
         self, template: models.Template, csv: str, *, rows: int, run: Mapping[str, Any] | None = None, **values: Any
     ) -> models.Job:
-        """A job as `createJob` leaves it: its row, its run, its list, and its task."""
+        """A job as `createJob` writes it: row, run, list and task."""
         job = await self.make.job(
             template, **{"job_status": "pending", "notification_count": rows, "processing_started": None} | values
         )
@@ -109,7 +117,7 @@ class WorkerHarness:
         return job
 
     async def create_unsent_messages(self, template: models.Template, count: int = 1, **values: Any) -> list[UUID]:
-        """Messages that wait to be sent, as a single send leaves them, but not queued."""
+        """Messages in status CREATED, as a single send writes them, without a task."""
         return [
             (
                 await self.make.notification(
@@ -122,18 +130,18 @@ class WorkerHarness:
         ]
 
     async def fetch_rows(self, statement: str, **values: Any) -> list[dict[str, Any]]:
-        """What a statement answers."""
+        """The rows of a statement."""
         async with self.database.read_connection() as connection:
             return [dict(row) for row in (await connection.execute(text(statement), values)).mappings()]
 
     async def fetch_value(self, statement: str, **values: Any) -> Any:
-        """The one value that a statement answers."""
+        """The single value of a statement."""
         (row,) = await self.fetch_rows(statement, **values)
         (value,) = row.values()
         return value
 
     async def execute(self, statement: str, **values: Any) -> None:
-        """Change the database behind the worker's back."""
+        """Execute a statement in its own transaction."""
         async with self.database.transaction() as tx:
             await tx.execute(text(statement), values)
 
@@ -143,29 +151,29 @@ class WorkerHarness:
         return row
 
     async def message_statuses(self, job_id: UUID) -> dict[str, int]:
-        """How many messages of a job have which status."""
-        found = await self.fetch_rows(
+        """Counts of a job's messages by status."""
+        rows = await self.fetch_rows(
             "SELECT notification_status, count(*) AS n FROM notifications WHERE job_id = :id GROUP BY 1", id=job_id
         )
-        return {row["notification_status"]: row["n"] for row in found}
+        return {row["notification_status"]: row["n"] for row in rows}
 
     async def job_status(self, job_id: UUID) -> str:
-        """Where a job stands."""
+        """The status of a job."""
         return str(await self.fetch_value("SELECT job_status FROM jobs WHERE id = :id", id=job_id))
 
     async def queued_tasks(self) -> list[tuple[str, str]]:
-        """Tasks of the queue, and how they stand."""
-        found = await self.fetch_rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
-        return [(row["entrypoint"], row["status"]) for row in found]
+        """Queued tasks: name and status."""
+        rows = await self.fetch_rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
+        return [(row["entrypoint"], row["status"]) for row in rows]
 
-    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = 20) -> None:
-        """Wait until something holds."""
+    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE) -> None:
+        """Wait until the condition is true; raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while not await condition():  # noqa: ASYNC110 - what it waits for is in the database
                 await asyncio.sleep(0.05)
 
     def sent_ids(self) -> list[UUID]:
-        """What the fake gateway was handed, in order."""
+        """Ids of the messages that the fake gateway received, in order."""
         log = self.settings.fake_gateway_log
         assert log is not None
         with suppress(FileNotFoundError):
@@ -173,7 +181,7 @@ class WorkerHarness:
         return []
 
     def process_environment(self) -> dict[str, str]:
-        """What a worker process of its own needs to be told."""
+        """Environment variables for a worker process."""
         settings = self.settings
         assert settings.database_url is not None
         return os.environ | {
@@ -189,10 +197,10 @@ class WorkerHarness:
 
 
 class UniqueBuilders(Builders):
-    """Builders whose rows are kept, so that what must be unique is random."""
+    """Builders of rows that are not rolled back, whose unique values are random."""
 
     async def user(self, **values: Any) -> models.User:
-        """A person who can sign in."""
+        """An active user."""
         return await super().user(**{"email_address": f"{uuid4()}@example.gov.uk"} | values)
 
     async def service(self, *, features: Iterable[str] = ("email", "sms", "letter"), **values: Any) -> models.Service:
@@ -202,7 +210,7 @@ class UniqueBuilders(Builders):
 
 
 def recipient_csv(count: int, *, first_number: int = 0) -> str:
-    """A list of as many people, each with a phone number and a name."""
+    """A CSV list of `count` people with phone numbers and names."""
     return "phone number,name\n" + "".join(
         f"07{n + 700_000_000:09},Person {n}\n" for n in range(first_number, first_number + count)
     )

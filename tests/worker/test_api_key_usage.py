@@ -1,4 +1,4 @@
-"""What the worker adds to the figures of an API key: messages of its jobs, and what messages cost."""
+"""Usage of API keys that the worker adds: messages of jobs, and cost of messages."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from graphql_api.enums import Channel, KeyType
 from graphql_api.worker import jobs, notifications
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
-SUMMER_NIGHT = datetime(2024, 6, 1, 23, 30, tzinfo=UTC).replace(tzinfo=None)  # in London the second of June has begun
+SUMMER_NIGHT = datetime(2024, 6, 1, 23, 30, tzinfo=UTC).replace(tzinfo=None)  # 2 June in London
 
 
-async def figures(rig: WorkerHarness, key_id: UUID) -> list[dict[str, Any]]:
-    """What is kept of a key."""
+async def figures(harness: WorkerHarness, key_id: UUID) -> list[dict[str, Any]]:
+    """The usage rows of a key."""
     columns = "day, requests, notifications, units, cost"
-    return await rig.fetch_rows(
+    return await harness.fetch_rows(
         f"SELECT {columns} FROM api_key_usage_daily WHERE api_key_id = :id ORDER BY day", id=key_id
     )
 
 
 def of(day: date, *, notifications: int = 0, units: int = 0, cost: str = "0") -> dict[str, Any]:
-    """The figures of a day on which nobody called."""
+    """The figures of a day without calls."""
     return {"day": day, "requests": 0, "notifications": notifications, "units": units, "cost": Decimal(cost)}
 
 
@@ -43,7 +43,7 @@ async def test_messages_of_a_keys_job_count_as_its_messages_once(harness: Worker
     assert await figures(harness, key.id) == [of(london_days.today(), notifications=3)]
 
 
-async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are_handed_over(
+async def test_text_messages_cost_their_fragments_at_the_rate_of_their_day_once_they_are_sent(
     harness: WorkerHarness,
 ) -> None:
     service = await harness.make.service()
@@ -61,25 +61,29 @@ async def test_texts_cost_their_fragments_at_the_rate_of_their_day_once_they_are
     ids += await harness.create_unsent_messages(template, 1, created_at=SUMMER_NIGHT)
 
     for _ in range(2):
-        await notifications.deliver_messages(harness.worker_context(), {"notification_ids": [str(one) for one in ids]})
+        await notifications.deliver_messages(
+            harness.worker_context(), {"notification_ids": [str(notification_id) for notification_id in ids]}
+        )
 
     assert rate > 0
     assert await figures(harness, key.id) == [of(date(2024, 6, 2), units=10, cost=str(10 * rate))]
     assert await figures(harness, test_key.id) == []
 
 
-async def test_emails_cost_nothing(harness: WorkerHarness) -> None:
+async def test_emails_have_no_cost(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     key = await harness.make.api_key(service)
     template = await harness.make.template(service, Channel.EMAIL, subject="Hi", content="Hello")
     ids = await harness.create_unsent_messages(template, 1, api_key_id=key.id)
 
-    await notifications.deliver_messages(harness.worker_context(), {"notification_ids": [str(one) for one in ids]})
+    await notifications.deliver_messages(
+        harness.worker_context(), {"notification_ids": [str(notification_id) for notification_id in ids]}
+    )
 
     assert await figures(harness, key.id) == []
 
 
-async def test_a_letter_costs_all_its_sheets_together(harness: WorkerHarness) -> None:
+async def test_a_letter_has_the_price_of_its_number_of_sheets(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     key = await harness.make.api_key(service)
     template = await harness.make.template(service, Channel.LETTER)

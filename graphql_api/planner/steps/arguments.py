@@ -1,60 +1,84 @@
-"""The arguments of a connection, read once for both ways of planning."""
+"""The arguments and the selected parts of a connection, for pushed-down connections and for steps."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+import strawberry
 
 from loaders.core import statements
-from loaders.core.filters import AlsoTable
+from schema.core.resolvers import read_arguments
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from graphql_api.planner.selections import ArgumentReader, SelectedField, Selections
     from loaders.core import Page
     from loaders.core.paging import PageArguments
+    from schema.core.fields import ConnectionField
 
 
 @dataclass(slots=True)
-class Ends:
-    """What a connection's own fields need."""
+class RequestedFields:
+    """Which parts of a connection are selected, by what has to be read for them."""
 
     rows: bool = False
-    places: bool = False
-    cursors: bool = False
-    behind: bool = False
-    total: bool = False
+    sort_keys: bool = False
+    """Of each row: for its cursor."""
+    page_cursors: bool = False
+    has_previous: bool = False
+    total_count: bool = False
 
-    def note(self, name: str) -> None:
-        """That `pageInfo` is asked for one of its fields."""
-        self.cursors = self.cursors or name in {"startCursor", "endCursor"}
-        self.places = self.places or self.cursors
-        self.behind = self.behind or name in {"hasNextPage", "hasPreviousPage"}
+    def add_page_info(self, name: str) -> None:
+        """Note a field of `pageInfo`."""
+        self.page_cursors = self.page_cursors or name in {"startCursor", "endCursor"}
+        self.sort_keys = self.sort_keys or self.page_cursors
+        self.has_previous = self.has_previous or name in {"hasNextPage", "hasPreviousPage"}
 
 
-def whole(page: Page) -> bool:
-    """Whether the rows of a page have every column: those of an archive may not."""
-    return not any(isinstance(one, AlsoTable) for one in page.filters.values())
+def has_every_column(page: Page) -> bool:
+    """Whether all rows of a page have every column: those of an archive may not."""
+    return not page.also_tables(page.filters)
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
-    """The arguments of a connection, as its statements want them: for one parent, and for several."""
+class ConnectionArguments:
+    """The arguments of a connection, and what its statements make of them."""
 
     arguments: PageArguments
-    shapes: statements.FilterShapes
-    values: dict[str, Any]
-    alone: statements.PageShape
-    together: statements.PageShape
+    filter_shapes: statements.FilterShapes
+    filter_values: Mapping[str, object]
+    single_parent: statements.PageShape
+    many_parents: statements.PageShape
 
     @classmethod
-    def of(cls, page: Page, arguments: PageArguments) -> Asked:
-        """Read arguments; raises `BadRequest` where a filter refuses its value."""
+    def of(cls, page: Page, arguments: PageArguments) -> ConnectionArguments:
+        """Prepare the arguments of a page; raises `BadRequest` for a value that a filter does not take."""
         shapes = statements.filter_shapes(page, arguments.filters)
         values = statements.filter_values(page, arguments.filters, shapes)
-        together = statements.PageShape(
+        many_parents = statements.PageShape(
             arguments.order,
             arguments.size,
             shapes,
             backwards=arguments.backwards,
             has_cursor=arguments.cursor is not None,
         )
-        return cls(arguments, shapes, values, replace(together, single_parent=True), together)
+        return cls(arguments, shapes, values, replace(many_parents, single_parent=True), many_parents)
+
+
+def connection_arguments(
+    selections: Selections, field: SelectedField, declared: ConnectionField
+) -> ArgumentReader[ConnectionArguments]:
+    """A reader of a connection's arguments; what no variable changes is read once, here."""
+
+    def prepare(values: Mapping[str, object]) -> ConnectionArguments:
+        paging = dict(values)
+        filter_, order_by = paging.pop("filter", strawberry.UNSET), paging.pop("order_by", strawberry.UNSET)
+        return ConnectionArguments.of(declared.loader, read_arguments(declared, filter_, order_by, paging))
+
+    read = selections.argument_reader(field)
+    if field.has_variables:
+        return lambda variables: prepare(read(variables))
+    constant = prepare(read(selections.variables))
+    return lambda _: constant

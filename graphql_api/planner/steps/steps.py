@@ -1,247 +1,325 @@
-"""Where the rows of a plan come from: each source answers its parents' keys with values that are ready to be written.
+"""The operation plan and its steps: a step reads something for all of its parents at once.
 
-A source reads for all its parents at once, then asks its children for all its rows, then writes. Writers are generated
-(`writing`): they copy columns of records into the answer.
+A step sends one statement for the keys of its parents, runs its child steps for the keys of all records, and then calls
+generated functions (`codegen`) that copy records, and what the children made, into values of the response.
 """
 
 from __future__ import annotations
 
+import asyncio
 from asyncio import gather
 from dataclasses import dataclass, field
 from inspect import isawaitable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, TypeAlias, cast
 
 from graphql_api.auth import visibility
-from graphql_api.planner.errors import Declined
+from graphql_api.content.values import uuid_or_none
+from graphql_api.planner.errors import NotPlannable
 from graphql_api.planner.steps import selects
 from loaders.core import statements
-from loaders.core.filters import uuid_or_none
+from loaders.core.request import MAX_CONNECTIONS_PER_REQUEST
+from schema.core.access import require_field_access
 from schema.core.node import MAX_NODE_IDS
-from schema.core.resolvers import require_field_access
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping, Sequence
+    from collections.abc import Awaitable, Callable, Mapping, Sequence
 
     from graphql.execution.values import VariableValues
     from sqlalchemy.ext.asyncio import AsyncConnection
 
     from graphql_api.context import Context
-    from graphql_api.planner.driver_pool import Reads
-    from graphql_api.planner.steps.arguments import Asked
+    from graphql_api.planner.driver_pool import Record, StatementRunner
+    from graphql_api.planner.selections import ArgumentReader
+    from graphql_api.planner.steps.arguments import ConnectionArguments
+    from graphql_api.planner.steps.codegen import CursorFunction, JSONValue, RecordsFunction, ValuesFunction
     from loaders.core import Batch, Many, Page, Row
+    from schema.core.fields import BatchedField, ConnectionField
+
+Key: TypeAlias = Any
+"""What a step reads by, one for each parent: a column, a tuple of columns or a whole row; None for no parent.
+
+The compiler gives each step the keys that it takes; no type connects a generated function with its step.
+"""
 
 
-class Request:
+class PlanRequest:
     """One operation of one caller, while its plan runs."""
 
-    __slots__ = ("_values", "context", "reads", "scope", "variables")
+    __slots__ = ("_actor_values", "context", "runner", "scope", "variables")
 
-    def __init__(self, context: Context, reads: Reads, variables: VariableValues) -> None:
-        """Run for whoever the context belongs to."""
+    def __init__(self, context: Context, runner: StatementRunner, variables: VariableValues) -> None:
         self.context = context
-        self.reads = reads
+        self.runner = runner
         self.variables = variables
         self.scope = visibility.visibility_scope(context.actor)
-        self._values: dict[str, Any] | None = None
+        self._actor_values: dict[str, object] | None = None
 
-    def check(self, page: Page, asked: Asked) -> None:
-        """Raise `Declined` where a page is for a replica: a plan reads from the primary."""
-        if self.context.database.has_replica and page.is_bulk(asked.arguments.filters):
-            raise Declined
+    def require_primary(self, page: Page, arguments: ConnectionArguments) -> None:
+        """Raise `NotPlannable` for a page that a replica reads: plans read from the primary."""
+        if self.context.database.has_replica and page.is_bulk(arguments.arguments.filters):
+            raise NotPlannable
 
-    async def fetch(self, text: selects.Text, values: dict[str, Any]) -> Sequence[Any]:
-        """The records of a statement with these values and the caller's."""
-        if text.asks_who and self._values is None:
-            self._values = visibility.bind_values(self.context.actor)
-        arguments = text.arguments({**self._values, **values} if self._values else values)
-        return await self.reads.fetch(text.sql, arguments, steady=text.steady)
+    async def fetch(self, statement: selects.SQLStatement, values: Mapping[str, object]) -> Sequence[Record]:
+        """The records of a statement, with these values and the actor's."""
+        if statement.uses_actor and self._actor_values is None:
+            self._actor_values = visibility.bind_values(self.context.actor)
+        arguments = statement.arguments({**self._actor_values, **values} if self._actor_values else values)
+        return await self.runner.fetch(statement.sql, arguments, generic_plan=statement.generic_plan)
+
+
+class Step(Protocol):
+    """A part of an operation plan."""
+
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
+        """A value of the response for each key; null for a key that is None."""
+        ...
+
+
+class RootField(NamedTuple):
+    """A root field: a step, or where that is None a value that never changes."""
+
+    response_key: str
+    step: Step | None
+    constant: JSONValue = None
 
 
 @dataclass(slots=True)
-class Rows:
-    """What every source does with its records: children first, then each thing that is written of a record."""
+class OperationPlan:
+    """What executes one operation."""
 
-    table: selects.Table
-    children: list[tuple[Callable[[Any, Sequence[Any]], list[Any]], Any]] = field(default_factory=list)
-    writers: list[Callable[..., list[Any]]] = field(default_factory=list)
-    texts: selects.Texts = field(default_factory=selects.Texts)
+    roots: list[RootField]
+    size: int
+    """In bytes, about."""
+    introspects: bool = False
+    """Whether it reads the schema, which not every caller may."""
 
-    async def write(
-        self, request: Request, records: Sequence[Any], cursor: Callable[[Any], str] | None = None
-    ) -> list[list[Any]]:
-        """For each writer, a value for each record."""
-        below = [await child.run(request, keys(request.context, records)) for keys, child in self.children]
-        return [write(request.context, cursor, records, *below) for write in self.writers]
+    async def run(self, request: PlanRequest) -> dict[str, JSONValue]:
+        """The data of the response; root fields are read concurrently, within a request's number of connections."""
+        steps = [root.step for root in self.roots if root.step is not None]
+        values = iter([await steps[0].run(request, [None])] if len(steps) == 1 else await _run_all(steps, request))
+        return {
+            response_key: constant if step is None else next(values)[0] for response_key, step, constant in self.roots
+        }
+
+
+async def _run_all(steps: Sequence[Step], request: PlanRequest) -> list[list[JSONValue]]:
+    """The results of all steps, or the first error once all have ended, so that none goes on after the response."""
+    semaphore = asyncio.Semaphore(MAX_CONNECTIONS_PER_REQUEST)
+
+    async def run(step: Step) -> list[JSONValue]:
+        async with semaphore:
+            return await step.run(request, [None])
+
+    results = await gather(*map(run, steps), return_exceptions=True)
+    values = []
+    for result in results:
+        if isinstance(result, BaseException):
+            raise result
+        values.append(result)
+    return values
+
+
+class ChildStep(NamedTuple):
+    """A step that runs for the records of another, and the function that takes its keys from them."""
+
+    keys: Callable[[Context, Sequence[Record]], list[Key]]
+    step: Step
 
 
 @dataclass(slots=True)
-class ByKey:
+class OutputPlan:
+    """What becomes of the records of a step: children run, then each function makes one value of each record."""
+
+    select: selects.RecordSelect
+    children: list[ChildStep] = field(default_factory=list)
+    functions: list[RecordsFunction] = field(default_factory=list)
+    statements: selects.StatementCache = field(default_factory=selects.StatementCache)
+
+    async def run(
+        self, request: PlanRequest, records: Sequence[Record], cursor: CursorFunction | None = None
+    ) -> list[list[JSONValue]]:
+        """For each function, a value for each record."""
+        children = [await child.step.run(request, child.keys(request.context, records)) for child in self.children]
+        return [function(request.context, cursor, records, *children) for function in self.functions]
+
+
+@dataclass(slots=True)
+class RowStep:
     """Rows by a unique key; null where there is none that the caller sees."""
 
     row: Row
-    rows: Rows
-    at: tuple[int, ...] = ()
+    output: OutputPlan
+    key_places: tuple[int, ...]
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
         """A value for each key, which is a tuple where the key has several columns."""
-        wanted = [key for key in dict.fromkeys(keys) if key is not None]
-        if not wanted:
+        distinct = [key for key in dict.fromkeys(keys) if key is not None]
+        if not distinct:
             return [None] * len(keys)
-        if len(self.at) == 1:
-            values = {"key_0": wanted}
+        if len(self.key_places) == 1:
+            arrays = {"key_0": distinct}
         else:
-            values = {f"key_{index}": list(column) for index, column in enumerate(zip(*wanted, strict=True))}
-        text = self.rows.texts.get(request.scope, lambda: self.rows.table.by_key(self.row, request.scope))
-        records = await request.fetch(text, values)
-        (written,) = await self.rows.write(request, records)
-        found: dict[Any, Any] = {}
+            arrays = {f"key_{index}": list(column) for index, column in enumerate(zip(*distinct, strict=True))}
+        statement = self.output.statements.get(
+            request.scope, lambda: self.output.select.rows_by_key(self.row, request.scope)
+        )
+        records = await request.fetch(statement, arrays)
+        (written,) = await self.output.run(request, records)
+        values: dict[Key, JSONValue] = {}
         for record, value in zip(records, written, strict=True):
-            key = record[self.at[0]] if len(self.at) == 1 else tuple(record[at] for at in self.at)
-            found.setdefault(key, value)
-        return [found.get(key) for key in keys]
+            values.setdefault(self._key(record), value)
+        return [values.get(key) for key in keys]
+
+    def _key(self, record: Record) -> Key:
+        if len(self.key_places) == 1:
+            return record[self.key_places[0]]
+        return tuple(record[place] for place in self.key_places)
 
 
 @dataclass(slots=True)
-class ById:
-    """The one row of a root field that takes an id."""
+class RowByIdStep:
+    """The row of a root field that takes an id."""
 
-    arguments: Callable[[Request], dict[str, Any]]
-    found: ByKey
+    arguments: ArgumentReader[Mapping[str, object]]
+    rows: Step
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
-        """The value, as often as there are keys."""
-        key = uuid_or_none(self.arguments(request)["id"])
-        return await self.found.run(request, [key] * len(keys))
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
+        """The value, for each key."""
+        key = uuid_or_none(cast("str", self.arguments(request.variables)["id"]))
+        return await self.rows.run(request, [key] * len(keys))
 
 
 @dataclass(slots=True)
-class ShortLists:
+class ListStep:
     """A short list for each parent."""
 
     many: Many
-    rows: Rows
+    output: OutputPlan
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
         """A list for each key."""
-        text = self.rows.texts.get(request.scope, lambda: self.rows.table.lists(self.many, request.scope))
-        records = await request.fetch(text, {"key_0": list(dict.fromkeys(keys))})
-        (written,) = await self.rows.write(request, records)
-        found: dict[Any, list[Any]] = {}
+        statement = self.output.statements.get(
+            request.scope, lambda: self.output.select.lists(self.many, request.scope)
+        )
+        records = await request.fetch(statement, {"key_0": list(dict.fromkeys(keys))})
+        (written,) = await self.output.run(request, records)
+        lists: dict[Key, list[JSONValue]] = {}
         for record, value in zip(records, written, strict=True):
-            found.setdefault(record[-1], []).append(value)
-        return [found.get(key, []) for key in keys]
+            lists.setdefault(record[-1], []).append(value)
+        return [lists.get(key, []) for key in keys]
 
 
 @dataclass(slots=True)
-class Batches:
-    """What a batch function answers; its parents' rows are whole."""
+class BatchStep:
+    """The results of a batch function; keys are whole rows."""
 
     batch: Batch
-    write: Callable[[Context, list[Any]], list[Any]]
+    function: ValuesFunction
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
         """A value for each row; null for none."""
-        names = [None if row is None else self.batch.key(row) for row in keys]
-        wanted = list(dict.fromkeys(name for row, name in zip(keys, names, strict=True) if row is not None))
-        if not wanted:
+        batch_keys = [None if row is None else self.batch.key(row) for row in keys]
+        distinct = list(dict.fromkeys(key for row, key in zip(keys, batch_keys, strict=True) if row is not None))
+        if not distinct:
             return [None] * len(keys)
         context = request.context
 
-        async def work(connection: AsyncConnection) -> Mapping[Any, Any]:
-            return await self.batch.load(connection, context.actor, wanted)
+        async def load(connection: AsyncConnection) -> Mapping[Key, object]:
+            return await self.batch.load(connection, context.actor, distinct)
 
-        found = await context.loaders.read(work, bulk=self.batch.bulk)
-        answers = [found[name] if name in found else self.batch.default_factory() for name in wanted]
-        values = dict(zip(wanted, self.write(context, answers), strict=True))
-        return [None if row is None else values[name] for row, name in zip(keys, names, strict=True)]
+        loaded = await context.loaders.read(load, bulk=self.batch.bulk)
+        results = [loaded[key] if key in loaded else self.batch.default_factory() for key in distinct]
+        values = dict(zip(distinct, self.function(context, results), strict=True))
+        return [None if row is None else values[key] for row, key in zip(keys, batch_keys, strict=True)]
 
 
 @dataclass(frozen=True, slots=True)
-class _Info:
-    """What a resolver of ours wants of graphql-core's own."""
+class _ResolverInfo:
+    """The part of Strawberry's `Info` that resolvers use."""
 
     context: Context
 
 
 @dataclass(slots=True)
-class Resolved:
-    """What a resolver answers for each parent; its parents' rows are whole."""
+class ResolverStep:
+    """The results of a resolver; keys are whole rows."""
 
-    of: Callable[[Any], Any]
-    resolve: Callable[..., Any]
-    arguments: Callable[[Request], dict[str, Any]]
-    write: Callable[[Context, list[Any]], list[Any]]
+    to_object: Callable[[Key], object]
+    """Makes the object, whose field it is, of a row."""
+    resolve: Callable[..., object]
+    arguments: ArgumentReader[Mapping[str, object]]
+    function: ValuesFunction
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
         """A value for each row; null for none."""
-        info, given = _Info(request.context), self.arguments(request)
-        present = [at for at, row in enumerate(keys) if row is not None]
-        answers = [self.resolve(self.of(keys[at]), info=info, **given) for at in present]
-        if answers and isawaitable(answers[0]):
-            answers = await gather(*answers)
-        values: list[Any] = [None] * len(keys)
-        for at, value in zip(present, self.write(request.context, answers), strict=True):
-            values[at] = value
+        info, arguments = _ResolverInfo(request.context), self.arguments(request.variables)
+        present = [index for index, row in enumerate(keys) if row is not None]
+        results = [self.resolve(self.to_object(keys[index]), info=info, **arguments) for index in present]
+        if results and isawaitable(results[0]):
+            results = await gather(*cast("list[Awaitable[object]]", results))
+        values: list[JSONValue] = [None] * len(keys)
+        for index, value in zip(present, self.function(request.context, results), strict=True):
+            values[index] = value
         return values
 
 
 @dataclass(slots=True)
-class Nodes:
-    """Whichever objects have the ids: which table holds each is asked first."""
+class NodeStep:
+    """Objects of any type by their ids: one statement finds their tables, then one for each type reads them."""
 
-    arguments: Callable[[Request], dict[str, Any]]
-    kinds: tuple[Row, ...]
-    found: list[ByKey]
-    texts: selects.Texts = field(default_factory=selects.Texts)
+    arguments: ArgumentReader[Mapping[str, object]]
+    rows: tuple[Row, ...]
+    steps: list[Step]
+    """Reads the objects of each of `rows`."""
+    statements: selects.StatementCache = field(default_factory=selects.StatementCache)
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
-        """The object of `id`, or the list of those of `ids`."""
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
+        """The object of the argument `id`, or the list of those of `ids`."""
         del keys
-        arguments = self.arguments(request)
-        ids = arguments.get("ids", [arguments.get("id")])
+        arguments = self.arguments(request.variables)
+        ids = cast("Sequence[str]", arguments.get("ids", [arguments.get("id")]))
         if len(ids) > MAX_NODE_IDS:
-            raise Declined
-        wanted = [uuid_or_none(one) for one in ids]
-        text = self.texts.get(
-            request.scope, lambda: selects.text_of(statements.table_index_statement(self.kinds, request.scope))
+            raise NotPlannable
+        wanted = [uuid_or_none(text) for text in ids]
+        distinct = [key for key in dict.fromkeys(wanted) if key is not None]
+        statement = self.statements.get(
+            request.scope,
+            lambda: selects.compile_statement(statements.table_index_statement(self.rows, request.scope)),
         )
-        present = [key for key in dict.fromkeys(wanted) if key is not None]
-        records = await request.fetch(text, {"key_0": present}) if present else []
-        held: dict[int, list[Any]] = {}
-        for key, kind in {key: kind for kind, key in records}.items():
-            held.setdefault(kind, []).append(key)
-        values: dict[Any, Any] = {}
-        for kind, members in held.items():
-            values |= zip(members, await self.found[kind].run(request, members), strict=True)
-        answers = [values.get(key) for key in wanted]
-        return [answers if "ids" in arguments else answers[0]]
+        records = await request.fetch(statement, {"key_0": distinct}) if distinct else []
+        keys_by_table: dict[int, list[Key]] = {}
+        for key, table in {key: table for table, key in records}.items():
+            keys_by_table.setdefault(table, []).append(key)
+        values: dict[Key, JSONValue] = {}
+        for table, members in keys_by_table.items():
+            values |= zip(members, await self.steps[table].run(request, members), strict=True)
+        objects = [values.get(key) for key in wanted]
+        return [objects if "ids" in arguments else objects[0]]
 
 
 @dataclass(slots=True)
-class AllowedAtAll:
-    """A field that some callers may not read anywhere."""
+class ActorAccessStep:
+    """A connection that some actors may not read anywhere; raises `Forbidden`."""
 
-    declared: Any
-    source: Any
+    declared: ConnectionField
+    step: Step
 
-    async def run(self, request: Request, keys: Sequence[Any]) -> list[Any]:
-        """The source's values."""
-        if any(key is not None for key in keys) or self.source.page.foreign_key is None:
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
+        """The values of the step."""
+        if any(key is not None for key in keys) or self.declared.loader.foreign_key is None:
             require_field_access(self.declared, request.context.actor, None)
-        values: list[Any] = await self.source.run(request, keys)
-        return values
+        return await self.step.run(request, keys)
 
 
 @dataclass(slots=True)
-class Allowed:
-    """A field that the caller may not read everywhere: asked of each parent's service first."""
+class ServiceAccessStep:
+    """A field that the actor may read in some services only; raises `Forbidden`."""
 
-    declared: Any
-    source: Any
+    declared: ConnectionField | BatchedField
+    step: Step
 
-    async def run(self, request: Request, keys: Sequence[tuple[Any, Any] | None]) -> list[Any]:
-        """The source's values, for keys that are pairs of the parent's service and the source's key."""
+    async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
+        """The values of the step, for keys that are pairs of a service's id and a key of the step."""
         for service_id in {pair[0] for pair in keys if pair is not None}:
             require_field_access(self.declared, request.context.actor, service_id)
-        values: list[Any] = await self.source.run(request, [pair and pair[1] for pair in keys])
-        return values
+        return await self.step.run(request, [pair and pair[1] for pair in keys])

@@ -1,4 +1,4 @@
-// Asks the same thing twice with clients of automatic persisted documents, and prints what each sent and was told.
+// Runs a query twice with clients of automatic persisted documents; prints requests and responses of each as JSON.
 import { ApolloClient, ApolloLink, gql as document, HttpLink, InMemoryCache } from "@apollo/client/core";
 import { PersistedQueryLink } from "@apollo/client/link/persisted-queries";
 import { Client as Urql, fetchExchange } from "@urql/core";
@@ -10,23 +10,23 @@ const headers = { authorization: `Bearer ${TOKEN}` };
 const variables = { id: SERVICE_ID };
 const sha256 = (text) => createHash("sha256").update(text).digest("hex");
 
-/** A `fetch` that keeps, of each request, its method and what it says of the document. */
-function noting(sent) {
+/** A `fetch` that records of each request its method, and whether it has the text or the hash of the document. */
+function recording(sent) {
   return (url, options) => {
-    const told = options.method === "GET" ? Object.fromEntries(new URL(url).searchParams) : JSON.parse(options.body);
-    sent.push(`${options.method} ${told.query ? "text" : "hash"}`);
+    const body = options.method === "GET" ? Object.fromEntries(new URL(url).searchParams) : JSON.parse(options.body);
+    sent.push(`${options.method} ${body.query ? "text" : "hash"}`);
     return fetch(url, options);
   };
 }
 
 async function twice(name, make) {
   const sent = [];
-  const ask = make(noting(sent), `query ${name}($id: ID!) { service(id: $id) { id name } }`);
-  const told = [await ask(), await ask()].map(({ data, error }) => {
+  const run = make(recording(sent), `query ${name}($id: ID!) { service(id: $id) { id name } }`);
+  const received = [await run(), await run()].map(({ data, error }) => {
     if (error) throw error;
     return data.service.id;
   });
-  return { sent, told };
+  return { sent, received };
 }
 
 function apollo(fetch, query) {
@@ -48,10 +48,10 @@ function urql(preferGetForPersistedQueries) {
   };
 }
 
-const told = {
+const results = {
   apollo: await twice("Apollo", apollo),
   urql: await twice("Urql", urql(false)),
   "urql, by GET": await twice("UrqlByGet", urql(true)),
 };
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));
 process.exit();

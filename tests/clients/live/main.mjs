@@ -1,4 +1,4 @@
-// Asks and follows with the common clients over each of their transports, and prints what each was told as JSON.
+// Queries and subscribes with common clients over each of their transports; prints the results as JSON.
 import { ApolloClient, ApolloLink, gql as document, HttpLink, InMemoryCache } from "@apollo/client/core";
 import { GraphQLWsLink } from "@apollo/client/link/subscriptions";
 import { Client as Urql, fetchExchange, subscriptionExchange } from "@urql/core";
@@ -19,22 +19,22 @@ const input = {
   source: { csv: { fileName: "live.csv", content: "phone number,name,day\n07700900101,Jo,Monday\n07700900102,Mo,Friday\n" } },
 };
 
-/** Asks for a service, makes a job and follows it to its end; answers what is not known beforehand. */
-async function through(ask, follow) {
-  const asked = (await ask(SERVICE, service)).service.id;
-  const { job, userErrors } = (await ask(CREATE, { input })).createJob;
+/** Queries a service, creates a job and subscribes to it until it ends. */
+async function through(execute, subscribe) {
+  const serviceId = (await execute(SERVICE, service)).service.id;
+  const { job, userErrors } = (await execute(CREATE, { input })).createJob;
   if (job === null) throw new Error(JSON.stringify(userErrors));
-  const told = [];
-  for await (const event of follow(FOLLOW, { id: job.id })) told.push(event.jobProgress);
-  const { delivered, isFinal } = told.at(-1).progress;
-  return { asked, followed: told.every((one) => one.job.id === job.id), last: [delivered, isFinal] };
+  const events = [];
+  for await (const event of subscribe(FOLLOW, { id: job.id })) events.push(event.jobProgress);
+  const { delivered, isFinal } = events.at(-1).progress;
+  return { serviceId, sameJob: events.every((event) => event.job.id === job.id), last: [delivered, isFinal] };
 }
 
-/** What a callback is told, one by one. */
+/** The values that a callback receives. */
 async function* each(subscribe) {
   const waiting = [];
   let wake = () => {};
-  const put = (one) => (waiting.push(one), wake());
+  const put = (item) => (waiting.push(item), wake());
   subscribe({ next: (value) => put({ value }), error: (error) => put({ error }), complete: () => put({ done: true }) });
   for (;;) {
     while (waiting.length === 0) await new Promise((resolve) => (wake = resolve));
@@ -55,7 +55,7 @@ const sse = createSse({ url: GRAPHQL_URL, headers });
 const over = (client) => (query, variables) => each((sink) => client.subscribe({ query, variables }, sink));
 const once = (follow) => (query, variables) => first(follow(query, variables));
 
-/** urql, which subscribes over a socket, or over fetch and events. */
+/** urql, which subscribes over a WebSocket, or over server-sent events. */
 function urql(options, ...exchanges) {
   const client = new Urql({
     url: GRAPHQL_URL,
@@ -87,10 +87,10 @@ function apollo() {
   const client = new ApolloClient({ link, cache: new InMemoryCache() });
   return [
     async (query, variables) => {
-      const asked = /^mutation/.test(query)
+      const result = /^mutation/.test(query)
         ? await client.mutate({ mutation: document(query), variables })
         : await client.query({ query: document(query), variables });
-      return asked.data;
+      return result.data;
     },
     (query, variables) => each((sink) => client.subscribe({ query: document(query), variables }).subscribe(sink)),
   ];
@@ -102,7 +102,7 @@ const subscriptions = subscriptionExchange({
   }),
 });
 
-const told = {
+const results = {
   "graphql-ws": await through(once(over(ws)), over(ws)),
   "graphql-sse": await through(once(over(sse)), over(sse)),
   "urql over a socket": await through(...urql({}, subscriptions)),
@@ -111,5 +111,5 @@ const told = {
 };
 await ws.dispose();
 sse.dispose();
-console.log(JSON.stringify(told));
+console.log(JSON.stringify(results));
 process.exit();

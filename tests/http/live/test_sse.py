@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
@@ -20,6 +19,7 @@ from tests.http.live.jobs import (
     progress_payload,
     revoke_key,
 )
+from tests.waiting import PATIENCE, until
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 COMPLETE_EVENT = ("complete", None)
@@ -31,7 +31,7 @@ async def open_stream(address: str, token: str, query: str, **variables: Any) ->
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
     body = {"query": query, "variables": variables}
     async with (
-        httpx2.AsyncClient(timeout=10, trust_env=False) as client,
+        httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as client,
         client.stream("POST", f"http://{address}/graphql", json=body, headers=headers) as response,
     ):
         yield response
@@ -96,21 +96,20 @@ async def test_an_event_that_is_too_large_is_an_error(
     assert told == [("next", {"errors": [error]}), COMPLETE_EVENT]
 
 
-async def test_a_revoked_key_ends_its_streams_within_a_second(
-    harness: WorkerHarness, server: RunningServer, team: Team
+async def test_the_next_look_ends_the_streams_of_a_revoked_key(
+    harness: WorkerHarness, served: RunningServer, team: Team, looks: list[bool]
 ) -> None:
     job = await create_scheduled_job(harness, team)
-    async with open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
+    async with open_stream(served.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
         told, state = await read_first(response)
         assert state == ("next", progress_payload(job, "SCHEDULED", 1, 0, 0))
-        began = time.monotonic()
         await revoke_key(harness, team)
+        begun = len(looks)
         rest = [event async for event in told]
-        seconds = time.monotonic() - began
 
     assert [name for name, _ in rest] == ["next", "complete"]
     assert [error["extensions"]["code"] for error in rest[0][1]["errors"]] == ["UNAUTHENTICATED"]
-    assert seconds < 1
+    assert any(looks[: begun + 1])
 
 
 async def test_a_reader_who_leaves_is_let_go_of(harness: WorkerHarness, server: RunningServer, team: Team) -> None:
@@ -118,9 +117,7 @@ async def test_a_reader_who_leaves_is_let_go_of(harness: WorkerHarness, server: 
     async with open_stream(server.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id)) as response:
         await read_first(response)
         assert (server.executor.connection_registry.count, server.executor.job_changes.topic_count) == (1, 1)
-    async with asyncio.timeout(2):
-        while server.executor.connection_registry.count or server.executor.job_changes.topic_count:  # noqa: ASYNC110 - nobody tells
-            await asyncio.sleep(0.01)
+    await until(lambda: not server.executor.connection_registry.count and not server.executor.job_changes.topic_count)
     assert server.executor.load_shedder.excluded_requests == 0
 
 
@@ -138,7 +135,10 @@ async def test_one_key_has_so_many_streams_and_no_more(harness: WorkerHarness, t
     assert refused.json()["errors"][0]["extensions"] == {"code": "UNAVAILABLE"}
 
 
-async def test_a_server_that_stops_ends_its_streams_incomplete(harness: WorkerHarness, team: Team) -> None:
+async def test_a_server_that_stops_ends_its_streams_incomplete(
+    harness: WorkerHarness, team: Team, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("graphql_api.commands.serve.SHUTDOWN_TIMEOUT_SECONDS", 3_600)  # it does not wait for that
     job = await create_scheduled_job(harness, team)
 
     async def read(response: httpx2.Response, begun: asyncio.Event) -> list[Any]:
@@ -151,10 +151,8 @@ async def test_a_server_that_stops_ends_its_streams_incomplete(harness: WorkerHa
         context = open_stream(served.address, team.token, JOB_PROGRESS_SUBSCRIPTION, id=str(job.id))
         reading = asyncio.create_task(read(await context.__aenter__(), begun))
         await begun.wait()
-        began = time.monotonic()
 
     assert await reading == [("next", progress_payload(job, "SCHEDULED", 1, 0, 0))]
-    assert time.monotonic() - began < 2
     await context.__aexit__(None, None, None)
 
 

@@ -5,12 +5,12 @@ declare const process: { readonly env: Readonly<Record<string, string>> };
 
 export const { GRAPHQL_URL = "", TOKEN = "", SERVICE_ID = "" } = process.env;
 
-/** Posts one operation; its answer has the type that the generator gave the document. */
+/** Posts one operation; the result has the type that the generator gave the document. */
 export async function ask<Result, Variables>(
   document: TypedDocumentNode<Result, Variables>,
   variables: Variables,
 ): Promise<Result> {
-  // Present where the generator was told to persist documents.
+  // Present with persisted documents.
   const meta = (document as { __meta__?: { hash?: string } }).__meta__;
   const operation = meta?.hash ? { documentId: meta.hash } : { query: print(document) };
   const response = await fetch(GRAPHQL_URL, {

@@ -1,4 +1,4 @@
-"""Server processes of their own, as a deployment starts them, and how they are doing."""
+"""Server processes, started as a deployment starts them."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ SERVE_ARGUMENTS = ("-m", "graphql_api", "serve")
 
 @dataclass
 class ServerProcess:
-    """One server."""
+    """A running server."""
 
     process: asyncio.subprocess.Process
     port: int
@@ -29,15 +29,15 @@ class ServerProcess:
 
     @property
     def url(self) -> str:
-        """Where it answers."""
+        """Its base URL, without a slash at the end."""
         return f"http://{HOST}:{self.port}"
 
     def read_log(self) -> str:
-        """What it has said until now."""
+        """Its output so far."""
         return self.log.read_text()
 
-    async def stop(self, seconds: float = 30) -> int:
-        """Tell it to end, and wait until it has."""
+    async def stop(self, seconds: float = 120) -> int:
+        """Send SIGTERM, and return the exit code."""
         if self.process.returncode is None:
             self.process.terminate()
         return await asyncio.wait_for(self.process.wait(), seconds)
@@ -46,14 +46,15 @@ class ServerProcess:
 @asynccontextmanager
 async def running_server(
     environment: Mapping[str, str],
-    logs: Path,
+    log_folder: Path,
     *arguments: str,
     port: int | None = None,
     preexec: Callable[[], object] | None = None,
+    status_path: str = "/_status",
 ) -> AsyncIterator[ServerProcess]:
-    """A server that answers, until the block ends; `program` are other arguments for Python than those of `serve`."""
+    """A server that responds at `status_path`, until the block ends; `arguments` replace those of `serve`."""
     port = port or free_port()
-    log = logs / f"server-{port}-{time.monotonic_ns()}.log"
+    log = log_folder / f"server-{port}-{time.monotonic_ns()}.log"
     with log.open("wb") as output:
         process = await asyncio.create_subprocess_exec(
             sys.executable,
@@ -64,11 +65,11 @@ async def running_server(
             stderr=output,
             preexec_fn=preexec,
         )
-    served = ServerProcess(process, port, log)
+    server = ServerProcess(process, port, log)
     try:
-        async with httpx2.AsyncClient() as http:
-            await _wait_until_ready(http, served)
-        yield served
+        async with httpx2.AsyncClient(timeout=60) as http:
+            await _wait_until_ready(http, server, status_path)
+        yield server
     finally:
         if process.returncode is None:
             process.terminate()
@@ -79,14 +80,16 @@ async def running_server(
                 await process.wait()
 
 
-async def _wait_until_ready(http: httpx2.AsyncClient, served: ServerProcess, seconds: float = 90) -> None:
+async def _wait_until_ready(
+    http: httpx2.AsyncClient, server: ServerProcess, status_path: str, seconds: float = 300
+) -> None:
     end = time.monotonic() + seconds
     while True:
         try:
-            if (await http.get(f"{served.url}/_status")).status_code == 200:
+            if (await http.get(f"{server.url}{status_path}")).status_code == 200:
                 return
         except httpx2.TransportError:
             pass
-        assert time.monotonic() < end, served.read_log()
-        assert served.process.returncode is None, served.read_log()
+        assert time.monotonic() < end, server.read_log()
+        assert server.process.returncode is None, server.read_log()
         await asyncio.sleep(0.05)

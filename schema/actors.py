@@ -1,0 +1,10 @@
+"""The union of those who can do something: people and API keys."""
+
+from typing import Annotated
+
+import strawberry
+
+from schema.api_keys import ApiKey
+from schema.users import User
+
+Actor = Annotated[User | ApiKey, strawberry.union("Actor", description="Who did something: a person or an API key.")]
