@@ -1,10 +1,11 @@
-"""How migrations run: one migrator at a time, a transaction each, never making readers wait for long."""
+"""Runs migrations: one migrator at a time, a transaction for each revision, a short lock timeout with retries."""
 
 import asyncio
 import os
 import random
 import time
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 from typing import Any, NoReturn
 
 import alembic_postgresql_enum
@@ -18,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, create_async_engine
 from sqlalchemy.schema import SchemaItem
 
 from graphql_api import models
+from graphql_api.database.sqlstates import sqlstate
 from graphql_api.errors import CommandError
 from graphql_api.migrate import connection_errors, differences
 from graphql_api.migrate.database_origins import (
@@ -30,38 +32,36 @@ from graphql_api.migrate.database_origins import (
     require_supported_database,
 )
 from graphql_api.migrate.lock_waits import LockWaitMonitor
+from graphql_api.migrate.locks import LOCK_SQLSTATES, retry_until_locked, try_migration_lock
 from graphql_api.migrate.upgrade_plans import revision_title
 from graphql_api.settings import asyncpg_url
 
 SERVER_SETTINGS = {
     "TimeZone": "UTC",
-    # Whoever waits for a lock makes everybody behind it wait: a migration gives up soon, and tries again.
+    # Sessions queue behind one that waits for a lock: a short timeout, and retries.
     "lock_timeout": "100ms",
     "statement_timeout": "0",
     "application_name": "migrate",
-    # What a killed migrator was at ends with it, and its locks too.
+    # The statement of a killed migrator ends with it, and its locks are released.
     "client_connection_check_interval": "1s",
 }
 
-# How often, and for how many seconds, a revision tries before it gives up.
+# Of a revision.
 MAX_ATTEMPTS = 60
-RETRY_TIMEOUT_SECONDS = context.config.attributes.get("seconds", 60)
+RETRY_TIMEOUT_SECONDS = context.config.attributes.get("timeout_seconds", 60)
 
-# PostgreSQL's words for what another moment mends: gave up waiting for a lock; chosen to end a deadlock.
-RETRYABLE_SQLSTATES = ("55P03", "40P01")
-
-write_line: Callable[[str], None] = context.config.attributes.get("tell") or (lambda _line: None)
+write_line: Callable[[str], None] = context.config.attributes.get("write_line") or (lambda _line: None)
 upgrading = context.config.attributes.get("upgrading", False)
 lock_wait_monitor = LockWaitMonitor(write_line)
 
 
 def is_queue_object(name: str | None) -> bool:
-    """Whether a table or type belongs to the queue library, which knows best what it looks like."""
+    """Whether a table or type belongs to pgqueuer, which is no part of the models."""
     return name is not None and name.startswith("pgqueuer")
 
 
 def configure_comparison(origin: DatabaseOrigin) -> Callable[..., bool]:
-    """What is compared with the models: neither views nor the queue's tables, nor what Notify made."""
+    """The filter of objects to compare with the models: no views, no tables of the queue, none that Notify created."""
 
     def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
         if kind != "table":
@@ -70,7 +70,7 @@ def configure_comparison(origin: DatabaseOrigin) -> Callable[..., bool]:
             return False
         return not (item.info.get("view") or is_queue_object(name))
 
-    # Notify has two enums that nothing uses.
+    # Notify has two enums that no table uses.
     alembic_postgresql_enum.set_configuration(
         alembic_postgresql_enum.Config(include_name=lambda name: not is_queue_object(name), drop_unused_enums=False)
     )
@@ -78,7 +78,7 @@ def configure_comparison(origin: DatabaseOrigin) -> Callable[..., bool]:
 
 
 def prepare_revision(migrations: MigrationContext, _revision: Any, directives: list[MigrationScript]) -> None:
-    """Name a new revision by the next number, and list in it what autogenerate saw."""
+    """Give a new revision the next number, and list in it the differences that autogenerate saw."""
     for script in directives:
         head = ScriptDirectory.from_config(context.config).get_current_head()
         script.rev_id = f"{int(head or 0) + 1:04}"
@@ -90,25 +90,25 @@ def prepare_revision(migrations: MigrationContext, _revision: Any, directives: l
 def wrap_migration_steps(
     origin: DatabaseOrigin, migrations_fn: Callable[..., Iterable[RevisionStep]]
 ) -> Callable[..., Iterator[RevisionStep]]:
-    """Tell each step of the work when it is done, and let those do nothing that would touch what Notify made."""
+    """Report each migration when it is committed, and skip those about tables that Notify created."""
 
     def steps(heads: Any, migrations: MigrationContext) -> Iterator[RevisionStep]:
-        planned = list(migrations_fn(heads, migrations))
+        planned_steps = list(migrations_fn(heads, migrations))
         if origin.notify_revision and any(
-            not one.is_upgrade and one.revision.revision <= NOTIFY_BASELINE_REVISION for one in planned
+            not step.is_upgrade and step.revision.revision <= NOTIFY_BASELINE_REVISION for step in planned_steps
         ):
             raise CommandError(
                 "GOV.UK Notify made this database: nothing was undone. Go back to "
                 f"{NOTIFY_BASELINE_REVISION} at most (--down {NOTIFY_BASELINE_REVISION}), "
                 "where nothing of ours is left."
             )
-        for step in planned:
+        for step in planned_steps:
             script = step.revision
             if origin.notify_revision and is_skipped_revision(script):
                 step.migration_fn = lambda: None
             progress.start_attempt(script.revision)
             yield step
-            # It comes back here when the step is committed.
+            # Alembic resumes the generator when the step is committed.
             title = revision_title(script, made_by_notify=bool(origin.notify_revision))
             write_line(f"{title if step.is_upgrade else f'undone: {title}'}, {progress.elapsed_seconds():.2f} s")
 
@@ -116,24 +116,24 @@ def wrap_migration_steps(
 
 
 class RevisionProgress:
-    """Which revision we are at, and since when."""
+    """The current revision, its start and its attempts."""
 
     revision: str | None = None
     started_at = 0.0
     attempts = 0
 
     def start_attempt(self, revision: str) -> None:
-        """Begin a revision, perhaps again."""
+        """Count an attempt at a revision; a new revision starts the clock."""
         if revision != self.revision:
             self.revision, self.started_at, self.attempts = revision, time.monotonic(), 0
         self.attempts += 1
 
     def elapsed_seconds(self) -> float:
-        """Answer how many seconds it took, with every try."""
+        """Seconds since the first attempt."""
         return time.monotonic() - self.started_at
 
     def is_exhausted(self) -> bool:
-        """Whether it has tried long enough."""
+        """Whether it has used up its attempts or its time."""
         return self.attempts >= MAX_ATTEMPTS or self.elapsed_seconds() > RETRY_TIMEOUT_SECONDS
 
 
@@ -141,18 +141,18 @@ progress = RevisionProgress()
 
 
 def run_migrations(connection: Connection) -> None:
-    """Run the command that alembic was given, on a connection of its own."""
-    owner = DatabaseOrigin.read(connection)
+    """Run the alembic command on a connection."""
+    origin = DatabaseOrigin.read(connection)
     if upgrading:
-        require_supported_database(connection, owner)
-    if owner.revision and owner.revision > (context.script.get_current_head() or ""):
+        require_supported_database(connection, origin)
+    if origin.revision and origin.revision > (context.script.get_current_head() or ""):
         if upgrading:
-            write_line(f"A newer release has brought the database to revision {owner.revision}: nothing to do.")
+            write_line(f"A newer release has brought the database to revision {origin.revision}: nothing to do.")
             return
         raise CommandError(
-            f"The database is at revision {owner.revision}, which only a newer release knows: use that one."
+            f"The database is at revision {origin.revision}, which only a newer release knows: use that one."
         )
-    # Alembic begins a transaction for each migration only if it finds none.
+    # Alembic begins a transaction for each migration only outside of one.
     connection.rollback()
     context.configure(
         connection=connection,
@@ -161,78 +161,79 @@ def run_migrations(connection: Connection) -> None:
         transaction_per_migration=True,
         compare_type=True,
         compare_server_default=True,
-        include_object=configure_comparison(owner),
+        include_object=configure_comparison(origin),
         process_revision_directives=prepare_revision,
     )
     migrations = context.get_context()
-    migrations._migrations_fn = wrap_migration_steps(owner, migrations.opts["fn"])  # noqa: SLF001 it has no public name
+    migrations._migrations_fn = wrap_migration_steps(origin, migrations.opts["fn"])  # noqa: SLF001 - no public name
     with context.begin_transaction():
-        if upgrading and owner.notify_revision and not owner.revision:
+        if upgrading and origin.notify_revision and not origin.revision:
             migrations.stamp(context.script, NOTIFY_BASELINE_REVISION)
             connection.commit()
             write_line(
-                f"GOV.UK Notify made this database ({owner.notify_revision}): "
+                f"GOV.UK Notify made this database ({origin.notify_revision}): "
                 "its tables stay as they are, ours are added."
             )
         context.run_migrations()
 
 
 async def run_migrations_with_retries(connection: AsyncConnection) -> None:
-    """Begin again, after a moment, whenever a lock was not to be had. What was done stays done."""
-    while True:
-        try:
-            await connection.run_sync(run_migrations)
-        except DBAPIError as error:
-            if getattr(error.orig, "sqlstate", None) not in RETRYABLE_SQLSTATES or progress.is_exhausted():
-                raise_command_error(error)
-            await connection.rollback()
-            await asyncio.sleep(random.uniform(0.05, 0.5))  # noqa: S311 it spreads migrators out, no more
-        else:
-            await connection.commit()
-            return
+    """Run the command, and continue after a pause whenever a lock was not available."""
+    try:
+        await retry_until_locked(
+            partial(connection.run_sync, run_migrations), connection, is_exhausted=progress.is_exhausted
+        )
+    except DBAPIError as error:
+        raise_command_error(error)
+    await connection.commit()
 
 
 def raise_command_error(error: DBAPIError) -> NoReturn:
-    """Say in a sentence why a revision could not be done. Without the driver's words, which can hold values."""
-    state = getattr(error.orig, "sqlstate", None)
-    at = f"Revision {progress.revision}" if progress.revision else "The migration"
-    if state in RETRYABLE_SQLSTATES:
+    """Raise the reason why a revision failed, without the driver's message, which can contain values."""
+    state = sqlstate(error)
+    revision = f"Revision {progress.revision}" if progress.revision else "The migration"
+    if state in LOCK_SQLSTATES:
         reason = lock_wait_monitor.latest_reason or "the database is busy"
-        why = f"did not get its locks in {progress.elapsed_seconds():.0f} s ({reason})"
-        then = "end what it waits for, or run ./run migrate again when it is quieter"
+        failure = f"did not get its locks in {progress.elapsed_seconds():.0f} s ({reason})"
+        advice = "end what it waits for, or run ./run migrate again when it is quieter"
     elif state in connection_errors.MESSAGES_BY_SQLSTATE:
         raise error
     else:
-        why = f"failed ({type(error.orig).__name__}, {state or 'no SQLSTATE'})"
-        then = "DEBUG=1 tells more"
-    raise CommandError(f"{at} {why}. Nothing of it is done, and what came before it stays: {then}.") from error
+        failure = f"failed ({type(error.orig).__name__}, {state or 'no SQLSTATE'})"
+        advice = "see more with DEBUG=1"
+    raise CommandError(
+        f"{revision} {failure}. It was rolled back, earlier revisions stay applied: {advice}."
+    ) from error
 
 
 async def acquire_migration_lock(connection: AsyncConnection) -> None:
-    """Wait until nobody else migrates.
+    """Take the advisory lock.
 
-    By asking again and again: CREATE INDEX CONCURRENTLY would wait for a session that waits inside a statement.
+    By polling, because CREATE INDEX CONCURRENTLY would wait for a session that waits in a statement.
     """
-    while not await connection.scalar(text("SELECT pg_try_advisory_lock(:id)"), {"id": MIGRATION_LOCK_ID}):
+    while not await try_migration_lock(connection):
         await lock_wait_monitor.report_lock_holders(connection, MIGRATION_LOCK_ID)
         await connection.rollback()
-        await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311 it spreads migrators out, no more
+        await asyncio.sleep(random.uniform(0.1, 0.3))  # noqa: S311 - spreads migrators out
     await connection.commit()
 
 
 async def server_pid(connection: AsyncConnection) -> int:
-    """Answer which process serves us. Complains of a pooler, behind which an advisory lock protects nothing."""
-    raw = (await connection.get_raw_connection()).driver_connection
-    pid, recovering = (await connection.execute(text("SELECT pg_backend_pid(), pg_is_in_recovery()"))).one()
-    if raw is None or raw.get_server_pid() != pid:
+    """The pid of the server process.
+
+    Raises `CommandError` for a standby, and for a pooler, which does not keep an advisory lock with its client.
+    """
+    driver_connection = (await connection.get_raw_connection()).driver_connection
+    pid, is_standby = (await connection.execute(text("SELECT pg_backend_pid(), pg_is_in_recovery()"))).one()
+    if driver_connection is None or driver_connection.get_server_pid() != pid:
         raise CommandError(connection_errors.POOLER_MESSAGE)
-    if recovering:
+    if is_standby:
         raise CommandError(connection_errors.STANDBY_MESSAGE)
     return int(pid)
 
 
 async def main() -> None:
-    """Connect, wait for our turn, migrate."""
+    """Connect, take the advisory lock, run the command."""
     url = context.config.attributes.get("url") or os.environ.get("DATABASE_URL")
     if not url:
         raise CommandError("Set DATABASE_URL to the database to migrate.")
@@ -243,11 +244,10 @@ async def main() -> None:
         async with engine.connect() as connection:
             pid = await server_pid(connection)
             await acquire_migration_lock(connection)
-            # The lock ends with the connection.
             async with lock_wait_monitor.monitor(engine, pid):
                 await run_migrations_with_retries(connection)
 
 
 if context.is_offline_mode():
-    raise CommandError("Migrations look at the database that they change: there is no offline mode.")
+    raise CommandError("Migrations read the database that they change: there is no offline mode.")
 asyncio.run(main())

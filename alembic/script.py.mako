@@ -2,8 +2,8 @@
     def code(text):
         return "\n".join(line for line in (text or "pass").split("\n") if "# ###" not in line).strip()
 
-    listed = "".join(f"\n- {line}" for line in seen)
-    summary = f"{message.rstrip('.')}." + (f"\n\nAutogenerate saw:{listed}\n" if seen else "")
+    differences = "".join(f"\n- {line}" for line in seen)
+    summary = f"{message.rstrip('.')}." + (f"\n\nAutogenerate saw:{differences}\n" if seen else "")
 %>"""${summary}"""
 
 import sqlalchemy as sa

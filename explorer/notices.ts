@@ -21,7 +21,7 @@ Copyright Microsoft Corporation. Licensed under the Creative Commons Attribution
 https://creativecommons.org/licenses/by/4.0/legalcode
 `;
 
-/** Ships the licence of every package that the build may contain, in the order of the lock file. */
+/** Emits the licences of all packages that the build may contain, in the order of the lock file. */
 export function notices(fileName: string): Plugin {
   return {
     name: "notices",

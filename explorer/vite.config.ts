@@ -14,7 +14,7 @@ export default defineConfig({
     reportCompressedSize: false,
     target: "es2022",
     rolldownOptions: {
-      // A change of our own code must not rename the megabytes that we only bundle.
+      // A change of our code must not rename the large bundle of dependencies.
       output: { codeSplitting: { groups: [{ name: "packages", test: /node_modules\/(?!monaco-editor|prettier)/ }] } },
       // "use client" means nothing outside a server that renders React.
       onLog: (level, log, handle) => log.code !== "MODULE_LEVEL_DIRECTIVE" && handle(level, log),

@@ -1,4 +1,4 @@
-"""What the tests of migrations share: migrators of their own process, and Notify's tables."""
+"""Shared by tests of migrations: migrators in processes of their own, and Notify's tables."""
 
 from __future__ import annotations
 
@@ -35,15 +35,15 @@ async def start_migrator(url: str, *arguments: str) -> asyncio.subprocess.Proces
 
 
 async def run_migrator(url: str, *arguments: str) -> list[str]:
-    """The lines that a migrator says, which does not fail."""
+    """The lines that a migrator prints; asserts that it succeeds."""
     process = await start_migrator(url, *arguments)
-    said, errors = await process.communicate()
+    output, errors = await process.communicate()
     assert (process.returncode, errors.decode()) == (0, "")
-    return said.decode().splitlines()
+    return output.decode().splitlines()
 
 
 def migration_steps(lines: list[str]) -> list[str]:
-    """What a migrator did; what it says meanwhile begins with two spaces."""
+    """The lines of applied revisions, without those about locks, which begin with two spaces."""
     return [line for line in lines if not line.startswith("  ")]
 
 
@@ -55,17 +55,17 @@ async def run_psql(url: str, script: str) -> None:
 
 @functools.cache
 def revision_statements() -> dict[str, list[str]]:
-    """What each revision sends to an empty database."""
+    """The statements that each revision sends to an empty database."""
     with asyncio.Runner() as runner:
         return runner.run(dry_runs.revision_statements())
 
 
 async def create_notify_tables(url: str, revision: str = database_origins.SUPPORTED_NOTIFY_REVISION) -> None:
-    """Fill an empty database with what Notify has, as if its own migrations had been there.
+    """Create Notify's tables in an empty database, as its own migrations do.
 
-    What we add to Notify's tables, triggers and indexes beside traffic, it has not.
+    Without our triggers and concurrently built indexes on them.
     """
-    sent = await asyncio.to_thread(revision_statements)
+    statements = await asyncio.to_thread(revision_statements)
     async with open_connection(url) as connection:
         await connection.execute("CREATE TABLE alembic_version (version_num varchar(32) NOT NULL PRIMARY KEY)")
         await connection.execute("INSERT INTO alembic_version VALUES ($1)", revision)
@@ -73,6 +73,6 @@ async def create_notify_tables(url: str, revision: str = database_origins.SUPPOR
             if script.revision <= database_origins.NOTIFY_BASELINE_REVISION or getattr(
                 script.module, "of_notify", False
             ):
-                for statement in sent[script.revision]:
+                for statement in statements[script.revision]:
                     if not re.search(rf"{database_origins.VERSION_TABLE}|log_change|CONCURRENTLY", statement):
                         await connection.execute(statement)

@@ -1,4 +1,4 @@
-"""Add people, and the codes that they prove themselves by."""
+"""Add users and verification codes."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add organisations, who belongs to them, and which brands are theirs."""
+"""Add organisations, their members and their brands."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -9,7 +9,7 @@ down_revision = "0002"
 branch_labels = None
 depends_on = None
 
-# Whether a body of the sector belongs to the Crown; None: it depends on the body.
+# Whether organisations of the type are Crown bodies; None: varies.
 CROWN = {
     "central": None,
     "emergency_service": False,

@@ -1,4 +1,4 @@
-"""Add services, their history and what they are allowed."""
+"""Add services, their history, features and limits."""
 
 import sqlalchemy as sa
 from alembic import op

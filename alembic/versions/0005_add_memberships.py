@@ -1,4 +1,4 @@
-"""Add who works in a service and what they may do there."""
+"""Add members of services and their permissions."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 
-# What the planner should know of columns that depend on each other: name, columns, table.
+# Extended statistics of columns that depend on each other: name, columns, table.
 STATISTICS = """
 st_dep_permissions_service_id_user_id service_id,user_id permissions
 st_dep_inv_users_user_id_service_id user_id,service_id invited_users

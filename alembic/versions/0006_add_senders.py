@@ -1,4 +1,4 @@
-"""Add whom messages come from."""
+"""Add senders of messages."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 
-# What the planner should know of columns that depend on each other: name, columns, table.
+# Extended statistics of columns that depend on each other: name, columns, table.
 STATISTICS = """
 st_dep_templates_service_id_ctd_by_id service_id,created_by_id templates
 st_dep_templates_service_id_let_att_id service_id,letter_attachment_id templates

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-# What the planner should know of columns that depend on each other: name, columns, table.
+# Extended statistics of columns that depend on each other: name, columns, table.
 STATISTICS = """
 st_dep_api_keys_service_id_created_by_id service_id,created_by_id api_keys
 """

@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 
-# What the planner should know of columns that depend on each other: name, columns, table.
+# Extended statistics of columns that depend on each other: name, columns, table.
 STATISTICS = """
 st_dep_jobs_service_id_contact_list_id service_id,contact_list_id jobs
 st_dep_jobs_service_id_created_by_id service_id,created_by_id jobs

@@ -1,4 +1,4 @@
-"""Add messages, those of the last days and those of before."""
+"""Add messages, within and after their retention period."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -10,7 +10,7 @@ branch_labels = None
 depends_on = None
 
 
-# What the planner should know of columns that depend on each other: name, columns, table.
+# Extended statistics of columns that depend on each other: name, columns, table.
 STATISTICS = """
 st_dep_notifications_job_id_template_id_notification_type job_id,template_id,notification_type notifications
 st_dep_notifications_ntfcn_type_doc_dl notification_type,document_download_count notifications
@@ -46,7 +46,7 @@ st_mcv_notification_history_service_id_ntfcn_type service_id,notification_type n
 
 
 def upgrade() -> None:
-    # Other things in the database may use it too, so it stays when this is undone.
+    # Other programs may use it, so it stays after a downgrade.
     op.execute("CREATE EXTENSION IF NOT EXISTS pg_trgm")
     op.create_table(
         "notification_status_types",

@@ -1,4 +1,4 @@
-"""Add the view of all messages, past and present."""
+"""Add the view of messages within and after their retention period."""
 
 from alembic import op
 

@@ -1,4 +1,4 @@
-"""Add what messages cost, and how many are free."""
+"""Add rates of messages and free allowances."""
 
 import datetime as dt
 import decimal
@@ -16,7 +16,7 @@ depends_on = None
 
 TYPE = postgresql.ENUM(name="notification_type", create_type=False)
 
-# Pounds a fragment of a text, from a moment (UTC) on.
+# Pounds for a text message fragment, from a time (UTC) on.
 RATES = {
     "2016-05-18T00:00:00": "0.0165",
     "2017-03-31T23:00:00": "0.0158",
@@ -29,8 +29,8 @@ RATES = {
     "2026-03-31T23:00:00": "0.024",
 }
 
-# From, until (UTC), post classes, whom for (those of the Crown, the others, or all), the least number of sheets,
-# and pounds a letter of that many sheets, of one more, and so on.
+# From, until (UTC), post classes, for Crown bodies, others or all, the lowest number of sheets, and pounds for a letter
+# of that number of sheets, of one more, and so on.
 LETTER_RATES = """
 2016-03-31T23:00 2019-09-30T23:00 second crown 1 0.3
 2016-03-31T23:00 2018-09-30T23:00 second other 1 0.33 0.39 0.45
@@ -70,7 +70,7 @@ LETTER_RATES = """
 2026-06-30T23:00 now economy all 1 0.638 0.684 0.724 0.779 0.823
 """
 
-# Messages free of charge in a financial year, from the year that starts in this one on, by sector.
+# Free messages in a financial year, from this year on, by type of organisation.
 ALLOWANCES = {
     (2016, "sms"): {
         "central": 250000,
@@ -140,12 +140,12 @@ moment = dt.datetime.fromisoformat
 
 
 def row_id(*parts: object) -> uuid.UUID:
-    """The same id wherever the migration runs."""
+    """An id that is the same in every database."""
     return uuid.uuid5(uuid.NAMESPACE_OID, "|".join(map(str, parts)))
 
 
 def letter_rates() -> list[dict[str, object]]:
-    """A row per post class, kind of body and number of sheets."""
+    """A row for each post class, Crown or not, and number of sheets."""
     rows: list[dict[str, object]] = []
     for line in LETTER_RATES.strip().splitlines():
         start, end, classes, whom, sheets, *rates = line.split()

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 
-# What the planner should know of columns that depend on each other: name, columns, table.
+# Extended statistics of columns that depend on each other: name, columns, table.
 STATISTICS = """
 st_dep_ft_notification_status_job_id_template_id_ntfcn_type template_id,job_id,notification_type ft_notification_status
 st_dep_ft_notification_status_service_id_job_id service_id,job_id ft_notification_status

@@ -1,4 +1,4 @@
-"""Index the orders in which lists are read page by page."""
+"""Add indexes for the orders of pages."""
 
 from alembic import op
 

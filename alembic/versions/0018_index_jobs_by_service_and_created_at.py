@@ -1,4 +1,4 @@
-"""Index jobs by service and when they were made."""
+"""Index jobs by service and time of creation."""
 
 from alembic import op
 
@@ -10,9 +10,9 @@ depends_on = None
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # It waits for older transactions without blocking anybody, so it may wait as long as it takes.
+        # The build waits for older transactions without blocking writers, so without a timeout.
         op.execute("SET lock_timeout = 0")
-        # What a try that was broken off has left is invalid.
+        # An interrupted build leaves an invalid index.
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_jobs_service_id_created_at_id")
         op.create_index(
             "ix_jobs_service_id_created_at_id", "jobs", ["service_id", "created_at", "id"], postgresql_concurrently=True

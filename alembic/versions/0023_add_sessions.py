@@ -1,4 +1,4 @@
-"""Add sessions of people."""
+"""Add sessions of users."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add answers that are kept for repeated requests."""
+"""Add idempotency keys."""
 
 import sqlalchemy as sa
 from alembic import op

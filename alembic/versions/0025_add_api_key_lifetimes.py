@@ -1,4 +1,4 @@
-"""Add when a key ends or ended."""
+"""Add expiry and revocation of API keys."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add lists sent ahead of their jobs."""
+"""Add uploads."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add how far a job has come."""
+"""Add progress of jobs."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add how much of its limits a service has used."""
+"""Add usage of limits."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add messages on their way to a provider."""
+"""Add deliveries."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -7,7 +7,7 @@ down_revision = "0029"
 branch_labels = None
 depends_on = None
 
-# As `pgq sql install` of pgqueuer 1.6.0 prints it, a statement each.
+# The statements that `pgq sql install` of pgqueuer 1.6.0 prints.
 STATEMENTS = (
     """
 CREATE TYPE pgqueuer_status AS ENUM ('queued', 'picked', 'successful', 'exception', 'canceled', 'deleted', 'failed')

@@ -1,4 +1,4 @@
-"""Add what API keys do, by the day, and when they were last used."""
+"""Add daily usage of API keys, and when they were last used."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add how the system is: measures by the minute, and counts of rows by the night."""
+"""Add measurements of the system by minute, and counts of rows by night."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add how far the write-ahead log was at the last change of each caller."""
+"""Add the position in the write-ahead log of each caller's last change."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add security keys, which people sign in with."""
+"""Add security keys of users."""
 
 import sqlalchemy as sa
 from alembic import op

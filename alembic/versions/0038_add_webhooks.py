@@ -1,4 +1,4 @@
-"""Add webhooks: addresses of services that are told of events."""
+"""Add webhooks."""
 
 import sqlalchemy as sa
 from alembic import op

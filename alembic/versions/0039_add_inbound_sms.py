@@ -1,4 +1,4 @@
-"""Add texts from the public."""
+"""Add received text messages."""
 
 import sqlalchemy as sa
 from alembic import op

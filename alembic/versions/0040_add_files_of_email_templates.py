@@ -1,4 +1,4 @@
-"""Add files that go with an email template."""
+"""Add files of email templates."""
 
 import sqlalchemy as sa
 from alembic import op

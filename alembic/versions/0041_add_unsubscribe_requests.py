@@ -1,4 +1,4 @@
-"""Add requests to get no more emails."""
+"""Add requests to unsubscribe from emails."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add letters that came back."""
+"""Add returned letters."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add when letters were despatched, and what that cost."""
+"""Add despatches of letters and their costs."""
 
 import sqlalchemy as sa
 from alembic import op

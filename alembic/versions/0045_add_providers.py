@@ -1,4 +1,4 @@
-"""Add the companies that deliver messages."""
+"""Add providers."""
 
 import uuid
 
@@ -12,7 +12,7 @@ branch_labels = None
 depends_on = None
 of_notify = True
 
-# Whom messages go through: id, name, identifier, channel, priority, whether abroad too.
+# Id, name, identifier, channel, priority, whether international.
 PROVIDERS = (
     ("da7a4d7a-a220-46a3-8a1f-3548eeb49146", "AWS SES", "ses", "email", 10, False),
     ("af4c563c-944f-40a1-8941-d60b16780d90", "DVLA", "dvla", "letter", 50, False),

@@ -1,4 +1,4 @@
-"""Add names that texts of services may not come from."""
+"""Add protected sender names."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add reports that people ask for."""
+"""Add requests for reports."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add what people did, as Notify's site tells it."""
+"""Add events of Notify's site."""
 
 import sqlalchemy as sa
 from alembic import op

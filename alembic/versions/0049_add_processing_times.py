@@ -1,4 +1,4 @@
-"""Add how fast messages were processed, by day."""
+"""Add processing times of messages by day."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add what Notify has though nothing uses it."""
+"""Add tables of Notify that are no longer used."""
 
 import sqlalchemy as sa
 from alembic import op

@@ -1,4 +1,4 @@
-"""Add the log of administrative changes, which is only ever added to."""
+"""Add the log of administrative changes, to which rows are only added."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -54,7 +54,7 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    # Where Notify made the tables, their triggers may be left.
+    # Tables that Notify created may still have triggers.
     op.execute("DROP FUNCTION IF EXISTS log_change() CASCADE")
     op.drop_table("change_log")
     op.execute("DROP FUNCTION keep_change_log()")

@@ -1,10 +1,10 @@
-"""Let administrative tables log their changes.
+"""Add triggers that log changes of administrative tables.
 
-What a trigger is told: whether a row is a thing of its own or a part of one; the columns with the ids of the thing, its
-service and its organisation; the columns that are logged; and those of which it is logged that they changed, and not
-what they held. Every other column of the table, and every column to come, stays out of the log.
+Arguments of a trigger: whether a row is an entity or belongs to one; the columns with the ids of the entity, its
+service and its organisation; the columns that are logged with their values; and those that are logged without them. No
+other column of the table is logged, nor any that is added later.
 
-Nothing here depends on a column, so that whoever owns a table can change it as before.
+The triggers depend on no column, so that the owner of a table can still change its columns.
 """
 
 from collections.abc import Iterator
@@ -143,12 +143,12 @@ LOGGED = {
 }
 
 
-EVENTS = {"template_redacted": "UPDATE"}  # its row comes with the template's, and says nothing new
+EVENTS = {"template_redacted": "UPDATE"}  # its row is inserted with the template's, without new information
 
 
 def statements() -> Iterator[str]:
-    """Each may be sent again: `migrate --log` sends them where Notify made the tables."""
-    # Whoever may write a row need not be allowed to write the log: the function's owner is.
+    """Repeatable: `migrate --log` executes them on tables that Notify created."""
+    # SECURITY DEFINER: the role that changes a row needs no permission on the log.
     yield """
         CREATE OR REPLACE FUNCTION log_change() RETURNS trigger
         LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
@@ -193,12 +193,12 @@ def statements() -> Iterator[str]:
         END
         $$
         """
-    yield "REVOKE EXECUTE ON FUNCTION log_change() FROM PUBLIC"  # else a row of anybody's table could be an entry
+    yield "REVOKE EXECUTE ON FUNCTION log_change() FROM PUBLIC"  # or any role could log rows of its own tables
     for table, arguments in LOGGED.items():
-        told = ", ".join(f"'{one}'" for one in arguments)
+        trigger_arguments = ", ".join(f"'{argument}'" for argument in arguments)
         yield f"""
             CREATE OR REPLACE TRIGGER log_change AFTER {EVENTS.get(table, "INSERT OR UPDATE OR DELETE")} ON {table}
-            FOR EACH ROW EXECUTE FUNCTION log_change({told})
+            FOR EACH ROW EXECUTE FUNCTION log_change({trigger_arguments})
             """
 
 

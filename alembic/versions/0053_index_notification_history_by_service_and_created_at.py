@@ -1,4 +1,4 @@
-"""Index messages past their retention by service and when they were made."""
+"""Index messages past their retention by service and time of creation."""
 
 from alembic import op
 
@@ -11,9 +11,9 @@ of_notify = True
 
 def upgrade() -> None:
     with op.get_context().autocommit_block():
-        # It waits for older transactions without blocking anybody, so it may wait as long as it takes.
+        # The build waits for older transactions without blocking writers, so without a timeout.
         op.execute("SET lock_timeout = 0")
-        # What a try that was broken off has left is invalid.
+        # An interrupted build leaves an invalid index.
         op.execute("DROP INDEX CONCURRENTLY IF EXISTS ix_notification_history_service_id_created_at_id")
         op.create_index(
             "ix_notification_history_service_id_created_at_id",

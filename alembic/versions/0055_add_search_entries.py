@@ -1,6 +1,6 @@
-"""Add what can be searched for: names, subjects and addresses in lower case, as they were at the last refresh.
+"""Add a materialised view for search: names, subjects and addresses in lower case, as of its last refresh.
 
-The view reads through a function, so that whoever owns a table can change its columns as before.
+The view reads through a function, so that the owner of a table can still change its columns.
 """
 
 from alembic import op

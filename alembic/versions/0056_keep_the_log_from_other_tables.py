@@ -1,6 +1,6 @@
-"""Let nobody else make a trigger of what writes the log of changes: a row of any table would be an entry.
+"""Revoke the permission of other roles to create triggers that write the log of changes.
 
-PostgreSQL lets everybody execute a new function; a trigger that is there needs no leave for it.
+PostgreSQL grants EXECUTE on a new function to PUBLIC; existing triggers do not need it.
 """
 
 from alembic import op
@@ -12,7 +12,7 @@ depends_on = None
 
 
 def upgrade() -> None:
-    # 0052 does it too by now, but not where it was done before. Where Notify made the tables, an operator makes it.
+    # 0052 revokes it too, but did not at first. On tables that Notify created, `migrate --log` does.
     op.execute(
         """
         DO $$
@@ -27,4 +27,4 @@ def upgrade() -> None:
 
 
 def downgrade() -> None:
-    """Give nothing back: what 0052 makes by now is kept from others too."""
+    """Grant nothing: 0052 revokes it too."""

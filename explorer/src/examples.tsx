@@ -16,11 +16,11 @@ export interface Example {
   query: string;
   /** JSON, as the variables editor shows it. */
   variables: string;
-  /** Whether a first visit opens it as a tab. */
+  /** Whether it is opened as a tab on the first visit. */
   tab: boolean;
 }
 
-// Ofcom keeps these numbers free for fiction, so a message to one reaches nobody.
+// Numbers that Ofcom reserves for drama.
 const RECIPIENTS = `phone number,name,day
 07700900101,Ada,Monday
 07700900102,Grace,Tuesday

@@ -2,8 +2,8 @@ import { createGraphiQLFetcher, type Fetcher } from "@graphiql/toolkit";
 import { defaultHeaders, type Settings } from "./settings";
 
 /**
- * Posts operations and subscribes over graphql-transport-ws, where the headers editor's values become the connection's
- * parameters. The schema is asked for before the headers editor exists, so the default headers stand in until then.
+ * Posts operations and subscribes over graphql-transport-ws, with the values of the headers editor as connection
+ * parameters. The schema is fetched before the headers editor exists, with the default headers.
  */
 export function createFetcher(settings: Settings): Fetcher {
   const url = new URL(settings.graphqlUrl, window.location.href);
@@ -19,7 +19,7 @@ export function createFetcher(settings: Settings): Fetcher {
   return (operation, options) => send(withItsName(operation), { ...options, headers: options?.headers ?? headers });
 }
 
-/** GraphiQL learns an operation's name a moment after it is typed; until then it would send the one before. */
+/** GraphiQL updates the operation name with a delay after an edit; until then it would send the previous one. */
 function withItsName<T extends { query: string; operationName?: string | null }>(operation: T): T {
   const { query, operationName } = operation;
   return operationName && !query.includes(operationName) ? { ...operation, operationName: undefined } : operation;

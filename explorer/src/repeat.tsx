@@ -3,13 +3,13 @@ import { useEffect, useState } from "react";
 
 const PAUSE = 1000;
 
-/** Asks the tab's query again a second after each answer, until it is pressed again or another tab is chosen. */
+/** Repeats the query of the tab a second after each response, until it is pressed again or another tab is selected. */
 export function RepeatButton() {
   const { run } = useGraphiQLActions();
   const { asking, tab, onlyQueries } = useGraphiQL((state) => ({
     asking: state.isFetching,
     tab: state.tabs[state.activeTabIndex]?.id,
-    // A mutation must never be repeated by itself.
+    // A mutation must not be repeated automatically.
     onlyQueries: state.operations?.every(({ operation }) => operation === "query") ?? false,
   }));
   const [repeatedTab, setRepeatedTab] = useState<string>();

@@ -1,12 +1,12 @@
-/** What the server tells the page, in the JSON of its `settings` element; every part is optional. */
+/** Settings from the server, as JSON in the `settings` element; all are optional. */
 export interface Settings {
-  /** Where to post operations; subscriptions go to the same path over a web socket. */
+  /** Path of operations; subscriptions use the same path over a WebSocket. */
   graphqlUrl: string;
-  /** A bearer token that works at once; only a development server gives one. */
+  /** A bearer token; only a development server sets it. */
   token?: string;
-  /** A service for the examples. */
+  /** Id of a service for the examples. */
   serviceId?: string;
-  /** One of its text message templates. */
+  /** Id of a text message template of the service. */
   templateId?: string;
 }
 
@@ -15,7 +15,7 @@ export function readSettings(): Settings {
   return { graphqlUrl: "/graphql", ...(JSON.parse(text) as Partial<Settings>) };
 }
 
-/** The request headers that a new tab starts with, as the headers editor shows them. */
+/** The request headers of a new tab, as the headers editor shows them. */
 export function defaultHeaders({ token }: Settings): string {
   return token ? JSON.stringify({ Authorization: `Bearer ${token}` }, null, 2) : "";
 }

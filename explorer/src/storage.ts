@@ -2,9 +2,9 @@ const PREFIX = "graphiql:";
 const SECRETS = /"(password|\w*token|smsCode)"/i;
 
 /**
- * The browser's storage, without what must not be kept: request headers (GraphiQL's history stores them whatever
- * `shouldPersistHeaders` says) and variables that hold a password, a token or a code. An entry of the history that is read
- * back gets the page's own headers, or choosing it would sign the reader out.
+ * The browser's storage without secrets: request headers (GraphiQL's history stores them regardless of
+ * `shouldPersistHeaders`) and variables that hold a password, a token or a code. An entry read from the history
+ * gets the current headers, because selecting it would otherwise sign the user out.
  */
 export function createStorage(headers: string): Storage {
   return {
@@ -24,7 +24,7 @@ export function createStorage(headers: string): Storage {
   };
 }
 
-/** Whether no page of ours has been opened in this browser. */
+/** Whether the explorer has not been opened in this browser before. */
 export function isFirstVisit(): boolean {
   return localStorage.getItem(`${PREFIX}visiblePlugin`) === null;
 }

@@ -1,4 +1,4 @@
-"""Emails: markup made into a page, into plain text and into the line that mail readers show beside the subject."""
+"""Emails: markup as an HTML document, as plain text, and as the preheader that mail clients show beside the subject."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_BODY_BYTES = 2_000_000
-"Bytes of UTF-8 a body may have once its values are in."
+"Of a body with its values, in UTF-8."
 MAX_PREHEADER_CHARACTERS = 256
 TEXT_RULE_CHARACTERS = 65
-"Width of the lines drawn in plain text."
+"Width of rules in plain text."
 
 _FONT = "font-family: Helvetica, Arial, sans-serif; font-size: 19px; line-height: 1.35; color: #0b0c0c;"
 _PARAGRAPH = f'<p style="margin: 0 0 20px; {_FONT}">'
@@ -56,7 +56,7 @@ _FOOTER_TEMPLATE = """<footer>
 
 
 def html_page(subject: str, blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
-    """Give the whole HTML document of an email."""
+    """The HTML document of an email."""
     footer = _FOOTER_TEMPLATE.format(font=_FONT, link=_LINK, url=escape(unsubscribe_url)) if unsubscribe_url else ""
     return _PAGE_TEMPLATE.format(
         title=escape(subject), font=_FONT, preheader=escape(preheader(blocks)), body=html_body(blocks), footer=footer
@@ -64,12 +64,12 @@ def html_page(subject: str, blocks: list[markup.Block], unsubscribe_url: str | N
 
 
 def html_body(blocks: list[markup.Block]) -> str:
-    """Give the HTML of a body."""
+    """The HTML of a body."""
     return "\n".join(_html_block(block) for block in blocks)
 
 
 def plain_text(blocks: list[markup.Block], unsubscribe_url: str | None = None) -> str:
-    """Give the plain text of a body: headings underlined, links written out."""
+    """The plain text of a body, with underlined headings and the URLs of links."""
     parts = [part for block in blocks for part in _text_block(block)]
     if unsubscribe_url:
         parts += [_text_rule(), f"Unsubscribe from these emails: {unsubscribe_url}"]
@@ -77,13 +77,13 @@ def plain_text(blocks: list[markup.Block], unsubscribe_url: str | None = None) -
 
 
 def preheader(blocks: list[markup.Block]) -> str:
-    """Give the beginning of a body on one line, without lines drawn and addresses of links."""
+    """The beginning of a body on one line, without rules and the URLs of links."""
     words: list[str] = []
     length = 0
     for line in _lines(blocks):
-        more = _line_text(line, urls=False).split()
-        words += more
-        length += sum(map(len, more)) + len(more)
+        line_words = _line_text(line, urls=False).split()
+        words += line_words
+        length += sum(map(len, line_words)) + len(line_words)
         if length > MAX_PREHEADER_CHARACTERS:
             break
     return " ".join(words)[:MAX_PREHEADER_CHARACTERS]
@@ -106,31 +106,31 @@ def _lines(blocks: Iterable[markup.Block]) -> Iterable[markup.Line]:
 
 
 def _line_text(line: markup.Line, *, urls: bool = True) -> str:
-    made = []
-    before = ""
+    parts = []
+    preceding = ""
     for segment in line:
         if segment.url is None:
-            made.append(prevent_autolink(tidy(segment.text, before)))
+            parts.append(prevent_autolink(tidy(segment.text, preceding)))
         elif segment.text == segment.url:
-            made.append(segment.url)
+            parts.append(segment.url)
         else:
-            label = prevent_autolink(tidy(segment.text, before))
-            made.append(f"{label}: {segment.url}" if urls else label)
-        before = segment.text[-1:]
-    return "".join(made)
+            label = prevent_autolink(tidy(segment.text, preceding))
+            parts.append(f"{label}: {segment.url}" if urls else label)
+        preceding = segment.text[-1:]
+    return "".join(parts)
 
 
 def _line_html(line: markup.Line) -> str:
-    made = []
-    before = ""
+    parts = []
+    preceding = ""
     for segment in line:
         if segment.url is None:
-            made.append(escape(prevent_autolink(tidy(segment.text, before)), quote=False))
+            parts.append(escape(prevent_autolink(tidy(segment.text, preceding)), quote=False))
         else:
-            label = segment.text if segment.text == segment.url else prevent_autolink(tidy(segment.text, before))
-            made.append(f'<a style="{_LINK}" href="{escape(segment.url)}">{escape(label, quote=False)}</a>')
-        before = segment.text[-1:]
-    return "".join(made)
+            label = segment.text if segment.text == segment.url else prevent_autolink(tidy(segment.text, preceding))
+            parts.append(f'<a style="{_LINK}" href="{escape(segment.url)}">{escape(label, quote=False)}</a>')
+        preceding = segment.text[-1:]
+    return "".join(parts)
 
 
 def _lines_html(lines: list[markup.Line]) -> str:

@@ -1,4 +1,4 @@
-"""Letters, as text: their pages are made elsewhere."""
+"""Letters as plain text; their pages are not rendered here."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from graphql_api.content import emails, markup
 
 
 def plain_text(subject: str, body: str) -> str:
-    """Give a letter from its heading on, as plain text."""
+    """The plain text of a letter, without address and contact block."""
     return "\n\n".join(part for part in (subject, emails.plain_text(markup.parse(body))) if part)

@@ -1,14 +1,14 @@
-"""The small markup of emails and letters, read in one pass over its lines: no rule looks back, so time is linear."""
+"""The markup of emails and letters, parsed in one pass over its lines without backtracking, in linear time."""
 
 from __future__ import annotations
 
 import re
 from typing import NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS
 
 _LINE_ENDS = re.compile(r"\r\n?|\n")
-_TRIMMED_CHARACTERS = " \t\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
+_TRIMMED_LINE_CHARACTERS = " \t\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
 _RULE = re.compile(r"-{3,}+")
 _HEADING = re.compile(r"(#{1,6}+)[ \t]*+([^ \t#].*)")
 _BULLET = re.compile(r"([*•-])(?!\1)[ \t]*+(.+)")
@@ -23,7 +23,7 @@ _MAX_HEADING_LEVEL = 2
 
 
 class Segment(NamedTuple):
-    """A piece of a line; with an address it is a link."""
+    """A part of a line; with a URL it is a link."""
 
     text: str
     url: str | None = None
@@ -33,36 +33,36 @@ Line = list[Segment]
 
 
 class Paragraph(NamedTuple):
-    """Lines with a break between them."""
+    """Lines with line breaks between them."""
 
     lines: list[Line]
 
 
 class Heading(NamedTuple):
-    """A heading of the second level (1) or the third (2); the subject is the first."""
+    """A heading of level 1 (h2) or 2 (h3); the subject is h1."""
 
     level: int
     line: Line
 
 
 class HorizontalRule(NamedTuple):
-    """A line across the page."""
+    """A horizontal rule."""
 
 
 class BulletList(NamedTuple):
-    """A list in no order; an item is a paragraph."""
+    """A list with bullets; an item is a paragraph."""
 
     items: list[list[Line]]
 
 
 class NumberedList(NamedTuple):
-    """A list counted from one; an item is a paragraph."""
+    """A list with numbers from 1; an item is a paragraph."""
 
     items: list[list[Line]]
 
 
 class InsetText(NamedTuple):
-    """Text set apart from the rest."""
+    """Inset blocks."""
 
     blocks: list[Block]
 
@@ -71,14 +71,14 @@ Block = Paragraph | Heading | HorizontalRule | BulletList | NumberedList | Inset
 
 
 def parse(text: str) -> list[Block]:
-    """Read a text whose placeholders are filled."""
-    lines = [line.strip(_TRIMMED_CHARACTERS) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
+    """Parse a text whose placeholders are filled."""
+    lines = [line.strip(_TRIMMED_LINE_CHARACTERS) for line in _LINE_ENDS.split(text.replace("\u2028", ""))]
     return _parse_blocks(lines, insets=True)
 
 
 def split_links(line: str) -> Line:
-    """Cut a line at its links."""
-    found: Line = []
+    """Split a line at its links."""
+    segments: Line = []
     position = 0
     for match in _LINK.finditer(line):
         text, url, bare = match.groups()
@@ -87,12 +87,12 @@ def split_links(line: str) -> Line:
             url = text = bare.rstrip(_TRAILING_URL_PUNCTUATION)
             end -= len(bare) - len(url)
         if match.start() > position:
-            found.append(Segment(line[position : match.start()]))
-        found.append(Segment(text, url))
+            segments.append(Segment(line[position : match.start()]))
+        segments.append(Segment(text, url))
         position = end
     if position < len(line):
-        found.append(Segment(line[position:]))
-    return found
+        segments.append(Segment(line[position:]))
+    return segments
 
 
 def _parse_blocks(lines: list[str], *, insets: bool) -> list[Block]:
@@ -137,7 +137,7 @@ def _parse_inset(lines: list[str], index: int) -> tuple[int, list[str]]:
         and lines[index]
         and (lines[index].startswith("^") or not _interrupts_paragraph(lines[index]))
     ):
-        inner.append(lines[index].removeprefix("^").strip(_TRIMMED_CHARACTERS))
+        inner.append(lines[index].removeprefix("^").strip(_TRIMMED_LINE_CHARACTERS))
         index += 1
     return index, inner
 

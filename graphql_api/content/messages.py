@@ -1,4 +1,4 @@
-"""Messages: a template and values become what a person reads, or the reasons why it cannot be sent or saved."""
+"""Messages: a template rendered with values, and the problems for which it cannot be sent or saved."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from graphql_api.content import emails, letters, markup, sms, typography
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH, ZERO_WIDTH_CHARACTERS
 from graphql_api.content.placeholders import (
     RECIPIENT_COLUMNS,
-    ZERO_WIDTH_CHARACTERS,
     Personalisation,
     TemplateText,
     format_bullet_list,
@@ -20,40 +20,42 @@ from graphql_api.enums import Channel, LengthUnit, LetterLanguages, UserErrorCod
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Mapping
 
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
+_BLANK_CHARACTERS = " \t\r\n\u00a0" + ZERO_WIDTH_CHARACTERS
 MAX_TEMPLATE_NAME_CHARACTERS = 255
-"Characters of a template's name."
 
 _NO_VALUES: Mapping[str, Any] = {}
 
 
 @dataclass(frozen=True, slots=True)
 class RenderedContent:
-    """A message with its values in; placeholders without one stay as they are written."""
+    """A message with its values; placeholders without a value stay as written."""
 
     channel: Channel
     subject: str | None
     text: str
-    "What a handset (prefix included) or a plain-text mail reader shows."
+    "The text message with its prefix, or the plain text of an email or a letter."
     html: str | None
     preheader: str | None
     missing_placeholders: list[str]
     unused_personalisation: list[str]
-    "Names that no placeholder asks for; those that say whom it is for, as the rows of a list have, are not among them."
+    "Names of values without a placeholder, except those of the recipient in the rows of a list."
     sms: sms.SmsCount | None
     problems: list[Problem]
-    "Why a send would refuse it."
+    "For which it cannot be sent."
 
 
 class Inspection(NamedTuple):
-    """What a send of one message would meet, without the message itself."""
+    """The problems of a message, without the message itself."""
 
     problems: list[Problem]
     sms: sms.SmsCount | None
 
 
 class CompiledTemplate:
-    """A template cut once at its placeholders, for any number of messages."""
+    """A template split once at its placeholders, for any number of messages.
+
+    `prefix` is the name of the service, if text messages begin with it.
+    """
 
     __slots__ = ("body", "channel", "names_by_key", "prefix", "subject", "welsh_body", "welsh_subject")
 
@@ -67,7 +69,6 @@ class CompiledTemplate:
         welsh_subject: str | None = None,
         welsh_body: str | None = None,
     ) -> None:
-        """Cut a template; `prefix` is the service's name where text messages begin with it."""
         self.channel = channel
         self.prefix = prefix
         self.subject = TemplateText("" if channel is Channel.SMS else subject or "")
@@ -81,19 +82,19 @@ class CompiledTemplate:
 
     @property
     def placeholders(self) -> list[str]:
-        """Names, by first appearance, subject before body."""
+        """Names by first appearance, subject before body."""
         return list(self.names_by_key.values())
 
     def missing_placeholders(self, by_key: Mapping[str, Any]) -> list[str]:
-        """Name the placeholders without a value, from values by normalised name."""
+        """Names of the placeholders without a value; values are by normalised name."""
         return [name for key, name in self.names_by_key.items() if by_key.get(key) is None]
 
     def inspect(self, by_key: Mapping[str, Any]) -> Inspection:
-        """Find why a send would refuse a message, from values by normalised name; fast, for long lists."""
+        """Check a message without rendering it; values are by normalised name."""
         return self._inspect(self.missing_placeholders(by_key), self._fill(self.body, by_key))
 
     def render_sms(self, by_key: Mapping[str, Any]) -> tuple[str, sms.SmsCount]:
-        """Give a text message as it is sent, prefix included, and its count, from values by normalised name."""
+        """A text message as it is sent, with its prefix, and its count; values are by normalised name."""
         return sms.measure(self.body.fill(by_key), self.prefix)
 
     def render(
@@ -103,7 +104,7 @@ class CompiledTemplate:
         redact: bool = False,
         unsubscribe_url: str | None = None,
     ) -> RenderedContent:
-        """Make a message; `hidden` shows the placeholders in place of the values, for templates that redact them."""
+        """Render a message; with `redact` placeholders are shown in place of the values."""
         values = Personalisation(personalisation)
         by_key = _NO_VALUES if redact else values.by_key
         missing = self.missing_placeholders(values.by_key)
@@ -144,14 +145,14 @@ class CompiledTemplate:
     def _fill_subject(self, text: TemplateText, by_key: Mapping[str, Any]) -> str | None:
         if self.channel is Channel.SMS:
             return None
-        return typography.tidy(" ".join(text.fill(by_key).translate(_REMOVE_ZERO_WIDTH).split()))
+        return typography.tidy(" ".join(text.fill(by_key).translate(REMOVE_ZERO_WIDTH).split()))
 
     def _inspect(self, missing: list[str], body: str) -> Inspection:
         if self.channel is Channel.SMS:
             count = sms.measure(body, self.prefix)[1]
             return Inspection(self._problems(missing, length=count.character_count), count)
-        bare = not body.translate(_REMOVE_ZERO_WIDTH).strip()
-        return Inspection(self._problems(missing, length=0 if bare else len(body.encode(errors="replace"))), None)
+        is_empty = not body.translate(REMOVE_ZERO_WIDTH).strip()
+        return Inspection(self._problems(missing, length=0 if is_empty else len(body.encode(errors="replace"))), None)
 
     def _problems(self, missing: list[str], *, length: int) -> list[Problem]:
         problems = []
@@ -169,11 +170,11 @@ LENGTH_LIMITS = {
     Channel.SMS: (sms.MAX_CHARACTERS, LengthUnit.CHARACTERS),
     Channel.EMAIL: (emails.MAX_BODY_BYTES, LengthUnit.BYTES),
 }
-"How long a message may be with its values in, and in what; the pages of letters are counted elsewhere."
+"Maximum length of a message with its values, and its unit; letters are limited in pages, elsewhere."
 
 
 def missing_values_problem(names: Iterable[str]) -> Problem:
-    """Tell which placeholders lack a value."""
+    """The problem of placeholders without a value."""
     names = tuple(names)
     listed = ", ".join(f"(({name}))" for name in names)
     message = f"There is no value for {listed}."
@@ -181,7 +182,7 @@ def missing_values_problem(names: Iterable[str]) -> Problem:
 
 
 def too_long_problem(length: int, limit: int, unit: LengthUnit | None, path: tuple[str, ...] = ()) -> Problem:
-    """Tell that a message is over its limit."""
+    """The problem of a message that exceeds its limit."""
     message = f"The message has {length:,} {unit}, {length - limit:,} more than the {limit:,} it may have."
     return Problem(UserErrorCode.MESSAGE_TOO_LONG, message, path, length=length, limit=limit, unit=unit)
 
@@ -198,7 +199,7 @@ def render(  # noqa: PLR0913 - the columns of a template
     welsh_body: str | None = None,
     unsubscribe_url: str | None = None,
 ) -> RenderedContent:
-    """Make one message; for many from one template, keep a `Template`."""
+    """Render one message; for many from one template use `CompiledTemplate`."""
     template = CompiledTemplate(
         channel, subject=subject, body=body, prefix=prefix, welsh_subject=welsh_subject, welsh_body=welsh_body
     )
@@ -215,7 +216,10 @@ def check_template(
     welsh_subject: str | None = None,
     welsh_body: str | None = None,
 ) -> list[Problem]:
-    """Find why a template cannot be saved; paths are `name`, `subject`, `body`, `welshSubject` and `welshBody`."""
+    """Problems for which a template cannot be saved.
+
+    Paths are `name`, `subject`, `body`, `welshSubject` and `welshBody`.
+    """
     problems = [*_required_problems(name, "name", "A template needs a name.")]
     if len(name) > MAX_TEMPLATE_NAME_CHARACTERS:
         message = f"A template's name can have at most {MAX_TEMPLATE_NAME_CHARACTERS} characters."
@@ -239,7 +243,7 @@ def check_template(
 
 
 def _required_problems(value: str | None, field: str, message: str) -> Iterator[Problem]:
-    if not (value or "").strip(" \t\r\n\u00a0" + ZERO_WIDTH_CHARACTERS):
+    if not (value or "").strip(_BLANK_CHARACTERS):
         yield Problem(UserErrorCode.REQUIRED, message, (field,))
     elif not is_storable(value or ""):
         yield Problem(UserErrorCode.INVALID, "The text has characters that cannot be stored.", (field,))

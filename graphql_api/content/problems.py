@@ -1,4 +1,4 @@
-"""What can be wrong with a text or a value, told as data."""
+"""Problems of texts and values, as data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Problem:
-    """One thing that is wrong; `path` starts at the value that was checked."""
+    """A problem; `path` is relative to the value that was checked."""
 
     code: UserErrorCode
     message: str
     path: tuple[str, ...] = ()
     placeholders: tuple[str, ...] = ()
-    "Names as the template spells them; with MISSING_PERSONALISATION."
+    "Names as written in the template; only with MISSING_PERSONALISATION."
     length: int | None = None
-    "Length found, and the two that follow; with MESSAGE_TOO_LONG and TOO_LONG."
+    "Actual length; like `limit` and `unit` only with MESSAGE_TOO_LONG and TOO_LONG."
     limit: int | None = None
     unit: LengthUnit | None = None

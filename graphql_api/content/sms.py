@@ -1,4 +1,4 @@
-"""What a text message looks like on a phone, in which alphabet it goes and how many fragments it costs."""
+"""Text messages: normalisation, encoding, and the number of fragments."""
 
 from __future__ import annotations
 
@@ -7,24 +7,23 @@ import unicodedata
 from functools import lru_cache
 from typing import NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH, ZERO_WIDTH_CHARACTERS
 from graphql_api.enums import SmsEncoding
 
 MAX_CHARACTERS = 918
-"Characters a text message may have without its prefix: six fragments of 153."
+"Of a text message without its prefix: six fragments of 153."
 GSM7_SINGLE_FRAGMENT_SEPTETS, GSM7_CONCATENATED_FRAGMENT_SEPTETS = 160, 153
-"Places in a message of one 7-bit fragment, and in each fragment of a longer one."
 UCS2_SINGLE_FRAGMENT_CODE_UNITS, UCS2_CONCATENATED_FRAGMENT_CODE_UNITS = 70, 67
 
 GSM7_BASIC_CHARACTERS = frozenset(
     "@£$¥èéùìòÇ\nØøÅåΔ_ΦΓΛΩΠΨΣΘΞÆæßÉ !\"#¤%&'()*+,-./0123456789:;<=>?"
     "¡ABCDEFGHIJKLMNOPQRSTUVWXYZÄÖÑÜ§¿abcdefghijklmnopqrstuvwxyzäöñüà"
 )
-"The GSM 7-bit alphabet; carriage return and escape, which nobody can type, are left out."
+"The GSM 7-bit default alphabet, without carriage return and escape."
 GSM7_EXTENSION_CHARACTERS = frozenset("^{}\\[~]|€")
-"Characters that take two places of the 7-bit alphabet."
+"The GSM 7-bit extension table; each character takes two septets."
 WELSH_UCS2_CHARACTERS = frozenset("ÀÁÂÄÈÉÊËÌÍÎÏÒÓÔÖÙÚÛÜẀẂẄŴỲÝŸŶàáâäèéêëìíîïòóôöùúûüẁẃẅŵỳýÿŷ") - GSM7_BASIC_CHARACTERS
-"Letters of Welsh outside the 7-bit alphabet: one of them makes the whole message 16-bit."
+"Letters of Welsh outside the GSM 7-bit alphabet; any of them makes the message UCS-2."
 
 _GSM7_CHARACTERS = GSM7_BASIC_CHARACTERS | GSM7_EXTENSION_CHARACTERS
 _SUPPORTED_CHARACTERS = _GSM7_CHARACTERS | WELSH_UCS2_CHARACTERS
@@ -47,7 +46,6 @@ _REPLACEMENTS = {
 }
 _SPACES_BEFORE_PUNCTUATION = re.compile(r" +(?=[.,])")
 _MANY_NEWLINES = re.compile(r"\n{3,}")
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
 _TWO_SEPTET_CHARACTER = re.compile(f"[{re.escape(''.join(sorted(GSM7_EXTENSION_CHARACTERS)))}]")
 _ALREADY_TIDY = re.compile(r"[!-~]++(?:[ \n][!-~]++)*+")
 
@@ -64,63 +62,63 @@ def _replacement_for(character: str) -> str:
 
 
 class _ReplacementTable(dict[int, str]):
-    """A table for `str.translate` that learns as it goes, up to the letters in common use."""
+    """A table for `str.translate`, filled on use."""
 
     def __missing__(self, code: int) -> str:
-        form = _replacement_for(chr(code))
-        if code < 0x2100:  # noqa: PLR2004 - bounds the table: above it are signs, ideographs and emoji
-            self[code] = form
-        return form
+        replacement = _replacement_for(chr(code))
+        if code < 0x2100:  # noqa: PLR2004 - bounds the table: symbols, ideographs and emoji are not stored
+            self[code] = replacement
+        return replacement
 
 
 _REPLACEMENT_TABLE = _ReplacementTable()
 
 
 class ReplacedCharacter(NamedTuple):
-    """A character outside the alphabet, and what stands in for it."""
+    """A character outside the alphabet, and its replacement."""
 
     original: str
     replacement: str
 
 
 class SmsCount(NamedTuple):
-    """How long a text message is."""
+    """Length, encoding and fragments of a text message."""
 
     character_count: int
-    "Without the prefix; extension characters count once."
+    "Without the prefix; characters of the extension table count once."
     character_limit: int
     encoding: SmsEncoding
     fragment_count: int
-    "With the prefix."
+    "Of the message with its prefix."
     replaced_characters: tuple[ReplacedCharacter, ...] = ()
 
 
 def tidy(text: str) -> str:
-    """Collapse spaces, keep at most one empty line, trim, and take away spaces before full stops and commas."""
+    """Collapse spaces, keep at most one empty line, trim, and remove spaces before full stops and commas."""
     if text.isascii():
         if _ALREADY_TIDY.fullmatch(text) and " ." not in text and " ," not in text:
             return text
     else:
-        text = unicodedata.normalize("NFC", text.translate(_REMOVE_ZERO_WIDTH))
+        text = unicodedata.normalize("NFC", text.translate(REMOVE_ZERO_WIDTH))
     lines = (" ".join(line.split()) for line in text.splitlines())
     return _SPACES_BEFORE_PUNCTUATION.sub("", _MANY_NEWLINES.sub("\n\n", "\n".join(lines))).strip()
 
 
 def replace_unsupported(text: str) -> str:
-    """Swap what the alphabet lacks for the nearest plain character, `?` if there is none."""
+    """Replace characters outside the alphabet by the nearest plain ones, or `?`."""
     return text if _SUPPORTED_CHARACTERS.issuperset(text) else text.translate(_REPLACEMENT_TABLE)
 
 
 def find_replaced_characters(text: str) -> tuple[ReplacedCharacter, ...]:
-    """List the visible characters that `downgrade` changes, each once, by first appearance."""
+    """The visible characters that `replace_unsupported` changes, each once, by first appearance."""
     if _SUPPORTED_CHARACTERS.issuperset(text):
         return ()
-    forms = ((character, _REPLACEMENT_TABLE[ord(character)]) for character in dict.fromkeys(text))
-    return tuple(ReplacedCharacter(character, form) for character, form in forms if form and form != character)
+    pairs = (ReplacedCharacter(character, _REPLACEMENT_TABLE[ord(character)]) for character in dict.fromkeys(text))
+    return tuple(pair for pair in pairs if pair.replacement and pair.replacement != pair.original)
 
 
 def add_prefix(content: str, prefix: str | None) -> str:
-    """Put the service's name in front of a content already tidied and downgraded."""
+    """Put the service's name before a content that is tidied and in the alphabet."""
     if not prefix:
         return content
     space = "" if content[:1] in {"", ".", ","} else " "
@@ -133,7 +131,7 @@ def _format_prefix(prefix: str) -> str:
 
 
 def count_fragments(sent: str) -> tuple[SmsEncoding, int]:
-    """Tell the alphabet of a text already tidied and downgraded, and the fragments it takes."""
+    """Encoding and number of fragments of a text that is tidied and in the alphabet."""
     length = len(sent)
     if not sent.isascii() and not WELSH_UCS2_CHARACTERS.isdisjoint(sent):
         return SmsEncoding.UCS2, 1 if length <= UCS2_SINGLE_FRAGMENT_CODE_UNITS else -(
@@ -146,12 +144,12 @@ def count_fragments(sent: str) -> tuple[SmsEncoding, int]:
 
 
 def count(text: str, prefix: str | None = None) -> SmsCount:
-    """Count a text message as it would be sent; placeholders left in it count as they are written."""
+    """Count a text message as it would be sent; placeholders without values count as written."""
     return measure(text, prefix)[1]
 
 
 def measure(text: str, prefix: str | None = None) -> tuple[str, SmsCount]:
-    """Give the text of a message as it would be sent, prefix included, and its count."""
+    """A text message as it would be sent, with its prefix, and its count."""
     tidied = tidy(text)
     content = replace_unsupported(tidied)
     replaced_characters = () if content is tidied else find_replaced_characters(tidied)

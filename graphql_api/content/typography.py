@@ -1,4 +1,4 @@
-"""Typing made into print: curly quotes, en dashes, no space before commas and full stops."""
+"""Typography: curly quotes, en dashes, no space before commas and full stops."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _CHARACTERS_BEFORE_OPENING_QUOTE = frozenset(" \t\n\u00a0([{-\u2013\u2014\u2018\
 
 
 def tidy(text: str, preceding: str = "") -> str:
-    """Tidy a piece of text that stands after another and holds no link."""
+    """Tidy a text without links; `preceding` is the text before it on the line."""
     if not _TYPOGRAPHIC_CHARACTER.search(text):
         return text
     return curl_quotes(_SPACE_BEFORE_PUNCTUATION.sub("", _SPACED_HYPHEN.sub(" \u2013 ", text)), preceding)
 
 
 def prevent_autolink(text: str) -> str:
-    """Keep mail readers from making a link of GOV.UK, by a space without width."""
+    """Insert a zero-width space into GOV.UK, so that mail clients do not make it a link."""
     return _SITE_NAME.sub("\\1.\u200b\\2", text) if "." in text else text
 
 
@@ -40,17 +40,17 @@ def curl_quotes(text: str, preceding: str = "") -> str:
 
 
 def _curl_word(word: str, preceding: str) -> str:
-    made: list[str] = []
+    parts: list[str] = []
     position = 0
     for match in _QUOTE.finditer(word):
-        made.append(word[position : match.start()])
-        previous = (made[-1] or (made[-2] if len(made) > 1 else preceding))[-1:]
+        parts.append(word[position : match.start()])
+        previous = (parts[-1] or (parts[-2] if len(parts) > 1 else preceding))[-1:]
         opens = not previous or previous in _CHARACTERS_BEFORE_OPENING_QUOTE
         following = word[match.end() : match.end() + 1]
         if match[0] == '"':
-            made.append("\u201c" if opens else "\u201d")
+            parts.append("\u201c" if opens else "\u201d")
         else:
-            # '90s and 'tis aside, an apostrophe before a digit stands for what was left out.
-            made.append("\u2018" if opens and following and not following.isdigit() else "\u2019")
+            # Before a digit it is an apostrophe for what is left out, as in '90s.
+            parts.append("\u2018" if opens and following and not following.isdigit() else "\u2019")
         position = match.end()
-    return "".join(made) + word[position:]
+    return "".join(parts) + word[position:]

@@ -1,4 +1,4 @@
-"""What may be sent as personalisation: an object of names to scalars or lists of scalars."""
+"""Checks of personalisation: an object of names and scalars or lists of scalars."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ MAX_NUMBER = 10**20
 
 
 def check(value: object) -> list[Problem]:
-    """Find what is wrong with a personalisation object as decoded from JSON; None is an object without values."""
+    """Problems of a personalisation object as decoded from JSON; None is an object without values."""
     if value is None:
         return []
     if not isinstance(value, dict):
@@ -30,7 +30,7 @@ def check(value: object) -> list[Problem]:
 
 
 def is_storable(text: str) -> bool:
-    """Tell whether the database and JSON can hold a text: no NUL, no half of a surrogate pair."""
+    """Whether PostgreSQL and JSON can hold a text: no NUL, no unpaired surrogate."""
     if "\0" in text:
         return False
     try:

@@ -12,7 +12,7 @@ from uuid import UUID, uuid5
 
 from sqlalchemy import text
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS, removal_table
 from graphql_api.enums import Channel, KeyType, NotificationStatus, Postage
 from graphql_api.observability import operation_stats
 from graphql_api.recipients import email_addresses, phone_numbers
@@ -34,7 +34,7 @@ RowValues = dict[str, Any]
 INVALID_CALLING_CODE = "+44"
 """The calling code that Notify stores for an invalid number."""
 
-_INVISIBLE_CHARACTERS = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0\u202f"))
+_INVISIBLE_CHARACTERS = removal_table(ZERO_WIDTH_CHARACTERS + "\u00a0\u202f")
 _REFERENCE_CHARACTERS = string.ascii_uppercase + string.digits
 _INTERNATIONAL_POSTAGES = frozenset({Postage.EUROPE.value, Postage.REST_OF_WORLD.value})
 

@@ -137,7 +137,7 @@ async def examine(inputs: CheckInputs, data: str | bytes) -> RecipientCheck:
 
 def _check_rows(inputs: CheckInputs, data: str | bytes) -> RecipientCheck:
     prepared = inputs.prepared
-    recipient_list = lists.open_list(
+    recipient_list = lists.RecipientList(
         data,
         prepared.channel,
         prepared.content.placeholders,

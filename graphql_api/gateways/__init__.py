@@ -1,4 +1,15 @@
-"""The outside world: one `Gateway` for each channel, chosen by settings, and what goes out and comes back."""
+"""Gateways to providers of messages, one for each channel, and to the object store.
+
+| file | what |
+|---|---|
+| `base` | the `Gateway` protocol, messages and results |
+| `channel_gateways` | `Gateways`: the gateway of each channel, by settings |
+| `fake` | a gateway that sends nothing |
+| `smtp` | emails over SMTP |
+| `object_store` | files in a folder or an object store |
+
+It imports only `enums` and `settings`: no database, no `models`, no GraphQL.
+"""
 
 from graphql_api.gateways.base import Gateway, OutgoingMessage, RetryableSendError, SendResult
 from graphql_api.gateways.channel_gateways import Gateways

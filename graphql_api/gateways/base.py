@@ -1,4 +1,4 @@
-"""What every gateway takes and answers."""
+"""The protocol of gateways, their messages and results."""
 
 from __future__ import annotations
 
@@ -13,60 +13,62 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class OutgoingMessage:
-    """A message as it leaves: rendered, and addressed in the form that providers take."""
+    """A rendered message, with its recipient in the form that providers accept."""
 
     id: UUID
-    """The message's own id: a provider that is handed the same id twice sends once."""
+    """The id of the message; a provider that gets the same id twice sends once."""
     channel: Channel
     recipient: str
-    """A phone number with its country code and no plus, an email address, or the lines of a postal address."""
+    """A phone number with its country code and without a plus, an email address, or the lines of a postal address."""
     text: str
-    """A text message with its prefix; the plain form of an email; the text of a letter."""
+    """A text message with its prefix, or the plain text of an email or a letter."""
     subject: str | None = None
     html: str | None = None
     sender: str | None = None
-    """Text messages: the name or number they come from."""
+    """Of a text message: a name or a number."""
     from_name: str | None = None
-    """Emails: whom they come from, and the part of that address before the @."""
+    """Display name and local part of the sender of an email."""
     from_local_part: str | None = None
     reply_to: str | None = None
     unsubscribe_url: str | None = None
     test: bool = False
-    """Sent with a test key: nothing may leave."""
+    """Sent with a test key: must not reach a provider."""
 
 
 class SendResult(NamedTuple):
-    """A message that a provider has taken over."""
+    """A message that a provider has accepted."""
 
     provider: str
     reference: str
-    """The provider's own name for the message; receipts come under it."""
+    """The provider's id of the message, to which its receipts refer."""
     outcome: NotificationStatus | None = None
-    """What became of it, where no receipt will tell: known at once, or `after` so many seconds."""
+    """The final status, if no receipt will follow; it applies after `outcome_delay_seconds`."""
     outcome_delay_seconds: float = 0
 
 
 class RetryableSendError(Exception):
-    """The provider could not take the message just now; nothing was sent, as far as is known."""
+    """The provider could not accept the message now; as far as is known nothing was sent.
+
+    `reason` is a short code without data of the message.
+    """
 
     def __init__(self, reason: str) -> None:
-        """Give a short code for the reason, with nothing of the message in it."""
         super().__init__(reason)
         self.reason = reason
 
 
 class Gateway(Protocol):
-    """A way out for one channel."""
+    """A connection to a provider of one channel."""
 
     name: str
-    """What messages remember as their provider."""
+    """The provider in the rows of messages."""
     concurrency: int
-    """How many messages may be under way at once, from one worker."""
+    """Maximum number of messages that a worker sends at once."""
 
     async def send(self, message: OutgoingMessage) -> SendResult:
-        """Hand a message over. Raises `TryAgain` when that may work later."""
+        """Send a message. Raises `RetryableSendError`."""
         ...
 
     async def close(self) -> None:
-        """Let connections go."""
+        """Close connections."""
         ...

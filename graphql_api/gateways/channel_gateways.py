@@ -1,4 +1,4 @@
-"""Which gateway a message takes: by its channel, as the settings say; those of test keys never leave."""
+"""The gateway of each channel, by settings; messages of test keys always use the fake one."""
 
 from __future__ import annotations
 
@@ -16,41 +16,43 @@ if TYPE_CHECKING:
 
 
 class Gateways:
-    """The gateways of all channels."""
+    """The gateways of all channels.
+
+    `fake` is the gateway of test keys and of channels without another one.
+    """
 
     def __init__(self, by_channel: Mapping[Channel, Gateway], fake: FakeGateway | None = None) -> None:
-        """`fake` takes what was sent with test keys, and every channel that has no gateway of its own."""
         self.fake = fake or FakeGateway()
         self._by_channel = dict(by_channel)
 
     @classmethod
     def connect(cls, settings: Settings, fake: FakeGateway | None = None) -> Self:
-        """Gateways by the settings; no connection is made before it is needed.
+        """Gateways by the settings; connections are opened on first use.
 
-        Raises ValueError in production for a channel whose gateway nobody chose.
+        Raises ValueError in production for a channel whose gateway is not set.
         """
-        chosen = {
+        gateways_by_setting = {
             "SMS_GATEWAY": settings.sms_gateway,
             "EMAIL_GATEWAY": settings.email_gateway,
             "LETTER_GATEWAY": settings.letter_gateway,
         }
-        unsaid = [name for name, gateway in chosen.items() if gateway is None]
-        if unsaid and settings.environment == "production":
-            raise ValueError(f"Set {', '.join(unsaid)}: where messages go. `fake` only pretends to deliver.")
+        missing = [name for name, gateway in gateways_by_setting.items() if gateway is None]
+        if missing and settings.environment == "production":
+            raise ValueError(f"Set {', '.join(missing)}: gateways must be chosen in production. `fake` sends nothing.")
         by_channel: dict[Channel, Gateway] = {}
         if settings.email_gateway == "smtp":
             by_channel[Channel.EMAIL] = SmtpGateway.connect(settings)
         return cls(by_channel, fake)
 
     def for_channel(self, channel: Channel, *, test: bool = False) -> Gateway:
-        """The gateway of a channel; that of test keys is always the fake one."""
+        """The gateway of a channel; the fake one with `test`."""
         return self.fake if test else self._by_channel.get(channel, self.fake)
 
     async def send(self, message: OutgoingMessage) -> SendResult:
-        """Hand a message to the gateway that it belongs to. Raises `TryAgain` when that may work later."""
+        """Send a message through the gateway of its channel. Raises `RetryableSendError`."""
         return await self.for_channel(message.channel, test=message.test).send(message)
 
     async def close(self) -> None:
-        """Let every connection go."""
+        """Close every gateway."""
         for gateway in (*self._by_channel.values(), self.fake):
             await gateway.close()

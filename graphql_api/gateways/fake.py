@@ -1,4 +1,4 @@
-"""A provider that sends nothing: what becomes of a message is told by its recipient."""
+"""A gateway that sends nothing; the final status of a message depends on its recipient."""
 
 from __future__ import annotations
 
@@ -21,31 +21,33 @@ OUTCOMES_BY_RECIPIENT = {
     "perm-fail@simulator.notify": NotificationStatus.PERMANENT_FAILURE,
     "temp-fail@simulator.notify": NotificationStatus.TEMPORARY_FAILURE,
 }
-"""Recipients whose messages come to a certain end; those of all others are delivered."""
+"""Final status by recipient; messages to all others are delivered."""
 
 
 class FakeGateway:
-    """Takes every message at once, and tells what became of it a moment later."""
+    """Accepts every message at once; its final status follows after `receipt_delay_seconds`.
+
+    With `log_path`, a line with id and channel is appended to that file for each message.
+    """
 
     name = "fake"
     concurrency = 100
 
     def __init__(self, *, receipt_delay_seconds: float = 0.2, log_path: Path | None = None) -> None:
-        """`receipt_after` is in seconds; `log` is a file that gets a line, id and channel, for each message taken."""
         self.receipt_delay_seconds = receipt_delay_seconds
         self._log_descriptor = (
             None if log_path is None else os.open(log_path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         )
 
     async def send(self, message: OutgoingMessage) -> SendResult:
-        """Take a message; its reference is made from its id, so that a second time changes nothing."""
+        """Accept a message; its reference is derived from its id, so that sending twice is idempotent."""
         if self._log_descriptor is not None:
             os.write(self._log_descriptor, f"{message.id} {message.channel}\n".encode())
         outcome = OUTCOMES_BY_RECIPIENT.get(message.recipient, NotificationStatus.DELIVERED)
         return SendResult(self.name, f"fake-{message.id}", outcome, self.receipt_delay_seconds)
 
     async def close(self) -> None:
-        """Close the log."""
+        """Close the log file."""
         if self._log_descriptor is not None:
             os.close(self._log_descriptor)
             self._log_descriptor = None

@@ -1,4 +1,4 @@
-"""Files, in an object store: a local folder by default, S3 or its like by setting."""
+"""Files in an object store: a local folder by default; S3 and similar by setting."""
 
 from __future__ import annotations
 
@@ -15,51 +15,50 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 CHUNK_BYTES = 1 << 18
-"""Bytes of a piece, about, when a file is read piece by piece."""
+"""Approximate size of the chunks of a stream."""
 
 
 class Store:
-    """Files by path, each whole or not there at all. Reading one that is not there raises FileNotFoundError.
+    """Files by path; a file is written completely or not at all. Reading a missing file raises FileNotFoundError.
 
-    The calls run in threads: the library's own asynchronous ones can abort a process that ends right after them.
+    Calls run in threads, because the asynchronous ones of obstore can abort a process that ends right after them.
     """
 
     def __init__(self, objects: ObjectStore) -> None:
-        """Take an object store as it is; `connect` makes one from settings."""
         self._objects = objects
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
-        """The store of OBJECT_STORE_URL, such as `s3://bucket/prefix` or `memory://`; else a folder of the data."""
+        """The store of OBJECT_STORE_URL, such as `s3://bucket/prefix` or `memory://`; or a folder in DATA_DIR."""
         if settings.object_store_url:
             return cls(from_url(settings.object_store_url))
         return cls(LocalStore(settings.data_dir.absolute() / "objects", mkdir=True))
 
     async def put(self, path: str, content: bytes | AsyncIterable[bytes]) -> None:
-        """Keep a file, in place of any that was there; when `content` raises, so does this, and nothing is kept."""
+        """Write a file, replacing an existing one; when `content` raises, so does this, and nothing is written."""
         source = content if isinstance(content, bytes) else _iterate_in_thread(content)
         await asyncio.to_thread(self._objects.put, path, source)
 
     async def get(self, path: str) -> bytes:
-        """A whole file."""
+        """Read a file."""
         return await asyncio.to_thread(lambda: bytes(self._objects.get(path).bytes()))
 
     async def stream(self, path: str) -> AsyncIterator[bytes]:
-        """A file, piece by piece."""
-        found = await asyncio.to_thread(self._objects.get, path)
-        pieces = iter(found.stream(CHUNK_BYTES))
-        while (piece := await asyncio.to_thread(next, pieces, None)) is not None:
-            yield bytes(piece)
+        """Read a file in chunks."""
+        file = await asyncio.to_thread(self._objects.get, path)
+        chunks = iter(file.stream(CHUNK_BYTES))
+        while (chunk := await asyncio.to_thread(next, chunks, None)) is not None:
+            yield bytes(chunk)
 
     async def delete(self, path: str) -> None:
-        """Throw a file away, if it is there."""
+        """Delete a file if it exists."""
         try:
             await asyncio.to_thread(self._objects.delete, path)
         except FileNotFoundError:
             return
 
     async def exists(self, path: str) -> bool:
-        """Whether a file is there."""
+        """Whether a file exists."""
         try:
             await asyncio.to_thread(self._objects.head, path)
         except FileNotFoundError:
@@ -68,15 +67,15 @@ class Store:
 
 
 def _iterate_in_thread(content: AsyncIterable[bytes]) -> Iterator[bytes]:
-    """What the loop produces, for a thread that asks piece by piece."""
+    """Iterate, in another thread, over what the running event loop produces."""
     loop = asyncio.get_running_loop()
-    pieces = aiter(content)
+    chunks = aiter(content)
 
-    async def following() -> bytes | None:
-        return await anext(pieces, None)
+    async def next_chunk() -> bytes | None:
+        return await anext(chunks, None)
 
-    def pull() -> Iterator[bytes]:
-        while (piece := asyncio.run_coroutine_threadsafe(following(), loop).result()) is not None:
-            yield piece
+    def iterate() -> Iterator[bytes]:
+        while (chunk := asyncio.run_coroutine_threadsafe(next_chunk(), loop).result()) is not None:
+            yield chunk
 
-    return pull()
+    return iterate()

@@ -1,4 +1,4 @@
-"""Emails by SMTP, to a relay: it takes responsibility for a message, and tells nothing more of it."""
+"""Emails by SMTP to a relay, which sends no receipts."""
 
 from __future__ import annotations
 
@@ -25,28 +25,26 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 MIN_PERMANENT_SMTP_CODE = 500
-"""SMTP answers from here on are final."""
+"""SMTP reply codes from this one on are permanent errors."""
 
 
 class SmtpGateway:
-    """Hands emails to one relay, over a few connections that are kept open.
+    """Sends emails to a relay, over at most `concurrency` connections that are kept open.
 
-    A relay accepts, refuses the recipient for good, or asks to come back; acceptance is the last that is heard, and
-    counts as delivered. The Message-ID is made from the message's id, so that a second copy can be told from a second
-    message; relays do not, hence a hand-over whose answer was lost may send twice.
+    A message that the relay accepts counts as delivered. The Message-ID is derived from the id of the message, so that
+    duplicates can be recognised; relays do not, so a message whose reply was lost may be sent twice.
+
+    `url` is `smtp://` (with STARTTLS if the relay offers it) or `smtps://`, with optional user and password. `domain`
+    is that of sender addresses. `timeout` is in seconds, for each command.
     """
 
     name = "smtp"
 
     def __init__(self, url: str, domain: str, *, concurrency: int = 8, timeout: float = 20) -> None:
-        """`url` is `smtp://` (encrypted where the relay offers it) or `smtps://`, with user and password in it if any.
-
-        `domain` is what follows the @ in addresses of ours; `timeout` is in seconds, for each command.
-        """
         self.concurrency = concurrency
         self._relay: SplitResult = urlsplit(url)
         if self._relay.scheme not in {"smtp", "smtps"} or not self._relay.hostname:
-            raise ValueError("SMTP_URL is not like smtp://user:password@host:587.")
+            raise ValueError("SMTP_URL must be like smtp://user:password@host:587.")
         self._domain = domain
         self._timeout = timeout
         self._idle_connections: list[aiosmtplib.SMTP] = []
@@ -54,7 +52,7 @@ class SmtpGateway:
 
     @classmethod
     def connect(cls, settings: Settings) -> Self:
-        """A gateway to the relay of the settings; no connection is made before it is needed."""
+        """A gateway to the relay of the settings; connections are opened on first use."""
         if settings.smtp_url is None:
             raise ValueError(
                 "Set SMTP_URL, such as smtp://user:password@host:587, or EMAIL_GATEWAY to another gateway."
@@ -62,12 +60,12 @@ class SmtpGateway:
         return cls(settings.smtp_url.get_secret_value(), settings.email_domain)
 
     async def send(self, message: OutgoingMessage) -> SendResult:
-        """Hand an email over. Raises `TryAgain` when the relay is away or busy, or does not know us."""
+        """Send an email. Raises `RetryableSendError` when the relay is unavailable or busy, or rejects the login."""
         reference = f"{message.id}@{self._domain}"
         try:
             email = self._build_email(message, reference)
         except (ValueError, IndexError, MessageError):
-            # No email can be addressed to this.
+            # The recipient is no valid address.
             return SendResult(self.name, reference, NotificationStatus.PERMANENT_FAILURE)
         outcome = NotificationStatus.DELIVERED
         try:
@@ -91,7 +89,7 @@ class SmtpGateway:
         return SendResult(self.name, reference, outcome)
 
     async def close(self) -> None:
-        """Say goodbye on every connection."""
+        """Quit every idle connection."""
         while self._idle_connections:
             with contextlib.suppress(aiosmtplib.SMTPException, OSError):
                 await self._idle_connections.pop().quit()
@@ -116,7 +114,7 @@ class SmtpGateway:
 
     @contextlib.asynccontextmanager
     async def _connection(self) -> AsyncIterator[aiosmtplib.SMTP]:
-        """A connection for one message, open; given back unless something went wrong with it."""
+        """An open connection for a message; returned to the idle ones unless it failed."""
         async with self._connection_slots:
             relay = self._idle_connections.pop() if self._idle_connections else self._new_client()
             try:
@@ -124,7 +122,7 @@ class SmtpGateway:
                     await relay.connect()
                 yield relay
             except (aiosmtplib.SMTPRecipientsRefused, aiosmtplib.SMTPDataError):
-                # An answer, not a fault: the client has begun afresh.
+                # The relay replied, and the client has reset the session.
                 self._idle_connections.append(relay)
                 raise
             except BaseException:

@@ -1,4 +1,4 @@
-"""A direct connection for whoever works on the shape of a database; what PostgreSQL refuses is told in a sentence."""
+"""Direct connections for migrations."""
 
 from __future__ import annotations
 
@@ -19,7 +19,10 @@ if TYPE_CHECKING:
 
 @asynccontextmanager
 async def open_connection(url: str, settings: Mapping[str, str] | None = None) -> AsyncIterator[AsyncConnection]:
-    """A connection with these settings, each statement by itself. Raises Complaint for what `refusals` knows."""
+    """A connection with these server settings, in autocommit mode.
+
+    Raises `CommandError` for the errors of `connection_errors`.
+    """
     engine = create_async_engine(
         asyncpg_url(url),
         poolclass=pool.NullPool,

@@ -1,4 +1,4 @@
-"""Who made a database: nobody yet, our migrations, GOV.UK Notify's own, or somebody whom we do not know."""
+"""Who created a database: no migration yet, our migrations, GOV.UK Notify's, or an unknown program."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sqlalchemy.dialects.postgresql.base import PGInspector
 
 VERSION_TABLE = "graphql_api_version"
-"""Where our migrations note the revision: beside Notify's own `alembic_version`."""
+"""The version table of our migrations; Notify's is `alembic_version`."""
 
 MIGRATION_LOCK_ID = int.from_bytes(b"alembic\0", "big")
-"""The advisory lock of whoever migrates. It is Notify's own: neither side migrates while the other does."""
+"""Id of the advisory lock. Notify's migrations take the same one, so the two never run at once."""
 
 NOTIFY_TABLES = frozenset(
     """
@@ -41,90 +41,88 @@ NOTIFY_TABLES = frozenset(
     user_folder_permissions user_to_organisation user_to_service users verify_codes webauthn_credential
     """.split()  # noqa: SIM905 a list of 78 quoted words is hard to read
 )
-"""The tables and the view that Notify has at `KNOWN`; every other table is ours."""
+"""The tables and the view of Notify at `SUPPORTED_NOTIFY_REVISION`; every other table is ours."""
 
 SUPPORTED_NOTIFY_REVISION = "0560_add_nhs_notify_org"
-"""Notify's revision that the models were made after."""
+"""Notify's revision that the models correspond to."""
 
 NOTIFY_BASELINE_REVISION = "0013"
-"""A database that Notify made begins after this revision of ours, and never goes back before it."""
+"""Our revision that a database created by Notify is stamped with; it is never downgraded below it."""
 
 NOTIFY_INDEX_REVISIONS = {"0014", "0015", "0016", "0017", "0018", "0019", "0020", "0021", "0022", "0031"}
-"""Revisions about Notify's tables that are older than the word by which later ones say so, `of_notify = True`."""
+"""Revisions about Notify's tables that do not say so with `of_notify = True`, as later ones do."""
 
 MAX_LISTED_NAMES = 12
-"""How many of the things that are missing a sentence names."""
+"""Number of missing objects that a message names."""
 
 
 @dataclass(frozen=True)
 class DatabaseOrigin:
-    """Who made a database."""
+    """Revisions by which it is known who created a database."""
 
     revision: str | None
-    """Ours; None where no migration of ours has been."""
+    """Ours; None before our first migration."""
     notify_revision: str | None
-    """Notify's own; None where its migrations have not been."""
+    """Notify's; None in a database that Notify did not create."""
 
     @classmethod
     def read(cls, connection: sa.Connection) -> DatabaseOrigin:
-        """Read it from the version tables."""
+        """Read both version tables."""
         return cls(_read_revision(connection, VERSION_TABLE), _read_revision(connection, "alembic_version"))
 
 
 def is_skipped_revision(script: Script) -> bool:
-    """Whether a revision is about Notify's tables: where Notify made them, it does nothing, up or down."""
+    """Whether a revision is about Notify's tables: in a database that Notify created it does nothing, up or down."""
     return script.revision in NOTIFY_INDEX_REVISIONS or getattr(script.module, "of_notify", False)
 
 
 def require_supported_database(connection: sa.Connection, origin: DatabaseOrigin) -> None:
-    """Complain of a database that our migrations cannot serve, before anything in it is touched."""
+    """Raise `CommandError` for a database that our migrations do not support; nothing is changed."""
     inspector: Any = sa.inspect(connection)
     if origin.notify_revision:
-        if lacks := list(_missing_objects(inspector)):
+        if missing := list(_missing_objects(inspector)):
             raise CommandError(
                 f"GOV.UK Notify made this database, and at its revision {origin.notify_revision} it lacks what we "
-                f"need: {_join_names(lacks)}. Nothing was changed: bring it to Notify's {SUPPORTED_NOTIFY_REVISION} "
+                f"need: {_join_names(missing)}. Nothing was changed: bring it to Notify's {SUPPORTED_NOTIFY_REVISION} "
                 "or later first."
             )
     elif not origin.revision and (
-        strange := sorted(set(inspector.get_table_names()) & set(models.Model.metadata.tables))
+        unexpected := sorted(set(inspector.get_table_names()) & set(models.Model.metadata.tables))
     ):
         raise CommandError(
-            f"The database holds tables of our names ({_join_names(strange)}), and neither {VERSION_TABLE} nor "
-            "Notify's "
-            "alembic_version tells who made them. Nothing was changed: use an empty database, or restore the version "
-            "table that belongs to them."
+            f"The database holds tables of our names ({_join_names(unexpected)}), and neither {VERSION_TABLE} nor "
+            "Notify's alembic_version records who created them. Nothing was changed: use an empty database, or restore "
+            "the version table that belongs to them."
         )
 
 
 def _read_revision(connection: sa.Connection, table: str) -> str | None:
-    """The revision that a version table holds."""
     if not sa.inspect(connection).has_table(table):
         return None
     return connection.scalar(sa.select(sa.func.max(sa.column("version_num"))).select_from(sa.table(table)))
 
 
 def _missing_objects(inspector: PGInspector) -> Iterator[str]:
-    """What the models have of Notify's, and the database has not."""
-    needed = [table for table in models.Model.metadata.sorted_tables if table.name in NOTIFY_TABLES]
-    found = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=[table.name for table in needed])
-    columns = {name: {column["name"] for column in found[key]} for key in found for name in [key[1]]}
+    """Tables, columns and enum values of Notify that the models use and the database lacks."""
+    tables = [table for table in models.Model.metadata.sorted_tables if table.name in NOTIFY_TABLES]
+    reflected = inspector.get_multi_columns(kind=ObjectKind.ANY, filter_names=[table.name for table in tables])
+    columns = {name: {column["name"] for column in reflected[key]} for key in reflected for name in [key[1]]}
     labels = {enum["name"]: set(enum["labels"]) for enum in inspector.get_enums()}
-    wanted: dict[str, list[str]] = {}
-    for table in needed:
+    enum_values: dict[str, list[str]] = {}
+    for table in tables:
         if table.name not in columns:
             yield f"table {table.name}"
             continue
         yield from (
             f"column {table.name}.{column.name}" for column in table.c if column.name not in columns[table.name]
         )
-        wanted |= {
+        enum_values |= {
             column.type.name: column.type.enums
             for column in table.c
             if isinstance(column.type, sa.Enum) and column.type.native_enum and column.type.name
         }
-    for name, enums in wanted.items():
-        yield from (f"value {label} of type {name}" for label in enums if label not in labels.get(name, ()))
+    for name, values in enum_values.items():
+        yield from (f"value {label} of type {name}" for label in values if label not in labels.get(name, ()))
 
 
 def _join_names(names: Iterable[str]) -> str:

@@ -1,4 +1,4 @@
-"""What autogenerate found to differ between a database and the models, in words."""
+"""Differences between a database and the models, as text."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ if TYPE_CHECKING:
 
 
 def describe_differences(differences: Iterable[Any]) -> Iterator[str]:
-    """A line for each, such as `add column users.name`, from what `as_diffs()` answers."""
+    """A line for each difference of `as_diffs()`, such as `add column users.name`."""
     for difference in differences:
-        if isinstance(difference, list):  # several of one column
+        if isinstance(difference, list):  # changes of one column
             yield from describe_differences(difference)
         else:
-            what, *about = difference
-            yield f"{what.replace('_', ' ')} {_describe_target(what, about)}".strip()
+            operation, *arguments = difference
+            yield f"{operation.replace('_', ' ')} {_describe_target(operation, arguments)}".strip()
 
 
 def _describe_target(operation: str, arguments: list[Any]) -> str:
-    thing = next((one for one in arguments if isinstance(one, Table | Column | Constraint | Index)), None)
+    target = next((item for item in arguments if isinstance(item, Table | Column | Constraint | Index)), None)
     if operation.startswith("modify_"):
-        _schema, table, column, _facts, before, after = arguments
+        _schema, table, column, _options, before, after = arguments
         return f"{table}.{column}: {before!r} in the database, {after!r} in the models"
-    if isinstance(thing, Table):
-        return thing.name
-    if isinstance(thing, Column):
-        return f"{next(one for one in arguments if isinstance(one, str))}.{thing.name}"
-    if thing is not None and thing.table is not None:
-        return f"{thing.name} on {thing.table.name}"
-    return " ".join(str(one) for one in arguments if one is not None)
+    if isinstance(target, Table):
+        return target.name
+    if isinstance(target, Column):
+        return f"{next(item for item in arguments if isinstance(item, str))}.{target.name}"
+    if target is not None and target.table is not None:
+        return f"{target.name} on {target.table.name}"
+    return " ".join(str(item) for item in arguments if item is not None)

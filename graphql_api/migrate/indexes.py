@@ -1,4 +1,4 @@
-"""The indexes that our lists are read by: where Notify made the tables, they come only when an operator asks."""
+"""Our indexes on tables that GOV.UK Notify created, built only on request."""
 
 from __future__ import annotations
 
@@ -9,14 +9,15 @@ import sqlalchemy as sa
 from graphql_api import models
 from graphql_api.errors import CommandError
 from graphql_api.migrate.connections import open_connection
-from graphql_api.migrate.database_origins import MIGRATION_LOCK_ID, NOTIFY_TABLES
+from graphql_api.migrate.database_origins import NOTIFY_TABLES
+from graphql_api.migrate.locks import try_migration_lock
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from sqlalchemy.ext.asyncio import AsyncConnection
 
-# It waits for older transactions without blocking anybody, so it may wait as long as it takes.
+# CREATE INDEX CONCURRENTLY waits for older transactions without blocking writers, so without a timeout.
 SERVER_SETTINGS = {"lock_timeout": "0", "statement_timeout": "0", "application_name": "migrate"}
 
 SELECT_VALID_INDEXES = sa.text(
@@ -25,20 +26,20 @@ SELECT_VALID_INDEXES = sa.text(
 
 
 async def build(url: str, *, write_line: Callable[[str], None]) -> None:
-    """Build the indexes of ours that Notify's tables lack, one by one and beside traffic; tell each, and the end.
+    """Build the indexes that Notify's tables lack, concurrently, one by one; `write_line` gets the name of each.
 
-    Raises Complaint while somebody else migrates.
+    Raises `CommandError` while another process migrates the database.
     """
     async with open_connection(url, SERVER_SETTINGS) as connection:
-        if not await connection.scalar(sa.select(sa.func.pg_try_advisory_lock(MIGRATION_LOCK_ID))):
-            raise CommandError("Somebody else migrates the database: try again when they are done.")
+        if not await try_migration_lock(connection):
+            raise CommandError("Another process migrates the database: try again later.")
         for index in await _missing_indexes(connection):
-            # What a try that was broken off has left is invalid.
+            # An interrupted build leaves an invalid index.
             await connection.exec_driver_sql(f"DROP INDEX CONCURRENTLY IF EXISTS {index.name}")
-            made = str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect))
-            await connection.exec_driver_sql(made.replace("INDEX", "INDEX CONCURRENTLY", 1))
+            statement = str(sa.schema.CreateIndex(index).compile(dialect=connection.dialect))
+            await connection.exec_driver_sql(statement.replace("INDEX", "INDEX CONCURRENTLY", 1))
             write_line(str(index.name))
-    write_line("All indexes that we read by are there.")
+    write_line("All indexes exist.")
 
 
 async def _missing_indexes(connection: AsyncConnection) -> list[sa.Index]:

@@ -1,4 +1,15 @@
-"""The tables: a file per noun, every class by name. Import the package and say `models.Template`."""
+"""The tables, as SQLAlchemy classes: columns, then relationships; never a rule.
+
+| file | what |
+|---|---|
+| `base` | declarative base, constraint names, and mixins of common columns |
+| `types` | PostgreSQL enum types |
+| `lookups` | tables of permitted values |
+| a plural noun | the tables of that noun |
+
+Every class is imported here: use `from graphql_api import models` and `models.Template`. The files may import each
+other for relationships, under `TYPE_CHECKING`; otherwise only the layers below `models`: no `database`, no GraphQL.
+"""
 
 from graphql_api.models.api_keys import ApiKey, ApiKeyHistory, ApiKeyLifetime, ApiKeyUsage
 from graphql_api.models.base import Model, utcnow

@@ -1,4 +1,4 @@
-"""API keys, their history, and when they end."""
+"""API keys, their history, expiry and usage."""
 
 from __future__ import annotations
 
@@ -19,27 +19,27 @@ if TYPE_CHECKING:
 
 
 class ApiKeyColumns(Dated):
-    """The columns of a key and of its history."""
+    """Columns of a key and of its history."""
 
     service_id: Mapped[UUID] = mapped_column(index=True)
     name: Mapped[str] = mapped_column(String(255))
     # Signed, not encrypted.
     secret: Mapped[str] = mapped_column(String(255))
     key_type: Mapped[str] = mapped_column(String(255))
-    # Who made this version: the last is whoever revoked the key. Notify writes them over the key's own, too.
+    # The author of this version: after revocation the user who revoked the key, in `api_keys` too.
     created_by_id: Mapped[UUID]
-    # Any date here, even one to come, means that the key is revoked.
+    # Any date, even a future one, means that the key is revoked.
     expiry_date: Mapped[datetime | None]
 
 
 class ApiKeyHistory(HistoryOf, ApiKeyColumns, Model):
-    """A key as it was at a version, the current one included."""
+    """A version of a key, the current one included."""
 
     __tablename__ = "api_keys_history"
 
 
 class ApiKey(Identified, Versioned, ApiKeyColumns, Model):
-    """A secret by which a program speaks for a service."""
+    """A secret with which a program authenticates as a service."""
 
     __tablename__ = "api_keys"
     __table_args__ = (
@@ -66,12 +66,12 @@ class ApiKey(Identified, Versioned, ApiKeyColumns, Model):
     )
 
     def snapshot(self) -> ApiKeyHistory:
-        """The history row of the present state, to be written with it."""
+        """The history row of the current version, to be added with it."""
         return self._copy_to(ApiKeyHistory)
 
 
 class ApiKeyLifetime(Created, Model):
-    """When a key ends or ended. `api_keys.expiry_date` cannot tell: whatever it holds, the key is revoked."""
+    """Expiry, revocation and last use of a key; any value in `api_keys.expiry_date` would revoke it."""
 
     __tablename__ = "api_key_lifetimes"
 
@@ -79,7 +79,7 @@ class ApiKeyLifetime(Created, Model):
     expires_at: Mapped[datetime | None]
     revoked_at: Mapped[datetime | None]
     revoked_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
-    # To five minutes, lest every call be a write.
+    # With a resolution of five minutes, so that not every call writes.
     last_used_at: Mapped[datetime | None]
 
     api_key: Mapped[ApiKey] = relationship(back_populates="lifetime", lazy="raise")
@@ -87,7 +87,7 @@ class ApiKeyLifetime(Created, Model):
 
 
 class ApiKeyUsage(Model):
-    """What one key did on one day (London); each process adds its part every few seconds."""
+    """Usage of a key on a London day; each process adds to it every few seconds."""
 
     __tablename__ = "api_key_usage_daily"
 
@@ -97,9 +97,9 @@ class ApiKeyUsage(Model):
     succeeded: Mapped[int] = mapped_column(server_default=text("0"))
     failed: Mapped[int] = mapped_column(server_default=text("0"))
     rate_limited: Mapped[int] = mapped_column(server_default=text("0"))
-    # Time that the calls took, all together.
+    # Total duration of the calls.
     total_ms: Mapped[float] = mapped_column(server_default=text("0"))
     notifications: Mapped[int] = mapped_column(server_default=text("0"))
-    # Fragments of texts and sheets of letters that were handed over, and what they cost.
+    # Fragments of text messages and sheets of letters handed to a provider, and their cost.
     units: Mapped[int] = mapped_column(server_default=text("0"))
     cost: Mapped[Decimal] = mapped_column(Numeric, server_default=text("0"))

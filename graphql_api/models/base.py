@@ -1,4 +1,4 @@
-"""What every table has in common: the declarative base, constraint names, and the columns that most rows share."""
+"""The declarative base, names of constraints, and mixins of common columns."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ from uuid_utils.compat import uuid7
 
 
 class Model(DeclarativeBase):
-    """A table. Python-side defaults are set when the object is made, not when it is flushed.
+    """Base of all tables. Python-side defaults are set when the object is constructed, not when it is flushed.
 
-    So a row has its id and its dates at once, and `snapshot()` can copy them before anything reaches the database.
+    So a new row has its id and dates at once, and `snapshot()` can copy them before a flush.
     """
 
-    # Keys, unique constraints and indexes are named as PostgreSQL would name them, which is how most of Notify's are
-    # named; every other name is given where the constraint is.
+    # The names that PostgreSQL gives, which most of Notify's constraints have; other names are set on the constraint.
     metadata: ClassVar[MetaData] = MetaData(
         naming_convention={
             "pk": "%(table_name)s_pkey",
@@ -41,7 +40,7 @@ class Model(DeclarativeBase):
             setattr(self, name, value)
 
     def _copy_to(self, history: type[HistoryRow]) -> HistoryRow:
-        """A new row of the history table with every column that both tables have."""
+        """A row of the history table, with the values of all columns that both tables have."""
         shared = inspect(history).column_attrs.keys()
         return history(**{name: getattr(self, name) for name in shared})
 
@@ -51,15 +50,15 @@ HistoryRow = TypeVar("HistoryRow", bound=Model)
 
 @cache
 def _python_defaults(model: type[Model]) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """The attributes of a model that have a Python-side default, each with the function that makes it."""
-    found: list[tuple[str, Callable[[Any], Any]]] = []
+    """Attributes of a model with a Python-side default, and the function that returns it."""
+    defaults: list[tuple[str, Callable[[Any], Any]]] = []
     for attribute in inspect(model).column_attrs:
         default = getattr(attribute.columns[0], "default", None)
         if default is not None and default.is_callable:
-            found.append((attribute.key, default.arg))
+            defaults.append((attribute.key, default.arg))
         elif default is not None and default.is_scalar:
-            found.append((attribute.key, _constant_default(default.arg)))
-    return tuple(found)
+            defaults.append((attribute.key, _constant_default(default.arg)))
+    return tuple(defaults)
 
 
 def _constant_default(value: Any) -> Callable[[Any], Any]:
@@ -67,36 +66,36 @@ def _constant_default(value: Any) -> Callable[[Any], Any]:
 
 
 def utcnow() -> datetime:
-    """The present moment as the database keeps it: UTC, without a time zone."""
+    """The current time as columns hold it: naive UTC."""
     return datetime.now(UTC).replace(tzinfo=None)
 
 
 class Identified:
-    """A row with an id of its own; ids grow with time, so that new rows lie together in the index."""
+    """A row with a UUID of version 7, so that new rows are adjacent in the index."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid7)
 
 
 class Created:
-    """A row that knows when it was made."""
+    """A row with its time of creation."""
 
     created_at: Mapped[datetime] = mapped_column(default=utcnow)
 
 
 class Dated(Created):
-    """A row that also knows when it was last changed: null until the first change."""
+    """A row with its times of creation and of the last change, null before the first one."""
 
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=utcnow)
 
 
 class Versioned:
-    """A row whose every state is kept in a history table; versions count from 1, and the change sets the next one."""
+    """A row with a history table; versions count from 1, and each change must increase it."""
 
     version: Mapped[int] = mapped_column(default=1)
 
 
 class HistoryOf:
-    """A state of a row, found by the row's id and the version of the state."""
+    """A version of a row, by the row's id and the version."""
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     version: Mapped[int] = mapped_column(primary_key=True, autoincrement=False)

@@ -1,4 +1,4 @@
-"""What messages cost, and how much of it is free."""
+"""Rates of messages, and free allowances."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class Rate(Identified, Model):
-    """What a fragment of a text costs, in pounds, from a moment on."""
+    """The rate of a text message fragment, in pounds, from a date on."""
 
     __tablename__ = "rates"
 
@@ -28,7 +28,7 @@ class Rate(Identified, Model):
 
 
 class LetterRate(Identified, Model):
-    """What a letter costs, in pounds, by sheets and post class, for a time."""
+    """The rate of a letter, in pounds, by sheets and post class, within a period."""
 
     __tablename__ = "letter_rates"
 
@@ -41,7 +41,7 @@ class LetterRate(Identified, Model):
 
 
 class AnnualBilling(Identified, Dated, Model):
-    """How many text fragments a service has free in a financial year, named by the year in which it starts."""
+    """A service's free text message fragments of a financial year, identified by the year in which it starts."""
 
     __tablename__ = "annual_billing"
     __table_args__ = (
@@ -58,7 +58,7 @@ class AnnualBilling(Identified, Dated, Model):
 
 
 class DefaultAnnualAllowance(Identified, Model):
-    """How many messages a service of a sector has free in a financial year, unless it has a number of its own."""
+    """Free messages of a service in a financial year, by type of organisation, without an allowance of its own."""
 
     __tablename__ = "default_annual_allowance"
     __table_args__ = (

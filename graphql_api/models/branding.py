@@ -1,4 +1,4 @@
-"""How emails and letters look: brands, and who uses which."""
+"""Brands of emails and letters, and the services and organisations that use them."""
 
 from __future__ import annotations
 

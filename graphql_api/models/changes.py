@@ -1,4 +1,4 @@
-"""The log of administrative changes: who changed what, when, and how it was before and after."""
+"""The log of administrative changes: author, time, and values before and after."""
 
 from __future__ import annotations
 
@@ -59,10 +59,10 @@ LOGGED_TABLES = frozenset(
 
 
 class Change(Identified, Model):
-    """One change of a row, written by the trigger `log_change` of its table; nobody changes or deletes it.
+    """A change of a row, inserted by the trigger `log_change` of its table; never updated or deleted.
 
-    Nothing refers to anything here, so that what is logged can go. A change without an actor is the platform's own,
-    or was made by another program.
+    It has no foreign keys, so that logged rows can be deleted. A change without an actor was made by the system or by
+    another program.
     """
 
     __tablename__ = "change_log"
@@ -87,13 +87,13 @@ class Change(Identified, Model):
     )
 
     occurred_at: Mapped[datetime]
-    # What was done to the thing with this id: to add a part to it is to update it.
+    # Of the entity with this id: inserting a row that belongs to it is an update.
     operation: Mapped[str] = mapped_column(Text)
     table_name: Mapped[str] = mapped_column(Text)
     row_id: Mapped[UUID]
     service_id: Mapped[UUID | None]
     organisation_id: Mapped[UUID | None]
-    # The columns that differ; a column with null on both sides has changed, and what it held is not told.
+    # Changed columns; a column that is null in both has changed, but its values are not logged.
     before: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     after: Mapped[dict[str, Any] | None] = mapped_column(JSONB)
     actor_user_id: Mapped[UUID | None]

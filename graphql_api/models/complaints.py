@@ -1,4 +1,4 @@
-"""Complaints: recipients who call an email spam."""
+"""Complaints: emails that recipients marked as spam."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ if TYPE_CHECKING:
 
 
 class Complaint(Identified, Created, Model):
-    """A recipient calls an email spam, and the mail provider passes it on."""
+    """A complaint about an email, forwarded by the email provider."""
 
     __tablename__ = "complaints"
 
-    # The email, whose row may be gone.
+    # The email, which may have been deleted.
     notification_id: Mapped[UUID] = mapped_column(index=True)
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
-    # The mail provider's reference.
+    # The email provider's reference.
     ses_feedback_id: Mapped[str | None] = mapped_column(Text)
     complaint_type: Mapped[str | None] = mapped_column(Text)
     complaint_date: Mapped[datetime | None]

@@ -1,4 +1,4 @@
-"""Contact lists: recipients that a service keeps to write to again."""
+"""Contact lists: recipients that a service stores for reuse."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Events: what people did, as Notify's site tells it."""
+"""Events: actions of users that Notify's site records."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graphql_api.models.base import Created, Identified, Model
 
 
 class Event(Identified, Created, Model):
-    """Somebody signed in, or changed something."""
+    """A sign-in or a change by a user."""
 
     __tablename__ = "events"
 

@@ -1,4 +1,4 @@
-"""Counts of messages by London day, made each night, for statistics and invoices."""
+"""Counts of messages by London day, computed each night for statistics and billing."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from graphql_api.models.types import letter_despatch_cost_threshold, notificatio
 
 
 class NotificationStatusFact(Dated, Model):
-    """How many messages of a day were in a status. A message of no job has the zero id as its job's."""
+    """Messages of a day by status; `job_id` is the zero UUID for messages without a job."""
 
     __tablename__ = "ft_notification_status"
     __table_args__ = (
@@ -33,7 +33,7 @@ class NotificationStatusFact(Dated, Model):
 
 
 class BillingFact(Dated, Model):
-    """What a day's billable messages of one kind come to."""
+    """Billable messages of a day, by template and rate."""
 
     __tablename__ = "ft_billing"
     __table_args__ = (Index("ix_ft_billing_service_id_bst_date", "service_id", "bst_date"),)
@@ -52,7 +52,7 @@ class BillingFact(Dated, Model):
 
 
 class LetterDespatchFact(Dated, Model):
-    """What a day's despatched letters of one kind come to."""
+    """Letters despatched on a day, by rate."""
 
     __tablename__ = "ft_billing_letter_despatch"
     __table_args__ = (PrimaryKeyConstraint("bst_date", "postage", "rate", "billable_units", "cost_threshold"),)
@@ -66,7 +66,7 @@ class LetterDespatchFact(Dated, Model):
 
 
 class ProcessingTimeFact(Dated, Model):
-    """How many messages of a day there were, and how many of them left within ten seconds."""
+    """Messages of a day, and those sent within ten seconds."""
 
     __tablename__ = "ft_processing_time"
 
@@ -76,7 +76,7 @@ class ProcessingTimeFact(Dated, Model):
 
 
 class ServiceStatisticsFact(Model):
-    """Counts that nobody makes or reads any more."""
+    """Counts that Notify no longer writes or reads."""
 
     __tablename__ = "ft_service_stats"
     __table_args__ = (

@@ -1,4 +1,4 @@
-"""How the system is: measures of a moment, and counts of rows, both kept for a while."""
+"""Measurements of the system and counts of rows, kept for a limited time."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphql_api.models.base import Model
 
 
 class HealthSnapshot(Model):
-    """Measures of one moment, which a worker takes once a minute."""
+    """Measurements that a worker takes each minute."""
 
     __tablename__ = "health_snapshots"
 
@@ -31,7 +31,7 @@ class HealthSnapshot(Model):
 
 
 class TableCount(Model):
-    """How many rows a table had one night."""
+    """Number of rows of a table on a night."""
 
     __tablename__ = "table_count_snapshots"
 

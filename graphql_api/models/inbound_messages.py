@@ -1,4 +1,4 @@
-"""Texts from the public, to numbers of services."""
+"""Text messages received at numbers of services."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class InboundMessageColumns(Created):
-    """The columns that a received text keeps for life."""
+    """Columns of a received text message that are not erased."""
 
     # The service's number.
     notify_number: Mapped[str]
@@ -26,7 +26,7 @@ class InboundMessageColumns(Created):
 
 
 class InboundMessage(Identified, InboundMessageColumns, Model):
-    """A text from the public, while the service keeps it."""
+    """A received text message within its retention period."""
 
     __tablename__ = "inbound_sms"
 
@@ -40,7 +40,7 @@ class InboundMessage(Identified, InboundMessageColumns, Model):
 
 
 class InboundMessageHistory(InboundMessageColumns, Model):
-    """A text from the public after its retention: no sender, no content."""
+    """A received text message after its retention period, without sender and content."""
 
     __tablename__ = "inbound_sms_history"
 

@@ -1,4 +1,4 @@
-"""Invitations: to a service, or to an organisation."""
+"""Invitations to services and organisations."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ if TYPE_CHECKING:
 
 
 class InvitedUser(Identified, Created, Model):
-    """Somebody who was asked to join a service."""
+    """An invitation to join a service."""
 
     __tablename__ = "invited_users"
 
     email_address: Mapped[str] = mapped_column(String(255))
-    # Who asks.
+    # The inviter.
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     service_id: Mapped[UUID | None] = mapped_column(ForeignKey("services.id"), index=True)
     status: Mapped[str] = mapped_column(invited_users_status_types, default="pending")
-    # Names of permissions, with commas between them.
+    # Names of permissions, separated by commas.
     permissions: Mapped[str]
     auth_type: Mapped[str] = mapped_column(
         ForeignKey("auth_type.name"), index=True, default="sms_auth", server_default="sms_auth"
@@ -41,16 +41,16 @@ class InvitedUser(Identified, Created, Model):
 
 
 class InvitedOrganisationUser(Identified, Created, Model):
-    """Somebody who was asked to join an organisation."""
+    """An invitation to join an organisation."""
 
     __tablename__ = "invited_organisation_users"
 
     email_address: Mapped[str] = mapped_column(String(255))
-    # Who asks.
+    # The inviter.
     invited_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"))
     status: Mapped[str] = mapped_column(ForeignKey("invite_status_type.name"), default="pending")
-    # Names of permissions, with commas between them.
+    # Names of permissions, separated by commas.
     permissions: Mapped[str]
 
     invited_by: Mapped[User] = relationship(lazy="raise")

@@ -1,4 +1,4 @@
-"""Jobs: one template to a list of recipients, and how far each has come."""
+"""Jobs: a template sent to a list of recipients, and its progress."""
 
 from __future__ import annotations
 
@@ -46,9 +46,9 @@ class Job(Identified, Dated, Model):
     contact_list_id: Mapped[UUID | None] = mapped_column(ForeignKey("service_contact_list.id"), index=True)
     created_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
     job_status: Mapped[str] = mapped_column(String(255), ForeignKey("job_status.name"), index=True, default="pending")
-    # How many rows the list has.
+    # Number of rows of the list.
     notification_count: Mapped[int]
-    # These three are always 0: what became of the messages is counted from the messages.
+    # These three are always 0: statuses are counted from the messages.
     notifications_sent: Mapped[int] = mapped_column(default=0)
     notifications_delivered: Mapped[int] = mapped_column(default=0)
     notifications_failed: Mapped[int] = mapped_column(default=0)
@@ -73,7 +73,7 @@ class Job(Identified, Dated, Model):
 
 
 class JobRun(Created, Model):
-    """What the worker needs to know of a job that this server runs, and how far it has come."""
+    """Progress of a job that this server runs, and what the worker needs for it."""
 
     __tablename__ = "job_runs"
     __table_args__ = (
@@ -82,19 +82,19 @@ class JobRun(Created, Model):
     )
 
     job_id: Mapped[UUID] = mapped_column(ForeignKey("jobs.id"), primary_key=True)
-    # The key that made the job, if no person did.
+    # The API key that created the job; null for a user.
     api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"), index=True)
     error_policy: Mapped[str] = mapped_column(Text, default="all_or_nothing", server_default="all_or_nothing")
-    # The sender, reply-to address or contact block of every message, resolved when the job was made.
+    # The sender, reply-to address or contact block of every message, resolved when the job was created.
     reply_to_text: Mapped[str | None] = mapped_column(Text)
-    # The first row that has no message yet. It moves in the transaction that writes the messages.
+    # The first row without a message; updated in the transaction that inserts the messages.
     next_row: Mapped[int] = mapped_column(default=0, server_default=text("0"))
-    # Grows each time a worker takes the job; a worker with an older number must stop.
+    # Fencing token: increases each time a worker takes the job; a worker with a lower one must stop.
     fence: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     lease_owner: Mapped[UUID | None]
-    # By the database's clock.
+    # By the clock of the database.
     lease_until: Mapped[datetime | None]
-    # Rows of the list that get no message, counted from 0.
+    # Numbers of rows without a message, from 0.
     bad_rows: Mapped[list[int]] = mapped_column(ARRAY(Integer), default=list, server_default=text("'{}'::integer[]"))
 
     job: Mapped[Job] = relationship(back_populates="run", lazy="raise")

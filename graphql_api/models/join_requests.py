@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class JoinRequest(Identified, Model):
-    """Somebody asks to become a member of a service."""
+    """A user's request to become a member of a service."""
 
     __tablename__ = "service_join_requests"
 
@@ -26,10 +26,10 @@ class JoinRequest(Identified, Model):
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"))
     created_at: Mapped[datetime] = mapped_column(default=utcnow, server_default=func.now())
     status: Mapped[str] = mapped_column(service_join_requests_status_type, default="pending", server_default="pending")
-    # When and by whom it was decided.
+    # Time and author of the decision.
     status_changed_at: Mapped[datetime | None]
     status_changed_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"))
-    # What the requester wrote.
+    # The message of the requester.
     reason: Mapped[str | None] = mapped_column(Text)
 
     requester: Mapped[User] = relationship(foreign_keys=[requester_id], lazy="raise")
@@ -41,12 +41,12 @@ class JoinRequest(Identified, Model):
 
 
 class JoinRequestContact(Model):
-    """A member who was asked to decide."""
+    """A member whom the requester contacted."""
 
     __tablename__ = "service_join_request_contacted_users"
 
     service_join_request_id: Mapped[UUID] = mapped_column(
-        # PostgreSQL cuts longer names.
+        # PostgreSQL truncates longer names.
         ForeignKey("service_join_requests.id", name="service_join_request_contacted_use_service_join_request_id_fkey"),
         primary_key=True,
     )

@@ -1,4 +1,4 @@
-"""Where the last change of each caller stands in the write-ahead log, for their reads from a replica."""
+"""Positions of callers' last changes in the write-ahead log, for their reads from a replica."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from graphql_api.models.base import Model
 
 
 class LastWrite(Model):
-    """A person or a key, and how many bytes the log had when their last change was committed."""
+    """A user or an API key, and the position of the log, in bytes, when its last change was committed."""
 
     __tablename__ = "last_writes"
 

@@ -1,4 +1,4 @@
-"""What becomes of letters: when they were despatched, and which came back."""
+"""Despatch and return of letters."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ if TYPE_CHECKING:
 
 
 class LetterDespatch(Model):
-    """When a letter went into the post, and whether at the price of sorted post."""
+    """The despatch of a letter, and whether at the rate of sorted post."""
 
     __tablename__ = "notifications_letter_despatch"
 
-    # The letter, whose row may be gone.
+    # The letter, which may have been deleted.
     notification_id: Mapped[UUID] = mapped_column(primary_key=True)
     despatched_on: Mapped[date | None] = mapped_column(index=True)
     cost_threshold: Mapped[str] = mapped_column(letter_despatch_cost_threshold)
 
 
 class ReturnedLetter(Identified, Dated, Model):
-    """A letter that came back."""
+    """A returned letter."""
 
     __tablename__ = "returned_letters"
 
     reported_at: Mapped[date]
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
-    # The letter, whose row may be gone.
+    # The letter, which may have been deleted.
     notification_id: Mapped[UUID] = mapped_column(unique=True)
 
     service: Mapped[Service] = relationship(lazy="raise")

@@ -1,4 +1,4 @@
-"""Tables of permitted words, which other tables refer to by foreign key."""
+"""Tables of permitted values, which other tables refer to by foreign key."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ from graphql_api import enums
 from graphql_api.models.base import Model
 
 ORGANISATION_TYPES = (*enums.OrganisationType, "nhs")
-"""Every sector that a row may hold; the last is one of old rows only."""
+"""Types of organisation that rows may hold; the last only in old rows."""
 
 
 class KeyType(Model):
-    """What a key may do: `normal`, `team` or `test`."""
+    """A type of API key: `normal`, `team` or `test`."""
 
     __tablename__ = "key_types"
 
@@ -21,7 +21,7 @@ class KeyType(Model):
 
 
 class JobStatus(Model):
-    """Where a job is between upload and its last message."""
+    """A status of a job."""
 
     __tablename__ = "job_status"
 
@@ -29,7 +29,7 @@ class JobStatus(Model):
 
 
 class NotificationStatusType(Model):
-    """Where a message is between creation and its last receipt."""
+    """A status of a message."""
 
     __tablename__ = "notification_status_types"
 
@@ -37,7 +37,7 @@ class NotificationStatusType(Model):
 
 
 class AuthType(Model):
-    """The second step of signing in."""
+    """A second factor of sign-in."""
 
     __tablename__ = "auth_type"
 
@@ -45,7 +45,7 @@ class AuthType(Model):
 
 
 class OrganisationType(Model):
-    """A sector of the public service, and whether it belongs to the Crown (null: it depends)."""
+    """A type of organisation, and whether it is a Crown body (null: varies)."""
 
     __tablename__ = "organisation_types"
 
@@ -54,7 +54,7 @@ class OrganisationType(Model):
 
 
 class ServiceFeatureType(Model):
-    """Something that a service can be allowed to do."""
+    """A feature of services."""
 
     __tablename__ = "service_permission_types"
 
@@ -62,7 +62,7 @@ class ServiceFeatureType(Model):
 
 
 class InviteStatusType(Model):
-    """Where an invitation to an organisation stands."""
+    """A status of an invitation to an organisation."""
 
     __tablename__ = "invite_status_type"
 
@@ -70,7 +70,7 @@ class InviteStatusType(Model):
 
 
 class WebhookType(Model):
-    """A kind of event that a webhook is told of."""
+    """A type of event that webhooks are called for."""
 
     __tablename__ = "service_callback_type"
 
@@ -78,7 +78,7 @@ class WebhookType(Model):
 
 
 class BrandingType(Model):
-    """How an email brand is drawn: its logo alone, beside the crown, or in a banner."""
+    """A layout of an email brand: its logo alone, beside the crown, or in a banner."""
 
     __tablename__ = "branding_type"
 

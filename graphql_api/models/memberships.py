@@ -1,4 +1,4 @@
-"""Who works in a service, and what they may do there."""
+"""Members of services and their permissions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ServiceMembership(Model):
-    """A user's place in a service. The table has no primary key, only a unique constraint."""
+    """A user's membership of a service. The table has a unique constraint, but no primary key."""
 
     __tablename__ = "user_to_service"
     __table_args__ = (
@@ -28,7 +28,7 @@ class ServiceMembership(Model):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"))
 
-    __mapper_args__ = {"primary_key": [user_id, service_id]}  # noqa: RUF012 read by the mapper once
+    __mapper_args__ = {"primary_key": [user_id, service_id]}  # noqa: RUF012 - read once by the mapper
 
     user: Mapped[User] = relationship(back_populates="service_memberships", lazy="raise")
     service: Mapped[Service] = relationship(back_populates="memberships", lazy="raise")
@@ -44,12 +44,12 @@ class ServiceMembership(Model):
 
 
 class ServiceMemberPermission(Identified, Created, Model):
-    """Something that a user may do in a service."""
+    """A permission of a user in a service."""
 
     __tablename__ = "permissions"
     __table_args__ = (UniqueConstraint("service_id", "user_id", "permission", name="uix_service_user_permission"),)
 
-    # Null in old rows only, which give a right in every service; nobody reads them.
+    # Null only in old rows, for every service; they are ignored.
     service_id: Mapped[UUID | None] = mapped_column(ForeignKey("services.id"), index=True)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     permission: Mapped[str] = mapped_column(permission_types)

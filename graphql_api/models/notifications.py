@@ -1,4 +1,4 @@
-"""Messages: those of the last days, those of before, and the view over both."""
+"""Messages: within the retention period, after it, and a view of both."""
 
 from __future__ import annotations
 
@@ -22,14 +22,14 @@ if TYPE_CHECKING:
     from graphql_api.models.users import User
 
 NOTIFICATION_STATUSES = (*NotificationStatus, "failed")
-"""Every status that a row may hold; the last is one of old rows only."""
+"""Statuses that rows may hold; the last only in old rows."""
 
 
 class NotificationColumns:
-    """The columns that a message keeps for life."""
+    """Columns of a message that are not erased."""
 
     created_at: Mapped[datetime] = mapped_column(default=utcnow, index=True)
-    # The last change of status: of a message in a final status, when it came to its end.
+    # Time of the last change of status.
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=utcnow)
     template_version: Mapped[int]
     job_row_number: Mapped[int | None]
@@ -47,7 +47,7 @@ class NotificationColumns:
 
 
 class Notification(Identified, NotificationColumns, Model):
-    """A message to one recipient, while the service keeps it."""
+    """A message to one recipient, within its retention period."""
 
     __tablename__ = "notifications"
     __table_args__ = (
@@ -85,13 +85,13 @@ class Notification(Identified, NotificationColumns, Model):
             postgresql_using="gin",
             postgresql_ops={"normalised_to": "gin_trgm_ops"},
         ),
-        # A page in a total order, without sorting.
+        # For pages in a total order without a sort.
         Index("ix_notifications_service_id_created_at_id", "service_id", "created_at", "id"),
         Index("ix_notifications_template_id_created_at_id", "template_id", "created_at", "id"),
         Index("ix_notifications_job_id_created_at_id", "job_id", "created_at", "id"),
     )
 
-    # As the caller wrote it; `normalised_to` is what is searched.
+    # As the caller sent it; searches read `normalised_to`.
     to: Mapped[str]
     normalised_to: Mapped[str | None]
     service_id: Mapped[UUID | None] = mapped_column(ForeignKey("services.id"))
@@ -134,7 +134,7 @@ class Notification(Identified, NotificationColumns, Model):
 
 
 class NotificationHistory(NotificationColumns, Model):
-    """A message after its retention: no recipient, no personalisation."""
+    """A message after its retention period, without recipient and personalisation."""
 
     __tablename__ = "notification_history"
     __table_args__ = (
@@ -146,7 +146,7 @@ class NotificationHistory(NotificationColumns, Model):
         Index(
             "ix_notification_history_service_id_composite", "service_id", "key_type", "notification_type", "created_at"
         ),
-        # A page in a total order, without sorting.
+        # For pages in a total order without a sort.
         Index("ix_notification_history_service_id_created_at_id", "service_id", "created_at", "id"),
         Index("ix_notification_history_template_id_created_at_id", "template_id", "created_at", "id"),
     )
@@ -171,14 +171,14 @@ class NotificationHistory(NotificationColumns, Model):
 
 
 class NotificationAllTime(Model):
-    """Messages of all time, to read only: a view of `notifications` and `notification_history`.
+    """A read-only view of `notifications` and `notification_history`.
 
-    A message that is moved between two reads counts twice or never; read both sides in one snapshot.
+    Between two snapshots a message may move, and be counted twice or never: read both tables in one.
     """
 
     __tablename__ = "notifications_all_time_view"
-    # A view: migrations write it by hand.
-    __table_args__ = {"info": {"view": True}}  # noqa: RUF012 read by the mapper once
+    # A view: its migrations are written by hand.
+    __table_args__ = {"info": {"view": True}}  # noqa: RUF012 - read once by the mapper
 
     id: Mapped[UUID] = mapped_column(primary_key=True)
     job_id: Mapped[UUID | None]
@@ -206,9 +206,9 @@ class NotificationAllTime(Model):
 
 
 class Delivery(Created, Model):
-    """A message on its way to a provider: who is trying, how often, when next.
+    """A message to hand to a provider: its worker, its attempts, and the time of the next one.
 
-    The row goes when the message has been handed over.
+    The row is deleted when the message has been handed over.
     """
 
     __tablename__ = "deliveries"
@@ -218,13 +218,13 @@ class Delivery(Created, Model):
         Index("ix_deliveries_lease_until", "lease_until", postgresql_where=text("lease_until IS NOT NULL")),
     )
 
-    # No foreign key: messages leave by the million, and nobody should wait for this table.
+    # No foreign key: deleting millions of messages would have to check this table.
     notification_id: Mapped[UUID] = mapped_column(primary_key=True)
     attempts: Mapped[int] = mapped_column(default=0, server_default=text("0"))
     lease_owner: Mapped[UUID | None]
-    # By the database's clock.
+    # By the clock of the database.
     lease_until: Mapped[datetime | None]
-    # Null: at once.
+    # Null: immediately.
     next_attempt_at: Mapped[datetime | None]
-    # A code, never anything of the message.
+    # A code, without data of the message.
     last_error: Mapped[str | None] = mapped_column(Text)

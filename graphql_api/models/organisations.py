@@ -1,4 +1,4 @@
-"""Organisations: who owns services, and who belongs to them."""
+"""Organisations, their domains, features and members."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Organisation(Identified, Dated, Model):
 
 
 class OrganisationDomain(Model):
-    """An email domain whose owners belong to an organisation."""
+    """An email domain of an organisation."""
 
     __tablename__ = "domain"
 
@@ -77,7 +77,7 @@ class OrganisationDomain(Model):
 
 
 class OrganisationFeature(Identified, Created, Model):
-    """Something that an organisation's people may do, such as asking to join a service."""
+    """A feature of an organisation, such as that its users may ask to join services."""
 
     __tablename__ = "organisation_permissions"
     __table_args__ = (UniqueConstraint("organisation_id", "permission", name="uix_organisation_permission"),)
@@ -89,9 +89,9 @@ class OrganisationFeature(Identified, Created, Model):
 
 
 class OrganisationMembership(Model):
-    """A user's place in an organisation.
+    """A user's membership of an organisation.
 
-    The table has no primary key, and its columns may be null; such rows are nobody's.
+    The table has no primary key, and its columns may be null; such rows are ignored.
     """
 
     __tablename__ = "user_to_organisation"
@@ -100,7 +100,7 @@ class OrganisationMembership(Model):
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), nullable=True)
     organisation_id: Mapped[UUID] = mapped_column(ForeignKey("organisation.id"), nullable=True)
 
-    __mapper_args__ = {"primary_key": [user_id, organisation_id]}  # noqa: RUF012 read by the mapper once
+    __mapper_args__ = {"primary_key": [user_id, organisation_id]}  # noqa: RUF012 - read once by the mapper
 
     user: Mapped[User] = relationship(back_populates="organisation_memberships", lazy="raise")
     organisation: Mapped[Organisation] = relationship(back_populates="memberships", lazy="raise")
@@ -115,7 +115,7 @@ class OrganisationMembership(Model):
 
 
 class OrganisationMemberPermission(Identified, Created, Model):
-    """Something that a user may do in an organisation."""
+    """A permission of a user in an organisation."""
 
     __tablename__ = "organisation_user_permissions"
     __table_args__ = (

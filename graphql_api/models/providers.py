@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class ProviderColumns:
-    """The columns of a provider and of its history."""
+    """Columns of a provider and of its history."""
 
     display_name: Mapped[str]
     # As in `notifications.sent_by`.
@@ -27,19 +27,19 @@ class ProviderColumns:
     priority: Mapped[int]
     active: Mapped[bool] = mapped_column(default=False)
     supports_international: Mapped[bool] = mapped_column(default=False, server_default=false())
-    # When, by whom (null: by the system) and why it became what it is.
+    # Time, author (null: the system) and reason of this version.
     updated_at: Mapped[datetime | None] = mapped_column(onupdate=utcnow)
     created_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
     reason: Mapped[str | None]
 
     @declared_attr
-    def created_by(cls) -> Mapped[User | None]:  # noqa: N805 SQLAlchemy gives it the class
-        """Who made this version."""
+    def created_by(cls) -> Mapped[User | None]:  # noqa: N805 - SQLAlchemy passes the class
+        """The author of this version."""
         return relationship(lazy="raise")
 
 
 class ProviderHistory(HistoryOf, ProviderColumns, Model):
-    """A provider as it was at a version, the current one included."""
+    """A version of a provider, the current one included."""
 
     __tablename__ = "provider_details_history"
 
@@ -57,5 +57,5 @@ class Provider(Identified, Versioned, ProviderColumns, Model):
     )
 
     def snapshot(self) -> ProviderHistory:
-        """The history row of the present state, to be written with it."""
+        """The history row of the current version, to be added with it."""
         return self._copy_to(ProviderHistory)

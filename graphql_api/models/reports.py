@@ -1,4 +1,4 @@
-"""Reports: files of a service's messages, made when somebody asks."""
+"""Reports: files of a service's messages, generated on request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class ReportRequest(Identified, Dated, Model):
-    """Somebody asks for a report."""
+    """A request for a report, and its status."""
 
     __tablename__ = "report_requests"
 
@@ -26,7 +26,7 @@ class ReportRequest(Identified, Dated, Model):
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"))
     report_type: Mapped[str] = mapped_column(report_request_report_type)
     status: Mapped[str] = mapped_column(report_request_status_type, default="pending")
-    # What the report is of.
+    # Filters of the report.
     parameter: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
 
     user: Mapped[User] = relationship(lazy="raise")

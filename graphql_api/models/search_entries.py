@@ -1,4 +1,4 @@
-"""What can be searched for, gathered from several tables."""
+"""Texts for search, from several tables."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from graphql_api.models.base import Model
 
 
 class SearchEntry(Model):
-    """The text by which a row of another table is found, in lower case, as it was when the view was last refreshed."""
+    """The searchable text of a row of another table, in lower case, as of the last refresh of the view."""
 
     __tablename__ = "search_entries"
-    # A materialised view: migrations write it by hand.
-    __table_args__ = {"info": {"view": True}}  # noqa: RUF012 read by the mapper once
+    # A materialised view: its migrations are written by hand.
+    __table_args__ = {"info": {"view": True}}  # noqa: RUF012 - read once by the mapper
 
     row_id: Mapped[UUID] = mapped_column(primary_key=True)
     kind: Mapped[str] = mapped_column(Text)

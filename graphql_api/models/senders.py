@@ -1,4 +1,4 @@
-"""Whom messages come from: text senders, reply-to addresses, letter contact blocks, numbers that receive texts."""
+"""Senders of messages: SMS senders, reply-to addresses, letter contact blocks, and numbers that receive messages."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class SmsSender(Identified, Dated, Model):
-    """A name or a number that texts come from."""
+    """A name or a number from which text messages are sent."""
 
     __tablename__ = "service_sms_senders"
     __table_args__ = (Index("ix_service_sms_senders_inbound_number_id", "inbound_number_id", unique=True),)
@@ -31,7 +31,7 @@ class SmsSender(Identified, Dated, Model):
 
 
 class ProtectedSenderId(Model):
-    """A name that no service's texts may come from without leave."""
+    """A sender name that services may use only with permission."""
 
     __tablename__ = "protected_sender_ids"
 
@@ -39,7 +39,7 @@ class ProtectedSenderId(Model):
 
 
 class EmailReplyToAddress(Identified, Dated, Model):
-    """An address that answers to emails go to."""
+    """An address for replies to emails."""
 
     __tablename__ = "service_email_reply_to"
 
@@ -65,7 +65,7 @@ class LetterContact(Identified, Dated, Model):
 
 
 class InboundNumber(Identified, Dated, Model):
-    """A phone number that can receive texts, for one service at a time."""
+    """A phone number that can receive text messages, for one service at a time."""
 
     __tablename__ = "inbound_numbers"
     __table_args__ = (Index("ix_inbound_numbers_service_id", "service_id", unique=True),)

@@ -1,4 +1,4 @@
-"""Services: the teams that send messages, their history, and what they are allowed."""
+"""Services: teams that send messages, their history, features and limits."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ if TYPE_CHECKING:
 
 
 class ServiceColumns(Dated):
-    """The columns of a service and of its history."""
+    """Columns of a service and of its history."""
 
     name: Mapped[str] = mapped_column(String(255))
     normalised_service_name: Mapped[str]
     active: Mapped[bool] = mapped_column(default=True)
-    # In trial mode.
+    # Whether it is in trial mode.
     restricted: Mapped[bool] = mapped_column(default=True)
     created_by_id: Mapped[UUID]
     organisation_id: Mapped[UUID | None]
@@ -69,7 +69,7 @@ class ServiceColumns(Dated):
 
 
 class ServiceHistory(HistoryOf, ServiceColumns, Model):
-    """A service as it was at a version, the current one included."""
+    """A version of a service, the current one included."""
 
     __tablename__ = "services_history"
 
@@ -87,7 +87,7 @@ class Service(Identified, Versioned, ServiceColumns, Model):
     )
 
     name: Mapped[str] = mapped_column(String(255), unique=True)
-    # The name without accents and punctuation, spaces as dots.
+    # The name as by `content.names.local_part`.
     normalised_service_name: Mapped[str] = mapped_column(unique=True)
     created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id", name="fk_services_created_by_id"), index=True)
     organisation_id: Mapped[UUID | None] = mapped_column(
@@ -132,12 +132,12 @@ class Service(Identified, Versioned, ServiceColumns, Model):
     )
 
     def snapshot(self) -> ServiceHistory:
-        """The history row of the present state, to be written with it."""
+        """The history row of the current version, to be added with it."""
         return self._copy_to(ServiceHistory)
 
 
 class ServiceFeature(Created, Model):
-    """Something that a service may do: a channel, international messages, signing in by email ..."""
+    """A feature of a service: a channel, international messages, sign-in by email ..."""
 
     __tablename__ = "service_permissions"
 
@@ -150,7 +150,7 @@ class ServiceFeature(Created, Model):
 
 
 class GuestListEntry(Identified, Model):
-    """A recipient whom a service in trial mode, or a team key, may write to besides the team."""
+    """A recipient, besides the members, of a service in trial mode and of team keys."""
 
     __tablename__ = "service_whitelist"
 
@@ -163,7 +163,7 @@ class GuestListEntry(Identified, Model):
 
 
 class DataRetention(Identified, Dated, Model):
-    """For how many days a service keeps its messages of a channel, where it is not the usual week."""
+    """The retention period of a service's messages of a channel, in days, where it is not seven."""
 
     __tablename__ = "service_data_retention"
     __table_args__ = (UniqueConstraint("service_id", "notification_type", name="uix_service_data_retention"),)

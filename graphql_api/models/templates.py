@@ -1,4 +1,4 @@
-"""Templates: messages with ((placeholders)), every version of them, and the folders they lie in."""
+"""Templates with ((placeholders)), their versions, folders and files."""
 
 from __future__ import annotations
 
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
 
 
 class TemplateColumns(Dated):
-    """The columns of a template and of its history."""
+    """Columns of a template and of its history."""
 
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), index=True)
     name: Mapped[str] = mapped_column(String(255))
     template_type: Mapped[str] = mapped_column(template_type)
     subject: Mapped[str | None] = mapped_column(Text)
     content: Mapped[str] = mapped_column(Text)
-    # Who saved this state; who wrote the template is told by its first version.
+    # The author of this version; the author of the template is that of its first version.
     created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     archived: Mapped[bool] = mapped_column(default=False)
     hidden: Mapped[bool] = mapped_column(default=False)
@@ -58,7 +58,7 @@ def _channel_check_constraints(table: str) -> tuple[CheckConstraint, ...]:
 
 
 class TemplateHistory(HistoryOf, TemplateColumns, Model):
-    """A template as it was at a version, the current one included. Messages and jobs refer to it."""
+    """A version of a template, the current one included. Messages and jobs refer to it."""
 
     __tablename__ = "templates_history"
     __table_args__ = _channel_check_constraints(__tablename__)
@@ -106,7 +106,7 @@ class Template(Identified, Versioned, TemplateColumns, Model):
     )
 
     def snapshot(self) -> TemplateHistory:
-        """The history row of the present state, to be written with it."""
+        """The history row of the current version, to be added with it."""
         return self._copy_to(TemplateHistory)
 
 
@@ -146,7 +146,7 @@ class TemplateFolder(Identified, Model):
 
 
 class TemplateFolderEntry(Model):
-    """The folder that a template lies in; none: at the top."""
+    """The folder of a template; a template without a row is at the top level."""
 
     __tablename__ = "template_folder_map"
 
@@ -158,31 +158,31 @@ class TemplateFolderEntry(Model):
 
 
 class TemplateEmailFileColumns(Dated):
-    """The columns of a file and of its history."""
+    """Columns of a file and of its history."""
 
     template_id: Mapped[UUID] = mapped_column(ForeignKey("templates.id"), index=True)
     template_version: Mapped[int] = mapped_column(index=True)
     filename: Mapped[str] = mapped_column(Text)
     link_text: Mapped[str | None] = mapped_column(Text)
-    # For how many weeks it can be downloaded.
+    # Weeks for which it can be downloaded.
     retention_period: Mapped[int]
-    # Whether the recipient types their address first.
+    # Whether the recipient must enter their address first.
     validate_users_email: Mapped[bool]
     created_by_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     archived_at: Mapped[datetime | None]
     archived_by_id: Mapped[UUID | None] = mapped_column(ForeignKey("users.id"), index=True)
-    # Not yet placed in the template.
+    # Whether the template does not link to it yet.
     pending: Mapped[bool | None] = mapped_column(default=False, server_default=false())
 
 
 class TemplateEmailFileHistory(HistoryOf, TemplateEmailFileColumns, Model):
-    """A file as it was at a version, the current one included."""
+    """A version of a file, the current one included."""
 
     __tablename__ = "template_email_files_history"
 
 
 class TemplateEmailFile(Identified, Versioned, TemplateEmailFileColumns, Model):
-    """A file that goes with an email template, as a link."""
+    """A file that an email template links to."""
 
     __tablename__ = "template_email_files"
 
@@ -191,12 +191,12 @@ class TemplateEmailFile(Identified, Versioned, TemplateEmailFileColumns, Model):
     archived_by: Mapped[User | None] = relationship(foreign_keys="TemplateEmailFile.archived_by_id", lazy="raise")
 
     def snapshot(self) -> TemplateEmailFileHistory:
-        """The history row of the present state, to be written with it."""
+        """The history row of the current version, to be added with it."""
         return self._copy_to(TemplateEmailFileHistory)
 
 
 class LetterAttachment(Identified, Created, Model):
-    """Pages that go out with every letter of a template."""
+    """Pages that are sent with every letter of a template."""
 
     __tablename__ = "letter_attachment"
 

@@ -17,7 +17,7 @@ permission_types = ENUM(
     "manage_api_keys",
     "platform_admin",
     "view_activity",
-    # Nobody has these any more, but rows may.
+    # No longer in use, except in old rows.
     "create_broadcasts",
     "approve_broadcasts",
     "cancel_broadcasts",

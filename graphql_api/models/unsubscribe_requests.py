@@ -1,4 +1,4 @@
-"""Requests to get no more emails, and the batches in which services act on them."""
+"""Requests to unsubscribe from emails, and the batches in which services process them."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class UnsubscribeReport(Identified, Created, Model):
-    """A batch of requests for a service to act on."""
+    """A batch of requests for a service to process."""
 
     __tablename__ = "unsubscribe_request_report"
 
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"))
-    # When the first and the last request of the batch were made.
+    # Times of the first and the last request of the batch.
     earliest_timestamp: Mapped[datetime]
     latest_timestamp: Mapped[datetime]
     processed_by_service_at: Mapped[datetime | None]
@@ -32,9 +32,9 @@ class UnsubscribeReport(Identified, Created, Model):
 
 
 class UnsubscribeRequestColumns(Created):
-    """The columns that a request keeps for life."""
+    """Columns of a request that are not erased."""
 
-    # The email that it answers, whose row may be gone.
+    # The email, which may have been deleted.
     notification_id: Mapped[UUID] = mapped_column(index=True)
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"))
     template_id: Mapped[UUID]
@@ -42,7 +42,7 @@ class UnsubscribeRequestColumns(Created):
 
 
 class UnsubscribeRequest(Identified, UnsubscribeRequestColumns, Model):
-    """Somebody asks a service to write no more."""
+    """A request of a recipient to get no more emails of a service."""
 
     __tablename__ = "unsubscribe_request"
     __table_args__ = (
@@ -61,7 +61,7 @@ class UnsubscribeRequest(Identified, UnsubscribeRequestColumns, Model):
 
 
 class UnsubscribeRequestHistory(UnsubscribeRequestColumns, Model):
-    """A request that was acted on, some days later: no address."""
+    """A processed request after some days, without the address."""
 
     __tablename__ = "unsubscribe_request_history"
 

@@ -1,4 +1,4 @@
-"""Uploads: lists that were sent ahead of the job that will use them."""
+"""Uploads: lists of recipients that later jobs refer to."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 
 class Upload(Created, Model):
-    """A stored list, of whoever sent it: a person or a key."""
+    """A stored list, owned by the user or the API key that uploaded it."""
 
     __tablename__ = "uploads"
     __table_args__ = (CheckConstraint("num_nonnulls(user_id, api_key_id) = 1", name="ck_uploads_one_sender"),)
@@ -27,7 +27,7 @@ class Upload(Created, Model):
     api_key_id: Mapped[UUID | None] = mapped_column(ForeignKey("api_keys.id"), index=True)
     file_name: Mapped[str | None] = mapped_column(Text)
     byte_count: Mapped[int] = mapped_column(BigInteger)
-    # Without the heading.
+    # Without the header row.
     row_count: Mapped[int]
     expires_at: Mapped[datetime] = mapped_column(index=True)
 

@@ -1,4 +1,4 @@
-"""How much of its limits a service has used: by the day, and by the minute."""
+"""Usage of a service's limits by day and by minute."""
 
 from __future__ import annotations
 
@@ -30,12 +30,12 @@ class DailyUsage(Model):
 
 
 class RateBucket(Model):
-    """How many messages a type of key may send at once; the bucket fills again as time passes."""
+    """The token bucket of a service and a type of API key, in messages."""
 
     __tablename__ = "rate_buckets"
 
     service_id: Mapped[UUID] = mapped_column(ForeignKey("services.id"), primary_key=True)
     key_type: Mapped[str] = mapped_column(String(255), ForeignKey("key_types.name"), primary_key=True)
     tokens: Mapped[float]
-    # By the database's clock.
+    # By the clock of the database.
     refilled_at: Mapped[datetime] = mapped_column(default=utcnow)

@@ -1,4 +1,4 @@
-"""People, and how they prove who they are."""
+"""Users and their means of authentication."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 class User(Identified, Dated, Model):
-    """A person with an account."""
+    """A user account."""
 
     __tablename__ = "users"
     __table_args__ = (
@@ -34,7 +34,7 @@ class User(Identified, Dated, Model):
     name: Mapped[str]
     email_address: Mapped[str] = mapped_column(String(255))
     mobile_number: Mapped[str | None]
-    # A hash: bcrypt if Notify wrote it. Loaded only where it is asked for.
+    # A hash, bcrypt if Notify wrote it. Deferred: loaded only on request.
     password: Mapped[str] = mapped_column("_password", deferred=True)
     password_changed_at: Mapped[datetime] = mapped_column(default=utcnow)
     state: Mapped[str] = mapped_column(default="pending")
@@ -42,7 +42,7 @@ class User(Identified, Dated, Model):
     platform_admin: Mapped[bool] = mapped_column(default=False)
     logged_in_at: Mapped[datetime | None]
     failed_login_count: Mapped[int] = mapped_column(default=0)
-    # The one session that is valid.
+    # The only valid session.
     current_session_id: Mapped[UUID | None]
     email_access_validated_at: Mapped[datetime] = mapped_column(default=utcnow)
     take_part_in_research: Mapped[bool] = mapped_column(default=True, server_default=true())
@@ -57,12 +57,12 @@ class User(Identified, Dated, Model):
 
 
 class VerifyCode(Identified, Created, Model):
-    """A code sent to a person, who proves by it that an address or a number is theirs."""
+    """A code sent to a user to verify an email address or a phone number."""
 
     __tablename__ = "verify_codes"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
-    # A hash of five digits.
+    # A hash of the five digits.
     code: Mapped[str] = mapped_column("_code")
     code_type: Mapped[str] = mapped_column(verify_code_types)
     expiry_datetime: Mapped[datetime]
@@ -72,13 +72,13 @@ class VerifyCode(Identified, Created, Model):
 
 
 class SecurityKey(Identified, Dated, Model):
-    """A key that a person signs in with, by WebAuthn."""
+    """A WebAuthn security key of a user."""
 
     __tablename__ = "webauthn_credential"
 
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"))
     name: Mapped[str]
-    # Both in base64: what the key is known by, and what it answered when it was added.
+    # Both in base64: the credential data, and the response of the registration.
     credential_data: Mapped[str]
     registration_response: Mapped[str]
     logged_in_at: Mapped[datetime | None]
@@ -87,11 +87,11 @@ class SecurityKey(Identified, Dated, Model):
 
 
 class Session(Created, Model):
-    """A person who is signed in: valid while its id is the user's `current_session_id`, and until it expires."""
+    """A sign-in of a user: valid while its id is the user's `current_session_id`, and until it expires."""
 
     __tablename__ = "sessions"
 
-    # Random, for it must not be guessed.
+    # Random, so that it cannot be guessed.
     id: Mapped[UUID] = mapped_column(primary_key=True, default=uuid4)
     user_id: Mapped[UUID] = mapped_column(ForeignKey("users.id"), index=True)
     last_used_at: Mapped[datetime] = mapped_column(default=utcnow)

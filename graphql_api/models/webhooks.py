@@ -1,4 +1,4 @@
-"""Webhooks: addresses of services that are told of events."""
+"""Webhooks: URLs of services that are called for events."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class WebhookColumns(Dated):
-    """The columns of a webhook and of its history."""
+    """Columns of a webhook and of its history."""
 
     service_id: Mapped[UUID] = mapped_column(index=True)
     callback_type: Mapped[str | None]
@@ -27,13 +27,13 @@ class WebhookColumns(Dated):
 
 
 class WebhookHistory(HistoryOf, WebhookColumns, Model):
-    """A webhook as it was at a version, the current one included."""
+    """A version of a webhook, the current one included."""
 
     __tablename__ = "service_callback_api_history"
 
 
 class Webhook(Identified, Versioned, WebhookColumns, Model):
-    """An address of a service that is told of one kind of event."""
+    """A URL of a service that is called for one type of event."""
 
     __tablename__ = "service_callback_api"
     __table_args__ = (UniqueConstraint("service_id", "callback_type", name="uix_service_callback_type"),)
@@ -48,5 +48,5 @@ class Webhook(Identified, Versioned, WebhookColumns, Model):
     updated_by: Mapped[User] = relationship(lazy="raise")
 
     def snapshot(self) -> WebhookHistory:
-        """The history row of the present state, to be written with it."""
+        """The history row of the current version, to be added with it."""
         return self._copy_to(WebhookHistory)

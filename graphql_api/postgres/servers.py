@@ -1,4 +1,4 @@
-"""A running server: started or shared, stopped by its owner, ended by its watchdog."""
+"""A running server: started or shared, stopped by its owner or its watchdog."""
 
 import contextlib
 import fcntl
@@ -18,11 +18,11 @@ HOST = "127.0.0.1"
 
 SERVER_SETTINGS = {
     "listen_addresses": HOST,
-    "unix_socket_directories": "",  # no path to be too long for a socket, and no second way in
+    "unix_socket_directories": "",  # paths of sockets are limited in length
     "timezone": "UTC",
     "log_timezone": "UTC",
     "log_checkpoints": "off",
-    "log_error_verbosity": "terse",  # details and statements hold people's data
+    "log_error_verbosity": "terse",  # details and statements contain personal data
     "log_min_error_statement": "panic",
     "log_parameter_max_length": "0",
     "log_parameter_max_length_on_error": "0",
@@ -35,7 +35,7 @@ NON_DURABLE_SETTINGS = {
     "max_wal_senders": "0",
 }
 TRANSIENT_ERRORS = ("Address already in use", "pre-existing shared memory block", 'lock file "postmaster.pid"')
-"""What PostgreSQL says of obstacles that go away: a free port taken meanwhile, the end of an owner's killed server."""
+"""Messages of PostgreSQL for which a start is retried: a port taken meanwhile, a killed server that still ends."""
 
 START_GATE_SCRIPT = 'read -r go && exec "$@"'
 WATCHDOG_SCRIPT = 'read -r end; kill -INT "$1"'
@@ -50,11 +50,13 @@ def start(
     settings: Mapping[str, str] | None = None,
     timeout: float = 60,
 ) -> "PostgresServer":
-    """Start, or share, the server whose data live in `data_dir`, and answer when it takes connections.
+    """Start, or share, the server of `data_dir`; returns when it accepts connections.
 
-    The folder and an empty database `notify` are made when missing. `durable=False` is fast, and loses the latest
-    changes when the server is killed and everything when the machine crashes. Without `port` a free one is taken.
-    `timeout` is in seconds. A server that another live process owns is shared as it is, and stops with its owner.
+    The folder and an empty database `notify` are created if they do not exist. `durable=False` is faster, but loses the
+    latest changes when the server is killed, and everything when the machine crashes. Without `port` a free one is
+    used. `timeout` is in seconds. A server that another process owns is shared unchanged, and stops with its owner.
+
+    Raises `PostgresError`.
     """
     cluster = Cluster(data_dir.absolute())
     options = {**SERVER_SETTINGS, **({} if durable else NON_DURABLE_SETTINGS), **(settings or {})}
@@ -65,19 +67,19 @@ def start(
             if shared := _share_or_lock(cluster, lock, timeout):
                 return PostgresServer(cluster.data_dir, shared, cluster.password())
             programs = cluster.prepare(bindir or find_binaries(), durable=durable)
-            chosen, child = _launch(cluster, programs, options, port, timeout)
+            used_port, child = _launch(cluster, programs, options, port, timeout)
             undo.callback(child.stop)
-            server = PostgresServer(cluster.data_dir, chosen, cluster.password(), child, lock)
+            server = PostgresServer(cluster.data_dir, used_port, cluster.password(), child, lock)
         except OSError as error:
-            why = f"{error.strerror}: {error.filename}" if error.filename else str(error)
-            raise PostgresError(f"The database cannot live in {cluster.data_dir} ({why}): set DATA_DIR.") from error
+            reason = f"{error.strerror}: {error.filename}" if error.filename else str(error)
+            raise PostgresError(f"The database cannot live in {cluster.data_dir} ({reason}): set DATA_DIR.") from error
         undo.pop_all()
     return server
 
 
 @dataclass
 class PostgresServer:
-    """A running PostgreSQL on loopback; leaving its context stops it, unless another process owns it."""
+    """A running PostgreSQL on loopback; a context manager that stops it, unless another process owns it."""
 
     data_dir: Path
     port: int
@@ -86,11 +88,11 @@ class PostgresServer:
     _lock_file: IO[str] | None = field(default=None, repr=False)
 
     def url(self, database: str = DATABASE) -> str:
-        """Answer the address of a database, with its password, as ``postgresql://``."""
+        """The URL of a database, with the password, as ``postgresql://``."""
         return f"postgresql://{USER}:{self._password}@{HOST}:{self.port}/{database}"
 
     def stop(self) -> None:
-        """Disconnect every client and stop the server; nothing happens when another process owns it."""
+        """Disconnect every client and stop the server, unless another process owns it."""
         if self._server_process is not None:
             self._server_process.stop()
         if self._lock_file is not None:
@@ -107,23 +109,23 @@ class PostgresServer:
 
 @dataclass
 class _ServerProcess:
-    """The server's process, and the watchdog that ends it when we die."""
+    """The server's process, and the watchdog that stops it when this process ends."""
 
     process: subprocess.Popen[bytes]
     watchdog: subprocess.Popen[bytes]
 
     def stop(self, timeout: float = 30) -> None:
-        for way in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast, at once, and at last by force
-            self.process.send_signal(way)
+        for signal_number in (signal.SIGINT, signal.SIGQUIT, signal.SIGKILL):  # fast shutdown, immediate shutdown, kill
+            self.process.send_signal(signal_number)
             with contextlib.suppress(subprocess.TimeoutExpired):
                 self.process.wait(timeout)
                 break
-        self.watchdog.kill()  # after the server, so that dying halfway through leaves it on guard
+        self.watchdog.kill()  # after the server, in case this process is killed meanwhile
         self.watchdog.communicate()
 
 
 def _share_or_lock(cluster: Cluster, lock: IO[str], timeout: float) -> int | None:
-    """Answer the port of another process's ready server; or None, being the owner now, with any leftover ended."""
+    """The port of the server that another process owns; None when this process now owns the lock, without a server."""
     for _ in poll(timeout):
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -140,20 +142,20 @@ def _share_or_lock(cluster: Cluster, lock: IO[str], timeout: float) -> int | Non
 def _launch(
     cluster: Cluster, programs: Path, options: Mapping[str, str], port: int | None, timeout: float
 ) -> tuple[int, _ServerProcess]:
-    """Start the server and wait until it is ready; again, when what stood in its way will pass."""
+    """Start the server and wait until it is ready; retries after `TRANSIENT_ERRORS`."""
     log = cluster.data_dir / "log"
     for _ in poll(timeout):
-        chosen = _free_port(port)
-        child = _spawn(cluster, [str(programs / "postgres")], {**options, "port": str(chosen)}, log)
+        used_port = _free_port(port)
+        child = _spawn(cluster, [str(programs / "postgres")], {**options, "port": str(used_port)}, log)
         try:
             if _wait_until_ready(cluster, child, timeout):
-                return chosen, child
+                return used_port, child
         except BaseException:
             child.stop()
             raise
         child.stop()
-        said = log.read_text(errors="replace")
-        if not any(obstacle in said for obstacle in TRANSIENT_ERRORS):
+        output = log.read_text(errors="replace")
+        if not any(message in output for message in TRANSIENT_ERRORS):
             break
         cluster.stop_orphaned_server(timeout)
     raise PostgresError(
@@ -162,7 +164,7 @@ def _launch(
 
 
 def _spawn(cluster: Cluster, command: list[str], options: Mapping[str, str], log: Path) -> _ServerProcess:
-    """Start the server behind a gate that opens when its watchdog is on guard, so that no moment is unguarded."""
+    """Start the server by a script that waits until the watchdog runs."""
     common: dict[str, Any] = {"stdin": subprocess.PIPE, **subprocess_options(cluster.account)}
     with accessible_path(cluster.path, cluster.account) as (name, descriptors), log.open("wb") as output:
         gate = [
@@ -184,7 +186,7 @@ def _spawn(cluster: Cluster, command: list[str], options: Mapping[str, str], log
 
 
 def _wait_until_ready(cluster: Cluster, child: _ServerProcess, timeout: float) -> bool:
-    """Wait until the server is ready; False when it ended instead."""
+    """Wait until the server is ready; False when it ended."""
     for _ in poll(timeout):
         if child.process.poll() is not None:
             return False

@@ -1,4 +1,4 @@
-"""Countries as people write them on letters, and how far away each is for the post."""
+"""Countries by the names used in postal addresses, and their postage."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import unicodedata
 
 from graphql_api.enums import Postage
 
-# One country a line: the name to print, then other names for it.
+# A country on each line: the printed name, then other names.
 _EUROPE = """
 Albania
 Andorra
@@ -268,7 +268,7 @@ Jersey|Guernsey|Isle of Man|Alderney|Sark|Herm|Channel Islands"""
 
 
 def normalise(name: str) -> str:
-    """Give the form in which names of countries are compared: letters alone, without accents, "the" and "saint"."""
+    """The form in which names are compared: letters without accents, without "the", with "st" for "saint"."""
     letters = unicodedata.normalize("NFKD", name.casefold().replace("&", " and "))
     words = re.findall(r"[a-z]+", "".join(letter for letter in letters if not unicodedata.combining(letter)))
     return "".join({"saint": "st"}.get(word, word) for word in words if word != "the")
@@ -280,6 +280,6 @@ def _parse_countries(source: str, postage: Postage) -> dict[str, tuple[str, Post
 
 
 COUNTRIES = _parse_countries(_REST_OF_WORLD, Postage.REST_OF_WORLD) | _parse_countries(_EUROPE, Postage.EUROPE)
-"Normalised name to the name to print and the postage it asks for."
+"By normalised name, the printed name and the postage."
 UK_NAMES = frozenset(normalise(name) for line in _UK.split("\n") for name in line.split("|"))
-"Normalised names that a letter within the UK may end with."
+"Normalised names that an address within the UK may end with."

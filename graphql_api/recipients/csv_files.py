@@ -1,4 +1,4 @@
-"""CSV files as people's spreadsheets write them: one record at a time, refused with the place of the fault."""
+"""CSV files as spreadsheets write them, read record by record; errors have a row and a column."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 10 * 1024 * 1024
 MAX_COLUMNS = 1_000
 MAX_CELL_CHARACTERS = 131_072
-"Characters."
 
 _BINARY_SIGNATURES = (
     (b"PK\x03\x04", "The file is a spreadsheet or an archive. Save it as CSV."),
@@ -34,13 +33,12 @@ _CHUNK_BYTES = 1 << 16
 
 
 class FileError(ValueError):
-    """A file that cannot be read as a list, and where: records from 0 after the headers, which are -1; columns from 0.
+    """A file that cannot be read. `row` is -1 for the headers and from 0 for other records; `column` is from 0.
 
     The message counts as spreadsheets do: the headers are row 1.
     """
 
     def __init__(self, code: UserErrorCode, message: str, *, row: int | None = None, column: int | None = None) -> None:
-        """Take the stable reason, the sentence and the place."""
         place = "" if row is None else f"Row {row + 2}, column {(column or 0) + 1}: "
         self.message = f"{place}{message}"
         super().__init__(self.message)
@@ -50,9 +48,9 @@ class FileError(ValueError):
 
 
 def records(data: bytes | str) -> Iterator[list[str]]:
-    """Read the records of a file, the headers first; an empty line is an empty record, a break in a cell a newline.
+    """The records of a file, the headers first; an empty line is an empty record, a line break in a cell a newline.
 
-    Raises `FileError` at the first fault; faults of the whole file (its size, its alphabet) come before any record.
+    Raises `FileError` at the first error; errors of the whole file (its size, its encoding) before any record.
     """
     content = _encode(data)
     _check_size(content)
@@ -85,9 +83,9 @@ def _check_encoding(content: bytes) -> None:
         if _looks_like_utf16(content[:_CHUNK_BYTES]):
             raise FileError(UserErrorCode.FILE_UNREADABLE, "The file is in UTF-16. Save it as CSV in UTF-8.")
         raise _unreadable_error("The file has a character that cannot be stored.", content[:nul])
-    fault = _first_invalid_byte(content)
-    if fault is not None:
-        raise _unreadable_error("The file is not in UTF-8. Save it as CSV in UTF-8.", content[:fault])
+    invalid_byte = _first_invalid_byte(content)
+    if invalid_byte is not None:
+        raise _unreadable_error("The file is not in UTF-8. Save it as CSV in UTF-8.", content[:invalid_byte])
 
 
 def _looks_like_utf16(start: bytes) -> bool:
@@ -96,11 +94,11 @@ def _looks_like_utf16(start: bytes) -> bool:
 
 
 def _first_invalid_byte(content: bytes) -> int | None:
-    """Find the first byte that is not UTF-8, without a second copy of the file in memory."""
+    """The position of the first byte that is not UTF-8; in chunks, so that the file is not copied as a whole."""
     start = 0
     while start < len(content):
         end = min(start + _CHUNK_BYTES, len(content))
-        while end < len(content) and content[end] & 0xC0 == 0x80:  # noqa: PLR2004 - never cut a character in two
+        while end < len(content) and content[end] & 0xC0 == 0x80:  # noqa: PLR2004 - a continuation byte: chunks end at a character
             end += 1
             if end - start > _CHUNK_BYTES + 4:
                 break
@@ -113,7 +111,7 @@ def _first_invalid_byte(content: bytes) -> int | None:
 
 
 def _unreadable_error(message: str, preceding: bytes) -> FileError:
-    """Tell where a fault is by reading what stands before it."""
+    """An error whose row and column are found by parsing the bytes before it."""
     row, column = -2, 0
     try:
         for record in _parse_records(preceding):
@@ -131,7 +129,7 @@ class _TooManyColumnsError(Exception):
 
 
 class _CellScanner:
-    """Counts the cells of one record as the reader would, without keeping them."""
+    """Counts the cells of a record as `csv.reader` does, without storing them."""
 
     def __init__(self, delimiter: str) -> None:
         self.delimiter_or_quote = re.compile(f'["{delimiter}]')
@@ -141,7 +139,7 @@ class _CellScanner:
         self.cell_started = False
 
     def feed(self, line: str) -> None:
-        """Go on with the next line; stops at a cell that is too long and at a column too many."""
+        """Scan the next line; stops at a cell that is too long, or after the last permitted column."""
         start, closed = 0, -1
         for match in self.delimiter_or_quote.finditer(line):
             if match[0] == '"':
@@ -160,7 +158,7 @@ class _CellScanner:
 
 
 class _RecordLines:
-    """The lines of a file, watched: where the reader stands in a record, and whether it asked past the end."""
+    """Lines for `csv.reader`; records the lines of the current record, and whether the reader reached the end."""
 
     def __init__(self, source: Iterable[str], delimiter: str) -> None:
         self.source = iter(source)
@@ -169,7 +167,7 @@ class _RecordLines:
         self.start_record()
 
     def start_record(self) -> None:
-        """Start a record."""
+        """Forget the lines of the previous record."""
         self.record_lines: list[str] = []
         self.delimiter_count = 0
         self.scanner: _CellScanner | None = None
@@ -193,7 +191,7 @@ class _RecordLines:
         return line
 
     def current_column(self) -> int:
-        """Tell the column that the lines read so far of this record end in, or that is too long."""
+        """The column in which the lines of this record end so far, or that is too long."""
         if not self.scanner:
             self.scanner = _CellScanner(self.delimiter)
             for line in self.record_lines:

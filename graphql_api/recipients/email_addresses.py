@@ -1,21 +1,21 @@
-"""Email addresses: which ones mail can be sent to, and the form in which they are compared."""
+"""Email addresses: parsing, and the form in which they are compared."""
 
 from __future__ import annotations
 
 import re
 import string
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS, removal_table
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 
 MAX_ADDRESS_CHARACTERS, MAX_HOST_CHARACTERS, MAX_LABEL_CHARACTERS = 320, 253, 63
-"Characters of the whole, of the host after IDNA, and of a part of the host."
+"Of the address, of the host as IDNA, and of a label of the host."
 
 _LOCAL_PART = re.compile(r"[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++(?:\.[a-zA-Z0-9!#$%&'*+/=?^_`{|}~-]++)*+")
 _LABEL = re.compile(r"[a-z0-9]++(?:-{1,2}[a-z0-9]++)*+")
 _LAST_LABEL = re.compile(r"[a-z]{2,63}|xn--[a-z0-9]++(?:-[a-z0-9]++)*+")
-_REMOVE_INVISIBLE = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0"))
+_REMOVE_INVISIBLE = removal_table(ZERO_WIDTH_CHARACTERS + "\u00a0")
 _COMMON_ADDRESS = re.compile(
     r"[a-z0-9_+-]++(?:\.[a-z0-9_+-]++)*+@(?:[a-z0-9]{1,63}(?:-[a-z0-9]++)*+\.)++[a-z]{2,63}", re.ASCII
 )
@@ -23,12 +23,12 @@ _MAX_COMMON_ADDRESS_CHARACTERS = 64
 
 
 def normalise(value: str) -> str:
-    """Give the form in which addresses are stored and searched: lower case, trimmed, without obscure spaces."""
+    """The form in which addresses are stored and searched: lower case, trimmed, without invisible characters."""
     return value.translate(_REMOVE_INVISIBLE).strip(string.whitespace).lower()
 
 
 def parse(value: str) -> str:
-    """Check an address as typed and give its normalised form; raises `RecipientError`."""
+    """Parse an address and return its normalised form. Raises `RecipientError`."""
     if len(value) <= _MAX_COMMON_ADDRESS_CHARACTERS and _COMMON_ADDRESS.fullmatch(value):
         return value
     address = (

@@ -1,4 +1,4 @@
-"""Why a recipient is refused."""
+"""Errors of recipients."""
 
 from __future__ import annotations
 
@@ -9,10 +9,9 @@ if TYPE_CHECKING:
 
 
 class RecipientError(ValueError):
-    """A recipient that breaks a rule; the message is fit to show and never repeats the recipient."""
+    """An invalid recipient; the message is for users and does not contain the recipient."""
 
     def __init__(self, code: UserErrorCode, message: str) -> None:
-        """Take the stable reason and the sentence."""
         super().__init__(message)
         self.code = code
         self.message = message

@@ -1,13 +1,13 @@
-"""Lists of recipients: a CSV file checked row by row against what its template needs."""
+"""Lists of recipients: a CSV file checked row by row for a template."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS
 from graphql_api.content.placeholders import (
     ADDRESS_COLUMNS,
     RECIPIENT_COLUMNS,
-    ZERO_WIDTH_CHARACTERS,
     Placeholder,
     normalise,
 )
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 MAX_ROWS = 100_000
 MAX_ROWS_WITH_EMPTY = 2 * MAX_ROWS
-"Rows with the empty ones."
+"Including empty rows."
 MAX_REFERENCE_CHARACTERS = 1_000
 REFERENCE_COLUMN = "reference"
 
@@ -35,18 +35,18 @@ _RECIPIENT_COLUMN_LABELS = {
     Channel.LETTER: "address line 1 ... postcode",
 }
 _MIN_ADDRESS_COLUMNS = 3
-_TRIMMED_CHARACTERS = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
+_TRIMMED_CELL_CHARACTERS = " \t\r\n\v\f\u00a0\u202f" + ZERO_WIDTH_CHARACTERS
 
 
 class MessageInspector(Protocol):
-    """What a template must do for its list: `content.messages.Template` does."""
+    """What a list needs of its template; `content.messages.CompiledTemplate` implements it."""
 
     def inspect(self, by_key: Mapping[str, Any]) -> Inspection:
-        """Find why a message from these values would be refused."""
+        """Check a message; values are by normalised name."""
 
 
 class AllowedDestinations(NamedTuple):
-    """What the service may do."""
+    """Destinations for which the service has permission."""
 
     international_sms: bool = False
     landlines: bool = False
@@ -54,40 +54,40 @@ class AllowedDestinations(NamedTuple):
 
 
 class ListProblem(NamedTuple):
-    """One thing wrong with a list as a whole."""
+    """A problem of the list as a whole."""
 
     code: UserErrorCode
     message: str
     columns: tuple[str, ...] = ()
-    "Headers it is about."
+    "Headers concerned."
     row: int | None = None
-    "Where the file cannot be read: rows from 0, -1 for the headers."
+    "Of a file that cannot be read: from 0, -1 for the headers."
     column: int | None = None
 
 
 class RowProblem(NamedTuple):
-    """One thing wrong with one row."""
+    """A problem of a row."""
 
     row: int
     "From 0, headers not counted."
     column: str | None
-    "Header as written; null for the row as a whole."
+    "Header as written; None for the row as a whole."
     code: UserErrorCode
     message: str
 
 
 class RecipientRow(NamedTuple):
-    """One row of a list."""
+    """A row of a list."""
 
     number: int
     "From 0, headers not counted."
     recipient: str
     "As typed; an address has its lines joined by newlines."
     normalised: str | None
-    "As stored for search; null when the recipient is wrong."
+    "As stored for search; None for an invalid recipient."
     personalisation: dict[str, Any]
-    """Values of recipient columns and placeholders by normalised name, as jobs store them; empty cells are null, and a
-    right address has its printed lines as `address_line_1` ..."""
+    """Values of recipient columns and placeholders by normalised name, as messages store them; None for empty cells. A
+    valid postal address has its printed lines as `address_line_1` ..."""
     cells: dict[str, Any]
     "All values by header as written."
     extra_cells: list[str]
@@ -96,7 +96,7 @@ class RecipientRow(NamedTuple):
     phone_number: PhoneNumber | None
     postal_address: PostalAddress | None
     sms: SmsCount | None
-    "Of the message, when a template was given."
+    "Of the message, if the list has a template."
     problems: list[RowProblem]
 
 
@@ -107,7 +107,10 @@ class _Column(NamedTuple):
 
 
 class RecipientList:
-    """A list read as one goes over it; each pass reads the file again."""
+    """A list: the headers are read at once, the rows while iterating; each iteration reads the file again.
+
+    Faults of the file never raise: they are among `problems`.
+    """
 
     def __init__(
         self,
@@ -118,14 +121,13 @@ class RecipientList:
         template: MessageInspector | None = None,
         allowed: AllowedDestinations = AllowedDestinations(),  # noqa: B008 - immutable
     ) -> None:
-        """Read the headers and what the whole file tells."""
         self.channel = channel
         self.template = template
         self.allowed = allowed
         self.row_count = 0
-        "Rows read so far; complete after a whole pass."
+        "Rows read so far; the total after a complete iteration."
         self.problems: list[ListProblem] = []
-        "Of the list as a whole; complete after a whole pass."
+        "Of the list as a whole; complete after a complete iteration."
         self._data = data
         self._placeholder_names: dict[str, str] = {}
         for placeholder in placeholders:
@@ -142,12 +144,13 @@ class RecipientList:
             self._add_file_problem(error)
         while self._headers and not self._headers[-1]:
             self._headers.pop()
-        places: dict[str, list[int]] = {}
+        positions_by_key: dict[str, list[int]] = {}
         for position, header in enumerate(self._headers):
             if header:
-                places.setdefault(normalise(header), []).append(position)
+                positions_by_key.setdefault(normalise(header), []).append(position)
         self._columns = {
-            key: _Column(self._headers[positions[0]], key, tuple(positions)) for key, positions in places.items()
+            key: _Column(self._headers[positions[0]], key, tuple(positions))
+            for key, positions in positions_by_key.items()
         }
         self._recipient_keys = [key for key in RECIPIENT_COLUMNS[self.channel] if key in self._columns]
         self._used_columns = [
@@ -165,8 +168,7 @@ class RecipientList:
         if not self._headers:
             self.problems.append(ListProblem(UserErrorCode.FILE_EMPTY, "The list has no rows."))
             return
-        enough = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
-        if len(self._recipient_keys) < enough:
+        if self._lacks_recipient_columns():
             message = f"The list needs a column called ‘{_RECIPIENT_COLUMN_LABELS[self.channel]}’."  # noqa: RUF001
             self.problems.append(ListProblem(UserErrorCode.MISSING_RECIPIENT_COLUMN, message))
         for key in self._recipient_keys:
@@ -180,37 +182,44 @@ class RecipientList:
 
     @property
     def columns(self) -> list[str]:
-        """Headers found, as written."""
+        """Headers as written."""
         return list(self._headers)
 
     @property
     def recipient_columns(self) -> list[str]:
-        """Headers used for the recipient."""
+        """Headers of the recipient."""
         return [self._columns[key].name for key in self._recipient_keys]
 
     @property
     def unused_columns(self) -> list[str]:
-        """Headers used neither for the recipient, nor for a placeholder, nor as the reference."""
+        """Headers that are neither of the recipient, nor a placeholder, nor the reference."""
         used = {*self._recipient_keys, *self._placeholder_names, REFERENCE_COLUMN}
         return [column.name for key, column in self._columns.items() if key not in used]
 
     @property
     def missing_columns(self) -> list[str]:
-        """Headers that the template needs and the list lacks, the recipient's first."""
-        enough = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
-        recipient = [] if len(self._recipient_keys) >= enough else [_RECIPIENT_COLUMN_LABELS[self.channel]]
+        """Headers that the template needs and the list lacks, those of the recipient first."""
+        recipient = [_RECIPIENT_COLUMN_LABELS[self.channel]] if self._lacks_recipient_columns() else []
         return [*recipient, *self._missing_placeholders()]
 
+    def _lacks_recipient_columns(self) -> bool:
+        required = _MIN_ADDRESS_COLUMNS if self.channel is Channel.LETTER else 1
+        return len(self._recipient_keys) < required
+
     def _missing_placeholders(self) -> list[str]:
-        own = RECIPIENT_COLUMNS[self.channel]
-        return [name for key, name in self._placeholder_names.items() if key not in self._columns and key not in own]
+        recipient_keys = RECIPIENT_COLUMNS[self.channel]
+        return [
+            name
+            for key, name in self._placeholder_names.items()
+            if key not in self._columns and key not in recipient_keys
+        ]
 
     def __iter__(self) -> Iterator[RecipientRow]:
-        """Read and check every row; stops at the first fault of the file, which is then among `problems`."""
+        """Read and check every row; stops at the first error of the file, which is added to `problems`."""
         return self.rows()
 
     def rows(self, start: int = 0) -> Iterator[RecipientRow]:
-        """Read and check the rows from a number on."""
+        """Read and check the rows from number `start` on."""
         self.row_count = 0
         if self._is_unreadable or not self._headers:
             return
@@ -228,21 +237,21 @@ class RecipientList:
     def _numbered_records(self) -> Iterator[tuple[int, list[str]]]:
         records = csv_files.records(self._data)
         _first_non_empty(records)
-        number = empty = 0
-        for line, cells in enumerate(records):
-            full = any(map(_trim, cells))
-            if line >= MAX_ROWS_WITH_EMPTY or (full and number + empty >= MAX_ROWS):
+        number = empty_count = 0
+        for record_number, cells in enumerate(records):
+            is_filled = any(map(_trim, cells))
+            if record_number >= MAX_ROWS_WITH_EMPTY or (is_filled and number + empty_count >= MAX_ROWS):
                 message = f"The list has more than {MAX_ROWS:,} rows."
                 raise csv_files.FileError(UserErrorCode.TOO_MANY_ROWS, message)
-            if not full:
-                empty += 1
+            if not is_filled:
+                empty_count += 1
                 continue
             # Empty rows count only when another row follows them.
-            for _ in range(empty):
+            for _ in range(empty_count):
                 yield number, []
                 number += 1
             yield number, cells
-            number, empty = number + 1, 0
+            number, empty_count = number + 1, 0
 
     def _add_problem(self, problem: ListProblem) -> None:
         if problem not in self.problems:
@@ -253,10 +262,10 @@ class RecipientList:
         self._add_problem(ListProblem(error.code, error.message, row=error.row, column=error.column))
 
     def _check_row(self, number: int, cells: list[str]) -> RecipientRow:
-        trimmed = [cell.strip(_TRIMMED_CHARACTERS) for cell in cells]
-        width = len(self._headers)
-        extra = [cell for cell in trimmed[width:] if cell]
-        trimmed += [""] * (width - len(trimmed))
+        trimmed = [cell.strip(_TRIMMED_CELL_CHARACTERS) for cell in cells]
+        column_count = len(self._headers)
+        extra = [cell for cell in trimmed[column_count:] if cell]
+        trimmed += [""] * (column_count - len(trimmed))
         personalisation = {column.key: _column_value(column, trimmed) for column in self._used_columns}
         problems: list[RowProblem] = []
         recipient, normalised, phone_number, address = self._check_recipient(number, personalisation, problems)
@@ -323,20 +332,8 @@ class RecipientList:
         return typed, address.normalised, None, address
 
 
-def open_list(
-    data: bytes | str,
-    channel: Channel,
-    placeholders: Iterable[Placeholder | str],
-    *,
-    template: MessageInspector | None = None,
-    allowed: AllowedDestinations = AllowedDestinations(),  # noqa: B008 - immutable
-) -> RecipientList:
-    """Open a list: its headers are read at once, its rows as one goes over it. Never raises for what a file holds."""
-    return RecipientList(data, channel, placeholders, template=template, allowed=allowed)
-
-
 def _trim(cell: str) -> str:
-    return cell.strip(_TRIMMED_CHARACTERS)
+    return cell.strip(_TRIMMED_CELL_CHARACTERS)
 
 
 def _first_non_empty(records: Iterator[list[str]]) -> list[str]:
@@ -347,7 +344,7 @@ def _first_non_empty(records: Iterator[list[str]]) -> list[str]:
 
 
 def _column_value(column: _Column, cells: list[str]) -> Any:
-    """Give the value of a column; of a name that stands more than once, the list of those that are not empty."""
+    """The value of a column; for a header that occurs more than once, the list of its cells that are not empty."""
     if len(column.positions) == 1:
         return cells[column.positions[0]] or None
     return [cell for position in column.positions if (cell := cells[position])] or None

@@ -1,4 +1,4 @@
-"""Phone numbers: reading what people type, and what a text message to it costs."""
+"""Phone numbers: parsing, the form in which they are compared, and the rate of a text message."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import phonenumbers
 from phonenumbers import PhoneNumberType, ValidationResult
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import ZERO_WIDTH_CHARACTERS, removal_table
 from graphql_api.enums import UserErrorCode
 from graphql_api.recipients.errors import RecipientError
 from graphql_api.recipients.sms_rates import NUMERIC_SENDER_CALLING_CODES, SMS_RATE_MULTIPLIERS
@@ -30,7 +30,7 @@ _DOMESTIC_PREFIX = re.compile(r"0[1-9]")
 _UK_MOBILE_DIGITS = 10
 _DRAMA_NUMBERS = range(7_700_900_000, 7_700_901_000)
 _ALLOWED_CHARACTERS = frozenset(string.digits + string.whitespace + ZERO_WIDTH_CHARACTERS + "\u00a0\u202f()-+")
-_REMOVE_INVISIBLE = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS + "\u00a0\u202f" + string.whitespace))
+_REMOVE_INVISIBLE = removal_table(ZERO_WIDTH_CHARACTERS + "\u00a0\u202f" + string.whitespace)
 _MAX_TYPED_CHARACTERS = 250
 
 _LANDLINE_TYPES = frozenset({PhoneNumberType.FIXED_LINE, PhoneNumberType.FIXED_LINE_OR_MOBILE, PhoneNumberType.UAN})
@@ -55,33 +55,33 @@ _ERROR_CODES = {
 
 
 class PhoneNumber(NamedTuple):
-    """A number that a text message can go to."""
+    """A number that can receive text messages."""
 
     normalised: str
     "Digits with the country code and no plus, for example 447900900123."
     international: bool
-    "True when it is priced as abroad, which Jersey, Guernsey and the Isle of Man are."
+    "Whether it is priced as international, as Jersey, Guernsey and the Isle of Man are."
     calling_code: str
     "As in the rate table: 44, 33, 1876 ..."
     multiplier: int
-    "UK fragments that one fragment costs."
+    "Rate of a fragment, in UK fragments."
     country: str | None
-    "Two letters; null for numbers that belong to no country, such as those reserved for drama."
+    "Two letters; None for numbers without a country, such as those reserved for drama."
 
     @property
     def needs_numeric_sender(self) -> bool:
-        """True where networks refuse senders made of letters."""
+        """Whether networks reject alphanumeric senders."""
         return self.calling_code in NUMERIC_SENDER_CALLING_CODES
 
 
 def parse(value: str, *, international: bool = False, landlines: bool = False) -> PhoneNumber:
-    """Read a number as typed, for a service that may (or may not) text abroad and UK landlines.
+    """Parse a number, for a service with or without permission for international numbers and UK landlines.
 
     Raises `RecipientError`.
     """
-    plain = _UK_MOBILE.fullmatch(value) or _UK_MOBILE.fullmatch(value.translate(_REMOVE_INVISIBLE))
-    if plain:
-        digits = plain[1]
+    uk_mobile = _UK_MOBILE.fullmatch(value) or _UK_MOBILE.fullmatch(value.translate(_REMOVE_INVISIBLE))
+    if uk_mobile:
+        digits = uk_mobile[1]
         return PhoneNumber(
             UK_CALLING_CODE + digits, False, UK_CALLING_CODE, 1, None if digits.startswith("7700900") else "GB"
         )
@@ -89,9 +89,9 @@ def parse(value: str, *, international: bool = False, landlines: bool = False) -
 
 
 def normalise(value: str) -> str:
-    """Give the form in which numbers are stored and searched; what is no number keeps its digits alone.
+    """The form in which numbers are stored and searched; of other text only the digits.
 
-    Never raises, so that a part of a number can be searched for.
+    Never raises, so that searches can use a part of a number.
     """
     try:
         return parse(value, international=True, landlines=True).normalised
@@ -113,14 +113,14 @@ def _parse_leniently(value: str) -> phonenumbers.PhoneNumber:
         raise _recipient_error(UserErrorCode.PHONE_TOO_SHORT)
     try:
         return _parse_valid(digits)
-    except RecipientError as first:
+    except RecipientError as error:
         if _DOMESTIC_PREFIX.match(digits):
             raise
-        # A stray nought before the plus, many leading noughts, a plus without a country code: as good as right.
+        # Accept a zero before the plus, several leading zeros, and a plus without a country code.
         try:
             return _parse_valid(digits.replace("+", "").lstrip("0"))
         except RecipientError:
-            raise first from None
+            raise error from None
 
 
 def _parse_valid(digits: str) -> phonenumbers.PhoneNumber:
@@ -130,7 +130,7 @@ def _parse_valid(digits: str) -> phonenumbers.PhoneNumber:
         raise _recipient_error(_parse_error_code(error)) from None
     reason = phonenumbers.is_possible_number_with_reason(number)
     if reason != ValidationResult.IS_POSSIBLE:
-        # Spreadsheets eat the plus of numbers abroad.
+        # Spreadsheets drop the plus of international numbers.
         number = _parse_with_plus(digits) or number
         reason = phonenumbers.is_possible_number_with_reason(number)
     if reason != ValidationResult.IS_POSSIBLE:
@@ -141,12 +141,12 @@ def _parse_valid(digits: str) -> phonenumbers.PhoneNumber:
         return number
     if not phonenumbers.is_valid_number(number):
         national = str(number.national_number)
-        short = (
+        is_short_uk_mobile = (
             number.country_code == int(UK_CALLING_CODE)
             and national.startswith("7")
             and len(national) < _UK_MOBILE_DIGITS
         )
-        raise _recipient_error(UserErrorCode.PHONE_TOO_SHORT if short else UserErrorCode.PHONE_INVALID)
+        raise _recipient_error(UserErrorCode.PHONE_TOO_SHORT if is_short_uk_mobile else UserErrorCode.PHONE_INVALID)
     if phonenumbers.number_type(number) not in _ACCEPTED_TYPES:
         in_uk = number.country_code == int(UK_CALLING_CODE)
         raise _recipient_error(UserErrorCode.PHONE_NOT_UK_MOBILE if in_uk else UserErrorCode.PHONE_INVALID)
@@ -187,5 +187,5 @@ def _require_allowed(number: phonenumbers.PhoneNumber, *, international: bool, l
     elif not landlines and phonenumbers.number_type(number) in _LANDLINE_TYPES:
         raise _recipient_error(UserErrorCode.LANDLINE_NOT_ALLOWED)
     normalised = phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)[1:]
-    abroad = code != UK_CALLING_CODE or country not in {"GB", None}
-    return PhoneNumber(normalised, abroad, code, SMS_RATE_MULTIPLIERS[code], country)
+    is_international = code != UK_CALLING_CODE or country not in {"GB", None}
+    return PhoneNumber(normalised, is_international, code, SMS_RATE_MULTIPLIERS[code], country)

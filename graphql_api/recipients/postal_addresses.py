@@ -1,11 +1,11 @@
-"""Postal addresses: what can be printed in the window of an envelope, and which postage gets it there."""
+"""Postal addresses: parsing, printed lines, and postage."""
 
 from __future__ import annotations
 
 import re
 from typing import TYPE_CHECKING, NamedTuple
 
-from graphql_api.content.placeholders import ZERO_WIDTH_CHARACTERS
+from graphql_api.content.characters import REMOVE_ZERO_WIDTH
 from graphql_api.enums import Postage, UserErrorCode
 from graphql_api.recipients.countries import COUNTRIES, UK_NAMES, normalise
 from graphql_api.recipients.errors import RecipientError
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 MIN_LINES, MAX_LINES, MAX_LINE_CHARACTERS = 3, 7, 1_000
 FORBIDDEN_FIRST_CHARACTERS = '@()=[]"\\/,<>~'
-"Characters that no line may begin with."
+"Characters that a line must not begin with."
 UK_POSTAGE = (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)
 
 _POSTCODE_AREAS = """
@@ -28,23 +28,22 @@ _MAX_POSTCODE_CHARACTERS = 8
 _BFPO = re.compile(r"BFPO ?(?:C/O ?)?([0-9]{1,4})", re.IGNORECASE)
 _NO_FIXED_ABODE = re.compile(r"no fixed (?:abode|address)", re.IGNORECASE)
 _SPACE_BEFORE_PUNCTUATION = re.compile(r" (?=[.,])")
-_REMOVE_ZERO_WIDTH = dict.fromkeys(map(ord, ZERO_WIDTH_CHARACTERS))
 
 
 class PostalAddress(NamedTuple):
-    """An address that a letter can go to."""
+    """A valid postal address."""
 
     lines: tuple[str, ...]
-    "As printed: three to seven."
+    "Three to seven, as printed."
     postcode: str | None
     country: str | None
-    "Name to print; null within the UK."
+    "Printed name; None within the UK."
     international_postage: Postage | None
-    "The postage it forces; null within the UK, where the sender chooses."
+    "The only postage for the country; None within the UK, where the sender chooses."
 
     @property
     def international(self) -> bool:
-        """True when it is outside the UK."""
+        """Whether it is outside the UK."""
         return self.international_postage is not None
 
     @property
@@ -58,7 +57,7 @@ class PostalAddress(NamedTuple):
         return {f"address_line_{number}": line for number, line in enumerate(self.lines, 1)}
 
     def resolve_postage(self, requested: Postage) -> Postage:
-        """Give the postage it goes by; raises `RecipientError` when the sender's choice does not suit the address."""
+        """The postage for the sender's choice. Raises `RecipientError` when the choice is not for this address."""
         if self.international_postage is not None:
             return self.international_postage
         if requested not in UK_POSTAGE:
@@ -67,28 +66,28 @@ class PostalAddress(NamedTuple):
 
 
 def parse(address: str | Iterable[str], *, international: bool = False) -> PostalAddress:
-    """Read an address, as text or as lines, for a service that may (or may not) post abroad.
+    """Parse an address, as text or as lines, for a service with or without permission for international letters.
 
     Raises `RecipientError`.
     """
-    raw = address.splitlines() if isinstance(address, str) else address
-    lines = [line for line in map(_tidy_line, raw) if line]
+    typed_lines = address.splitlines() if isinstance(address, str) else address
+    lines = [line for line in map(_tidy_line, typed_lines) if line]
     bfpo = next((match[1] for line in lines if (match := _BFPO.fullmatch(line))), None)
     if bfpo:
         lines = [line for line in lines if not _BFPO.fullmatch(line)]
     while len(lines) > 1 and normalise(lines[-1]) in UK_NAMES:
         lines.pop()
-    country, abroad = COUNTRIES.get(normalise(lines[-1]), (None, None)) if lines else (None, None)
+    country, international_postage = COUNTRIES.get(normalise(lines[-1]), (None, None)) if lines else (None, None)
     postcode = None if country or not lines else _parse_postcode(lines[-1])
     ending = country or postcode
     printed = [*(lines[:-1] if ending else lines), *([ending] if ending else []), *([f"BFPO {bfpo}"] if bfpo else [])]
     _check(printed, valid_ending=bool(international and country) if country else bool(postcode or bfpo), bfpo=bfpo)
-    return PostalAddress(tuple(printed), postcode, country, abroad)
+    return PostalAddress(tuple(printed), postcode, country, international_postage)
 
 
 def _tidy_line(line: str) -> str:
     return _SPACE_BEFORE_PUNCTUATION.sub(
-        "", " ".join(line[:MAX_LINE_CHARACTERS].translate(_REMOVE_ZERO_WIDTH).split())
+        "", " ".join(line[:MAX_LINE_CHARACTERS].translate(REMOVE_ZERO_WIDTH).split())
     ).rstrip(" ,")
 
 

@@ -1,4 +1,4 @@
-"""What a text message abroad costs: UK fragments per fragment, by calling code."""
+"""Rates of text messages, in UK fragments per fragment, by calling code; and rules for senders."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _CALLING_CODES_BY_MULTIPLIER = {
 SMS_RATE_MULTIPLIERS = {
     prefix: multiplier for multiplier, prefixes in _CALLING_CODES_BY_MULTIPLIER.items() for prefix in prefixes.split()
 }
-"Calling code, with the area code where a part of +1 has its own rate, to UK fragments per fragment."
+"By calling code, which for some countries of +1 includes the area code."
 
 _NUMERIC_SENDER_CODES = """1 27 32 36 51 52 53 54 55 56 57 58 60 64 81 82 86 98 218 350 359 373 377 502 507 590 593 598
     855 856 886 961 963 976 977 1242 1246 1664 1684"""
 
 NUMERIC_SENDER_CALLING_CODES = frozenset(_NUMERIC_SENDER_CODES.split())
-"Where networks refuse senders made of letters, so that a number must stand instead."
+"Where networks reject alphanumeric senders, so that the sender must be a number."

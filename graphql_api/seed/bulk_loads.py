@@ -1,4 +1,4 @@
-"""Rows go to PostgreSQL by COPY, whole tables at a time."""
+"""Bulk loading: rows by COPY, a table at a time, and indexes created after the rows."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ LARGE_TABLES: tuple[type[models.Model], ...] = (
     models.NotificationStatusFact,
     models.BillingFact,
 )
-"""Tables so long that their indexes are better made afterwards."""
+"""Tables whose indexes are faster to create after the rows."""
 
 INSERT_ORDER: tuple[type[models.Model], ...] = (
     models.User,
@@ -57,55 +57,61 @@ INSERT_ORDER: tuple[type[models.Model], ...] = (
     models.Job,
     models.JobRun,
 )
-"""Tables in an order in which every row finds those that it refers to."""
+"""Tables in an order in which foreign keys hold."""
 
 
 @cache
 def column_names(model: type[models.Model]) -> dict[str, str]:
-    """The columns of a table: the model's attribute, and the name in the database."""
+    """Column names in the database, by attribute of the model."""
     return {attribute.key: attribute.columns[0].name for attribute in inspect(model).column_attrs}
 
 
 async def copy(
-    connection: asyncpg.Connection, model: type[models.Model], names: Sequence[str], records: Iterable[tuple[Any, ...]]
+    connection: asyncpg.Connection,
+    model: type[models.Model],
+    attributes: Sequence[str],
+    records: Iterable[tuple[Any, ...]],
 ) -> None:
-    """Write records of the attributes that are named."""
-    columns_of = column_names(model)
+    """Write records whose values are in the order of `attributes`."""
+    columns = column_names(model)
     await connection.copy_records_to_table(
-        model.__tablename__, records=records, columns=[columns_of[name] for name in names]
+        model.__tablename__, records=records, columns=[columns[attribute] for attribute in attributes]
     )
 
 
 async def copy_rows(connection: asyncpg.Connection, rows: Sequence[models.Model]) -> None:
-    """Write rows of one model."""
+    """Write rows, all of one model."""
     model = type(rows[0])
-    names = list(column_names(model))
-    read = attrgetter(*names)
-    documents = [
+    attributes = list(column_names(model))
+    read_values = attrgetter(*attributes)
+    json_positions = [
         index
         for index, attribute in enumerate(inspect(model).column_attrs)
         if isinstance(attribute.columns[0].type, JSONB)
     ]
-    records = map(read, rows)
+    records = map(read_values, rows)
     await copy(
-        connection, model, names, records if not documents else (_encode_json(one, documents) for one in records)
+        connection,
+        model,
+        attributes,
+        (_encode_json(record, json_positions) for record in records) if json_positions else records,
     )
 
 
-def _encode_json(record: tuple[Any, ...], documents: list[int]) -> tuple[Any, ...]:
-    changed = list(record)
-    for index in documents:
-        changed[index] = orjson.dumps(changed[index]).decode()
-    return tuple(changed)
+def _encode_json(record: tuple[Any, ...], positions: list[int]) -> tuple[Any, ...]:
+    values = list(record)
+    for position in positions:
+        values[position] = orjson.dumps(values[position]).decode()
+    return tuple(values)
 
 
 @asynccontextmanager
 async def without_indexes(connection: asyncpg.Connection) -> AsyncIterator[None]:
-    """Take the indexes of the long tables away, and make them again as they were, within the caller's transaction.
+    """Drop the indexes of the large tables and create them again, within the caller's transaction.
 
-    Foreign keys are not checked meanwhile, where the account may say so: what is written agrees by its making.
+    A superuser's foreign keys are not checked meanwhile: the generated rows satisfy them.
     """
-    found = await connection.fetch(
+    indexes = await connection.fetch(
         """
         SELECT pg_index.indexrelid::regclass::text AS name, pg_get_indexdef(pg_index.indexrelid) AS definition
         FROM pg_index LEFT JOIN pg_constraint ON pg_constraint.conindid = pg_index.indexrelid
@@ -114,14 +120,14 @@ async def without_indexes(connection: asyncpg.Connection) -> AsyncIterator[None]
         """,
         [model.__tablename__ for model in LARGE_TABLES],
     )
-    for index in found:
+    for index in indexes:
         await connection.execute(f"DROP INDEX {index['name']}")
-    unchecked = await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
-    if unchecked:
+    is_superuser = await connection.fetchval("SELECT rolsuper FROM pg_roles WHERE rolname = current_user")
+    if is_superuser:
         await connection.execute("SET LOCAL session_replication_role = replica")
     yield
-    if unchecked:
+    if is_superuser:
         await connection.execute("SET LOCAL session_replication_role = origin")
     await connection.execute("SET LOCAL maintenance_work_mem = '256MB'")
-    for index in found:
+    for index in indexes:
         await connection.execute(index["definition"])

@@ -1,4 +1,4 @@
-"""An invented world: its sizes, its clock, its dice, and the rows that are made so far."""
+"""A seed data set: its sizes, its clock, its random numbers, and the rows collected so far."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ T = TypeVar("T")
 ID_NAMESPACE = UUID("5eed0000-0000-5000-8000-000000000000")
 ONE_DAY = timedelta(days=1)
 HISTORY_DAYS = 365
-"""Days that the history reaches back."""
+"""Days covered by messages past their retention."""
 WEEKDAY_ACTIVITY = (1.0, 1.0, 1.0, 1.0, 0.9, 0.35, 0.25)
-"""How busy days are, from Monday."""
+"""Relative number of messages of each weekday, from Monday."""
 
 
 def fixed_id(*names: str) -> UUID:
-    """The id that a named thing of the demo always has."""
+    """The id of a named row of the demo, the same in every database."""
     return uuid5(ID_NAMESPACE, " ".join(names))
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How many of everything there are."""
+    """Numbers of rows."""
 
     notifications: int
     history: int
@@ -51,7 +51,7 @@ class Sizes:
 
     @classmethod
     def for_notifications(cls, notifications: int, history: int | None = None) -> Sizes:
-        """What goes with so many messages: 20 bodies with 45 services to 20,000; 42 with 200 to 500,000."""
+        """Sizes for a number of messages: 20 organisations and 45 services for 20,000; 42 and 200 for 500,000."""
         services = max(8, round(200 * (notifications / 500_000) ** 0.46))
         return cls(
             notifications=notifications,
@@ -65,38 +65,38 @@ class Sizes:
 
 
 class SeededRandom:
-    """Chance that falls the same each time."""
+    """Random numbers that are the same on each run."""
 
     def __init__(self, seed: int) -> None:
         self.random = Random(seed)
 
     def id(self, moment: datetime) -> UUID:
-        """A UUID of version 7: ids grow with the time at which things were made."""
+        """A UUID of version 7, ordered by `moment`."""
         milliseconds = int((moment - _EPOCH).total_seconds() * 1000)
         return UUID(int=(milliseconds << 80) | _VERSION_7 | (self.random.getrandbits(76) & _RANDOM_BITS))
 
-    def pick(self, things: Sequence[T]) -> T:
-        """One of them."""
-        return things[int(self.random.random() * len(things))]
+    def pick(self, items: Sequence[T]) -> T:
+        """One of the items; faster than `choice`."""
+        return items[int(self.random.random() * len(items))]
 
-    def sample(self, things: Sequence[T], count: int) -> list[T]:
-        """Some of them, each once."""
-        return self.random.sample(things, min(count, len(things)))
+    def sample(self, items: Sequence[T], count: int) -> list[T]:
+        """At most `count` different items."""
+        return self.random.sample(items, min(count, len(items)))
 
     def chance(self, share: float) -> bool:
-        """Whether something happens that happens in this share of cases."""
+        """True with probability `share`."""
         return self.random.random() < share
 
     def moment_between(self, first: datetime, last: datetime) -> datetime:
-        """A moment, by whole seconds."""
+        """A moment between two others, in whole seconds."""
         return first + timedelta(seconds=int(self.random.random() * max(1.0, (last - first).total_seconds())))
 
     def split(self, total: int, weights: Sequence[float]) -> list[int]:
-        """Part a whole number by weights; the parts add up to it exactly, and what is left over falls by chance."""
-        whole = sum(weights)
-        if not total or not whole:
+        """Split `total` by weights; the parts add up to it exactly, the remainder is distributed at random."""
+        weight_sum = sum(weights)
+        if not total or not weight_sum:
             return [0] * len(weights)
-        parts = [int(total * weight / whole) for weight in weights]
+        parts = [int(total * weight / weight_sum) for weight in weights]
         for index in self.random.choices(
             range(len(weights)), cum_weights=list(accumulate(weights)), k=total - sum(parts)
         ):
@@ -110,13 +110,13 @@ _RANDOM_BITS = (0xFFF << 64) | ((1 << 62) - 1)
 
 
 def power_law_weights(count: int, steepness: float) -> list[float]:
-    """Weights of a heavy tail: the first is much greater than the last."""
+    """Weights 1 / rank ** `steepness`, rank from 1."""
     return [(rank + 1) ** -steepness for rank in range(count)]
 
 
 @dataclass
 class Clock:
-    """The moment that the data lead up to, in naive UTC, and the days before it, in London's."""
+    """The moment at which the data end, in naive UTC, and the London day of it."""
 
     now: datetime
     today: date = field(init=False)
@@ -127,19 +127,18 @@ class Clock:
         self.midnight = london_days.midnight(self.today)
 
     def days_ago(self, days: float) -> datetime:
-        """So many days before the last midnight."""
+        """The moment `days` before the last London midnight."""
         return self.midnight - timedelta(days=days)
 
     def activity(self, day: date) -> float:
-        """How many messages a day sees, beside others."""
-        weight = WEEKDAY_ACTIVITY[day.weekday()]
+        """Relative number of messages of a day."""
         if day == self.today:
             return max(0.3, (self.now - self.midnight) / ONE_DAY)
-        return weight
+        return WEEKDAY_ACTIVITY[day.weekday()]
 
 
 class Dataset:
-    """What everybody who makes rows shares."""
+    """The state that all generators of rows share."""
 
     def __init__(self, sizes: Sizes, now: datetime, signer: Signer, password_hash: str) -> None:
         self.sizes = sizes
@@ -150,7 +149,7 @@ class Dataset:
         self.rows: dict[type[models.Model], list[models.Model]] = {}
 
     def add(self, model: type[M], at: datetime, **values: Any) -> M:
-        """Make a row, dated, with an id unless one is given, and keep it for writing."""
+        """Add a row with `created_at` and, unless `values` has one, an id."""
         attributes = inspect(model).column_attrs
         if "id" in attributes and "id" not in values:
             values["id"] = self.rng.id(at)
@@ -161,10 +160,10 @@ class Dataset:
         return row
 
     def add_row(self, row: models.Model) -> None:
-        """Keep a row for writing."""
+        """Add a row to those that will be written."""
         self.rows.setdefault(type(row), []).append(row)
 
 
 def derive_secret(signer: Signer, purpose: str) -> UUID:
-    """A secret of the demo: the same each time on one system, and told by its own secrets alone."""
+    """A secret of the demo, derived from the deployment's salt, so the same on each run."""
     return UUID(bytes=hmac.digest(signer.salt, f"demo {purpose}".encode(), hashlib.sha256)[:16], version=4)

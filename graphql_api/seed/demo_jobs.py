@@ -1,4 +1,4 @@
-"""What the demo's service shows besides: jobs in every state, a list of contacts, and a finale of known outcomes."""
+"""What the demo service has besides: jobs in every state, a contact list, and latest messages of fixed statuses."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ LATEST_STATUSES = (
     DELIVERED,
     DELIVERED,
 )
-"""What became of the last ten messages, oldest first."""
+"""Statuses of the last ten messages, oldest first."""
 EARLIER_STATUSES = (
     PERMANENT_FAILURE,
     TEMPORARY_FAILURE,
@@ -51,13 +51,13 @@ EARLIER_STATUSES = (
     PERMANENT_FAILURE,
     DELIVERED,
 )
-"""What became of those before them."""
+"""Statuses of the messages before them."""
 JOB_ROWS = 40
-"""Of each of the jobs."""
+"""Rows of each job."""
 
 
 class DemoJobs:
-    """The demo's own jobs, and the files of those that a worker could go on with."""
+    """The demo service's own jobs, and the files of those that a worker can continue."""
 
     def __init__(
         self,
@@ -75,9 +75,9 @@ class DemoJobs:
         self._running_job: tuple[models.Job, list[Recipient]] | None = None
 
     def prepare(self, *, runnable: bool, with_running_job: bool) -> None:
-        """Make the jobs: scheduled, cancelled, refused, broken off, and one `under_way`.
+        """Add the jobs: scheduled, cancelled, over the limit, failed and, if `with_running_job`, one in progress.
 
-        `runnable` when the lists will be in the object store, so that a worker can go on with them.
+        With `runnable`, their lists are added to `files`, so that a worker can continue them.
         """
         clock = self._dataset.clock
         noon = clock.midnight + timedelta(hours=12)
@@ -86,16 +86,16 @@ class DemoJobs:
             self._add_job(
                 status, clock.days_ago(2) + timedelta(hours=10), rows=JOB_ROWS, runnable=runnable, scheduled_for=due
             )
-        refused = clock.days_ago(3) + timedelta(hours=11)
+        refused_at = clock.days_ago(3) + timedelta(hours=11)
         self._add_job(
             JobStatus.SENDING_LIMITS_EXCEEDED,
-            refused,
+            refused_at,
             rows=99_000,
             runnable=False,
-            processing_finished=refused + timedelta(seconds=4),
+            processing_finished=refused_at + timedelta(seconds=4),
         )
-        broken = clock.days_ago(4) + timedelta(hours=16)
-        self._add_job(JobStatus.ERROR, broken, rows=JOB_ROWS, runnable=False, processing_started=broken)
+        failed_at = clock.days_ago(4) + timedelta(hours=16)
+        self._add_job(JobStatus.ERROR, failed_at, rows=JOB_ROWS, runnable=False, processing_started=failed_at)
         self._add_contact_list(runnable=runnable)
         if with_running_job:
             start = max(clock.midnight, clock.now - MIN_MESSAGE_AGE)
@@ -109,34 +109,41 @@ class DemoJobs:
             )
 
     def running_job_messages(self) -> list[Record]:
-        """The messages of the job that is under way."""
+        """The messages of the job in progress."""
         if self._running_job is None:
             return []
-        job, entries = self._running_job
+        job, recipients = self._running_job
         statuses = [DELIVERED] * (DEMO_RUNNING_JOB_MESSAGES - 2) + ["sending"] * 2
         moments = [job.created_at + timedelta(milliseconds=70 * (row // 8)) for row in range(DEMO_RUNNING_JOB_MESSAGES)]
-        lot = MessageBatch(
+        batch = MessageBatch(
             self._seeded_service, self._seeded_templates[0], job.template_version, 0, FROM_JOB_ROW, job_id=job.id
         )
         return list(
-            self._generator.generate(lot, moments, statuses=statuses, recipients=entries[:DEMO_RUNNING_JOB_MESSAGES])
+            self._generator.generate(
+                batch, moments, statuses=statuses, recipients=recipients[:DEMO_RUNNING_JOB_MESSAGES]
+            )
         )
 
     def latest_messages(self, count: int) -> list[Record]:
-        """The last messages of the service, by its live key; newer than all its others."""
+        """The latest messages of the service, sent with its live key."""
         clock = self._dataset.clock
         begin = max(clock.midnight, clock.now - MIN_MESSAGE_AGE + timedelta(seconds=60))
         step = (clock.now - begin) / (len(EARLIER_STATUSES) + len(LATEST_STATUSES) + 1)
-        fates = [*EARLIER_STATUSES, *LATEST_STATUSES][-count:] if count else []
+        statuses = [*EARLIER_STATUSES, *LATEST_STATUSES][-count:] if count else []
         key = self._seeded_service.api_keys["normal"]
         records: list[Record] = []
-        for number, fate in enumerate(fates):
-            paper = self._seeded_templates[number % 2]
+        for number, status in enumerate(statuses):
+            seeded_template = self._seeded_templates[number % 2]
             moment = begin + step * number
-            lot = MessageBatch(
-                self._seeded_service, paper, paper.version_at(moment), 0, FROM_REQUEST, api_key_id=key.id
+            batch = MessageBatch(
+                self._seeded_service,
+                seeded_template,
+                seeded_template.version_at(moment),
+                0,
+                FROM_REQUEST,
+                api_key_id=key.id,
             )
-            records += self._generator.generate(lot, [moment], statuses=[fate])
+            records += self._generator.generate(batch, [moment], statuses=[status])
         return records
 
     def _add_job(
@@ -149,15 +156,15 @@ class DemoJobs:
         next_row: int = 0,
         **values: datetime,
     ) -> tuple[models.Job, list[Recipient]]:
-        team, paper = self._seeded_service, self._seeded_templates[0]
+        seeded_service, seeded_template = self._seeded_service, self._seeded_templates[0]
         job = self._dataset.add(
             models.Job,
             at,
-            service_id=team.row.id,
-            template_id=paper.row.id,
-            template_version=paper.row.version,
+            service_id=seeded_service.row.id,
+            template_id=seeded_template.row.id,
+            template_version=seeded_template.row.version,
             original_file_name=f"{status.replace(' ', '-')}.csv",
-            created_by_id=team.members[0].id,
+            created_by_id=seeded_service.members[0].id,
             job_status=status.value,
             notification_count=rows,
             updated_at=at,
@@ -165,21 +172,28 @@ class DemoJobs:
         )
         if rows > JOB_ROWS:
             return job, []
-        made = [
-            self._generator.recipient_pools.create_recipient(team, paper, paper.row.version, person, FROM_JOB_ROW)
+        addressed = [
+            self._generator.recipient_pools.create_recipient(
+                seeded_service, seeded_template, seeded_template.row.version, person, FROM_JOB_ROW
+            )
             for person in self._generator.recipient_pools.people[:rows]
         ]
         if runnable and status in {JobStatus.SCHEDULED, JobStatus.IN_PROGRESS}:
             self._dataset.add(
-                models.JobRun, at, job_id=job.id, reply_to_text=team.sms_sender, next_row=next_row, bad_rows=[]
+                models.JobRun,
+                at,
+                job_id=job.id,
+                reply_to_text=seeded_service.sms_sender,
+                next_row=next_row,
+                bad_rows=[],
             )
             lines = [["phone number", "name", "day"]]
-            lines += [[values["phonenumber"], values["name"], values["day"]] for _, values in made]
-            self.files[job_runs.list_path(team.row.id, job.id)] = _csv_bytes(lines)
-        return job, [entry for entry, _ in made]
+            lines += [[values["phonenumber"], values["name"], values["day"]] for _, values in addressed]
+            self.files[job_runs.list_path(seeded_service.row.id, job.id)] = _csv_bytes(lines)
+        return job, [recipient for recipient, _ in addressed]
 
     def _add_contact_list(self, *, runnable: bool) -> None:
-        """A list to write to again, where it can be read."""
+        """Add a contact list, if its file will be in the object store."""
         if not runnable:
             return
         service_id = self._seeded_service.row.id
@@ -199,6 +213,6 @@ class DemoJobs:
 
 
 def _csv_bytes(lines: list[list[str]]) -> bytes:
-    written = io.StringIO()
-    csv.writer(written).writerows(lines)
-    return written.getvalue().encode()
+    text = io.StringIO()
+    csv.writer(text).writerows(lines)
+    return text.getvalue().encode()

@@ -1,13 +1,12 @@
-"""Figures that follow from the messages: daily facts before today, today's use of limits, free allowances."""
+"""Figures computed from the messages: daily facts before today, today's usage of limits, free allowances."""
 
 from __future__ import annotations
 
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any
 
-from sqlalchemy.dialects.postgresql import asyncpg as driver
-
 from graphql_api.billing import london_days
+from graphql_api.database.dialect import DIALECT
 from graphql_api.domain import facts
 from graphql_api.enums import Channel
 
@@ -17,7 +16,6 @@ if TYPE_CHECKING:
     from graphql_api.seed.datasets import Clock
 
 EARLIEST_DATE = date(2016, 1, 1)
-_DIALECT = driver.dialect()  # type: ignore[no-untyped-call]
 
 INSERT_DAILY_USAGE = """
     INSERT INTO daily_usage (service_id, day, kind, count)
@@ -28,7 +26,7 @@ INSERT_DAILY_USAGE = """
     ON CONFLICT DO NOTHING
 """
 
-# The latest figure of the kind of body by then, else that of other bodies.
+# The latest allowance of the type of organisation by that year, else that of type `other`.
 INSERT_ALLOWANCES = """
     INSERT INTO annual_billing (id, service_id, financial_year_start, free_sms_fragment_limit, created_at)
     SELECT CAST(md5(services.id || ' ' || year) AS uuid), services.id, year,
@@ -50,11 +48,11 @@ SET_CUSTOM_ALLOWANCE = """
 
 
 async def write(connection: asyncpg.Connection, clock: Clock, demo_service: object, allowance: int) -> None:
-    """Write what follows from the messages; the demo's service has a small `allowance` of its own, soon used up."""
+    """Write the figures; the demo service gets a small custom `allowance`, in fragments, which its messages use up."""
     days = {"first": EARLIEST_DATE, "last": clock.today - timedelta(days=1), "now": clock.now}
     for statement in (facts.COUNT_STATUSES, facts.COUNT_BILLING):
-        # What nights do day by day, all at once.
-        compiled = statement.compile(dialect=_DIALECT)
+        # The nightly task computes one day; these are all days at once.
+        compiled = statement.compile(dialect=DIALECT)
         values: dict[str, Any] = {"channels": list(map(str, Channel))} | days
         await connection.execute(str(compiled), *(values[name] for name in compiled.positiontup or ()))
     await connection.execute(INSERT_DAILY_USAGE, clock.now.date())

@@ -1,4 +1,4 @@
-"""Invented messages: rows of `notifications` and `notification_history`, in the order of their days."""
+"""Invented messages: rows of `notifications` and `notification_history`, by day."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from graphql_api.domain.notification_rows import INVALID_CALLING_CODE, job_notif
 from graphql_api.enums import KeyType, NotificationStatus
 from graphql_api.seed.recipients import FROM_JOB_ROW, FROM_REQUEST, TO_TEAM_MEMBER, Recipient, RecipientPools
 from graphql_api.seed.schedules import MIN_MESSAGE_AGE
-from graphql_api.seed.services import TRIAL
+from graphql_api.seed.services import ServiceState
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator, Sequence
@@ -33,9 +33,9 @@ PERMANENT_ATTRIBUTES = (
     *("notification_type", "created_at", "sent_at", "sent_by", "updated_at", "reference", "client_reference"),
     *("international", "phone_prefix", "rate_multiplier", "created_by_id", "status", "billable_units", "postage"),
 )
-"""Attributes that a message keeps for life."""
+"""Attributes of both tables."""
 ERASED_ATTRIBUTES = ("to", "normalised_to", "personalisation", "reply_to_text")
-"""Those that it loses when its retention is over."""
+"""Attributes that are erased at the end of the retention period."""
 
 _CREATED, _SENDING, _PENDING = "created", "sending", "pending"
 _INVALID, _TECHNICAL, _CANCELLED = "validation-failed", "technical-failure", "cancelled"
@@ -64,13 +64,13 @@ STATUS_PERCENTAGES: dict[str, tuple[dict[str, float], dict[str, float], dict[str
          "validation-failed": 0.3},
     ),
 }  # fmt: skip
-"""What becomes of messages, in hundredths: of today's, of those of the last days, and of older ones."""
+"""Percentages of statuses by channel: of messages of today, of the last days, and of older ones."""
 RECEIPT_TIMEOUT_DAYS = 3
-"""Days after which a text or an email of which nothing is heard has failed, and a letter has arrived."""
+"""Days after which a text message or an email without a receipt has failed, and a letter is delivered."""
 TEST_KEY_STATUS_PERCENTAGES = {"delivered": 90.0, "permanent-failure": 6.0, "temporary-failure": 4.0}
 TEST_LETTER_STATUS_PERCENTAGES = {"delivered": 100.0}
 INVALID_ROW_SHARE = 0.004
-"""The share of a list's rows that are wrong."""
+"""Share of invalid rows in the list of a job."""
 SMS_PROVIDERS = ("mmg", "mmg", "firetext")
 PROVIDERS = {"email": "ses", "letter": "dvla"}
 LETTER_DESPATCH_TIME = timedelta(hours=17, minutes=30)
@@ -79,7 +79,7 @@ UK_RATE_MULTIPLIER = Decimal(1)
 
 @dataclass(slots=True)
 class MessageBatch:
-    """Messages that differ in their recipients and their fates alone."""
+    """What messages have in common that differ only in recipient, time and status."""
 
     seeded_service: SeededService
     seeded_template: SeededTemplate
@@ -94,7 +94,7 @@ class MessageBatch:
 
 
 class MessageGenerator:
-    """Makes messages."""
+    """Generates the records of messages."""
 
     def __init__(self, dataset: Dataset, seeded_templates: dict[SeededService, list[SeededTemplate]]) -> None:
         self._dataset = dataset
@@ -104,12 +104,12 @@ class MessageGenerator:
         self.recipient_pools = RecipientPools(dataset)
 
     def messages_of_day(self, service_days: Iterable[ServiceDay], *, erased: bool) -> list[Record]:
-        """A day's messages, in the order in which they were made; `erased` when their retention is over."""
+        """The messages of a day by time of creation; `erased` leaves out `ERASED_ATTRIBUTES`."""
         records: list[Record] = []
-        for cell in service_days:
-            for batch in cell.scheduled_jobs:
-                records += self._job_messages(cell, batch)
-            records += self._single_messages(cell, erased=erased)
+        for service_day in service_days:
+            for batch in service_day.scheduled_jobs:
+                records += self._job_messages(service_day, batch)
+            records += self._single_messages(service_day, erased=erased)
         records.sort(key=_created_at)
         return [record[: len(PERMANENT_ATTRIBUTES)] for record in records] if erased else records
 
@@ -121,39 +121,39 @@ class MessageGenerator:
         statuses: Sequence[str] | None = None,
         recipients: Sequence[Recipient] | None = None,
     ) -> Iterator[Record]:
-        """One message for each moment; rows of a job count from 0."""
-        random, clock, dice = self._random.random, self._dataset.clock, self._dataset.rng
-        team, paper = batch.seeded_service, batch.seeded_template
-        channel = paper.row.template_type
+        """One message for each moment of creation, in order; their index is the row number in a job."""
+        random, clock, rng = self._random.random, self._dataset.clock, self._dataset.rng
+        seeded_service, seeded_template = batch.seeded_service, batch.seeded_template
+        channel = seeded_template.row.template_type
         sms, letter = channel == "sms", channel == "letter"
         test = batch.key_type == KeyType.TEST
-        told = statuses is not None
+        has_fixed_statuses = statuses is not None
         statuses = statuses or self._draw_statuses(batch, len(moments))
-        pool = recipients or self.recipient_pools.pool(team, paper, batch.version, batch.kind)
-        sender = self._sender(team, paper)
-        settled = clock.now - timedelta(minutes=30)
-        service_id, template_id, now = team.row.id, paper.row.id, clock.now
-        for row, (moment, drawn) in enumerate(zip(moments, statuses, strict=True)):
-            status = drawn
-            entry = recipients[row] if recipients else pool[int(random() * len(pool))]
-            to, normalised, units = entry.to, entry.normalised, entry.units
-            if status == _CREATED and not letter and not told and moment < settled:
+        pool = recipients or self.recipient_pools.pool(seeded_service, seeded_template, batch.version, batch.kind)
+        sender = self._sender(seeded_service, seeded_template)
+        settled_before = clock.now - timedelta(minutes=30)
+        service_id, template_id, now = seeded_service.row.id, seeded_template.row.id, clock.now
+        for row, (moment, drawn_status) in enumerate(zip(moments, statuses, strict=True)):
+            status = drawn_status
+            recipient = recipients[row] if recipients else pool[int(random() * len(pool))]
+            to, normalised, units = recipient.to, recipient.normalised, recipient.units
+            if status == _CREATED and not letter and not has_fixed_statuses and moment < settled_before:
                 status = "delivered"
             sent_at = updated_at = sent_by = reference = client_reference = None
             if letter:
-                leaves = london_days.midnight(london_days.london_day(moment)) + LETTER_DESPATCH_TIME
-                sent_at = max(moment, leaves)
+                despatched_at = london_days.midnight(london_days.london_day(moment)) + LETTER_DESPATCH_TIME
+                sent_at = max(moment, despatched_at)
                 updated_at = sent_at + timedelta(days=2) if batch.age_days > RECEIPT_TIMEOUT_DAYS else min(now, sent_at)
                 reference = "".join(self._random.choices(_REFERENCE_CHARACTERS, k=16))
                 if test:
                     sent_at = updated_at = moment
             else:
                 sent_at = min(now, moment + timedelta(seconds=0.2 + 6 * random() ** 3))
-                waited = sent_at + timedelta(seconds=1 + 40 * random() ** 4)
+                receipt_at = sent_at + timedelta(seconds=1 + 40 * random() ** 4)
                 updated_at = (
-                    min(now, waited + timedelta(days=RECEIPT_TIMEOUT_DAYS))
+                    min(now, receipt_at + timedelta(days=RECEIPT_TIMEOUT_DAYS))
                     if _is_receipt_timeout(status, batch.age_days)
-                    else waited
+                    else receipt_at
                 )
                 updated_at = sent_at if status in (_SENDING, _PENDING) else min(now, updated_at)
             if status in _UNSENT_STATUSES:
@@ -167,9 +167,9 @@ class MessageGenerator:
                     reference = f"{self._random.getrandbits(64):016x}"
             if batch.api_key_id is not None and random() < 0.6:  # noqa: PLR2004 - a share
                 client_reference = f"case-{int(random() * 1_000_000):06}"
-            broken = status == _INVALID
+            invalid = status == _INVALID
             yield (
-                job_notification_id(batch.job_id, row) if batch.job_id else dice.id(moment),
+                job_notification_id(batch.job_id, row) if batch.job_id else rng.id(moment),
                 batch.job_id,
                 row if batch.job_id else None,
                 service_id,
@@ -185,22 +185,22 @@ class MessageGenerator:
                 reference,
                 client_reference,
                 False,
-                (INVALID_CALLING_CODE if broken else "44") if sms else None,
-                (_INVALID_RATE_MULTIPLIER if broken else UK_RATE_MULTIPLIER) if sms else None,
+                (INVALID_CALLING_CODE if invalid else "44") if sms else None,
+                (_INVALID_RATE_MULTIPLIER if invalid else UK_RATE_MULTIPLIER) if sms else None,
                 batch.created_by_id,
                 status,
                 0 if test or status in _UNBILLED_STATUSES else units,
-                paper.row.postage,
+                seeded_template.row.postage,
                 to,
                 normalised,
-                entry.personalisation,
+                recipient.personalisation,
                 sender,
             )
 
     def _job_messages(self, service_day: ServiceDay, scheduled_job: ScheduledJob) -> Iterator[Record]:
         job = scheduled_job.job
         moments = [scheduled_job.start + timedelta(seconds=row // 32 / 15) for row in range(job.notification_count)]
-        lot = MessageBatch(
+        batch = MessageBatch(
             service_day.seeded_service,
             scheduled_job.seeded_template,
             job.template_version,
@@ -208,42 +208,54 @@ class MessageGenerator:
             FROM_JOB_ROW,
             job_id=job.id,
         )
-        return self.generate(lot, moments)
+        return self.generate(batch, moments)
 
     def _single_messages(self, service_day: ServiceDay, *, erased: bool) -> Iterator[Record]:
-        team = service_day.seeded_service
-        papers = [paper for paper in self._seeded_templates[team] if paper.weight and self._can_send(team, paper)]
-        if not service_day.count or not papers:
+        seeded_service = service_day.seeded_service
+        seeded_templates = [
+            seeded_template
+            for seeded_template in self._seeded_templates[seeded_service]
+            if seeded_template.weight and self._can_send(seeded_service, seeded_template)
+        ]
+        if not service_day.count or not seeded_templates:
             return
-        weights = list(accumulate(paper.weight for paper in papers))
-        ways = self._sender_weights(team, erased=erased)
+        weights = list(accumulate(seeded_template.weight for seeded_template in seeded_templates))
+        sender_weights = self._sender_weights(seeded_service, erased=erased)
         chosen = zip(
-            self._random.choices(papers, cum_weights=weights, k=service_day.count),
-            self._random.choices(list(ways), list(ways.values()), k=service_day.count),
+            self._random.choices(seeded_templates, cum_weights=weights, k=service_day.count),
+            self._random.choices(list(sender_weights), list(sender_weights.values()), k=service_day.count),
             strict=True,
         )
         begin = london_days.midnight(service_day.day)
-        for (paper, way), count in Counter(chosen).items():
-            lot = MessageBatch(team, paper, paper.version_at(begin), self._age_days(service_day), FROM_REQUEST)
-            letter = paper.row.template_type == "letter"
-            kind = KeyType.LIVE.value if way == KeyType.TEAM and letter else way
-            if kind in team.api_keys:
-                lot.key_type, lot.api_key_id = kind, team.api_keys[kind].id
+        for (seeded_template, sender), count in Counter(chosen).items():
+            batch = MessageBatch(
+                seeded_service,
+                seeded_template,
+                seeded_template.version_at(begin),
+                self._age_days(service_day),
+                FROM_REQUEST,
+            )
+            letter = seeded_template.row.template_type == "letter"
+            kind = KeyType.LIVE.value if sender == KeyType.TEAM and letter else sender
+            if kind in seeded_service.api_keys:
+                batch.key_type, batch.api_key_id = kind, seeded_service.api_keys[kind].id
             else:
-                lot.created_by_id = team.members[int(self._random.random() * 2) % len(team.members)].id
-            if kind == KeyType.TEAM or (team.state == TRIAL and kind != KeyType.TEST):
-                lot.kind = TO_TEAM_MEMBER
-            yield from self.generate(lot, self._moments(service_day, begin, count))
+                batch.created_by_id = seeded_service.members[
+                    int(self._random.random() * 2) % len(seeded_service.members)
+                ].id
+            if kind == KeyType.TEAM or (seeded_service.state is ServiceState.TRIAL and kind != KeyType.TEST):
+                batch.kind = TO_TEAM_MEMBER
+            yield from self.generate(batch, self._moments(service_day, begin, count))
 
     @staticmethod
     def _sender_weights(seeded_service: SeededService, *, erased: bool) -> dict[str, float]:
-        """Who sends what comes of no job, by type of key; nobody's key is a person."""
-        trial = seeded_service.state == TRIAL
-        ways = {"person": 0.6 if trial else 0.12}
+        """Weights of the senders of messages outside jobs: a type of API key, or `person`."""
+        trial = seeded_service.state is ServiceState.TRIAL
+        sender_weights = {"person": 0.6 if trial else 0.12}
         shares = {KeyType.LIVE.value: 0.84, KeyType.TEAM.value: 0.3 if trial else 0.02}
         if not erased:
             shares[KeyType.TEST.value] = 0.2 if trial else 0.02
-        return ways | {kind: share for kind, share in shares.items() if kind in seeded_service.api_keys}
+        return sender_weights | {kind: share for kind, share in shares.items() if kind in seeded_service.api_keys}
 
     @staticmethod
     def _can_send(seeded_service: SeededService, seeded_template: SeededTemplate) -> bool:
@@ -262,7 +274,7 @@ class MessageGenerator:
 
     def _draw_statuses(self, batch: MessageBatch, count: int) -> list[str]:
         channel = batch.seeded_template.row.template_type
-        listed, test = batch.job_id is not None and channel != "letter", batch.key_type == KeyType.TEST
+        from_job, test = batch.job_id is not None and channel != "letter", batch.key_type == KeyType.TEST
         stage = (
             3
             if test
@@ -272,19 +284,22 @@ class MessageGenerator:
             if batch.age_days <= RECEIPT_TIMEOUT_DAYS - (channel != "letter")
             else 2
         )
-        chances = self._status_weights.get((channel, stage, listed))
-        if chances is None:
-            fates = (
+        weights = self._status_weights.get((channel, stage, from_job))
+        if weights is None:
+            percentages = (
                 STATUS_PERCENTAGES[channel][stage]
                 if not test
                 else TEST_LETTER_STATUS_PERCENTAGES
                 if channel == "letter"
                 else TEST_KEY_STATUS_PERCENTAGES
             )
-            if listed:
-                fates = fates | {_INVALID: 100 * INVALID_ROW_SHARE}
-            chances = self._status_weights[channel, stage, listed] = (list(fates), list(accumulate(fates.values())))
-        return self._random.choices(chances[0], cum_weights=chances[1], k=count)
+            if from_job:
+                percentages = percentages | {_INVALID: 100 * INVALID_ROW_SHARE}
+            weights = self._status_weights[channel, stage, from_job] = (
+                list(percentages),
+                list(accumulate(percentages.values())),
+            )
+        return self._random.choices(weights[0], cum_weights=weights[1], k=count)
 
     @staticmethod
     def _sender(seeded_service: SeededService, seeded_template: SeededTemplate) -> str | None:
@@ -305,5 +320,5 @@ def _created_at(record: Record) -> datetime:
 
 
 def _is_receipt_timeout(status: str, age_days: int) -> bool:
-    """Whether a message failed because nothing was heard of it."""
+    """Whether a message failed for want of a receipt."""
     return status == NotificationStatus.TEMPORARY_FAILURE and age_days > RECEIPT_TIMEOUT_DAYS

@@ -1,4 +1,4 @@
-"""What invented people, bodies, services and templates are called and say; nobody and nothing of it exists."""
+"""Names of invented people, places, organisations and services, and texts of templates."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 
 class TemplateDraft(NamedTuple):
-    """A template as somebody might write it."""
+    """A template before it has a service."""
 
     channel: str
     name: str
@@ -15,7 +15,7 @@ class TemplateDraft(NamedTuple):
 
 
 class Theme(NamedTuple):
-    """What a service is about."""
+    """The subject of a service, its SMS sender, and its templates."""
 
     title: str
     sender: str
@@ -69,7 +69,7 @@ ORGANISATION_NAME_PATTERNS = (
     ("nhs_central", "{} National Health Registry"),
     ("school_or_college", "{} College"),
 )
-"""Kinds of body in the order in which they appear, with how one is called after a place."""
+"""Types of organisation, in the order in which they are used, and their names for a place."""
 
 SERVICE_NAME_SUFFIXES = (
     "",
@@ -95,7 +95,7 @@ PLACEHOLDER_VALUES: dict[str, tuple[str, ...]] = {
     "adviser": ("the duty team", "Meadow ward", "the licensing desk", "the registrar"),
     "urgent": ("yes", "no", "no", "no"),
 }
-"""What placeholders are filled with; `name` is the recipient's own."""
+"""Values of placeholders; `name` is the recipient's."""
 
 DEMO_SMS_DRAFT = TemplateDraft(
     "sms", "Appointment reminder", "Hello ((name)), your appointment is on ((day)). Reply to nobody: ring us."
@@ -305,7 +305,7 @@ EARLIER_VERSION_SUFFIXES = (
     "\n\nRing us if anything is unclear.",
     "\n\nThis is an automatic message.",
 )
-"""What earlier versions of a template said besides."""
+"""Sentences at the end of earlier versions of a template."""
 
 JOB_FILE_NAMES = (
     "people.csv",

@@ -1,4 +1,4 @@
-"""Who sends how much on which day, and by which jobs: settled before any message is made."""
+"""How many messages each service sends on each day, and by which jobs; computed before any message is generated."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from graphql_api.billing import london_days
 from graphql_api.enums import JobStatus
 from graphql_api.seed import sample_texts
 from graphql_api.seed.datasets import HISTORY_DAYS, ONE_DAY
-from graphql_api.seed.services import ARCHIVED, TRIAL
+from graphql_api.seed.services import ServiceState
 
 if TYPE_CHECKING:
     from graphql_api.seed.datasets import Dataset
@@ -21,22 +21,22 @@ if TYPE_CHECKING:
     from graphql_api.seed.templates import SeededTemplate
 
 JOB_MESSAGE_SHARE = 0.4
-"""The share of messages that come of lists."""
+"""Share of messages that are rows of jobs."""
 MAX_JOB_ROWS = 20_000
 JOB_SIZE_SIGMA = 1.4
-"""How unequal jobs are: most are small, a few are very long."""
+"""Sigma of the log-normal distribution of the number of rows of a job."""
 MIN_MESSAGE_AGE = timedelta(minutes=5)
-"""What has happened by now began at least so long ago."""
+"""Minimum age of generated messages, so that all their times are in the past."""
 DEMO_LATEST_MESSAGES = 24
-"""Messages of the demo's service whose end is told in advance."""
+"""The latest messages of the demo service, whose statuses are fixed."""
 DEMO_RUNNING_JOB_MESSAGES = 25
-"""Those of its job that is under way, where there are enough messages."""
+"""Messages of the demo service's job in progress."""
 RUNNING_JOB_MIN_NOTIFICATIONS = 2_000
 
 
 @dataclass
 class ScheduledJob:
-    """A job, and when its rows become messages."""
+    """A job, and when its messages are created."""
 
     job: models.Job
     seeded_template: SeededTemplate
@@ -45,12 +45,12 @@ class ScheduledJob:
 
 @dataclass
 class ServiceDay:
-    """What a service sends on a day."""
+    """The messages of a service on a day."""
 
     seeded_service: SeededService
     day: date
     count: int
-    """Messages that come of no job."""
+    """Messages that belong to no job."""
     scheduled_jobs: list[ScheduledJob] = field(default_factory=list)
 
     @property
@@ -61,45 +61,55 @@ class ServiceDay:
 
 @dataclass
 class SendingSchedule:
-    """Cells by day, oldest first: of messages that are kept whole, and of those past their retention."""
+    """`ServiceDay`s by day, oldest first: `recent` within the retention period, `past` after it."""
 
     recent: dict[date, list[ServiceDay]]
     past: dict[date, list[ServiceDay]]
     latest_count: int
-    """How many of the demo's messages are to be made last, besides."""
+    """Number of latest messages of the demo service; not part of `recent`."""
     running_job_count: int
-    """How many more of them are rows of a job that is not finished."""
+    """Number of messages of its job in progress; not part of `recent`."""
 
 
 def create(dataset: Dataset, seeded_templates: dict[SeededService, list[SeededTemplate]]) -> SendingSchedule:
-    """Share the messages out among services and days, and make the jobs."""
-    sizes, dice = dataset.sizes, dataset.rng
-    teams = list(seeded_templates)
-    recent = dice.split(sizes.notifications, [0.0 if team.state == ARCHIVED else team.weight for team in teams])
-    past = dice.split(sizes.history, [team.weight for team in teams])
-    finale = min(DEMO_LATEST_MESSAGES, recent[0])
-    # A worker goes on with it at once, and the newest messages of a small demo should stay those of the finale.
-    under_way = DEMO_RUNNING_JOB_MESSAGES if sizes.notifications >= RUNNING_JOB_MIN_NOTIFICATIONS else 0
-    recent[0] -= finale + under_way
-    mean = max(6.0, 1.5 * JOB_MESSAGE_SHARE * (sizes.notifications + sizes.history) / sizes.jobs)
-    plan = SendingSchedule(defaultdict(list), defaultdict(list), finale, under_way)
-    for team, kept, moved in zip(teams, recent, past, strict=True):
-        jobs = _JobScheduler(dataset, team, seeded_templates[team], mean)
-        first = dataset.clock.today - timedelta(days=team.retention_days)
-        _schedule_days(dataset, jobs, plan.past, _past_days(dataset, team, first), moved)
+    """Distribute the messages over services and days, and add the jobs."""
+    sizes, rng = dataset.sizes, dataset.rng
+    seeded_services = list(seeded_templates)
+    recent = rng.split(
+        sizes.notifications,
+        [
+            0.0 if seeded_service.state is ServiceState.ARCHIVED else seeded_service.weight
+            for seeded_service in seeded_services
+        ],
+    )
+    past = rng.split(sizes.history, [seeded_service.weight for seeded_service in seeded_services])
+    latest_count = min(DEMO_LATEST_MESSAGES, recent[0])
+    # A worker continues that job at once; in a small demo its messages would displace the latest ones.
+    running_job_count = DEMO_RUNNING_JOB_MESSAGES if sizes.notifications >= RUNNING_JOB_MIN_NOTIFICATIONS else 0
+    recent[0] -= latest_count + running_job_count
+    mean_job_rows = max(6.0, 1.5 * JOB_MESSAGE_SHARE * (sizes.notifications + sizes.history) / sizes.jobs)
+    schedule = SendingSchedule(defaultdict(list), defaultdict(list), latest_count, running_job_count)
+    for seeded_service, recent_count, past_count in zip(seeded_services, recent, past, strict=True):
+        jobs = _JobScheduler(dataset, seeded_service, seeded_templates[seeded_service], mean_job_rows)
+        first = dataset.clock.today - timedelta(days=seeded_service.retention_days)
+        _schedule_days(dataset, jobs, schedule.past, _past_days(dataset, seeded_service, first), past_count)
         _schedule_days(
-            dataset, jobs, plan.recent, [first + ONE_DAY * number for number in range(team.retention_days + 1)], kept
+            dataset,
+            jobs,
+            schedule.recent,
+            [first + ONE_DAY * number for number in range(seeded_service.retention_days + 1)],
+            recent_count,
         )
-    plan.recent = dict(sorted(plan.recent.items()))
-    plan.past = dict(sorted(plan.past.items()))
-    return plan
+    schedule.recent = dict(sorted(schedule.recent.items()))
+    schedule.past = dict(sorted(schedule.past.items()))
+    return schedule
 
 
 def _past_days(dataset: Dataset, seeded_service: SeededService, first_kept: date) -> list[date]:
     began = london_days.london_day(seeded_service.first_message_at or seeded_service.row.created_at + 2 * ONE_DAY)
     since = max(began, dataset.clock.today - timedelta(days=HISTORY_DAYS))
-    # The last message of a service that was closed left before that.
-    until = first_kept - timedelta(days=7 if seeded_service.state == ARCHIVED else 0)
+    # An archived service has sent nothing in the days before.
+    until = first_kept - timedelta(days=7 if seeded_service.state is ServiceState.ARCHIVED else 0)
     days = max(0, (until - since).days)
     return [since + ONE_DAY * number for number in range(days)]
 
@@ -115,7 +125,7 @@ def _schedule_days(
 
 
 class _JobScheduler:
-    """The jobs of a service, as its messages add up to them."""
+    """Adds a job to a service whenever enough of its messages have accumulated."""
 
     def __init__(
         self,
@@ -126,33 +136,33 @@ class _JobScheduler:
     ) -> None:
         self._dataset = dataset
         self._seeded_service = seeded_service
-        self._seeded_templates = [paper for paper in seeded_templates if paper.weight]
-        self._weights = [paper.weight for paper in self._seeded_templates]
+        self._seeded_templates = [seeded_template for seeded_template in seeded_templates if seeded_template.weight]
+        self._weights = [seeded_template.weight for seeded_template in self._seeded_templates]
         self._mean_job_rows = mean_job_rows
         self._pending_messages = 0.0
         self._next_job_rows = self._draw_job_rows()
 
     def service_day(self, day: date, count: int) -> ServiceDay:
-        """A day's cell; some of the messages come of jobs, if enough have added up."""
-        cell = ServiceDay(self._seeded_service, day, count)
-        if self._seeded_service.state == TRIAL:
-            return cell
+        """The service's day, with jobs for a share of its `count` messages."""
+        service_day = ServiceDay(self._seeded_service, day, count)
+        if self._seeded_service.state is ServiceState.TRIAL:
+            return service_day
         self._pending_messages += JOB_MESSAGE_SHARE * count
-        while self._pending_messages >= self._next_job_rows and cell.count > 1:
-            rows = min(self._next_job_rows, cell.count)
-            cell.scheduled_jobs.append(self._schedule_job(day, rows))
-            cell.count -= rows
+        while self._pending_messages >= self._next_job_rows and service_day.count > 1:
+            rows = min(self._next_job_rows, service_day.count)
+            service_day.scheduled_jobs.append(self._schedule_job(day, rows))
+            service_day.count -= rows
             self._pending_messages -= rows
             self._next_job_rows = self._draw_job_rows()
-        return cell
+        return service_day
 
     def _draw_job_rows(self) -> int:
         size = self._dataset.rng.random.lognormvariate(log(self._mean_job_rows) - JOB_SIZE_SIGMA**2 / 2, JOB_SIZE_SIGMA)
         return max(1, min(MAX_JOB_ROWS, round(size)))
 
     def _schedule_job(self, day: date, rows: int) -> ScheduledJob:
-        world, team = self._dataset, self._seeded_service
-        dice, clock = world.rng, world.clock
+        dataset, seeded_service = self._dataset, self._seeded_service
+        rng, clock = dataset.rng, dataset.clock
         begin = london_days.midnight(day)
         if day == clock.today:
             begin, end = (
@@ -161,25 +171,25 @@ class _JobScheduler:
             )
         else:
             begin, end = begin + timedelta(hours=8), begin + timedelta(hours=18)
-        start = dice.moment_between(begin, end)
-        paper = dice.random.choices(self._seeded_templates, self._weights)[0]
-        scheduled = dice.chance(0.2)
-        made = start - (timedelta(hours=dice.random.randrange(1, 40)) if scheduled else timedelta(seconds=20))
+        start = rng.moment_between(begin, end)
+        seeded_template = rng.random.choices(self._seeded_templates, self._weights)[0]
+        scheduled = rng.chance(0.2)
+        created_at = start - (timedelta(hours=rng.random.randrange(1, 40)) if scheduled else timedelta(seconds=20))
         finished = start + timedelta(seconds=rows / 500 + 1)
-        job = world.add(
+        job = dataset.add(
             models.Job,
-            made,
-            service_id=team.row.id,
-            template_id=paper.row.id,
-            template_version=paper.version_at(made),
-            original_file_name=dice.pick(sample_texts.JOB_FILE_NAMES),
-            created_by_id=dice.pick(team.members[:2]).id,
+            created_at,
+            service_id=seeded_service.row.id,
+            template_id=seeded_template.row.id,
+            template_version=seeded_template.version_at(created_at),
+            original_file_name=rng.pick(sample_texts.JOB_FILE_NAMES),
+            created_by_id=rng.pick(seeded_service.members[:2]).id,
             job_status=JobStatus.FINISHED_ALL_NOTIFICATIONS_CREATED.value,
             notification_count=rows,
             scheduled_for=start.replace(minute=0, second=0, microsecond=0) if scheduled else None,
             processing_started=start,
             processing_finished=finished,
             updated_at=finished,
-            archived=(clock.today - day).days > team.retention_days,
+            archived=(clock.today - day).days > seeded_service.retention_days,
         )
-        return ScheduledJob(job, paper, start)
+        return ScheduledJob(job, seeded_template, start)

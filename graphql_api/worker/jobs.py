@@ -15,7 +15,7 @@ import structlog
 from graphql_api.domain import job_runs, notification_rows
 from graphql_api.enums import Channel
 from graphql_api.models import utcnow
-from graphql_api.recipients.lists import open_list
+from graphql_api.recipients.lists import RecipientList
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -118,7 +118,7 @@ class _JobProcessor:
         run = self._run
         template = run.content if inspect else None
         rows: Iterator[RecipientRow] = iter(
-            open_list(
+            RecipientList(
                 data,
                 run.shared_fields.channel,
                 run.content.placeholders,

@@ -253,7 +253,7 @@ def test_other_commands_report_settings_the_same_way() -> None:
 def test_a_missing_setting_of_the_worker_is_one_sentence(postgres_url: str) -> None:
     done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="production", **SECRETS)
     assert done.stderr == (
-        "Set SMS_GATEWAY, EMAIL_GATEWAY, LETTER_GATEWAY: where messages go. `fake` only pretends to deliver.\n"
+        "Set SMS_GATEWAY, EMAIL_GATEWAY, LETTER_GATEWAY: gateways must be chosen in production. `fake` sends nothing.\n"
     )
 
     done = command("work", DATABASE_URL=postgres_url, ENVIRONMENT="test", **SECRETS)

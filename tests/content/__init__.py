@@ -1,1 +1,1 @@
-"""Tests of what messages say."""
+"""Tests of the content of messages."""

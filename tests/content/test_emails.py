@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - characters that look alike are what these tests are about
-"""Emails: the markup, the page made of it, and the plain text beside it."""
+"""Emails: markup, HTML and plain text."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ def html(text: str) -> str:
     return re.sub(r' style="[^"]*"', "", emails.html_body(markup.parse(text)))
 
 
-def plain(text: str) -> str:
+def plain_text(text: str) -> str:
     return emails.plain_text(markup.parse(text))
 
 
 @pytest.mark.parametrize(
-    ("written", "page", "text"),
+    ("written", "expected_html", "text"),
     [
         ("a\nb\n\nc", "<p>a<br>b</p>\n<p>c</p>", "a\nb\n\nc"),
         ("a\r\nb\r\rc", "<p>a<br>b</p>\n<p>c</p>", "a\nb\n\nc"),
@@ -65,9 +65,9 @@ def plain(text: str) -> str:
         ("\u200b \u00a0", "", ""),
     ],
 )
-def test_the_markup_becomes_a_page_and_a_text(written: str, page: str, text: str) -> None:
-    assert html(written) == page
-    assert plain(written) == text
+def test_markup_is_rendered_as_html_and_as_plain_text(written: str, expected_html: str, text: str) -> None:
+    assert html(written) == expected_html
+    assert plain_text(written) == text
 
 
 @pytest.mark.parametrize(
@@ -79,23 +79,23 @@ def test_the_markup_becomes_a_page_and_a_text(written: str, page: str, text: str
         "a@b.c", "    code",
     ],
 )  # fmt: skip
-def test_everything_else_is_shown_as_typed(written: str) -> None:
-    assert plain(written) == written.strip()
+def test_other_syntax_is_shown_as_typed(written: str) -> None:
+    assert plain_text(written) == written.strip()
     shown = written.strip().replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
     assert html(written) == f"<p>{shown}</p>"
 
 
-def test_markup_in_a_value_works_and_html_in_it_does_not() -> None:
-    made = render(
+def test_markup_in_a_value_is_rendered_and_html_is_escaped() -> None:
+    rendered = render(
         Channel.EMAIL,
         subject="((a))",
         body="# ((a))\n\n((b))\n\n[x](((c)))",
         personalisation={"a": "<i>", "b": "* 1\n* 2", "c": "https://d.e/?f=<g>"},
     )
 
-    assert made.html is not None
-    assert "<title>&lt;i&gt;</title>" in made.html
-    assert re.sub(r' style="[^"]*"', "", made.html).split("<main>")[1].split("</main>")[0] == (
+    assert rendered.html is not None
+    assert "<title>&lt;i&gt;</title>" in rendered.html
+    assert re.sub(r' style="[^"]*"', "", rendered.html).split("<main>")[1].split("</main>")[0] == (
         "\n<h2>&lt;i&gt;</h2>\n<ul><li>1</li><li>2</li></ul>\n"
         '<p>[x](<a href="https://d.e/?f=">https://d.e/?f=</a>&lt;g&gt;)</p>\n'
     )
@@ -114,20 +114,22 @@ def test_markup_in_a_value_works_and_html_in_it_does_not() -> None:
         ('6"', "6”"),
     ],
 )
-def test_what_was_typed_becomes_what_is_printed(typed: str, tidied: str) -> None:
+def test_punctuation_is_tidied(typed: str, tidied: str) -> None:
     assert tidy(typed) == tidied
 
 
-def test_the_name_of_the_site_is_kept_from_becoming_a_link() -> None:
-    made = render(Channel.EMAIL, subject="GOV.UK", body="GOV.UK gov.uk/x GOV.UK? www.gov.uk gov.uk", personalisation={})
+def test_the_name_of_the_site_does_not_become_a_link() -> None:
+    rendered = render(
+        Channel.EMAIL, subject="GOV.UK", body="GOV.UK gov.uk/x GOV.UK? www.gov.uk gov.uk", personalisation={}
+    )
 
-    assert made.subject == "GOV.UK"
-    assert made.text == "GOV.\u200bUK gov.uk/x GOV.UK? www.gov.uk gov.\u200buk"
+    assert rendered.subject == "GOV.UK"
+    assert rendered.text == "GOV.\u200bUK gov.uk/x GOV.UK? www.gov.uk gov.\u200buk"
 
 
 def test_links_are_never_tidied() -> None:
     assert html("https://a.b/it's, c") == '<p><a href="https://a.b/it&#x27;s">https://a.b/it\'s</a>, c</p>'
-    assert plain("[it's](https://a.b/'c)") == "it’s: https://a.b/'c"
+    assert plain_text("[it's](https://a.b/'c)") == "it’s: https://a.b/'c"
 
 
 def test_the_preheader_is_the_start_of_the_text_on_one_line() -> None:
@@ -138,30 +140,30 @@ def test_the_preheader_is_the_start_of_the_text_on_one_line() -> None:
     assert len(emails.preheader(markup.parse("x" * 1000))) == 256
 
 
-def test_the_footer_and_the_text_tell_how_to_unsubscribe() -> None:
-    made = render(Channel.EMAIL, subject="s", body="b", unsubscribe_url="https://a.b/?c&d")
+def test_html_and_plain_text_have_an_unsubscribe_link() -> None:
+    rendered = render(Channel.EMAIL, subject="s", body="b", unsubscribe_url="https://a.b/?c&d")
 
-    assert made.html is not None
-    assert 'href="https://a.b/?c&amp;d">Unsubscribe from these emails</a>' in made.html
-    assert made.text == f"b\n\n{RULE}\n\nUnsubscribe from these emails: https://a.b/?c&d"
+    assert rendered.html is not None
+    assert 'href="https://a.b/?c&amp;d">Unsubscribe from these emails</a>' in rendered.html
+    assert rendered.text == f"b\n\n{RULE}\n\nUnsubscribe from these emails: https://a.b/?c&d"
     assert "Unsubscribe" not in (render(Channel.EMAIL, subject="s", body="b").html or "")
 
 
 @given(st.lists(st.sampled_from([*"#*-•^1.[]()<>&\"' \n\r\tax", "https://", "](", "javascript:", "---"])).map("".join))
-def test_no_body_makes_other_elements_than_ours(text: str) -> None:
-    made = emails.html_body(markup.parse(text))
+def test_a_body_renders_only_permitted_elements(text: str) -> None:
+    rendered = emails.html_body(markup.parse(text))
     tags = {"p", "br", "h2", "h3", "hr", "ul", "ol", "li", "blockquote", "a"}
     attributes = {tag: {"style"} for tag in tags} | {"a": {"style", "href"}}
     names = re.compile(r"</?[a-z0-9]+")
 
-    cleaned = nh3.clean(made, tags=tags, attributes=attributes, link_rel=None)
+    cleaned = nh3.clean(rendered, tags=tags, attributes=attributes, link_rel=None)
 
-    assert names.findall(cleaned) == names.findall(made)
-    assert all(url.startswith("https://") for url in re.findall(r'href="([^"]*)"', made))
+    assert names.findall(cleaned) == names.findall(rendered)
+    assert all(url.startswith("https://") for url in re.findall(r'href="([^"]*)"', rendered))
 
 
 @given(st.text())
 def test_no_word_of_a_body_is_lost_in_plain_text(text: str) -> None:
     letters = [character for character in text if character.isalpha()]
 
-    assert [character for character in plain(text) if character.isalpha()] == letters
+    assert [character for character in plain_text(text) if character.isalpha()] == letters

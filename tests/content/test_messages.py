@@ -1,5 +1,5 @@
 # ruff: noqa: RUF001 - characters that look alike are what these tests are about
-"""Messages: a template with values in, the reasons for refusing it, and what may be saved as a template."""
+"""Messages: templates rendered with values, their problems, and the problems of templates."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ def codes(problems: list[Problem]) -> list[UserErrorCode]:
     return [problem.code for problem in problems]
 
 
-def test_a_text_message_is_rendered_whole() -> None:
-    made = render(
+def test_a_text_message_is_rendered_with_all_details() -> None:
+    rendered = render(
         Channel.SMS,
         subject=None,
         body="Dear ((first name)), bring ((things)).((late?? Hurry!))",
@@ -25,7 +25,7 @@ def test_a_text_message_is_rendered_whole() -> None:
         prefix="Town hall",
     )
 
-    assert made == messages.RenderedContent(
+    assert rendered == messages.RenderedContent(
         channel=Channel.SMS,
         subject=None,
         text="Town hall: Dear Zoé, bring pens, ink and paper. Hurry!",
@@ -38,13 +38,13 @@ def test_a_text_message_is_rendered_whole() -> None:
     )
 
 
-def test_missing_values_are_named_as_the_template_spells_them() -> None:
-    made = render(Channel.EMAIL, subject="((B c))", body="((a))((d??e))((b_c))", personalisation={"a": None})
+def test_missing_values_are_named_as_written_in_the_template() -> None:
+    rendered = render(Channel.EMAIL, subject="((B c))", body="((a))((d??e))((b_c))", personalisation={"a": None})
 
-    assert made.missing_placeholders == ["B c", "a", "d"]
-    assert made.subject == "((B c))"
-    assert made.text == "((a))((d??e))((b_c))"
-    assert made.problems == [
+    assert rendered.missing_placeholders == ["B c", "a", "d"]
+    assert rendered.subject == "((B c))"
+    assert rendered.text == "((a))((d??e))((b_c))"
+    assert rendered.problems == [
         Problem(
             UserErrorCode.MISSING_PERSONALISATION,
             "There is no value for ((B c)), ((a)), ((d)).",
@@ -54,17 +54,17 @@ def test_missing_values_are_named_as_the_template_spells_them() -> None:
     ]
 
 
-def test_a_redacted_view_shows_the_placeholders_and_tells_nothing_of_the_values() -> None:
+def test_a_redacted_message_shows_placeholders_and_no_values() -> None:
     values = {"name": "secret", "urgent": "yes", "also secret": "x"}
     body = "Dear ((name)),\n\n((urgent??Now))"
 
     for channel in (Channel.SMS, Channel.EMAIL, Channel.LETTER):
-        made = render(channel, subject="For ((name))", body=body, personalisation=values, redact=True)
+        rendered = render(channel, subject="For ((name))", body=body, personalisation=values, redact=True)
 
-        assert made.text.endswith("Dear ((name)),\n\n((urgent??Now))")
-        assert made.subject == (None if channel is Channel.SMS else "For ((name))")
-        assert (made.missing_placeholders, made.unused_personalisation, made.problems) == ([], [], [])
-        assert "secret" not in repr(made)
+        assert rendered.text.endswith("Dear ((name)),\n\n((urgent??Now))")
+        assert rendered.subject == (None if channel is Channel.SMS else "For ((name))")
+        assert (rendered.missing_placeholders, rendered.unused_personalisation, rendered.problems) == ([], [], [])
+        assert "secret" not in repr(rendered)
 
 
 def test_a_text_message_may_have_918_characters_without_its_prefix() -> None:
@@ -99,13 +99,13 @@ def test_an_email_may_have_two_million_bytes_without_its_subject() -> None:
 
 @pytest.mark.parametrize("channel", list(Channel))
 @pytest.mark.parametrize("value", ["", " \n ", "\u200b", []])
-def test_a_message_of_which_nothing_is_left_is_refused(channel: Channel, value: object) -> None:
-    made = render(channel, subject="s", body="((a))", personalisation={"a": value}, prefix="Service")
+def test_an_empty_message_is_refused(channel: Channel, value: object) -> None:
+    rendered = render(channel, subject="s", body="((a))", personalisation={"a": value}, prefix="Service")
 
-    assert codes(made.problems) == [UserErrorCode.MESSAGE_EMPTY]
+    assert codes(rendered.problems) == [UserErrorCode.MESSAGE_EMPTY]
 
 
-def test_the_values_that_say_whom_it_is_for_are_not_called_unused() -> None:
+def test_values_of_the_recipient_are_not_unused() -> None:
     values = {"phonenumber": "1", "email address": "2", "address_line_1": "3", "x": "4"}
 
     assert [
@@ -117,27 +117,29 @@ def test_the_values_that_say_whom_it_is_for_are_not_called_unused() -> None:
     ]
 
 
-def test_several_problems_are_told_together() -> None:
-    made = render(Channel.SMS, subject=None, body="((a))((b))", personalisation={"a": "x" * 1000})
+def test_several_problems_are_reported_together() -> None:
+    rendered = render(Channel.SMS, subject=None, body="((a))((b))", personalisation={"a": "x" * 1000})
 
-    assert codes(made.problems) == [UserErrorCode.MISSING_PERSONALISATION, UserErrorCode.MESSAGE_TOO_LONG]
+    assert codes(rendered.problems) == [UserErrorCode.MISSING_PERSONALISATION, UserErrorCode.MESSAGE_TOO_LONG]
 
 
 def test_a_list_is_bullets_in_a_body_and_words_in_a_subject() -> None:
-    made = render(Channel.EMAIL, subject="For ((who))", body="For:((who))", personalisation={"who": ["a", "b", "c"]})
+    rendered = render(
+        Channel.EMAIL, subject="For ((who))", body="For:((who))", personalisation={"who": ["a", "b", "c"]}
+    )
 
-    assert made.subject == "For a, b and c"
-    assert made.text == "For:\n\n• a\n• b\n• c"
+    assert rendered.subject == "For a, b and c"
+    assert rendered.text == "For:\n\n• a\n• b\n• c"
 
 
 def test_a_subject_stands_on_one_line_and_is_tidied() -> None:
-    made = render(Channel.EMAIL, subject='A \n "((b))"  - now', body="x", personalisation={"b": "c\u200b"})
+    rendered = render(Channel.EMAIL, subject='A \n "((b))"  - now', body="x", personalisation={"b": "c\u200b"})
 
-    assert made.subject == "A “c” – now"
+    assert rendered.subject == "A “c” – now"
 
 
 def test_a_letter_in_two_languages_has_its_welsh_pages_first() -> None:
-    made = render(
+    rendered = render(
         Channel.LETTER,
         subject="Hello",
         body="Dear ((name))",
@@ -146,12 +148,12 @@ def test_a_letter_in_two_languages_has_its_welsh_pages_first() -> None:
         personalisation={"name": "Siân"},
     )
 
-    assert made.text == "Helo\n\nAnnwyl Siân ((dyddiad))\n\nHello\n\nDear Siân"
-    assert made.missing_placeholders == ["dyddiad"]
-    assert (made.html, made.preheader, made.sms) == (None, None, None)
+    assert rendered.text == "Helo\n\nAnnwyl Siân ((dyddiad))\n\nHello\n\nDear Siân"
+    assert rendered.missing_placeholders == ["dyddiad"]
+    assert (rendered.html, rendered.preheader, rendered.sms) == (None, None, None)
 
 
-def test_a_template_is_cut_once_and_filled_for_every_row() -> None:
+def test_a_compiled_template_renders_many_messages() -> None:
     template = CompiledTemplate(Channel.SMS, subject="ignored ((x))", body="Hi ((Name))", prefix="S")
 
     assert template.placeholders == ["Name"]
@@ -188,7 +190,7 @@ def test_a_templates_name_and_body_have_limits() -> None:
     ]
 
 
-def test_a_template_cannot_hold_what_the_database_cannot() -> None:
+def test_a_template_cannot_have_characters_that_the_database_cannot_store() -> None:
     problems = check_template(Channel.EMAIL, "n\0", "s\ud800", "b\0")
 
     assert [(problem.code, problem.path) for problem in problems] == [
@@ -207,7 +209,7 @@ def test_a_letter_in_two_languages_needs_both_welsh_parts() -> None:
     ]
 
 
-def test_welsh_text_stands_only_in_letters_in_two_languages() -> None:
+def test_only_letters_in_two_languages_have_welsh_text() -> None:
     for channel in Channel:
         problems = check_template(channel, "n", "s", "b", welsh_body="c")
 

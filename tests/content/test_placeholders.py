@@ -1,4 +1,4 @@
-"""Placeholders: which ones a template has, and what stands in their place."""
+"""Placeholders of a template, and their values."""
 
 from __future__ import annotations
 
@@ -26,8 +26,10 @@ def test_a_template_lists_its_placeholders_by_first_appearance_subject_before_bo
     ]
 
 
-def test_a_name_counts_once_in_its_first_spelling() -> None:
-    assert [each.name for each in find("((First Name)) ((first_name)) ((FIRST-NAME??x))")] == ["First Name"]
+def test_a_name_is_listed_once_as_first_written() -> None:
+    assert [placeholder.name for placeholder in find("((First Name)) ((first_name)) ((FIRST-NAME??x))")] == [
+        "First Name"
+    ]
 
 
 def test_a_conditional_is_split_at_its_first_question_marks() -> None:
@@ -35,39 +37,36 @@ def test_a_conditional_is_split_at_its_first_question_marks() -> None:
 
 
 @pytest.mark.parametrize("text", ["(a)", "((a)", "(a))", "(())", "((a(b)))", "((a)b))", "( (a) )"])
-def test_brackets_that_do_not_close_or_that_nest_are_plain_text(text: str) -> None:
+def test_brackets_that_are_not_closed_or_that_nest_are_text(text: str) -> None:
     assert find(text) == []
     assert TemplateText(text).fill({"a": "x", "b": "x"}) == text
 
 
-def test_a_third_bracket_stays_outside() -> None:
+def test_a_third_bracket_is_text() -> None:
     assert TemplateText("(((a)))").fill({"a": "x"}) == "(x)"
 
 
 @pytest.mark.parametrize(
     "name", ["first_name", "FIRST-NAME", " First Name ", "f i r s t name", "first\u00a0name\u200b"]
 )
-def test_names_match_whatever_their_case_spaces_hyphens_and_underscores(name: str) -> None:
+def test_names_match_regardless_of_case_spaces_hyphens_and_underscores(name: str) -> None:
     assert normalise(name) == "firstname"
 
 
 @pytest.mark.parametrize("value", ["yes", "Y", "TRUE", "t", "1", "include", "Show", True, 1])
-def test_some_words_mean_yes(value: object) -> None:
+def test_some_values_are_truthy(value: object) -> None:
     assert is_truthy(value)
     assert TemplateText("a((b??c))").fill({"b": value}) == "ac"
 
 
 @pytest.mark.parametrize("value", ["no", "", "2", "yes ", "on", False, 0, "false", [], ["yes"]])
-def test_every_other_word_means_no(value: object) -> None:
+def test_every_other_value_is_not_truthy(value: object) -> None:
     assert not is_truthy(value)
     assert TemplateText("a((b??c))").fill({"b": value}) == "a"
 
 
-def test_null_is_missing_and_empty_is_given() -> None:
-    text = TemplateText("((a))((b))((c??d))")
-
-    assert text.missing_placeholders({"a": None, "b": ""}) == {"a": "a", "c": "c"}
-    assert text.fill({"a": None, "b": ""}) == "((a))((c??d))"
+def test_null_is_missing_and_an_empty_text_is_a_value() -> None:
+    assert TemplateText("((a))((b))((c??d))").fill({"a": None, "b": ""}) == "((a))((c??d))"
 
 
 @pytest.mark.parametrize(
@@ -92,29 +91,26 @@ def test_values_are_shown_as_they_are_and_never_filled_again(value: object, show
     assert TemplateText("<((a))>").fill({"a": value, "b": "no"}) == f"<{shown}>"
 
 
-def test_values_find_their_names_and_tell_the_rest() -> None:
+def test_values_are_found_by_normalised_name() -> None:
     values = Personalisation({"First Name": "Zoë", "other-one": 1, "nothing": None})
 
-    assert values.get("first_name") == "Zoë"
-    assert "OTHERONE" in values
-    assert "nothing" not in values
+    assert values.by_key == {"firstname": "Zoë", "otherone": 1, "nothing": None}
     assert values.unused(["firstname"]) == ["other-one", "nothing"]
 
 
-def test_of_two_values_with_one_name_the_last_wins() -> None:
-    assert Personalisation({"a b": 1, "A_B": 2}).get("ab") == 2
+def test_the_last_of_two_values_with_the_same_name_counts() -> None:
+    assert Personalisation({"a b": 1, "A_B": 2}).by_key == {"ab": 2}
 
 
 @given(st.text())
-def test_a_text_without_values_stays_as_it_is_written(text: str) -> None:
+def test_a_text_without_values_is_unchanged(text: str) -> None:
     assert TemplateText(text).fill({}) == text
 
 
 @given(st.lists(st.text(alphabet="ab()?", max_size=8), max_size=8).map("".join))
 def test_every_placeholder_found_can_be_filled(text: str) -> None:
-    cut = TemplateText(text)
+    template_text = TemplateText(text)
 
-    filled = cut.fill(dict.fromkeys(cut.names_by_key, ""))
+    filled = template_text.fill(dict.fromkeys(template_text.names_by_key, ""))
 
-    assert len(filled) == len(text) - sum(len(gap.source) for gap in cut.occurrences)
-    assert cut.missing_placeholders(dict.fromkeys(cut.names_by_key, "")) == {}
+    assert len(filled) == len(text) - sum(len(occurrence.source) for occurrence in template_text.occurrences)

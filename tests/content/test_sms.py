@@ -29,41 +29,41 @@ from graphql_api.enums import SmsEncoding
         (918, 6),
     ],
 )
-def test_a_text_of_seven_bits_is_160_characters_or_fragments_of_153(length: int, fragments: int) -> None:
-    found = count("a" * length)
+def test_a_gsm7_message_has_160_characters_or_fragments_of_153(length: int, fragments: int) -> None:
+    sms_count = count("a" * length)
 
-    assert (found.character_count, found.fragment_count) == (length, fragments)
-    assert found.encoding is SmsEncoding.GSM7
+    assert (sms_count.character_count, sms_count.fragment_count) == (length, fragments)
+    assert sms_count.encoding is SmsEncoding.GSM7
 
 
 @pytest.mark.parametrize(
     ("length", "fragments"),
     [(1, 1), (70, 1), (71, 2), (134, 2), (135, 3), (201, 3), (202, 4), (918, 14)],
 )
-def test_a_text_of_sixteen_bits_is_70_characters_or_fragments_of_67(length: int, fragments: int) -> None:
-    found = count("ŵ" * length)
+def test_a_ucs2_message_has_70_characters_or_fragments_of_67(length: int, fragments: int) -> None:
+    sms_count = count("ŵ" * length)
 
-    assert (found.character_count, found.fragment_count) == (length, fragments)
-    assert found.encoding is SmsEncoding.UCS2
+    assert (sms_count.character_count, sms_count.fragment_count) == (length, fragments)
+    assert sms_count.encoding is SmsEncoding.UCS2
 
 
 @pytest.mark.parametrize("character", list("^{}\\[~]|€"))
-def test_extension_characters_take_two_places_but_count_once(character: str) -> None:
+def test_extension_characters_take_two_septets_but_count_once(character: str) -> None:
     assert count(character * 80)[:4] == (80, 918, SmsEncoding.GSM7, 1)
     assert count(character * 81)[:4] == (81, 918, SmsEncoding.GSM7, 2)
     assert count("a" * 159 + character).fragment_count == 2
 
 
-def test_extension_characters_take_one_place_in_the_wide_alphabet() -> None:
+def test_extension_characters_take_one_code_unit_in_ucs2() -> None:
     assert count("ŵ" + "€" * 69).fragment_count == 1
 
 
 @pytest.mark.parametrize("letter", list("ŵŷẃẁẅỳÿŴŶẂẀẄỲŸÝáâêëíîïóôúûýÁÂÊËÍÎÏÓÔÚÛÀÈÌÒÙ"))
-def test_a_letter_of_welsh_outside_the_alphabet_is_kept_and_makes_the_message_wide(letter: str) -> None:
-    text, found = measure(f"a{letter}b")
+def test_a_welsh_letter_outside_the_alphabet_makes_the_message_ucs2(letter: str) -> None:
+    text, sms_count = measure(f"a{letter}b")
 
     assert text == f"a{letter}b"
-    assert found == (3, 918, SmsEncoding.UCS2, 1, ())
+    assert sms_count == (3, 918, SmsEncoding.UCS2, 1, ())
 
 
 @pytest.mark.parametrize("letter", list("àäéèìòöùüÄÉÖÜñÑøØåÅæÆßÇ£$¥@_§¿¡ΔΦΓΛΩΠΨΣΘΞ¤"))
@@ -88,13 +88,13 @@ def test_other_characters_become_the_nearest_plain_ones(written: str, sent: str)
     )
 
 
-def test_an_emoji_does_not_make_a_message_wide() -> None:
+def test_an_emoji_does_not_make_a_message_ucs2() -> None:
     assert measure("Well done 👍🏽!")[0] == "Well done ??!"
     assert count("👍" * 160)[:4] == (160, 918, SmsEncoding.GSM7, 1)
 
 
 @pytest.mark.parametrize("hidden", list("\u180e\u200b\u200c\u200d\u2060\ufeff\u00ad\u0301\ufe0f"))
-def test_characters_without_width_go_without_a_trace(hidden: str) -> None:
+def test_zero_width_characters_are_removed(hidden: str) -> None:
     assert measure(f"x{hidden}z") == ("xz", (2, 918, SmsEncoding.GSM7, 1, ()))
 
 
@@ -132,32 +132,32 @@ def test_white_space_is_tidied(written: str, sent: str) -> None:
 
 
 def test_the_prefix_counts_in_fragments_but_not_in_characters() -> None:
-    text, found = measure("a" * 160, "My service")
+    text, sms_count = measure("a" * 160, "My service")
 
     assert text == "My service: " + "a" * 160
-    assert (found.character_count, found.fragment_count) == (160, 2)
+    assert (sms_count.character_count, sms_count.fragment_count) == (160, 2)
 
 
-def test_a_welsh_letter_in_the_prefix_makes_the_message_wide() -> None:
+def test_a_welsh_letter_in_the_prefix_makes_the_message_ucs2() -> None:
     assert count("a", "Cyngor y Tŷ").encoding is SmsEncoding.UCS2
 
 
-def test_the_prefix_is_written_in_the_alphabet_too() -> None:
+def test_the_prefix_is_in_the_alphabet_too() -> None:
     assert measure(". a", "Łódź – service")[0] == "Lódz - service:. a"
 
 
 @given(st.text(max_size=200), st.none() | st.text(max_size=20))
 def test_only_the_alphabet_is_sent(text: str, prefix: str | None) -> None:
-    sent, found = measure(text, prefix)
+    sent, sms_count = measure(text, prefix)
 
     assert set(sent) <= sms.GSM7_BASIC_CHARACTERS | sms.GSM7_EXTENSION_CHARACTERS | sms.WELSH_UCS2_CHARACTERS
-    assert (found.encoding is SmsEncoding.UCS2) == bool(sms.WELSH_UCS2_CHARACTERS & set(sent))
+    assert (sms_count.encoding is SmsEncoding.UCS2) == bool(sms.WELSH_UCS2_CHARACTERS & set(sent))
     assert "  " not in sent
     assert "\n\n\n" not in sent
 
 
 @given(st.text(max_size=200))
-def test_what_is_sent_would_be_sent_again_unchanged(text: str) -> None:
-    sent, found = measure(text)
+def test_normalising_is_idempotent(text: str) -> None:
+    sent, sms_count = measure(text)
 
-    assert measure(sent) == (sent, found._replace(replaced_characters=()))
+    assert measure(sent) == (sent, sms_count._replace(replaced_characters=()))

@@ -1,4 +1,4 @@
-"""Personalisation: what an object of values may hold."""
+"""Personalisation: checks of values."""
 
 from __future__ import annotations
 
@@ -40,11 +40,11 @@ def test_personalisation_is_an_object(value: object) -> None:
         ({str(key): 1 for key in range(1001)}, UserErrorCode.TOO_LONG, ()),
     ],
 )
-def test_everything_else_is_refused_with_its_place(value: object, code: UserErrorCode, path: tuple[str, ...]) -> None:
+def test_other_values_are_refused_with_their_path(value: object, code: UserErrorCode, path: tuple[str, ...]) -> None:
     assert [(problem.code, problem.path) for problem in values.check(value)] == [(code, path)]
 
 
-def test_every_bad_value_is_told() -> None:
+def test_every_invalid_value_is_reported() -> None:
     assert len(values.check({"a": {}, "b": "\0", "c": 1, "d": [{}, {}]})) == 4
 
 

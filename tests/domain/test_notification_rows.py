@@ -37,7 +37,7 @@ def shared_fields_of(job: models.Job, channel: Channel = Channel.SMS) -> SharedF
 
 def parse_rows(content: str, channel: Channel = Channel.SMS, body: str = "Hello ((name))") -> list[lists.RecipientRow]:
     template = CompiledTemplate(channel, subject="Hi", body=body)
-    return list(lists.open_list(content, channel, template.placeholders, template=template))
+    return list(lists.RecipientList(content, channel, template.placeholders, template=template))
 
 
 async def test_each_row_of_a_job_becomes_a_message_valid_or_not(make: Builders, signer: Signer) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy import text
 from graphql_api import worker
 from graphql_api.domain import job_runs, notification_rows
 from graphql_api.gateways import OutgoingMessage
-from graphql_api.recipients.lists import open_list
+from graphql_api.recipients.lists import RecipientList
 from graphql_api.settings import Settings
 from graphql_api.tasks import Task
 from graphql_api.worker import queue
@@ -35,7 +35,7 @@ async def process(worker_context: WorkerContext, payload: Mapping[str, Any]) -> 
         run = await job_runs.acquire(tx, worker_context.actor, job_id, owner=uuid4(), lease_seconds=0)
     assert run is not None
     data = await worker_context.store.get(run.list_path)
-    rows = iter(open_list(data, run.shared_fields.channel, run.content.placeholders, template=run.content))
+    rows = iter(RecipientList(data, run.shared_fields.channel, run.content.placeholders, template=run.content))
     list(islice(rows, run.next_row))
     while chunk := list(islice(rows, ROWS_PER_CHUNK)):
         messages = [

@@ -1,4 +1,4 @@
-"""Files are there whole, or not at all, in whichever store."""
+"""Files in object stores: complete or not there at all."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Store:
     return Store.connect(Settings(data_dir=tmp_path, object_store_url=url))
 
 
-async def test_what_was_put_comes_back(store: Store) -> None:
+async def test_a_file_is_read_as_it_was_written(store: Store) -> None:
     await store.put("a/list é.csv", b"1")
     await store.put("a/list é.csv", b"name\r\nZo\xc3\xab")
 
@@ -27,29 +27,29 @@ async def test_what_was_put_comes_back(store: Store) -> None:
     assert await store.exists("a/list é.csv")
 
 
-async def test_a_stream_is_kept_and_comes_back_as_a_stream(store: Store) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+async def test_a_file_is_written_and_read_as_a_stream(store: Store) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
         for letter in b"abc":
             yield bytes([letter]) * 3_000_000
 
-    await store.put("big", pieces())
+    await store.put("big", chunks())
 
-    found = [piece async for piece in store.stream("big")]
-    assert b"".join(found) == b"a" * 3_000_000 + b"b" * 3_000_000 + b"c" * 3_000_000
+    read = [chunk async for chunk in store.stream("big")]
+    assert b"".join(read) == b"a" * 3_000_000 + b"b" * 3_000_000 + b"c" * 3_000_000
 
 
-async def test_a_stream_that_breaks_leaves_nothing(store: Store) -> None:
-    async def pieces() -> AsyncIterator[bytes]:
+async def test_a_stream_that_fails_leaves_no_file(store: Store) -> None:
+    async def chunks() -> AsyncIterator[bytes]:
         yield b"x" * 6_000_000
         raise ConnectionResetError
 
     with pytest.raises(ConnectionResetError):
-        await store.put("half", pieces())
+        await store.put("half", chunks())
 
     assert not await store.exists("half")
 
 
-async def test_a_file_that_is_not_there_is_told_so(store: Store) -> None:
+async def test_a_missing_file_is_an_error(store: Store) -> None:
     with pytest.raises(FileNotFoundError):
         await store.get("nothing")
     with pytest.raises(FileNotFoundError):
@@ -59,14 +59,14 @@ async def test_a_file_that_is_not_there_is_told_so(store: Store) -> None:
     assert not await store.exists("nothing")
 
 
-async def test_a_file_can_be_thrown_away(store: Store) -> None:
+async def test_a_file_can_be_deleted(store: Store) -> None:
     await store.put("a", b"1")
     await store.delete("a")
 
     assert not await store.exists("a")
 
 
-async def test_no_path_leads_out_of_the_folder(tmp_path: Path) -> None:
+async def test_a_path_cannot_leave_the_folder(tmp_path: Path) -> None:
     store = Store.connect(Settings(data_dir=tmp_path / "data"))
 
     with pytest.raises(ValueError, match=r"\.\."):
@@ -75,14 +75,14 @@ async def test_no_path_leads_out_of_the_folder(tmp_path: Path) -> None:
     assert [path.name for path in tmp_path.rglob("*")] == ["data", "objects"]  # noqa: ASYNC240 - a handful
 
 
-async def test_a_folder_streams_in_pieces(tmp_path: Path) -> None:
+async def test_a_folder_streams_in_chunks(tmp_path: Path) -> None:
     store = Store.connect(Settings(data_dir=tmp_path))
     await store.put("big", b"x" * (3 * CHUNK_BYTES))
 
-    assert max([len(piece) async for piece in store.stream("big")]) <= 2 * CHUNK_BYTES
+    assert max([len(chunk) async for chunk in store.stream("big")]) <= 2 * CHUNK_BYTES
 
 
-def test_a_process_that_ends_right_after_a_call_ends_well(tmp_path: Path) -> None:
+def test_a_process_can_end_right_after_a_call(tmp_path: Path) -> None:
     program = (
         "import asyncio, sys, pathlib\n"
         "from graphql_api.settings import Settings\n"
@@ -91,9 +91,9 @@ def test_a_process_that_ends_right_after_a_call_ends_well(tmp_path: Path) -> Non
         "asyncio.run(store.put('a', b'1')); asyncio.run(store.delete('a'))\n"
     )
     root = Path(__file__).resolve().parents[2]
-    codes = {
+    exit_codes = {
         subprocess.run([sys.executable, "-c", program, str(tmp_path)], cwd=root, check=False).returncode
         for _ in range(3)
     }
 
-    assert codes == {0}
+    assert exit_codes == {0}

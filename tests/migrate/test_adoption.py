@@ -1,4 +1,4 @@
-"""A database that GOV.UK Notify made: recognised, refused where it lacks something, given our tables, never changed."""
+"""Databases that GOV.UK Notify created: recognised, refused if incomplete, extended by our tables, never changed."""
 
 from __future__ import annotations
 
@@ -25,38 +25,38 @@ CATALOGUE = json.loads((Path(__file__).parents[1] / "models" / "notify_catalogue
 
 @pytest_asyncio.fixture
 async def database(postgres_url: str) -> AsyncIterator[str]:
-    """The address of a database that Notify made."""
+    """The URL of a database that Notify created."""
     async with scratch_database(postgres_url) as url:
         await create_notify_tables(url)
         yield url
 
 
-def test_it_is_known_which_tables_are_notifys() -> None:
+def test_the_list_of_notifys_tables_is_complete() -> None:
     assert set(CATALOGUE["tables"]) | {"notifications_all_time_view"} == database_origins.NOTIFY_TABLES
 
 
-async def test_it_keeps_its_tables_to_the_byte_and_gets_ours(database: str) -> None:
-    await execute(database, "CREATE TABLE more_than_we_know (id int)", "ALTER TABLE services ADD COLUMN newer text")
-    theirs = [*sorted(database_origins.NOTIFY_TABLES), "alembic_version", "more_than_we_know"]
-    before = dump_sql(database, *theirs)
-    said: list[str] = []
+async def test_its_tables_stay_unchanged_and_ours_are_added(database: str) -> None:
+    await execute(database, "CREATE TABLE unknown_table (id int)", "ALTER TABLE services ADD COLUMN newer text")
+    notify_tables = [*sorted(database_origins.NOTIFY_TABLES), "alembic_version", "unknown_table"]
+    before = dump_sql(database, *notify_tables)
+    lines: list[str] = []
 
-    await migrate.upgrade(database, write_line=said.append)
+    await migrate.upgrade(database, write_line=lines.append)
 
     assert await migrate.current(database) == HEAD
     await migrate.check(database)
-    assert dump_sql(database, *theirs) == before
-    done = migration_steps(said)
-    assert done[0] == (
+    assert dump_sql(database, *notify_tables) == before
+    steps = migration_steps(lines)
+    assert steps[0] == (
         "GOV.UK Notify made this database (0560_add_nhs_notify_org): its tables stay as they are, ours are added."
     )
-    assert [line[:4] for line in done[1:]] == OURS
-    assert done[2].startswith(
-        "0015 Index messages by job and when they were made (nothing: Notify's tables stay as they are), "
+    assert [line[:4] for line in steps[1:]] == OURS
+    assert steps[2].startswith(
+        "0015 Index messages by job and time of creation (nothing: Notify's tables stay as they are), "
     )
 
 
-async def test_what_would_happen_is_told(database: str) -> None:
+async def test_a_plan_lists_our_revisions(database: str) -> None:
     lines = (await migrate.plan(database)).lines()
 
     assert lines[0] == (
@@ -64,7 +64,7 @@ async def test_what_would_happen_is_told(database: str) -> None:
         "be noted in a version table of our own, and then come:"
     )
     assert [line[:4] for line in lines[1:]] == OURS
-    assert lines[10] == "0023 Add sessions of people"
+    assert lines[10] == "0023 Add sessions of users"
 
 
 async def test_the_script_does_what_the_adoption_does(database: str, postgres_url: str) -> None:
@@ -78,14 +78,14 @@ async def test_the_script_does_what_the_adoption_does(database: str, postgres_ur
     assert await migrate.current(database) == HEAD
 
 
-async def test_ours_can_be_taken_away_again_and_what_notify_made_cannot(database: str) -> None:
+async def test_a_downgrade_removes_our_tables_and_refuses_to_remove_notifys(database: str) -> None:
     before = dump_sql(database)
     await migrate.upgrade(database)
 
-    with pytest.raises(CommandError) as complaint:
+    with pytest.raises(CommandError) as raised:
         await migrate.downgrade(database, "base")
 
-    assert str(complaint.value) == (
+    assert str(raised.value) == (
         "GOV.UK Notify made this database: nothing was undone. Go back to 0013 at most (--down 0013), where nothing of "
         "ours is left."
     )
@@ -103,7 +103,7 @@ async def test_two_migrators_adopt_it_once(database: str) -> None:
     assert second == [f"The database is at revision {HEAD}."]
 
 
-async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched(database: str) -> None:
+async def test_an_incomplete_database_is_refused_unchanged(database: str) -> None:
     await execute(
         database,
         "UPDATE alembic_version SET version_num = '0500_earlier'",
@@ -113,11 +113,11 @@ async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched
     )
     before = dump_sql(database)
 
-    for question in (migrate.upgrade, migrate.plan):
-        with pytest.raises(CommandError) as complaint:
-            await question(database)
+    for action in (migrate.upgrade, migrate.plan):
+        with pytest.raises(CommandError) as raised:
+            await action(database)
 
-        assert str(complaint.value) == (
+        assert str(raised.value) == (
             "GOV.UK Notify made this database, and at its revision 0500_earlier it lacks what we need: column "
             "services.go_live_at, table returned_letters and value mobile of type recipient_type. Nothing was "
             "changed: bring it to Notify's 0560_add_nhs_notify_org or later first."
@@ -126,23 +126,23 @@ async def test_one_that_lacks_what_we_need_is_refused_before_anything_is_touched
 
 
 async def indexes_of(url: str) -> dict[str, str]:
-    """What the indexes of Notify's tables are, those that are valid."""
-    question = """
+    """Definitions of the valid indexes of Notify's tables, by name."""
+    action = """
         SELECT relname, pg_get_indexdef(indexrelid) FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
         WHERE indisvalid AND indrelid = ANY ($1::text[]::regclass[])
     """
     async with open_connection(url) as connection:
-        return dict(await connection.fetch(question, sorted(database_origins.NOTIFY_TABLES)))
+        return dict(await connection.fetch(action, sorted(database_origins.NOTIFY_TABLES)))
 
 
-async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, postgres_url: str) -> None:
+async def test_our_indexes_on_its_tables_are_built_on_request(database: str, postgres_url: str) -> None:
     await migrate.upgrade(database)
     await execute(
         database,
         "CREATE INDEX ix_jobs_service_id_created_at_id ON jobs (service_id)",
         "UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'ix_jobs_service_id_created_at_id'::regclass",
     )
-    theirs = await indexes_of(database)
+    notify_tables = await indexes_of(database)
     built: list[str] = []
 
     await indexes.build(database, write_line=built.append)
@@ -150,21 +150,19 @@ async def test_its_tables_get_our_indexes_when_an_operator_asks(database: str, p
     async with scratch_database(postgres_url) as ours:
         await migrate.upgrade(ours)
         assert await indexes_of(database) == await indexes_of(ours)
-    assert built.pop() == "All indexes that we read by are there."
-    assert sorted(built) == sorted(set(await indexes_of(database)) - set(theirs))
+    assert built.pop() == "All indexes exist."
+    assert sorted(built) == sorted(set(await indexes_of(database)) - set(notify_tables))
     again: list[str] = []
     await indexes.build(database, write_line=again.append)
-    assert again == ["All indexes that we read by are there."]
+    assert again == ["All indexes exist."]
 
 
-async def test_no_index_is_built_while_somebody_migrates(database: str) -> None:
-    theirs = await indexes_of(database)
+async def test_no_index_is_built_during_a_migration(database: str) -> None:
+    notify_tables = await indexes_of(database)
     async with open_connection(database) as migrator:
         await migrator.fetch("SELECT pg_advisory_lock($1)", database_origins.MIGRATION_LOCK_ID)
 
-        with pytest.raises(
-            CommandError, match=r"^Somebody else migrates the database: try again when they are done\.$"
-        ):
+        with pytest.raises(CommandError, match=r"^Another process migrates the database: try again later\.$"):
             await indexes.build(database, write_line=print)
 
-    assert await indexes_of(database) == theirs
+    assert await indexes_of(database) == notify_tables

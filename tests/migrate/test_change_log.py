@@ -1,4 +1,4 @@
-"""The log of administrative changes, as the database keeps it: every table and every column decided upon, no secret."""
+"""The log of administrative changes: every table and column is logged or named as not logged; no secret is logged."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from tests.migrations import create_notify_tables
 from tests.models.databases import cloned, dump_sql, execute, open_connection, scratch_database
 
 NOT_LOGGED_TABLES = {
-    # Messages, and what belongs to one.
+    # Messages, and rows that belong to one.
     "complaints",
     "deliveries",
     "inbound_sms",
@@ -37,7 +37,7 @@ NOT_LOGGED_TABLES = {
     "unsubscribe_request",
     "unsubscribe_request_report",
     "uploads",
-    # What is only ever added to.
+    # Rows that are only inserted.
     "api_keys_history",
     "change_log",
     "events",
@@ -49,7 +49,7 @@ NOT_LOGGED_TABLES = {
     "template_email_files_history",
     "templates_history",
     "unsubscribe_request_history",
-    # Figures that the platform reckons.
+    # Figures that the system computes.
     "api_key_usage_daily",
     "daily_usage",
     "ft_billing",
@@ -59,7 +59,7 @@ NOT_LOGGED_TABLES = {
     "ft_service_stats",
     "health_snapshots",
     "table_count_snapshots",
-    # How somebody is known, or was answered, for a while.
+    # Authentication and idempotency, for a limited time.
     "idempotency_keys",
     "last_writes",
     "rate_buckets",
@@ -67,7 +67,7 @@ NOT_LOGGED_TABLES = {
     "service_join_request_contacted_users",
     "sessions",
     "verify_codes",
-    # Words and prices, which come by migration; pages that a template names.
+    # Permitted values and rates, which migrations insert; pages of a template.
     "auth_type",
     "branding_type",
     "default_annual_allowance",
@@ -126,9 +126,9 @@ NOT_LOGGED = {
     },
     "webauthn_credential": {"credential_data", "logged_in_at", "registration_response", "user_id"},
 }
-"""Columns that the log does not know, by table, and in every table: ids of the row's own, and what says nothing new."""
+"""Columns that are not logged, by table: ids of the row itself, and what other columns of the log hold."""
 
-NEVER_TOLD = {
+LOGGED_WITHOUT_VALUES = {
     "organisation": {
         "agreement_signed_on_behalf_of_email_address",
         "agreement_signed_on_behalf_of_name",
@@ -155,47 +155,50 @@ NEVER_TOLD = {
     "users": {"_password", "email_address", "mobile_number", "name"},
     "webauthn_credential": {"name"},
 }
-"""Columns of which the log says that they changed, and not what they held."""
+"""Columns whose changes are logged without their values."""
 
 
 @dataclass
 class Trigger:
-    """What a table's trigger was told."""
+    """Arguments of the trigger of a table."""
 
-    told: set[str]
-    untold: set[str]
+    with_values: set[str]
+    without_values: set[str]
 
 
 async def triggers(database: SingleConnectionDatabase) -> dict[str, Trigger]:
-    """The triggers that there are, by table."""
+    """The triggers of the database, by table."""
     async with database.read_connection() as connection:
         rows = await connection.execute(
             text("SELECT tgrelid::regclass::text, tgargs FROM pg_trigger WHERE tgname = 'log_change'")
         )
-        found = {table: arguments.decode().split("\0") for table, arguments in rows}
-    return {table: Trigger(set(told.split()), set(untold.split())) for table, (*_, told, untold, _) in found.items()}
+        arguments = {table: encoded.decode().split("\0") for table, encoded in rows}
+    return {
+        table: Trigger(set(with_values.split()), set(without_values.split()))
+        for table, (*_, with_values, without_values, _) in arguments.items()
+    }
 
 
 async def columns(database: SingleConnectionDatabase) -> dict[str, set[str]]:
-    """The columns of every table of the models."""
+    """Columns of every table of the models."""
     async with database.read_connection() as connection:
         rows = await connection.execute(
             text("SELECT table_name, column_name FROM information_schema.columns WHERE table_schema = 'public'")
         )
-        found: dict[str, set[str]] = {}
+        by_table: dict[str, set[str]] = {}
         for table, column in rows:
-            found.setdefault(table, set()).add(column)
-    return found
+            by_table.setdefault(table, set()).add(column)
+    return by_table
 
 
 async def logged(database: SingleConnectionDatabase, *, since: int = 0) -> list[Any]:
-    """The log from an entry on, in the order of its writing."""
+    """Entries of the log after the first `since`, in order."""
     async with database.read_connection() as connection:
         rows = (await connection.execute(text("SELECT * FROM change_log ORDER BY occurred_at"))).all()
     return list(rows[since:])
 
 
-async def test_every_table_is_logged_or_named_as_not(database: SingleConnectionDatabase) -> None:
+async def test_every_table_is_logged_or_named_as_not_logged(database: SingleConnectionDatabase) -> None:
     tables = {table.name for table in models.Model.metadata.tables.values() if not table.info.get("view")}
 
     assert set() == LOGGED_TABLES & NOT_LOGGED_TABLES
@@ -204,26 +207,34 @@ async def test_every_table_is_logged_or_named_as_not(database: SingleConnectionD
     assert set(OBJECT_TYPES) == LOGGED_TABLES
 
 
-async def test_every_column_of_a_logged_table_is_told_or_untold_or_named_as_not_logged(
+async def test_every_column_of_a_logged_table_is_logged_or_named_as_not_logged(
     database: SingleConnectionDatabase,
 ) -> None:
-    found = await columns(database)
-    undecided = {
-        table: found[table] ^ (one.told | one.untold | NOT_LOGGED.get(table, set()) | (NOT_LOGGED["*"] & found[table]))
-        for table, one in (await triggers(database)).items()
+    by_table = await columns(database)
+    unassigned = {
+        table: by_table[table]
+        ^ (
+            trigger.with_values
+            | trigger.without_values
+            | NOT_LOGGED.get(table, set())
+            | (NOT_LOGGED["*"] & by_table[table])
+        )
+        for table, trigger in (await triggers(database)).items()
     }
 
-    assert {table: names for table, names in undecided.items() if names} == {}
+    assert {table: names for table, names in unassigned.items() if names} == {}
 
 
-async def test_secrets_people_and_contents_are_never_told(database: SingleConnectionDatabase) -> None:
-    found = await triggers(database)
+async def test_values_of_secrets_and_personal_data_are_not_logged(database: SingleConnectionDatabase) -> None:
+    by_table = await triggers(database)
 
-    assert {table: one.untold for table, one in found.items() if one.untold} == NEVER_TOLD
-    assert {table: one.told & one.untold for table, one in found.items() if one.told & one.untold} == {}
+    assert {
+        table: trigger.without_values for table, trigger in by_table.items() if trigger.without_values
+    } == LOGGED_WITHOUT_VALUES
+    assert not any(trigger.with_values & trigger.without_values for trigger in by_table.values())
 
 
-async def test_an_entry_says_what_differs(database: SingleConnectionDatabase, make: Builders) -> None:
+async def test_an_entry_has_the_values_that_differ(database: SingleConnectionDatabase, make: Builders) -> None:
     service = await make.service(name="Old name", contact_link=None)
     before = len(await logged(database))
     async with database.transaction() as tx:
@@ -245,21 +256,25 @@ async def test_an_entry_says_what_differs(database: SingleConnectionDatabase, ma
     assert entry.after == {"name": "New name", "contact_link": "https://example.gov.uk", "notes": None}
 
 
-async def test_what_changes_nothing_that_is_logged_is_no_entry(
+async def test_a_change_of_columns_that_are_not_logged_adds_no_entry(
     database: SingleConnectionDatabase, make: Builders
 ) -> None:
     user = await make.user()
     before = len(await logged(database))
 
     async with database.transaction() as tx:
-        mine = update(models.User).where(models.User.id == user.id)
-        await tx.execute(mine.values(failed_login_count=3, logged_in_at=models.utcnow(), current_session_id=uuid4()))
-        await tx.execute(mine.values(name=user.name))
+        statement = update(models.User).where(models.User.id == user.id)
+        await tx.execute(
+            statement.values(failed_login_count=3, logged_in_at=models.utcnow(), current_session_id=uuid4())
+        )
+        await tx.execute(statement.values(name=user.name))
 
     assert await logged(database, since=before) == []
 
 
-async def test_a_part_belongs_to_its_thing(database: SingleConnectionDatabase, make: Builders) -> None:
+async def test_a_row_that_belongs_to_an_entity_is_logged_as_its_update(
+    database: SingleConnectionDatabase, make: Builders
+) -> None:
     service = await make.service(features=())
     template = await make.template(service)
     folder = models.TemplateFolder(service_id=service.id, name="Letters")
@@ -271,8 +286,8 @@ async def test_a_part_belongs_to_its_thing(database: SingleConnectionDatabase, m
         await tx.delete(feature)
 
     assert [
-        (one.operation, one.table_name, one.row_id, one.service_id, one.before, one.after)
-        for one in await logged(database, since=before)
+        (entry.operation, entry.table_name, entry.row_id, entry.service_id, entry.before, entry.after)
+        for entry in await logged(database, since=before)
     ] == [
         ("update", "service_permissions", service.id, service.id, None, {"permission": "sms"}),
         ("insert", "template_folder", folder.id, service.id, None, {"name": "Letters"}),
@@ -281,7 +296,7 @@ async def test_a_part_belongs_to_its_thing(database: SingleConnectionDatabase, m
     ]
 
 
-async def test_the_author_is_told_once_and_only_where_something_is_logged(
+async def test_the_author_is_set_once_and_only_in_transactions_that_are_logged(
     database: SingleConnectionDatabase, make: Builders, statements: Statements
 ) -> None:
     service = await make.service()
@@ -292,9 +307,9 @@ async def test_the_author_is_told_once_and_only_where_something_is_logged(
     with statements(3):
         async with database.transaction() as tx:
             set_audit_author(tx, api_key_actor(api_key))
-            mine = update(models.Service).where(models.Service.id == service.id)
-            await tx.execute(mine.values(prefix_sms=False))
-            await tx.execute(mine.values(prefix_sms=True))
+            statement = update(models.Service).where(models.Service.id == service.id)
+            await tx.execute(statement.values(prefix_sms=False))
+            await tx.execute(statement.values(prefix_sms=True))
     with statements(1):
         async with database.transaction() as tx:
             set_audit_author(tx, api_key_actor(api_key))
@@ -302,19 +317,20 @@ async def test_the_author_is_told_once_and_only_where_something_is_logged(
     structlog.contextvars.clear_contextvars()
 
     assert [
-        (one.actor_user_id, one.actor_api_key_id, one.request_id) for one in await logged(database, since=before)
+        (entry.actor_user_id, entry.actor_api_key_id, entry.request_id)
+        for entry in await logged(database, since=before)
     ] == [(None, api_key.id, "a-request")] * 2
 
 
 async def test_each_transaction_has_its_own_author(database_url: str) -> None:
-    asked, asker = Actor(ActorKind.PERSON, user_id=uuid4()), "SELECT current_setting('notify_graphql.user_id', true)"
+    actor, query = Actor(ActorKind.PERSON, user_id=uuid4()), "SELECT current_setting('notify_graphql.user_id', true)"
     async with open_connection(database_url) as connection:
         async with connection.transaction():
-            await connection.execute("SELECT set_config('notify_graphql.user_id', $1, true)", str(asked.user_id))
-            inside = await connection.fetchval(asker)
-        after = await connection.fetchval(asker)
+            await connection.execute("SELECT set_config('notify_graphql.user_id', $1, true)", str(actor.user_id))
+            inside = await connection.fetchval(query)
+        after = await connection.fetchval(query)
 
-    assert (inside, after) == (str(asked.user_id), "")
+    assert (inside, after) == (str(actor.user_id), "")
 
 
 async def test_another_program_s_changes_have_no_author(database: SingleConnectionDatabase, make: Builders) -> None:
@@ -333,7 +349,7 @@ async def test_another_program_s_changes_have_no_author(database: SingleConnecti
 @pytest.mark.parametrize(
     "attempt", ["UPDATE change_log SET row_id = id", "DELETE FROM change_log", "TRUNCATE change_log"]
 )
-async def test_the_log_is_only_ever_added_to(database: SingleConnectionDatabase, make: Builders, attempt: str) -> None:
+async def test_the_log_cannot_be_changed(database: SingleConnectionDatabase, make: Builders, attempt: str) -> None:
     before = len(await logged(database))
     user = await make.user()
 
@@ -341,10 +357,10 @@ async def test_the_log_is_only_ever_added_to(database: SingleConnectionDatabase,
         async with database.transaction() as tx:
             await tx.execute(text(attempt))
 
-    assert [one.row_id for one in await logged(database, since=before)] == [user.id]
+    assert [entry.row_id for entry in await logged(database, since=before)] == [user.id]
 
 
-async def test_whoever_may_write_a_table_need_not_be_allowed_to_write_the_log(
+async def test_a_role_that_may_write_a_table_needs_no_permission_on_the_log(
     database: SingleConnectionDatabase, make: Builders
 ) -> None:
     organisation = await make.organisation(name="Old name")
@@ -361,7 +377,7 @@ async def test_whoever_may_write_a_table_need_not_be_allowed_to_write_the_log(
     assert (entry.organisation_id, entry.after) == (organisation.id, {"name": "New name"})
 
 
-async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: SingleConnectionDatabase) -> None:
+async def test_another_role_cannot_use_the_trigger_for_a_table_of_its_own(database: SingleConnectionDatabase) -> None:
     async with database.transaction() as tx:
         await tx.execute(text("CREATE ROLE notify_reader"))
         await tx.execute(text("SET LOCAL ROLE notify_reader"))
@@ -374,7 +390,7 @@ async def test_nobody_else_can_let_a_table_of_their_own_write_the_log(database: 
         await tx.execute(text("RESET ROLE"))
 
 
-async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_url: str) -> None:
+async def test_the_owner_of_a_table_can_change_its_columns(postgres_url: str) -> None:
     async with cloned(postgres_url) as url:
         await execute(
             url,
@@ -393,11 +409,11 @@ async def test_whoever_owns_a_table_can_change_its_columns_as_before(postgres_ur
             assert await connection.fetchval("SELECT text FROM search_entries") == "a\na@example.gov.uk"
 
 
-async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: str) -> None:
+async def test_tables_that_notify_created_log_on_request(postgres_url: str) -> None:
     name = "UPDATE organisation SET name = name || '!'"
     async with scratch_database(postgres_url) as url:
         await create_notify_tables(url)
-        theirs = dump_sql(url, "organisation")
+        before_upgrade = dump_sql(url, "organisation")
         with pytest.raises(CommandError, match="The database has no log yet"):
             await change_triggers.create(url, write_line=print)
         await migrate.upgrade(url)
@@ -407,26 +423,26 @@ async def test_tables_that_notify_made_log_when_an_operator_asks(postgres_url: s
             " VALUES (gen_random_uuid(), 'Agency', true, now(), false)",
             name,
         )
-        unasked = dump_sql(url, "organisation")
-        told: list[str] = []
+        after_upgrade = dump_sql(url, "organisation")
+        lines: list[str] = []
 
         for _ in range(2):
-            await change_triggers.create(url, write_line=told.append)
+            await change_triggers.create(url, write_line=lines.append)
         await execute(url, name)
 
         async with open_connection(url) as connection:
             entries = [
-                tuple(one) for one in await connection.fetch("SELECT before, after, actor_user_id FROM change_log")
+                tuple(entry) for entry in await connection.fetch("SELECT before, after, actor_user_id FROM change_log")
             ]
             assert await connection.fetchval("SELECT count(*) FROM pg_trigger WHERE tgname = 'log_change'") == len(
                 LOGGED_TABLES
             )
             assert not await connection.fetchval("SELECT has_function_privilege('public', 'log_change()', 'EXECUTE')")
-        assert unasked == theirs
-        assert told == [f"{len(LOGGED_TABLES)} tables log their changes."] * 2
+        assert after_upgrade == before_upgrade
+        assert lines == [f"{len(LOGGED_TABLES)} tables log their changes."] * 2
         assert entries == [('{"name": "Agency!"}', '{"name": "Agency!!"}', None)]
 
         await migrate.downgrade(url, "0050")
         await execute(url, name)
 
-        assert dump_sql(url, "organisation") == theirs
+        assert dump_sql(url, "organisation") == before_upgrade

@@ -1,4 +1,4 @@
-"""The statements of each migration: squawk tells whether they would stop a busy service. `./run lint` runs it too."""
+"""The statements of each migration pass squawk, which finds those that block a busy table; also in `./run lint`."""
 
 import re
 import subprocess
@@ -12,20 +12,20 @@ from tests.migrations import REVISIONS, revision_statements
 
 SQUAWK = Path(sys.executable).parent / "squawk"
 
-NOT_ASKED = (
-    "prefer-bigint-over-int",  # Notify's tables have the columns that they have
+EXCLUDED_RULES = (
+    "prefer-bigint-over-int",  # Notify's tables keep their columns
     "prefer-bigint-over-smallint",
     "prefer-identity",
     "prefer-text-field",
     "prefer-timestamp-tz",
     "prefer-robust-stmts",  # a migration is one transaction, or one concurrent index after dropping its remains
 )
-TIMEOUTS = "SET lock_timeout = '1s';\nSET statement_timeout = '1min';\n"  # which env.py sets on the connection
+TIMEOUTS = "SET lock_timeout = '1s';\nSET statement_timeout = '1min';\n"  # set by env.py on the connection
 
 
 @pytest.fixture(scope="module")
-def sent() -> dict[str, list[str]]:
-    """What each revision sends to an empty database."""
+def statements() -> dict[str, list[str]]:
+    """The statements that each revision sends to an empty database."""
     try:
         postgres.find_binaries()
     except postgres.PostgresError as error:
@@ -33,21 +33,21 @@ def sent() -> dict[str, list[str]]:
     return revision_statements()
 
 
-def test_every_migration_was_heard(sent: dict[str, list[str]]) -> None:
-    assert list(sent) == REVISIONS
+def test_every_migration_is_recorded(statements: dict[str, list[str]]) -> None:
+    assert list(statements) == REVISIONS
 
 
-def test_no_migration_stops_a_busy_service(sent: dict[str, list[str]], tmp_path: Path) -> None:
-    for revision, lines in sent.items():
+def test_no_migration_blocks_a_busy_table(statements: dict[str, list[str]], tmp_path: Path) -> None:
+    for revision, lines in statements.items():
         text = "\n".join(line for line in lines if not line.startswith(("INSERT", "UPDATE graphql_api_version")))
         text = text if "CONCURRENTLY" in text else f"BEGIN;\n{text}\nCOMMIT;\n"
         (tmp_path / f"{revision}.sql").write_text(TIMEOUTS + text)
-    command = [str(SQUAWK), "--pg-version=15", "--reporter=gcc", "--exclude", ",".join(NOT_ASKED)]
+    command = [str(SQUAWK), "--pg-version=15", "--reporter=gcc", "--exclude", ",".join(EXCLUDED_RULES)]
     scripts = sorted(map(str, tmp_path.glob("*.sql")))
-    done = subprocess.run([*command, *scripts], capture_output=True, check=False, text=True)
-    found = re.findall(r"/(\d{4})\.sql:\d+:\d+: \w+: ([\w-]+)", done.stdout)
+    completed = subprocess.run([*command, *scripts], capture_output=True, check=False, text=True)
+    warnings = re.findall(r"/(\d{4})\.sql:\d+:\d+: \w+: ([\w-]+)", completed.stdout)
 
-    # 0014 indexes tables of thousands of rows, not millions: a moment without writes to them is none. 0055 indexes a
-    # materialised view that it has just made, which squawk knows of tables only.
+    # 0014 indexes tables of thousands of rows, so writes wait only briefly. 0055 indexes a materialised view that it
+    # has just created; squawk recognises only new tables.
     concurrently = "require-concurrent-index-creation"
-    assert set(found) == {("0014", concurrently), ("0055", concurrently)}, done.stdout + done.stderr
+    assert set(warnings) == {("0014", concurrently), ("0055", concurrently)}, completed.stdout + completed.stderr

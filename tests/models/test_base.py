@@ -1,4 +1,4 @@
-"""What every model has: defaults at once, snapshots that are whole, relationships that never load by themselves."""
+"""All models: defaults at construction, complete snapshots, relationships without lazy loading."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sqlalchemy.orm import RelationshipProperty
 
 from graphql_api import models
 
-OURS = (
+OWN_TABLES = (
     models.Session,
     models.IdempotencyKey,
     models.Upload,
@@ -31,7 +31,7 @@ def service() -> models.Service:
         created_by_id=uuid4(),
         organisation_id=uuid4(),
         version=7,
-        go_live_at=datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 the database keeps UTC without saying so
+        go_live_at=datetime(2026, 1, 2, 3, 4, 5),  # noqa: DTZ001 - columns hold naive UTC
         volume_sms=12,
         notes="Ask first",
     )
@@ -91,7 +91,7 @@ def test_a_new_row_has_its_defaults_before_it_is_written() -> None:
     assert models.Template().id != row.id
 
 
-def test_a_value_given_wins_over_a_default() -> None:
+def test_an_explicit_value_overrides_the_default() -> None:
     assert models.GuestListEntry(created_at=None).created_at is None
 
 
@@ -100,19 +100,19 @@ def test_a_misspelt_attribute_is_an_error() -> None:
         models.Template(nam="Reminder")
 
 
-def test_sessions_and_uploads_have_ids_that_nobody_can_guess() -> None:
+def test_sessions_and_uploads_have_random_ids() -> None:
     assert [models.Session().id.version, models.Upload().id.version] == [4, 4]
 
 
 def relationships() -> list[RelationshipProperty[object]]:
-    return [found for mapper in models.Model.registry.mappers for found in mapper.relationships]
+    return [relationship for mapper in models.Model.registry.mappers for relationship in mapper.relationships]
 
 
-def test_no_relationship_loads_by_itself() -> None:
-    assert [str(found) for found in relationships() if found.lazy != "raise"] == []
+def test_no_relationship_loads_lazily() -> None:
+    assert [str(relationship) for relationship in relationships() if relationship.lazy != "raise"] == []
 
 
-def test_the_password_is_loaded_only_where_it_is_asked_for() -> None:
+def test_the_password_is_deferred() -> None:
     assert inspect(models.User).column_attrs["password"].deferred is True
 
 
@@ -122,11 +122,11 @@ def test_every_table_has_a_class_in_the_package() -> None:
     assert mapped == set(models.__all__) - {"Model", "utcnow"}
 
 
-@pytest.mark.parametrize("model", OURS)
+@pytest.mark.parametrize("model", OWN_TABLES)
 def test_a_foreign_key_of_our_own_tables_has_an_index(model: type[models.Model]) -> None:
     table = inspect(model).local_table
-    small = {"key_types"}
+    small_tables = {"key_types"}
     leading = {index.columns[0].name for index in table.indexes} | {next(iter(table.primary_key)).name}  # type: ignore[attr-defined]
-    keys = {key.parent.name for key in table.foreign_keys if key.column.table.name not in small}
+    keys = {key.parent.name for key in table.foreign_keys if key.column.table.name not in small_tables}
 
     assert keys - leading == set()

@@ -1,6 +1,6 @@
-"""The migrated database has Notify's tables, column for column and name for name, as `notify_catalogue.json` tells.
+"""A migrated database has Notify's tables with the columns and names of `notify_catalogue.json`.
 
-All of them but `alembic_version`: that is how we know a database that Notify made.
+All but `alembic_version`, by which a database that Notify created is recognised.
 """
 
 from __future__ import annotations
@@ -57,32 +57,32 @@ ROWS = {
 
 @pytest_asyncio.fixture(scope="module")
 async def database(postgres_url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to a database that has every migration."""
+    """A connection to a database with every migration."""
     async with cloned(postgres_url) as url, open_connection(url) as connection:
         yield connection
 
 
-async def described(database: asyncpg.Connection, question: str, table: str) -> dict[str, str]:
-    return {name: text.replace("public.", "") for name, text in await database.fetch(question, table)}
+async def describe(database: asyncpg.Connection, query: str, table: str) -> dict[str, str]:
+    return {name: text.replace("public.", "") for name, text in await database.fetch(query, table)}
 
 
-def meaning(statistics: str) -> tuple[str, frozenset[str]]:
-    """Of extended statistics, the kind and the columns: PostgreSQL lists these as they stand in the table."""
+def kind_and_columns(statistics: str) -> tuple[str, frozenset[str]]:
+    """Kind and columns of extended statistics; PostgreSQL lists the columns in the order of the table."""
     kind, columns = re.search(r"\((\w+)\) ON ([\w, ]+?)(?: FROM .*)?$", statistics).groups()  # type: ignore[union-attr]
     return kind, frozenset(columns.split(", "))
 
 
 @pytest.mark.parametrize("table", CATALOGUE["tables"])
-async def test_a_table_of_notify_is_what_it_is_there(database: asyncpg.Connection, table: str) -> None:
-    theirs: dict[str, Any] = CATALOGUE["tables"][table]
-    indexes = await described(database, INDEXES, table)
-    statistics = await described(database, STATISTICS, table)
+async def test_a_table_of_notify_is_the_same_as_in_notify(database: asyncpg.Connection, table: str) -> None:
+    expected: dict[str, Any] = CATALOGUE["tables"][table]
+    indexes = await describe(database, INDEXES, table)
+    statistics = await describe(database, STATISTICS, table)
 
-    assert await described(database, COLUMNS, table) == theirs["columns"]
-    assert await described(database, CONSTRAINTS, table) == theirs.get("constraints", {})
-    assert {name: indexes.get(name) for name in theirs.get("indexes", {})} == theirs.get("indexes", {})
-    assert {name: meaning(text) for name, text in statistics.items()} == {
-        name: meaning(text) for name, text in theirs.get("statistics", {}).items()
+    assert await describe(database, COLUMNS, table) == expected["columns"]
+    assert await describe(database, CONSTRAINTS, table) == expected.get("constraints", {})
+    assert {name: indexes.get(name) for name in expected.get("indexes", {})} == expected.get("indexes", {})
+    assert {name: kind_and_columns(text) for name, text in statistics.items()} == {
+        name: kind_and_columns(text) for name, text in expected.get("statistics", {}).items()
     }
 
 
@@ -95,9 +95,9 @@ async def test_an_enum_of_notify_has_the_same_labels_in_the_same_order(database:
     assert [label for (label,) in labels] == CATALOGUE["enums"][name]
 
 
-async def test_the_view_of_all_messages_is_what_it_is_there(database: asyncpg.Connection) -> None:
+async def test_the_view_of_all_messages_is_the_same_as_in_notify(database: asyncpg.Connection) -> None:
     view = "notifications_all_time_view"
-    columns = await described(database, COLUMNS, view)
+    columns = await describe(database, COLUMNS, view)
     definition = await database.fetchval("SELECT pg_get_viewdef($1::regclass)", view)
     names = ", ".join(columns)
 
@@ -107,20 +107,20 @@ async def test_the_view_of_all_messages_is_what_it_is_there(database: asyncpg.Co
     )
 
 
-async def test_the_extensions_of_notify_are_there(database: asyncpg.Connection) -> None:
+async def test_the_extensions_of_notify_are_installed(database: asyncpg.Connection) -> None:
     extensions = await database.fetch("SELECT extname FROM pg_extension")
 
     assert {name for (name,) in extensions} >= set(CATALOGUE["extensions"])
 
 
 @pytest.mark.parametrize("table", [name for name in CATALOGUE["rows"] if name != "letter_rates"])
-async def test_a_table_of_permitted_words_or_prices_has_notifys_rows(database: asyncpg.Connection, table: str) -> None:
+async def test_a_table_of_permitted_values_or_rates_has_notifys_rows(database: asyncpg.Connection, table: str) -> None:
     rows = await database.fetch(ROWS.get(table, f"SELECT name FROM {table}"))
 
     assert sorted(text for (text,) in rows) == CATALOGUE["rows"][table]
 
 
-async def test_the_history_of_providers_begins_with_their_present_state(database: asyncpg.Connection) -> None:
+async def test_the_history_of_providers_begins_with_their_current_versions(database: asyncpg.Connection) -> None:
     providers = await database.fetch("SELECT to_jsonb(provider_details) FROM provider_details ORDER BY id")
     versions = await database.fetch(
         "SELECT to_jsonb(provider_details_history) FROM provider_details_history ORDER BY id"
@@ -129,7 +129,7 @@ async def test_the_history_of_providers_begins_with_their_present_state(database
     assert [json.loads(row) for (row,) in versions] == [json.loads(row) for (row,) in providers]
 
 
-async def test_letters_cost_what_they_cost_in_notify(database: asyncpg.Connection) -> None:
+async def test_rates_of_letters_are_those_of_notify(database: asyncpg.Connection) -> None:
     rows = sorted(text for (text,) in await database.fetch(LETTER_RATES, 'YYYY-MM-DD"T"HH24:MI:SS'))
 
     assert len(rows) == CATALOGUE["rows"]["letter_rates"]["count"]

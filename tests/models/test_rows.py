@@ -1,4 +1,4 @@
-"""Rows of Notify's tables, written through the models and read back: every column comes back as it went."""
+"""Rows of Notify's tables, written and read through the models: every column is unchanged."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ if TYPE_CHECKING:
     from tests.conftest import SingleConnectionDatabase
 
 DAY = date(2026, 11, 21)
-MOMENT = datetime(2026, 11, 21, 12, 30)  # noqa: DTZ001 the database keeps UTC without saying so
+MOMENT = datetime(2026, 11, 21, 12, 30)  # noqa: DTZ001 - columns hold naive UTC
 
 
 @pytest_asyncio.fixture
 async def rows(make: Builders) -> list[models.Model]:
-    """A row of each table that nothing else makes yet, those that others refer to first."""
+    """A row of each table that no other code inserts into yet, in the order of foreign keys."""
     service = await make.service()
     organisation = await make.organisation()
     template = await make.template(service, Channel.EMAIL)
@@ -33,7 +33,7 @@ async def rows(make: Builders) -> list[models.Model]:
     webhook = models.Webhook(
         **of_service,
         callback_type="delivery_status",
-        url="https://example.gov.uk/told",
+        url="https://example.gov.uk/callback",
         bearer_token="signed",
         updated_by_id=person,
     )
@@ -93,7 +93,7 @@ def values(row: models.Model) -> dict[str, Any]:
     return {column.key: getattr(row, column.key) for column in inspect(type(row)).column_attrs}
 
 
-async def test_a_row_of_every_kind_is_written_and_read_back(
+async def test_rows_are_read_as_they_were_written(
     make: Builders, database: SingleConnectionDatabase, rows: list[models.Model]
 ) -> None:
     written = [values(row) for row in rows]
@@ -101,5 +101,5 @@ async def test_a_row_of_every_kind_is_written_and_read_back(
     await make.add(*rows)
 
     async with database.transaction() as tx:
-        found = [await tx.get(type(row), inspect(row).identity) for row in rows]
-    assert [row and values(row) for row in found] == written
+        read = [await tx.get(type(row), inspect(row).identity) for row in rows]
+    assert [row and values(row) for row in read] == written

@@ -1,4 +1,4 @@
-"""A data folder of each PostgreSQL that is here."""
+"""A data folder for each installed PostgreSQL."""
 
 import subprocess
 from pathlib import Path
@@ -13,13 +13,13 @@ from tests.postgres.owner_processes import BINARIES, fetch_value
 def bindir(request: pytest.FixtureRequest) -> Path:
     folder = BINARIES[request.param]
     if folder is None or not (folder / "initdb").exists():
-        pytest.skip(f"no PostgreSQL of the kind {request.param} is installed")
+        pytest.skip(f"PostgreSQL {request.param} is not installed")
     return folder
 
 
 @pytest.fixture(scope="module")
 def prepared_data_dir(bindir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data folder whose server has run once and holds one row."""
+    """A data folder whose server has run once, and that holds one row."""
     place = tmp_path_factory.mktemp("made") / "data"
     with postgres.start(place, bindir=bindir, durable=False) as server:
         fetch_value(server.url(), "CREATE TABLE kept AS SELECT 'still here' AS word")

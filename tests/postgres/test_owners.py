@@ -1,4 +1,4 @@
-"""Whose server it is, with processes that are really killed: none is left over, none is harmed."""
+"""Owners of servers, killed in the tests: no server outlives its owner, no other process is harmed."""
 
 import os
 import signal
@@ -40,13 +40,13 @@ def test_a_server_started_in_a_thread_outlives_the_thread(bindir: Path, data_dir
 
 
 @needs_proc
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
-def test_no_server_outlives_its_owner(bindir: Path, data_dir: Path, end: signal.Signals) -> None:
+@pytest.mark.parametrize("signal_number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGKILL])
+def test_no_server_outlives_its_owner(bindir: Path, data_dir: Path, signal_number: signal.Signals) -> None:
     with owner_process(data_dir, bindir) as process:
         url = read_line(process)
         assert fetch_value(url, "SELECT word FROM kept") == "still here"
         assert "postgres" in cluster_processes(data_dir).values()
-        process.send_signal(end)
+        process.send_signal(signal_number)
         process.wait(PATIENCE)
         wait_until_gone(data_dir)
 
@@ -71,25 +71,25 @@ def test_no_server_outlives_an_owner_killed_while_starting_it(bindir: Path, data
 
 @needs_proc
 @pytest.mark.parametrize("delay", [0.05, 0.2, 0.4])
-def test_a_first_start_that_was_killed_is_made_anew(bindir: Path, tmp_path: Path, delay: float) -> None:
-    place = tmp_path / "data"
-    with owner_process(place, bindir) as process:
+def test_a_killed_first_start_is_repeated(bindir: Path, tmp_path: Path, delay: float) -> None:
+    data_dir = tmp_path / "data"
+    with owner_process(data_dir, bindir) as process:
         time.sleep(delay)
         process.kill()
         process.wait()
         for _ in attempts():
-            if cluster_processes(place) == {}:
+            if cluster_processes(data_dir) == {}:
                 break
 
-    # What a first start's last program still wrote meanwhile, the next one sees to.
+    # The second start deletes files that the killed initdb still wrote during the first.
     for _ in range(2):
-        with postgres.start(place, bindir=bindir, durable=False) as server:
+        with postgres.start(data_dir, bindir=bindir, durable=False) as server:
             assert fetch_value(server.url(), "SELECT 1") == 1
-    assert list(place.glob("cluster-*")) == []
+    assert list(data_dir.glob("cluster-*")) == []
 
 
 @needs_proc
-def test_a_leftover_server_is_ended_by_its_own_pid_file(bindir: Path, data_dir: Path) -> None:
+def test_a_server_without_an_owner_is_stopped_by_its_pid_file(bindir: Path, data_dir: Path) -> None:
     with owner_process(data_dir, bindir) as process:
         url = read_line(process)
         leftover = postmaster_pid(data_dir)
@@ -105,7 +105,7 @@ def test_a_leftover_server_is_ended_by_its_own_pid_file(bindir: Path, data_dir: 
 
 
 @needs_proc
-def test_a_server_that_was_killed_itself_recovers(bindir: Path, data_dir: Path) -> None:
+def test_a_killed_server_recovers(bindir: Path, data_dir: Path) -> None:
     with owner_process(data_dir, bindir) as process:
         fetch_value(read_line(process), "CREATE TABLE more AS SELECT 'written' AS word")
         os.kill(postmaster_pid(data_dir), signal.SIGKILL)
@@ -115,23 +115,25 @@ def test_a_server_that_was_killed_itself_recovers(bindir: Path, data_dir: Path) 
         assert fetch_value(server.url(), "SELECT word FROM more") == "written"
 
 
-def test_a_pid_file_that_names_a_stranger_harms_nobody(bindir: Path, data_dir: Path) -> None:
-    owned = (data_dir / "cluster").stat()
-    account: dict[str, Any] = {"user": owned.st_uid, "group": owned.st_gid} if os.geteuid() == 0 else {}
-    stale = data_dir / "cluster" / "postmaster.pid"
-    with subprocess.Popen(["/bin/sleep", "60"], **account) as stranger:
-        stale.write_text(f"{stranger.pid}\n{data_dir / 'cluster'}\n1700000000\n5432\n\n127.0.0.1\n  1  1\nready   \n")
+def test_a_pid_file_with_the_pid_of_another_process_is_harmless(bindir: Path, data_dir: Path) -> None:
+    cluster = (data_dir / "cluster").stat()
+    account: dict[str, Any] = {"user": cluster.st_uid, "group": cluster.st_gid} if os.geteuid() == 0 else {}
+    pid_file = data_dir / "cluster" / "postmaster.pid"
+    with subprocess.Popen(["/bin/sleep", "60"], **account) as other_process:
+        pid_file.write_text(
+            f"{other_process.pid}\n{data_dir / 'cluster'}\n1700000000\n5432\n\n127.0.0.1\n  1  1\nready   \n"
+        )
         try:
             with postgres.start(data_dir, bindir=bindir) as server:
                 assert fetch_value(server.url(), "SELECT word FROM kept") == "still here"
-            assert stranger.poll() is None
+            assert other_process.poll() is None
         finally:
-            stranger.kill()
+            other_process.kill()
 
 
-@pytest.mark.parametrize("said", ["", "\n", "12"])
-def test_a_pid_file_cut_short_is_no_obstacle(bindir: Path, data_dir: Path, said: str) -> None:
-    (data_dir / "cluster" / "postmaster.pid").write_text(said)
+@pytest.mark.parametrize("content", ["", "\n", "12"])
+def test_an_incomplete_pid_file_is_ignored(bindir: Path, data_dir: Path, content: str) -> None:
+    (data_dir / "cluster" / "postmaster.pid").write_text(content)
 
     with postgres.start(data_dir, bindir=bindir) as server:
         assert fetch_value(server.url(), "SELECT word FROM kept") == "still here"
@@ -153,10 +155,10 @@ def test_a_second_process_shares_the_server_of_the_first(bindir: Path, data_dir:
 
 
 @needs_proc
-def test_two_first_starts_at_once_make_one_cluster(bindir: Path, tmp_path: Path) -> None:
-    place = tmp_path / "data"
-    with owner_process(place, bindir) as one, owner_process(place, bindir) as two:
-        assert read_line(one) == read_line(two) != ""
+def test_concurrent_first_starts_create_one_cluster(bindir: Path, tmp_path: Path) -> None:
+    data_dir = tmp_path / "data"
+    with owner_process(data_dir, bindir) as first, owner_process(data_dir, bindir) as second:
+        assert read_line(first) == read_line(second) != ""
 
 
 def test_stopping_twice_is_harmless(bindir: Path, data_dir: Path) -> None:

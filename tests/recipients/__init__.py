@@ -1,1 +1,1 @@
-"""Tests of whom messages go to."""
+"""Tests of recipients."""

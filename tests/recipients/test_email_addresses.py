@@ -1,4 +1,4 @@
-"""Email addresses: which ones pass, and how they are compared."""
+"""Email addresses: parsing and normalising."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ LABEL = "x" * 63
         (f"{'a' * 300}@{'b' * 16}.co", f"{'a' * 300}@{'b' * 16}.co"),
     ],
 )
-def test_an_address_is_read_and_normalised(typed: str, normalised: str) -> None:
+def test_an_address_is_parsed_and_normalised(typed: str, normalised: str) -> None:
     assert parse(typed) == normalised
     assert normalise(typed) == normalised
 
@@ -44,16 +44,16 @@ def test_an_address_is_read_and_normalised(typed: str, normalised: str) -> None:
         f"a@{LABEL}x.co", f"a@{'.'.join([LABEL] * 4)}.co", f"{'a' * 301}@{'b' * 16}.co", "a@\ud800.co",
     ],
 )  # fmt: skip
-def test_what_is_no_address_is_refused(typed: str) -> None:
-    with pytest.raises(RecipientError) as refused:
+def test_an_invalid_address_is_refused(typed: str) -> None:
+    with pytest.raises(RecipientError) as raised:
         parse(typed)
 
-    assert refused.value.code is UserErrorCode.EMAIL_INVALID
-    assert refused.value.message == "This is not an email address."
+    assert raised.value.code is UserErrorCode.EMAIL_INVALID
+    assert raised.value.message == "This is not an email address."
 
 
 @given(st.emails())
-def test_every_address_read_is_read_the_same_again(typed: str) -> None:
+def test_parsing_is_idempotent(typed: str) -> None:
     try:
         address = parse(typed)
     except RecipientError:

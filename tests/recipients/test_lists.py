@@ -1,4 +1,4 @@
-"""Lists of recipients: headers, rows, and everything wrong with them."""
+"""Lists of recipients: headers, rows and their problems."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from graphql_api.recipients.lists import (
     RecipientList,
     RecipientRow,
     RowProblem,
-    open_list,
 )
 from graphql_api.recipients.phone_numbers import PhoneNumber
 from tests import cpu_time
@@ -27,19 +26,19 @@ ALICE = PhoneNumber("447900900123", international=False, calling_code="44", mult
 def read(
     data: bytes | str, *names: str, channel: Channel = Channel.SMS, **more: bool
 ) -> tuple[RecipientList, list[RecipientRow]]:
-    recipients = open_list(data, channel, names, allowed=AllowedDestinations(**more))
+    recipients = RecipientList(data, channel, names, allowed=AllowedDestinations(**more))
     return recipients, list(recipients)
 
 
-def found(rows: list[RecipientRow]) -> list[tuple[int, str | None, UserErrorCode]]:
+def row_problems(rows: list[RecipientRow]) -> list[tuple[int, str | None, UserErrorCode]]:
     return [(problem.row, problem.column, problem.code) for row in rows for problem in row.problems]
 
 
-def test_a_good_row_has_everything_a_message_needs() -> None:
+def test_a_valid_row_has_everything_a_message_needs() -> None:
     body = "Hi ((name))"
     template = CompiledTemplate(Channel.SMS, subject=None, body=body, prefix="Service")
 
-    recipients = open_list(
+    recipients = RecipientList(
         "Phone-Number,First Name,NAME,reference\n07900 900123,x, Zoé ,ref-1\n",
         Channel.SMS,
         find(body),
@@ -78,10 +77,10 @@ def test_a_list_from_a_spreadsheet_keeps_accents_emoji_and_line_breaks() -> None
         "name": "Zoë, Ω",
         "note": "line 1\nline 2 👍🏽",
     }
-    assert found(rows) == []
+    assert row_problems(rows) == []
 
 
-def test_all_missing_columns_are_told_together() -> None:
+def test_all_missing_columns_are_reported_together() -> None:
     recipients, rows = read("name\nAlice\n", "Name", "First Date", "time")
 
     assert recipients.missing_columns == ["phone number", "First Date", "time"]
@@ -89,10 +88,10 @@ def test_all_missing_columns_are_told_together() -> None:
         (UserErrorCode.MISSING_RECIPIENT_COLUMN, ()),
         (UserErrorCode.MISSING_PLACEHOLDER_COLUMN, ("First Date", "time")),
     ]
-    assert found(rows) == []
+    assert row_problems(rows) == []
 
 
-def test_a_recipient_column_may_stand_only_once() -> None:
+def test_a_recipient_column_must_occur_only_once() -> None:
     recipients, rows = read("phone number,Phone_Number\n07900900123,07900900124\n")
 
     assert [(problem.code, problem.columns) for problem in recipients.problems] == [
@@ -101,13 +100,13 @@ def test_a_recipient_column_may_stand_only_once() -> None:
     assert len(rows) == 1
 
 
-def test_another_column_that_stands_twice_becomes_a_list() -> None:
+def test_another_column_that_occurs_twice_becomes_a_list() -> None:
     data = "phone number,thing,x,Thing,THING\n07900900123,a,,,b\n07900900123,,,,\n"
 
     _, rows = read(data, "thing")
 
     assert [row.personalisation["thing"] for row in rows] == [["a", "b"], None]
-    assert found(rows) == [(1, "thing", UserErrorCode.MISSING_PERSONALISATION)]
+    assert row_problems(rows) == [(1, "thing", UserErrorCode.MISSING_PERSONALISATION)]
 
 
 def test_a_column_named_like_the_recipient_is_also_a_placeholder() -> None:
@@ -121,40 +120,40 @@ def test_empty_rows_and_columns_at_the_end_are_dropped() -> None:
     recipients, rows = read("phone number,name,,\n07900900123,a,,\n,,,\n\n \n", "name")
 
     assert recipients.columns == ["phone number", "name"]
-    assert (len(rows), recipients.row_count, found(rows)) == (1, 1, [])
+    assert (len(rows), recipients.row_count, row_problems(rows)) == (1, 1, [])
 
 
 def test_an_empty_row_between_others_is_a_row_with_everything_missing() -> None:
     _, rows = read("phone number,name\n07900900123,a\n\n07900900123,b\n", "name")
 
-    assert found(rows) == [
+    assert row_problems(rows) == [
         (1, "phone number", UserErrorCode.REQUIRED),
         (1, "name", UserErrorCode.MISSING_PERSONALISATION),
     ]
     assert [row.number for row in rows] == [0, 1, 2]
 
 
-def test_cells_beyond_the_headers_are_kept_under_no_name() -> None:
+def test_cells_beyond_the_headers_are_extra_cells() -> None:
     _, rows = read("phone number,name\n07900900123,a,b,,c\n07900900123\n", "name")
 
     assert rows[0].extra_cells == ["b", "c"]
     assert rows[0].personalisation == {"phonenumber": "07900900123", "name": "a"}
-    assert found(rows) == [(1, "name", UserErrorCode.MISSING_PERSONALISATION)]
+    assert row_problems(rows) == [(1, "name", UserErrorCode.MISSING_PERSONALISATION)]
 
 
-def test_a_header_without_a_name_names_nothing() -> None:
+def test_a_column_without_a_header_is_ignored() -> None:
     recipients, rows = read("phone number,,name\n07900900123,x,a\n", "name")
 
     assert recipients.columns == ["phone number", "", "name"]
     assert rows[0].cells == {"phone number": "07900900123", "name": "a"}
 
 
-def test_every_bad_row_is_told_with_its_column() -> None:
+def test_every_invalid_row_is_reported_with_its_column() -> None:
     data = "name,phone number\na,07900900123\n,0790090012\nb,+33612345678\nc,hello\n"
 
     _, rows = read(data, "name")
 
-    assert found(rows) == [
+    assert row_problems(rows) == [
         (1, "phone number", UserErrorCode.PHONE_TOO_SHORT),
         (1, "name", UserErrorCode.MISSING_PERSONALISATION),
         (2, "phone number", UserErrorCode.INTERNATIONAL_NOT_ALLOWED),
@@ -163,7 +162,7 @@ def test_every_bad_row_is_told_with_its_column() -> None:
     assert [row.normalised for row in rows] == ["447900900123", None, None, None]
 
 
-def test_a_service_with_permission_may_send_abroad_and_to_landlines() -> None:
+def test_a_service_with_permission_may_send_to_other_countries_and_landlines() -> None:
     _, rows = read("phone number\n+33612345678\n02079460000\n", international_sms=True, landlines=True)
 
     assert [row.normalised for row in rows] == ["33612345678", "442079460000"]
@@ -171,11 +170,11 @@ def test_a_service_with_permission_may_send_abroad_and_to_landlines() -> None:
     assert rows[0].phone_number.multiplier == 2
 
 
-def test_a_row_is_checked_as_the_message_it_becomes() -> None:
+def test_the_message_of_each_row_is_checked() -> None:
     template = CompiledTemplate(Channel.SMS, subject=None, body="((a))((b??c))")
     data = f"phone number,a,b\n07900900123,{'x' * 919},no\n07900900123,{'x' * 918},no\n07900900123,\u2060,no\n"
 
-    rows = list(open_list(data, Channel.SMS, ["a", "b"], template=template))
+    rows = list(RecipientList(data, Channel.SMS, ["a", "b"], template=template))
 
     assert rows[0].problems == [
         RowProblem(
@@ -185,22 +184,22 @@ def test_a_row_is_checked_as_the_message_it_becomes() -> None:
             "The message has 919 characters, 1 more than the 918 it may have.",
         )
     ]
-    assert found(rows[1:]) == [(2, "a", UserErrorCode.MISSING_PERSONALISATION)]
+    assert row_problems(rows[1:]) == [(2, "a", UserErrorCode.MISSING_PERSONALISATION)]
 
 
-def test_a_row_of_which_nothing_is_left_is_refused() -> None:
+def test_a_row_with_an_empty_message_is_refused() -> None:
     template = CompiledTemplate(Channel.SMS, subject=None, body="((b??c))")
 
-    rows = list(open_list("phone number,b\n07900900123,no\n", Channel.SMS, ["b"], template=template))
+    rows = list(RecipientList("phone number,b\n07900900123,no\n", Channel.SMS, ["b"], template=template))
 
-    assert found(rows) == [(0, None, UserErrorCode.MESSAGE_EMPTY)]
+    assert row_problems(rows) == [(0, None, UserErrorCode.MESSAGE_EMPTY)]
 
 
 def test_a_reference_may_have_1000_characters() -> None:
     _, rows = read(f"phone number,Reference\n07900900123,{'x' * 1000}\n07900900123,{'x' * 1001}\n07900900123,\n")
 
     assert [row.reference and len(row.reference) for row in rows] == [1000, 1001, None]
-    assert found(rows) == [(1, "reference", UserErrorCode.TOO_LONG)]
+    assert row_problems(rows) == [(1, "reference", UserErrorCode.TOO_LONG)]
 
 
 def test_letters_take_their_address_from_several_columns() -> None:
@@ -218,7 +217,7 @@ def test_letters_take_their_address_from_several_columns() -> None:
         "address_line_2": "1 High St",
         "address_line_3": "SW1A 1AA",
     }
-    assert found(rows) == [(1, None, UserErrorCode.ADDRESS_TOO_FEW_LINES)]
+    assert row_problems(rows) == [(1, None, UserErrorCode.ADDRESS_TOO_FEW_LINES)]
 
 
 def test_letters_need_three_address_columns() -> None:
@@ -244,8 +243,8 @@ def test_a_file_that_cannot_be_read_is_one_problem() -> None:
     ]
 
 
-def test_a_fault_further_down_ends_the_list_with_its_place() -> None:
-    recipients = open_list('phone number\n07900900123\n"07900900123\n', Channel.SMS, [])
+def test_an_error_in_a_later_row_ends_the_list() -> None:
+    recipients = RecipientList('phone number\n07900900123\n"07900900123\n', Channel.SMS, [])
 
     assert recipients.problems == []
     assert [row.number for row in recipients] == [0]
@@ -255,39 +254,39 @@ def test_a_fault_further_down_ends_the_list_with_its_place() -> None:
 
 
 def test_a_list_may_have_100_000_rows() -> None:
-    most = "phone number\n" + "07900900123\n" * 100_000
+    longest_list = "phone number\n" + "07900900123\n" * 100_000
 
-    recipients, rows = read(most + "\n" * 50)
+    recipients, rows = read(longest_list + "\n" * 50)
     assert (len(rows), recipients.problems) == (100_000, [])
 
-    recipients, rows = read(most + "07900900123\n")
+    recipients, rows = read(longest_list + "07900900123\n")
     assert len(rows) == 100_000
     assert recipients.problems == [ListProblem(UserErrorCode.TOO_MANY_ROWS, "The list has more than 100,000 rows.")]
 
 
-@pytest.mark.parametrize("rest", ["\n" * 100_000 + "07900900123\n", "\n" * 1_000_000])
-def test_empty_rows_cannot_hide_too_many(rest: str) -> None:
-    recipients = open_list("phone number\n07900900123\n" + rest, Channel.SMS, [])
+@pytest.mark.parametrize("remaining_lines", ["\n" * 100_000 + "07900900123\n", "\n" * 1_000_000])
+def test_empty_rows_cannot_hide_too_many(remaining_lines: str) -> None:
+    recipients = RecipientList("phone number\n07900900123\n" + remaining_lines, Channel.SMS, [])
 
     assert len(list(recipients)) == 1
     assert [problem.code for problem in recipients.problems] == [UserErrorCode.TOO_MANY_ROWS]
 
 
-def test_rows_can_be_read_from_any_number_on() -> None:
-    recipients = open_list("phone number\n" + "07900900123\n" * 10, Channel.SMS, [])
+def test_rows_can_be_read_from_any_number() -> None:
+    recipients = RecipientList("phone number\n" + "07900900123\n" * 10, Channel.SMS, [])
 
     assert [row.number for row in recipients.rows(7)] == [7, 8, 9]
     assert [row.number for row in recipients] == list(range(10))
 
 
-def test_rows_are_checked_against_a_text_message_at_a_cost_that_grows_with_their_number_alone() -> None:
+def test_the_cost_of_checking_rows_against_a_text_message_is_linear_in_their_number() -> None:
     body = "Dear ((first name)), your appointment is on ((date)).((late?? Hurry!))"
     template = CompiledTemplate(Channel.SMS, subject=None, body=body, prefix="Town hall")
     lines = [f"07900{index:06d},Zoé {index},5 January,{index % 2}\r\n" for index in range(100_000)]
 
     def check(count: int) -> tuple[int, int, list[ListProblem]]:
         data = ("phone number,First Name,date,late\r\n" + "".join(lines[:count])).encode()
-        recipients = open_list(data, Channel.SMS, find(body), template=template)
+        recipients = RecipientList(data, Channel.SMS, find(body), template=template)
         fragments = sum(row.sms.fragment_count for row in recipients if row.sms and not row.problems)
         return fragments, recipients.row_count, recipients.problems
 

@@ -1,4 +1,4 @@
-"""Phone numbers: what people type, whom a service may text, and what it costs."""
+"""Phone numbers: parsing, permissions and rates."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from graphql_api.recipients.sms_rates import NUMERIC_SENDER_CALLING_CODES, SMS_R
 from tests import cpu_time
 
 
-def refusal(value: str, *, international: bool = True, landlines: bool = True) -> UserErrorCode:
-    with pytest.raises(RecipientError) as refused:
+def error_code(value: str, *, international: bool = True, landlines: bool = True) -> UserErrorCode:
+    with pytest.raises(RecipientError) as raised:
         parse(value, international=international, landlines=landlines)
-    assert value not in refused.value.message or not value
-    return refused.value.code
+    assert value not in raised.value.message or not value
+    return raised.value.code
 
 
 @pytest.mark.parametrize(
@@ -30,22 +30,22 @@ def refusal(value: str, *, international: bool = True, landlines: bool = True) -
         "0000007900900123", "0+44(0)7900900123",
     ],
 )  # fmt: skip
-def test_a_uk_mobile_is_read_however_it_is_typed(typed: str) -> None:
+def test_a_uk_mobile_number_is_parsed_in_many_formats(typed: str) -> None:
     assert parse(typed) == PhoneNumber(
         "447900900123", international=False, calling_code="44", multiplier=1, country="GB"
     )
 
 
 @pytest.mark.parametrize("typed", ["07700900000", "+447700900999", "07700 900 123", "0+447700900123"])
-def test_numbers_reserved_for_drama_pass(typed: str) -> None:
+def test_numbers_reserved_for_drama_are_valid(typed: str) -> None:
     number = parse(typed)
 
     assert number.normalised.startswith("447700900")
     assert (number.international, number.calling_code, number.multiplier) == (False, "44", 1)
 
 
-def test_numbers_beside_the_reserved_ones_do_not() -> None:
-    assert refusal("07700901000") is UserErrorCode.PHONE_INVALID
+def test_numbers_next_to_the_reserved_ones_are_invalid() -> None:
+    assert error_code("07700901000") is UserErrorCode.PHONE_INVALID
 
 
 @pytest.mark.parametrize(
@@ -61,17 +61,19 @@ def test_numbers_beside_the_reserved_ones_do_not() -> None:
         ("+353 85 012 3456", "353850123456", "353", 3, "IE"),
     ],
 )
-def test_numbers_abroad_need_permission_and_have_a_price(
+def test_international_numbers_need_permission_and_have_a_rate(
     typed: str, normalised: str, code: str, multiplier: int, country: str
 ) -> None:
     assert parse(typed, international=True) == PhoneNumber(
         normalised, international=True, calling_code=code, multiplier=multiplier, country=country
     )
-    assert refusal(typed, international=False) is UserErrorCode.INTERNATIONAL_NOT_ALLOWED
+    assert error_code(typed, international=False) is UserErrorCode.INTERNATIONAL_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(("typed", "country"), [("07797 721234", "JE"), ("07781 123456", "GG"), ("07624 412345", "IM")])
-def test_the_crown_dependencies_need_no_permission_but_are_priced_as_abroad(typed: str, country: str) -> None:
+def test_numbers_of_crown_dependencies_need_no_permission_but_have_international_rates(
+    typed: str, country: str
+) -> None:
     number = parse(typed)
 
     assert (number.international, number.calling_code, number.country) == (True, "44", country)
@@ -80,10 +82,10 @@ def test_the_crown_dependencies_need_no_permission_but_are_priced_as_abroad(type
 @pytest.mark.parametrize("typed", ["020 7946 0000", "0300 123 4567", "01624 612345"])
 def test_landlines_need_permission(typed: str) -> None:
     assert parse(typed, landlines=True).calling_code == "44"
-    assert refusal(typed, landlines=False) is UserErrorCode.LANDLINE_NOT_ALLOWED
+    assert error_code(typed, landlines=False) is UserErrorCode.LANDLINE_NOT_ALLOWED
 
 
-def test_personal_numbers_pass() -> None:
+def test_personal_numbers_are_valid() -> None:
     assert parse("07012 345678").normalised == "447012345678"
 
 
@@ -110,8 +112,8 @@ def test_personal_numbers_pass() -> None:
         ("+33 0 00 00 00 00", UserErrorCode.PHONE_INVALID),
     ],
 )
-def test_what_is_no_number_is_refused_for_its_reason(typed: str, code: UserErrorCode) -> None:
-    assert refusal(typed) is code
+def test_an_invalid_number_is_refused_with_its_reason(typed: str, code: UserErrorCode) -> None:
+    assert error_code(typed) is code
 
 
 def test_search_normalises_as_storage_does() -> None:
@@ -124,12 +126,12 @@ def test_search_normalises_as_storage_does() -> None:
 def attempt(typed: str) -> PhoneNumber | RecipientError:
     try:
         return parse(typed, international=True, landlines=True)
-    except RecipientError as refused:
-        return refused
+    except RecipientError as raised:
+        return raised
 
 
 @given(st.text(alphabet="0123456789+()- \u200b", max_size=20))
-def test_every_number_read_is_read_the_same_from_its_stored_form(typed: str) -> None:
+def test_parsing_the_stored_form_gives_the_same_number(typed: str) -> None:
     number = attempt(typed)
 
     if isinstance(number, PhoneNumber):
@@ -138,7 +140,7 @@ def test_every_number_read_is_read_the_same_from_its_stored_form(typed: str) -> 
 
 
 @given(st.text(max_size=40))
-def test_any_text_is_read_or_refused(typed: str) -> None:
+def test_any_text_is_parsed_or_refused(typed: str) -> None:
     number = attempt(typed)
 
     if isinstance(number, PhoneNumber):
@@ -147,7 +149,7 @@ def test_any_text_is_read_or_refused(typed: str) -> None:
         assert number.code.startswith(("PHONE_", "UNSUPPORTED_"))
 
 
-def test_the_rate_table_is_whole() -> None:
+def test_the_rate_table_is_complete() -> None:
     assert len(SMS_RATE_MULTIPLIERS) == 220
     assert set(SMS_RATE_MULTIPLIERS.values()) == {1, 2, 3, 4}
     assert NUMERIC_SENDER_CALLING_CODES.issubset(SMS_RATE_MULTIPLIERS)

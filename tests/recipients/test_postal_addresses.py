@@ -1,4 +1,4 @@
-"""Postal addresses: what fits an envelope, and the postage it asks for."""
+"""Postal addresses: parsing and postage."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from graphql_api.recipients.errors import RecipientError
 from graphql_api.recipients.postal_addresses import PostalAddress, parse
 
 
-def refusal(address: str, *, international: bool = False) -> UserErrorCode:
-    with pytest.raises(RecipientError) as refused:
+def error_code(address: str, *, international: bool = False) -> UserErrorCode:
+    with pytest.raises(RecipientError) as raised:
         parse(address, international=international)
-    return refused.value.code
+    return raised.value.code
 
 
 @pytest.mark.parametrize(
@@ -28,18 +28,18 @@ def refusal(address: str, *, international: bool = False) -> UserErrorCode:
         ("1\n2\n3\n4\n5\n6\nSW1A 1AA", ("1", "2", "3", "4", "5", "6", "SW1A 1AA")),
     ],
 )
-def test_an_address_in_the_uk_leaves_the_postage_to_the_sender(typed: str, lines: tuple[str, ...]) -> None:
+def test_the_sender_chooses_the_postage_of_an_address_in_the_uk(typed: str, lines: tuple[str, ...]) -> None:
     address = parse(typed)
 
     assert (address.lines, address.international) == (lines, False)
-    assert [address.resolve_postage(wanted) for wanted in (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)] == [
+    assert [address.resolve_postage(requested) for requested in (Postage.FIRST, Postage.SECOND, Postage.ECONOMY)] == [
         Postage.FIRST,
         Postage.SECOND,
         Postage.ECONOMY,
     ]
-    with pytest.raises(RecipientError) as refused:
+    with pytest.raises(RecipientError) as raised:
         address.resolve_postage(Postage.EUROPE)
-    assert refused.value.code is UserErrorCode.POSTAGE_NOT_ALLOWED
+    assert raised.value.code is UserErrorCode.POSTAGE_NOT_ALLOWED
 
 
 @pytest.mark.parametrize(
@@ -55,12 +55,14 @@ def test_an_address_in_the_uk_leaves_the_postage_to_the_sender(typed: str, lines
         ("Trinidad & Tobago", "Trinidad and Tobago", Postage.REST_OF_WORLD),
     ],
 )
-def test_an_address_abroad_needs_permission_and_forces_its_postage(typed: str, country: str, postage: Postage) -> None:
+def test_an_international_address_needs_permission_and_has_one_postage(
+    typed: str, country: str, postage: Postage
+) -> None:
     address = parse(f"A\nB\n{typed}", international=True)
 
     assert address == PostalAddress(("A", "B", country), None, country, postage)
     assert address.resolve_postage(Postage.SECOND) is postage
-    assert refusal(f"A\nB\n{typed}") is UserErrorCode.ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY
+    assert error_code(f"A\nB\n{typed}") is UserErrorCode.ADDRESS_LAST_LINE_NOT_POSTCODE_OR_COUNTRY
 
 
 @pytest.mark.parametrize(
@@ -78,17 +80,17 @@ def test_an_address_abroad_needs_permission_and_forces_its_postage(typed: str, c
         ("A\nOf no fixed abode\nSW1A 1AA", UserErrorCode.ADDRESS_NO_FIXED_ABODE),
     ],
 )
-def test_what_cannot_be_delivered_is_refused_for_its_reason(typed: str, code: UserErrorCode) -> None:
-    assert refusal(typed, international=True) is code
+def test_an_invalid_address_is_refused_with_its_reason(typed: str, code: UserErrorCode) -> None:
+    assert error_code(typed, international=True) is code
 
 
 @pytest.mark.parametrize("character", list('@()=[]"\\/,<>~'))
 def test_no_line_begins_with_a_forbidden_character(character: str) -> None:
-    assert refusal(f"A\n{character}B\nSW1A 1AA") is UserErrorCode.ADDRESS_INVALID_CHARACTERS
+    assert error_code(f"A\n{character}B\nSW1A 1AA") is UserErrorCode.ADDRESS_INVALID_CHARACTERS
     assert parse(f"A\nB{character}C\nSW1A 1AA").lines[1].startswith("B")
 
 
-def test_an_address_has_the_forms_that_are_stored() -> None:
+def test_an_address_has_the_forms_that_messages_store() -> None:
     address = parse(["A Name", "1 High Street", "sw1a 1aa"])
 
     assert address.normalised == "aname1highstreetsw1a1aa"

@@ -1,4 +1,4 @@
-"""Databases with demo data, made once for all who only look."""
+"""Databases with demo data; tests that only read share one."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ DatabaseFactory = Callable[[], Awaitable[str]]
 
 @pytest_asyncio.fixture(scope="session")
 async def create_database(postgres_url: str) -> AsyncIterator[DatabaseFactory]:
-    """Makes databases with tables and nothing in them, each for itself."""
+    """Creates databases with empty tables."""
     async with AsyncExitStack() as databases:
 
-        async def made() -> str:
+        async def create() -> str:
             return await databases.enter_async_context(cloned(postgres_url))
 
-        yield made
+        yield create
 
 
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory: pytest.TempPathFactory) -> Store:
-    """Where the seeded database's lists lie."""
+    """The object store of the seeded database."""
     return local_store(tmp_path_factory.mktemp("store"))
 
 
@@ -51,13 +51,13 @@ async def url(create_database: DatabaseFactory, object_store: Store) -> str:
 
 @pytest_asyncio.fixture(scope="session")
 async def demo(url: str) -> seed.Demo:
-    """What it tells of itself."""
+    """The demo of the seeded database, as a second run returns it."""
     return await seed.seed(url, signer=SIGNER)
 
 
 @pytest_asyncio.fixture
 async def db(url: str) -> AsyncIterator[asyncpg.Connection]:
-    """A connection to it, for looking."""
+    """A connection to the seeded database."""
     connection = await asyncpg.connect(url)
     yield connection
     await connection.close()
@@ -71,16 +71,16 @@ def local_store(folder: Path) -> Store:
 async def table_digests(url: str) -> dict[str, str]:
     """A digest of every table, and of every index."""
     connection = await asyncpg.connect(url)
-    found = {}
-    # When a row was written is not the row's: the log of that is its own each time.
+    digests = {}
+    # The change log holds times of writing, which differ between runs.
     for table in models.Model.metadata.sorted_tables:
         if table.name == "change_log":
             continue
-        found[table.name] = await connection.fetchval(
+        digests[table.name] = await connection.fetchval(
             f"SELECT coalesce(md5(string_agg(row::text, '|' ORDER BY row::text)), '') FROM {table.name} AS row"
         )
-    found["indexes"] = await connection.fetchval(
+    digests["indexes"] = await connection.fetchval(
         "SELECT string_agg(indexdef, ';' ORDER BY indexdef) FROM pg_indexes WHERE schemaname = 'public'"
     )
     await connection.close()
-    return found
+    return digests

@@ -1,4 +1,4 @@
-"""The demo service, and who gets into it."""
+"""The demo service, its users and its key."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from graphql_api.enums import Channel, KeyType
 from graphql_api.settings import Settings, asyncpg_url
 from tests.seed.conftest import SIGNER
 
-CHANNELS = {channel.value: channel for channel in Channel}
 
-
-async def test_the_demo_service_is_live_and_its_last_messages_are_told_in_advance(
+async def test_the_demo_service_is_live_and_its_latest_messages_have_fixed_statuses(
     db: asyncpg.Connection, demo: seed.Demo
 ) -> None:
     service = await db.fetchrow("SELECT * FROM services WHERE id = $1", demo.service_id)
@@ -42,13 +40,13 @@ async def test_the_demo_service_is_live_and_its_last_messages_are_told_in_advanc
 async def test_the_demo_templates_need_a_name_and_a_day(db: asyncpg.Connection, demo: seed.Demo) -> None:
     for channel, template_id in demo.template_ids.items():
         row = await db.fetchrow("SELECT * FROM templates WHERE id = $1", template_id)
-        template = messages.CompiledTemplate(CHANNELS[channel], subject=row["subject"], body=row["content"])
+        template = messages.CompiledTemplate(Channel(channel), subject=row["subject"], body=row["content"])
 
         assert (row["service_id"], row["template_type"], row["version"]) == (demo.service_id, channel, 3)
         assert sorted(template.placeholders) == ["day", "name"]
 
 
-async def test_its_people_sign_in_with_one_password_and_may_do_what_their_names_say(
+async def test_its_users_have_one_password_and_the_permissions_of_their_roles(
     db: asyncpg.Connection, demo: seed.Demo
 ) -> None:
     allowed = {}
@@ -66,7 +64,7 @@ async def test_its_people_sign_in_with_one_password_and_may_do_what_their_names_
     assert allowed == {"platform_admin": 0, "service_manager": 8, "service_viewer": 1}
 
 
-async def test_its_key_speaks_for_the_service(url: str, demo: seed.Demo, settings: Settings) -> None:
+async def test_its_key_authenticates_as_the_service(url: str, demo: seed.Demo, settings: Settings) -> None:
     database = Database(create_async_engine(asyncpg_url(url)))
     actor = await authentication.authenticate(
         demo.api_key, None, database=database, store=credentials, settings=settings, signer=SIGNER

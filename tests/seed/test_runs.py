@@ -1,4 +1,4 @@
-"""Making demo data: the same each time, and never over somebody else's."""
+"""Seed runs: deterministic, and refused where the database holds other data."""
 
 from __future__ import annotations
 
@@ -11,14 +11,15 @@ import pytest
 from graphql_api import seed
 from graphql_api.auth.crypto import Signer
 from graphql_api.billing import london_days
+from graphql_api.seed import runs
 from tests.models.databases import scratch_database
 from tests.seed.conftest import NOTIFICATIONS, NOW, SIGNER, DatabaseFactory, local_store, table_digests
 
 
-async def test_two_runs_are_equal_however_the_rows_are_written(
+async def test_runs_with_and_without_bulk_loading_are_equal(
     create_database: DatabaseFactory, url: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    monkeypatch.setattr(seed, "BULK_LOAD_MIN_NOTIFICATIONS", 0)
+    monkeypatch.setattr(runs, "BULK_LOAD_MIN_NOTIFICATIONS", 0)
     other = await create_database()
     await seed.seed(other, signer=SIGNER, notifications=NOTIFICATIONS, now=NOW, store=local_store(tmp_path))
 
@@ -35,7 +36,7 @@ async def test_a_second_run_leaves_everything_as_it_is(url: str, demo: seed.Demo
     assert await table_digests(url) == before
 
 
-async def test_other_secrets_are_told_apart(url: str) -> None:
+async def test_data_signed_with_other_secrets_are_refused(url: str) -> None:
     with pytest.raises(seed.SeedError, match="with another SECRET_KEY"):
         await seed.seed(url, signer=Signer((b"other",), b"seed-salt"))
 
@@ -45,19 +46,19 @@ async def test_a_database_with_other_data_is_refused_unless_forced(create_databa
     connection = await asyncpg.connect(url)
     await connection.execute(
         "INSERT INTO organisation (id, name, active, created_at, can_approve_own_go_live_requests) "
-        "VALUES (gen_random_uuid(), 'Somebody else', true, now(), false)"
+        "VALUES (gen_random_uuid(), 'Other', true, now(), false)"
     )
     with pytest.raises(seed.SeedError, match="already holds other data"):
         await seed.seed(url, signer=SIGNER, notifications=100)
-    refused = await connection.fetchval("SELECT count(*) FROM services")
-    made = await seed.seed(url, signer=SIGNER, notifications=100, history=0, force=True)
+    service_count = await connection.fetchval("SELECT count(*) FROM services")
+    demo = await seed.seed(url, signer=SIGNER, notifications=100, history=0, force=True)
     counts = await connection.fetchrow(
         "SELECT (SELECT count(*) FROM organisation), (SELECT count(*) FROM notifications)"
     )
     await connection.close()
 
-    assert refused == 0
-    assert made.created
+    assert service_count == 0
+    assert demo.created
     assert tuple(counts) == (9, 100)
 
 
@@ -68,12 +69,12 @@ async def test_a_database_without_tables_is_refused(postgres_url: str) -> None:
 
 
 @pytest.mark.parametrize("notifications", [0, 1, 30, 500])
-async def test_small_worlds_are_whole_too(create_database: DatabaseFactory, notifications: int) -> None:
+async def test_small_data_sets_are_complete(create_database: DatabaseFactory, notifications: int) -> None:
     url = await create_database()
-    told: list[tuple[int, int]] = []
+    progress: list[tuple[int, int]] = []
 
     demo = await seed.seed(
-        url, signer=SIGNER, notifications=notifications, progress=lambda _, done, total: told.append((done, total))
+        url, signer=SIGNER, notifications=notifications, progress=lambda _, done, total: progress.append((done, total))
     )
 
     connection = await asyncpg.connect(url)
@@ -89,7 +90,7 @@ async def test_small_worlds_are_whole_too(create_database: DatabaseFactory, noti
     )
     await connection.close()
     total = notifications + notifications // 2
-    assert told[-1] == (total, total)
+    assert progress[-1] == (total, total)
     assert running == 0
     if notifications == 500:
         first = london_days.midnight(london_days.today())

@@ -1,4 +1,4 @@
-"""Demo organisations, services, people and templates: in Notify's shape, with nobody who exists."""
+"""Demo organisations, services, users and templates."""
 
 from __future__ import annotations
 
@@ -12,10 +12,8 @@ from graphql_api.enums import Channel
 from graphql_api.seed.datasets import Sizes
 from tests.seed.conftest import NOTIFICATIONS
 
-CHANNELS = {channel.value: channel for channel in Channel}
 
-
-async def test_there_are_as_many_messages_as_were_asked_for(db: asyncpg.Connection) -> None:
+async def test_the_number_of_messages_is_the_requested_one(db: asyncpg.Connection) -> None:
     counts = await db.fetchrow(
         "SELECT (SELECT count(*) FROM notifications), (SELECT count(*) FROM notification_history)"
     )
@@ -62,7 +60,7 @@ async def test_services_are_live_in_trial_and_archived_and_the_tail_is_long(db: 
 
 async def test_the_archived_service_has_neither_name_nor_keys_nor_templates(db: asyncpg.Connection) -> None:
     service = await db.fetchrow("SELECT * FROM services WHERE NOT active")
-    still = await db.fetchval(
+    remaining = await db.fetchval(
         """
         SELECT (SELECT count(*) FROM api_keys WHERE service_id = $1 AND expiry_date IS NULL)
             + (SELECT count(*) FROM templates WHERE service_id = $1 AND NOT archived)
@@ -72,7 +70,7 @@ async def test_the_archived_service_has_neither_name_nor_keys_nor_templates(db: 
     )
 
     assert service["name"].startswith("_archived_2026-10-15-")
-    assert still == 0
+    assert remaining == 0
 
 
 @pytest.mark.parametrize("table", ["services", "templates", "api_keys"])
@@ -95,7 +93,7 @@ async def test_the_history_holds_every_version_and_the_last_is_the_present_one(
     assert await db.fetchval(f"SELECT max(version) > 1 FROM {table}")
 
 
-async def test_nobody_in_it_exists(db: asyncpg.Connection) -> None:
+async def test_phone_numbers_and_domains_are_reserved_ones(db: asyncpg.Connection) -> None:
     texts = await db.fetch("SELECT DISTINCT normalised_to FROM notifications WHERE notification_type = 'sms'")
     mobiles = await db.fetch("SELECT DISTINCT mobile_number FROM users WHERE mobile_number IS NOT NULL")
     emails = await db.fetch(
@@ -105,7 +103,7 @@ async def test_nobody_in_it_exists(db: asyncpg.Connection) -> None:
             UNION ALL SELECT normalised_to FROM notifications
                 WHERE notification_type = 'email' AND notification_status <> 'validation-failed'
             UNION ALL SELECT email_address FROM service_email_reply_to
-        ) AS one
+        ) AS addresses
         """
     )
 
@@ -119,7 +117,7 @@ async def test_every_template_can_be_saved(db: asyncpg.Connection) -> None:
     wrong = [
         row["name"]
         for row in rows
-        if messages.check_template(CHANNELS[row["template_type"]], row["name"], row["subject"], row["content"])
+        if messages.check_template(Channel(row["template_type"]), row["name"], row["subject"], row["content"])
     ]
 
     assert wrong == []
