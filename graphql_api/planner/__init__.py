@@ -32,8 +32,8 @@ A plan only ever gives the response of an operation without errors. A mutation, 
 propagate, a root field with a resolver of its own: the operation is not plannable.
 
 Steps of rows and generated functions stay beside pushdown: a sixth of the tests' plannable documents and every screen
-with limits, statistics or progress need them, and take a fifth of graphql-core's time by them. Batch functions take
-nearly all of that, generated functions 0.5 %, so that merging batches into pushed-down JSON would save next to nothing.
+with limits, statistics or progress need them, and take a fifth of the time that graphql-core takes. The batch functions
+take nearly all of that, the generated ones 0.5 %, so that merging batches into pushed-down JSON would save little.
 
 Only `app` may import this package, which may import everything below the transports.
 """

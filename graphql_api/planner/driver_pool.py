@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from graphql_api.database.database import Database
 
 Record: TypeAlias = Sequence[Any]
-"""A row as asyncpg has it, read by position; its columns are those of a statement made at run time, so of any type."""
+"""A row of asyncpg, which ships no types; it is read by position, and its columns may have any type."""
 
 MAX_PREPARED_STATEMENTS = 64
 MAX_PREPARED_CHARACTERS = 512 << 10
@@ -169,7 +169,7 @@ class PinnedConnections:
         if error.is_disconnect:
             self._disconnected_at = time.monotonic()
 
-    async def _acquire_slot(self, timeout: float) -> bool:  # noqa: ASYNC109 - answers whether, instead of raising
+    async def _acquire_slot(self, timeout: float) -> bool:  # noqa: ASYNC109 - it returns False instead of raising TimeoutError
         if not self._slots.locked():
             return await self._slots.acquire()
         with contextlib.suppress(TimeoutError):

@@ -48,9 +48,9 @@ DATETIMES = {
 }
 
 
-@pytest.mark.parametrize("moment", DATETIMES)
-async def test_instants_have_a_fraction_unless_it_is_zero(moment: datetime, ask: Ask, make: Builders) -> None:
-    service = await make.service(created_at=moment)
+@pytest.mark.parametrize("instant", DATETIMES)
+async def test_instants_have_a_fraction_unless_it_is_zero(instant: datetime, ask: Ask, make: Builders) -> None:
+    service = await make.service(created_at=instant)
 
     answer = await ask(
         "query ($id: ID!) { service(id: $id) { createdAt } }",
@@ -58,7 +58,7 @@ async def test_instants_have_a_fraction_unless_it_is_zero(moment: datetime, ask:
         id=str(service.id),
     )
 
-    assert answer.root_field == {"createdAt": DATETIMES[moment]}
+    assert answer.root_field == {"createdAt": DATETIMES[instant]}
 
 
 async def test_an_infinite_instant_is_not_null(ask: Ask, make: Builders) -> None:

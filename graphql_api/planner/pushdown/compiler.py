@@ -62,7 +62,7 @@ class PushdownCompiler:
         """Of all expressions, and an estimate for FROM items: where the current statement becomes too long."""
         self.connection_count = 0
         self.characters = 0
-        """Of the expressions of which each variant of a statement is made."""
+        """Of all expressions: each variant of a statement contains them."""
 
     def rows(self, row: Row, nodes: FieldDetailsList) -> PushedDownRows:
         """Entities by their key."""
@@ -75,7 +75,7 @@ class PushdownCompiler:
         return PushedDownRows(connections, row, from_item, parts)
 
     def connections(self, field: SelectedField, declared: ConnectionField) -> PushedDownConnections:
-        """A connection for each of some parents, whose keys are given, or of a whole table."""
+        """A connection for each parent, by its key, or of a whole table."""
         key = declared.loader.foreign_key
         connections = StatementConnections()
         with self._limit_characters():

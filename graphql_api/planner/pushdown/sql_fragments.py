@@ -75,7 +75,7 @@ class StatementBuilder:
         return "".join(parts)
 
     def statement(self, sql: str) -> SQLStatement:
-        """The statement with this text, which was made with this builder."""
+        """The statement, of its complete text."""
         uses_actor = not ACTOR_PARAMETERS.isdisjoint(self._names)
         return SQLStatement(sql, tuple(self._names), self._constants, uses_actor, self._generic_plan)
 

@@ -69,7 +69,7 @@ def function_json(
 ) -> str:
     """A function of columns with few possible values, as a CASE over them; raises `NotPlannable` for any other.
 
-    `columns` are the arguments, by their SQL; `non_null` tells that no row lacks them.
+    `columns` are the arguments, by their SQL; with `non_null`, only a nullable column can be null.
     """
     inner = kind.of_type if isinstance(kind, GraphQLNonNull) else kind
     domains = [_possible_values(column, non_null=non_null) for column in columns.values()]
@@ -134,7 +134,7 @@ def _case_expression(results: Mapping[ColumnValues, str | None], columns: Sequen
 
 
 def _possible_values(column: TableColumn, *, non_null: bool) -> ColumnValues:
-    """Every value of a boolean column, or of one whose words are known."""
+    """Every value of a boolean column, of an enum, or of a column whose model lists its words."""
     if isinstance(column.type, Boolean):
         values: ColumnValues = (True, False)
     elif isinstance(column.type, Enum):

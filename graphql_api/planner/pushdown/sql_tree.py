@@ -30,6 +30,7 @@ from graphql_api.planner.pushdown import sql_fragments
 from graphql_api.planner.pushdown.sql_json import POISON, POISON_SQL, cursor_json, quoted
 from graphql_api.planner.steps.selects import StatementCache
 from loaders.core.orders import sort_key_types
+from loaders.core.paging import cursor_values
 
 if TYPE_CHECKING:
     from graphql_api.auth.visibility import VisibilityScope
@@ -267,19 +268,19 @@ class StatementConnections:
             ):
                 raise NotPlannable
         arguments = [read(request.variables) for read in self.readers]
-        for declared, one_of_them in zip(self.declared, arguments, strict=True):
-            request.require_primary(declared.loader, one_of_them)
+        for declared, connection_arguments in zip(self.declared, arguments, strict=True):
+            request.require_primary(declared.loader, connection_arguments)
         return arguments
 
     def bind_values(self, request: PlanRequest, arguments: Sequence[ConnectionArguments]) -> dict[str, object]:
         """The values of their parameters."""
         values: dict[str, object] = {}
-        for index, of_connection in enumerate(arguments):
+        for index, connection_arguments in enumerate(arguments):
             prefix = parameter_prefix(index)
-            for name, value in of_connection.filter_values.items():
+            for name, value in connection_arguments.filter_values.items():
                 values[prefix + name] = value
-            for place, value in enumerate(of_connection.arguments.cursor or ()):
-                values[f"{prefix}cursor_{place}"] = value
+            for name, value in cursor_values(connection_arguments.arguments.cursor).items():
+                values[prefix + name] = value
         actor = request.context.actor
         if not actor.platform_wide:
             for index, declared in enumerate(self.declared):
@@ -304,7 +305,7 @@ class _PushedDownStep:
     ) -> Sequence[Record]:
         """The records of the statement that `sql` writes with a builder."""
         arguments = self.connections.read_arguments(request)
-        variant = (request.scope, *(of_connection.single_parent for of_connection in arguments))
+        variant = (request.scope, *(connection.single_parent for connection in arguments))
 
         def build() -> SQLStatement:
             builder = ExpressionBuilder(request.scope, arguments)

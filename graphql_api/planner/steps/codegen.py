@@ -173,7 +173,7 @@ class CodeGenerator:
     def column(
         self, field: SelectedField, model: type[Model], name: str, place: int, *, blank_is_null: bool, non_null: bool
     ) -> str:
-        """A column as JSON has it; `non_null` tells that no row lacks it."""
+        """A column as JSON has it; with `non_null`, it can be null only where `is_nullable` is true."""
         if blank_is_null:
             return self.value(field.type, field.nodes, f"(r[{place}] or None)")
         required = isinstance(field.type, GraphQLNonNull)
@@ -219,7 +219,7 @@ def _row_class(model: type[Model]) -> type[tuple[object, ...]]:
 def _result_processor(model: type[Model], name: str) -> Callable[[object], object] | None:
     kind = column_of(model, name).type
     if isinstance(kind, Enum | Float | Numeric):
-        return None  # asyncpg's own values are the ones wanted
+        return None  # asyncpg's own values are right
     processor: Callable[[object], object] | None = kind.dialect_impl(DIALECT).result_processor(DIALECT, None)
     return processor
 

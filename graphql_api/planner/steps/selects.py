@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 
 TableColumn: TypeAlias = Column[Any]
 TableSelect: TypeAlias = Select[Any]
-"""SQLAlchemy's types of columns and rows: a statement is made at run time, of columns of any type."""
+"""SQLAlchemy's types of a column and a row: which columns a statement has is only known at run time."""
 
 OWN_ALIAS = ""
 """The alias of a statement's own rows; joined ones have j0, j1 ..."""

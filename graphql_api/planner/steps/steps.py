@@ -245,7 +245,7 @@ class ResolverStep:
     """The results of a resolver; keys are whole rows."""
 
     to_object: Callable[[Key], object]
-    """Makes the object, whose field it is, of a row."""
+    """Makes the object with the field, of a row."""
     resolve: Callable[..., object]
     arguments: ArgumentReader[Mapping[str, object]]
     function: ValuesFunction
@@ -280,8 +280,8 @@ class NodeStep:
         ids = cast("Sequence[str]", arguments.get("ids", [arguments.get("id")]))
         if len(ids) > MAX_NODE_IDS:
             raise NotPlannable
-        wanted = [uuid_or_none(text) for text in ids]
-        distinct = [key for key in dict.fromkeys(wanted) if key is not None]
+        row_ids = [uuid_or_none(text) for text in ids]
+        distinct = [key for key in dict.fromkeys(row_ids) if key is not None]
         statement = self.statements.get(
             request.scope,
             lambda: selects.compile_statement(statements.table_index_statement(self.rows, request.scope)),
@@ -293,7 +293,7 @@ class NodeStep:
         values: dict[Key, JSONValue] = {}
         for table, members in keys_by_table.items():
             values |= zip(members, await self.steps[table].run(request, members), strict=True)
-        objects = [values.get(key) for key in wanted]
+        objects = [values.get(key) for key in row_ids]
         return [objects if "ids" in arguments else objects[0]]
 
 
