@@ -50,7 +50,7 @@ hashing_pool = HashingPool()
 
 
 class BadSignature(ValueError):
-    """The signature of a value is valid with none of the keys."""
+    """No key verifies the signature of a value."""
 
 
 @dataclass(frozen=True, slots=True)

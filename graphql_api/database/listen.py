@@ -69,7 +69,7 @@ class JobTopic:
         self._read_task: asyncio.Task[Any] | None = None
 
     def invalidate(self) -> None:
-        """Wake all subscribers, and read anew for the first that asks."""
+        """Wake all subscribers; the first of them starts a new read."""
         self._read_task = None
         for subscriber in self.subscribers:
             subscriber.changed.set()

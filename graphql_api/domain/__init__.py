@@ -4,6 +4,7 @@
     transactions, database_clock, domain_errors        types, SQL and conversions that several nouns share
     idempotency, notify_compatibility                  repeated calls; whether Notify uses the same database
     users, members, sessions, challenges, passwords    people, their memberships and their sign-in
+    credentials                                        the rows that authentication writes
     platform_messages                                  messages of the platform to its users
     organisations, email_domains, brandings            organisations and what follows from them
     services, service_states, allowances               services

@@ -150,7 +150,7 @@ async def test_the_delayed_response_of_a_refused_sign_in_takes_no_capacity(
       userErrors { code } } }"""
     one_connection = settings.model_copy(update={"database_pool_size": 1})
     application = app.create(one_connection, database=database, store=store)
-    load_shedder = application._app.state.server.load_shedder  # type: ignore[attr-defined]  # noqa: SLF001
+    load_shedder = application._app.state.executor.load_shedder  # type: ignore[attr-defined]  # noqa: SLF001
     async with serve_app(application) as address, client_of(address) as http:
 
         async def ask(query: str, **headers: str) -> tuple[int, float]:
