@@ -28,7 +28,7 @@ Words, those of grafast where it has one:
     generic plan    PostgreSQL's plan of a prepared statement for all values of its parameters
     not plannable   left to graphql-core, which executes the whole operation as it would without a planner
 
-A plan only ever gives the response of an operation without errors. A mutation, an error, a refusal, a null that would
+A plan only ever gives the response of an operation without errors. A mutation, an error, a rejection, a null that would
 propagate, a root field with a resolver of its own: the operation is not plannable.
 
 Steps of rows and generated functions stay beside pushdown: a sixth of the tests' plannable documents and every screen
@@ -77,7 +77,7 @@ class Planner:
 
     @classmethod
     def of(cls, schema: ErrorMaskingSchema, database: Database, settings: Settings) -> Planner:
-        """A planner that pins half of the pool's connections; none of a pool of one, nor of a subclass of Database."""
+        """A planner that pins half of the pool, but no connection in a pool of one, or for a subclass of Database."""
         max_pinned = settings.database_pool_size // 2
         if type(database) is not Database or not max_pinned:
             return cls(schema, PooledConnections(database))
