@@ -77,7 +77,7 @@ class Planner:
 
     @classmethod
     def of(cls, schema: ErrorMaskingSchema, database: Database, settings: Settings) -> Planner:
-        """A planner that pins half of the connections of the pool, but no connection of a pool of one or of a subclass."""
+        """A planner that pins half of the pool, but no connection in a pool of one, or for a subclass of Database."""
         max_pinned = settings.database_pool_size // 2
         if type(database) is not Database or not max_pinned:
             return cls(schema, PooledConnections(database))
