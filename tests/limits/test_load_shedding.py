@@ -150,7 +150,7 @@ async def test_a_refused_sign_in_waits_for_its_answer_and_is_no_work(
       userErrors { code } } }"""
     narrow = settings.model_copy(update={"database_pool_size": 1})
     application = app.create(narrow, database=database, store=store)
-    work = application._app.state.server.load_shedder  # type: ignore[attr-defined]  # noqa: SLF001
+    work = application._app.state.executor.load_shedder  # type: ignore[attr-defined]  # noqa: SLF001
     async with serve_app(application) as address, client_of(address) as http:
 
         async def ask(query: str, **headers: str) -> tuple[int, float]:
