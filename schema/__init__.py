@@ -1,8 +1,8 @@
-"""The GraphQL schema: one file per noun, put together to Query, Mutation and Subscription.
+"""The GraphQL schema: one file per noun, combined into Query, Mutation and Subscription.
 
-    core          what the files below are made with; imports no noun
+    core          decorators and base types of the files below; imports no noun
     enums, errors, mutations    enums of the API, entries of `userErrors`, the decorators of mutations
-    refs          lazy references between types of different files: the one circle that is allowed
+    refs          lazy references between types of different files, the only circular references
     money, ranges, actors, statistics, messages ...    types that several nouns share
     services, templates, notifications ...    the nouns: entity, filters, fields of Query, mutations
 

@@ -22,9 +22,9 @@ Words, those of grafast where it has one:
     part            a piece of the expression that is that JSON: a literal, SQL of a value, a placeholder, a connection
     placeholder     a part that a connection makes of its page: its rows, count, cursors
     fragment        a statement of the loaders as text, split at its parameters
-    page shape      what of a page's arguments the text of its statement depends on (`loaders.core.statements`)
+    page shape      the part of a page's arguments on which its statement's text depends (`loaders.core.statements`)
     variant         one text of a step's statement: for a visibility scope and the page shapes of its connections
-    poison value    a character that is no JSON, which SQL writes where GraphQL would report an error
+    poison value    a character that JSON never contains, which SQL writes where GraphQL would report an error
     generic plan    PostgreSQL's plan of a prepared statement for all values of its parameters
     not plannable   left to graphql-core, which executes the whole operation as it would without a planner
 
@@ -77,7 +77,7 @@ class Planner:
 
     @classmethod
     def of(cls, schema: ErrorMaskingSchema, database: Database, settings: Settings) -> Planner:
-        """A planner that pins half of the connections of the pool, but no connection of a pool of one or of a subclass."""
+        """A planner that pins half of the pool, but no connection of a pool of one or of a `Database` subclass."""
         max_pinned = settings.database_pool_size // 2
         if type(database) is not Database or not max_pinned:
             return cls(schema, PooledConnections(database))
