@@ -46,7 +46,7 @@ SERVER_SETTINGS = {
     "client_connection_check_interval": "1s",
 }
 
-# Of a revision.
+# Limits of the attempts at one revision.
 MAX_ATTEMPTS = 60
 RETRY_TIMEOUT_SECONDS = context.config.attributes.get("timeout_seconds", 60)
 
@@ -61,7 +61,7 @@ def is_queue_object(name: str | None) -> bool:
 
 
 def configure_comparison(origin: DatabaseOrigin) -> Callable[..., bool]:
-    """The filter of objects to compare with the models: no views, no tables of the queue, none that Notify created."""
+    """Exclude views, and tables of the queue and of Notify, from the comparison with the models; returns the filter."""
 
     def include(item: SchemaItem, name: str | None, kind: str, reflected: bool, other: SchemaItem | None) -> bool:
         if kind != "table":
@@ -207,10 +207,7 @@ def raise_command_error(error: DBAPIError) -> NoReturn:
 
 
 async def acquire_migration_lock(connection: AsyncConnection) -> None:
-    """Take the advisory lock.
-
-    By polling, because CREATE INDEX CONCURRENTLY would wait for a session that waits in a statement.
-    """
+    """Poll for the advisory lock: CREATE INDEX CONCURRENTLY would wait for a session that waits in a statement."""
     while not await try_migration_lock(connection):
         await lock_wait_monitor.report_lock_holders(connection, MIGRATION_LOCK_ID)
         await connection.rollback()

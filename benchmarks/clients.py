@@ -97,7 +97,7 @@ class Client:
     ) -> TurnResult:
         """Send requests for some seconds or up to a number, and wait for the last responses.
 
-        A response whose body has not `expected_bytes` is a failure.
+        A response whose body is not `expected_bytes` long is a failure.
         """
         connections, poll, clock = self._connections, self._poll, time.perf_counter
         latencies: list[float] = []

@@ -70,9 +70,9 @@ class Parameters:
 
 @contextmanager
 def running(folder: Path, messages: int) -> Iterator[tuple[postgres.PostgresServer, dict[str, str], Parameters]]:
-    """Start a PostgreSQL with the data, made on the first run: the server, the environment of this server, parameters.
+    """Run a PostgreSQL with the data, which are created on the first run; it inherits the cores of this process.
 
-    It inherits the cores of this process.
+    Yields it, the environment variables of this server, and the parameters.
     """
     folder.mkdir(parents=True, exist_ok=True)
     with postgres.start(folder / f"postgres-{messages}", durable=False, settings=POSTGRES_SETTINGS) as server:

@@ -24,7 +24,7 @@ def cpu_seconds(pid: int) -> float:
 
 
 def children_cpu_seconds(pid: int) -> float:
-    """Processor time of the children of a process, those that have ended included, in seconds."""
+    """Processor time of the children of a process, including those that have ended, in seconds."""
     parent = _process_stat(pid)
     total = (int(parent[13]) + int(parent[14])) * CLOCK_TICK_SECONDS
     for entry in Path("/proc").iterdir():

@@ -92,7 +92,7 @@ class Run:
                     raise ResponseMismatch(f"{first} and {name} differ in {scenario.name}: {difference}.")
 
     def count_statements(self, url: str) -> None:
-        """Count the statements of a request, those of authentication included."""
+        """Count the statements of a request, including those of authentication."""
         counter = measurements.StatementCounter(url)
         asyncio.run(counter.start())
         time.sleep(0.2)

@@ -26,5 +26,5 @@ infrastructure, in packages named by the field's terms. From the top; a package 
     errors                         request errors and domain errors
     enums                          enums shared by models and schema
 
-`docs/architecture.md` has the rooms as a picture, the life of a request, a glossary, and recipes for additions.
+`docs/architecture.md` has a diagram of the packages, the life of a request, a glossary, and recipes for additions.
 """

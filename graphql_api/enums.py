@@ -28,7 +28,7 @@ class AuditAction(DatabaseEnum):
 
 
 class AuthType(DatabaseEnum):
-    """Ways to prove who one is after the password."""
+    """Second factors of signing in."""
 
     SMS = "sms_auth", "Five-digit code by text message."
     EMAIL = "email_auth", "Link by email."
@@ -49,7 +49,7 @@ class ErrorPolicy(DatabaseEnum):
     SEND_NOTHING = "send_nothing", "One bad row stops everything."
     SEND_GOOD_ROWS = (
         "send_good_rows",
-        "Good rows go; bad ones are reported, and in a job kept as VALIDATION_FAILED messages.",
+        "Rows without errors are sent; in a job, the others become VALIDATION_FAILED messages.",
     )
 
 
@@ -62,7 +62,7 @@ class JobOrderField(DatabaseEnum):
 
 
 class JobStatus(DatabaseEnum):
-    """Where a job stands."""
+    """Status of a job."""
 
     SCHEDULED = "scheduled", "Waits for its time."
     PENDING = "pending", "Waits to be read."
@@ -74,7 +74,7 @@ class JobStatus(DatabaseEnum):
         "The list did not fit in the day's limit, so none of it was sent.",
     )
     CANCELLED = "cancelled", "Stopped before it started or, for letters, before printing."
-    ERROR = "error", "Stopped part-way; will be resumed after the last row made."
+    ERROR = "error", "Stopped part-way; will be resumed after the last row that became a message."
     READY_TO_SEND = "ready to send", "Letters only, in old data."
     SENT_TO_DVLA = "sent to dvla", "Letters only, in old data."
 
@@ -84,7 +84,7 @@ class KeyType(DatabaseEnum):
 
     LIVE = "normal", 'Sends to anyone once the service is live; GOV.UK Notify stores it as "normal".'
     TEAM = "team", "Sends to team members and the guest list only, and never letters."
-    TEST = "test", "Goes through every check but nothing leaves: delivery is simulated, nothing is billed or counted."
+    TEST = "test", "Every check is made, but nothing is sent: delivery is simulated, nothing is billed or counted."
 
 
 class LengthUnit(DatabaseEnum):
@@ -110,24 +110,24 @@ class NotificationOrderField(DatabaseEnum):
 
 
 class NotificationStatus(DatabaseEnum):
-    """Where a message stands."""
+    """Status of a message."""
 
     CREATED = "created", "Accepted, waits to be handed to a provider."
     SENDING = "sending", "Handed to the provider."
     SENT = "sent", "Text message handed to a network abroad that may never report back."
     DELIVERED = "delivered", "Received; for a letter, printed and posted."
     PENDING = "pending", "The provider has it and is still trying."
-    TECHNICAL_FAILURE = "technical-failure", "Something broke between us and the provider; nothing was sent."
+    TECHNICAL_FAILURE = "technical-failure", "An error between this service and the provider; nothing was sent."
     TEMPORARY_FAILURE = (
         "temporary-failure",
-        "Could not be delivered this time: phone off, inbox full, or three days without news.",
+        "Could not be delivered this time: phone off, inbox full, or no receipt within three days.",
     )
     PERMANENT_FAILURE = "permanent-failure", "Cannot be delivered: no such number or address."
     PENDING_VIRUS_CHECK = "pending-virus-check", "A letter's PDF waits for its scan."
     VIRUS_SCAN_FAILED = "virus-scan-failed", "A letter's PDF holds a virus."
     VALIDATION_FAILED = "validation-failed", "The recipient or content broke a rule after it was accepted."
     RETURNED_LETTER = "returned-letter", "A letter came back undelivered."
-    CANCELLED = "cancelled", "Stopped before it left."
+    CANCELLED = "cancelled", "Cancelled before it was sent."
 
 
 class NotificationStatusGroup(DatabaseEnum):
@@ -240,7 +240,7 @@ class ServicePermission(DatabaseEnum):
 
 
 class ServiceStatus(DatabaseEnum):
-    """How far a service may go."""
+    """Status of a service."""
 
     TRIAL = "trial", "Sends only to its own team and, by API key, its guest list, with low daily limits."
     LIVE = "live", "Sends to anyone."
@@ -283,7 +283,7 @@ class UserErrorCode(DatabaseEnum):
     IN_USE = "IN_USE", "Something still depends on the object."
     NONE_AVAILABLE = "NONE_AVAILABLE", "The pool is empty, for example of inbound numbers."
     ILLEGAL_STATE = "ILLEGAL_STATE", "The object's state does not allow the change."
-    VERSION_CONFLICT = "VERSION_CONFLICT", "Someone saved a newer version since `expectedVersion`."
+    VERSION_CONFLICT = "VERSION_CONFLICT", "The object has a newer version than `expectedVersion`."
     IDEMPOTENCY_KEY_REUSED = "IDEMPOTENCY_KEY_REUSED", "The idempotency key was used before with different arguments."
     IDEMPOTENCY_KEY_IN_PROGRESS = (
         "IDEMPOTENCY_KEY_IN_PROGRESS",
@@ -300,7 +300,7 @@ class UserErrorCode(DatabaseEnum):
     )
     MISSING_PERSONALISATION = "MISSING_PERSONALISATION", "Placeholders have no value."
     MESSAGE_TOO_LONG = "MESSAGE_TOO_LONG", "The message with its values in is over the limit for its channel."
-    MESSAGE_EMPTY = "MESSAGE_EMPTY", "Nothing is left of the message once its values are in."
+    MESSAGE_EMPTY = "MESSAGE_EMPTY", "The message with its values is empty."
     QR_CODE_TOO_LONG = "QR_CODE_TOO_LONG", "The content of a letter's QR code is too long."
     RECIPIENT_NOT_ALLOWED = "RECIPIENT_NOT_ALLOWED", "The recipient is outside the team and guest list."
     INTERNATIONAL_NOT_ALLOWED = "INTERNATIONAL_NOT_ALLOWED", "The service may not send abroad."
@@ -339,16 +339,16 @@ class UserErrorCode(DatabaseEnum):
     LAST_ADMINISTRATOR = "LAST_ADMINISTRATOR", "The service would be left without enough people who can manage it."
     EMAIL_DOMAIN_NOT_ALLOWED = (
         "EMAIL_DOMAIN_NOT_ALLOWED",
-        "The address is not a government one and nobody invited its owner.",
+        "The address is not a government address, and its owner has no invitation.",
     )
     PASSWORD_TOO_COMMON = "PASSWORD_TOO_COMMON", "The password is on the list of common ones."
-    CODE_WRONG = "CODE_WRONG", "The code is wrong, or the account is locked: the two look alike."
-    CODE_EXPIRED = "CODE_EXPIRED", "The code is too old or was used before: the two look alike."
+    CODE_WRONG = "CODE_WRONG", "The code is wrong or the account is locked; the two are not distinguished."
+    CODE_EXPIRED = "CODE_EXPIRED", "The code has expired or was used before; the two are not distinguished."
     CREDENTIALS_WRONG = "CREDENTIALS_WRONG", "The address or the password is wrong."
     LINK_INVALID = "LINK_INVALID", "The token of a link is broken."
     LINK_EXPIRED = "LINK_EXPIRED", "The token of a link is too old."
     INVITATION_CANCELLED = "INVITATION_CANCELLED", "The invitation was withdrawn."
-    GO_LIVE_CHECKLIST_INCOMPLETE = "GO_LIVE_CHECKLIST_INCOMPLETE", "The go-live checklist has gaps."
+    GO_LIVE_CHECKLIST_INCOMPLETE = "GO_LIVE_CHECKLIST_INCOMPLETE", "The go-live checklist is not complete."
 
 
 class UserOrderField(DatabaseEnum):

@@ -222,7 +222,7 @@ class MissingPersonalisation(DomainError):
     """Placeholders of the template have no value."""
 
     def __init__(self, placeholders: Sequence[str], *path: str) -> None:
-        """`placeholders` are spelled as in the template."""
+        """`placeholders` are names as written in the template."""
         names = ", ".join(placeholders)
         super().__init__(f"Missing personalisation: {names}", UserErrorCode.MISSING_PERSONALISATION, path)
         self.placeholders = list(placeholders)
@@ -266,7 +266,7 @@ class Problems(DomainError):
 
 
 def raise_problems(problems: Sequence[DomainError]) -> None:
-    """Raise the errors that were collected: one as itself, several as `Problems`, none not at all."""
+    """Raise the collected errors: a single one as it is, several as `Problems`; return if there are none."""
     if len(problems) == 1:
         raise problems[0]
     if problems:
@@ -292,7 +292,7 @@ class CloseCode(IntEnum):
 
 
 class ErrorStatus(NamedTuple):
-    """How each transport shows an error."""
+    """The codes of an error in each transport."""
 
     error: type[Exception]
     code: str

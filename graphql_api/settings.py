@@ -117,7 +117,7 @@ class Settings(BaseSettings):
     worker_tasks: int = 64
     """Tasks that a worker runs at once."""
     worker_lease: float = 5
-    """Seconds after which other workers take over the jobs and messages of one that died."""
+    """Seconds after which other workers take over the jobs and messages of a worker that has died."""
     delivery_retries: int = 48
     delivery_retry_after: float = 300
 
@@ -164,7 +164,7 @@ class Settings(BaseSettings):
 
     @property
     def effective_points_per_minute(self) -> int:
-        """Points a minute; in development so many that only a loop reaches them."""
+        """Points a minute; in development a limit that only a loop reaches."""
         if self.points_per_minute is not None:
             return self.points_per_minute
         return 600_000 if self.is_development else 3_000

@@ -1,4 +1,4 @@
-"""Statuses of messages, and the groups by which every count and filter takes them."""
+"""Statuses of messages, and the groups that every count and filter uses."""
 
 from __future__ import annotations
 

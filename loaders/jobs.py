@@ -100,7 +100,7 @@ _COUNTS_STATEMENT: Any = union_all(_ROW_COUNTS, _FACT_COUNTS)
 async def progress(connection: AsyncConnection, actor: Actor, keys: Sequence[Any]) -> Mapping[Any, Progress]:
     """Counts by group of status, of messages after their retention period too.
 
-    Of messages that are no longer in the history, the nightly facts have the counts; the larger total holds.
+    Of messages that are no longer in the history, the nightly facts have the counts; the larger total is used.
     """
     del actor
     rows: dict[Any, Counter[NotificationStatusGroup]] = defaultdict(Counter)

@@ -46,7 +46,9 @@ of_service = page(
     Service.memberships,
     ordered_by(ServiceMembership.user_id),
     filters={
-        "has_permissions": CustomFilter(_has_all_permissions, lambda words: sorted({word.value for word in words}))
+        "has_permissions": CustomFilter(
+            _has_all_permissions, lambda permissions: sorted({permission.value for permission in permissions})
+        )
     },
     where=ServiceMembership.user_id.in_(select(User.id).where(User.state == "active").correlate(None)),
 )
@@ -72,10 +74,10 @@ async def permissions(
         ),
         {"users": [user_id for user_id, _ in keys], "services": [service_id for _, service_id in keys]},
     )
-    words: dict[Any, set[str]] = {}
-    for user_id, service_id, word in rows:
-        words.setdefault((user_id, service_id), set()).add(word)
+    stored_by_key: dict[Any, set[str]] = {}
+    for user_id, service_id, value in rows:
+        stored_by_key.setdefault((user_id, service_id), set()).add(value)
     return {
         key: [permission for permission in ServicePermission if permission.value in stored]
-        for key, stored in words.items()
+        for key, stored in stored_by_key.items()
     }

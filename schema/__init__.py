@@ -1,10 +1,13 @@
-"""The GraphQL schema: one file per noun, put together to Query, Mutation and Subscription.
+"""The GraphQL schema: one file per noun, combined into Query, Mutation and Subscription.
 
-    core          what the files below are made with; imports no noun
+    core          decorators and base types of the files below; imports no noun
     enums, errors, mutations    enums of the API, entries of `userErrors`, the decorators of mutations
-    refs          lazy references between types of different files: the one circle that is allowed
-    money, ranges, actors, statistics, messages ...    types that several nouns share
-    services, templates, notifications ...    the nouns: entity, filters, fields of Query, mutations
+    refs          lazy references between types of different files, the only circular references
+    actors, billing_details, messages, money, ranges, statistics    types that several nouns share
+    organisations, services, service_details, members, api_keys, users, sessions, challenges, viewer,
+    templates, template_contents, notifications, notification_details, recipients, jobs, progress,
+    usage, changes, search_entries, operations, server, system_health
+                  the nouns: entity, filters, fields of Query, mutations
 
 Translates between GraphQL and `loaders` (reads) and `graphql_api.domain` (writes); imports no SQL.
 """

@@ -1,4 +1,4 @@
-"""The union of those who can do something: people and API keys."""
+"""The union of the actors of changes: people and API keys."""
 
 from typing import Annotated
 

@@ -15,7 +15,7 @@ from schema import enums as _registered_enums  # noqa: F401 - importing them reg
 from schema.core import Node, entity_from_row, interface, value_object
 
 ARGUMENTS_WITH_CALLER_KEYS = frozenset({"personalisation"})
-"""Arguments whose keys are names of the caller's own, which paths spell unchanged."""
+"""Arguments whose keys are the caller's own names, which paths contain unchanged."""
 
 
 @interface

@@ -1,4 +1,4 @@
-"""Lazy references to types of other modules, which GraphQL's circular types need; nowhere else are there any."""
+"""Lazy references to types of other modules, which circular types need; no other module has any."""
 
 from typing import TYPE_CHECKING, Annotated
 

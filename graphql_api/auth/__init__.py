@@ -9,5 +9,5 @@
     visibility        rows and columns that an actor sees, as SQL predicates
     audit_author      the author of logged changes
 
-Reads rows only: the domain makes the writes of authentication. Imports nothing of `observability`.
+Reads rows only: the domain implements the writes of authentication. Imports nothing of `observability`.
 """

@@ -112,7 +112,7 @@ class Actor:
     def require(self, permission: ServicePermission, service_id: UUID, *path: str) -> None:
         """Raise `Unauthenticated`, `NotFound` (the caller does not see the service) or `Forbidden` without permission.
 
-        A member of an organisation sees its services, which the domain has looked up before: they get `Forbidden`.
+        Members of an organisation get `Forbidden`: the domain has checked before that they see the service.
         """
         if not self.signed_in:
             raise Unauthenticated

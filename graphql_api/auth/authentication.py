@@ -123,7 +123,7 @@ async def reauthenticate(
 ) -> Actor:
     """The actor of an open connection with its present permissions; raises `Unauthenticated` when access has ended.
 
-    `counts_as_use` is False when no request of the caller is the reason: then the session's last use stays.
+    With `counts_as_use` False, for a check that no request caused, the session's last use is not updated.
     """
     if actor.api_key_id is not None and actor.key_service_id is not None:
         for key in await _fetch_keys(actor.key_service_id, database):

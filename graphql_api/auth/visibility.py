@@ -139,7 +139,7 @@ def _has_permission(permission: ServicePermission, column: Any) -> Predicate:
 
 
 def _service_row_rule(column: Any) -> VisibilityRule:
-    """Rows that all who see the service see."""
+    """The rule of rows that are visible whenever their service is."""
     return VisibilityRule(
         lambda in_organisations: _in_own_services(column, in_organisations),
         lambda: column == _any_of_parameter("actor_services"),
@@ -389,4 +389,4 @@ COLUMN_VISIBILITY: dict[tuple[type[models.Model], str], Callable[[VisibilityScop
     (models.User, "mobile_number"): _managers_only_column,
     (models.Notification, "personalisation"): _unredacted_column,
 }
-"""Columns that not all who see the row can read: null in rows where the predicate is false."""
+"""Predicates of columns that are hidden in some visible rows: null in rows where the predicate is false."""

@@ -3,7 +3,7 @@
     cli         the commands and their arguments
     serve       the server process: the socket and uvicorn
     dev         `./run dev`: PostgreSQL, migrations, demo data, server and worker together
-    terminal    lines for the person at the terminal
+    terminal    output of the commands
 
 The top layer: nothing imports it.
 """

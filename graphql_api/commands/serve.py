@@ -118,7 +118,7 @@ class DrainingServer(uvicorn.Server):
             log.info("listening", host=host, port=port)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Handle a signal: the first SIGTERM announces the end to load balancers, any other ends at once."""
+        """Handle a signal: the first SIGTERM starts draining, any other signal stops accepting at once."""
         if sig != signal.SIGTERM or self._exits_at is not None:
             super().handle_exit(sig, frame)
             return

@@ -1,4 +1,4 @@
-"""Lines for the person at the terminal."""
+"""Output of the commands."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
 
 MAX_BODY_BYTES = 2_000_000
-"Of a body with its values, in UTF-8."
+"Maximum size of a body with its values, in UTF-8."
 MAX_PREHEADER_CHARACTERS = 256
 TEXT_RULE_CHARACTERS = 65
 "Width of rules in plain text."

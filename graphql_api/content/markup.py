@@ -143,7 +143,7 @@ def _parse_inset(lines: list[str], index: int) -> tuple[int, list[str]]:
 
 
 def _parse_items(lines: list[str], index: int, marker: re.Pattern[str]) -> tuple[int, list[list[Line]]]:
-    other = _NUMBER if marker is _BULLET else _BULLET
+    other_marker = _NUMBER if marker is _BULLET else _BULLET
     items: list[list[Line]] = []
     while index < len(lines):
         line = lines[index]
@@ -151,7 +151,7 @@ def _parse_items(lines: list[str], index: int, marker: re.Pattern[str]) -> tuple
         if item:
             items.append([split_links(item[item.lastindex or 0])])
             index += 1
-        elif line and not _interrupts_paragraph(line) and not other.fullmatch(line):
+        elif line and not _interrupts_paragraph(line) and not other_marker.fullmatch(line):
             items[-1].append(split_links(line))
             index += 1
         elif line:

@@ -41,7 +41,7 @@ class RenderedContent:
     "Names of values without a placeholder, except those of the recipient in the rows of a list."
     sms: sms.SmsCount | None
     problems: list[Problem]
-    "For which it cannot be sent."
+    "Problems for which it cannot be sent."
 
 
 class Inspection(NamedTuple):

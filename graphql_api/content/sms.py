@@ -11,7 +11,7 @@ from graphql_api.content.characters import REMOVE_ZERO_WIDTH, ZERO_WIDTH_CHARACT
 from graphql_api.enums import SmsEncoding
 
 MAX_CHARACTERS = 918
-"Of a text message without its prefix: six fragments of 153."
+"Maximum length of a text message without its prefix: six fragments of 153."
 GSM7_SINGLE_FRAGMENT_SEPTETS, GSM7_CONCATENATED_FRAGMENT_SEPTETS = 160, 153
 UCS2_SINGLE_FRAGMENT_CODE_UNITS, UCS2_CONCATENATED_FRAGMENT_CODE_UNITS = 70, 67
 

@@ -1,4 +1,4 @@
-"""What the primary and the replica share in handling pooled connections."""
+"""Handling of pooled connections, for the primary and the replica."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Usage of API keys by London day: calls, messages and their cost. Figures are only added to."""
+"""Usage of API keys by London day: calls, messages and their cost. Figures are only ever increased."""
 
 from __future__ import annotations
 

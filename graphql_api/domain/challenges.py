@@ -35,7 +35,7 @@ CODE_TYPE_BY_METHOD = {AuthType.SMS: "sms", AuthType.EMAIL: "email"}
 
 @dataclass(frozen=True, slots=True)
 class Challenge:
-    """A second factor that is still to be given; `sent_to` is masked, `expires_at` naive UTC."""
+    """A second factor that the user has yet to prove; `sent_to` is masked, `expires_at` naive UTC."""
 
     token: str
     method: AuthType

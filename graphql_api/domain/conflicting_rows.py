@@ -43,7 +43,7 @@ async def load_visible(tx: AsyncSession, actor: Actor, model: type[M], row_id: U
 async def name_conflicts(
     tx: AsyncSession, actor: Actor, model: type[M], name: str, *same_name: ColumnElement[bool], message: str
 ) -> list[AlreadyExists]:
-    """The problem that a row of `model` fulfils `same_name`; empty where there is none, or `name` cannot be stored."""
+    """A problem if a row of `model` meets the conditions `same_name`; none for a `name` that cannot be stored."""
     if not is_storable(name):
         return []
     row_id = await tx.scalar(select(model.id).where(*same_name))  # type: ignore[attr-defined]

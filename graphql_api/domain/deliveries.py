@@ -126,11 +126,11 @@ async def claim(
     values = {"owner": owner, "ids": list(notification_ids)}
     claimed = set((await tx.execute(_CLAIM, values | {"lease": timedelta(seconds=lease_seconds)})).scalars())
     waiting = (await tx.execute(_SELECT_CLAIMED, values)).all()
-    mine = [message for message in waiting if message.mine]
-    if unavailable := claimed - {message.id for message in mine}:
+    own_messages = [message for message in waiting if message.mine]
+    if unavailable := claimed - {message.id for message in own_messages}:
         # Sent or cancelled since the first statement.
         await tx.execute(_RELEASE, {"ids": list(unavailable), "owner": owner})
-    return Claim(mine, [message.id for message in waiting if message.leased and not message.mine])
+    return Claim(own_messages, [message.id for message in waiting if message.leased and not message.mine])
 
 
 _RENEW = text(

@@ -50,7 +50,7 @@ async def filter_government_addresses(tx: AsyncSession, addresses: Iterable[str]
 
 
 async def is_government_address(tx: AsyncSession, address: str) -> bool:
-    """Whether `filter_government_addresses` keeps an address."""
+    """Whether an address belongs to a public body, as `filter_government_addresses` decides."""
     return bool(await filter_government_addresses(tx, [address]))
 
 

@@ -166,8 +166,8 @@ async def _require_remaining_managers(tx: AsyncSession, service: models.Service,
         for user_id, address in addresses.items()
         if user_id != leaving_user_id and address in government_addresses
     ]
-    needed = 1 if service.restricted and not service.has_active_go_live_request else 2
-    if addresses[leaving_user_id] in government_addresses and len(remaining) < needed:
-        people = "one person" if needed == 1 else "two people"
+    required_count = 1 if service.restricted and not service.has_active_go_live_request else 2
+    if addresses[leaving_user_id] in government_addresses and len(remaining) < required_count:
+        people = "one person" if required_count == 1 else "two people"
         message = f"The service needs {people} with a government email address who can change its settings."
         raise Invalid(message, "user_id", code=UserErrorCode.LAST_ADMINISTRATOR)

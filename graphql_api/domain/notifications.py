@@ -44,7 +44,7 @@ SMOKE_TEST_RECIPIENTS = frozenset(
         "simulate-delivered-3@notifications.service.gov.uk",
     }
 )
-"""Recipients for tests of clients: a message to one is checked and returned, but not stored."""
+"""Recipients for tests of clients: a message to one of them is checked and returned, but not stored."""
 
 _RECIPIENT_PLACEHOLDERS = {Channel.EMAIL: "emailaddress", Channel.SMS: "phonenumber"}
 _RECIPIENT_NAMES = {

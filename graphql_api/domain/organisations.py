@@ -41,7 +41,7 @@ async def create(
     domains: Sequence[str] | None = None,
     agreement_signed: bool | None = None,
 ) -> models.Organisation:
-    """Create an organisation; one of the NHS gets its branding."""
+    """Create an organisation; an NHS organisation gets the NHS branding."""
     actor.require_platform_admin()
     normalised_domains = _normalise_domains(domains or ())
     raise_problems(

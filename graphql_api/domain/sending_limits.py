@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 WINDOW_SECONDS = 60
 BURST_DIVISOR = 3
-"""A burst may be this part of a minute's rate, and one send more."""
+"""A burst may have the rate per minute divided by this, and one send more."""
 MAX_BURST_SENDS = 1_000
 INTERNATIONAL_SMS = "international_sms"
 

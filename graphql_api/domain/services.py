@@ -201,7 +201,7 @@ def _name_columns(name: str, sender_name: str | None) -> dict[str, str]:
 async def _name_conflicts(
     tx: AsyncSession, actor: Actor, name: str, service: models.Service | None
 ) -> list[AlreadyExists]:
-    """Another service with the name, or with the same local part of its sender address."""
+    """Problems if another service has the name, or the same local part of its sender address."""
     row = models.Service
     same_name = [or_(row.name == name.strip(), row.normalised_service_name == names.local_part(name))]
     if service:

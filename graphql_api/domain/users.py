@@ -111,8 +111,8 @@ async def update(
     caller_id = actor.require_person()
     user_id = user_id or caller_id
     user = await visibility.find_visible(tx, actor, models.User, user_id, "user_id", lock=True)
-    own = user.id == caller_id
-    if not own:
+    is_own = user.id == caller_id
+    if not is_own:
         await _require_can_manage(tx, actor, user, changes)
     if user.state == UserState.INACTIVE:
         message = "This person's account was archived."
@@ -121,7 +121,7 @@ async def update(
         )
     changes = {name: _normalise_value(name, value) for name, value in changes.items()}
     raise_problems(
-        [*_validate(changes, user), *await _validate_new_email_address(tx, actor, user, changes, is_own=own)]
+        [*_validate(changes, user), *await _validate_new_email_address(tx, actor, user, changes, is_own=is_own)]
     )
     before = {name: getattr(user, COLUMN_BY_FIELD.get(name, name)) for name in changes}
     for name, value in changes.items():
@@ -129,7 +129,7 @@ async def update(
     announced = [
         label for name, label in ANNOUNCED_FIELD_NAMES.items() if name in changes and changes[name] != before[name]
     ]
-    if announced and not own:
+    if announced and not is_own:
         colleague = await tx.get(models.User, caller_id)
         await platform_messages.send(
             tx,

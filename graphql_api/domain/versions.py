@@ -27,7 +27,7 @@ class Versioned(Protocol):
 
 
 def require_version(row: Versioned, expected_version: int | None) -> None:
-    """Raise `VersionConflict` if the row's version is not the expected one; None expects nothing."""
+    """Raise `VersionConflict` if the row's version is not the expected one; None skips the check."""
     if expected_version is not None and row.version != expected_version:
         raise VersionConflict(expected_version, row.version)
 

@@ -1,12 +1,10 @@
 """Gateways to providers of messages, one for each channel, and to the object store.
 
-| file | what |
-|---|---|
-| `base` | the `Gateway` protocol, messages and results |
-| `channel_gateways` | `Gateways`: the gateway of each channel, by settings |
-| `fake` | a gateway that sends nothing |
-| `smtp` | emails over SMTP |
-| `object_store` | files in a folder or an object store |
+    base                the `Gateway` protocol, messages and results
+    channel_gateways    `Gateways`: the gateway of each channel, by settings
+    fake                a gateway that sends nothing
+    smtp                emails over SMTP
+    object_store        files in a folder or an object store
 
 It imports only `enums` and `settings`: no database, no `models`, no GraphQL.
 """

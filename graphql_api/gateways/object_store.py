@@ -35,7 +35,7 @@ class Store:
         return cls(LocalStore(settings.data_dir.absolute() / "objects", mkdir=True))
 
     async def put(self, path: str, content: bytes | AsyncIterable[bytes]) -> None:
-        """Write a file, replacing an existing one; when `content` raises, so does this, and nothing is written."""
+        """Write a file, replacing an existing one; an error raised by `content` is raised, and nothing is written."""
         source = content if isinstance(content, bytes) else _iterate_in_thread(content)
         await asyncio.to_thread(self._objects.put, path, source)
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from graphql_api.settings import Settings
 
 MIN_PERMANENT_SMTP_CODE = 500
-"""SMTP reply codes from this one on are permanent errors."""
+"""The lowest SMTP reply code of a permanent error."""
 
 
 class SmtpGateway:

@@ -238,7 +238,7 @@ class Executor:
         return await self.reauthenticate(actor, counts_as_use=False)
 
     def _clear_actor_cache(self, operation: Operation) -> None:
-        """Forget every actor after a mutation, which may have changed their permissions."""
+        """Clear the actor cache after a mutation, which may have changed permissions."""
         if operation.may_be_mutation:
             self.actor_cache.clear()
 

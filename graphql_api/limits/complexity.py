@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 MAX_DEPTH = 12
 MAX_INTROSPECTION_DEPTH = 16
-"""Depth below `__schema` and `__type`, which the standard introspection query needs 15 of."""
+"""Depth below `__schema` and `__type`; the standard introspection query needs 15."""
 MAX_FIELDS = 1_000
 MAX_ALIASES = 60
 MAX_ROOT_FIELDS = 20
@@ -45,7 +45,7 @@ MAX_VARIABLES = 100
 MAX_DIRECTIVES = 50
 MAX_DIRECTIVES_PER_NODE = 5
 MAX_REPEATED_FIELDS = 50
-"""Fields that repeat a response name beside them: validation compares each pair."""
+"""Fields that repeat a response name of their selection set: validation compares each pair."""
 MAX_OBJECTS = 10_000
 
 CREDENTIAL_MUTATIONS = frozenset(

@@ -37,7 +37,7 @@ if TYPE_CHECKING:
 MAX_DOCUMENT_BYTES = 100_000
 MAX_DOCUMENT_TOKENS = 2_000
 REJECTED_BYTES_PER_POINT = 200
-"""A refused document costs a point, and one more for each of so many bytes."""
+"""A refused document costs a point, and one more for each so many of its bytes."""
 MAX_CACHED_DOCUMENTS = 100
 """Parsed documents in memory; the largest allowed takes about a megabyte."""
 

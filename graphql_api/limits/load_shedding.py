@@ -73,7 +73,7 @@ class LoadShedder:
 
     @classmethod
     def from_settings(cls, settings: Settings, database: Database) -> LoadShedder:
-        """By the settings."""
+        """A load shedder by the settings."""
         origins = frozenset(origin.encode("latin-1", "ignore") for origin in settings.cors_origins)
         return cls(
             database,

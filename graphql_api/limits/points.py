@@ -24,7 +24,7 @@ def weight(objects: int) -> dict[str, int]:
 
 @dataclass(frozen=True, slots=True)
 class OperationCost:
-    """The highest cost of an operation, in objects: a fixed part, and a part for its pages, were they all full.
+    """The highest cost of an operation, in objects: a fixed part, and a part for its pages, if all are full.
 
     `max_response_objects` is the number of objects that the response could hold.
     """

@@ -48,7 +48,7 @@ class RateLimiter:
 
     @classmethod
     def from_settings(cls, settings: Settings) -> Self:
-        """By the settings; a Redis is connected to at the first call."""
+        """A rate limiter by the settings; it connects to Redis at the first call."""
         if settings.redis_url is None:
             return cls(settings.effective_points_per_minute)
         from graphql_api.limits import redis_buckets  # noqa: PLC0415 - its client is slow to import

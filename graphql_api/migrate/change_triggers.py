@@ -40,7 +40,7 @@ async def create(url: str, *, write_line: Callable[[str], None]) -> None:
     script = ScriptDirectory.from_config(Config(toml_file=PYPROJECT)).get_revision(TRIGGERS_REVISION)
     async with open_connection(url, SERVER_SETTINGS) as connection:
         if not await connection.scalar(text("SELECT to_regclass('change_log') IS NOT NULL")):
-            raise CommandError("The database has no log yet, and its tables would fail without: migrate it first.")
+            raise CommandError("The database has no log yet, to which the triggers write: migrate it first.")
         for statement in script.module.statements():
             await _execute(connection, statement)
     write_line(f"{len(LOGGED_TABLES)} tables log their changes.")

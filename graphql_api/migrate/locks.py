@@ -30,7 +30,7 @@ async def try_migration_lock(connection: AsyncConnection) -> bool:
 async def retry_until_locked(
     action: Callable[[], Awaitable[object]], connection: AsyncConnection, *, is_exhausted: Callable[[], bool]
 ) -> None:
-    """Run `action` on the connection, and again after a rollback while it fails for want of a lock.
+    """Run `action` on the connection, and again after a rollback while a lock is not available.
 
     Raises the error of PostgreSQL for any other reason, and for a lock once `is_exhausted`.
     """

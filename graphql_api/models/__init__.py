@@ -1,11 +1,14 @@
 """The tables, as SQLAlchemy classes: columns, then relationships; never a rule.
 
-| file | what |
-|---|---|
-| `base` | declarative base, constraint names, and mixins of common columns |
-| `types` | PostgreSQL enum types |
-| `lookups` | tables of permitted values |
-| a plural noun | the tables of that noun |
+    base       declarative base, constraint names, and mixins of common columns
+    types      PostgreSQL enum types
+    lookups    tables of permitted values
+
+    organisations, branding, billing, services, senders, contact_lists, inbound_messages, webhooks,
+    users, memberships, invitations, join_requests, api_keys,
+    templates, jobs, uploads, notifications, letters, complaints, unsubscribe_requests, providers,
+    facts, usage, reports, search_entries, changes, events, health, idempotency, last_writes
+               the tables of that noun
 
 Every class is imported here: use `from graphql_api import models` and `models.Template`. The files may import each
 other for relationships, under `TYPE_CHECKING`; otherwise only the layers below `models`: no `database`, no GraphQL.

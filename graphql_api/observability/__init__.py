@@ -1,4 +1,4 @@
-"""What operators and callers learn of operations: metrics, logs, statistics of an operation, masked errors.
+"""Observability: metrics, logs, statistics of an operation, masked errors.
 
     operation_stats       statistics of the current operation
     metrics               Prometheus metrics of a process

@@ -61,7 +61,7 @@ if TYPE_CHECKING:
 
 NO_VARIABLES = VariableValues({}, {})
 STEP_BYTES = 4_000
-"""What a step takes in memory, about, beside its expressions."""
+"""Approximate memory of a step without its expressions."""
 _INTROSPECTION_FIELDS = {"__schema", "__type", "__typename"}
 _PAGE_INFO_NAMES = {
     "hasNextPage": "has_next",
@@ -69,7 +69,7 @@ _PAGE_INFO_NAMES = {
     "startCursor": "start_cursor",
     "endCursor": "end_cursor",
 }
-"""What the function of a connection calls them."""
+"""Names of the fields of `pageInfo` as parameters of a connection's function."""
 
 
 def compile_query(

@@ -27,14 +27,14 @@ Record: TypeAlias = Sequence[Any]
 MAX_PREPARED_STATEMENTS = 64
 MAX_PREPARED_CHARACTERS = 512 << 10
 MAX_PREPARED_STATEMENT_CHARACTERS = 128 << 10
-"""Bounds for one connection: prepared statements, characters of all of them, and of one. A longer one is prepared anew.
+"""Limits per connection: prepared statements, their total characters, and those of one; longer ones are not cached.
 
 PostgreSQL holds about 50 bytes for each character. asyncpg's own cache leaves out long statements, the costliest ones.
 """
 PIN_WAIT_SECONDS, PIN_WAIT_SECONDS_PER_CHARACTER = 0.1, 4e-6
-"""How long a statement waits for a pinned connection, and the addition for each character of one that it may know.
+"""Wait of a statement for a pinned connection, and the additional wait per character of the statement.
 
-Any other connection plans the statement anew, which takes long for a long one.
+Any other connection would plan the statement again, which takes longer for longer statements.
 """
 _FORCE_GENERIC_PLAN = "SET plan_cache_mode = force_generic_plan"
 _RESET_PLAN_CACHE_MODE = "RESET plan_cache_mode"

@@ -37,19 +37,19 @@ if TYPE_CHECKING:
 
 MAX_OPERATIONS = 500
 MAX_BYTES = 32 << 20
-"""Of documents, as their trees lie in memory, and of plans together."""
+"""Memory of the trees of all cached documents, and of all plans."""
 MAX_VARIANTS = 8
 """Plans of one operation, which differ by `@skip` and `@include`, and costs of it, which differ by page sizes."""
 BYTES_PER_DOCUMENT_CHARACTER = 60
 _UNCOERCED_TYPES: dict[str, type] = {"ID": str, "String": str, "Boolean": bool}
-"""Types whose values are used as they are where they have this class."""
+"""Types whose values need no coercion if they have this Python class."""
 
 JSONVariables: TypeAlias = "dict[str, Any]"
-"""The variables of a request as JSON has them, of any type until they are coerced."""
+"""The variables of a request, decoded from JSON and not coerced yet."""
 
 
 class UncoercedVariable(NamedTuple):
-    """A variable whose value needs no coercion where it has this class."""
+    """A variable whose value needs no coercion if it has this class."""
 
     name: str
     python_class: type
@@ -74,9 +74,9 @@ class CachedOperation:
     directive_variables: tuple[str, ...]
     """Variables of `@skip` and `@include`."""
     declared_variables: tuple[str, ...]
-    """Of the document: nothing is kept of other variables that a client may send."""
+    """Variables of the document; others that a client may send are ignored."""
     uncoerced: tuple[UncoercedVariable, ...] | None
-    """All variables of the operation, where all of them are such."""
+    """All variables of the operation; None if one of them always needs coercion."""
     cost: OperationCost
     document_bytes: int
     plans: FIFOCache[tuple[bool | None, ...], OperationPlan | None] = field(
@@ -90,7 +90,7 @@ class CachedOperation:
 
     @property
     def size(self) -> int:
-        """In bytes, about."""
+        """Approximate memory, in bytes."""
         return self.document_bytes + sum(plan.size for plan in self.plans.values() if plan is not None)
 
 
@@ -109,7 +109,7 @@ class PlanCache:
 
     @property
     def size(self) -> float:
-        """In bytes, about."""
+        """Approximate memory, in bytes."""
         return self._operations.currsize
 
     def find(self, document: str, name: str | None, variables: JSONVariables) -> PlannedOperation:
@@ -171,7 +171,7 @@ class PlanCache:
         )
 
     def _uncoerced(self, operation: OperationDefinitionNode) -> tuple[UncoercedVariable, ...] | None:
-        """The variables of an operation, where each is required and of one of these types; else None."""
+        """The variables of an operation if each is required and of one of `_UNCOERCED_TYPES`; else None."""
         variables = []
         for definition in operation.variable_definitions or ():
             signature = get_variable_signature(self._schema._schema, definition)  # noqa: SLF001 - Strawberry has no other name for it
@@ -202,8 +202,11 @@ class PlanCache:
         if not definitions:
             return NO_VARIABLES
         uncoerced = operation.uncoerced
-        if uncoerced and all(variables.get(one.name).__class__ is one.python_class for one in uncoerced):
-            sources = {one.name: VariableValueSource(one.signature, variables[one.name]) for one in uncoerced}
+        if uncoerced and all(variables.get(variable.name).__class__ is variable.python_class for variable in uncoerced):
+            sources = {
+                variable.name: VariableValueSource(variable.signature, variables[variable.name])
+                for variable in uncoerced
+            }
             return VariableValues(sources, {name: variables[name] for name in sources})
         values = get_variable_values(self._schema._schema, definitions, variables, max_errors=1)  # noqa: SLF001 - the same
         if not isinstance(values, VariableValues):
@@ -229,7 +232,7 @@ class PlanCache:
 
 
 def _size(value: object) -> float | None:
-    """What of a variable a cost can depend on; null differs from an absent variable, which may have a default."""
+    """The part of a variable that a cost can depend on; an absent variable, unlike null, may have a default."""
     if isinstance(value, list):
         return len(value)
     return value if isinstance(value, int | float) else None

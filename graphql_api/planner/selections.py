@@ -72,7 +72,7 @@ class SelectedField:
 
     @property
     def node(self) -> FieldNode:
-        """Where its arguments stand."""
+        """Its first place in the document, from which the arguments are read."""
         return self.nodes[0].node
 
     @property
@@ -81,7 +81,7 @@ class SelectedField:
         visitor = _VariableFinder()
         for argument in self.node.arguments or ():
             walk(argument, visitor)
-        return visitor.found
+        return visitor.has_variable
 
 
 class Selections:
@@ -126,7 +126,7 @@ class Selections:
         return as_object_type(self.schema.type_map[get_object_definition(entity_of(model), strict=True).name])
 
     def argument_reader(self, field: SelectedField) -> ArgumentReader[Mapping[str, object]]:
-        """A reader of a field's arguments by their Python names; what no variable changes is read once, here."""
+        """A reader of a field's arguments by their Python names; arguments without variables are read once, here."""
         if not field.has_variables:
             constant = self._read_arguments(field, self.variables)
             return lambda _: constant
@@ -172,8 +172,8 @@ def enum_names(kind: GraphQLEnumType) -> dict[object, str]:
 
 
 class _VariableFinder(Visitor):
-    found = False
+    has_variable = False
 
     def enter_variable(self, node: VariableNode, *_: object) -> None:
         del node
-        self.found = True
+        self.has_variable = True

@@ -1,4 +1,4 @@
-"""What the demo service has besides: jobs in every state, a contact list, and latest messages of fixed statuses."""
+"""The demo service's own jobs in every state, its contact list, and its latest messages with fixed statuses."""
 
 from __future__ import annotations
 

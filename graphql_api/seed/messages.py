@@ -320,5 +320,5 @@ def _created_at(record: Record) -> datetime:
 
 
 def _is_receipt_timeout(status: str, age_days: int) -> bool:
-    """Whether a message failed for want of a receipt."""
+    """Whether a message failed because no receipt arrived."""
     return status == NotificationStatus.TEMPORARY_FAILURE and age_days > RECEIPT_TIMEOUT_DAYS

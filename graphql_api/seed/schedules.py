@@ -105,11 +105,11 @@ def create(dataset: Dataset, seeded_templates: dict[SeededService, list[SeededTe
     return schedule
 
 
-def _past_days(dataset: Dataset, seeded_service: SeededService, first_kept: date) -> list[date]:
+def _past_days(dataset: Dataset, seeded_service: SeededService, first_recent_day: date) -> list[date]:
     began = london_days.london_day(seeded_service.first_message_at or seeded_service.row.created_at + 2 * ONE_DAY)
     since = max(began, dataset.clock.today - timedelta(days=HISTORY_DAYS))
     # An archived service has sent nothing in the days before.
-    until = first_kept - timedelta(days=7 if seeded_service.state is ServiceState.ARCHIVED else 0)
+    until = first_recent_day - timedelta(days=7 if seeded_service.state is ServiceState.ARCHIVED else 0)
     days = max(0, (until - since).days)
     return [since + ONE_DAY * number for number in range(days)]
 

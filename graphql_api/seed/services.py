@@ -87,13 +87,13 @@ def create(dataset: Dataset, seeded_organisations: list[SeededOrganisation]) -> 
         strict=True,
     ):
         seeded_owners += [seeded_organisation] * number
-    rest = seeded_owners[1:]
-    dataset.rng.random.shuffle(rest)
+    other_owners = seeded_owners[1:]
+    dataset.rng.random.shuffle(other_owners)
     weights = power_law_weights(count, 1.15)
     # The demo service has the second largest weight.
     weights[0], weights[1] = weights[1], weights[0]
     seeded_services: list[SeededService] = []
-    for index, seeded_organisation in enumerate([seeded_organisations[0], *rest]):
+    for index, seeded_organisation in enumerate([seeded_organisations[0], *other_owners]):
         state = (
             ServiceState.TRIAL
             if index >= count - trials
@@ -188,20 +188,20 @@ def raise_version(dataset: Dataset, row: models.Service | models.Template | mode
 
 def _go_live(dataset: Dataset, seeded_service: SeededService) -> None:
     service = seeded_service.row
-    live = service.created_at + timedelta(days=24, hours=2)
+    went_live_at = service.created_at + timedelta(days=24, hours=2)
     service.restricted = False
-    service.go_live_at = live
+    service.go_live_at = went_live_at
     service.go_live_user_id = seeded_service.members[0].id
     for name, limit in LIVE_LIMITS.items():
         setattr(service, name, limit)
     service.volume_sms, service.volume_email, service.volume_letter = 20_000, 50_000, 1_000
     service.confirmed_unique = True
-    raise_version(dataset, service, live)
-    seeded_service.first_message_at = live
+    raise_version(dataset, service, went_live_at)
+    seeded_service.first_message_at = went_live_at
     if dataset.rng.chance(0.5) or seeded_service.is_demo:
         service.contact_link = f"https://www.{seeded_service.seeded_organisation.domain}/contact"
         service.prefix_sms = seeded_service.is_demo or dataset.rng.chance(0.6)
-        raise_version(dataset, service, live + timedelta(days=40))
+        raise_version(dataset, service, went_live_at + timedelta(days=40))
 
 
 def archive(dataset: Dataset, seeded_service: SeededService, templates: list[models.Template]) -> None:
@@ -327,11 +327,11 @@ def _add_api_keys(dataset: Dataset, seeded_service: SeededService) -> None:
     service, creator = seeded_service.row, seeded_service.members[0]
     first = service.created_at + timedelta(days=1)
     if seeded_service.state is not ServiceState.TRIAL:
-        live = service.created_at + timedelta(days=25)
-        _add_working_key(dataset, seeded_service, "Production", KeyType.LIVE, live)
+        live_key_at = service.created_at + timedelta(days=25)
+        _add_working_key(dataset, seeded_service, "Production", KeyType.LIVE, live_key_at)
         if seeded_service.is_demo or dataset.rng.chance(0.4):
-            old = _add_key(dataset, seeded_service, "Production", KeyType.LIVE, live - timedelta(hours=3))
-            _revoke(dataset, old, creator, live)
+            old = _add_key(dataset, seeded_service, "Production", KeyType.LIVE, live_key_at - timedelta(hours=3))
+            _revoke(dataset, old, creator, live_key_at)
     if seeded_service.state is not ServiceState.TRIAL or dataset.rng.chance(0.6):
         _add_working_key(dataset, seeded_service, "Team only", KeyType.TEAM, first)
     if seeded_service.is_demo or dataset.rng.chance(0.5):

@@ -41,7 +41,7 @@ class TaskBatcher:
         self._running: defaultdict[str, set[asyncio.Task[None]]] = defaultdict(set)
 
     async def run(self, kind: str, items: Sequence[Any], action: Action) -> None:
-        """Call `action` with these items, possibly with others of the same kind in one call; raises what it raises."""
+        """Call `action` with these items, possibly with others of the same kind in one call; raises its error."""
         if len(items) >= LARGE_TASK_ITEMS:
             async with self._large_semaphore:
                 await action(items)

@@ -115,7 +115,7 @@ def _memory_bytes() -> int | None:
     """Memory of the machine in use, from `/proc/meminfo`; None without it."""
     try:
         lines = Path("/proc/meminfo").read_text().splitlines()
-        sizes = {name: int(rest.split()[0]) for name, _, rest in (line.partition(":") for line in lines)}
+        sizes = {name: int(value.split()[0]) for name, _, value in (line.partition(":") for line in lines)}
         return (sizes["MemTotal"] - sizes["MemAvailable"]) * 1024
     except (OSError, ValueError, KeyError, IndexError):
         return None

@@ -1,6 +1,6 @@
 """Declarations of reads, their SQL, and how a request batches them.
 
-Five words declare every read of a noun (`loaders/<noun>.py`):
+Five functions declare every read of a noun (`loaders/<noun>.py`):
 
     row(Template.id)                  one row by a unique key
     one(Template.service)             the far side of a foreign key; shares the batch of row(Service.id)
@@ -10,7 +10,7 @@ Five words declare every read of a noun (`loaders/<noun>.py`):
 
 The files, in reading order:
 
-    declarations    the five words, and the data that they make
+    declarations    the five functions, and the declarations that they return
     orders          sort keys of pages; filters: their conditions; paging: arguments, cursors and results
     statements      SQL of the declarations
     request         `Loaders`: the batches of one request

@@ -52,7 +52,7 @@ class Loaders:
         return await self._load(row, partial(self._rows, row), key)
 
     async def one(self, one: One, parent: Any) -> Any | None:
-        """The row that a parent row points to."""
+        """The row at the far side of a parent row's foreign key."""
         return await self.row(one.row, *(getattr(parent, name) for name in one.local), *one.key_suffix)
 
     async def table_index(self, rows: tuple[Row, ...], key: Any) -> int | None:

@@ -41,9 +41,9 @@ if TYPE_CHECKING:
     from loaders.core import One, Page, Row
 
 MAX_STATEMENT_CHARACTERS = 100_000
-"""PostgreSQL plans a longer one for longer than several others."""
+"""Planning a longer statement would take PostgreSQL longer than planning several shorter ones."""
 FROM_ITEM_CHARACTERS = 2_000
-"""What the rows of one table add to a statement, about."""
+"""Approximate length that the rows of one table add to a statement."""
 _PAGE_INFO_PLACEHOLDERS = {
     "hasNextPage": "has_next",
     "hasPreviousPage": "has_previous",
@@ -59,10 +59,10 @@ class PushdownCompiler:
         self._selections = selections
         self._from_item_count = 0
         self._max_characters = 0
-        """Of all expressions, and an estimate for FROM items: where the current statement becomes too long."""
+        """Limit of the length of all expressions, with an estimate for FROM items, for the current statement."""
         self.connection_count = 0
         self.characters = 0
-        """Of all expressions: each variant of a statement contains them."""
+        """Length of all expressions, which each variant of a statement contains."""
 
     def rows(self, row: Row, nodes: FieldDetailsList) -> PushedDownRows:
         """Entities by their key."""
@@ -84,7 +84,7 @@ class PushdownCompiler:
 
     @contextmanager
     def _limit_characters(self) -> Iterator[None]:
-        """Limit the length of a statement; what was compiled in vain does not count towards the operation."""
+        """Limit the length of a statement; a part that is not plannable does not count towards the operation."""
         characters = self.characters
         self._max_characters = characters + FROM_ITEM_CHARACTERS * self._from_item_count + MAX_STATEMENT_CHARACTERS
         try:

@@ -56,7 +56,7 @@ class StatementBuilder:
     def insert(self, fragment: SQLFragment, expressions: Mapping[str, str], prefix: str = "") -> str:
         """The text of a fragment.
 
-        `expressions` are SQL for some of its parameters; the names of the others get the prefix, the actor's aside.
+        `expressions` are SQL for some of its parameters; the names of the others get the prefix, except the actor's.
         """
         self._fragment_count += 1
         parts = list(fragment.parts)
@@ -94,7 +94,7 @@ def total_count(page: Page, scope: VisibilityScope, shapes: statements.FilterSha
 
 @lru_cache(maxsize=512)
 def has_previous(page: Page, scope: VisibilityScope, shape: statements.PageShape) -> SQLFragment:
-    """Whether there are rows on the near side of the cursor."""
+    """Whether the list has rows before the cursor's position, in the direction of reading, or at it."""
     statement = statements.has_previous_statement(
         page, scope, shape.order, shape.filter_shapes, backwards=shape.backwards, single_parent=True
     )

@@ -1,7 +1,7 @@
 """SQL for values as JSON, in the same characters that orjson would write: text, or null where there is no value.
 
-An expression that would be an error of GraphQL (a value that must not be null is, or a word that the schema does not
-have) is the poison value instead: a character that JSON never contains. A result that contains it is discarded.
+Where GraphQL would report an error (a null that is not allowed, or a value that the schema's enum lacks), the
+expression is the poison value: a character that JSON never contains. A result that contains it is discarded.
 """
 
 from __future__ import annotations
@@ -134,7 +134,7 @@ def _case_expression(results: Mapping[ColumnValues, str | None], columns: Sequen
 
 
 def _possible_values(column: TableColumn, *, non_null: bool) -> ColumnValues:
-    """Every value of a boolean column, of an enum, or of a column whose model lists its words."""
+    """Every value of a boolean column, of an enum, or of a column whose model lists its values."""
     if isinstance(column.type, Boolean):
         values: ColumnValues = (True, False)
     elif isinstance(column.type, Enum):

@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 MAX_PUSHDOWN_VARIANTS = 4
 """Statements that one step keeps: few, because they are long."""
 MAX_FUNCTION_ARGUMENTS = 100
-"""Of PostgreSQL."""
+"""Limit of PostgreSQL."""
 _POISON_BYTES = POISON.encode()
 
 
@@ -58,7 +58,7 @@ class JSONLiteral(str):
 
 @dataclass(frozen=True, slots=True)
 class Placeholder:
-    """What a connection makes of its page: `total_count`, `has_next`, `start_cursor`, `rows0`, or `cursor` of a row."""
+    """A value computed from a page: `total_count`, `has_next`, `start_cursor`, `rows0`, or `cursor` of a row."""
 
     name: str
 
@@ -95,7 +95,7 @@ class ExpressionBuilder(sql_fragments.StatementBuilder):
         texts = ["||".join(run) for run in operands if run]
         if len(texts) == 1:
             return texts[0]
-        # `concat` copies long texts once: each `||` would copy everything on its left. It takes nulls for nothing.
+        # `concat` copies long texts once: each `||` would copy everything on its left. It treats null as empty.
         texts = [f"coalesce({text}, {POISON_SQL})" for text in texts]
         while len(texts) > 1:
             chunks = (
@@ -155,14 +155,14 @@ class ConnectionExpression:
     """A connection of one parent, or of a whole table."""
 
     index: int
-    """Among the connections of the statement."""
+    """Index among the connections of the statement."""
     page: Page
     parent_key: str | None
     """As SQL; None for a whole table."""
     from_item: FromItem
     requested: RequestedFields
     rows: Sequence[Parts]
-    """What is written of each row, once for each selection of `nodes` and `edges`."""
+    """Expressions of a row, one for each selection of `nodes` and `edges`."""
     parts: Parts
     service_id: str = ""
     """As SQL: the service in which the actor must have a permission."""

@@ -44,7 +44,7 @@ def has_every_column(page: Page) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class ConnectionArguments:
-    """The arguments of a connection, and what its statements make of them."""
+    """The arguments of a connection, with the shapes and values that its statements need."""
 
     arguments: PageArguments
     filter_shapes: statements.FilterShapes
@@ -70,7 +70,7 @@ class ConnectionArguments:
 def connection_arguments(
     selections: Selections, field: SelectedField, declared: ConnectionField
 ) -> ArgumentReader[ConnectionArguments]:
-    """A reader of a connection's arguments; what no variable changes is read once, here."""
+    """A reader of a connection's arguments; arguments without variables are read once, here."""
 
     def prepare(values: Mapping[str, object]) -> ConnectionArguments:
         paging = dict(values)

@@ -39,7 +39,7 @@ class ConnectionStep:
     output: OutputPlan
     requested: RequestedFields
     function: Callable[..., JSONValue]
-    """Takes has_next, has_previous, start_cursor, end_cursor, total_count, then slices of what `output` made."""
+    """Takes has_next, has_previous, start_cursor, end_cursor, total_count, then slices of the values of `output`."""
 
     async def run(self, request: PlanRequest, keys: Sequence[Key]) -> list[JSONValue]:
         """A connection for each key; the key of a whole table is None."""

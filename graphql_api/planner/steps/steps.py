@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from schema.core.fields import BatchedField, ConnectionField
 
 Key: TypeAlias = Any
-"""What a step reads by, one for each parent: a column, a tuple of columns or a whole row; None for no parent.
+"""The key by which a step reads for a parent: a column, a tuple of columns or a whole row; None for no parent.
 
 The compiler gives each step the keys that it takes; no type connects a generated function with its step.
 """
@@ -85,13 +85,13 @@ class RootField(NamedTuple):
 
 @dataclass(slots=True)
 class OperationPlan:
-    """What executes one operation."""
+    """The plan of one operation: its root fields."""
 
     roots: list[RootField]
     size: int
-    """In bytes, about."""
+    """Approximate memory, in bytes."""
     introspects: bool = False
-    """Whether it reads the schema, which not every caller may."""
+    """Whether it reads the schema, which requires permission."""
 
     async def run(self, request: PlanRequest) -> dict[str, JSONValue]:
         """The data of the response; root fields are read concurrently, within a request's number of connections."""
@@ -128,7 +128,7 @@ class ChildStep(NamedTuple):
 
 @dataclass(slots=True)
 class OutputPlan:
-    """What becomes of the records of a step: children run, then each function makes one value of each record."""
+    """The output of a step: runs the child steps, then each function makes one value of each record."""
 
     select: selects.RecordSelect
     children: list[ChildStep] = field(default_factory=list)
@@ -245,7 +245,7 @@ class ResolverStep:
     """The results of a resolver; keys are whole rows."""
 
     to_object: Callable[[Key], object]
-    """Makes the object with the field, of a row."""
+    """Makes the object that has the field, from a row."""
     resolve: Callable[..., object]
     arguments: ArgumentReader[Mapping[str, object]]
     function: ValuesFunction
