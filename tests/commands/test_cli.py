@@ -361,14 +361,14 @@ async def test_a_check_lists_what_a_migration_would_do_and_fails(postgres_url: s
     assert (checked.returncode, checked.stderr) == (1, "")
     first, second, *_ = checked.stdout.splitlines()
     assert first == "The database is empty. To come:"
-    assert second == "0001 Add people, and the codes that they prove themselves by"
+    assert second == "0001 Add users and verification codes"
 
 
 def test_the_migrations_are_printed_as_sql() -> None:
     done = command("migrate", "--sql")
 
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("-- What ./run migrate would send.")
+    assert done.stdout.startswith("-- The statements of ./run migrate")
     assert "CREATE TABLE graphql_api_version" in done.stdout
     assert "CREATE TABLE notifications" in done.stdout
 
