@@ -5,7 +5,14 @@
 | `base` | declarative base, constraint names, and mixins of common columns |
 | `types` | PostgreSQL enum types |
 | `lookups` | tables of permitted values |
-| a plural noun | the tables of that noun |
+| `users`, `memberships`, `invitations`, `join_requests` | people, and the services that they belong to |
+| `organisations`, `services`, `branding`, `webhooks`, `events` | organisations, services, and what belongs to them |
+| `templates`, `senders`, `contact_lists`, `api_keys` | what a service sends with |
+| `jobs`, `uploads`, `notifications`, `letters`, `inbound_messages` | messages, and the lists of their recipients |
+| `complaints`, `unsubscribe_requests` | what recipients answer to emails |
+| `billing`, `facts`, `usage`, `reports` | rates, counts by day, use of limits, files of messages |
+| `providers`, `health`, `changes`, `search_entries` | providers, the state of the system, the change log, search |
+| `idempotency`, `last_writes` | repeated calls, and reads after a write |
 
 Every class is imported here: use `from graphql_api import models` and `models.Template`. The files may import each
 other for relationships, under `TYPE_CHECKING`; otherwise only the layers below `models`: no `database`, no GraphQL.

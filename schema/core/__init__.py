@@ -10,6 +10,7 @@ Imports Strawberry and `loaders.core`, and no noun.
     node          `node(id:)` and `nodes(ids:)`
     inputs        input objects as arguments of the domain; mutations: domain errors as `userErrors`
     types         object types that are values; descriptions: docstrings as descriptions; scalars
+    info          the type of a resolver's `info`
 """
 
 from schema.core.access import require_signed_in
