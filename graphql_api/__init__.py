@@ -6,15 +6,11 @@ infrastructure, in packages named by the field's terms. From the top; a package 
 
     commands                       the command line: dev, serve, work, migrate, seed, schema
     app                            the ASGI application: routes, middleware, start and shutdown
-    planner                        compiles a query to SQL; optional, see `app.create(..., planner=...)`
-    server                         uvicorn's protocols: load shedding, protection against slow clients
-    worker                         queued tasks and schedules: jobs, deliveries, nightly work
-    schema                         the GraphQL types, connections and mutations, a file per noun
-    http                           requests and responses: HTTP, server-sent events, WebSockets, uploads
+    planner, server, worker        queries compiled to SQL (can be left out); uvicorn's protocols; tasks and schedules
+    schema, http                   GraphQL types, a file per noun; HTTP, server-sent events, WebSockets, uploads
     context                        what a resolver can reach: actor, loaders, transaction
-    limits                         limits of documents and values, points, rate limiter, load shedder
-    seed                           demo data
-    loaders, domain                reads; rules and writes. Siblings: neither imports the other
+    limits, seed                   limits of documents and values, points, rate limiter, load shedder; demo data
+    loaders, domain                reads; rules and writes
     observability                  metrics, logs, error masking, statistics of an operation
     auth                           tokens, actors, permissions, visibility of rows
     gateways, migrate, tasks       providers and object store; migrations; the task queue
@@ -26,5 +22,6 @@ infrastructure, in packages named by the field's terms. From the top; a package 
     errors                         request errors and domain errors
     enums                          enums shared by models and schema
 
-`docs/architecture.md` has a diagram of the packages, the life of a request, a glossary, and recipes for additions.
+One line is one layer: packages in it do not import each other. `static` holds the files that the server serves.
+`docs/architecture.md` has the rooms as a picture, the life of a request, a glossary, and recipes for additions.
 """

@@ -199,7 +199,7 @@ class EnvelopeMiddleware:
         load_shedder: LoadShedder,
         fast_routes: Mapping[str, ASGIApp] | None = None,
     ) -> None:
-        """`fast_routes` are applications by path, called without the router except for cross-origin requests."""
+        """`fast_routes` are applications by path, called without the router, but not with an `Origin` header."""
         self._app = app
         self._fast_routes = fast_routes or {}
         self._metrics = metrics

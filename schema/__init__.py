@@ -1,13 +1,21 @@
 """The GraphQL schema: one file per noun, combined into Query, Mutation and Subscription.
 
-    core          decorators and base types of the files below; imports no noun
-    enums, errors, mutations    enums of the API, entries of `userErrors`, the decorators of mutations
-    refs          lazy references between types of different files, the only circular references
-    actors, billing_details, messages, money, ranges, statistics    types that several nouns share
-    organisations, services, service_details, members, api_keys, users, sessions, challenges, viewer,
-    templates, template_contents, notifications, notification_details, recipients, jobs, progress,
-    usage, changes, search_entries, operations, server, system_health
-                  the nouns: entity, filters, fields of Query, mutations
+    core                                what the files below are made with; imports no noun
+    enums, errors, mutations            enums of the API, entries of `userErrors`, the decorators of mutations
+    refs                                lazy references between types of different files: the one circle that is allowed
+    money, ranges, actors               types that several nouns share: amounts, ranges of time, people and API keys
+    statistics, messages, usage         the same: numbers of messages, rendered messages, a year's usage and its cost
+    organisations, services             the nouns: entity, filters, fields of Query, mutations
+    users, members, api_keys            people, their membership of services, API keys
+    templates, notifications            templates and their versions; single messages
+    jobs, recipients                    jobs, and the lists of recipients that they are made of
+    billing_details, service_details    values and inputs of organisations and services
+    template_contents                   the content of templates
+    notification_details                values computed from a message
+    sessions, challenges, viewer        signing in, its second step, the caller
+    progress                            the subscription `jobProgress`
+    search_entries, changes             search; the audit log
+    operations, server, system_health   points of the operation; version of the server; health for platform admins
 
 Translates between GraphQL and `loaders` (reads) and `graphql_api.domain` (writes); imports no SQL.
 """

@@ -256,8 +256,8 @@ def circles(modules: Iterable[str], imported_by: Callable[[str], set[str]]) -> l
 @pytest.mark.parametrize("folder", sorted(packages()), ids=lambda folder: str(folder.relative_to(ROOT)))
 def test_a_package_lists_its_files_in_a_table_of_its_docstring(folder: Path) -> None:
     docstring = ast.get_docstring(ast.parse((folder / "__init__.py").read_text())) or ""
-    table = [line for line in docstring.splitlines() if line.startswith("  ")]
-    words = set(re.findall(r"\w+", "\n".join(table)))
+    rows = [line for line in docstring.splitlines() if line.startswith(("  ", "| "))]
+    words = set(re.findall(r"\w+", "\n".join(rows)))
 
     files = {path.stem for path in folder.glob("*.py")} | {path.parent.name for path in folder.glob("*/__init__.py")}
     assert files - {"__init__", "__main__"} - words == set()

@@ -3,7 +3,7 @@
     actors            `Actor`: the caller of a request and its permissions
     authentication    a bearer token becomes an actor
     actor_cache       actors of the last second
-    jwts              tokens of API keys, as Notify's clients make them
+    jwts              JWTs of API keys and internal clients
     tokens            session tokens, and other tokens that this API issues
     crypto            signatures and password hashes
     visibility        rows and columns that an actor sees, as SQL predicates

@@ -1,7 +1,8 @@
 """The domain: rules and writes, as functions `(tx, actor, *, ...) -> row` that check everything, then write.
 
-    checks, versions, conflicting_rows                 checks that several nouns share
-    transactions, database_clock, domain_errors        types, SQL and conversions that several nouns share
+    checks, versions, conflicting_rows                 checks, history rows and look-ups of taken values
+    transactions                                       a type: the function that opens transactions
+    database_clock, domain_errors                      the database's time in SQL; conversions of domain errors
     idempotency, notify_compatibility                  repeated calls; whether Notify uses the same database
     users, members, sessions, challenges, passwords    people, their memberships and their sign-in
     credentials                                        the rows that authentication writes

@@ -6,8 +6,8 @@
     rejections            requests that never become an operation
     executor              runs operations, by the planner or by graphql-core, and measures them
     responses             results and errors become bytes
-    sse, websockets       results as server-sent events, and graphql-transport-ws
     disconnects           cancelling requests whose client has disconnected
+    sse, websockets       results as server-sent events, and graphql-transport-ws
     open_connections      how many of these may be open, and when they are closed
     uploads               `/uploads`: lists of recipients
     status, explorer      `/_status` and `/metrics`; GraphiQL in development

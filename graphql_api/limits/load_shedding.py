@@ -11,8 +11,6 @@ from graphql_api.auth.crypto import hashing_pool
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from starlette.types import Scope
-
     from graphql_api.database.database import Database
     from graphql_api.settings import Settings
 
@@ -30,8 +28,6 @@ OUTAGE_REQUESTS_PER_CONNECTION = 100
 """The same while the database is unavailable: requests only wait."""
 RECENT_OUTAGE_SECONDS = 1.0
 """Seconds for which a database counts as unavailable after a failure."""
-CANCEL_ON_DISCONNECT_KEY, CANCELLED_ON_DISCONNECT_KEY = "notify.abandon", "notify.abandoned"
-"""Keys of an ASGI scope: the request may be cancelled when its client disconnects; it was cancelled so."""
 
 
 class LoadShedder:
@@ -114,13 +110,3 @@ class LoadShedder:
             measured if seconds <= 2 * MEASUREMENT_WINDOW_SECONDS else max(self._capacity, self._initial_capacity)
         )
         self._capacity = min(max(capacity, self._min_capacity), self._max_capacity)
-
-
-def cancel_on_disconnect(scope: Scope) -> None:
-    """Allow a request to be cancelled when its client disconnects."""
-    scope[CANCEL_ON_DISCONNECT_KEY] = True
-
-
-def is_cancelled_on_disconnect(scope: Scope) -> bool:
-    """Whether a request was cancelled because its client disconnected."""
-    return CANCELLED_ON_DISCONNECT_KEY in scope

@@ -1,14 +1,18 @@
 """The tables, as SQLAlchemy classes: columns, then relationships; never a rule.
 
-    base       declarative base, constraint names, and mixins of common columns
-    types      PostgreSQL enum types
-    lookups    tables of permitted values
-
-    organisations, branding, billing, services, senders, contact_lists, inbound_messages, webhooks,
-    users, memberships, invitations, join_requests, api_keys,
-    templates, jobs, uploads, notifications, letters, complaints, unsubscribe_requests, providers,
-    facts, usage, reports, search_entries, changes, events, health, idempotency, last_writes
-               the tables of that noun
+| file | what |
+|---|---|
+| `base` | declarative base, constraint names, and mixins of common columns |
+| `types` | PostgreSQL enum types |
+| `lookups` | tables of permitted values |
+| `users`, `memberships`, `invitations`, `join_requests` | people, and the services that they belong to |
+| `organisations`, `services`, `branding`, `webhooks`, `events` | organisations, services, and what belongs to them |
+| `templates`, `senders`, `contact_lists`, `api_keys` | what a service sends with |
+| `jobs`, `uploads`, `notifications`, `letters`, `inbound_messages` | messages, and the lists of their recipients |
+| `complaints`, `unsubscribe_requests` | what recipients answer to emails |
+| `billing`, `facts`, `usage`, `reports` | rates, counts by day, use of limits, files of messages |
+| `providers`, `health`, `changes`, `search_entries` | providers, the state of the system, the change log, search |
+| `idempotency`, `last_writes` | repeated calls, and reads after a write |
 
 Every class is imported here: use `from graphql_api import models` and `models.Template`. The files may import each
 other for relationships, under `TYPE_CHECKING`; otherwise only the layers below `models`: no `database`, no GraphQL.

