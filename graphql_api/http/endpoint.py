@@ -60,24 +60,22 @@ class Endpoint:
         self, scope: Scope, headers: Mapping[str, str], receive: Receive, media_type: str
     ) -> ASGIApp:
         executor, settings = self._executor, self._executor.settings
-        operation, deadline = None, asyncio.get_running_loop().time() + settings.request_timeout
+        operation, result = None, None
         try:
-            async with asyncio.timeout_at(deadline):
+            async with asyncio.timeout(settings.request_timeout):
                 operation = await requests.read_operation(
                     scope, headers, receive, settings.max_body_bytes, executor.persisted_documents
                 )
                 if media_type != EVENT_STREAM_MEDIA_TYPE and not operation.may_be_mutation:
                     disconnects.allow_cancel(scope)
                 actor = await executor.authenticate_request(headers, scope)
+                if media_type != EVENT_STREAM_MEDIA_TYPE:
+                    allowed_types = GET_OPERATION_TYPES if scope["method"] == "GET" else POST_OPERATION_TYPES
+                    result = await executor.execute(operation, actor, allowed_types)
         except TimeoutError as error:
             if operation is None:
                 raise HTTPRejection(408, "The body did not arrive in time.", connection="close") from error
             raise Unavailable(TIMEOUT_MESSAGE) from error
-        if media_type == EVENT_STREAM_MEDIA_TYPE:
-            return await sse.open_stream(executor, operation, actor)
-        allowed_types = GET_OPERATION_TYPES if scope["method"] == "GET" else POST_OPERATION_TYPES
-        try:
-            result = await executor.execute(operation, actor, allowed_types, deadline)
         except CannotGetOperationTypeError as error:
             raise OperationNotExecuted("The document has no operation of this name.") from error
         except InvalidOperationTypeError as error:
@@ -86,6 +84,9 @@ class Endpoint:
             raise OperationNotExecuted(
                 f"Subscribe over a WebSocket, or with Accept: {EVENT_STREAM_MEDIA_TYPE}."
             ) from error
+        if result is None:
+            return await sse.open_stream(executor, operation, actor)
+        await executor.delay_response(operation_stats.current())
         if isinstance(result, bytes):
             return responses.bytes_response(responses.check_response_size(result), 200, media_type)
         return responses.result_response(result, media_type)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
-from contextlib import aclosing, contextmanager, nullcontext
+from contextlib import aclosing, nullcontext
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 import structlog
 from strawberry.types.graphql import OperationType
@@ -29,7 +29,7 @@ from graphql_api.observability.metrics import (
 )
 
 if TYPE_CHECKING:
-    from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping
+    from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 
     from starlette.types import Scope
     from strawberry.types import ExecutionResult
@@ -135,24 +135,19 @@ class Executor:
         )
 
     async def execute(
-        self, operation: Operation, actor: Actor, allowed_types: frozenset[OperationType], deadline: float
+        self, operation: Operation, actor: Actor, allowed_types: frozenset[OperationType]
     ) -> bytes | ExecutionResult:
-        """Run a query or a mutation until the deadline, a time of the event loop's clock.
+        """Run a query or a mutation; the caller limits its time, and delays the response.
 
         Returns the response's JSON where the planner wrote it, else graphql-core's result. Raises `TooManyRequests`,
-        `Unavailable` (after the deadline, too), CannotGetOperationTypeError and InvalidOperationTypeError.
+        `Unavailable`, CannotGetOperationTypeError and InvalidOperationTypeError.
         """
-        with self._measure(operation, actor) as measurement:
+        with Measurement(self, operation, actor) as measurement:
             self.rate_limiter.admit(actor)
-            try:
-                async with asyncio.timeout_at(deadline):
-                    planned = await self._execute_planned(operation, actor)
-                    result = planned or await self._execute_fields(operation, actor, allowed_types)
-            except TimeoutError as error:
-                raise Unavailable(TIMEOUT_MESSAGE) from error
+            planned = await self._execute_planned(operation, actor)
+            result = planned or await self._execute_fields(operation, actor, allowed_types)
             measurement.outcome = OUTCOME_OK if isinstance(result, bytes) else _outcome(result)
-        await self.delay_response(measurement.stats)
-        return result
+            return result
 
     async def stream(
         self, operation: Operation, actor: Actor, *, occupies_capacity: bool = False
@@ -162,7 +157,7 @@ class Executor:
         `occupies_capacity` is true for a request that the load shedder counts until then. Raises `TooManyRequests`,
         and `Unavailable` where the first result takes longer than a request may.
         """
-        with self._measure(operation, actor) as measurement:
+        with Measurement(self, operation, actor) as measurement:
             self.rate_limiter.admit(actor)
             results: Any = await self.schema.stream(
                 operation.query,
@@ -242,43 +237,42 @@ class Executor:
         if operation.may_be_mutation:
             self.actor_cache.clear()
 
-    @contextmanager
-    def _measure(self, operation: Operation, actor: Actor) -> Iterator[Measurement]:
-        """Measure one operation: at the end record its outcome, seconds and statements, and the use of an API key."""
-        measurement = Measurement(operation_stats.begin())
-        try:
-            yield measurement
-        except TooManyRequests as error:
-            measurement.stats.error_codes |= {error.code}
-            raise
-        finally:
-            measurement.stop_clock()
-            outcome, seconds, stats = measurement.outcome, measurement.seconds, measurement.stats
-            caller_id = actor.api_key_id or actor.user_id
-            self.metrics.record_operation(caller_id, operation.name, operation.query, outcome, seconds, stats)
-            if actor.api_key_id:
-                self.api_key_usage.record_call(
-                    actor.api_key_id, failed=outcome != OUTCOME_OK, seconds=seconds, stats=stats
-                )
-
 
 class Measurement:
-    """What one operation takes, from its admission to its end or, for a stream, to its first result."""
+    """Measures one operation, from its admission to its end or, for a stream, to its first result.
 
-    __slots__ = ("_running", "_started_at", "outcome", "seconds", "stats")
+    At the end it records outcome, seconds and statements, and the use of an API key, once.
+    """
 
-    def __init__(self, stats: OperationStats) -> None:
-        self.stats = stats
+    __slots__ = ("_actor", "_executor", "_operation", "_seconds", "_started_at", "outcome", "stats")
+
+    def __init__(self, executor: Executor, operation: Operation, actor: Actor) -> None:
+        self._executor, self._operation, self._actor = executor, operation, actor
         self.outcome = OUTCOME_REFUSED
-        self.seconds = 0.0
+
+    def __enter__(self) -> Self:
+        self.stats = operation_stats.begin()
+        self._seconds: float | None = None
         self._started_at = time.perf_counter()
-        self._running = True
+        return self
+
+    def __exit__(self, _type: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, TooManyRequests):
+            self.stats.error_codes |= {error.code}
+        self.stop_clock()
+        executor, operation, actor, seconds = self._executor, self._operation, self._actor, self._seconds or 0.0
+        api_key_id = actor.api_key_id
+        executor.metrics.record_operation(
+            api_key_id or actor.user_id, operation.name, operation.query, self.outcome, seconds, self.stats
+        )
+        if api_key_id:
+            failed = self.outcome != OUTCOME_OK
+            executor.api_key_usage.record_call(api_key_id, failed=failed, seconds=seconds, stats=self.stats)
 
     def stop_clock(self) -> None:
         """End the measured time, once."""
-        if self._running:
-            self._running = False
-            self.seconds = time.perf_counter() - self._started_at
+        if self._seconds is None:
+            self._seconds = time.perf_counter() - self._started_at
 
 
 def _outcome(result: ExecutionResult) -> str:
