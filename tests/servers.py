@@ -10,6 +10,7 @@ import contextlib
 import math
 import os
 import shutil
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -58,9 +59,14 @@ def url(config: pytest.Config) -> str:
 
 
 def pytest_configure() -> None:
-    """Let Python keep what it compiles: the tests start dozens of programs of ours, which would all compile anew."""
+    """Prepare what programs that tests start inherit: compiled modules, and a SIGINT that is not ignored.
+
+    A shell lets its background jobs ignore SIGINT, and some tests are about Ctrl-C.
+    """
     sys.dont_write_bytecode = False
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -34,10 +34,10 @@ SELECT_BLOCKING_SESSIONS = sa.text("""
         extract(epoch FROM clock_timestamp() - coalesce(xact_start, backend_start))::int
     FROM (SELECT DISTINCT unnest(pg_blocking_pids(:pid)) AS pid) AS blockers
         LEFT JOIN pg_stat_activity USING (pid)
-        LEFT JOIN (
+        CROSS JOIN (
             SELECT coalesce(relation::regclass::text, locktype) AS what, mode FROM pg_locks
             WHERE pid = :pid AND NOT granted LIMIT 1
-        ) AS lock ON true
+        ) AS lock
     ORDER BY pid
 """)
 SELECT_LOCK_HOLDERS = sa.text("""
@@ -100,10 +100,7 @@ class LockWaitMonitor:
 
     def _report_blocking_sessions(self, rows: Sequence[Sequence[Any]]) -> None:
         target, mode = rows[0][:2]
-        if target in ("virtualxid", "transactionid"):
-            lock = "older transactions to end"
-        else:
-            lock = f"{mode} on {target}" if target else "a lock"
+        lock = "older transactions to end" if target in ("virtualxid", "transactionid") else f"{mode} on {target}"
         sessions = " and ".join(_describe_session(row[2:]) for row in rows)
         self.report(f"waiting for {lock}, behind {sessions}", f", for {max(row[-1] or 0 for row in rows)} s")
 
