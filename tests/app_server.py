@@ -13,7 +13,7 @@ from graphql_api.commands import serve
 from graphql_api.database.database import Database
 from graphql_api.gateways.object_store import Store
 from graphql_api.settings import Settings
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 
 @asynccontextmanager
@@ -39,7 +39,7 @@ async def serve_app(application: app.EnvelopeMiddleware) -> AsyncIterator[str]:
 
 def client_of(address: str, **options: Any) -> httpx2.AsyncClient:
     """A client of such an address, which waits for as long as a slow machine may need."""
-    return httpx2.AsyncClient(base_url=f"http://{address}", timeout=PATIENCE, **options)
+    return httpx2.AsyncClient(base_url=f"http://{address}", timeout=WAIT_TIMEOUT_SECONDS, **options)
 
 
 class ReadyServer(serve.DrainingServer):

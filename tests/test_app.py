@@ -21,7 +21,7 @@ from graphql_api.http import status
 from graphql_api.settings import Settings
 from tests.app_server import client_of, serve_app, serve_settings
 from tests.builders import Builders
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 Served = Callable[..., Any]
 
@@ -173,7 +173,7 @@ async def test_a_body_that_does_not_arrive_times_out(serve: Served, settings: Se
         writer.write(
             b"POST /graphql HTTP/1.1\r\nHost: notify\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
         )
-        answer = await asyncio.wait_for(reader.read(), PATIENCE)
+        answer = await asyncio.wait_for(reader.read(), WAIT_TIMEOUT_SECONDS)
         writer.close()
 
     assert answer.startswith(b"HTTP/1.1 408 ")

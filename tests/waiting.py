@@ -9,7 +9,7 @@ from typing import Any
 from sqlalchemy import event, text
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-PATIENCE = 120.0
+WAIT_TIMEOUT_SECONDS = 120.0
 """Seconds after which something does not happen any more, on the slowest machine."""
 LOCK_WAITS = text(
     "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
@@ -17,8 +17,8 @@ LOCK_WAITS = text(
 
 
 async def until(holds: Callable[[], object]) -> None:
-    """Wait until what is called, or awaited, answers something true; TimeoutError after `PATIENCE`."""
-    async with asyncio.timeout(PATIENCE):
+    """Wait until what is called, or awaited, answers something true; TimeoutError after `WAIT_TIMEOUT_SECONDS`."""
+    async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         while not await _value(holds()):  # noqa: ASYNC110 - what it waits for tells nothing of itself
             await asyncio.sleep(0.01)
 
@@ -48,9 +48,9 @@ def never_idle_too_long(engine: AsyncEngine) -> None:
 
 
 def attempts() -> Iterator[None]:
-    """Try again and again, for code that is not asynchronous; AssertionError after `PATIENCE`."""
-    end = time.monotonic() + PATIENCE
+    """Try again and again, for code that is not asynchronous; AssertionError after `WAIT_TIMEOUT_SECONDS`."""
+    end = time.monotonic() + WAIT_TIMEOUT_SECONDS
     while time.monotonic() < end:
         yield
         time.sleep(0.02)
-    raise AssertionError(f"It did not happen within {PATIENCE:.0f} seconds.")
+    raise AssertionError(f"It did not happen within {WAIT_TIMEOUT_SECONDS:.0f} seconds.")

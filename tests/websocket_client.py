@@ -9,7 +9,7 @@ from typing import Any
 import websockets
 from websockets.asyncio.client import ClientConnection, connect
 
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 SUBPROTOCOL = websockets.Subprotocol("graphql-transport-ws")
 CONNECTION_INIT = {"type": "connection_init"}
@@ -30,14 +30,14 @@ async def send_messages(connection: ClientConnection, *messages: Any) -> None:
 
 async def receive_message(connection: ClientConnection) -> Any:
     """Receive the next message."""
-    message = await asyncio.wait_for(connection.recv(), PATIENCE)
+    message = await asyncio.wait_for(connection.recv(), WAIT_TIMEOUT_SECONDS)
     assert isinstance(message, str)
     return json.loads(message)
 
 
 async def wait_for_close_code(connection: ClientConnection) -> int:
     """The code with which the server closes."""
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         with suppress(websockets.ConnectionClosed):
             async for _ in connection:
                 pass

@@ -21,7 +21,7 @@ from tests.auth.conftest import execute_sql
 from tests.builders import Builders
 from tests.conftest import Statements
 from tests.jwt_builders import Authenticator
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 
 async def create_session_token(
@@ -210,7 +210,7 @@ async def test_authentication_does_not_wait_for_a_lock_to_record_the_last_use(
     try:
         async with second_database.transaction() as other:
             await other.execute(select(models.Session).where(models.Session.id == row.id).with_for_update())
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
                 actor = await authenticator(
                     tokens.create_session_token(signer, user.id, row.id), database=second_database
                 )

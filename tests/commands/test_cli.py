@@ -26,7 +26,7 @@ from graphql_api.settings import asyncpg_url
 from tests.builders import Builders
 from tests.dev_server import ROOT, free_port
 from tests.models.databases import cloned, scratch_database
-from tests.waiting import PATIENCE, attempts
+from tests.waiting import WAIT_TIMEOUT_SECONDS, attempts
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -48,7 +48,7 @@ def command(*words: str, **values: str) -> "subprocess.CompletedProcess[str]":
         capture_output=True,
         text=True,
         check=False,
-        timeout=PATIENCE,
+        timeout=WAIT_TIMEOUT_SECONDS,
     )
 
 
@@ -76,7 +76,7 @@ class Running:
         for _ in attempts():
             assert self.process.poll() is None, self.output
             with contextlib.suppress(httpx2.TransportError):
-                return httpx2.get(f"http://127.0.0.1:{port}/_status", timeout=PATIENCE).json()
+                return httpx2.get(f"http://127.0.0.1:{port}/_status", timeout=WAIT_TIMEOUT_SECONDS).json()
         return None
 
     def descendants(self) -> dict[int, list[str]]:
@@ -94,7 +94,7 @@ class Running:
     def end(self, number: int) -> int:
         """Send a signal; return the exit status."""
         self.process.send_signal(number)
-        return self.process.wait(PATIENCE)
+        return self.process.wait(WAIT_TIMEOUT_SECONDS)
 
 
 def _words(pid: int) -> list[str]:
@@ -131,7 +131,7 @@ def all_exit(processes: dict[int, list[str]]) -> bool:
 def ask(url: str, query: str, token: str) -> Any:
     """The data of a query."""
     headers = {"authorization": f"Bearer {token}"}
-    response = httpx2.post(url, json={"query": query}, headers=headers, timeout=PATIENCE).json()
+    response = httpx2.post(url, json={"query": query}, headers=headers, timeout=WAIT_TIMEOUT_SECONDS).json()
     assert "errors" not in response, response
     return response["data"]
 
@@ -332,14 +332,14 @@ def count_together(folder: Path, url: str, token: str) -> list[str]:
 
 def post_operation(port: str, body: dict[str, str], headers: dict[str, str]) -> None:
     """Post an operation, and assert that it succeeds."""
-    response = httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers, timeout=PATIENCE)
+    response = httpx2.post(f"http://127.0.0.1:{port}/graphql", json=body, headers=headers, timeout=WAIT_TIMEOUT_SECONDS)
     assert response.status_code == 200
 
 
 def read_counts(port: str) -> list[str]:
     """The samples of operations and of POST requests of all processes, as one of them shows them."""
     operators = {"authorization": "Bearer operators", "connection": "close"}
-    text = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators, timeout=PATIENCE).text
+    text = httpx2.get(f"http://127.0.0.1:{port}/metrics", headers=operators, timeout=WAIT_TIMEOUT_SECONDS).text
     assert 'db_connection_total_connected{bind="default"' in text
     prefixes = ("graphql_operations_total{", 'http_requests_total{method="POST"')
     return sorted(line for line in text.splitlines() if line.startswith(prefixes))

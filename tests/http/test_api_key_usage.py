@@ -27,7 +27,7 @@ from graphql_api.settings import Settings
 from tests.app_server import serve_settings
 from tests.builders import Builders
 from tests.conftest import Statements
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 SEND = "mutation ($input: SendNotificationInput!) { sendNotification(input: $input) { userErrors { code } } }"
 FIGURES = """
@@ -48,7 +48,7 @@ def client_of(database: Database, store: Store, settings: Settings, signer: Sign
         headers = {"authorization": f"Bearer {key.service_id}-{signer.unsign(key.secret)}"}
         async with (
             serve_settings(settings.model_copy(update=changes), database, store) as address,
-            httpx2.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=PATIENCE) as client,
+            httpx2.AsyncClient(base_url=f"http://{address}", headers=headers, timeout=WAIT_TIMEOUT_SECONDS) as client,
         ):
             yield client
 

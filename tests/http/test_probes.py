@@ -24,7 +24,7 @@ from tests.conftest import SingleConnectionDatabase
 from tests.fuzz.clients import LEAK_PATTERN
 from tests.http.probes import PROBES
 from tests.http.probes.requests import TOKEN, TYPENAME_BODY, Probe, body, document
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 TYPENAME_RESPONSE = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
 
@@ -96,7 +96,7 @@ async def test_a_probe_gets_its_response_and_leaves_no_trace(
     probe: Probe, server: tuple[str, bytes], caplog: pytest.LogCaptureFixture
 ) -> None:
     address, token = server
-    async with Client.connect(address) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(address) as client, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         status, head, content = await client.send(probe.request.replace(TOKEN, token))
         # No byte of the request may be read as part of the next one.
         closing = b"\r\nconnection: close\r\n" in head.lower()
@@ -161,7 +161,7 @@ async def test_a_request_of_ambiguous_length_is_rejected_and_smuggles_no_other(
     ambiguous: bytes, writes: int, server: tuple[str, bytes]
 ) -> None:
     head, end, rest = ambiguous.partition(b"\r\n\r\n")
-    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(server[0]) as client, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         if writes == 2 and rest:
             client.writer.write(head + end)
             await asyncio.sleep(0.005)
@@ -184,7 +184,7 @@ async def test_a_request_of_ambiguous_length_is_rejected_and_smuggles_no_other(
     ids=["plain", "with extensions", "of one byte each", "in capitals", "and trailers that repeat headers"],
 )
 async def test_a_body_may_be_chunked_and_its_trailers_are_ignored(chunks: bytes, server: tuple[str, bytes]) -> None:
-    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(server[0]) as client, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         for _ in range(2):
             assert (await client.send(CHUNKED + chunks))[2] == TYPENAME_RESPONSE
 
@@ -193,7 +193,7 @@ async def test_a_body_may_be_chunked_and_its_trailers_are_ignored(chunks: bytes,
     "start", [CHUNK + b"0\r\nX: ", CHUNK + b"0\r\n", b"1a;"], ids=["a header", "headers", "a size"]
 )
 async def test_chunk_sizes_and_trailers_are_limited_in_length(start: bytes, server: tuple[str, bytes]) -> None:
-    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(server[0]) as client, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         client.writer.write(CHUNKED + start)
         for number in range(17):
             await asyncio.sleep(0.001)
@@ -208,7 +208,7 @@ async def test_an_upgrade_to_another_protocol_is_ignored(
     protocol: bytes, pause: float, server: tuple[str, bytes]
 ) -> None:
     lines = b"Connection: Upgrade, HTTP2-Settings\r\nHTTP2-Settings: AAMAAABkAAQAoAAAAAIAAAAA\r\nUpgrade: " + protocol
-    async with Client.connect(server[0]) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(server[0]) as client, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         client.writer.write(HEAD + lines + b"\r\nContent-Length: %d\r\n\r\n" % len(SMUGGLED))
         await asyncio.sleep(pause)
         status, _, _ = await client.send(SMUGGLED)
@@ -231,7 +231,7 @@ async def test_a_thousand_pipelined_requests_are_answered_in_order(server: tuple
         field = "services { totalCount }" if number % 10 == 0 else "__typename"
         return document(f"{{ a{number}: {field} }}").replace(TOKEN, token)
 
-    async with Client.connect(address) as client, asyncio.timeout(PATIENCE):
+    async with Client.connect(address) as client, asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         client.writer.write(b"".join(map(numbered, range(1_000))))
         contents = [json.loads((await client.receive())[2]) for _ in range(1_000)]
         after = await client.send(body(TYPENAME_BODY))

@@ -27,7 +27,7 @@ from graphql_api.settings import Settings
 from tests.app_server import client_of, serve_app, serve_settings
 from tests.builders import Builders
 from tests.cluster.clients import api_key_token
-from tests.waiting import PATIENCE, until
+from tests.waiting import WAIT_TIMEOUT_SECONDS, until
 
 
 class Clock:
@@ -182,7 +182,7 @@ async def test_requests_that_wait_for_password_hashes_take_no_capacity(
 ) -> None:
     monkeypatch.setattr(crypto.hashing_pool, "max_pending", 10)
     hash_allowed = threading.Event()
-    monkeypatch.setattr(crypto, "_verify", lambda *_: hash_allowed.wait(PATIENCE))
+    monkeypatch.setattr(crypto, "_verify", lambda *_: hash_allowed.wait(WAIT_TIMEOUT_SECONDS))
     sign_in = """mutation { signIn(input: {emailAddress: "a@example.gov.uk", password: "a guess"}) {
       userErrors { code } } }"""
     one_connection = settings.model_copy(update={"database_pool_size": 1})

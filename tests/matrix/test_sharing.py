@@ -27,7 +27,7 @@ from graphql_api.planner import Planner
 from schema import schema
 from tests.builders import Builders, user_actor
 from tests.cluster.servers import running_server
-from tests.waiting import PATIENCE, until
+from tests.waiting import WAIT_TIMEOUT_SECONDS, until
 from tests.worker.harnesses import WorkerHarness, harness, worker_url
 
 __all__ = ["harness", "worker_url"]
@@ -151,7 +151,7 @@ async def test_every_process_applies_a_removed_permission_within_a_second(team: 
     service, viewer = str(team.service.id), team.viewer
     last_allowed, last_refused = dict.fromkeys(servers, 0.0), dict.fromkeys(servers, 0.0)
     ending = asyncio.Event()
-    async with httpx2.AsyncClient(timeout=PATIENCE) as http:
+    async with httpx2.AsyncClient(timeout=WAIT_TIMEOUT_SECONDS) as http:
 
         async def keep_asking(url: str) -> None:
             while not ending.is_set():

@@ -21,7 +21,7 @@ from tests.postgres.owner_processes import (
     wait_until_gone,
     watchdog_pid,
 )
-from tests.waiting import PATIENCE, attempts
+from tests.waiting import WAIT_TIMEOUT_SECONDS, attempts
 
 
 def test_a_server_started_in_a_thread_outlives_the_thread(bindir: Path, data_dir: Path) -> None:
@@ -47,7 +47,7 @@ def test_no_server_outlives_its_owner(bindir: Path, data_dir: Path, signal_numbe
         assert fetch_value(url, "SELECT word FROM kept") == "still here"
         assert "postgres" in cluster_processes(data_dir).values()
         process.send_signal(signal_number)
-        process.wait(PATIENCE)
+        process.wait(WAIT_TIMEOUT_SECONDS)
         wait_until_gone(data_dir)
 
     with postgres.start(data_dir, bindir=bindir) as server:

@@ -19,7 +19,7 @@ from graphql_api.gateways.object_store import Store
 from graphql_api.server import slow_clients
 from graphql_api.settings import Settings
 from tests.app_server import serve_settings
-from tests.waiting import PATIENCE, until
+from tests.waiting import WAIT_TIMEOUT_SECONDS, until
 
 BODY = b'{"query":"{ __typename }"}'
 RESPONSE_BODY = b'{"data":{"__typename":"Query"},"extensions":{"cost":{"requested":1,"actual":1}}}'
@@ -61,7 +61,7 @@ def _longer_head_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
 def _long_timeouts(monkeypatch: pytest.MonkeyPatch) -> None:
     """Set long timeouts, except in tests of timeouts: a busy machine may be slow itself."""
     for name in TIMEOUT_NAMES:
-        monkeypatch.setattr(slow_clients, name, PATIENCE)
+        monkeypatch.setattr(slow_clients, name, WAIT_TIMEOUT_SECONDS)
 
 
 @pytest.fixture
@@ -96,13 +96,13 @@ class Client:
         for chunk in chunks:
             self.writer.write(chunk)
             await self.writer.drain()
-        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), PATIENCE)
+        head = await asyncio.wait_for(self.reader.readuntil(b"\r\n\r\n"), WAIT_TIMEOUT_SECONDS)
         length = int(head.lower().split(b"content-length: ")[1].split(b"\r\n")[0])
         return int(head.split()[1]), await self.reader.readexactly(length)
 
     async def read_to_end(self) -> bytes:
         """Read until the server closes the connection."""
-        return await asyncio.wait_for(self.reader.read(), PATIENCE)
+        return await asyncio.wait_for(self.reader.read(), WAIT_TIMEOUT_SECONDS)
 
 
 def message(body: bytes) -> str:
@@ -296,7 +296,7 @@ async def test_a_client_that_reads_no_responses_is_disconnected(
                 await loop.sock_sendall(silent, REQUEST * 10)
 
         with pytest.raises(ConnectionError):
-            await asyncio.wait_for(flood(), PATIENCE)
+            await asyncio.wait_for(flood(), WAIT_TIMEOUT_SECONDS)
         silent.close()
 
         async with Client.connect(address) as client:

@@ -27,7 +27,7 @@ from graphql_api.worker import run
 from graphql_api.worker.context import WorkerContext
 from tests.builders import Builders
 from tests.models.databases import cloned
-from tests.waiting import PATIENCE, never_idle_too_long
+from tests.waiting import WAIT_TIMEOUT_SECONDS, never_idle_too_long
 
 SYSTEM = Actor.system()
 
@@ -100,7 +100,7 @@ class WorkerHarness:
             yield stop
         finally:
             stop.set()
-            await asyncio.wait_for(running, PATIENCE)
+            await asyncio.wait_for(running, WAIT_TIMEOUT_SECONDS)
 
     async def create_job(
         self, template: models.Template, csv: str, *, rows: int, run: Mapping[str, Any] | None = None, **values: Any
@@ -166,7 +166,9 @@ class WorkerHarness:
         rows = await self.fetch_rows("SELECT entrypoint, status::text FROM pgqueuer ORDER BY id")
         return [(row["entrypoint"], row["status"]) for row in rows]
 
-    async def wait_until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = PATIENCE) -> None:
+    async def wait_until(
+        self, condition: Callable[[], Awaitable[bool]], *, seconds: float = WAIT_TIMEOUT_SECONDS
+    ) -> None:
         """Wait until the condition is true; raises `TimeoutError`."""
         async with asyncio.timeout(seconds):
             while not await condition():  # noqa: ASYNC110 - what it waits for is in the database

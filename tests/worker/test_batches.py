@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from graphql_api.worker.batches import LARGE_TASK_ITEMS, TaskBatcher
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 
 
 async def test_small_tasks_of_a_kind_are_batched_and_large_ones_run_alone() -> None:
@@ -53,7 +53,7 @@ async def test_a_task_that_arrives_while_the_last_batch_ends_is_run(monkeypatch:
     async def action(items: Sequence[Any]) -> None:
         done.append(list(items))
 
-    async with asyncio.timeout(PATIENCE):
+    async with asyncio.timeout(WAIT_TIMEOUT_SECONDS):
         await batches.run("a", [1], action)
         await batches.run("a", [2], action)
 

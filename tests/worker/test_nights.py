@@ -18,7 +18,7 @@ from graphql_api.domain import job_runs, retention
 from graphql_api.enums import Channel
 from graphql_api.worker import schedule
 from tests.models.databases import cloned
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 from tests.worker.harnesses import SYSTEM, WorkerHarness
 
 TODAY = london_days.today()
@@ -125,7 +125,7 @@ async def test_a_run_killed_while_messages_move_has_moved_whole_batches(
     await harness.wait_until(lambda: has_no_waiting_session(harness))
     assert await message_counts(harness, template) == (3, 0)
     async with run_nightly_process(harness) as process:
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+        assert await asyncio.wait_for(process.wait(), WAIT_TIMEOUT_SECONDS) == 0
     assert await message_counts(harness, template) == (0, 3)
 
 
@@ -152,7 +152,7 @@ async def test_a_run_killed_while_it_counts_continues_from_that_day(harness: Wor
     await harness.wait_until(lambda: has_no_waiting_session(harness))
     assert await load_facts(harness, template) == second | {1: first[1], 2: first[2]}
     async with run_nightly_process(harness) as process:
-        assert await asyncio.wait_for(process.wait(), PATIENCE) == 0
+        assert await asyncio.wait_for(process.wait(), WAIT_TIMEOUT_SECONDS) == 0
     assert await load_facts(harness, template) == second
 
 

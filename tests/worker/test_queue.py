@@ -16,7 +16,7 @@ from graphql_api.domain import deliveries, platform_messages
 from graphql_api.tasks import Task, enqueue
 from graphql_api.worker import queue, run
 from graphql_api.worker.schedule import SCHEDULES
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 PROGRAM = """
@@ -78,7 +78,7 @@ async def test_sigterm_finishes_running_tasks_and_loses_nothing(harness: WorkerH
     async with run_process(harness) as worker:
         await harness.wait_until(has_messages)
         worker.send_signal(signal.SIGTERM)
-        assert await asyncio.wait_for(worker.wait(), PATIENCE) == 0
+        assert await asyncio.wait_for(worker.wait(), WAIT_TIMEOUT_SECONDS) == 0
 
     assert await harness.fetch_value("SELECT count(*) FROM pgqueuer WHERE status = 'picked'") == 0
     assert await harness.fetch_value("SELECT count(*) FROM deliveries") == 0

@@ -6,7 +6,7 @@ import asyncio
 
 from graphql_api.domain import search_entries
 from graphql_api.worker import schedule
-from tests.waiting import PATIENCE
+from tests.waiting import WAIT_TIMEOUT_SECONDS
 from tests.worker.harnesses import WorkerHarness
 
 
@@ -28,4 +28,9 @@ async def test_a_refresh_does_not_block_searching(harness: WorkerHarness) -> Non
     async with harness.database.transaction() as tx:
         await search_entries.refresh(tx)
 
-        assert await asyncio.wait_for(harness.fetch_value("SELECT count(*) >= 0 FROM search_entries"), PATIENCE) is True
+        assert (
+            await asyncio.wait_for(
+                harness.fetch_value("SELECT count(*) >= 0 FROM search_entries"), WAIT_TIMEOUT_SECONDS
+            )
+            is True
+        )

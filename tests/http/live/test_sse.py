@@ -19,7 +19,7 @@ from tests.http.live.jobs import (
     progress_payload,
     revoke_key,
 )
-from tests.waiting import PATIENCE, until
+from tests.waiting import WAIT_TIMEOUT_SECONDS, until
 from tests.worker.harnesses import WorkerHarness, recipient_csv
 
 COMPLETE_EVENT = ("complete", None)
@@ -31,7 +31,7 @@ async def open_stream(address: str, token: str, query: str, **variables: Any) ->
     headers = {"Accept": "text/event-stream", "Authorization": f"Bearer {token}"}
     body = {"query": query, "variables": variables}
     async with (
-        httpx2.AsyncClient(timeout=PATIENCE, trust_env=False) as client,
+        httpx2.AsyncClient(timeout=WAIT_TIMEOUT_SECONDS, trust_env=False) as client,
         client.stream("POST", f"http://{address}/graphql", json=body, headers=headers) as response,
     ):
         yield response

@@ -257,5 +257,5 @@ MULTIPART_PROBES = [
         CSV + b"; charset=latin-1",
         CSV + b"\r\nContent-Encoding: gzip",
     ),
-    Probe("multipart: a list of nobody's", post(CSV, path=b"/uploads"), 401, UNAUTHENTICATED),
+    Probe("multipart: a list without a token", post(CSV, path=b"/uploads"), 401, UNAUTHENTICATED),
 ]

@@ -138,7 +138,7 @@ DOCUMENT_PROBES = [
         introspection="{ __schema { types { fields { type { " + "ofType { " * 12 + "name" + " }" * 17,
     ),
     Probe(
-        "document: the schema for nobody",
+        "document: the schema without a token",
         post(JSON, body=b'{"query":"{ __schema { types { name } } }"}'),
         200,
         UNAUTHENTICATED,
